@@ -1,0 +1,30 @@
+"""Array annotations, checked while tests run and free otherwise."""
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, Int, PRNGKeyArray, Shaped
+
+# A NumPy array is as good wherever JAX takes one.
+Array = jax.Array | np.ndarray
+
+F = TypeVar("F", bound=Callable)
+
+if os.environ.get("JMER_TYPECHECK"):
+    from beartype import beartype
+    from jaxtyping import jaxtyped
+
+    def typed(function: F) -> F:
+        """Checks the annotated shapes and dtypes at every call."""
+        return jaxtyped(typechecker=beartype)(function)
+else:
+
+    def typed(function: F) -> F:
+        """Does nothing: shapes are checked in the tests."""
+        return function
+
+
+__all__ = ["Array", "Bool", "Float", "Int", "PRNGKeyArray", "Shaped", "typed"]

@@ -1,0 +1,87 @@
+"""Writing files so that a reader sees the old content, the new, or an error."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jmer.errors import JmerError
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns an `OSError` met while writing `path` into one clear error.
+
+    Raises: JmerError naming the path, the system's reason and the remedy.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise JmerError(
+            f"cannot write {path}: {reason}. Make room there or choose another "
+            f"place, then run the same command again; what was complete before "
+            f"is kept."
+        ) from error
+
+
+def make_folder(path: Path) -> Path:
+    """Creates `path` and its parents.
+
+    Raises: JmerError if the place cannot be written.
+    """
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes `path` through a temporary neighbour and a rename.
+
+    Raises: JmerError if the disk is full or cannot be written.
+    """
+    make_folder(path.parent)
+    with writing(path):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp is private to its owner; results are as open as the umask.
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(name).chmod(0o666 & ~umask)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def write_text(path: Path, content: str) -> None:
+    """`write_bytes`, of UTF-8 text."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """`write_bytes`, of indented JSON; keys keep their order."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises: JmerError if it is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise JmerError(f"cannot read {path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise JmerError(
+            f"{path} is not valid JSON ({error}). It was edited or damaged: "
+            f"restore it, or write it again."
+        ) from error

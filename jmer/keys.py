@@ -1,0 +1,27 @@
+"""Random keys derived by name, so that no number depends on its position."""
+
+import hashlib
+
+import jax
+from jaxtyping import PRNGKeyArray
+
+
+def name_code(name: str) -> int:
+    """A 32-bit code of a name, the same in every process and Python version."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")
+
+
+def named(key: PRNGKeyArray, *names: str | int | jax.Array) -> PRNGKeyArray:
+    """`key` with each name folded in: purposes and subjects as text, steps as numbers.
+
+    A subject's name, not its position among the folds, keeps a task's numbers the
+    same when other folds are added, left out or trained elsewhere.
+    """
+    for name in names:
+        key = jax.random.fold_in(key, name_code(name) if isinstance(name, str) else name)
+    return key
+
+
+def seed_key(seed: int) -> PRNGKeyArray:
+    """The root key of one seed."""
+    return jax.random.key(seed)

@@ -1,0 +1,29 @@
+"""Losses, in float32, with a weight for each clip."""
+
+import jax
+import jax.numpy as jnp
+
+from jmer.arrays import Array, Float, Int, typed
+
+
+@typed
+def cross_entropy(
+    logits: Float[Array, "*b k"], label: Int[Array, "*b"]
+) -> Float[Array, "*b"]:
+    """-log softmax(logits)[label], for each clip, in nats."""
+    log_probability = jax.nn.log_softmax(logits.astype(jnp.float32))
+    # A one-hot product has a cheaper gradient than a gather.
+    chosen = jax.nn.one_hot(label, logits.shape[-1], dtype=jnp.float32)
+    return -(log_probability * chosen).sum(-1)
+
+
+@typed
+def weighted_mean(
+    value: Float[Array, " b"], weight: Float[Array, " b"]
+) -> Float[Array, ""]:
+    """The mean over clips of weight 1; 0 if there is none.
+
+    A clip of weight 0 contributes nothing, even where its value is not finite.
+    """
+    total = jnp.where(weight > 0, value * weight, 0).sum()
+    return total / jnp.maximum(weight.sum(), 1)

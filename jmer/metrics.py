@@ -1,0 +1,144 @@
+"""Scores of micro-expression recognition, all of them read off a confusion matrix.
+
+Everything but `subject_bootstrap` takes NumPy arrays on the host and JAX arrays
+inside `jit` alike: the functions ask their argument for its own namespace, and this
+module never imports JAX.
+
+UF1 and UAR (See et al. 2019, "MEGC 2019", section 4) are means over classes with
+equal weight. A class without a true sample is left out of both: it has no recall,
+and counting it as zero would punish a held-out subject for what was never shown.
+A prediction of such a class still costs the true class its recall. An empty matrix
+scores 0.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Real
+
+Metric = Callable[[Any], Any]
+
+
+def _namespace(*arrays: Any) -> ModuleType:
+    # A host constant beside a traced array must follow the traced one.
+    spaces = [array.__array_namespace__() for array in arrays]
+    return next((space for space in spaces if space is not np), np)
+
+
+def confusion_matrix(
+    label: Int[Any, "*b n"],
+    predicted: Int[Any, "*b n"],
+    classes: int,
+    weight: Real[Any, "*b n"] | None = None,
+) -> Real[Any, "*b k k"]:
+    """Weight of the samples by true class (row) and predicted class (column).
+
+    Without `weight` every sample counts 1. A label or prediction outside
+    `0 … classes-1` counts nowhere, which is how padding drops out.
+    """
+    arrays = (label, predicted) if weight is None else (label, predicted, weight)
+    xp = _namespace(*arrays)
+    names = xp.arange(classes)
+    true = label[..., None] == names  # n k
+    found = predicted[..., None] == names  # n k
+    cells = true[..., :, None] & found[..., None, :]  # n k k
+    # Summed, not multiplied as matrices: TPUs and GPUs shorten the factors of a
+    # matrix product, and with them the weights.
+    if weight is None:
+        return xp.sum(cells, axis=-3, dtype=float)
+    return xp.sum(xp.where(cells, weight[..., None, None], 0), axis=-3, dtype=float)
+
+
+def _ratio(top: Any, bottom: Any) -> Any:
+    """`top / bottom`, and 0 where `bottom` is 0, without a warning or a NaN."""
+    xp = _namespace(top, bottom)
+    known = bottom > 0
+    return xp.where(known, top / xp.where(known, bottom, 1), 0.0)
+
+
+def _hits(confusion: Any) -> Any:
+    return _namespace(confusion).diagonal(confusion, axis1=-2, axis2=-1)
+
+
+def _mean_of_present(score: Any, confusion: Any) -> Any:
+    xp = _namespace(confusion)
+    present = confusion.sum(axis=-1) > 0
+    total = xp.sum(xp.where(present, score, 0.0), axis=-1)
+    return _ratio(total, xp.sum(present, axis=-1, dtype=total.dtype))
+
+
+def class_recall(confusion: Real[Any, "*b k k"]) -> Real[Any, "*b k"]:
+    """Share of each true class that was recognised; 0 for a class without samples."""
+    return _ratio(_hits(confusion), confusion.sum(axis=-1))
+
+
+def class_precision(confusion: Real[Any, "*b k k"]) -> Real[Any, "*b k"]:
+    """Share of the predictions of each class that are true; 0 without predictions."""
+    return _ratio(_hits(confusion), confusion.sum(axis=-2))
+
+
+def class_f1(confusion: Real[Any, "*b k k"]) -> Real[Any, "*b k"]:
+    """2 TP / (2 TP + FP + FN) of each class; 0 where that is 0/0."""
+    both = confusion.sum(axis=-1) + confusion.sum(axis=-2)
+    return _ratio(2 * _hits(confusion), both)
+
+
+def accuracy(confusion: Real[Any, "*b k k"]) -> Real[Any, "*b"]:
+    """Share of samples on the diagonal, in [0, 1]; 0 for an empty matrix."""
+    return _ratio(_hits(confusion).sum(axis=-1), confusion.sum(axis=(-2, -1)))
+
+
+def uf1(confusion: Real[Any, "*b k k"]) -> Real[Any, "*b"]:
+    """Unweighted F1: mean of `class_f1` over the classes with a true sample."""
+    return _mean_of_present(class_f1(confusion), confusion)
+
+
+def uar(confusion: Real[Any, "*b k k"]) -> Real[Any, "*b"]:
+    """Unweighted average recall over the classes with a true sample."""
+    return _mean_of_present(class_recall(confusion), confusion)
+
+
+METRICS: dict[str, Metric] = {"acc": accuracy, "uf1": uf1, "uar": uar}
+
+
+def seed_mean(metric: Metric, confusion: Real[Any, "*b s k k"]) -> Real[Any, "*b"]:
+    """Mean of `metric` over the seeds (axis -3), seeds without a sample left out."""
+    xp = _namespace(confusion)
+    score = metric(confusion)
+    used = confusion.sum(axis=(-2, -1)) > 0
+    total = xp.sum(xp.where(used, score, 0.0), axis=-1)
+    return _ratio(total, xp.sum(used, axis=-1, dtype=total.dtype))
+
+
+def subject_bootstrap(
+    confusions: Real[np.ndarray, "s m k k"],
+    *,
+    samples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Percentile intervals of ACC, UF1 and UAR under a new draw of subjects.
+
+    `confusions` holds one matrix per seed (s) and subject (m). Clips of one person
+    resemble one another, so people are drawn with replacement, not clips; the
+    matrices of a draw are pooled, each seed is scored, and the seeds are averaged
+    (Efron and Tibshirani 1993, sections 8.3 and 13.3). With few subjects such
+    intervals are too narrow; with one they have no width.
+
+    Raises: ValueError without subjects, or if `samples` or `level` make no sense.
+    """
+    subjects = confusions.shape[1]
+    if not subjects or samples < 1 or not 0 < level < 1:
+        raise ValueError(f"no bootstrap of {subjects=} with {samples=}, {level=}")
+    generator = np.random.default_rng(seed)
+    evenly = np.full(subjects, 1 / subjects)
+    drawn = generator.multinomial(subjects, evenly, size=samples)  # samples m
+    # float64 counts are exact, and take the BLAS path that integers do not have.
+    pooled = np.tensordot(drawn.astype(float), confusions.astype(float), (1, 1))
+    tail = (1 - level) / 2
+    return {
+        name: tuple(np.quantile(seed_mean(metric, pooled), (tail, 1 - tail)).tolist())
+        for name, metric in METRICS.items()
+    }

@@ -1,0 +1,1 @@
+"""One published network a file: its module, its configuration, nothing of training."""

@@ -1,0 +1,114 @@
+"""What a network tells the rest of jmer about itself."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+
+from jmer.arrays import Array, PRNGKeyArray
+from jmer.losses import cross_entropy, weighted_mean
+
+Inputs = Mapping[str, Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """The fields that a paper varies, and how to build the network from them.
+
+    A subclass is one network: listed by `jmer list models`, usable as the `model` of
+    an experiment. Its module is called with the arrays named by `inputs`, in that
+    order, then `train` (bool), `key` (randomness in training) and `weight` ([b], 0 for
+    clips that must not touch this task), and returns logits [b, classes].
+    """
+
+    name: ClassVar[str]
+    """Name on the command line."""
+    paper: ClassVar[str]
+    """Authors, year and venue."""
+    inputs: ClassVar[tuple[str, ...]]
+    """Features of the data set that the network sees."""
+    paper_classes: ClassVar[int]
+    """Classes of the paper's main result, for the parameter count."""
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shape of one clip, for each of `inputs`."""
+        raise NotImplementedError
+
+    def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:
+        """A network with fresh float32 parameters that computes in `dtype`."""
+        raise NotImplementedError
+
+    def loss(
+        self,
+        model: nnx.Module,
+        inputs: Inputs,
+        label: Array,
+        *,
+        weight: Array,
+        key: PRNGKeyArray,
+    ) -> Array:
+        """The training loss of one batch: cross-entropy unless a paper adds to it."""
+        logits = self.apply(model, inputs, train=True, key=key, weight=weight)
+        return weighted_mean(cross_entropy(logits, label), weight)
+
+    def apply(self, model: nnx.Module, inputs: Inputs, **options) -> Array:
+        """Logits [b, classes] of a batch given by feature name."""
+        return model(*(inputs[name] for name in self.inputs), **options)
+
+
+def describe(config: NetworkConfig) -> dict[str, str | int]:
+    """The record of a network in `jmer list models --json`, at the paper's size."""
+
+    def count(model, kind) -> int:
+        leaves = jax.tree.leaves(nnx.state(model, kind))
+        return sum(leaf.size for leaf in leaves)
+
+    model = nnx.eval_shape(
+        lambda: config.build(
+            config.paper_classes, dtype=jnp.float32, rngs=nnx.Rngs(params=0)
+        )
+    )
+    shapes = zip(config.inputs, config.input_shapes, strict=True)
+    return {
+        "name": config.name,
+        "paper": config.paper,
+        "parameters": count(model, (nnx.Param, Frozen)),
+        "trained": count(model, nnx.Param),
+        "input": ", ".join(f"{n} {'x'.join(map(str, s))}" for n, s in shapes),
+    }
+
+
+class Frozen(nnx.Variable):
+    """A published weight that training does not change; the same for all tasks."""
+
+
+def networks() -> Iterator[type[NetworkConfig]]:
+    """Every network of this package, by name of its file."""
+    package = importlib.import_module("jmer.models")
+    for module in pkgutil.iter_modules(package.__path__, "jmer.models."):
+        for _, value in inspect.getmembers(
+            importlib.import_module(module.name), inspect.isclass
+        ):
+            own = value.__module__ == module.name
+            if own and issubclass(value, NetworkConfig) and value is not NetworkConfig:
+                yield value
+
+
+def network(name: str, fields: Mapping) -> NetworkConfig:
+    """The configuration that `dataclasses.asdict` and `name` were taken from."""
+    for kind in networks():
+        if kind.name == name:
+            values = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
+            }
+            return kind(**values)
+    known = ", ".join(kind.name for kind in networks())
+    raise ValueError(f"no network is called {name!r}; there are {known}")

@@ -1,0 +1,92 @@
+"""STSTNet: shallow triple-stream three-dimensional CNN."""
+
+import dataclasses
+from typing import ClassVar
+
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+
+from jmer import keys, nn
+from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
+from jmer.errors import UsageError
+from jmer.models.base import NetworkConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class STSTNetConfig(NetworkConfig):
+    """STSTNet (Liong et al. 2019): three shallow streams over onset-to-apex flow."""
+
+    name: ClassVar[str] = "ststnet"
+    paper: ClassVar[str] = (
+        "Liong, Gan, See, Khor, Huang. Shallow Triple Stream Three-dimensional CNN "
+        "(STSTNet) for Micro-expression Recognition. FG 2019"
+    )
+    inputs: ClassVar[tuple[str, ...]] = ("apex_flow",)
+    paper_classes: ClassVar[int] = 3
+
+    filters: tuple[int, ...] = (3, 5, 8)
+    """Filters of each stream (section III-B)."""
+    size: int = 28
+    """Height and width of the flow image, in pixels."""
+    dropout: float = 0.5
+    """Share of pooled values dropped in training, 0 to below 1."""
+
+    def __post_init__(self):
+        if self.size < 4:
+            raise UsageError(f"model.size={self.size} must be at least 4 pixels")
+        if not self.filters or min(self.filters) < 1:
+            raise UsageError(f"model.filters={self.filters} must be positive")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"model.dropout={self.dropout} must be in [0, 1)")
+
+    @property
+    def input_shapes(self):
+        return ((self.size, self.size, 3),)
+
+    def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "STSTNet":
+        return STSTNet(self, classes, dtype=dtype, rngs=rngs)
+
+
+class STSTNet(nnx.Module):
+    """Convolution, ReLU, batch norm, max-pool and dropout; average-pool; linear.
+
+    Liong et al. 2019, figure 2. The three streams share their input and meet only at
+    the linear layer, so they are one convolution here, with the sum of their filters.
+    """
+
+    def __init__(
+        self, config: STSTNetConfig, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
+    ):
+        channels = sum(config.filters)
+        self.rate = config.dropout
+        self.conv = nn.Conv(3, channels, (3, 3), padding=(2, 2), dtype=dtype, rngs=rngs)
+        self.norm = nn.BatchNorm(channels, dtype=dtype)
+        side = ((config.size + 2 + 2 - 3) // 3 + 1) // 2
+        features = side * side * channels
+        self.head = nnx.Linear(
+            features,
+            classes,
+            kernel_init=nn.torch_kernel,
+            bias_init=nn.torch_bias(features),
+            dtype=dtype,
+            rngs=rngs,
+        )
+
+    @typed
+    def __call__(
+        self,
+        apex_flow: Shaped[Array, "b h w 3"],
+        *,
+        train: bool = False,
+        key: PRNGKeyArray | None = None,
+        weight: Float[Array, " b"] | None = None,
+    ) -> Float[Array, "b k"]:
+        """Logits of horizontal flow, vertical flow and optical strain, in any unit."""
+        x = self.conv(apex_flow.astype(jnp.float32))
+        x = self.norm(nnx.relu(x), train=train, weight=weight)
+        x = nn.max_pool(x, (3, 3), padding=(1, 1))
+        if train and key is not None:
+            x = nn.dropout(x, self.rate, keys.named(key, "dropout"))
+        x = nn.avg_pool(x, (2, 2))
+        return self.head(x.reshape(x.shape[0], -1)).astype(jnp.float32)

@@ -1,0 +1,17 @@
+"""Layers that networks are built from: channels last, batch first, no random state."""
+
+from jmer.nn.conv import Conv
+from jmer.nn.dropout import dropout
+from jmer.nn.init import torch_bias, torch_kernel
+from jmer.nn.norm import BatchNorm
+from jmer.nn.pool import avg_pool, max_pool
+
+__all__ = [
+    "BatchNorm",
+    "Conv",
+    "avg_pool",
+    "dropout",
+    "max_pool",
+    "torch_bias",
+    "torch_kernel",
+]

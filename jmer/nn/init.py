@@ -1,0 +1,18 @@
+"""Initialisers of the frameworks that the published networks were written in."""
+
+import jax
+from flax import nnx
+
+# PyTorch's default for convolutions and linear layers: U(-1/sqrt(n), 1/sqrt(n)) for
+# n inputs (Kaiming uniform with a = sqrt(5)).
+torch_kernel = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+def torch_bias(fan_in: int) -> nnx.Initializer:
+    """PyTorch's default bias, U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
+    bound = fan_in**-0.5
+
+    def init(key, shape, dtype=float):
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init

@@ -1,0 +1,136 @@
+"""Pooling with gradients that are cheap on every backend."""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jmer.arrays import Array, Float, typed
+
+Window = tuple[int, ...]
+Padding = tuple[tuple[int, int], ...]
+
+
+@typed
+def max_pool(
+    x: Float[Array, "b *space c"],
+    window: Sequence[int],
+    *,
+    strides: Sequence[int] | None = None,
+    padding: Sequence[int] | None = None,
+) -> Float[Array, "b *out c"]:
+    """The largest value in each window; `strides` are the window's unless given.
+
+    Padding never wins. As in PyTorch, the first of equal values gets the gradient.
+    """
+    size, step, pads = _sizes(x, window, strides, padding)
+    if step == size:
+        return _max_of_slots(x, x.shape[1:-1], size, pads)
+    low = -jnp.inf
+    return lax.reduce_window(
+        x, low, lax.max, (1, *size, 1), (1, *step, 1), ((0, 0), *pads, (0, 0))
+    )
+
+
+@typed
+def avg_pool(
+    x: Float[Array, "b *space c"],
+    window: Sequence[int],
+    *,
+    strides: Sequence[int] | None = None,
+    padding: Sequence[int] | None = None,
+) -> Float[Array, "b *out c"]:
+    """The mean of each window; padded zeros count, as in PyTorch's default."""
+    size, step, pads = _sizes(x, window, strides, padding)
+    if step == size:
+        slots = _slots(x, size, pads, fill=0.0)
+        return sum(slots[1:], slots[0]) / len(slots)
+    total = lax.reduce_window(
+        x, 0.0, lax.add, (1, *size, 1), (1, *step, 1), ((0, 0), *pads, (0, 0))
+    )
+    return total / int(np.prod(size))
+
+
+def _sizes(x, window, strides, padding) -> tuple[Window, Window, Padding]:
+    size = tuple(window)
+    rank = x.ndim - 2
+    if len(size) != rank:
+        raise ValueError(f"{window=} needs one size for each of {rank} spatial axes")
+    return (
+        size,
+        tuple(strides or size),
+        tuple((n, n) for n in padding or (0,) * rank),
+    )
+
+
+def _layout(space: Window, window: Window, padding: Padding):
+    """The padding to whole windows, and the shape that tells them apart.
+
+    Rows beyond the last whole window are dropped, as PyTorch does.
+    """
+    out = [
+        (n + sum(p) - w) // w + 1
+        for n, w, p in zip(space, window, padding, strict=True)
+    ]
+    pads = [
+        (low, o * w - n - low, 0)
+        for n, w, o, (low, _) in zip(space, window, out, padding, strict=True)
+    ]
+    return pads, [size for pair in zip(out, window, strict=True) for size in pair]
+
+
+def _slots(x, window: Window, padding: Padding, fill: float) -> list[Array]:
+    """The k-th element of every window, for each k: [b, *out, c] each.
+
+    Windows that do not overlap make pooling element-wise over these, forward and
+    backward, where `reduce_window` has a slow scatter for a gradient.
+    """
+    pads, split = _layout(x.shape[1:-1], window, padding)
+    x = lax.pad(x, jnp.asarray(fill, x.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
+    x = x.reshape(x.shape[0], *split, x.shape[-1])
+    return [
+        x[(slice(None), *(i for o in k for i in (slice(None), o)))]
+        for k in np.ndindex(*window)
+    ]
+
+
+def _unslot(slots: list[Array], space: Window, window: Window, padding: Padding):
+    """The transpose of `_slots`: [b, *space, c]."""
+    pads, _ = _layout(space, window, padding)
+    b, *out, c = slots[0].shape
+    rank = len(window)
+    x = jnp.stack(slots).reshape(*window, b, *out, c)
+    order = [rank, *(a for i in range(rank) for a in (rank + 1 + i, i)), 2 * rank + 1]
+    x = x.transpose(order).reshape(
+        b, *(o * w for o, w in zip(out, window, strict=True)), c
+    )
+    crop = [(-low, -high, 0) for low, high, _ in pads]
+    return lax.pad(x, jnp.asarray(0, x.dtype), [(0, 0, 0), *crop, (0, 0, 0)])
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _max_of_slots(x: Array, space: Window, window: Window, padding: Padding) -> Array:
+    return functools.reduce(jnp.maximum, _slots(x, window, padding, -jnp.inf))
+
+
+def _forward(x, space, window, padding):
+    slots = _slots(x, window, padding, -jnp.inf)
+    best, winner = slots[0], jnp.zeros(slots[0].shape, jnp.int8)
+    for k, slot in enumerate(slots[1:], start=1):
+        winner = jnp.where(slot > best, jnp.int8(k), winner)
+        best = jnp.maximum(best, slot)
+    return best, winner
+
+
+def _backward(space, window, padding, winner, dy):
+    slots = [
+        jnp.where(winner == k, dy, jnp.zeros_like(dy))
+        for k in range(int(np.prod(window)))
+    ]
+    return (_unslot(slots, space, window, padding),)
+
+
+_max_of_slots.defvjp(_forward, _backward)

@@ -1,0 +1,1 @@
+"""From frames to what networks read: arrays in, arrays out, on the host."""

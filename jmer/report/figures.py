@@ -1,0 +1,128 @@
+"""The figures of a report, as PNG bytes. Matplotlib is loaded when one is drawn.
+
+`Figure` and the Agg canvas are used without pyplot, which keeps global state and may
+look for a screen. Figures are small in inches, so that their text can be read when a
+phone shrinks them.
+"""
+
+import io
+import re
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 200
+INK, MUTED, BLUE, ORANGE = "#1c2733", "#66717d", "#1f5a94", "#c8620a"
+LABELS = {
+    "loss": ("training loss", BLUE, "-", "o"),
+    "test_acc": ("accuracy, test clips", BLUE, "-", "o"),
+    "inner_uf1": ("UF1, held-out training subjects", ORANGE, "--", "s"),
+}
+
+
+def _figure(width: float, height: float) -> "Figure":
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _png(figure: "Figure") -> bytes:
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        # A class named in a script that the font lacks is drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        # No version inside: the same run gives the same bytes.
+        figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+def _short(name: str, limit: int = 16) -> str:
+    name = re.sub(r"\s+", " ", name).strip()
+    name = "".join(letter for letter in name if letter.isprintable())
+    return name if len(name) <= limit else name[: limit - 1] + "…"
+
+
+def _plain(labels: list[Any]) -> None:
+    # A dollar sign in a name is a dollar sign, not the start of a formula.
+    for label in labels:
+        label.set_parse_math(False)
+
+
+def confusion_png(confusion: np.ndarray, classes: list[str]) -> bytes:
+    """Counts [k, k] in cells shaded by the share of their row (the true class).
+
+    One hue from light to dark: it reads the same in grey and without colour vision.
+    """
+    k = len(classes)
+    size = 0.78 * k
+    figure = _figure(size + 1.7, size + 1.25)
+    axes = figure.add_subplot()
+    total = confusion.sum(axis=1, keepdims=True)
+    share = confusion / np.maximum(total, 1)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(confusion):
+        colour = "white" if share[row, column] > 0.55 else INK
+        bold = "bold" if row == column else "normal"
+        place = {"ha": "center", "color": colour}
+        axes.text(
+            column, row - 0.03, f"{count:d}", va="bottom", weight=bold, size=10, **place
+        )
+        percent = f"{100 * share[row, column]:.0f} %" if total[row] else "–"
+        axes.text(column, row + 0.07, percent, va="top", size=7.5, **place)
+    names = [_short(name) for name in classes]
+    turn = {} if k <= 3 and max(map(len, names)) <= 9 else {"rotation": 35}
+    axes.set_xticks(range(k), names, size=8.5, ha="right" if turn else "center", **turn)
+    axes.set_yticks(range(k), names, size=8.5)
+    _plain(axes.get_xticklabels() + axes.get_yticklabels())
+    axes.set_xticks(np.arange(1, k) - 0.5, minor=True)
+    axes.set_yticks(np.arange(1, k) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=2)
+    axes.tick_params(which="both", length=0, colors=INK)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("recognised as", color=MUTED, size=8.5)
+    axes.set_ylabel("true class", color=MUTED, size=8.5)
+    return _png(figure)
+
+
+def learning_png(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
+    """Loss above, scores below, over epochs; the last epoch is marked."""
+    panels = [
+        [name for name in group if name in curves]
+        for group in (("loss",), ("test_acc", "inner_uf1"))
+    ]
+    panels = [names for names in panels if names]
+    figure = _figure(4.6, 0.5 + 1.75 * len(panels))
+    last = max(int(epochs[-1]) for epochs, _ in curves.values())
+    grid = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+    for axes, names in zip(grid, panels, strict=True):
+        for name in names:
+            _draw_curve(axes, name, *curves[name])
+        axes.axvline(last, color=MUTED, linewidth=1, linestyle=":", zorder=0)
+        axes.grid(axis="y", color="#dde3e8", linewidth=0.7)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color("#aab4bd")
+        axes.tick_params(colors=INK, labelsize=8, color="#aab4bd")
+        axes.legend(
+            frameon=False, fontsize=8, labelcolor=INK, loc="lower left",
+            bbox_to_anchor=(-0.02, 0.98), ncols=2, borderpad=0.2, handlelength=2.2,
+        )  # fmt: skip
+    if "loss" not in panels[-1]:
+        grid[-1].set_ylim(-0.02, 1.02)
+    grid[-1].set_xlabel(
+        f"epoch (the dotted line marks the last, {last})", color=MUTED, size=8.5
+    )
+    grid[-1].xaxis.get_major_locator().set_params(integer=True)
+    return _png(figure)
+
+
+def _draw_curve(axes: Any, name: str, epochs: np.ndarray, values: np.ndarray) -> None:
+    label, colour, line, marker = LABELS[name]
+    axes.plot(epochs, values, line, color=colour, linewidth=1.6, label=label)
+    axes.plot(epochs[-1], values[-1], marker, color=colour, markersize=5)

@@ -1,0 +1,31 @@
+"""A report as one HTML file: style and figures inside, nothing fetched, no script."""
+
+import base64
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from jmer.report.blocks import Page
+from jmer.report.text import interval, points
+
+FOLDER = Path(__file__).parent
+
+
+def render(page: Page) -> str:
+    """The page as HTML; every text is escaped by the template."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        points=points,
+        interval=interval,
+        base64=lambda content: base64.b64encode(content).decode(),
+        percent=lambda value: f"{100 * min(max(value, 0), 1):.2f}%",
+    )
+    style = Markup((FOLDER / "page.css").read_text())
+    return environment.get_template("page.html").render(page=page, style=style)

@@ -1,0 +1,41 @@
+"""Numbers as people read them."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+
+def points(value: float | None) -> str:
+    """A score in [0, 1] as papers print it; a dash for none."""
+    return "–" if value is None else f"{value:.4f}"
+
+
+def interval(band: tuple[float, float] | list[float]) -> str:
+    """Two ends, one digit shorter than the score: they are known less well."""
+    return f"95 % interval {band[0]:.3f} to {band[1]:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """`42.0 s`, `3 min 20 s` or `2 h 05 min`."""
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 100:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """`1 seed`, `5 seeds`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Leaves of nested dicts under dotted names, as on the command line."""
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from flattened(inner, f"{prefix}.{name}" if prefix else str(name))
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+        yield prefix, text

@@ -1,0 +1,342 @@
+"""Test predictions on disk, and the scores that are reported for them."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jmer.errors import JmerError
+from jmer.files import write_text
+from jmer.metrics import (
+    METRICS,
+    class_f1,
+    class_precision,
+    class_recall,
+    seed_mean,
+    subject_bootstrap,
+)
+
+NAMES = ("dataset", "subject", "clip", "fold")
+NUMBERS = ("seed", "variant")
+CLASS_COLUMNS = ("label", "predicted")
+COLUMNS = NAMES + NUMBERS + CLASS_COLUMNS
+PROBABILITY = "prob_"
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Test predictions, one row per (clip, seed, variant).
+
+    `dataset`, `subject`, `clip` and `fold` are text [n], and the first three
+    together name a clip; `seed` and `variant` are whole numbers [n]; `label` and
+    `predicted` [n] are indices in `classes`; `probabilities` is float32 [n, k], in
+    [0, 1], with rows that sum to 1.
+
+    Raises: ValueError if the lengths differ or an index is outside `classes`.
+    """
+
+    classes: tuple[str, ...]
+    dataset: np.ndarray
+    subject: np.ndarray
+    clip: np.ndarray
+    fold: np.ndarray
+    seed: np.ndarray
+    variant: np.ndarray
+    label: np.ndarray
+    predicted: np.ndarray
+    probabilities: np.ndarray
+
+    def __post_init__(self) -> None:
+        rows = len(self.label)
+        shapes = {name: getattr(self, name).shape for name in COLUMNS}
+        wrong = {name: shape for name, shape in shapes.items() if shape != (rows,)}
+        if self.probabilities.shape != (rows, len(self.classes)):
+            wrong["probabilities"] = self.probabilities.shape
+        if wrong:
+            raise ValueError(f"{rows} rows, {len(self.classes)} classes, but {wrong}")
+        for name in CLASS_COLUMNS:
+            index = getattr(self, name)
+            if rows and not 0 <= index.min() <= index.max() < len(self.classes):
+                raise ValueError(f"{name} has indices outside {self.classes}")
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def select(
+        self,
+        *,
+        seed: int | None = None,
+        variant: int | None = None,
+        fold: str | None = None,
+    ) -> "Predictions":
+        """The rows of one seed, variant or fold.
+
+        Raises: JmerError if there are none, naming what there is.
+        """
+        keep = np.ones(len(self), bool)
+        for name, wanted in (("seed", seed), ("variant", variant), ("fold", fold)):
+            if wanted is None:
+                continue
+            column = getattr(self, name)
+            keep &= column == wanted
+            if not keep.any():
+                known = ", ".join(map(str, np.unique(column)))
+                raise JmerError(
+                    f"no predictions with {name} {wanted!r}; there are: {known}."
+                )
+        columns = {
+            field.name: getattr(self, field.name)[keep]
+            for field in fields(self)
+            if field.name != "classes"
+        }
+        return Predictions(classes=self.classes, **columns)
+
+    def save(self, path: Path) -> None:
+        """Writes a CSV file at once or not at all; classes are written by name.
+
+        Raises: JmerError if the place cannot be written.
+        """
+        text = io.StringIO(newline="")
+        # The line ends of RFC 4180, with which csv quotes a lone \r in a name.
+        writer = csv.writer(text)
+        writer.writerow(COLUMNS + tuple(PROBABILITY + name for name in self.classes))
+        names = np.array(self.classes, dtype=object)
+        columns = [getattr(self, name).tolist() for name in NAMES + NUMBERS]
+        columns += [names[getattr(self, name)].tolist() for name in CLASS_COLUMNS]
+        # str() of a float32 is the shortest text that reads back to the same bits.
+        shares = ([str(p) for p in row] for row in self.probabilities)
+        for row, share in zip(zip(*columns, strict=True), shares, strict=True):
+            writer.writerow([*row, *share])
+        write_text(path, text.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> "Predictions":
+        """Reads what `save` wrote; unknown columns are ignored.
+
+        Raises: JmerError naming the file, row (the header is row 1), value and
+        remedy, if the file is missing or damaged.
+        """
+        rows = _read_rows(path)
+        header = next(rows, [])
+        missing = [name for name in COLUMNS if name not in header]
+        classes = tuple(
+            name.removeprefix(PROBABILITY)
+            for name in header
+            if name.startswith(PROBABILITY)
+        )
+        if not classes:
+            missing.append(f"{PROBABILITY}<class>")
+        if missing:
+            raise _damaged(path, 1, f"has no column {', '.join(missing)}")
+        repeated = [name for name, times in Counter(header).items() if times > 1]
+        if repeated:
+            raise _damaged(path, 1, f"repeats column {', '.join(repeated)}")
+        records = [
+            _record(path, number, dict(zip(header, row, strict=False)), classes)
+            for number, row in enumerate(rows, start=2)
+            if _complete(path, number, row, header)
+        ]
+        if not records:
+            raise _damaged(path, 2, "is missing: there are no predictions")
+        columns = {
+            name: np.array([record[name] for record in records])
+            for name in (*COLUMNS, "probabilities")
+        }
+        columns["probabilities"] = columns["probabilities"].astype(np.float32)
+        return cls(classes=classes, **columns)
+
+
+def _damaged(path: Path, row: int, problem: str) -> JmerError:
+    return JmerError(
+        f"{path}: row {row} {problem}. The file was edited or damaged: restore it, "
+        f"or run the experiment again."
+    )
+
+
+def _read_rows(path: Path) -> Iterator[list[str]]:
+    try:
+        # utf-8-sig: a spreadsheet that saved the file again puts a mark in front.
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from csv.reader(file, strict=True)
+    except OSError as error:
+        raise JmerError(f"cannot read {path}: {error.strerror}.") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise JmerError(
+            f"{path} is no CSV file in UTF-8 ({error}). It was edited or damaged: "
+            f"restore it, or run the experiment again."
+        ) from error
+
+
+def _complete(path: Path, number: int, row: list[str], header: list[str]) -> bool:
+    if row and len(row) != len(header):
+        raise _damaged(
+            path, number, f"has {len(row)} values for {len(header)} columns: {row}"
+        )
+    return bool(row)  # an empty line is no row
+
+
+def _record(
+    path: Path, number: int, row: dict[str, str], classes: Sequence[str]
+) -> dict[str, Any]:
+    record: dict[str, Any] = {name: row[name] for name in NAMES}
+    for name in NUMBERS:
+        try:
+            # Through int64, so that a number too long for the column is caught here.
+            record[name] = int(np.int64(int(row[name])))
+        except (ValueError, OverflowError) as error:
+            problem = f"has {name} {row[name]!r}, which is no whole number"
+            raise _damaged(path, number, problem) from error
+    for name in CLASS_COLUMNS:
+        if row[name] not in classes:
+            known = ", ".join(classes)
+            problem = f"has unknown {name} {row[name]!r}; the classes are {known}"
+            raise _damaged(path, number, problem)
+        record[name] = classes.index(row[name])
+    shares = {name: row[PROBABILITY + name] for name in classes}
+    record["probabilities"] = [
+        _share(path, number, PROBABILITY + name, text) for name, text in shares.items()
+    ]
+    total = sum(record["probabilities"])
+    # float32 softmax is good to 1e-6; spreadsheets round to a few digits.
+    if abs(total - 1) > 1e-2:
+        raise _damaged(path, number, f"has probabilities that sum to {total:.3g}")
+    return record
+
+
+def _share(path: Path, number: int, name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = np.nan
+    if not 0 <= value <= 1 + 1e-6:
+        problem = f"has {name} {text!r}, which is no number from 0 to 1"
+        raise _damaged(path, number, problem)
+    return value
+
+
+def _groups(*columns: np.ndarray) -> tuple[list[tuple], np.ndarray]:
+    """Sorted distinct rows of `columns`, and the position of every row in them [n]."""
+    rows = list(zip(*(column.tolist() for column in columns), strict=True))
+    keys = sorted(set(rows))
+    position = {key: i for i, key in enumerate(keys)}
+    return keys, np.array([position[row] for row in rows])
+
+
+def _check_countable(p: Predictions) -> None:
+    variants = np.unique(p.variant).tolist()
+    if len(variants) != 1:
+        raise JmerError(
+            f"predictions of {len(variants)} variants {variants} cannot be scored as "
+            f"one: select one, as in `predictions.select(variant=0)`."
+        )
+    keys = zip(p.dataset, p.subject, p.clip, p.seed, strict=True)
+    (key, times), *_ = Counter(keys).most_common(1)
+    if times > 1:
+        dataset, subject, clip, seed = map(str, key)
+        raise JmerError(
+            f"clip {clip!r} of subject {subject!r} in {dataset!r} is predicted "
+            f"{times} times with seed {seed}, variant {variants[0]}. A clip is tested "
+            f"once: check the folds, and remove or repeat the run."
+        )
+
+
+def _scores(confusion: np.ndarray) -> dict[str, float]:
+    """ACC, UF1 and UAR of `confusion` [seeds, k, k], averaged over seeds."""
+    return {name: float(seed_mean(m, confusion)) for name, m in METRICS.items()}
+
+
+def _per_class(
+    classes: tuple[str, ...], confusion: np.ndarray, counts: np.ndarray
+) -> dict[str, dict]:
+    """Means over seeds; None for a class without a clip, which no score counts."""
+    parts = {"f1": class_f1, "recall": class_recall, "precision": class_precision}
+    values = {name: part(confusion).mean(axis=0) for name, part in parts.items()}
+    return {
+        name: {"n": int(counts[i])}
+        | {part: float(v[i]) if counts[i] else None for part, v in values.items()}
+        for i, name in enumerate(classes)
+    }
+
+
+def score(predictions: Predictions) -> dict[str, Any]:
+    """Scores of one variant, in types that JSON knows.
+
+    `acc`, `uf1` and `uar` pool the folds within each seed, then average over seeds;
+    a mean of per-fold F1 appears nowhere. `std` is the sample deviation over seeds
+    (None with one seed), `ci95` the subject bootstrap, `confusion` the sum over seeds.
+    `n` of classes, subjects and data sets counts distinct clips. Classes without a
+    clip have None for their scores.
+
+    Raises: JmerError without rows, with several variants, if a clip is predicted
+    twice with one seed, or if a clip has two labels.
+    """
+    p = predictions
+    if not len(p):
+        raise JmerError("there are no predictions to score: did every task diverge?")
+    _check_countable(p)
+    seeds, seed = _groups(p.seed)
+    subjects, subject = _groups(p.dataset, p.subject)
+    clips, _ = _groups(p.dataset, p.subject, p.clip)
+    labelled, _ = _groups(p.dataset, p.subject, p.clip, p.label)
+    if len(labelled) != len(clips):
+        twice = Counter(key[:3] for key in labelled).most_common(1)[0][0]
+        raise JmerError(f"clip {twice} has two labels: two data sets were mixed.")
+
+    k = len(p.classes)
+    # Everything below is a sum over this one table.
+    counts = np.zeros((len(seeds), len(subjects), k, k), np.int64)
+    np.add.at(counts, (seed, subject, p.label, p.predicted), 1)
+    pooled = counts.sum(axis=1)
+    seed_scores = {name: metric(pooled) for name, metric in METRICS.items()}
+    per_seed = [
+        {"seed": key, "n_samples": int(pooled[i].sum())}
+        | {name: float(values[i]) for name, values in seed_scores.items()}
+        | {"confusion": pooled[i].tolist()}
+        for i, (key,) in enumerate(seeds)
+    ]
+    std = None
+    if len(seeds) > 1:
+        std = {name: float(v.std(ddof=1)) for name, v in seed_scores.items()}
+    clips_of_subject = Counter(key[:2] for key in clips)
+    label_counts = np.bincount([key[3] for key in labelled], minlength=k)
+    bands = subject_bootstrap(counts)
+    return {
+        "n_samples": len(clips),
+        "n_folds": len(np.unique(p.fold)),
+        "n_subjects": len(subjects),
+        "seeds": [key for (key,) in seeds],
+        "classes": [str(name) for name in p.classes],
+        **_scores(pooled),
+        "per_seed": per_seed,
+        "std": std,
+        "ci95": {name: list(band) for name, band in bands.items()},
+        "confusion": pooled.sum(axis=0).tolist(),
+        "per_dataset": _per_dataset(counts, subjects, clips_of_subject),
+        "per_class": _per_class(p.classes, pooled, label_counts),
+        "per_subject": [
+            {"dataset": key[0], "subject": key[1], "n": clips_of_subject[key]}
+            | {"acc": _scores(counts[:, i])["acc"]}
+            for i, key in enumerate(subjects)
+        ],
+    }
+
+
+def _per_dataset(
+    counts: np.ndarray, subjects: list[tuple], clips_of_subject: Counter
+) -> dict[str, dict]:
+    result = {}
+    for name in sorted({dataset for dataset, _ in subjects}):
+        members = [i for i, (dataset, _) in enumerate(subjects) if dataset == name]
+        confusion = counts[:, members].sum(axis=1)
+        result[name] = {
+            "n_samples": sum(clips_of_subject[subjects[i]] for i in members),
+            "n_subjects": len(members),
+            **_scores(confusion),
+            "confusion": confusion.sum(axis=0).tolist(),
+        }
+    return result
