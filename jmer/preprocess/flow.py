@@ -34,7 +34,7 @@ def farneback(
         None,
         pyr_scale=0.5,
         levels=2,
-        winsize=11,
+        winsize=15,
         iterations=5,
         poly_n=5,
         poly_sigma=1.1,

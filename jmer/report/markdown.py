@@ -23,7 +23,7 @@ def escape(text: str) -> str:
     line = re.sub(r"\s+", " ", text).strip()
     line = SPECIAL.sub(lambda match: "\\" + match.group(), line)
     # At the start of a line these make headings, lists and quotations.
-    return re.sub(r"^(#|[-+](?=\s)|\d+(?=[.)]\s))", r"\\\1", line)
+    return re.sub(r"^(\d*)(#|[-+](?=-)|[-+.)](?=\s|$))", r"\1\\\2", line)
 
 
 def _meter(meter: Meter) -> str:

@@ -73,17 +73,17 @@ def _warnings(run: Run) -> Iterable[Paragraph]:
         more = len(diverged) - NAMED_TASKS
         named += f"; and {more} more" if more > 0 else ""
         yield Paragraph(
-            f"{counted(len(diverged), 'task')} diverged (the loss became NaN or "
-            f"infinite) and {'is' if len(diverged) == 1 else 'are'} excluded from every "
-            f"number here: {named}.",
+            f"{counted(len(diverged), 'task')} diverged (NaN or infinite loss) and "
+            f"{'is' if len(diverged) == 1 else 'are'} excluded from every number "
+            f"here: {named}.",
             "warning",
         )
     short = [s for s in found["per_seed"] if s["n_samples"] < found["n_samples"]]
     if short:
         named = ", ".join(f"seed {s['seed']}: {s['n_samples']}" for s in short)
         yield Paragraph(
-            f"Not every seed predicted all {found['n_samples']} clips ({named}), so the "
-            f"seeds are not scored on the same clips.",
+            f"Not every seed predicted all {found['n_samples']} clips ({named}), so "
+            f"the seeds are not scored on the same clips.",
             "warning",
         )
 
@@ -144,8 +144,10 @@ def _protocol(run: Run) -> Table:
 
 def _score_rows(rows: Iterable[tuple[str, dict[str, Any]]]) -> tuple:
     return tuple(
-        (name, str(row["n_subjects"]), str(row["n_samples"]))
-        + tuple(points(row[score]) for score in SCORES)
+        (
+            *(name, str(row["n_subjects"]), str(row["n_samples"])),
+            *(points(row[score]) for score in SCORES),
+        )
         for name, row in rows
     )
 

@@ -143,7 +143,7 @@ def draw_expression(
     habit = np.random.default_rng([5, spec.seed, subject]).standard_normal(2)
     asymmetry = (0.06 + 0.2 * hard) * (0.6 * habit[0] + 0.8 * rng.standard_normal())
     spread = 0.6 * habit[1] + 0.8 * rng.standard_normal()
-    peak = np.clip((1.7 - 1.3 * hard) * np.exp(0.4 * spread), 0.2, 3)
+    peak = np.clip((1.6 - 1.2 * hard) * np.exp(0.4 * spread), 0.2, 3)
     field = expression_field(
         draw_face(spec, subject), units, spec.size,
         peak=float(peak) * spec.size / 64,
@@ -181,7 +181,7 @@ def draw_warps(
     """One warp per frame, with the head drifting slowly on a smooth path."""
     blink = blink_field(draw_face(spec, subject), spec.size, field)
     paths = _smooth_paths(rng, 4, spec.frames) * spec.noise
-    shifts = 0.8 * spec.size / 64 * paths[:2]
+    shifts = 1.0 * spec.size / 64 * paths[:2]
     angles, scales = 0.010 * paths[2], 1 + 0.008 * paths[3]
     centre = (spec.size - 1) / 2
     warps = []
@@ -241,7 +241,7 @@ def render_frames(
     """Frames as the camera sees them: uint8 [t, size, size, 3] RGB."""
     size, large = spec.size, spec.size * OVERSAMPLE
     exposure = 1 + 0.03 * spec.noise * rng.standard_normal(len(warps))
-    tilt = 0.03 * spec.noise * _smooth_paths(rng, 2, len(warps))
+    tilt = 0.05 * spec.noise * _smooth_paths(rng, 2, len(warps))
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
     frames = np.empty((len(warps), size, size, 3), np.uint8)
     for t, warp in enumerate(warps):

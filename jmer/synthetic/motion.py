@@ -161,9 +161,7 @@ def landmarks(face: Face) -> dict[str, tuple[float, float]]:
     }
 
 
-def pull_field(
-    face: Face, pulls: list[tuple[Pull, float, float]], size: int
-) -> Field:
+def pull_field(face: Face, pulls: list[tuple[Pull, float, float]], size: int) -> Field:
     """The field of `(pull, gain on the image left, gain on the image right)`s."""
     points = landmarks(face)
     rows = []

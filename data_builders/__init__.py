@@ -1,0 +1,1 @@
+"""One data set a folder: its configuration, and its TFDS builder."""

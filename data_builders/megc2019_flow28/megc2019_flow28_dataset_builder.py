@@ -1,0 +1,171 @@
+"""TFDS builder of the flow images that were published with STSTNet."""
+
+import collections
+import csv
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from jmer.data.builder import ClipBuilder
+from jmer.errors import JmerError
+
+TABLE = "combined_3_class2_for_optical_flow.csv"
+FOLDER = "STSNet_whole_norm_u_v_os"
+COLUMNS = ("dataset", "sub", "filename_o", "label")
+SIZE = 28
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table, and its image."""
+
+    line: int
+    dataset: str
+    subject: str
+    clip: str
+    label: str
+    image: Path
+
+
+class Builder(ClipBuilder):
+    """442 clips of 68 subjects: 250 negative, 109 positive, 83 surprise.
+
+    `apex_flow` is uint8 [28, 28, 3]: horizontal flow, vertical flow and optical
+    strain from onset to apex, each stretched to 0..255 over its own image by the
+    authors (Liong et al. 2019, section III-A), so flow has no unit and its zero
+    differs between clips. The PNG files store them as red, green and blue.
+    """
+
+    VERSION = "1.0.0"
+
+    def class_names(self):
+        return ("negative", "positive", "surprise")
+
+    def tensors(self):
+        return {"apex_flow": ((SIZE, SIZE, 3), np.uint8)}
+
+    @functools.cached_property
+    def rows(self) -> list[Row]:
+        """Raises: JmerError if the table is missing or lacks a column."""
+        root = self.require_manual_dir()
+        table = root / TABLE
+        try:
+            with table.open(newline="", encoding="utf-8-sig") as file:
+                lines = list(csv.DictReader(file, skipinitialspace=True))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise JmerError(
+                f"cannot read {table} ({error}): give the folder that holds it and "
+                f"{FOLDER}/ as the manual directory."
+            ) from error
+        missing = [c for c in COLUMNS if not lines or lines[0].get(c) is None]
+        if missing:
+            raise JmerError(
+                f"{table} has no row with column {missing[0]!r}: it needs "
+                f"{', '.join(COLUMNS)}. Restore the published file."
+            )
+        return [self._row(root, i, line) for i, line in enumerate(lines, start=2)]
+
+    def _row(self, root: Path, line: int, values: dict[str, str]) -> Row:
+        dataset, subject, clip, label = ((values[c] or "").strip() for c in COLUMNS)
+        # The published names have a space before the dot.
+        image = root / FOLDER / f"{subject}_{clip} .png"
+        return Row(line, dataset, subject, clip, label, image)
+
+    def problems(self):
+        problems = []
+        table = self.require_manual_dir() / TABLE
+        seen: dict[tuple[str, str], int] = {}
+        for row in self.rows:
+            where = f"{table}, line {row.line}"
+            if not (row.dataset and row.subject and row.clip):
+                problems.append(
+                    f"{where}: dataset, subject or clip is empty. Fill it in or remove "
+                    f"the line."
+                )
+                continue
+            if row.label not in ("0", "1", "2"):
+                problems.append(
+                    f"{where}: unknown label {row.label!r} of clip {row.clip}. It must "
+                    f"be 0 (negative), 1 (positive) or 2 (surprise)."
+                )
+            key = (row.subject, row.clip)
+            if key in seen:
+                problems.append(
+                    f"{where}: duplicate clip {row.clip} of subject {row.subject}, "
+                    f"first on line {seen[key]}. Remove one of the two."
+                )
+            seen.setdefault(key, row.line)
+            problems += self._image_problems(row, where)
+        return problems
+
+    def _image_problems(self, row: Row, where: str) -> list[str]:
+        if not row.image.is_file():
+            return [
+                f"{where}: image {row.image} of clip {row.clip} is missing. Restore "
+                f"the file or remove the line."
+            ]
+        try:
+            read_image(row.image)
+        except JmerError as error:
+            return [str(error)]
+        return []
+
+    def sources(self):
+        table = self.require_manual_dir() / TABLE
+        return [table, *(row.image for row in self.rows if row.image.is_file())]
+
+    def summary(self):
+        names = self.class_names()
+        lines = [f"{len(self.rows)} clips, {len({r.subject for r in self.rows})} subjects"]
+        for dataset in sorted({row.dataset for row in self.rows}):
+            own = [row for row in self.rows if row.dataset == dataset]
+            counts = collections.Counter(names[int(row.label)] for row in own)
+            per_class = ", ".join(f"{counts[name]} {name}" for name in names)
+            lines.append(
+                f"  {dataset}: {len(own)} clips of {len({r.subject for r in own})} "
+                f"subjects ({per_class})"
+            )
+        return "\n".join(lines)
+
+    def examples(self):
+        for row in self.rows:
+            yield {
+                "apex_flow": read_image(row.image),
+                "label": int(row.label),
+                "subject": row.subject,
+                "dataset": row.dataset,
+                "clip_id": row.clip,
+                "onset": -1,
+                "apex": -1,
+                "offset": -1,
+                "action_units": "",
+            }
+
+
+def read_image(path: Path) -> np.ndarray:
+    """A flow image, uint8 [28, 28, 3] in the order horizontal, vertical, strain.
+
+    Raises: JmerError if the file is truncated, no PNG, or of another size.
+    """
+    content = path.read_bytes()
+    # OpenCV decodes what is there of a truncated PNG, and leaves the rest black.
+    whole = content.startswith(b"\x89PNG") and b"IEND" in content[-12:]
+    image = (
+        cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+        if whole
+        else None
+    )
+    if image is None:
+        raise JmerError(
+            f"image {path} is truncated or no PNG ({len(content)} bytes). Restore it "
+            f"from the published archive."
+        )
+    if image.shape != (SIZE, SIZE, 3):
+        raise JmerError(
+            f"image {path} is {image.shape[1]}x{image.shape[0]}, not {SIZE}x{SIZE}. "
+            f"Restore it from the published archive."
+        )
+    return np.ascontiguousarray(image[..., ::-1])

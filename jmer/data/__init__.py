@@ -1,0 +1,7 @@
+"""Data sets as arrays, and the splits that keep subjects apart."""
+
+from jmer.data.clips import ClipSet
+from jmer.data.config import DataConfig
+from jmer.data.load import check, load, prepare
+
+__all__ = ["ClipSet", "DataConfig", "check", "load", "prepare"]

@@ -1,0 +1,126 @@
+"""What all TFDS builders of jmer share. The only module that imports TFDS."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from jmer.data.config import DataConfig
+from jmer.errors import JmerError
+
+
+# Nothing is downloaded, and jmer shows its own progress.
+tfds.disable_progress_bar()
+
+
+@dataclasses.dataclass(kw_only=True)
+class Recipe(tfds.core.BuilderConfig):
+    """The TFDS configuration that holds a data set's own."""
+
+    data: DataConfig | None = None
+
+
+class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A builder of one split, `full`, whose examples are annotated clips.
+
+    A subclass gives the classes, the features, the source files and the examples.
+    """
+
+    VERSION: ClassVar[str]
+    """Raised whenever the same source would be prepared differently."""
+
+    @property
+    def data(self) -> DataConfig:
+        return self.builder_config.data
+
+    def class_names(self) -> tuple[str, ...]:
+        """The labels, in the order of their indices."""
+        raise NotImplementedError
+
+    def tensors(self) -> Mapping[str, tuple[tuple[int, ...], type]]:
+        """Shape and type of each input feature."""
+        raise NotImplementedError
+
+    def problems(self) -> list[str]:
+        """What keeps the source from being used: file, value and remedy of each."""
+        return []
+
+    def sources(self) -> list[Path]:
+        """The files that the set is made from, below `manual_dir`."""
+        return []
+
+    def examples(self) -> Iterator[dict[str, Any]]:
+        """One dictionary a clip; names of clips are unique within their subject."""
+        raise NotImplementedError
+
+    def summary(self) -> str:
+        """What `jmer data check` says of a source without problems."""
+        raise NotImplementedError
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        scalar = tfds.features.Scalar(np.int32)
+        tensors = {
+            name: tfds.features.Tensor(shape=shape, dtype=dtype, encoding="zlib")
+            for name, (shape, dtype) in self.tensors().items()
+        }
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    **tensors,
+                    "label": tfds.features.ClassLabel(names=self.class_names()),
+                    "subject": tfds.features.Text(),
+                    "dataset": tfds.features.Text(),
+                    "clip_id": tfds.features.Text(),
+                    "onset": scalar,
+                    "apex": scalar,
+                    "offset": scalar,
+                    "action_units": tfds.features.Text(),
+                }
+            ),
+            metadata=tfds.core.MetadataDict(
+                recipe=self.data.recipe, code=str(self.VERSION)
+            ),
+        )
+
+    def _split_generators(self, dl_manager):
+        del dl_manager  # nothing is downloaded: the owners give the data to a person
+        self.info.metadata["sources"] = self.digests()
+        return {"full": self._generate_examples()}
+
+    def _generate_examples(self):
+        for example in self.examples():
+            key = f"{example['dataset']}/{example['subject']}/{example['clip_id']}"
+            yield key, example
+
+    def digests(self) -> dict[str, str]:
+        """A hash of the content of each source file, by its path in `manual_dir`."""
+        root = self.data.manual_dir
+        return {
+            str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()[
+                :16
+            ]
+            for path in self.sources()
+        }
+
+    def require_manual_dir(self) -> Path:
+        """The folder of the original data.
+
+        Raises: JmerError if none is given or it is no folder.
+        """
+        root = self.data.manual_dir
+        if root is None:
+            raise JmerError(
+                f"data set {self.data.name} is not prepared in {self.data.data_dir}, "
+                f"and no source is given: say where the original files are with "
+                f"--data.manual-dir DIR (--manual-dir DIR for `jmer data`)."
+            )
+        if not root.is_dir():
+            raise JmerError(
+                f"manual directory {root} does not exist or is no folder: give the "
+                f"folder that holds the files of {self.data.name}."
+            )
+        return root

@@ -1,0 +1,102 @@
+"""A data set in memory."""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from jmer.errors import JmerError
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipSet:
+    """All clips of a data set, in the order of (dataset, subject, clip).
+
+    `inputs` holds one array [n, ...] for each feature, in its stored type. `label` is
+    an index in `classes`; `onset`, `apex` and `offset` are frame indices into the
+    stored clip, -1 where unknown. `subject` names one person in the whole set.
+
+    Raises: JmerError if the arrays disagree in length, a value is not finite, a clip
+    occurs twice, or two data sets share the name of a subject.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    inputs: Mapping[str, np.ndarray]
+    label: np.ndarray
+    subject: np.ndarray
+    dataset: np.ndarray
+    clip_id: np.ndarray
+    onset: np.ndarray
+    apex: np.ndarray
+    offset: np.ndarray
+    action_units: np.ndarray
+
+    def __post_init__(self):
+        if not len(self):
+            raise JmerError(f"data set {self.name} has no clips; prepare it again.")
+        for name, array in self.inputs.items():
+            if len(array) != len(self):
+                raise JmerError(
+                    f"{self.name}: {len(array)} values of {name} for {len(self)} clips."
+                )
+            if not np.isfinite(array).all():
+                bad = next(i for i, a in enumerate(array) if not np.isfinite(a).all())
+                raise JmerError(
+                    f"{self.name}: {name} of clip {self.clip_id[bad]} of subject "
+                    f"{self.subject[bad]} has a value that is not finite. Remove the "
+                    f"clip or repair its source, then prepare the set again."
+                )
+        if self.label.min() < 0 or self.label.max() >= len(self.classes):
+            raise JmerError(f"{self.name}: a label is outside {self.classes}.")
+        self._check_names()
+
+    def _check_names(self):
+        seen: dict[tuple[str, str], int] = {}
+        homes: dict[str, str] = {}
+        for i, key in enumerate(zip(self.subject, self.clip_id, strict=True)):
+            if key in seen:
+                raise JmerError(
+                    f"{self.name}: clip {key[1]} of subject {key[0]} occurs twice. "
+                    f"Remove one of the two rows, then prepare the set again."
+                )
+            seen[key] = i
+            home = homes.setdefault(self.subject[i], self.dataset[i])
+            if home != self.dataset[i]:
+                raise JmerError(
+                    f"{self.name}: subject {self.subject[i]} occurs in {home} and in "
+                    f"{self.dataset[i]}, but a subject names one person. Prefix the "
+                    f"names with their data set."
+                )
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A hash of all there is to see: names, labels, intervals and pixels."""
+        digest = hashlib.sha256(repr(self.classes).encode())
+        for field in ("subject", "dataset", "clip_id", "action_units"):
+            digest.update("\0".join(getattr(self, field)).encode())
+        for field in ("label", "onset", "apex", "offset"):
+            digest.update(np.ascontiguousarray(getattr(self, field), "<i4").tobytes())
+        for name in sorted(self.inputs):
+            array = np.ascontiguousarray(self.inputs[name])
+            digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()[:16]
+
+    def summary(self) -> dict:
+        """What a run records of its data."""
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "n_clips": len(self),
+            "n_subjects": len(set(self.subject)),
+            "classes": list(self.classes),
+            "per_class": {
+                c: int((self.label == i).sum()) for i, c in enumerate(self.classes)
+            },
+        }

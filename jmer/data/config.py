@@ -1,0 +1,43 @@
+"""Where a data set lies, and the recipe by which it is prepared."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+def default_data_dir() -> Path:
+    """Where TFDS keeps prepared sets: `$TFDS_DATA_DIR`, or its usual folder."""
+    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """One data set. A subclass adds the fields of its recipe and lives in the folder
+    of its builder, `data_builders/<name>/`.
+    """
+
+    name: ClassVar[str]
+    """Name of the builder."""
+
+    manual_dir: Path | None = None
+    """Folder of the data set as its owners distribute it."""
+    data_dir: Path = dataclasses.field(default_factory=default_data_dir)
+    """Folder of prepared sets (default: $TFDS_DATA_DIR or ~/tensorflow_datasets)."""
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The fields that decide what is prepared: all but the two folders."""
+        fields = dataclasses.asdict(self)
+        del fields["manual_dir"], fields["data_dir"]
+        return fields
+
+    @property
+    def config_name(self) -> str:
+        """Folder name of the recipe among the prepared ones of this data set."""
+        if not self.recipe:
+            return "default"
+        text = json.dumps(self.recipe, sort_keys=True)
+        return f"recipe-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -1,0 +1,166 @@
+"""From the name of a data set to its arrays in memory."""
+
+import contextlib
+import importlib
+import io
+import pkgutil
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jmer.data.clips import ClipSet
+from jmer.data.config import DataConfig
+from jmer.errors import JmerError
+from jmer.files import make_folder, writing
+
+if TYPE_CHECKING:
+    from jmer.data.builder import ClipBuilder
+
+SPLIT = "full"
+
+
+def builder_of(config: DataConfig) -> "ClipBuilder":
+    """The TFDS builder of a configuration, from `data_builders/<name>/`."""
+    # TFDS takes a second to import, and training needs none of it.
+    from absl import logging
+
+    from jmer.data.builder import Recipe
+
+    module = importlib.import_module(
+        f"data_builders.{config.name}.{config.name}_dataset_builder"
+    )
+    recipe = Recipe(
+        name=config.config_name, version=module.Builder.VERSION, data=config
+    )
+    make_folder(config.data_dir)
+    # TFDS warns of every configuration that is not in a fixed list.
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        return module.Builder(
+            config=recipe, data_dir=str(config.data_dir), file_format="array_record"
+        )
+    finally:
+        logging.set_verbosity(before)
+
+
+def datasets() -> Iterator[type[DataConfig]]:
+    """The configuration of every data set that has a builder."""
+    package = importlib.import_module("data_builders")
+    for module in pkgutil.iter_modules(package.__path__, "data_builders."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, type) and value.__module__ == module.name:
+                yield value
+
+
+def check(config: DataConfig) -> tuple[list[str], str]:
+    """What keeps the source from being prepared, and a summary if nothing does.
+
+    Raises: JmerError if there is no source to look at.
+    """
+    builder = builder_of(config)
+    problems = builder.problems()
+    return problems, "" if problems else builder.summary()
+
+
+def prepare(config: DataConfig, *, overwrite: bool = False) -> Path:
+    """Builds the set unless it is there already; returns its folder.
+
+    A set appears under its name only when it is complete.
+
+    Raises: JmerError for an unusable source, naming the first problem.
+    """
+    builder = builder_of(config)
+    folder = Path(builder.data_dir)
+    if folder.exists():
+        if not overwrite and complete(folder):
+            refuse_changed_sources(builder)
+            return folder
+        shutil.rmtree(folder)
+    if problems := builder.problems():
+        more = f" (and {len(problems) - 1} more: `jmer data check`)"
+        raise JmerError(problems[0] + (more if len(problems) > 1 else ""))
+    _discard_remains(folder)
+    # TFDS speaks of downloads, of which there are none.
+    with writing(folder), contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare()
+    return folder
+
+
+def complete(folder: Path) -> bool:
+    """Whether a prepared set is whole: TFDS writes the description last."""
+    return (folder / "dataset_info.json").exists()
+
+
+def load(config: DataConfig) -> ClipSet:
+    """The clips of a data set, prepared first where need be.
+
+    Raises: JmerError if the set is neither prepared nor preparable, if its source has
+    changed since, or if what is stored cannot be read.
+    """
+    folder = prepare(config)
+    builder = builder_of(config)
+    try:
+        examples = list(builder.as_data_source(split=SPLIT))
+        expected = builder.info.splits[SPLIT].num_examples
+        if len(examples) != expected:
+            raise ValueError(f"{len(examples)} of {expected} clips are there")
+    except Exception as error:  # array_record raises what its C++ library raises
+        raise JmerError(
+            f"the prepared set {folder} cannot be read ({error}). Prepare it again: "
+            f"`jmer data prepare {config.name} --overwrite`."
+        ) from error
+    return _gather(builder, examples)
+
+
+def _gather(builder: "ClipBuilder", examples: list[dict]) -> ClipSet:
+    def text(name: str) -> np.ndarray:
+        return np.array([example[name].decode() for example in examples])
+
+    def number(name: str) -> np.ndarray:
+        return np.array([example[name] for example in examples], np.int32)
+
+    columns = {
+        **{name: text(name) for name in ("subject", "dataset", "clip_id")},
+        **{name: number(name) for name in ("label", "onset", "apex", "offset")},
+        "action_units": text("action_units"),
+    }
+    order = np.lexsort((columns["clip_id"], columns["subject"], columns["dataset"]))
+    return ClipSet(
+        name=builder.data.name,
+        classes=tuple(builder.class_names()),
+        inputs={
+            name: np.stack([examples[i][name] for i in order])
+            for name in builder.tensors()
+        },
+        **{name: column[order] for name, column in columns.items()},
+    )
+
+
+def refuse_changed_sources(builder: "ClipBuilder") -> None:
+    """Raises: JmerError if the source given differs from the one prepared."""
+    config = builder.data
+    if config.manual_dir is None:
+        return
+    builder.require_manual_dir()
+    before = dict(builder.info.metadata.get("sources", {}))
+    if not before:
+        return
+    now = builder.digests()
+    changed = sorted(p for p in before.keys() | now if before.get(p) != now.get(p))
+    if changed:
+        raise JmerError(
+            f"{config.manual_dir / changed[0]} has changed since {builder.data_dir} was "
+            f"prepared ({len(changed)} files differ). Prepare it again: `jmer data "
+            f"prepare {config.name} --manual-dir {config.manual_dir} --overwrite`, or "
+            f"leave --manual-dir out to use what was prepared."
+        )
+
+
+def _discard_remains(folder: Path) -> None:
+    """Removes what an interrupted preparation of the same set left behind."""
+    for remains in folder.parent.glob(f"incomplete.*_{folder.name}"):
+        shutil.rmtree(remains, ignore_errors=True)

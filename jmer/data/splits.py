@@ -1,0 +1,180 @@
+"""Who is held out of which fold: made once, on the host, and audited."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from jmer.data.clips import ClipSet
+from jmer.errors import JmerError, UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Fold:
+    """One division of the clips: indices of those to train on and to test on.
+
+    `name` is the held-out subject, or the number of the fold; random keys derive
+    from it.
+    """
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """A way to hold out subjects. All of them keep every subject on one side."""
+
+    exhaustive: ClassVar[bool] = True
+    """Whether every clip is tested exactly once."""
+
+    def groups(self, subjects: np.ndarray) -> list[tuple[str, list[str]]]:
+        """Name and held-out subjects of each fold, given the subject of each clip."""
+        raise NotImplementedError
+
+    def describe(self, folds: Sequence[Fold], clips: ClipSet) -> str:
+        """One line for reports."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class Loso(Protocol):
+    """Leave one subject out: as many folds as subjects."""
+
+    def groups(self, subjects):
+        return [(name, [name]) for name in np.unique(subjects).tolist()]
+
+    def describe(self, folds, clips):
+        return f"leave-one-subject-out, {len(folds)} folds"
+
+
+@dataclasses.dataclass(frozen=True)
+class KFold(Protocol):
+    """Folds of whole subjects with about as many clips each."""
+
+    k: int = 5
+    """Number of folds, 2 or more."""
+    split_seed: int = 0
+    """Seed of the order in which subjects are dealt out."""
+
+    def __post_init__(self):
+        if self.k < 2:
+            raise UsageError(f"protocol.k={self.k} must be at least 2")
+
+    def groups(self, subjects):
+        sizes = _shuffled_sizes(subjects, self.split_seed)
+        if len(sizes) < self.k:
+            raise UsageError(
+                f"protocol.k={self.k} folds need as many subjects; there are "
+                f"{len(sizes)}. Choose a smaller k."
+            )
+        held_out: list[list[str]] = [[] for _ in range(self.k)]
+        load = [0] * self.k
+        # The largest first, each to the emptiest fold, balances the clips.
+        for subject, size in sorted(sizes.items(), key=lambda item: -item[1]):
+            target = load.index(min(load))
+            held_out[target].append(subject)
+            load[target] += size
+        return [(f"fold{i}", group) for i, group in enumerate(held_out)]
+
+    def describe(self, folds, clips):
+        return f"{self.k}-fold by subject, split seed {self.split_seed}"
+
+
+@dataclasses.dataclass(frozen=True)
+class HoldOut(Protocol):
+    """One division: some subjects are tested, the others train."""
+
+    exhaustive: ClassVar[bool] = False
+
+    fraction: float = 0.2
+    """Share of the clips that is tested, about; 0 to 1, exclusive."""
+    split_seed: int = 0
+    """Seed of the choice of subjects."""
+
+    def __post_init__(self):
+        if not 0 < self.fraction < 1:
+            raise UsageError(
+                f"protocol.fraction={self.fraction} must be between 0 and 1"
+            )
+
+    def groups(self, subjects):
+        sizes = _shuffled_sizes(subjects, self.split_seed)
+        held_out, wanted = [], self.fraction * len(subjects)
+        for subject in list(sizes)[:-1]:
+            if sum(sizes[s] for s in held_out) >= wanted:
+                break
+            held_out.append(subject)
+        return [("holdout", held_out)]
+
+    def describe(self, folds, clips):
+        tested = len(set(clips.subject[folds[0].test]))
+        return f"hold-out of {tested} subjects, split seed {self.split_seed}"
+
+
+def _shuffled_sizes(subjects, seed: int) -> dict[str, int]:
+    sizes = Counter(subjects.tolist())
+    names = sorted(sizes)
+    return {names[i]: sizes[names[i]] for i in np.random.default_rng(seed).permutation(len(names))}
+
+
+def make_folds(protocol: Protocol, clips: ClipSet) -> list[Fold]:
+    """The audited folds of a protocol over a data set.
+
+    Raises: JmerError if a fold cannot be trained or the division is not sound.
+    """
+    if len(set(clips.subject)) < 2:
+        raise JmerError(
+            f"data set {clips.name} has one subject, {clips.subject[0]}: nobody is "
+            f"left to train on. Add subjects."
+        )
+    folds = []
+    for name, held_out in protocol.groups(clips.subject):
+        test = np.isin(clips.subject, held_out)
+        folds.append(Fold(name, np.flatnonzero(~test), np.flatnonzero(test)))
+    audit(folds, clips, exhaustive=protocol.exhaustive)
+    return folds
+
+
+def audit(folds: Sequence[Fold], clips: ClipSet, *, exhaustive: bool) -> None:
+    """Checks that the division is honest and can be trained.
+
+    Raises: JmerError if a subject is on both sides of a fold, a clip is tested twice
+    or (with `exhaustive`) never, two folds share a name, a side of a fold is empty,
+    or a class is missing from training.
+    """
+    tested = Counter(int(i) for fold in folds for i in fold.test)
+    names = Counter(fold.name for fold in folds)
+    for fold in folds:
+        both = set(clips.subject[fold.train]) & set(clips.subject[fold.test])
+        if both:
+            raise JmerError(
+                f"fold {fold.name}: subject {min(both)} is trained on and tested."
+            )
+        if names[fold.name] > 1:
+            raise JmerError(f"two folds are called {fold.name}.")
+        if not len(fold.train) or not len(fold.test):
+            side = "test" if len(fold.train) else "train on"
+            raise JmerError(f"fold {fold.name} has no clip to {side}.")
+        absent = set(range(len(clips.classes))) - set(clips.label[fold.train].tolist())
+        if absent:
+            _refuse_missing_class(fold, clips, min(absent))
+    for i, subject in enumerate(clips.subject):
+        if tested[i] > 1 or (exhaustive and not tested[i]):
+            times = f"{tested[i]} times" if tested[i] else "never"
+            raise JmerError(
+                f"clip {clips.clip_id[i]} of subject {subject} is tested {times}."
+            )
+
+
+def _refuse_missing_class(fold: Fold, clips: ClipSet, label: int):
+    holders = sorted(set(clips.subject[clips.label == label]))
+    only = f"only subject {holders[0]} has it" if holders else "no clip has it"
+    raise JmerError(
+        f"fold {fold.name} of {clips.name}: class {clips.classes[label]!r} is missing "
+        f"from its training clips ({only if len(holders) < 2 else holders}). Add clips "
+        f"of other subjects, or drop or merge the class in the data set's labels."
+    )
