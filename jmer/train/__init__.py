@@ -1,0 +1,1 @@
+"""Training: one task in `step.py`, many at once in `folds.py`."""

@@ -1,0 +1,186 @@
+"""The training of one task: pure functions that know of no other."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx, struct
+from jax.typing import DTypeLike
+
+from jmer import keys, metrics, trees
+from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray
+from jmer.models.base import Inputs, NetworkConfig
+from jmer.train.batches import BatchPlan
+from jmer.train.tasks import TaskTable
+
+
+@struct.dataclass
+class Best:
+    """The weights of the epoch that did best on the inner clips, and how well."""
+
+    params: nnx.State
+    stats: nnx.State
+    uf1: Float[Array, ""]
+    loss: Float[Array, ""]
+    epoch: Int[Array, ""]
+
+
+@struct.dataclass
+class TaskState:
+    """All that changes while a task trains."""
+
+    step: Int[Array, ""]
+    params: nnx.State
+    stats: nnx.State
+    opt_state: optax.OptState
+    alive: Bool[Array, ""]  # False once a loss or gradient was not finite
+    best: Best | None
+
+
+@struct.dataclass
+class Data:
+    """The whole set on the device, the same for all tasks."""
+
+    inputs: Inputs
+    label: Int[Array, " n"]
+
+
+@struct.dataclass
+class Record:
+    """What an evaluation leaves behind."""
+
+    loss: Float[Array, ""]  # mean training loss of the epoch just ended, nats
+    alive: Bool[Array, ""]
+    test_logits: Float[Array, "t k"]
+    inner_uf1: Float[Array, ""]  # nan without inner clips
+
+
+@dataclasses.dataclass(frozen=True)
+class Trainer:
+    """One task's training, as functions to be mapped over tasks.
+
+    The network, optimiser and sizes are static; `graphdef` is the network's structure.
+    """
+
+    network: NetworkConfig
+    classes: int
+    dtype: DTypeLike
+    optimiser: optax.GradientTransformation
+    plan: BatchPlan
+    inner: bool
+
+    def build(self, key: PRNGKeyArray) -> nnx.Module:
+        return self.network.build(
+            self.classes, dtype=self.dtype, rngs=nnx.Rngs(params=key)
+        )
+
+    @property
+    def graphdef(self) -> nnx.GraphDef:
+        model = nnx.eval_shape(lambda: self.build(jax.random.key(0)))
+        return nnx.split(model, nnx.Param, nnx.BatchStat)[0]
+
+    def init(self, key: PRNGKeyArray) -> TaskState:
+        """The state before the first step, from the task's key."""
+        model = self.build(keys.named(key, "init"))
+        _, params, stats = nnx.split(model, nnx.Param, nnx.BatchStat)
+        lowest = Best(params, stats, jnp.array(-1.0), jnp.array(jnp.inf), jnp.array(0))
+        return TaskState(
+            step=jnp.array(0),
+            params=params,
+            stats=stats,
+            opt_state=self.optimiser.init(params),
+            alive=jnp.array(True),
+            best=lowest if self.inner else None,
+        )
+
+    def step(
+        self,
+        state: TaskState,
+        key: PRNGKeyArray,
+        inputs: Inputs,
+        label: Int[Array, " b"],
+        weight: Float[Array, " b"],
+    ) -> tuple[TaskState, Float[Array, ""]]:
+        """One update. A batch without weight, or a diverged task, changes nothing."""
+        graphdef = self.graphdef
+
+        def objective(params):
+            model = nnx.merge(graphdef, params, state.stats, copy=True)
+            step_key = keys.named(key, "step", state.step)
+            loss = self.network.loss(
+                model, inputs, label, weight=weight, key=step_key
+            )
+            return loss, nnx.state(model, nnx.BatchStat)
+
+        (loss, stats), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
+        updates, opt_state = self.optimiser.update(grads, state.opt_state, state.params)
+        finite = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(grads))
+        empty = weight.sum() == 0
+        moved = state.replace(
+            step=state.step + 1,
+            params=optax.apply_updates(state.params, updates),
+            stats=stats,
+            opt_state=opt_state,
+        )
+        state = trees.select(state.alive & finite & ~empty, moved, state)
+        return state.replace(alive=state.alive & (finite | empty)), loss
+
+    def train_epoch(
+        self, state: TaskState, task: TaskTable, data: Data, epoch: Int[Array, ""]
+    ) -> tuple[TaskState, Float[Array, ""]]:
+        """One pass over the task's clips, and its mean loss."""
+        order, weight = self.plan.epoch(task.key, task.train, epoch)
+
+        def body(state, batch):
+            index, w = batch
+            inputs = jax.tree.map(lambda x: x[index], data.inputs)
+            return self.step(state, task.key, inputs, data.label[index], w)
+
+        state, losses = jax.lax.scan(body, state, (order, weight))
+        counts = weight.sum(1)
+        total = jnp.where(counts > 0, losses * counts, 0).sum()
+        return state, total / counts.sum()
+
+    def logits(
+        self, params: nnx.State, stats: nnx.State, data: Data, index: Int[Array, " t"]
+    ) -> Float[Array, "t k"]:
+        """Evaluation-mode logits of the clips `index`."""
+        model = nnx.merge(self.graphdef, params, stats)
+        inputs = jax.tree.map(lambda x: x[index], data.inputs)
+        return self.network.apply(model, inputs, train=False)
+
+    def evaluate(
+        self,
+        state: TaskState,
+        task: TaskTable,
+        data: Data,
+        epoch: Int[Array, ""],
+        loss: Float[Array, ""],
+    ) -> tuple[TaskState, Record]:
+        """Test logits after `epoch` epochs; keeps the weights if inner clips say so.
+
+        The test clips are only recorded: nothing of the task depends on them.
+        """
+        inner_uf1 = jnp.array(jnp.nan)
+        if state.best is not None:
+            inner_uf1, inner_loss = self._inner_scores(state, task, data)
+            state = _keep_best(state, inner_uf1, inner_loss, epoch)
+        test = self.logits(state.params, state.stats, data, task.test)
+        return state, Record(loss, state.alive, test, inner_uf1)
+
+    def _inner_scores(self, state, task, data):
+        logits = self.logits(state.params, state.stats, data, task.inner)
+        label, weight = data.label[task.inner], task.inner_weight
+        predicted = logits.argmax(-1)
+        confusion = metrics.confusion_matrix(label, predicted, self.classes, weight)
+        chosen = jax.nn.log_softmax(logits)[jnp.arange(len(label)), label]
+        return metrics.uf1(confusion), -(chosen * weight).sum() / weight.sum()
+
+
+def _keep_best(state: TaskState, uf1: Array, loss: Array, epoch: Array) -> TaskState:
+    """A higher inner UF1 wins; of equal ones, the lower loss; then the earlier."""
+    best = state.best
+    better = (uf1 > best.uf1) | ((uf1 == best.uf1) & (loss < best.loss))
+    now = Best(state.params, state.stats, uf1, loss, epoch)
+    return state.replace(best=trees.select(better & state.alive, now, best))

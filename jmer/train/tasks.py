@@ -1,0 +1,125 @@
+"""What distinguishes one training from another."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from jmer import keys
+from jmer.arrays import Bool, Float, Int, PRNGKeyArray
+from jmer.data.clips import ClipSet
+from jmer.data.splits import Fold
+from jmer.errors import JmerError
+
+Selection = Literal["last", "inner"]
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Task:
+    """One training: a fold, a seed, and a variant that differs in values only."""
+
+    seed: int
+    fold: str
+    variant: int = 0
+
+    def key(self) -> PRNGKeyArray:
+        """Root of the task's random numbers: seed, then name of the fold.
+
+        Variants share them, so that they are compared on the same draws.
+        """
+        return keys.named(keys.seed_key(self.seed), self.fold)
+
+
+@struct.dataclass
+class TaskTable:
+    """What the program needs to know of each task; task axis first in every array."""
+
+    key: PRNGKeyArray  # f
+    train: Bool[np.ndarray, "f n"]  # clips that the task learns from
+    test: Int[np.ndarray, "f t"]  # clips to predict, padded with clip 0
+    inner: Int[np.ndarray, "f v"]  # clips that choose the epoch, padded with clip 0
+    inner_weight: Float[np.ndarray, "f v"]  # 0 where padded
+
+
+def make_table(
+    tasks: Sequence[Task],
+    folds: Sequence[Fold],
+    clips: ClipSet,
+    *,
+    selection: Selection,
+    inner_fraction: float,
+) -> TaskTable:
+    """The table of `tasks`; array sizes depend on `folds` alone, not on the choice."""
+    by_name = {fold.name: fold for fold in folds}
+    longest = max(len(fold.test) for fold in folds)
+    train = np.zeros((len(tasks), len(clips)), bool)
+    inner = []
+    for row, task in zip(train, tasks, strict=True):
+        fold = by_name[task.fold]
+        row[fold.train] = True
+        chosen = (
+            inner_clips(task, fold, clips, inner_fraction)
+            if selection == "inner"
+            else np.zeros(0, int)
+        )
+        row[chosen] = False
+        inner.append(chosen)
+    # Any inner set fits: it is a part of the largest training set.
+    room = max(len(f.train) for f in folds) if selection == "inner" else 0
+    return TaskTable(
+        key=jnp.stack([task.key() for task in tasks]),
+        train=train,
+        test=_padded([by_name[t.fold].test for t in tasks], longest),
+        inner=_padded(inner, room),
+        inner_weight=_padded([np.ones(len(i)) for i in inner], room, np.float32),
+    )
+
+
+def _padded(rows: Sequence[np.ndarray], size: int, dtype=np.int32) -> np.ndarray:
+    table = np.zeros((len(rows), size), dtype)
+    for target, row in zip(table, rows, strict=True):
+        target[: len(row)] = row
+    return table
+
+
+def inner_clips(
+    task: Task, fold: Fold, clips: ClipSet, fraction: float
+) -> np.ndarray:
+    """Clips of whole training subjects, held out to choose the epoch on.
+
+    Subjects are drawn by the task's seed and fold until they have `fraction` of the
+    clips; one whose absence would leave a class untrained is passed over.
+
+    Raises: JmerError if no subject can be spared.
+    """
+    code = keys.name_code(f"inner/{fold.name}")
+    rng = np.random.default_rng((task.seed, code))
+    remaining = set(fold.train.tolist())
+    chosen: list[int] = []
+    for subject in rng.permutation(np.unique(clips.subject[fold.train])):
+        if len(chosen) >= fraction * len(fold.train):
+            break
+        own = set(fold.train[clips.subject[fold.train] == subject].tolist())
+        left = remaining - own
+        if len(set(clips.label[list(left)].tolist())) == len(clips.classes):
+            remaining = left
+            chosen += sorted(own)
+    if not chosen:
+        raise JmerError(
+            f"fold {fold.name}: no training subject can be held out to choose the "
+            f"epoch without losing a class. Use --selection last."
+        )
+    return np.array(sorted(chosen))
+
+
+def padded_table(table: TaskTable, size: int) -> TaskTable:
+    """`table` with its last task repeated up to `size` rows."""
+    missing = size - len(table.train)
+    return jax.tree.map(
+        lambda x: jnp.concatenate([jnp.asarray(x), jnp.repeat(x[-1:], missing, axis=0)]),
+        table,
+    )
