@@ -1,0 +1,201 @@
+"""The training of one pack from its first or last saved epoch to its end."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jmer import trees
+from jmer.train.checkpoint import Checkpoints, Flat, flatten, unflatten
+from jmer.train.folds import Program
+from jmer.train.step import Data, Record, TaskState
+from jmer.train.tasks import Task, TaskTable, padded_table
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """When to evaluate and to save."""
+
+    epochs: int
+    eval_every: int
+    checkpoint_seconds: float
+
+
+@dataclasses.dataclass
+class History:
+    """The evaluations of a pack; evaluation first, then task, in every array."""
+
+    epoch: list[int]
+    records: list[Record]
+    seconds: float = 0.0
+
+    def flat(self) -> Flat:
+        stacked = trees.stack(self.records)
+        return {
+            f"history.{field.name}": getattr(stacked, field.name)
+            for field in dataclasses.fields(Record)
+        } | {"history.epoch": np.array(self.epoch, np.int32)}
+
+    @classmethod
+    def of(cls, flat: Flat, seconds: float) -> "History":
+        names = [field.name for field in dataclasses.fields(Record)]
+        epochs = flat["history.epoch"].tolist()
+        records = [
+            Record(**{name: flat[f"history.{name}"][i] for name in names})
+            for i in range(len(epochs))
+        ]
+        return cls(epochs, records, seconds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """One evaluation of a pack, as told to whoever watches."""
+
+    epoch: int
+    record: Record
+    seconds: float  # spent on this evaluation's epochs
+
+
+@dataclasses.dataclass(frozen=True)
+class PackResult:
+    """A finished pack: what its tasks predicted at each evaluation, and their weights."""
+
+    tasks: tuple[Task, ...]
+    epoch: np.ndarray  # e, of each evaluation
+    alive: np.ndarray  # e f
+    loss: np.ndarray  # e f
+    test_logits: np.ndarray  # e f t k
+    selected: np.ndarray  # f, epoch whose weights are kept and tested
+    seconds: float
+    weights: Flat  # "params.…" and "stats.…", task axis first
+
+
+def train_pack(
+    program: Program,
+    tasks: Sequence[Task],
+    table: TaskTable,
+    data: Data,
+    checkpoints: Checkpoints,
+    schedule: Schedule,
+    watch: Callable[[Progress], Any],
+) -> PackResult:
+    """Trains `tasks` from where `checkpoints` left off, and saves the result there.
+
+    `table` has a row for each task; rows are added to fill the devices, and dropped
+    again from all that is saved, so that another machine can go on.
+    """
+    run = _PackRun(program, tasks, table, data, checkpoints, schedule)
+    run.begin()
+    previous: tuple[int, Record] | None = None
+    while run.epoch < schedule.epochs:
+        current = run.advance()
+        # The host looks at one evaluation while the devices work on the next.
+        if previous is not None:
+            run.note(*previous, watch)
+        previous = current
+        if run.due():
+            run.note(*previous, watch)
+            previous = None
+            run.save()
+    if previous is not None:
+        run.note(*previous, watch)
+    return run.finish()
+
+
+class _PackRun:
+    def __init__(self, program, tasks, table, data, checkpoints, schedule):
+        self.program: Program = program
+        self.tasks: tuple[Task, ...] = tuple(tasks)
+        self.checkpoints: Checkpoints = checkpoints
+        self.schedule: Schedule = schedule
+        devices = program.mesh.size
+        self.rows = -(-len(self.tasks) // devices) * devices
+        self.table = jax.device_put(padded_table(table, self.rows), program.per_task)
+        self.data = jax.device_put(data, program.shared)
+        self.state: TaskState
+        self.epoch = 0
+        self.history = History([], [])
+        self.saved_at = self.noted_at = time.monotonic()
+
+    def begin(self) -> None:
+        if self.checkpoints.epoch is None:
+            self.state = self.program.init(self.table.key)
+            return
+        self.epoch, flat, meta = self.checkpoints.restore()
+        template = jax.eval_shape(self.program.init, self.table.key)
+        state = unflatten(template, flat, self.checkpoints.folder)
+        self.state = jax.device_put(
+            trees.pad(state, self.rows), self.program.per_task
+        )
+        self.history = History.of(flat, meta["seconds"])
+
+    def advance(self) -> tuple[int, Record]:
+        count = min(self.schedule.eval_every, self.schedule.epochs - self.epoch)
+        self.state, record = self.program.advance(
+            self.state, self.table, self.data, jnp.int32(self.epoch), jnp.int32(count)
+        )
+        self.epoch += count
+        return self.epoch, record
+
+    def note(self, epoch: int, record: Record, watch) -> None:
+        own = trees.take(jax.device_get(record), slice(len(self.tasks)))
+        now = time.monotonic()
+        seconds, self.noted_at = now - self.noted_at, now
+        self.history.epoch.append(epoch)
+        self.history.records.append(own)
+        self.history.seconds += seconds
+        watch(Progress(epoch, own, seconds))
+
+    def due(self) -> bool:
+        elapsed = time.monotonic() - self.saved_at
+        return elapsed >= self.schedule.checkpoint_seconds
+
+    def save(self) -> None:
+        state = trees.take(jax.device_get(self.state), slice(len(self.tasks)))
+        self._write({**flatten(state), **self.history.flat()}, finished=False)
+
+    def finish(self) -> PackResult:
+        state = trees.take(jax.device_get(self.state), slice(len(self.tasks)))
+        if state.best is None:
+            kept = {"params": state.params, "stats": state.stats}
+            selected = np.full(len(self.tasks), self.schedule.epochs, np.int32)
+        else:
+            kept = {"params": state.best.params, "stats": state.best.stats}
+            selected = np.asarray(state.best.epoch)
+        arrays = {**flatten(kept), **self.history.flat(), "selected": selected}
+        self._write(arrays, finished=True)
+        self.checkpoints.finish()
+        return result_of(arrays, self.tasks, self.history.seconds)
+
+    def _write(self, arrays: Flat, *, finished: bool) -> None:
+        meta = {
+            "tasks": [dataclasses.asdict(task) for task in self.tasks],
+            "finished": finished,
+            "seconds": self.history.seconds,
+        }
+        # The final save has the number after the last epoch's, so that it is new
+        # even where that epoch was saved already.
+        self.checkpoints.save(self.epoch + finished, arrays, meta)
+        self.saved_at = time.monotonic()
+
+
+def result_of(flat: Flat, tasks: Sequence[Task], seconds: float) -> PackResult:
+    """The result that a finished checkpoint holds."""
+    return PackResult(
+        tasks=tuple(tasks),
+        epoch=flat["history.epoch"],
+        alive=flat["history.alive"],
+        loss=flat["history.loss"],
+        test_logits=flat["history.test_logits"],
+        selected=flat["selected"],
+        seconds=seconds,
+        weights={
+            name: value
+            for name, value in flat.items()
+            if name.startswith(("params.", "stats."))
+        },
+    )
