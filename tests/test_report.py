@@ -283,7 +283,7 @@ def test_comparison_warns_of_different_clips_and_mixed_subjects(tmp_path):
     two = make_run(tmp_path / "two", prefix="other ", subject_independent=False)
     markdown = write_comparison([one, two], tmp_path / "out")
     assert "not tested on the same clips" in markdown
-    named = f"cannot be compared with the others: tiny_net ({two})"
+    named = f", and cannot be compared with the others: tiny_net ({two})"
     assert named in markdown.replace("\\", "")
     assert "(subjects mixed)" in markdown
 

@@ -9,10 +9,12 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
 from jmer.arrays import Array, PRNGKeyArray
+from jmer.errors import JmerError
 from jmer.losses import cross_entropy, weighted_mean
 
 Inputs = Mapping[str, Array]
@@ -34,8 +36,8 @@ class NetworkConfig:
     """Authors, year and venue."""
     inputs: ClassVar[tuple[str, ...]]
     """Features of the data set that the network sees."""
-    paper_classes: ClassVar[int]
-    """Classes of the paper's main result, for the parameter count."""
+    paper_classes: ClassVar[tuple[str, ...]]
+    """Classes of the paper's main result, in the order of its published weights."""
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -45,6 +47,14 @@ class NetworkConfig:
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:
         """A network with fresh float32 parameters that computes in `dtype`."""
         raise NotImplementedError
+
+    def from_torch(self, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Arrays by path (`params.…`, `stats.…`) from a published PyTorch state.
+
+        Raises: JmerError if no weights of this network were published; KeyError or
+        ValueError if `state` is not theirs.
+        """
+        raise JmerError(f"{self.name} has no published weights that jmer can read.")
 
     def loss(
         self,
@@ -73,7 +83,7 @@ def describe(config: NetworkConfig) -> dict[str, str | int]:
 
     model = nnx.eval_shape(
         lambda: config.build(
-            config.paper_classes, dtype=jnp.float32, rngs=nnx.Rngs(params=0)
+            len(config.paper_classes), dtype=jnp.float32, rngs=nnx.Rngs(params=0)
         )
     )
     shapes = zip(config.inputs, config.input_shapes, strict=True)
@@ -102,13 +112,23 @@ def networks() -> Iterator[type[NetworkConfig]]:
                 yield value
 
 
+def network_class(name: str) -> type[NetworkConfig]:
+    """The network of that name.
+
+    Raises: JmerError naming those that exist.
+    """
+    found = {kind.name: kind for kind in networks()}
+    if name not in found:
+        raise JmerError(f"no network is called {name!r}; there are: {', '.join(found)}.")
+    return found[name]
+
+
+def default_config(name: str) -> NetworkConfig:
+    """The network of that name at its paper's size."""
+    return network_class(name)()
+
+
 def network(name: str, fields: Mapping) -> NetworkConfig:
     """The configuration that `dataclasses.asdict` and `name` were taken from."""
-    for kind in networks():
-        if kind.name == name:
-            values = {
-                k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
-            }
-            return kind(**values)
-    known = ", ".join(kind.name for kind in networks())
-    raise ValueError(f"no network is called {name!r}; there are {known}")
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    return network_class(name)(**values)

@@ -4,6 +4,7 @@ import dataclasses
 from typing import ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
@@ -23,7 +24,7 @@ class STSTNetConfig(NetworkConfig):
         "(STSTNet) for Micro-expression Recognition. FG 2019"
     )
     inputs: ClassVar[tuple[str, ...]] = ("apex_flow",)
-    paper_classes: ClassVar[int] = 3
+    paper_classes: ClassVar[tuple[str, ...]] = ("negative", "positive", "surprise")
 
     filters: tuple[int, ...] = (3, 5, 8)
     """Filters of each stream (section III-B)."""
@@ -46,6 +47,33 @@ class STSTNetConfig(NetworkConfig):
 
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "STSTNet":
         return STSTNet(self, classes, dtype=dtype, rngs=rngs)
+
+    def from_torch(self, state):
+        """The published checkpoints, trained on images in BGR order.
+
+        Three streams become one convolution; kernels go from [d, c, h, w] to
+        [h, w, c, d] with the channels turned round, since jmer stores horizontal flow
+        (red) first; the head, from channels-first features to channels-last ones.
+        """
+
+        def streams(name: str) -> np.ndarray:
+            return np.concatenate([state[name.format(i)] for i in (1, 2, 3)])
+
+        kernel = streams("conv{}.weight").transpose(2, 3, 1, 0)[:, :, ::-1]
+        head = state["fc.weight"]
+        channels = kernel.shape[-1]
+        side = round((head.shape[1] / channels) ** 0.5)
+        head = head.reshape(-1, channels, side, side).transpose(2, 3, 1, 0)
+        return {
+            "params.conv.kernel": np.ascontiguousarray(kernel),
+            "params.conv.bias": streams("conv{}.bias"),
+            "params.norm.scale": streams("bn{}.weight"),
+            "params.norm.bias": streams("bn{}.bias"),
+            "params.head.kernel": head.reshape(-1, head.shape[-1]),
+            "params.head.bias": state["fc.bias"],
+            "stats.norm.mean": streams("bn{}.running_mean"),
+            "stats.norm.var": streams("bn{}.running_var"),
+        }
 
 
 class STSTNet(nnx.Module):

@@ -6,7 +6,8 @@ from jmer.errors import JmerError
 from jmer.files import write_bytes, write_text
 from jmer.report import html, markdown
 from jmer.report.blocks import Page
-from jmer.report.pages import comparison_page, run_page
+from jmer.report.comparison import comparison_page
+from jmer.report.one_run import run_page
 from jmer.report.run import read_run
 
 __all__ = ["write_comparison", "write_report"]

@@ -68,7 +68,7 @@ def confusion_png(confusion: np.ndarray, classes: list[str]) -> bytes:
     share = confusion / np.maximum(total, 1)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(confusion):
-        colour = "white" if share[row, column] > 0.55 else INK
+        colour = "white" if share[row, column] > 0.65 else INK
         bold = "bold" if row == column else "normal"
         place = {"ha": "center", "color": colour}
         axes.text(
@@ -77,7 +77,11 @@ def confusion_png(confusion: np.ndarray, classes: list[str]) -> bytes:
         percent = f"{100 * share[row, column]:.0f} %" if total[row] else "–"
         axes.text(column, row + 0.07, percent, va="top", size=7.5, **place)
     names = [_short(name) for name in classes]
-    turn = {} if k <= 3 and max(map(len, names)) <= 9 else {"rotation": 35}
+    turn = (
+        {}
+        if k <= 3 and max(map(len, names)) <= 9
+        else {"rotation": 35, "rotation_mode": "anchor"}
+    )
     axes.set_xticks(range(k), names, size=8.5, ha="right" if turn else "center", **turn)
     axes.set_yticks(range(k), names, size=8.5)
     _plain(axes.get_xticklabels() + axes.get_yticklabels())

@@ -13,6 +13,7 @@ from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.results import Predictions
 
+SCORES = {"uf1": "UF1", "uar": "UAR", "acc": "ACC"}
 CURVES = ("loss", "test_acc", "inner_uf1")
 NEEDED = {
     "metrics.json": (
@@ -37,6 +38,15 @@ class Run:
     experiment: dict[str, Any]
     predictions: Predictions
     curves: dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def band(run: Run, score: str) -> tuple[float, float] | None:
+    """The 95 % interval of a score; None with one subject.
+
+    One person drawn again and again would give an interval without width.
+    """
+    low, high = run.metrics["ci95"][score]
+    return (low, high) if run.metrics["n_subjects"] > 1 else None
 
 
 def _read(folder: Path, name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -108,7 +109,7 @@ def render_clip(spec: SyntheticSpec, index: int) -> SyntheticClip:
     action_units, field = draw_expression(spec, slot.subject, slot.label, rng)
     timeline = draw_timeline(spec, rng)
     warps = draw_warps(spec, slot.subject, field, timeline, rng)
-    flow = [true_flow(a, b, spec.size) for a, b in zip(warps, warps[1:], strict=False)]
+    flow = [true_flow(a, b, spec.size) for a, b in pairwise(warps)]
     return SyntheticClip(
         frames=render_frames(spec, face_texture(spec, slot.subject), warps, rng),
         flow=np.stack(flow),

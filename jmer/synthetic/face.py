@@ -46,10 +46,10 @@ class Face:
 
 
 SPREAD = {
-    "width": 0.02, "brow_x": 0.01, "brow_y": 0.013, "brow_half": 0.01,
-    "brow_bend": 0.012, "brow_thick": 0.004, "eye_x": 0.009, "eye_y": 0.009,
-    "eye_half": 0.007, "eye_open": 0.005, "nose_y": 0.014, "nose_half": 0.009,
-    "mouth_y": 0.012, "mouth_half": 0.015, "mouth_bend": 0.008, "lip": 0.006,
+    "width": 0.02, "brow_x": 0.01, "brow_y": 0.020, "brow_half": 0.01,
+    "brow_bend": 0.015, "brow_thick": 0.004, "eye_x": 0.009, "eye_y": 0.012,
+    "eye_half": 0.007, "eye_open": 0.006, "nose_y": 0.014, "nose_half": 0.009,
+    "mouth_y": 0.018, "mouth_half": 0.015, "mouth_bend": 0.013, "lip": 0.006,
     "chin_y": 0.01, "tone": 0.25, "hair": 0.22, "hairline": 0.035, "light": 0.5,
     "contrast": 0.05,
 }  # fmt: skip

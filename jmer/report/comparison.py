@@ -1,0 +1,126 @@
+"""What a report says of several runs side by side, as blocks."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+
+from jmer.report.blocks import Meter, Meters, Page, Paragraph, Section, Table
+from jmer.report.run import Run, band
+from jmer.report.text import counted, duration, points
+from jmer.results import Predictions
+
+
+def _names(runs: list[Run]) -> list[str]:
+    """Experiment names, with the folder where two runs share one."""
+    times = Counter(run.experiment["name"] for run in runs)
+    return [
+        f"{run.experiment['name']} ({run.folder})"
+        if times[run.experiment["name"]] > 1
+        else run.experiment["name"]
+        for run in runs
+    ]
+
+
+def _comparison_row(name: str, run: Run) -> tuple[str, ...]:
+    found = run.metrics
+
+    def with_interval(score: str) -> str:
+        ends = band(run, score)
+        text = f" [{ends[0]:.3f},\N{NO-BREAK SPACE}{ends[1]:.3f}]" if ends else ""
+        return points(found[score]) + text
+
+    mixed = "" if found["subject_independent"] else " (subjects mixed)"
+    return (
+        *(name, found["protocol"] + mixed, found["selection"], found["batches"] or "–"),
+        *(str(len(found["seeds"])), str(found["n_samples"]), points(found["acc"])),
+        *(with_interval("uf1"), with_interval("uar")),
+        points(found["oracle"]["uf1"] if found["oracle"] else None),
+        duration(found["wall_seconds"]),
+    )
+
+
+def _comparison_warnings(names: list[str], runs: list[Run]) -> Iterable[Paragraph]:
+    first = runs[0]
+    alike = all(_clips(run.predictions) == _clips(first.predictions) for run in runs)
+    if not alike:
+        yield Paragraph(
+            "These runs were not tested on the same clips with the same labels, so "
+            "their scores do not rank the methods.",
+            "warning",
+        )
+    for what, named in (
+        (
+            "train and test on the same people, and cannot be compared with the others",
+            [n for n, r in zip(names, runs, strict=True) if not _apart(r)],
+        ),
+        (
+            "exclude tasks that diverged; see their own reports",
+            [n for n, r in zip(names, runs, strict=True) if r.metrics["diverged"]],
+        ),
+    ):
+        if named:
+            yield Paragraph(f"Runs that {what}: {', '.join(named)}.", "warning")
+
+
+def _apart(run: Run) -> bool:
+    return bool(run.metrics["subject_independent"])
+
+
+def _clips(p: Predictions) -> set[tuple]:
+    labels = np.array(p.classes, dtype=object)[p.label]
+    columns = (p.dataset, p.subject, p.clip, labels)
+    return set(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def comparison_page(runs: list[Run]) -> Page:
+    """One row per run, in the order given."""
+    names = _names(runs)
+    columns = (
+        "Experiment",
+        "Protocol",
+        "Selection",
+        "Batches",
+        "Seeds",
+        "Clips",
+        "ACC",
+    )
+    columns += ("UF1 [95 %]", "UAR [95 %]", "Oracle UF1 (inflated)", "Wall time")
+    rows = tuple(_comparison_row(n, r) for n, r in zip(names, runs, strict=True))
+    lines = Meters(
+        tuple(
+            Meter(n, r.metrics["uf1"], band(r, "uf1"))
+            for n, r in zip(names, runs, strict=True)
+        )
+    )
+    notes = (
+        Paragraph(
+            "Intervals come from drawing subjects again (bootstrap) within each run. "
+            "Two runs on the same clips can differ reliably although their intervals "
+            "overlap.",
+            "small",
+        ),
+        Paragraph(
+            "Oracle UF1 is inflated: its epoch was chosen on the test subject.", "small"
+        ),
+    )
+    where = tuple(
+        (
+            n,
+            str(r.folder),
+            r.experiment["command"],
+            str(r.experiment["data"]["fingerprint"]),
+        )
+        for n, r in zip(names, runs, strict=True)
+    )
+    sections = (
+        Section("Scores", (Table(columns, rows, left=4, cards=True), *notes)),
+        Section("UF1 on one scale", (lines,)),
+        Section(
+            "Where they come from",
+            (Table(("Experiment", "Folder", "Command", "Data"), where, 4, cards=True),),
+        ),
+    )
+    title = f"Comparison of {counted(len(runs), 'run')}"
+    subtitle = "Predictions of all folds are pooled, then scored; seeds are averaged."
+    return Page(title, subtitle, tuple(_comparison_warnings(names, runs)), sections)

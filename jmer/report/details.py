@@ -1,0 +1,119 @@
+"""What lies behind the scores of one run: data sets, classes, clips and people."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from jmer.report.blocks import Block, Figure, Section, Table
+from jmer.report.figures import confusion_png, learning_png
+from jmer.report.run import SCORES, Run
+from jmer.report.text import counted, points
+from jmer.results import Predictions
+
+HARD_CLIPS = 15
+
+
+def _score_rows(rows: Iterable[tuple[str, dict[str, Any]]]) -> tuple:
+    return tuple(
+        (
+            *(name, str(row["n_subjects"]), str(row["n_samples"])),
+            *(points(row[score]) for score in SCORES),
+        )
+        for name, row in rows
+    )
+
+
+def _confusion(run: Run) -> list[Block]:
+    classes, confusion = run.metrics["classes"], np.array(run.metrics["confusion"])
+    seeds = counted(len(run.metrics["seeds"]), "seed")
+    caption = (
+        f"Rows are true classes and sum to 100 %. Counts are test clips over {seeds}."
+    )
+    png = confusion_png(confusion, classes)
+    rows = tuple(
+        (name, *map(str, row)) for name, row in zip(classes, confusion, strict=True)
+    )
+    return [
+        Figure(
+            "figures/confusion.png", "Confusion matrix; its counts follow", caption, png
+        ),
+        Table(("True class", *classes), rows),
+    ]
+
+
+def _hard_clips(p: Predictions) -> Table | None:
+    """Clips that are most often wrong: the first to look at, or to relabel."""
+    rows: dict[tuple, list[int]] = defaultdict(list)
+    keys = zip(p.dataset.tolist(), p.subject.tolist(), p.clip.tolist(), strict=True)
+    for i, key in enumerate(keys):
+        rows[key].append(i)
+    found = []
+    for key, index in rows.items():
+        wrong = p.predicted[index] != p.label[index]
+        trust = p.probabilities[index, p.label[index]].mean()
+        if wrong.any():
+            found.append((-wrong.mean(), trust, key, index, wrong))
+    found.sort(key=lambda row: row[:3])
+    table = []
+    for _, trust, key, index, wrong in found[:HARD_CLIPS]:
+        guess = Counter(p.predicted[index][wrong].tolist()).most_common(1)[0][0]
+        names = (p.classes[p.label[index[0]]], p.classes[guess])
+        times = f"{wrong.sum()} of {len(index)}"
+        table.append((key[2], *key[:2], *names, times, f"{trust:.3f}"))
+    columns = (
+        *("Clip", "Data set", "Subject", "True class", "Recognised as"),
+        *("Wrong", "Probability of the truth"),
+    )
+    return Table(columns, tuple(table), left=5, cards=True) if table else None
+
+
+def details(run: Run) -> Iterable[Section]:
+    """Tables and figures; the long ones are folded away."""
+    found = run.metrics
+    data_sets = found["per_dataset"]
+    if data_sets:
+        columns = ("Data set", "Subjects", "Clips", *SCORES.values())
+        table = Table(columns, _score_rows(data_sets.items()))
+        yield Section("Per data set", (table,))
+    rows = tuple(
+        (
+            name,
+            str(row["n"]),
+            *(points(row[part]) for part in ("f1", "recall", "precision")),
+        )
+        for name, row in found["per_class"].items()
+    )
+    columns = ("Class", "Clips", "F1", "Recall", "Precision")
+    yield Section("Per class", (Table(columns, rows),))
+    yield Section("Confusion", tuple(_confusion(run)))
+    if run.curves:
+        caption = (
+            "Averaged over the tasks. The test curve is recorded to be looked at; the "
+            "scores above did not choose an epoch by it."
+        )
+        png = learning_png(run.curves)
+        alt = "Loss and accuracy over epochs"
+        figure = Figure("figures/learning.png", alt, caption, png)
+        yield Section("Learning", (figure,))
+    hard = _hard_clips(run.predictions)
+    if hard:
+        yield Section("Clips most often wrong", (hard,), folded=True)
+    if len(found["seeds"]) > 1:
+        rows = tuple(
+            (
+                str(s["seed"]),
+                str(s["n_samples"]),
+                *(points(s[score]) for score in SCORES),
+            )
+            for s in found["per_seed"]
+        )
+        table = Table(("Seed", "Clips", *SCORES.values()), rows)
+        yield Section("Per seed", (table,), folded=True)
+    rows = tuple(
+        (row["dataset"], row["subject"], str(row["n"]), points(row["acc"]))
+        for row in found["per_subject"]
+    )
+    table = Table(("Data set", "Subject", "Clips", "ACC"), rows, left=2)
+    yield Section("Per subject", (table,), folded=True)

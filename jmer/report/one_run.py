@@ -1,0 +1,174 @@
+"""What the report of one run says, as blocks."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from jmer import metrics
+from jmer.report.blocks import (
+    Block,
+    Code,
+    Meter,
+    Meters,
+    Page,
+    Paragraph,
+    Section,
+    Table,
+)
+from jmer.report.details import details
+from jmer.report.run import SCORES, Run, band
+from jmer.report.text import counted, duration, flattened, points
+
+SELECTION = {
+    "last": "last epoch, fixed before training",
+    "inner": "epoch that was best on training subjects held out inside each fold",
+    "imported weights": "none: the weights were imported",
+}
+BATCHES = {
+    "own": "own: each task shuffles its own training clips",
+    "shared": "shared: all tasks see the same batches, and mask what is not theirs",
+}
+NAMED_TASKS = 12
+
+
+def _meter(run: Run, score: str, name: str) -> Meter:
+    std = run.metrics["std"]
+    seeds = counted(len(run.metrics["seeds"]), "seed")
+    note = f"± {std[score]:.3f} over {seeds}" if std else seeds
+    return Meter(name, run.metrics[score], band(run, score), note)
+
+
+def _task(task: dict[str, Any]) -> str:
+    return (
+        f"fold {task['fold']}, seed {task['seed']}, variant {task['variant']} "
+        f"(epoch {task['epoch']})"
+    )
+
+
+def _warnings(run: Run) -> Iterable[Paragraph]:
+    found = run.metrics
+    if not found["subject_independent"]:
+        yield Paragraph(
+            "This protocol is not subject-independent: the same person is in the "
+            "training and in the test set, so a network may recognise the face "
+            "instead of the expression. Do not compare these numbers with "
+            "leave-one-subject-out results.",
+            "warning",
+        )
+    diverged = found["diverged"]
+    if diverged:
+        named = "; ".join(map(_task, diverged[:NAMED_TASKS]))
+        more = len(diverged) - NAMED_TASKS
+        named += f"; and {more} more" if more > 0 else ""
+        yield Paragraph(
+            f"{counted(len(diverged), 'task')} diverged (NaN or infinite loss) and "
+            f"{'is' if len(diverged) == 1 else 'are'} excluded from every number "
+            f"here: {named}.",
+            "warning",
+        )
+    short = [s for s in found["per_seed"] if s["n_samples"] < found["n_samples"]]
+    if short:
+        named = ", ".join(f"seed {s['seed']}: {s['n_samples']}" for s in short)
+        yield Paragraph(
+            f"Not every seed predicted all {found['n_samples']} clips ({named}), so "
+            f"the seeds are not scored on the same clips.",
+            "warning",
+        )
+
+
+def _baseline(run: Run) -> Paragraph:
+    """The scores of always naming the commonest class: the floor to beat."""
+    counts = np.array([row["n"] for row in run.metrics["per_class"].values()])
+    guess = np.zeros((len(counts), len(counts)))
+    guess[:, counts.argmax()] = counts
+    values = [
+        f"{SCORES[name]} {points(metrics.METRICS[name](guess))}" for name in SCORES
+    ]
+    name = run.metrics["classes"][counts.argmax()]
+    return Paragraph(
+        f"For scale: always answering “{name}” scores {', '.join(values)}."
+    )
+
+
+def _oracle(run: Run) -> Paragraph:
+    values = [
+        f"{SCORES[name]} {points(run.metrics['oracle'][name])}" for name in SCORES
+    ]
+    return Paragraph(
+        f"Oracle, inflated: {', '.join(values)}. Here the epoch was chosen per fold on "
+        f"the test subject, as much published code does. It is no result; it only "
+        f"serves to compare with such papers.",
+        "small",
+    )
+
+
+def _protocol(run: Run) -> Table:
+    found = run.metrics
+    rows = [
+        ("Protocol", found["protocol"]),
+        ("Subjects kept apart", "yes" if found["subject_independent"] else "no"),
+        ("Epoch selection", SELECTION.get(found["selection"], found["selection"])),
+        ("Batches", BATCHES.get(found["batches"], found["batches"] or "–")),
+        (
+            "Data",
+            f"{run.experiment['data']['name']} ({run.experiment['data']['config']})",
+        ),
+        ("Subjects", str(found["n_subjects"])),
+        ("Clips", str(found["n_samples"])),
+        ("Folds", str(found["n_folds"])),
+        ("Seeds", ", ".join(map(str, found["seeds"]))),
+        ("Wall time", duration(found["wall_seconds"])),
+    ]
+    speed = found["throughput"]
+    if speed:
+        text = (
+            f"{speed['folds_per_hour']:.4g} folds per hour, "
+            f"{speed['clips_per_second']:.4g} clips per second, "
+            f"{speed['seconds_per_fold_epoch']:.3g} s per fold and epoch"
+        )
+        rows.append(("Throughput", text))
+    return Table(("", "This run"), tuple(rows), left=2)
+
+
+def _sources(run: Run) -> Iterable[Section]:
+    made = run.experiment
+    config = Table(("Option", "Value"), tuple(flattened(made["experiment"])), left=2)
+    yield Section("Configuration", (config,), folded=True)
+    device = made["device"]
+    rows = [
+        ("Data fingerprint", str(made["data"]["fingerprint"])),
+        ("Source revision", made["revision"] or "unknown (not a Git checkout)"),
+        ("Device", f"{device['count']} × {device['kind']} ({device['platform']})"),
+        ("Started", str(made["created"])),
+        *((name, str(version)) for name, version in made["versions"].items()),
+    ]
+    blocks = (Code(made["command"]), Table(("", "Used here"), tuple(rows), left=2))
+    yield Section("How to reproduce", blocks)
+
+
+def run_page(run: Run) -> Page:
+    """The report of one run: the honest numbers first, everything else after."""
+    found = run.metrics
+    subtitle = " · ".join(
+        [
+            found["protocol"],
+            counted(found["n_samples"], "clip"),
+            counted(len(found["classes"]), "class", "classes"),
+            counted(len(found["seeds"]), "seed"),
+            SELECTION.get(found["selection"], found["selection"]),
+        ]
+    )
+    headline = Meters(
+        tuple(_meter(run, *score) for score in SCORES.items()), large=True
+    )
+    pooling = "Predictions of all folds are pooled within a seed, then scored; "
+    pooling += "the seeds are averaged."
+    if found["n_subjects"] > 1:
+        pooling += " Intervals come from drawing subjects again (bootstrap)."
+    lead: list[Block] = [headline, *_warnings(run), Paragraph(pooling), _baseline(run)]
+    if found["oracle"]:
+        lead.append(_oracle(run))
+    protocol = Section("Protocol", (_protocol(run),))
+    sections = (protocol, *details(run), *_sources(run))
+    return Page(run.experiment["name"], subtitle, tuple(lead), sections)

@@ -1,0 +1,155 @@
+"""The folder of a run: who it belongs to, and what is in it."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jmer import __version__
+from jmer.errors import JmerError
+from jmer.files import make_folder, read_json, write_json, writing
+
+DESCRIPTION = "experiment.json"
+METRICS = "metrics.json"
+PREDICTIONS = "predictions.csv"
+
+
+def open_run(folder: Path, description: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Makes `folder` the run of `description`, or finds it to be that already.
+
+    `description["identity"]` decides: a folder of another experiment is refused, and
+    so is one with files that are no run's. With `overwrite` a run is replaced.
+
+    Raises: JmerError naming the first field that differs.
+    """
+    existing = folder / DESCRIPTION
+    if folder.exists() and not folder.is_dir():
+        raise JmerError(
+            f"run directory {folder} is a file: choose another with --run-dir."
+        )
+    if folder.exists() and any(folder.iterdir()) and not existing.exists():
+        raise JmerError(
+            f"{folder} has files but no {DESCRIPTION}: it is no run. Choose an empty "
+            f"or new folder with --run-dir."
+        )
+    if existing.exists() and not overwrite:
+        found = read_json(existing)
+        difference = first_difference(
+            found.get("identity", {}), description["identity"]
+        )
+        if difference:
+            raise JmerError(
+                f"{folder} is the run of another experiment: {difference}. Choose "
+                f"another --run-dir, or replace the run with --overwrite."
+            )
+        description = {**description, "created": found.get("created")}
+    elif existing.exists():
+        with writing(folder):
+            shutil.rmtree(folder)
+    make_folder(folder)
+    write_json(existing, dict(description))
+
+
+def first_difference(old: Any, new: Any, where: str = "") -> str | None:
+    """The first field in which two nested values differ, in words; None if equal."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*new, *(k for k in old if k not in new)]:
+            place = f"{where}.{key}" if where else key
+            found = first_difference(old.get(key), new.get(key), place)
+            if found:
+                return found
+        return None
+    return None if old == new else f"{where} is {old} there and {new} here"
+
+
+def environment() -> dict[str, Any]:
+    """Versions, device and source revision of this process."""
+    devices = jax.devices()
+    names = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    return {
+        "versions": {
+            "jmer": __version__,
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in names},
+        },
+        "device": {
+            "kind": devices[0].device_kind,
+            "count": len(devices),
+            "platform": devices[0].platform,
+            "host_cores": os.cpu_count(),
+        },
+        "revision": _revision(),
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def _revision() -> str | None:
+    """The commit that jmer is run from, `-dirty` if files differ; None outside git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+class EventLog:
+    """`progress.jsonl`, a JSON object a line; TensorBoard too where it is installed."""
+
+    def __init__(self, folder: Path):
+        self._path = folder / "progress.jsonl"
+        with writing(self._path):
+            self._mend()
+            self._file = self._path.open("a")
+        try:
+            from tensorboardX import SummaryWriter
+        except ImportError:
+            self._board = None
+        else:
+            self._board = SummaryWriter(str(folder / "tensorboard"))
+
+    def _mend(self) -> None:
+        """Drops a last line that a killed process left unfinished."""
+        if self._path.exists():
+            content = self._path.read_bytes()
+            whole = content[: content.rfind(b"\n") + 1]
+            if whole != content:
+                self._path.write_bytes(whole)
+
+    def write(self, **event: Any) -> None:
+        with writing(self._path):
+            self._file.write(json.dumps(event) + "\n")
+            self._file.flush()
+        if self._board and event["event"] == "evaluation":
+            for name in ("loss", "test_acc", "inner_uf1"):
+                if event[name] is not None:
+                    tag = f"pack{event['pack']}/{name}"
+                    self._board.add_scalar(tag, event[name], event["epoch"])
+
+    def close(self) -> None:
+        self._file.close()
+        if self._board:
+            self._board.close()
+
+
+def command_line() -> str:
+    """How this process was started, for the report."""
+    import shlex
+
+    return shlex.join(["jmer", *sys.argv[1:]])

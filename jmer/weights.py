@@ -1,0 +1,153 @@
+"""Trained weights: one set for each task, and the network that they belong to."""
+
+import dataclasses
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jmer.errors import JmerError
+from jmer.files import read_json, write_bytes, write_json
+from jmer.models.base import NetworkConfig, network
+from jmer.train.checkpoint import Flat, flatten, unflatten
+from jmer.train.tasks import Task
+
+INDEX = "weights.json"
+ARRAYS = "weights.npz"
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """The weights of one network for several tasks.
+
+    `arrays` has `params.…` and `stats.…` by path, task axis first, in the order of
+    `tasks`. `sources` says where each came from.
+    """
+
+    config: NetworkConfig
+    classes: tuple[str, ...]
+    tasks: tuple[Task, ...]
+    arrays: Flat
+    sources: tuple[str, ...] = ()
+
+    def index(self, subject: str, seed: int | None = None, variant: int = 0) -> int:
+        """Row of a task; `seed` may be left out where there is only one.
+
+        Raises: JmerError if there is no such task, or several.
+        """
+        rows = [
+            i
+            for i, task in enumerate(self.tasks)
+            if task.fold == subject
+            and task.variant == variant
+            and seed in (None, task.seed)
+        ]
+        if len(rows) == 1:
+            return rows[0]
+        folds = sorted({task.fold for task in self.tasks})
+        seeds = sorted({task.seed for task in self.tasks})
+        raise JmerError(
+            f"{len(rows)} trainings have {subject=}, {seed=}, {variant=}. Subjects: "
+            f"{', '.join(folds)}. Seeds: {seeds}."
+        )
+
+    def params(
+        self, *, subject: str, seed: int | None = None, variant: int = 0
+    ) -> dict[str, Any]:
+        """The parameters of one training, a nested dictionary of arrays."""
+        row = self.index(subject, seed, variant)
+        nested: dict[str, Any] = {}
+        for path, value in self.arrays.items():
+            kind, *names, last = path.split(".")
+            if kind == "params":
+                place = nested
+                for name in names:
+                    place = place.setdefault(name, {})
+                place[last] = value[row]
+        return nested
+
+    def model(
+        self, *, subject: str, seed: int | None = None, variant: int = 0
+    ) -> nnx.Module:
+        """The network of one training in evaluation mode, callable on arrays."""
+        graphdef, state = self.states()
+        row = self.index(subject, seed, variant)
+        return nnx.merge(graphdef, *jax.tree.map(lambda x: jnp.asarray(x[row]), state))
+
+    def states(self) -> tuple[nnx.GraphDef, tuple[nnx.State, nnx.State]]:
+        """The network's structure, and parameters and statistics of all tasks.
+
+        Raises: JmerError if the arrays do not fit the network.
+        """
+        graphdef, template = structure(self.config, len(self.classes))
+        stacked = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct((len(self.tasks), *x.shape), x.dtype),
+            dict(zip(("params", "stats"), template, strict=True)),
+        )
+        state = unflatten(stacked, self.arrays, Path(INDEX))
+        return graphdef, (state["params"], state["stats"])
+
+    def save(self, folder: Path) -> None:
+        """Writes `weights.npz`, then `weights.json`, without which it is no weights."""
+        content = io.BytesIO()
+        np.savez(content, **self.arrays)
+        write_bytes(folder / ARRAYS, content.getvalue())
+        write_json(
+            folder / INDEX,
+            {
+                "network": self.config.name,
+                "fields": dataclasses.asdict(self.config),
+                "classes": list(self.classes),
+                "tasks": [dataclasses.asdict(task) for task in self.tasks],
+                "sources": list(self.sources),
+            },
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> "Weights":
+        """The weights in a folder that `save` wrote.
+
+        Raises: JmerError if it is no such folder, or is damaged.
+        """
+        if not (folder / INDEX).is_file():
+            raise JmerError(
+                f"{folder} has no {INDEX}: it holds no weights. `jmer weights import` "
+                f"makes such a folder."
+            )
+        index = read_json(folder / INDEX)
+        try:
+            with np.load(folder / ARRAYS) as arrays:
+                flat = dict(arrays)
+            return cls(
+                config=network(index["network"], index["fields"]),
+                classes=tuple(index["classes"]),
+                tasks=tuple(Task(**task) for task in index["tasks"]),
+                arrays=flat,
+                sources=tuple(index["sources"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise JmerError(
+                f"weights in {folder} are damaged ({error}): import them again."
+            ) from error
+
+
+def structure(
+    config: NetworkConfig, classes: int
+) -> tuple[nnx.GraphDef, tuple[nnx.State, nnx.State]]:
+    """The network's structure, and the shapes of its parameters and statistics."""
+    model = nnx.eval_shape(
+        lambda: config.build(classes, dtype=jnp.float32, rngs=nnx.Rngs(params=0))
+    )
+    graphdef, params, stats = nnx.split(model, nnx.Param, nnx.BatchStat)
+    return graphdef, (params, stats)
+
+
+def stack_states(states: Sequence[tuple[nnx.State, nnx.State]]) -> Flat:
+    """The arrays of several networks' parameters and statistics, by path."""
+    flats = [flatten({"params": p, "stats": s}) for p, s in states]
+    return {path: np.stack([flat[path] for flat in flats]) for path in flats[0]}
