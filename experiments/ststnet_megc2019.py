@@ -1,8 +1,7 @@
 """STSTNet on the MEGC 2019 composite, from onset-to-apex flow of 28x28 pixels.
 
-Paper:  Liong et al. 2019, table II: UF1 0.735, UAR 0.761. The authors' repository
-        states UF1 0.7209, UAR 0.7250 for its weights (last epoch, one run, batches
-        unshuffled and sorted by class).
+Paper:  Liong et al. 2019 (FG). The authors' weights score UF1 0.7209, UAR 0.7250 (one
+        run, last epoch, batches unshuffled and sorted by class)
 Run:    jmer run experiments/ststnet_megc2019.py --data.manual-dir DIR
 Expect: about 0.72 and 0.72, give or take the seed; see the README for what we measured
 """

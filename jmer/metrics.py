@@ -4,7 +4,7 @@ Everything but `subject_bootstrap` takes NumPy arrays on the host and JAX arrays
 inside `jit` alike: the functions ask their argument for its own namespace, and this
 module never imports JAX.
 
-UF1 and UAR (See et al. 2019, "MEGC 2019", section 4) are means over classes with
+UF1 and UAR (as in See et al. 2019, "MEGC 2019") are means over classes with
 equal weight. A class without a true sample is left out of both: it has no recall,
 and counting it as zero would punish a held-out subject for what was never shown.
 A prediction of such a class still costs the true class its recall. An empty matrix
@@ -124,7 +124,7 @@ def subject_bootstrap(
     `confusions` holds one matrix per seed (s) and subject (m). Clips of one person
     resemble one another, so people are drawn with replacement, not clips; the
     matrices of a draw are pooled, each seed is scored, and the seeds are averaged
-    (Efron and Tibshirani 1993, sections 8.3 and 13.3). With few subjects such
+    (percentile interval: Efron and Tibshirani 1993, chapter 13). With few subjects such
     intervals are too narrow; with one they have no width.
 
     Raises: ValueError without subjects, or if `samples` or `level` make no sense.

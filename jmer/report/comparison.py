@@ -77,15 +77,9 @@ def comparison_page(runs: list[Run]) -> Page:
     """One row per run, in the order given."""
     names = _names(runs)
     columns = (
-        "Experiment",
-        "Protocol",
-        "Selection",
-        "Batches",
-        "Seeds",
-        "Clips",
-        "ACC",
+        *("Experiment", "Protocol", "Selection", "Batches", "Seeds", "Clips", "ACC"),
+        *("UF1 [95 %]", "UAR [95 %]", "Oracle UF1 (inflated)", "Wall time"),
     )
-    columns += ("UF1 [95 %]", "UAR [95 %]", "Oracle UF1 (inflated)", "Wall time")
     rows = tuple(_comparison_row(n, r) for n, r in zip(names, runs, strict=True))
     lines = Meters(
         tuple(

@@ -70,14 +70,14 @@ def confusion_png(confusion: np.ndarray, classes: list[str]) -> bytes:
     for (row, column), count in np.ndenumerate(confusion):
         colour = "white" if share[row, column] > 0.65 else INK
         bold = "bold" if row == column else "normal"
-        place = {"ha": "center", "color": colour}
+        place: dict[str, Any] = {"ha": "center", "color": colour}
         axes.text(
             column, row - 0.03, f"{count:d}", va="bottom", weight=bold, size=10, **place
         )
         percent = f"{100 * share[row, column]:.0f} %" if total[row] else "–"
         axes.text(column, row + 0.07, percent, va="top", size=7.5, **place)
     names = [_short(name) for name in classes]
-    turn = (
+    turn: dict[str, Any] = (
         {}
         if k <= 3 and max(map(len, names)) <= 9
         else {"rotation": 35, "rotation_mode": "anchor"}

@@ -108,8 +108,9 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         epoch = event.get("epoch")
         for name in CURVES:
             value = event.get(name)
-            number = isinstance(value, int | float) and math.isfinite(value)
-            if number and isinstance(epoch, int):
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                continue
+            if isinstance(epoch, int):
                 values[name][epoch][str(event.get("pack"))] = float(value)
     curves = {}
     for name, by_epoch in values.items():

@@ -17,10 +17,13 @@ Flat = dict[str, np.ndarray]
 def flatten(tree: Any) -> Flat:
     """Host arrays of a pytree by the path of each leaf, such as `params.conv.kernel`."""
     leaves = jax.tree_util.tree_leaves_with_path(jax.device_get(tree))
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf)
-        for path, leaf in leaves
-    }
+    return {_name(path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def _name(path: tuple) -> str:
+    # Flax variables are nodes with one child, `value`, which says nothing.
+    name = jax.tree_util.keystr(path, simple=True, separator=".")
+    return name.removesuffix(".value")
 
 
 def unflatten(template: Any, flat: Mapping[str, np.ndarray], where: Path) -> Any:
@@ -30,7 +33,7 @@ def unflatten(template: Any, flat: Mapping[str, np.ndarray], where: Path) -> Any
     """
 
     def pick(path, leaf):
-        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        name = _name(path)
         if name not in flat:
             raise JmerError(f"{where} has no array {name}: it is of another network.")
         if flat[name].shape[1:] != leaf.shape[1:]:

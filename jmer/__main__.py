@@ -1,0 +1,7 @@
+"""`python -m jmer`."""
+
+import sys
+
+from jmer.cli import main
+
+sys.exit(main())

@@ -1,0 +1,81 @@
+"""The command line: `jmer COMMAND …`."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from jmer.errors import JmerError, UsageError
+
+OVERVIEW = """\
+usage: jmer COMMAND …
+
+  run FILE                 train and test an experiment, all folds in parallel
+  evaluate FILE            test weights that are trained already
+  data list                data sets, and which are prepared
+  data check NAME          what is missing or odd in a download, before it is prepared
+  data prepare NAME        turn a download into tensors, once
+  weights import NETWORK   published PyTorch checkpoints as jmer weights
+  report RUN…              tables and figures of one run, or of several side by side
+  list WHAT                experiments, models or datasets
+
+`jmer COMMAND --help` explains a command, `jmer run FILE --help` every field of the
+experiment in FILE. `--debug` anywhere shows the traceback of an error.
+
+exit codes: 0 done; 1 the data, the disk or the training failed; 2 wrong usage;
+130 interrupted (the same command goes on from the last checkpoint).
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        return _command(words)
+    except JmerError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("interrupted; the same command goes on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def _command(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(OVERVIEW, end="")
+        return 0 if words else 2
+    if words[0] == "--version":
+        from jmer import __version__
+
+        print(f"jmer {__version__}")
+        return 0
+    # Commands bring JAX or TFDS along; help should not wait for them.
+    from jmer import commands
+
+    table: dict[tuple[str, ...], Callable[[list[str]], int]] = {
+        ("run",): commands.run,
+        ("evaluate",): commands.evaluate,
+        ("data", "list"): commands.data_list,
+        ("data", "check"): commands.data_check,
+        ("data", "prepare"): commands.data_prepare,
+        ("weights", "import"): commands.weights_import,
+        ("report",): commands.report,
+        ("list",): commands.list_,
+    }
+    for length in (1, 2):
+        action = table.get(tuple(words[:length]))
+        if action:
+            return action(words[length:])
+    known = ", ".join(" ".join(name) for name in table)
+    asked = " ".join(words[:2])
+    raise UsageError(f"no command is called {asked!r}; there are: {known}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
