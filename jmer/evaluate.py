@@ -117,7 +117,9 @@ def predict_folds(
         test = by_name[task.fold].test
         # One shape for all folds, so that one program serves them all.
         index = np.resize(test, longest)
-        inputs = {name: jnp.asarray(clips.inputs[name][index]) for name in config.inputs}
+        inputs = {
+            name: jnp.asarray(clips.inputs[name][index]) for name in config.inputs
+        }
         own = jax.tree.map(lambda x, row=row: jnp.asarray(x[row]), state)
         output = np.asarray(logits(own, inputs))[: len(test)]
         parts.append(predict(Task(task.seed, task.fold), test, output, clips))

@@ -83,7 +83,7 @@ class Experiment:
                 f"inner-fraction={self.inner_fraction} must be between 0 and 1"
             )
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise UsageError(f"seeds={self.seeds} must be one or more different numbers")
+            raise UsageError(f"seeds={self.seeds} must be different numbers")
         if min(self.seeds) < 0:
             raise UsageError(f"seeds={self.seeds} must not be negative")
 

@@ -18,7 +18,9 @@ def named(key: PRNGKeyArray, *names: str | int | jax.Array) -> PRNGKeyArray:
     same when other folds are added, left out or trained elsewhere.
     """
     for name in names:
-        key = jax.random.fold_in(key, name_code(name) if isinstance(name, str) else name)
+        key = jax.random.fold_in(
+            key, name_code(name) if isinstance(name, str) else name
+        )
     return key
 
 

@@ -164,5 +164,6 @@ def read_weights(folder: Path) -> Weights:
         return load_run(folder).weights
     raise JmerError(
         f"{folder} holds neither imported weights ({INDEX}) nor a run "
-        f"({DESCRIPTION}). `jmer weights import` makes the former, `jmer run` the latter."
+        f"({DESCRIPTION}). `jmer weights import` makes the former, `jmer run` the "
+        f"latter."
     )

@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from flax import nnx
 from jmer.errors import JmerError
 from jmer.files import read_json, write_bytes, write_json
 from jmer.models.base import NetworkConfig, network
-from jmer.train.checkpoint import Flat, flatten, unflatten
+from jmer.train.checkpoint import Flat, unflatten
 from jmer.train.tasks import Task
 
 INDEX = "weights.json"
@@ -87,7 +86,7 @@ class Weights:
         graphdef, template = structure(self.config, len(self.classes))
         stacked = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct((len(self.tasks), *x.shape), x.dtype),
-            dict(zip(("params", "stats"), template, strict=True)),
+            {"params": template[0], "stats": template[1]},
         )
         state = unflatten(stacked, self.arrays, Path(INDEX))
         return graphdef, (state["params"], state["stats"])
@@ -95,7 +94,7 @@ class Weights:
     def save(self, folder: Path) -> None:
         """Writes `weights.npz`, then `weights.json`, without which it is no weights."""
         content = io.BytesIO()
-        np.savez(content, **self.arrays)
+        np.savez(content, allow_pickle=False, **self.arrays)  # type: ignore[arg-type]
         write_bytes(folder / ARRAYS, content.getvalue())
         write_json(
             folder / INDEX,
@@ -143,11 +142,5 @@ def structure(
     model = nnx.eval_shape(
         lambda: config.build(classes, dtype=jnp.float32, rngs=nnx.Rngs(params=0))
     )
-    graphdef, params, stats = nnx.split(model, nnx.Param, nnx.BatchStat)
-    return graphdef, (params, stats)
-
-
-def stack_states(states: Sequence[tuple[nnx.State, nnx.State]]) -> Flat:
-    """The arrays of several networks' parameters and statistics, by path."""
-    flats = [flatten({"params": p, "stats": s}) for p, s in states]
-    return {path: np.stack([flat[path] for flat in flats]) for path in flats[0]}
+    graphdef, *states = nnx.split(model, nnx.Param, nnx.BatchStat)
+    return graphdef, (states[0], states[1])

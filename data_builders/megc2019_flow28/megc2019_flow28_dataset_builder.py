@@ -119,7 +119,9 @@ class Builder(ClipBuilder):
 
     def summary(self):
         names = self.class_names()
-        lines = [f"{len(self.rows)} clips, {len({r.subject for r in self.rows})} subjects"]
+        lines = [
+            f"{len(self.rows)} clips, {len({r.subject for r in self.rows})} subjects"
+        ]
         for dataset in sorted({row.dataset for row in self.rows}):
             own = [row for row in self.rows if row.dataset == dataset]
             counts = collections.Counter(names[int(row.label)] for row in own)

@@ -4,6 +4,7 @@ import collections
 
 import numpy as np
 
+from data_builders.synthetic import Synthetic
 from jmer.data.builder import ClipBuilder
 from jmer.preprocess.flow import apex_flow
 from jmer.synthetic import SyntheticClip, generate
@@ -19,6 +20,7 @@ class Builder(ClipBuilder):
     """
 
     VERSION = "1.0.0"
+    data: Synthetic
 
     def class_names(self):
         return self.data.spec.class_names

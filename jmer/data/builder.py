@@ -12,7 +12,6 @@ import tensorflow_datasets as tfds
 from jmer.data.config import DataConfig
 from jmer.errors import JmerError
 
-
 # Nothing is downloaded, and jmer shows its own progress.
 tfds.disable_progress_bar()
 
@@ -24,7 +23,9 @@ class Recipe(tfds.core.BuilderConfig):
     data: DataConfig | None = None
 
 
-class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class ClipBuilder(  # type: ignore[call-arg]
+    tfds.core.GeneratorBasedBuilder, skip_registration=True
+):
     """A builder of one split, `full`, whose examples are annotated clips.
 
     A subclass gives the classes, the features, the source files and the examples.
@@ -33,9 +34,13 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     VERSION: ClassVar[str]
     """Raised whenever the same source would be prepared differently."""
 
-    @property
-    def data(self) -> DataConfig:
-        return self.builder_config.data
+    data: DataConfig
+    """The configuration of the set."""
+
+    def __init__(self, *, config: Recipe, **options: Any):
+        assert config.data is not None
+        self.data = config.data
+        super().__init__(config=config, **options)
 
     def class_names(self) -> tuple[str, ...]:
         """The labels, in the order of their indices."""
@@ -98,7 +103,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def digests(self) -> dict[str, str]:
         """A hash of the content of each source file, by its path in `manual_dir`."""
-        root = self.data.manual_dir
+        root = self.data.manual_dir or Path()
         return {
             str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()[
                 :16

@@ -153,8 +153,8 @@ def refuse_changed_sources(builder: "ClipBuilder") -> None:
     changed = sorted(p for p in before.keys() | now if before.get(p) != now.get(p))
     if changed:
         raise JmerError(
-            f"{config.manual_dir / changed[0]} has changed since {builder.data_dir} was "
-            f"prepared ({len(changed)} files differ). Prepare it again: `jmer data "
+            f"{config.manual_dir / changed[0]} has changed since {builder.data_dir} "
+            f"was prepared ({len(changed)} files differ). Prepare it again: `jmer data "
             f"prepare {config.name} --manual-dir {config.manual_dir} --overwrite`, or "
             f"leave --manual-dir out to use what was prepared."
         )

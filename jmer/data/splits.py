@@ -117,8 +117,8 @@ class HoldOut(Protocol):
 
 def _shuffled_sizes(subjects, seed: int) -> dict[str, int]:
     sizes = Counter(subjects.tolist())
-    names = sorted(sizes)
-    return {names[i]: sizes[names[i]] for i in np.random.default_rng(seed).permutation(len(names))}
+    order = np.random.default_rng(seed).permutation(sorted(sizes))
+    return {name: sizes[name] for name in order.tolist()}
 
 
 def make_folds(protocol: Protocol, clips: ClipSet) -> list[Fold]:
@@ -170,11 +170,10 @@ def audit(folds: Sequence[Fold], clips: ClipSet, *, exhaustive: bool) -> None:
             )
 
 
-def _refuse_missing_class(fold: Fold, clips: ClipSet, label: int):
-    holders = sorted(set(clips.subject[clips.label == label]))
-    only = f"only subject {holders[0]} has it" if holders else "no clip has it"
+def _refuse_missing_class(fold: Fold, clips: ClipSet, label: int) -> None:
+    holders = ", ".join(sorted(set(clips.subject[clips.label == label].tolist())))
     raise JmerError(
         f"fold {fold.name} of {clips.name}: class {clips.classes[label]!r} is missing "
-        f"from its training clips ({only if len(holders) < 2 else holders}). Add clips "
-        f"of other subjects, or drop or merge the class in the data set's labels."
+        f"from its training clips (subjects that have it: {holders or 'none'}). Add "
+        f"clips of other subjects, or drop or merge the class in the set's labels."
     )

@@ -119,7 +119,9 @@ def network_class(name: str) -> type[NetworkConfig]:
     """
     found = {kind.name: kind for kind in networks()}
     if name not in found:
-        raise JmerError(f"no network is called {name!r}; there are: {', '.join(found)}.")
+        raise JmerError(
+            f"no network is called {name!r}; there are: {', '.join(found)}."
+        )
     return found[name]
 
 

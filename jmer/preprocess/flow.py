@@ -85,5 +85,5 @@ def apex_flow(
     shrink = size <= min(height, width)
     method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
     flow = cv2.resize(flow, (size, size), interpolation=method)
-    flow *= np.float32([size / width, size / height])
+    flow *= np.array([size / width, size / height], np.float32)
     return np.concatenate([flow, optical_strain(flow)[..., None]], axis=-1)

@@ -188,8 +188,8 @@ def draw_warps(
     warps = []
     for t in range(spec.frames):
         cos, sin = scales[t] * np.cos(angles[t]), scales[t] * np.sin(angles[t])
-        turn = np.float32([[cos, -sin], [sin, cos]])
-        shift = np.float32(shifts[:, t, None])
+        turn = np.array([[cos, -sin], [sin, cos]], np.float32)
+        shift = shifts[:, t, None].astype(np.float32)
         moved = _sum(field, timeline.intensity[t], blink, timeline.closure[t])
         warps.append(Warp(moved, turn, shift, centre))
     return warps
@@ -250,7 +250,7 @@ def render_frames(
         # From pixel centres at whole numbers to texel centres, past the margin.
         seen = SCALE * (seen + 0.5 + MARGIN * size) - 0.5
         image = cv2.remap(
-            texture, *seen, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            texture, seen[0], seen[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
         light = exposure[t] + tilt[0, t] * x + tilt[1, t] * y

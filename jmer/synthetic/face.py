@@ -133,12 +133,15 @@ def _detail(spec: SyntheticSpec, subject: int, texels: int) -> np.ndarray:
 
 
 def _skin(face: Face, x, y, detail) -> np.ndarray:
-    light, dark = np.float32([232, 192, 168]), np.float32([120, 78, 58])
+    light, dark = (
+        np.array([232, 192, 168], np.float32),
+        np.array([120, 78, 58], np.float32),
+    )
     image = np.empty((*x.shape, 3), np.float32)
     image[:] = light + face.tone * (dark - light)
     image *= (1 + detail)[..., None]
     cheek = _glow(np.abs(x) - 0.24, y - 0.58, 0.09, 0.08)
-    image *= 1 + cheek[..., None] * np.float32([0.05, -0.03, -0.03])
+    image *= 1 + cheek[..., None] * np.array([0.05, -0.03, -0.03], np.float32)
     _shade(image, _glow(x, y - face.chin_y, 0.10, 0.05), 1.06)
     return image
 
@@ -165,7 +168,7 @@ def _mouth(image, face: Face, side, y) -> None:
     across = side / face.mouth_half
     line = y - face.mouth_y + face.mouth_bend * across**2
     full = np.clip(1 - across**2, 0, 1)
-    red = np.float32([176, 92, 88]) * (1 - 0.45 * face.tone)
+    red = np.array([176, 92, 88], np.float32) * (1 - 0.45 * face.tone)
     upper = _soft(np.abs(line + face.lip * full / 2) - face.lip * full / 2)
     lower = _soft(np.abs(line - 0.65 * face.lip * full) - 0.65 * face.lip * full)
     inside = _soft(side - face.mouth_half, 0.03)
@@ -202,7 +205,10 @@ def _brows(image, face: Face, side, y) -> None:
 
 
 def _hair_colour(face: Face) -> np.ndarray:
-    black, fair = np.float32([28, 22, 20]), np.float32([150, 112, 70])
+    black, fair = (
+        np.array([28, 22, 20], np.float32),
+        np.array([150, 112, 70], np.float32),
+    )
     return black + face.hair * (fair - black)
 
 

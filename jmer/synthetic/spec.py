@@ -132,7 +132,7 @@ def _weights(rng: np.random.Generator, count: int, imbalance: float) -> np.ndarr
 def _fill(start: list[int], total: int, weights: np.ndarray) -> list[int]:
     """Indices to append to `start` so that all occur, about as often as weighted."""
     counts = np.bincount(start, minlength=len(weights)).astype(float)
-    added = []
+    added: list[int] = []
     while len(start) + len(added) < total:
         lack = np.where(counts == 0, np.inf, weights * total - counts)
         pick = int(np.argmax(lack))

@@ -15,7 +15,7 @@ Flat = dict[str, np.ndarray]
 
 
 def flatten(tree: Any) -> Flat:
-    """Host arrays of a pytree by the path of each leaf, such as `params.conv.kernel`."""
+    """Host arrays of a pytree by the path of each leaf (`params.conv.kernel`)."""
     leaves = jax.tree_util.tree_leaves_with_path(jax.device_get(tree))
     return {_name(path): np.asarray(leaf) for path, leaf in leaves}
 
@@ -111,7 +111,8 @@ class Checkpoints:
         except Exception as error:  # Orbax and TensorStore raise many kinds
             raise JmerError(
                 f"checkpoint {self.folder / str(epoch)} cannot be read "
-                f"({_first_line(error)}). Delete {self.folder} to train its tasks again."
+                f"({_first_line(error)}). Delete {self.folder} to train its tasks "
+                f"again."
             ) from error
         return epoch, arrays, meta
 

@@ -62,7 +62,7 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class PackResult:
-    """A finished pack: what its tasks predicted at each evaluation, and their weights."""
+    """A finished pack: predictions at each evaluation, and the weights kept."""
 
     tasks: tuple[Task, ...]
     epoch: np.ndarray  # e, of each evaluation
@@ -128,9 +128,7 @@ class _PackRun:
         self.epoch, flat, meta = self.checkpoints.restore()
         template = jax.eval_shape(self.program.init, self.table.key)
         state = unflatten(template, flat, self.checkpoints.folder)
-        self.state = jax.device_put(
-            trees.pad(state, self.rows), self.program.per_task
-        )
+        self.state = jax.device_put(trees.pad(state, self.rows), self.program.per_task)
         self.history = History.of(flat, meta["seconds"])
 
     def advance(self) -> tuple[int, Record]:

@@ -83,7 +83,7 @@ class Trainer:
     def init(self, key: PRNGKeyArray) -> TaskState:
         """The state before the first step, from the task's key."""
         model = self.build(keys.named(key, "init"))
-        _, params, stats = nnx.split(model, nnx.Param, nnx.BatchStat)
+        params, stats = nnx.state(model, nnx.Param), nnx.state(model, nnx.BatchStat)
         lowest = Best(params, stats, jnp.array(-1.0), jnp.array(jnp.inf), jnp.array(0))
         return TaskState(
             step=jnp.array(0),
@@ -108,23 +108,23 @@ class Trainer:
         def objective(params):
             model = nnx.merge(graphdef, params, state.stats, copy=True)
             step_key = keys.named(key, "step", state.step)
-            loss = self.network.loss(
-                model, inputs, label, weight=weight, key=step_key
-            )
+            loss = self.network.loss(model, inputs, label, weight=weight, key=step_key)
             return loss, nnx.state(model, nnx.BatchStat)
 
         (loss, stats), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
         updates, opt_state = self.optimiser.update(grads, state.opt_state, state.params)
         finite = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(grads))
         empty = weight.sum() == 0
-        moved = state.replace(
+        moved = dataclasses.replace(
+            state,
             step=state.step + 1,
             params=optax.apply_updates(state.params, updates),
             stats=stats,
             opt_state=opt_state,
         )
+        alive = state.alive & (finite | empty)
         state = trees.select(state.alive & finite & ~empty, moved, state)
-        return state.replace(alive=state.alive & (finite | empty)), loss
+        return dataclasses.replace(state, alive=alive), loss
 
     def train_epoch(
         self, state: TaskState, task: TaskTable, data: Data, epoch: Int[Array, ""]
@@ -181,6 +181,8 @@ class Trainer:
 def _keep_best(state: TaskState, uf1: Array, loss: Array, epoch: Array) -> TaskState:
     """A higher inner UF1 wins; of equal ones, the lower loss; then the earlier."""
     best = state.best
+    assert best is not None
     better = (uf1 > best.uf1) | ((uf1 == best.uf1) & (loss < best.loss))
     now = Best(state.params, state.stats, uf1, loss, epoch)
-    return state.replace(best=trees.select(better & state.alive, now, best))
+    best = trees.select(better & state.alive, now, best)
+    return dataclasses.replace(state, best=best)

@@ -4,13 +4,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jmer import keys
-from jmer.arrays import Bool, Float, Int, PRNGKeyArray
+from jmer import keys, trees
+from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
@@ -39,10 +38,10 @@ class TaskTable:
     """What the program needs to know of each task; task axis first in every array."""
 
     key: PRNGKeyArray  # f
-    train: Bool[np.ndarray, "f n"]  # clips that the task learns from
-    test: Int[np.ndarray, "f t"]  # clips to predict, padded with clip 0
-    inner: Int[np.ndarray, "f v"]  # clips that choose the epoch, padded with clip 0
-    inner_weight: Float[np.ndarray, "f v"]  # 0 where padded
+    train: Bool[Array, "f n"]  # clips that the task learns from
+    test: Int[Array, "f t"]  # clips to predict, padded with clip 0
+    inner: Int[Array, "f v"]  # clips that choose the epoch, padded with clip 0
+    inner_weight: Float[Array, "f v"]  # 0 where padded
 
 
 def make_table(
@@ -86,9 +85,7 @@ def _padded(rows: Sequence[np.ndarray], size: int, dtype=np.int32) -> np.ndarray
     return table
 
 
-def inner_clips(
-    task: Task, fold: Fold, clips: ClipSet, fraction: float
-) -> np.ndarray:
+def inner_clips(task: Task, fold: Fold, clips: ClipSet, fraction: float) -> np.ndarray:
     """Clips of whole training subjects, held out to choose the epoch on.
 
     Subjects are drawn by the task's seed and fold until they have `fraction` of the
@@ -118,8 +115,4 @@ def inner_clips(
 
 def padded_table(table: TaskTable, size: int) -> TaskTable:
     """`table` with its last task repeated up to `size` rows."""
-    missing = size - len(table.train)
-    return jax.tree.map(
-        lambda x: jnp.concatenate([jnp.asarray(x), jnp.repeat(x[-1:], missing, axis=0)]),
-        table,
-    )
+    return trees.pad(table, size)
