@@ -20,8 +20,8 @@ from jmer.notebook import read_weights
 from jmer.outcome import join, predict
 from jmer.report import write_report
 from jmer.results import Predictions, score
-from jmer.run import check_inputs
 from jmer.rundir import METRICS, PREDICTIONS, environment, open_run
+from jmer.session import check_inputs
 from jmer.train.tasks import Task
 from jmer.weights import Weights
 

@@ -38,14 +38,8 @@ class AdamConfig(OptimConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                value = getattr(self, name)
-                raise UsageError(f"optim.{name}={value} must be in [0, 1)")
-        if self.weight_decay < 0:
-            raise UsageError(
-                f"optim.weight-decay={self.weight_decay} must not be negative"
-            )
+        _check_share(self, "beta1", "beta2")
+        _check_not_negative(self, "epsilon", "weight_decay")
 
     def transform(self):
         return optax.chain(
@@ -66,6 +60,11 @@ class SgdConfig(OptimConfig):
     weight_decay: float = 0.0
     """L2 penalty, added to the gradient (torch.optim.SGD)."""
 
+    def __post_init__(self):
+        super().__post_init__()
+        _check_share(self, "momentum")
+        _check_not_negative(self, "weight_decay")
+
     def transform(self):
         return optax.chain(
             optax.add_decayed_weights(self.weight_decay)
@@ -73,3 +72,18 @@ class SgdConfig(OptimConfig):
             else optax.identity(),
             optax.sgd(self.lr, self.momentum or None),
         )
+
+
+def _check_share(config: OptimConfig, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if not 0 <= value < 1:
+            raise UsageError(f"optim.{name}={value} must be in [0, 1)")
+
+
+def _check_not_negative(config: OptimConfig, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if not value >= 0:  # nor NaN
+            option = name.replace("_", "-")
+            raise UsageError(f"optim.{option}={value} must not be negative")

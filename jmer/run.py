@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 
 from jmer.data import load
-from jmer.data.clips import ClipSet
 from jmer.data.splits import make_folds
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.files import write_json
-from jmer.models.base import NetworkConfig
 from jmer.outcome import oracle_predictions, selected_predictions
 from jmer.progress import View
 from jmer.report import write_report
 from jmer.results import Predictions, score
 from jmer.rundir import METRICS, PREDICTIONS, EventLog, environment, open_run
-from jmer.session import Session
+from jmer.session import Session, check_inputs
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
 
@@ -68,22 +66,6 @@ def run(
         log.close()
         view.close()
     return write_results(session, results, run_dir)
-
-
-def check_inputs(network: NetworkConfig, clips: ClipSet) -> None:
-    """Raises: JmerError if the set lacks a feature of the network, or its shape."""
-    for feature, shape in zip(network.inputs, network.input_shapes, strict=True):
-        if feature not in clips.inputs:
-            raise JmerError(
-                f"{network.name} needs {feature}, but {clips.name} has "
-                f"{', '.join(clips.inputs)}: choose another data set or recipe."
-            )
-        found = clips.inputs[feature].shape[1:]
-        if found != shape:
-            raise JmerError(
-                f"{network.name} takes {feature} of shape {shape}, but that of "
-                f"{clips.name} is {found}: change the model's size or the recipe."
-            )
 
 
 def write_results(

@@ -11,7 +11,9 @@ import numpy as np
 
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
+from jmer.errors import JmerError
 from jmer.experiment import EngineConfig, Experiment
+from jmer.models.base import NetworkConfig
 from jmer.outcome import test_accuracy
 from jmer.progress import View
 from jmer.rundir import EventLog
@@ -22,6 +24,22 @@ from jmer.train.mesh import compute_dtype, make_mesh
 from jmer.train.pack import PackResult, Progress, Schedule, result_of, train_pack
 from jmer.train.step import Data, Trainer
 from jmer.train.tasks import Task, make_table
+
+
+def check_inputs(network: NetworkConfig, clips: ClipSet) -> None:
+    """Raises: JmerError if the set lacks a feature of the network, or its shape."""
+    for feature, shape in zip(network.inputs, network.input_shapes, strict=True):
+        if feature not in clips.inputs:
+            raise JmerError(
+                f"{network.name} needs {feature}, but {clips.name} has "
+                f"{', '.join(clips.inputs)}: choose another data set or recipe."
+            )
+        found = clips.inputs[feature].shape[1:]
+        if found != shape:
+            raise JmerError(
+                f"{network.name} takes {feature} of shape {shape}, but that of "
+                f"{clips.name} is {found}: change the model's size or the recipe."
+            )
 
 
 class Session:

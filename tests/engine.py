@@ -1,0 +1,110 @@
+"""Small programs for the tests of the engine."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jmer.data.clips import ClipSet
+from jmer.data.splits import Loso, make_folds
+from jmer.models.ststnet import STSTNetConfig
+from jmer.optim import OptimConfig, SgdConfig
+from jmer.train.batches import BatchPlan
+from jmer.train.folds import Program
+from jmer.train.mesh import make_mesh
+from jmer.train.pack import Schedule, train_pack
+from jmer.train.step import Data, Trainer
+from jmer.train.tasks import Task, make_table, padded_table
+
+NETWORK = STSTNetConfig(size=7, filters=(2, 3))
+# Adam turns rounding into real steps where a gradient is zero: packs are compared
+# under SGD.
+SGD = SgdConfig(lr=0.05, momentum=0.9)
+
+
+def make_program(
+    clips: ClipSet,
+    *,
+    mode="own",
+    strategy="vmap",
+    devices=1,
+    inner=False,
+    optim: OptimConfig = SGD,
+    dtype=jnp.float32,
+) -> Program:
+    largest = max(len(fold.train) for fold in make_folds(Loso(), clips))
+    plan = BatchPlan.of(mode, 4, len(clips), largest)
+    return _program(plan, strategy, devices, inner, optim, dtype)
+
+
+@functools.cache  # programs of equal sizes are compiled once for all tests
+def _program(plan, strategy, devices, inner, optim, dtype) -> Program:
+    trainer = Trainer(
+        network=NETWORK,
+        classes=3,
+        dtype=dtype,
+        optimiser=optim.transform(),
+        plan=plan,
+        inner=inner,
+    )
+    return Program(trainer, make_mesh(devices), strategy)
+
+
+def table_of(program: Program, clips: ClipSet, tasks):
+    return make_table(
+        tasks,
+        make_folds(Loso(), clips),
+        clips,
+        selection="inner" if program.trainer.inner else "last",
+        inner_fraction=0.3,
+    )
+
+
+def tasks_of(clips: ClipSet, seeds=(0,)) -> list[Task]:
+    return [Task(seed, s) for seed in seeds for s in np.unique(clips.subject).tolist()]
+
+
+def train(program: Program, clips: ClipSet, tasks, epochs=3):
+    """Final states and the last record of `tasks`, on the host."""
+    size = -(-len(tasks) // program.mesh.size) * program.mesh.size
+    table = padded_table(table_of(program, clips, tasks), size)
+    table = jax.device_put(table, program.per_task)
+    data = jax.device_put(Data(clips.inputs, clips.label), program.shared)
+    states = program.init(table.key)
+    for epoch in range(epochs):
+        states, record = program.advance(
+            states, table, data, jnp.int32(epoch), jnp.int32(1)
+        )
+    own = slice(len(tasks))
+    return jax.tree.map(lambda x: np.asarray(x)[own], (states, record))
+
+
+def train_saved(program, clips, tasks, checkpoints, *, epochs=4, watch=lambda p: None):
+    """The result of a pack that saves at every evaluation."""
+    return train_pack(
+        program,
+        tasks,
+        table_of(program, clips, tasks),
+        Data(clips.inputs, clips.label),
+        checkpoints,
+        Schedule(epochs, eval_every=1, checkpoint_seconds=0),
+        watch,
+    )
+
+
+def assert_trees_equal(a, b) -> None:
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def assert_trees_close(a, b, *, rtol=2e-4, atol=2e-5) -> None:
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol, atol), a, b)
+
+
+def row(tree, index):
+    return jax.tree.map(lambda x: x[index], tree)
+
+
+def trees_differ(a, b) -> bool:
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return any((x != y).any() for x, y in pairs)

@@ -1,0 +1,86 @@
+"""Checkpoints are whole or absent."""
+
+import shutil
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmer.errors import JmerError
+from jmer.train.checkpoint import Checkpoints, flatten, unflatten
+
+ARRAYS = {
+    "params.a": np.arange(6, dtype=np.float32).reshape(3, 2),
+    "alive": np.array([True, False, True]),
+    "history.none": np.zeros((2, 0), np.float32),
+}
+
+
+def saved(folder: Path, epochs=(1,)) -> Checkpoints:
+    checkpoints = Checkpoints(folder)
+    for epoch in epochs:
+        checkpoints.save(epoch, ARRAYS, {"epoch was": epoch})
+    checkpoints.finish()
+    return checkpoints
+
+
+def test_the_latest_comes_back_to_the_bit(tmp_path):
+    saved(tmp_path / "pack", epochs=(1, 2, 5)).close()
+    again = Checkpoints(tmp_path / "pack")
+    epoch, arrays, meta = again.restore()
+    again.close()
+    assert epoch == 5 and meta["epoch was"] == 5
+    assert arrays.keys() == ARRAYS.keys()
+    for name, value in ARRAYS.items():
+        assert arrays[name].dtype == value.dtype
+        np.testing.assert_array_equal(arrays[name], value)
+    assert [p.name for p in (tmp_path / "pack").iterdir() if p.is_dir()] == ["5"]
+
+
+def test_a_half_written_checkpoint_is_not_taken(tmp_path):
+    """Orbax writes under another name; a killed process leaves only that."""
+    saved(tmp_path / "pack").close()
+    shutil.copytree(
+        tmp_path / "pack/1", tmp_path / "pack/2.orbax-checkpoint-tmp-1700000000"
+    )
+    again = Checkpoints(tmp_path / "pack")
+    assert again.epoch == 1
+    again.close()
+
+
+def test_a_damaged_checkpoint_is_one_clear_error(tmp_path):
+    saved(tmp_path / "pack").close()
+    for file in (tmp_path / "pack/1/arrays").rglob("*"):
+        if file.is_file() and "d" in file.parent.name:
+            file.write_bytes(file.read_bytes()[:3])
+    again = Checkpoints(tmp_path / "pack")
+    with pytest.raises(JmerError, match=r"pack/1 cannot be read.*Delete"):
+        again.restore()
+    again.close()
+
+
+def test_none_yet(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "pack")
+    assert checkpoints.epoch is None
+    with pytest.raises(JmerError, match="no checkpoint"):
+        checkpoints.restore()
+    checkpoints.close()
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(JmerError, match=r"cannot write checkpoint .*--run-dir"):
+        Checkpoints(tmp_path / "file" / "pack")
+
+
+def test_flatten_names_leaves_by_path():
+    tree = {"a": {"b": jnp.ones((2, 3))}, "c": (jnp.zeros(2), None)}
+    flat = flatten(tree)
+    assert list(flat) == ["a.b", "c.0"]
+    back = unflatten(tree, flat, Path("here"))
+    np.testing.assert_array_equal(back["a"]["b"], np.ones((2, 3)))
+    with pytest.raises(JmerError, match=r"here has no array a\.b"):
+        unflatten(tree, {"c.0": flat["c.0"]}, Path("here"))
+    with pytest.raises(JmerError, match=r"a\.b has shape \(5,\)"):
+        unflatten(tree, {**flat, "a.b": np.zeros((2, 5))}, Path("here"))

@@ -1,0 +1,177 @@
+"""Many tasks at once give what each gives alone, and nothing passes between them."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from engine import (
+    assert_trees_close,
+    assert_trees_equal,
+    make_program,
+    row,
+    table_of,
+    tasks_of,
+    train,
+    trees_differ,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy import make_clips
+
+from jmer.optim import AdamConfig
+from jmer.train.step import Data
+
+MODES = ["own", "shared"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("strategy", ["vmap", "map"])
+@pytest.mark.parametrize("devices", [1, 4])
+def test_a_fold_in_a_pack_equals_the_fold_alone(clips, mode, strategy, devices):
+    tasks = tasks_of(clips)
+    together, record = train(
+        make_program(clips, mode=mode, strategy=strategy, devices=devices), clips, tasks
+    )
+    alone = make_program(clips, mode=mode, strategy="map")
+    for i, task in list(enumerate(tasks))[::2]:
+        state, own = train(alone, clips, [task])
+        assert_trees_close(row(together, i), row(state, 0))
+        assert_trees_close(row(record.test_logits, i), row(own.test_logits, 0))
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 99), st.sampled_from(MODES), st.data())
+def test_any_part_of_the_tasks_trains_the_same(seed, mode, data):
+    clips = make_clips(seed=seed)
+    tasks = tasks_of(clips, seeds=(0, 1))
+    some = st.lists(st.sampled_from(tasks), min_size=3, max_size=3, unique=True)
+    chosen = data.draw(some)
+    program = make_program(clips, mode=mode)
+    everything, _ = train(program, clips, tasks, epochs=2)
+    part, _ = train(program, clips, chosen, epochs=2)
+    for i, task in enumerate(chosen):
+        assert_trees_close(row(part, i), row(everything, tasks.index(task)))
+
+
+def with_noise(clips, index):
+    """`clips` with other pixels, labels kept, at `index`."""
+    flow = clips.inputs["apex_flow"].copy()
+    noise = np.random.default_rng(99).normal(0, 50, flow[index].shape)
+    flow[index] = noise.astype(flow.dtype)
+    return dataclasses.replace(clips, inputs={"apex_flow": flow})
+
+
+def with_labels(clips, index):
+    label = clips.label.copy()
+    label[index] = (label[index] + 1) % 3
+    return dataclasses.replace(clips, label=label)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("strategy", ["vmap", "map"])
+@pytest.mark.parametrize("inner", [False, True], ids=["last", "inner"])
+def test_nothing_of_a_held_out_subject_reaches_its_fold(mode, strategy, inner):
+    """Bit for bit, in parameters, statistics, optimiser and choice of epoch."""
+    clips = make_clips(5, 4)
+    program = make_program(
+        clips, mode=mode, strategy=strategy, inner=inner, optim=AdamConfig(lr=0.01)
+    )
+    tasks = tasks_of(clips)
+    states, record = train(program, clips, tasks)
+    for i in (0, 3):
+        held_out = np.flatnonzero(clips.subject == tasks[i].fold)
+        for changed in (with_noise(clips, held_out), with_labels(clips, held_out)):
+            other, other_record = train(program, changed, tasks)
+            assert_trees_equal(row(states, i), row(other, i))
+            np.testing.assert_array_equal(record.loss[i], other_record.loss[i])
+            # Others learn from that subject, or choose their epoch by it.
+            assert trees_differ(states, other)
+        test = record.test_logits[i, : len(held_out)]
+        noisy = train(program, with_noise(clips, held_out), tasks)[1].test_logits
+        assert (test != noisy[i, : len(held_out)]).any()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_one_training_clip_changes_its_fold(clips, mode):
+    program, tasks = make_program(clips, mode=mode), tasks_of(clips)
+    states, _ = train(program, clips, tasks)
+    changed = np.flatnonzero(clips.subject == "s1")[:1]
+    other, _ = train(program, with_noise(clips, changed), tasks)
+    for i, task in enumerate(tasks):
+        differs = trees_differ(row(states.params, i), row(other.params, i))
+        assert differs == (task.fold != "s1")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("devices", [1, 2, 4])
+def test_the_compiled_program_has_no_collective(clips, mode, devices):
+    program = make_program(clips, mode=mode, devices=devices, inner=True)
+    table = jax.device_put(
+        table_of(program, clips, tasks_of(clips)), program.per_task
+    )
+    data = jax.device_put(Data(clips.inputs, clips.label), program.shared)
+    states = program.init(table.key)
+    first, count = jnp.int32(0), jnp.int32(1)
+    text = program.advance.lower(states, table, data, first, count).compile().as_text()
+    assert "ENTRY" in text
+    names = ("all-reduce", "all-gather", "all-to-all", "collective-permute")
+    assert not [name for name in names if name in text]
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_the_program_lowers_for_every_backend(clips, dtype):
+    program = make_program(clips, inner=True, dtype=dtype)
+    table = table_of(program, clips, tasks_of(clips))
+    states = jax.eval_shape(program.init, table.key)
+    data = Data(clips.inputs, clips.label)
+    export = jax.export.export(program.advance, platforms=["tpu", "cuda", "cpu"])
+    exported = export(states, table, data, jnp.int32(0), jnp.int32(1))
+    assert exported.platforms == ("tpu", "cuda", "cpu")
+
+
+def test_a_diverging_task_leaves_its_neighbours_alone(clips):
+    """One fold trains on a clip so bright that its loss overflows."""
+    program, tasks = make_program(clips), tasks_of(clips)
+    calm, _ = train(program, clips, tasks)
+    # Only the fold of s1 does not train on s1.
+    bright = np.flatnonzero(clips.subject == "s1")
+    flow = clips.inputs["apex_flow"].astype(np.float32)
+    flow[bright] = 3e38
+    loud = dataclasses.replace(clips, inputs={"apex_flow": flow})
+    states, record = train(program, loud, tasks)
+    assert record.alive.tolist() == [task.fold == "s1" for task in tasks]
+    i = tasks.index(next(t for t in tasks if t.fold == "s1"))
+    assert_trees_equal(row(calm.params, i), row(states.params, i))
+    for leaf in jax.tree.leaves(states.params):
+        assert np.isfinite(leaf).all()  # frozen before the bad step
+
+
+def test_a_batch_without_a_clip_of_the_task_changes_nothing(clips):
+    program = make_program(clips, optim=AdamConfig(lr=0.1))
+    trainer = program.trainer
+    state = trainer.init(jax.random.key(0))
+    inputs = {"apex_flow": jnp.asarray(clips.inputs["apex_flow"][:4])}
+    label = jnp.asarray(clips.label[:4])
+    after, _ = trainer.step(state, jax.random.key(1), inputs, label, jnp.zeros(4))
+    assert_trees_equal(state, after)
+    moved, _ = trainer.step(state, jax.random.key(1), inputs, label, jnp.ones(4))
+    assert trees_differ(state.params, moved.params)
+    assert int(moved.step) == 1
+
+
+def test_seeds_and_folds_start_from_different_weights(clips):
+    program, tasks = make_program(clips), tasks_of(clips, seeds=(0, 1))
+    table = table_of(program, clips, tasks)
+    kernels = np.asarray(program.init(table.key).params["conv"]["kernel"][...])
+    flat = kernels.reshape(len(tasks), -1)
+    assert len(np.unique(flat, axis=0)) == len(tasks)
+
+
+def test_training_learns(clips):
+    """Loss falls to a fraction on a set whose mean tells the class."""
+    program = make_program(clips, optim=AdamConfig(lr=0.02))
+    _, early = train(program, clips, tasks_of(clips), epochs=1)
+    _, late = train(program, clips, tasks_of(clips), epochs=25)
+    assert late.loss.mean() < 0.5 * early.loss.mean()
