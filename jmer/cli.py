@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Callable, Sequence
 
+from absl import logging
+
 from jmer.errors import JmerError, UsageError
 
 OVERVIEW = """\
@@ -30,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    if not debug:
+        # Orbax logs the traceback of an error that it raises as well.
+        logging.set_verbosity(logging.FATAL)
     try:
         return _command(words)
     except JmerError as error:

@@ -13,6 +13,7 @@ from rich.table import Table
 from jmer.data.config import DataConfig
 from jmer.errors import UsageError
 from jmer.experiment import Experiment, load_experiment
+from jmer.interrupt import Interruption
 from jmer.progress import make_view
 from jmer.report.text import duration
 from jmer.rundir import command_line
@@ -51,14 +52,16 @@ def run(words: list[str]) -> int:
     options = _parse(RunOptions, f"jmer run {file}", words, default)
     from jmer.run import run
 
-    metrics = run(
-        options.experiment,
-        name=file.stem,
-        command=command_line(),
-        run_dir=options.run_dir,
-        overwrite=options.overwrite,
-        view=make_view(),
-    )
+    with Interruption() as interruption:
+        metrics = run(
+            options.experiment,
+            name=file.stem,
+            command=command_line(),
+            run_dir=options.run_dir,
+            overwrite=options.overwrite,
+            view=make_view(),
+            stopping=interruption.asked,
+        )
     _print_summary(metrics, options.run_dir)
     return 0
 

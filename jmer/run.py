@@ -1,7 +1,7 @@
 """From an experiment to results: all its tasks, trained, tested and reported."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,15 @@ def run(
     run_dir: Path,
     overwrite: bool,
     view: View,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Trains what is not trained yet, scores all of it, and writes the reports.
 
     Returns the metrics.
 
     Raises: JmerError for unusable data, a run directory of another experiment, or a
-    disk that cannot be written.
+    disk that cannot be written; KeyboardInterrupt, with a checkpoint saved, once
+    `stopping` says so.
     """
     clips = load(experiment.data)
     check_inputs(experiment.model, clips)
@@ -61,7 +63,7 @@ def run(
     )
     log = EventLog(run_dir)
     try:
-        results = session.train(run_dir / "checkpoints", view, log)
+        results = session.train(run_dir / "checkpoints", view, log, stopping)
     finally:
         log.close()
         view.close()

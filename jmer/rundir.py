@@ -116,7 +116,8 @@ class EventLog:
         self._path = folder / "progress.jsonl"
         with writing(self._path):
             self._mend()
-            self._file = self._path.open("a")
+            # Unbuffered, so that a full disk shows where it is met, not at the end.
+            self._file = self._path.open("ab", buffering=0)
         try:
             from tensorboardX import SummaryWriter
         except ImportError:
@@ -134,8 +135,7 @@ class EventLog:
 
     def write(self, **event: Any) -> None:
         with writing(self._path):
-            self._file.write(json.dumps(event) + "\n")
-            self._file.flush()
+            self._file.write(json.dumps(event).encode() + b"\n")
         if self._board and event["event"] == "evaluation":
             for name in ("loss", "test_acc", "inner_uf1"):
                 if event[name] is not None:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,9 @@ class Session:
             "dtype": self.dtype_name,
         }
 
-    def train(self, folder: Path, view: View, log: EventLog) -> list[PackResult]:
+    def train(
+        self, folder: Path, view: View, log: EventLog, stopping: Callable[[], bool]
+    ) -> list[PackResult]:
         """The results of all tasks; those finished in `folder` are only read."""
         results: list[PackResult] = []
         unfinished: list[tuple[Path, list[Task]]] = []
@@ -108,7 +110,7 @@ class Session:
             return results
         self._announce(view, done, sum(len(tasks) for _, tasks in todo))
         for pack, tasks in todo:
-            results.append(self._train_pack(pack, tasks, view, log))
+            results.append(self._train_pack(pack, tasks, view, log, stopping))
             view.finished(len(tasks))
         return results
 
@@ -134,7 +136,7 @@ class Session:
         clips = float(np.mean([len(fold.train) for fold in self.folds]))
         view.begin(done + left, done, self.experiment.epochs, clips)
 
-    def _train_pack(self, folder: Path, tasks, view: View, log: EventLog):
+    def _train_pack(self, folder: Path, tasks, view: View, log: EventLog, stopping):
         experiment = self.experiment
         number = int(folder.name.split("-")[1])
         table = make_table(
@@ -172,7 +174,14 @@ class Session:
         before[0] = checkpoints.epoch or 0
         try:
             result = train_pack(
-                self.program, tasks, table, self.data, checkpoints, schedule, watch
+                self.program,
+                tasks,
+                table,
+                self.data,
+                checkpoints,
+                schedule,
+                watch,
+                stopping,
             )
         finally:
             checkpoints.close()

@@ -108,9 +108,7 @@ def test_one_training_clip_changes_its_fold(clips, mode):
 @pytest.mark.parametrize("devices", [1, 2, 4])
 def test_the_compiled_program_has_no_collective(clips, mode, devices):
     program = make_program(clips, mode=mode, devices=devices, inner=True)
-    table = jax.device_put(
-        table_of(program, clips, tasks_of(clips)), program.per_task
-    )
+    table = jax.device_put(table_of(program, clips, tasks_of(clips)), program.per_task)
     data = jax.device_put(Data(clips.inputs, clips.label), program.shared)
     states = program.init(table.key)
     first, count = jnp.int32(0), jnp.int32(1)

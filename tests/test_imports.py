@@ -16,7 +16,7 @@ RANKS = [
     {"models"},
     {"train"},
     {"experiment", "report", "weights"},
-    {"rundir", "outcome", "progress", "importers"},
+    {"rundir", "outcome", "progress", "importers", "interrupt"},
     {"session", "notebook"},
     {"run", "evaluate"},
     {"commands"},
@@ -91,7 +91,15 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_import_jmer_is_light():
-    heavy = {"jax", "flax", "tensorflow_datasets", "pandas", "cv2", "matplotlib", "scipy"}
+    heavy = {
+        "jax",
+        "flax",
+        "tensorflow_datasets",
+        "pandas",
+        "cv2",
+        "matplotlib",
+        "scipy",
+    }
     assert not loaded_by("import jmer") & heavy
 
 

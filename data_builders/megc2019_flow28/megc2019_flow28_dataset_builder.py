@@ -54,19 +54,21 @@ class Builder(ClipBuilder):
         table = root / TABLE
         try:
             with table.open(newline="", encoding="utf-8-sig") as file:
-                lines = list(csv.DictReader(file, skipinitialspace=True))
+                reader = csv.DictReader(file, skipinitialspace=True)
+                # Blank lines count, but are no rows.
+                numbered = [(reader.line_num, values) for values in reader]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise JmerError(
                 f"cannot read {table} ({error}): give the folder that holds it and "
                 f"{FOLDER}/ as the manual directory."
             ) from error
-        missing = [c for c in COLUMNS if not lines or lines[0].get(c) is None]
+        missing = [c for c in COLUMNS if not numbered or c not in numbered[0][1]]
         if missing:
             raise JmerError(
                 f"{table} has no row with column {missing[0]!r}: it needs "
                 f"{', '.join(COLUMNS)}. Restore the published file."
             )
-        return [self._row(root, i, line) for i, line in enumerate(lines, start=2)]
+        return [self._row(root, i, line) for i, line in numbered]
 
     def _row(self, root: Path, line: int, values: dict[str, str]) -> Row:
         dataset, subject, clip, label = ((values[c] or "").strip() for c in COLUMNS)
@@ -78,6 +80,7 @@ class Builder(ClipBuilder):
         problems = []
         table = self.require_manual_dir() / TABLE
         seen: dict[tuple[str, str], int] = {}
+        homes: dict[str, Row] = {}
         for row in self.rows:
             where = f"{table}, line {row.line}"
             if not (row.dataset and row.subject and row.clip):
@@ -98,6 +101,13 @@ class Builder(ClipBuilder):
                     f"first on line {seen[key]}. Remove one of the two."
                 )
             seen.setdefault(key, row.line)
+            home = homes.setdefault(row.subject, row)
+            if home.dataset != row.dataset:
+                problems.append(
+                    f"{where}: subject {row.subject} is in {row.dataset}, but in "
+                    f"{home.dataset} on line {home.line}; a subject names one person. "
+                    f"Prefix the names with their data set."
+                )
             problems += self._image_problems(row, where)
         return problems
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from jmer.errors import JmerError
 
+COLUMNS = ("subject", "dataset", "clip_id", "onset", "apex", "offset", "action_units")
+
 
 @dataclasses.dataclass(frozen=True)
 class ClipSet:
@@ -37,11 +39,14 @@ class ClipSet:
     def __post_init__(self):
         if not len(self):
             raise JmerError(f"data set {self.name} has no clips; prepare it again.")
-        for name, array in self.inputs.items():
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        for name, array in {**columns, **self.inputs}.items():
             if len(array) != len(self):
                 raise JmerError(
-                    f"{self.name}: {len(array)} values of {name} for {len(self)} clips."
+                    f"{self.name}: {len(array)} values of {name} for {len(self)} "
+                    f"clips. Prepare the set again."
                 )
+        for name, array in self.inputs.items():
             if not np.isfinite(array).all():
                 bad = next(i for i, a in enumerate(array) if not np.isfinite(a).all())
                 raise JmerError(
@@ -49,8 +54,14 @@ class ClipSet:
                     f"{self.subject[bad]} has a value that is not finite. Remove the "
                     f"clip or repair its source, then prepare the set again."
                 )
-        if self.label.min() < 0 or self.label.max() >= len(self.classes):
-            raise JmerError(f"{self.name}: a label is outside {self.classes}.")
+        outside = (self.label < 0) | (self.label >= len(self.classes))
+        if outside.any():
+            bad = int(outside.argmax())
+            raise JmerError(
+                f"{self.name}: label {self.label[bad]} of clip {self.clip_id[bad]} of "
+                f"subject {self.subject[bad]} is no index of {self.classes}. Correct "
+                f"it, then prepare the set again."
+            )
         self._check_names()
 
     def _check_names(self):

@@ -43,6 +43,14 @@ def builder_of(config: DataConfig) -> "ClipBuilder":
         return module.Builder(
             config=recipe, data_dir=str(config.data_dir), file_format="array_record"
         )
+    except JmerError:
+        raise
+    except Exception as error:  # TFDS reads the description of a prepared set here
+        folder = config.data_dir / config.name / config.config_name
+        raise JmerError(
+            f"the prepared set {folder} cannot be read ({error}). Delete that folder, "
+            f"then prepare it again: `jmer data prepare {config.name}`."
+        ) from error
     finally:
         logging.set_verbosity(before)
 
@@ -75,17 +83,18 @@ def prepare(config: DataConfig, *, overwrite: bool = False) -> Path:
     """
     builder = builder_of(config)
     folder = Path(builder.data_dir)
-    if folder.exists():
-        if not overwrite and complete(folder):
-            refuse_changed_sources(builder)
-            return folder
-        shutil.rmtree(folder)
+    if not overwrite and complete(folder):
+        refuse_changed_sources(builder)
+        return folder
+    # An unusable source does not cost what was prepared from an earlier one.
     if problems := builder.problems():
         more = f" (and {len(problems) - 1} more: `jmer data check`)"
         raise JmerError(problems[0] + (more if len(problems) > 1 else ""))
     _discard_remains(folder)
     # TFDS speaks of downloads, of which there are none.
     with writing(folder), contextlib.redirect_stdout(io.StringIO()):
+        if folder.exists():
+            shutil.rmtree(folder)
         builder.download_and_prepare()
     return folder
 

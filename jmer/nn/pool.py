@@ -118,9 +118,10 @@ def _max_of_slots(x: Array, space: Window, window: Window, padding: Padding) -> 
 
 def _forward(x, space, window, padding):
     slots = _slots(x, window, padding, -jnp.inf)
-    best, winner = slots[0], jnp.zeros(slots[0].shape, jnp.int8)
+    number = np.min_scalar_type(len(slots) - 1).type  # one byte, in common windows
+    best, winner = slots[0], jnp.zeros(slots[0].shape, number)
     for k, slot in enumerate(slots[1:], start=1):
-        winner = jnp.where(slot > best, jnp.int8(k), winner)
+        winner = jnp.where(slot > best, number(k), winner)
         best = jnp.maximum(best, slot)
     return best, winner
 

@@ -58,7 +58,9 @@ class Checkpoints:
         with self._errors():
             self._manager = ocp.CheckpointManager(
                 folder.absolute(),
-                options=ocp.CheckpointManagerOptions(max_to_keep=1, create=True),
+                options=ocp.CheckpointManagerOptions(
+                    max_to_keep=1, create=True, cleanup_tmp_directories=True
+                ),
                 item_names=("arrays", "meta"),
             )
 

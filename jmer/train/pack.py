@@ -82,11 +82,14 @@ def train_pack(
     checkpoints: Checkpoints,
     schedule: Schedule,
     watch: Callable[[Progress], Any],
+    stopping: Callable[[], bool] = lambda: False,
 ) -> PackResult:
     """Trains `tasks` from where `checkpoints` left off, and saves the result there.
 
     `table` has a row for each task; rows are added to fill the devices, and dropped
     again from all that is saved, so that another machine can go on.
+
+    Raises: KeyboardInterrupt, after saving, once `stopping` says so.
     """
     run = _PackRun(program, tasks, table, data, checkpoints, schedule)
     run.begin()
@@ -97,10 +100,14 @@ def train_pack(
         if previous is not None:
             run.note(*previous, watch)
         previous = current
-        if run.due():
+        stop = stopping()
+        if stop or run.due():
             run.note(*previous, watch)
             previous = None
             run.save()
+        if stop:
+            checkpoints.finish()
+            raise KeyboardInterrupt
     if previous is not None:
         run.note(*previous, watch)
     return run.finish()

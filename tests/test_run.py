@@ -1,0 +1,284 @@
+"""Whole runs through the command line, on synthetic faces."""
+
+import csv
+import json
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, recall_score
+
+import jmer
+from jmer.cli import main
+from jmer.errors import JmerError
+
+ROOT = Path(__file__).resolve().parent.parent
+EXPERIMENT = '''"""A LOSO that takes a second."""
+
+from data_builders.synthetic import Synthetic
+from jmer.experiment import Experiment
+from jmer.models.ststnet import STSTNetConfig
+from jmer.optim import SgdConfig
+
+EXPERIMENT = Experiment(
+    model=STSTNetConfig(size=8, filters=(2,)),
+    data=Synthetic(subjects=4, clips=12, frames=5, size=32, flow_size=8),
+    optim=SgdConfig(lr=0.01),
+    epochs=3,
+    batch_size=4,
+)
+'''
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder with the experiment, and the prepared set below it."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "tiny.py").write_text(EXPERIMENT)
+    return folder
+
+
+def words(place: Path, run_dir: Path, *options: str) -> list[str]:
+    data = ("--data.data-dir", str(place / "tfds"))
+    return ["run", str(place / "tiny.py"), "--run-dir", str(run_dir), *data, *options]
+
+
+@pytest.fixture(scope="module")
+def finished(place) -> Path:
+    assert main(words(place, place / "finished")) == 0
+    return place / "finished"
+
+
+def rows(run_dir: Path) -> list[dict[str, str]]:
+    with (run_dir / "predictions.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def metrics_of(run_dir: Path) -> dict:
+    return json.loads((run_dir / "metrics.json").read_text())
+
+
+def test_a_run_leaves_all_there_is_to_know(finished):
+    names = {path.name for path in finished.iterdir()}
+    files = {"experiment.json", "progress.jsonl", "predictions.csv", "metrics.json"}
+    assert files | {"report.md", "report.html", "checkpoints", "figures"} <= names
+    assert (finished / "figures/confusion.png").stat().st_size > 1000
+    described = json.loads((finished / "experiment.json").read_text())
+    assert described["experiment"]["optim"]["lr"] == 0.01
+    assert described["data"]["n_subjects"] == 4
+    assert len(described["data"]["fingerprint"]) == 16
+    assert described["versions"]["jmer"] == jmer.__version__
+    lines = (finished / "progress.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    kinds = [event["event"] for event in events]
+    assert kinds == ["evaluation"] * 3 + ["task"] * 4
+
+
+def test_every_clip_is_tested_once_by_its_own_fold(finished):
+    found = rows(finished)
+    assert len({(r["subject"], r["clip"]) for r in found}) == len(found) == 12
+    assert all(r["fold"] == r["subject"] for r in found)
+
+
+def test_metrics_are_those_of_the_predictions(finished):
+    found, metrics = rows(finished), metrics_of(finished)
+    label = [r["label"] for r in found]
+    predicted = [r["predicted"] for r in found]
+    f1 = f1_score(label, predicted, average="macro", labels=sorted(set(label)))
+    recall = recall_score(label, predicted, average="macro", labels=sorted(set(label)))
+    assert metrics["uf1"] == pytest.approx(f1)
+    assert metrics["uar"] == pytest.approx(recall)
+    assert metrics["n_folds"] == 4 and metrics["n_samples"] == 12
+    assert metrics["oracle"]["acc"] >= metrics["acc"]
+    assert metrics["selection"] == "last" and metrics["subject_independent"]
+
+
+def test_a_finished_run_is_not_trained_again(place, finished, capsys):
+    before = (finished / "predictions.csv").read_bytes()
+    assert main(words(place, finished)) == 0
+    assert "nothing to train" in capsys.readouterr().out
+    assert (finished / "predictions.csv").read_bytes() == before
+
+
+def test_another_experiment_is_refused(place, finished, capsys):
+    before = (finished / "metrics.json").read_bytes()
+    assert main(words(place, finished, "--optim.lr", "0.02")) == 1
+    error = capsys.readouterr().err
+    assert "optim.lr is 0.01 there and 0.02 here" in error and "--overwrite" in error
+    assert (finished / "metrics.json").read_bytes() == before
+
+
+def test_more_seeds_train_only_what_is_missing(place, finished, tmp_path, capsys):
+    folder = tmp_path / "seeds"
+    assert main(words(place, folder)) == 0
+    capsys.readouterr()
+    assert main(words(place, folder, "--seeds", "0", "1")) == 0
+    assert "4 tasks to train (4 folds, seeds 0 1; 4 done)" in capsys.readouterr().out
+    assert [s["seed"] for s in metrics_of(folder)["per_seed"]] == [0, 1]
+    first = [r for r in rows(folder) if r["seed"] == "0"]
+    assert first == rows(finished)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--engine.strategy", "vmap"),
+        ("--engine.strategy", "loop"),
+        ("--engine.pack", "1"),
+        ("--engine.devices", "1"),
+    ],
+    ids=" ".join,
+)
+def test_the_layout_does_not_change_the_result(place, finished, tmp_path, options):
+    assert main(words(place, tmp_path / "run", *options)) == 0
+    for mine, other in zip(rows(tmp_path / "run"), rows(finished), strict=True):
+        assert mine["clip"] == other["clip"]
+        assert float(mine["prob_positive"]) == pytest.approx(
+            float(other["prob_positive"]), abs=2e-3
+        )
+
+
+@pytest.mark.parametrize("batches", ["own", "shared"])
+def test_inner_selection_runs(place, tmp_path, batches):
+    options = ("--selection", "inner", "--batches", batches, "--inner-fraction", "0.3")
+    assert main(words(place, tmp_path / "run", *options)) == 0
+    metrics = metrics_of(tmp_path / "run")
+    assert (metrics["selection"], metrics["batches"]) == ("inner", batches)
+    epochs = {task.selected_epoch for task in jmer.load_run(tmp_path / "run").tasks}
+    assert epochs <= {1, 2, 3}
+
+
+def test_the_notebook_interface_gives_the_trained_networks(finished):
+    run = jmer.load_run(finished)
+    p = run.predictions
+    assert [t.subject for t in run.tasks] == sorted(set(p.subject))
+    assert run.params(subject="syn01", seed=0)["conv"]["kernel"].shape == (3, 3, 3, 2)
+    from data_builders.synthetic import Synthetic
+    from jmer.data import load
+
+    data = Synthetic(
+        subjects=4, clips=12, frames=5, size=32, flow_size=8,
+        data_dir=finished.parent / "tfds",
+    )  # fmt: skip
+    clips = load(data)
+    for subject in ("syn01", "syn03"):
+        test = clips.subject == subject
+        logits = run.model(subject=subject, seed=0)(clips.inputs["apex_flow"][test])
+        chance = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+        np.testing.assert_allclose(
+            chance, p.select(fold=subject).probabilities, atol=1e-5
+        )
+    with pytest.raises(JmerError, match="Subjects: syn01"):
+        run.params(subject="nobody", seed=0)
+
+
+def test_a_run_can_be_evaluated_again(place, finished, tmp_path):
+    data = ["--data.data-dir", str(place / "tfds")]
+    arguments = ["--weights", str(finished), "--run-dir", str(tmp_path / "again")]
+    assert main(["evaluate", str(place / "tiny.py"), *arguments, *data]) == 0
+    assert metrics_of(tmp_path / "again")["uf1"] == metrics_of(finished)["uf1"]
+    assert metrics_of(tmp_path / "again")["oracle"] is None
+
+
+def test_a_set_with_other_inputs_is_refused(place, tmp_path, capsys):
+    assert main(words(place, tmp_path / "run", "--model.size", "10")) == 1
+    error = capsys.readouterr().err
+    assert "ststnet takes apex_flow of shape (10, 10, 3)" in error
+    assert not (tmp_path / "run").exists()
+    assert main(words(place, tmp_path / "run", "--data.modality", "clip")) == 1
+    assert "has clip, flow, intensity" in capsys.readouterr().err
+
+
+def test_a_run_in_which_all_diverge_says_so(place, tmp_path, capsys):
+    assert main(words(place, tmp_path / "run", "--optim.lr", "1e30")) == 1
+    assert "every task diverged" in capsys.readouterr().err
+
+
+def process(place: Path, run_dir: Path, *options: str, **more) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "jmer", *words(place, run_dir, *options)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **more,
+    )
+
+
+def to_the_end(place: Path, run_dir: Path, *options: str) -> int:
+    running = process(place, run_dir, *options)
+    running.communicate(timeout=120)
+    return running.returncode
+
+
+LONG = ("--epochs", "300", "--engine.checkpoint-seconds", "0")
+
+
+def test_killed_at_random_moments_a_run_ends_the_same_to_the_bit(place, tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for number in range(3):
+        running = process(place, cut, *LONG)
+        checkpoints = cut / "checkpoints/pack-0000"
+        seen = {path.name for path in checkpoints.glob("[0-9]*")}
+        deadline = time.monotonic() + 120
+        # Wait for a checkpoint of this process, then for a random while.
+        while {p.name for p in checkpoints.glob("[0-9]*")} <= seen:
+            assert running.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(random.Random(number).uniform(0, 0.4))
+        running.send_signal(signal.SIGKILL)
+        running.communicate()
+        assert running.returncode == -signal.SIGKILL
+        assert not (cut / "metrics.json").exists()
+    for folder in (cut, whole):
+        assert to_the_end(place, folder, *LONG) == 0
+    assert (cut / "predictions.csv").read_bytes() == (
+        whole / "predictions.csv"
+    ).read_bytes()
+    mine, other = jmer.load_run(cut).weights, jmer.load_run(whole).weights
+    for path, value in mine.arrays.items():
+        np.testing.assert_array_equal(value, other.arrays[path])
+
+
+def test_a_full_disk_is_one_clear_error_and_loses_nothing(place, tmp_path):
+    """Files may not grow beyond a few kB, as on a disk without room."""
+    folder = tmp_path / "run"
+
+    def little_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    limited = process(place, folder, *LONG, preexec_fn=little_room)
+    _, error = limited.communicate(timeout=120)
+    assert limited.returncode == 1
+    assert error.startswith("error: cannot write") and error.count("\n") == 1
+    assert str(folder) in error and "Make room" in error
+    assert not (folder / "metrics.json").exists()
+    assert to_the_end(place, folder, *LONG) == 0
+    assert metrics_of(folder)["n_samples"] == 12
+
+
+def test_a_run_directory_that_cannot_be_written(place, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert main(words(place, tmp_path / "file" / "run")) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: cannot write") and "file" in error
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_saves_and_says_how_to_go_on(place, tmp_path, stop):
+    running = process(place, tmp_path / "run", "--epochs", "100000")
+    progress = tmp_path / "run/progress.jsonl"
+    while not progress.exists() or not progress.stat().st_size:
+        assert running.poll() is None
+        time.sleep(0.05)
+    running.send_signal(stop)
+    _, error = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert list((tmp_path / "run/checkpoints/pack-0000").glob("[0-9]*"))
+    assert error == "interrupted; the same command goes on\n"

@@ -1,0 +1,197 @@
+"""No subject is on both sides of a fold, and no clip is forgotten."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from jmer.data.clips import ClipSet
+from jmer.data.splits import Fold, HoldOut, KFold, Loso, audit, make_folds
+from jmer.errors import JmerError, UsageError
+from toy import make_clips
+
+NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+SUBJECTS = st.lists(NAMES | st.sampled_from("abcde"), min_size=2, max_size=23).filter(
+    lambda names: len(set(names)) > 1
+)
+
+
+def clips_of(subjects, label=None, classes=("any",)) -> ClipSet:
+    """One clip for each entry of `subjects`, all of one class unless `label` says."""
+    n = len(subjects)
+    return replace(
+        make_clips(n, 1, size=2),
+        subject=np.array(subjects),
+        label=np.zeros(n, np.int32) if label is None else np.array(label, np.int32),
+        classes=classes,
+    )
+
+
+def assert_sound(folds, clips):
+    for fold in folds:
+        assert len(fold.train)
+        assert len(fold.test)
+        both = np.concatenate([fold.train, fold.test])
+        assert sorted(both.tolist()) == list(range(len(clips)))
+        assert not set(clips.subject[fold.train]) & set(clips.subject[fold.test])
+
+
+def all_tested(folds):
+    return sorted(int(i) for fold in folds for i in fold.test)
+
+
+@given(SUBJECTS)
+def test_loso_tests_every_subject_alone(subjects):
+    clips = clips_of(subjects)
+    folds = make_folds(Loso(), clips)
+    assert_sound(folds, clips)
+    assert all_tested(folds) == list(range(len(subjects)))
+    assert sorted(fold.name for fold in folds) == sorted(set(subjects))
+    for fold in folds:
+        assert set(clips.subject[fold.test]) == {fold.name}
+
+
+@given(SUBJECTS, st.integers(2, 7), st.integers(0, 2**32))
+def test_kfold_tests_every_clip_once(subjects, k, split_seed):
+    clips, protocol = clips_of(subjects), KFold(k, split_seed)
+    if len(set(subjects)) < k:
+        with pytest.raises(UsageError, match=f"protocol.k={k}.*Choose a smaller k"):
+            make_folds(protocol, clips)
+        return
+    folds = make_folds(protocol, clips)
+    assert len(folds) == k
+    assert_sound(folds, clips)
+    assert all_tested(folds) == list(range(len(subjects)))
+    sizes = [len(fold.test) for fold in folds]
+    largest = max(subjects.count(name) for name in subjects)
+    assert max(sizes) - min(sizes) <= largest
+
+
+@given(SUBJECTS, st.floats(0.01, 0.99), st.integers(0, 2**32))
+def test_holdout_tests_about_its_share(subjects, fraction, split_seed):
+    clips = clips_of(subjects)
+    folds = make_folds(HoldOut(fraction, split_seed), clips)
+    assert [fold.name for fold in folds] == ["holdout"]
+    assert_sound(folds, clips)
+    test = clips.subject[folds[0].test].tolist()
+    # Without any one of the held-out subjects but the last, the share is not reached.
+    largest = max(test.count(name) for name in test)
+    assert len(test) - largest < fraction * len(subjects)
+    if len(set(subjects)) - len(set(test)) > 1:
+        assert len(test) >= fraction * len(subjects)
+
+
+@given(SUBJECTS, st.integers(0, 2**32), st.randoms(use_true_random=False))
+def test_the_order_of_clips_does_not_move_a_subject(subjects, split_seed, random):
+    order = random.sample(range(len(subjects)), len(subjects))
+    shuffled = [subjects[i] for i in order]
+    for protocol in (Loso(), KFold(2, split_seed), HoldOut(0.4, split_seed)):
+        one, other = (
+            {f.name: set(c.subject[f.test]) for f in make_folds(protocol, c)}
+            for c in (clips_of(subjects), clips_of(shuffled))
+        )
+        # KFold deals subjects out by size and seed, neither of which has an order.
+        assert one == other
+
+
+@pytest.mark.parametrize("kind", [lambda s: KFold(3, s), lambda s: HoldOut(0.3, s)])
+def test_the_split_seed_decides(kind):
+    clips = clips_of([f"s{i}" for i in range(13) for _ in range(2)])
+    divisions = []
+    for seed in (0, 1, 2):
+        once, again = (make_folds(kind(seed), clips) for _ in range(2))
+        for one, other in zip(once, again, strict=True):
+            assert_array_equal(one.test, other.test)
+        divisions.append(tuple(tuple(fold.test.tolist()) for fold in once))
+    assert len(set(divisions)) == 3
+
+
+def test_a_subject_of_one_clip_is_a_fold_of_one_clip():
+    clips = clips_of(["a", "b", "b", "b", "c", "c"])
+    folds = {fold.name: fold for fold in make_folds(Loso(), clips)}
+    assert folds["a"].test.tolist() == [0]
+    assert folds["a"].train.tolist() == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("protocol", [Loso(), KFold(2), HoldOut()])
+def test_one_subject_alone_is_refused(protocol):
+    with pytest.raises(JmerError, match="toy has one subject, anna.*Add subjects"):
+        make_folds(protocol, clips_of(["anna"] * 5))
+
+
+def test_a_class_that_only_one_subject_has_is_refused():
+    classes = ("negative", "positive", "surprise")
+    clips = clips_of(["a", "a", "b", "b", "b"], [0, 1, 0, 1, 2], classes)
+    with pytest.raises(JmerError) as caught:
+        make_folds(Loso(), clips)
+    message = str(caught.value)
+    assert "fold b of toy: class 'surprise' is missing" in message
+    assert "subjects that have it: b)" in message
+    assert "drop or merge the class" in message
+    nobody = clips_of(["a", "b", "c"], [0, 1, 0], classes)
+    with pytest.raises(JmerError, match="subjects that have it: none"):
+        make_folds(HoldOut(), nobody)
+
+
+@pytest.mark.parametrize("k", [-1, 0, 1])
+def test_too_few_folds_are_refused(k):
+    with pytest.raises(UsageError, match=f"protocol.k={k} must be at least 2"):
+        KFold(k)
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 0.0, 1.0, 1.5, float("nan")])
+def test_a_share_outside_its_range_is_refused(fraction):
+    with pytest.raises(UsageError, match=r"protocol.fraction=.*between 0 and 1"):
+        HoldOut(fraction)
+
+
+def tampered(change):
+    """The three folds of six clips of a, b and c, after `change` to the first."""
+    clips = clips_of(["a", "a", "b", "b", "c", "c"])
+    folds = make_folds(Loso(), clips)
+    return [change(folds[0]), *folds[1:]], clips
+
+
+TAMPERING = {
+    "subject a is trained on and tested": lambda f: replace(
+        f, train=np.append(f.train, 1)
+    ),
+    "clip clip0 of subject a is tested 2 times": lambda f: replace(
+        f, test=np.array([0, 0, 1])
+    ),
+    "clip clip2 of subject b is tested 2 times": lambda f: Fold(
+        "a", np.array([4, 5]), np.array([0, 1, 2])
+    ),
+    "clip clip1 of subject a is tested never": lambda f: replace(f, test=f.test[:1]),
+    "two folds are called b": lambda f: replace(f, name="b"),
+    "fold a has no clip to test": lambda f: replace(f, test=f.test[:0]),
+    "fold a has no clip to train on": lambda f: replace(f, train=f.train[:0]),
+}
+
+
+@pytest.mark.parametrize("message", TAMPERING)
+def test_the_audit_catches(message):
+    folds, clips = tampered(TAMPERING[message])
+    with pytest.raises(JmerError, match=message):
+        audit(folds, clips, exhaustive=True)
+
+
+def test_the_audit_lets_sound_folds_pass():
+    folds, clips = tampered(lambda fold: fold)
+    audit(folds, clips, exhaustive=True)
+    audit(folds[:1], clips, exhaustive=False)
+    with pytest.raises(JmerError, match="clip clip2 of subject b is tested never"):
+        audit(folds[:1], clips, exhaustive=True)
+
+
+def test_descriptions_count():
+    clips = clips_of(["a", "b", "b", "c"])
+    for protocol, line in (
+        (Loso(), "leave-one-subject-out, 3 folds"),
+        (KFold(2, 5), "2-fold by subject, split seed 5"),
+        (HoldOut(0.1, 7), "hold-out of 1 subjects, split seed 7"),
+    ):
+        assert protocol.describe(make_folds(protocol, clips), clips) == line
