@@ -135,7 +135,7 @@ def load_experiment(path: Path) -> Experiment:
         spec.loader.exec_module(module)
     except UsageError as error:
         raise UsageError(f"experiment file {path}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"experiment file {path} fails: {type(error).__name__}: {error}"
         ) from error

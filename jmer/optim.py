@@ -1,6 +1,7 @@
 """Optimisers in the terms of the papers."""
 
 import dataclasses
+import math
 
 import optax
 
@@ -15,8 +16,8 @@ class OptimConfig:
     """Learning rate."""
 
     def __post_init__(self):
-        if not self.lr > 0:
-            raise UsageError(f"optim.lr={self.lr} must be positive")
+        if not 0 < self.lr < math.inf:
+            raise UsageError(f"optim.lr={self.lr} must be positive and finite")
 
     def transform(self) -> optax.GradientTransformation:
         """The update rule; its last step multiplies by minus the learning rate."""

@@ -36,23 +36,22 @@ def open_run(folder: Path, description: Mapping[str, Any], *, overwrite: bool) -
         raise JmerError(
             f"run directory {folder} is a file: choose another with --run-dir."
         )
-    if folder.exists() and any(folder.iterdir()) and not existing.exists():
+    found = read_json(existing) if existing.exists() else None
+    is_run = isinstance(found, dict) and isinstance(found.get("identity"), dict)
+    if folder.exists() and any(folder.iterdir()) and not is_run:
         raise JmerError(
-            f"{folder} has files but no {DESCRIPTION}: it is no run. Choose an empty "
-            f"or new folder with --run-dir."
+            f"{folder} has files but no {DESCRIPTION} of jmer: it is no run. Choose an "
+            f"empty or new folder with --run-dir."
         )
-    if existing.exists() and not overwrite:
-        found = read_json(existing)
-        difference = first_difference(
-            found.get("identity", {}), description["identity"]
-        )
+    if found is not None and not overwrite:
+        difference = first_difference(found["identity"], description["identity"])
         if difference:
             raise JmerError(
                 f"{folder} is the run of another experiment: {difference}. Choose "
                 f"another --run-dir, or replace the run with --overwrite."
             )
         description = {**description, "created": found.get("created")}
-    elif existing.exists():
+    elif found is not None:
         with writing(folder):
             shutil.rmtree(folder)
     make_folder(folder)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toy import make_clips
 
 from jmer.data.clips import COLUMNS, ClipSet
 from jmer.errors import JmerError
-from toy import make_clips
 
 
 def changed(array, index, value):

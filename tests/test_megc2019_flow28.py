@@ -152,7 +152,9 @@ def test_a_manual_directory_that_is_none(tree, kind):
     if kind == "file":
         tree.root.write_text("no folder")
     for attempt in (load, check, prepare):
-        with pytest.raises(JmerError, match="does not exist or is no folder: give") as e:
+        with pytest.raises(
+            JmerError, match="does not exist or is no folder: give"
+        ) as e:
             attempt(tree.config)
         assert str(tree.root) in str(e.value)
     assert not tree.prepared()
@@ -388,7 +390,9 @@ def test_a_place_below_a_file_is_refused(tree, tmp_path, below):
     (tmp_path / "prepared").mkdir()
     blocker = tmp_path / {"megc2019_flow28": "prepared/megc2019_flow28"}.get(below, "b")
     blocker.write_text("mine")
-    where = {"": blocker, "prepared": blocker / "deep"}.get(below, tmp_path / "prepared")
+    where = {"": blocker, "prepared": blocker / "deep"}.get(
+        below, tmp_path / "prepared"
+    )
     config = Megc2019Flow28(manual_dir=tree.root, data_dir=where)
     for attempt in (prepare, load):
         with pytest.raises(JmerError, match="cannot write .*Make room there") as caught:

@@ -364,6 +364,16 @@ def test_batch_norm_gradient_is_that_of_its_definition():
     close((value, pull(jnp.asarray(dy))), expected, 1e-5)
 
 
+def test_statistics_of_many_values_keep_their_digits():
+    """As many as the published batch has; their variance must not be a running sum."""
+    x = normal(0, 199, 1009, 3) + np.float32(0.5)
+    layer = nn.BatchNorm(3, momentum=1.0)
+    layer(x, train=True)
+    exact = x.astype(np.float64)
+    assert_allclose(layer.mean[...], exact.mean((0, 1)), rtol=1e-6)
+    assert_allclose(layer.var[...], exact.var((0, 1), ddof=1), rtol=1e-6)
+
+
 WEIGHT = np.float32([1, 0, 1, 1, 0, 0, 1])
 KEPT = WEIGHT > 0
 

@@ -3,7 +3,6 @@
 import csv
 import json
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -200,14 +199,15 @@ def test_a_run_in_which_all_diverge_says_so(place, tmp_path, capsys):
     assert "every task diverged" in capsys.readouterr().err
 
 
-def process(place: Path, run_dir: Path, *options: str, **more) -> subprocess.Popen:
+def process(place: Path, run_dir: Path, *options: str, before=()) -> subprocess.Popen:
+    """A run of its own, started by the command `before`, if any."""
+    shell = [*before, "bash"] if before else []
     return subprocess.Popen(
-        [sys.executable, "-m", "jmer", *words(place, run_dir, *options)],
+        [*shell, sys.executable, "-m", "jmer", *words(place, run_dir, *options)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **more,
     )
 
 
@@ -217,7 +217,7 @@ def to_the_end(place: Path, run_dir: Path, *options: str) -> int:
     return running.returncode
 
 
-LONG = ("--epochs", "300", "--engine.checkpoint-seconds", "0")
+LONG = ("--epochs", "150", "--engine.checkpoint-seconds", "0")
 
 
 def test_killed_at_random_moments_a_run_ends_the_same_to_the_bit(place, tmp_path):
@@ -250,10 +250,9 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(place, tmp_path):
     """Files may not grow beyond a few kB, as on a disk without room."""
     folder = tmp_path / "run"
 
-    def little_room():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-
-    limited = process(place, folder, *LONG, preexec_fn=little_room)
+    limited = process(
+        place, folder, *LONG, before=["bash", "-c", 'ulimit -f 4; exec "$@"']
+    )
     _, error = limited.communicate(timeout=120)
     assert limited.returncode == 1
     assert error.startswith("error: cannot write") and error.count("\n") == 1

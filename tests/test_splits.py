@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from toy import make_clips
 
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold, HoldOut, KFold, Loso, audit, make_folds
 from jmer.errors import JmerError, UsageError
-from toy import make_clips
 
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 SUBJECTS = st.lists(NAMES | st.sampled_from("abcde"), min_size=2, max_size=23).filter(

@@ -103,6 +103,9 @@ def _counted(x, weight):
 
 
 def _total(x):
-    """The sum of each channel; as a product, which is threaded on a CPU."""
-    rows = x.reshape(-1, x.shape[-1])
-    return jnp.dot(jnp.ones(rows.shape[0]), rows, precision=lax.Precision.HIGHEST)
+    """The sum of each channel.
+
+    A sum, not a product with ones: that adds up one by one on a CPU, where 200,000
+    values cost four digits of the variance.
+    """
+    return x.sum(range(x.ndim - 1))

@@ -1,0 +1,199 @@
+"""An experiment refuses what cannot run, and knows what its numbers depend on."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from data_builders.megc2019_flow28 import Megc2019Flow28
+from data_builders.synthetic import Synthetic
+from jmer.data.splits import HoldOut, KFold, Loso
+from jmer.errors import UsageError
+from jmer.experiment import EngineConfig, Experiment, load_experiment
+from jmer.models.ststnet import STSTNetConfig
+from jmer.optim import AdamConfig, SgdConfig
+
+EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
+BASE = Experiment(
+    model=STSTNetConfig(),
+    data=Synthetic(data_dir=Path("/d")),
+    optim=AdamConfig(lr=1e-3),
+    epochs=7,
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"epochs": 0}, "epochs=0 must be at least 1"),
+        ({"batch_size": -3}, "batch-size=-3 must be at least 1"),
+        ({"eval_every": 0}, "eval-every=0 must be at least 1"),
+        ({"inner_fraction": 0.0}, "inner-fraction=0.0 must be between 0 and 1"),
+        ({"inner_fraction": 1.0}, "inner-fraction=1.0 must be between 0 and 1"),
+        ({"inner_fraction": float("nan")}, "inner-fraction=nan must be between"),
+        ({"seeds": ()}, r"seeds=\(\) must be different numbers"),
+        ({"seeds": (1, 2, 1)}, r"seeds=\(1, 2, 1\) must be different numbers"),
+        ({"seeds": (0, -1)}, r"seeds=\(0, -1\) must not be negative"),
+    ],
+)
+def test_bad_fields_are_refused(fields, words):
+    with pytest.raises(UsageError, match=words):
+        replace(BASE, **fields)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "words"),
+    [
+        (EngineConfig, {"pack": 0}, "engine.pack=0 must be at least 1"),
+        (EngineConfig, {"checkpoint_seconds": -1.0}, "seconds=-1.0 must not be neg"),
+        (AdamConfig, {"lr": 0.0}, "optim.lr=0.0 must be positive"),
+        (AdamConfig, {"lr": float("nan")}, "optim.lr=nan must be positive"),
+        (SgdConfig, {"lr": float("inf")}, "optim.lr=inf must be positive and finite"),
+        (AdamConfig, {"beta2": 1.0}, r"optim.beta2=1.0 must be in \[0, 1\)"),
+        (STSTNetConfig, {"size": 3}, "model.size=3 must be at least 4 pixels"),
+        (STSTNetConfig, {"filters": (3, 0)}, r"model.filters=\(3, 0\) must be posi"),
+        (STSTNetConfig, {"dropout": 1.0}, r"model.dropout=1.0 must be in \[0, 1\)"),
+    ],
+)
+def test_bad_fields_of_the_parts_are_refused(kind, fields, words):
+    with pytest.raises(UsageError, match=words):
+        kind(**fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"engine": EngineConfig("loop", pack=3, devices=2, checkpoint_seconds=0.0)},
+        {"seeds": (0, 1, 2)},
+        {"data": Synthetic(data_dir=Path("/elsewhere"))},
+        {"data": Synthetic(data_dir=Path("/d"), manual_dir=Path("/m"))},
+        {"inner_fraction": 0.3},  # of no effect without inner selection
+    ],
+    ids=lambda f: next(iter(f)),
+)
+def test_identity_leaves_out_what_no_number_depends_on(fields):
+    other = replace(BASE, **fields)
+    assert other.resolved() != BASE.resolved()
+    assert other.identity() == BASE.identity()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"epochs": 8},
+        {"batch_size": 31},
+        {"batches": "shared"},
+        {"selection": "inner"},
+        {"eval_every": 2},
+        {"dtype": "bfloat16"},
+        {"optim": AdamConfig(lr=2e-3)},
+        {"optim": AdamConfig(lr=1e-3, weight_decay=1e-4)},
+        {"optim": SgdConfig(lr=1e-3)},
+        {"model": STSTNetConfig(filters=(3, 5, 7))},
+        {"model": STSTNetConfig(dropout=0.25)},
+        {"data": Synthetic(data_dir=Path("/d"), noise=0.25)},
+        {"data": Megc2019Flow28(data_dir=Path("/d"))},
+        {"protocol": KFold(3)},
+        {"protocol": HoldOut()},
+    ],
+    ids=lambda f: next(iter(f)),
+)
+def test_identity_sees_what_numbers_depend_on(fields):
+    assert replace(BASE, **fields).identity() != BASE.identity()
+
+
+def test_identity_sees_each_field_of_its_parts():
+    for one, other in (
+        (KFold(3), KFold(4)),
+        (KFold(3), KFold(3, 1)),
+        (Loso(), KFold()),
+    ):
+        first, second = (replace(BASE, protocol=p).identity() for p in (one, other))
+        assert first != second
+    inner = replace(BASE, selection="inner")
+    assert replace(inner, inner_fraction=0.3).identity() != inner.identity()
+
+
+def test_fields_are_json_and_the_parts_are_named():
+    fields = replace(BASE, seeds=(3, 5)).resolved()
+    assert json.loads(json.dumps(fields, allow_nan=False)) == fields
+    assert fields["model"]["name"] == "ststnet"
+    assert fields["model"]["filters"] == [3, 5, 8]
+    assert fields["data"]["name"] == "synthetic"
+    assert fields["data"]["data_dir"] == "/d"
+    assert fields["optim"]["kind"] == "AdamConfig"
+    assert fields["protocol"]["kind"] == "Loso"
+    assert fields["seeds"] == [3, 5]
+
+
+SOURCE = """
+from pathlib import Path
+from data_builders.synthetic import Synthetic
+from jmer.experiment import Experiment
+from jmer.models.ststnet import STSTNetConfig
+from jmer.optim import AdamConfig
+
+EXPERIMENT = Experiment(
+    model=STSTNetConfig(), data=Synthetic(data_dir=Path("/d")), optim=AdamConfig(),
+    epochs=7,
+)
+"""
+
+
+def test_an_experiment_is_loaded_from_its_file(tmp_path):
+    path = tmp_path / "a name with spaces.py"
+    path.write_text(SOURCE)
+    assert load_experiment(path) == BASE
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("import no_such_module_here\n", "fails: ModuleNotFoundError: .*no_such_mod"),
+        ("1 / 0\n", "fails: ZeroDivisionError: division by zero"),
+        ("x = (\n", "fails: SyntaxError"),
+        ("x = '\0'\n", "fails: (SyntaxError|ValueError)"),
+        ("raise SystemExit(3)\n", "fails: SystemExit"),
+        ("", r"defines no EXPERIMENT = Experiment\(...\)"),
+        ("EXPERIMENT = {'epochs': 3}\n", "defines no EXPERIMENT"),
+        ("from jmer.experiment import Experiment as EXPERIMENT\n", "defines no EXPER"),
+        (SOURCE.replace("=7", "=0"), "epochs=0 must be at least 1"),
+    ],
+)
+def test_a_file_that_gives_no_experiment_is_named(tmp_path, content, words):
+    path = tmp_path / "mine.py"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=words) as caught:
+        load_experiment(path)
+    assert f"experiment file {path}" in str(caught.value)
+
+
+def test_what_is_no_file_is_named(tmp_path):
+    for path in (tmp_path / "absent.py", tmp_path):
+        with pytest.raises(UsageError, match="does not exist; `jmer list exper") as e:
+            load_experiment(path)
+        assert str(path) in str(e.value)
+    text = tmp_path / "experiment.toml"
+    text.write_text(SOURCE)
+    with pytest.raises(UsageError, match=rf"{text} is no Python file \(.py\)"):
+        load_experiment(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "epochs"),
+    [("quickstart", "synthetic", 60), ("ststnet_megc2019", "megc2019_flow28", 800)],
+)
+def test_the_experiments_of_the_repository(name, data, epochs):
+    experiment = load_experiment(EXPERIMENTS / f"{name}.py")
+    assert experiment.data.name == data
+    assert experiment.model.name == "ststnet"
+    assert experiment.epochs == epochs
+    assert experiment.protocol == Loso()
+
+
+def test_every_experiment_of_the_repository_loads():
+    files = sorted(EXPERIMENTS.glob("*.py"))
+    assert len(files) >= 2
+    for file in files:
+        assert isinstance(load_experiment(file), Experiment)
