@@ -1,14 +1,13 @@
 """Published PyTorch checkpoints as jmer weights."""
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from jmer.errors import JmerError
-from jmer.models.base import default_config
+from jmer.models.base import NetworkConfig, default_config
 from jmer.train.tasks import Task
 from jmer.weights import Weights
 
@@ -30,30 +29,46 @@ def import_torch(network: str, folder: Path) -> Weights:
             f"{folder} has no .pth, .pt or .tar file: give the folder that holds one "
             f"checkpoint for each held-out subject, named after it (such as 006.pth)."
         )
-    flats = []
-    for file in files:
-        state = read_state_dict(file)
-        try:
-            flats.append(config.from_torch(state))
-        except (KeyError, ValueError) as error:
-            raise JmerError(
-                f"{file} is no checkpoint of {network} ({error}); it holds "
-                f"{', '.join(list(state)[:4])}…"
-            ) from error
+    weights = [_one(config, file) for file in files]
     return Weights(
         config=config,
         classes=config.paper_classes,
-        tasks=tuple(Task(seed=0, fold=file.name.split(".")[0]) for file in files),
-        arrays={path: np.stack([flat[path] for flat in flats]) for path in flats[0]},
-        sources=tuple(
-            f"{f.name} sha256 {hashlib.sha256(f.read_bytes()).hexdigest()}"
-            for f in files
-        ),
+        tasks=tuple(task for one in weights for task in one.tasks),
+        arrays={
+            path: np.concatenate([one.arrays[path] for one in weights])
+            for path in weights[0].arrays
+        },
+        sources=tuple(source for one in weights for source in one.sources),
     )
 
 
+def _one(config: NetworkConfig, file: Path) -> Weights:
+    """The weights of one checkpoint, which fit the network."""
+    state = read_state_dict(file)
+    try:
+        flat = config.from_torch(state)
+    except (KeyError, ValueError, IndexError) as error:
+        raise JmerError(
+            f"{file} is no checkpoint of {config.name} ({error}); it holds "
+            f"{', '.join([*state][:4]) or 'no tensors'}…"
+        ) from error
+    weights = Weights(
+        config=config,
+        classes=config.paper_classes,
+        tasks=(Task(seed=0, fold=file.name.split(".")[0]),),
+        arrays={path: value[np.newaxis] for path, value in flat.items()},
+        sources=(
+            f"{file.name} sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}",
+        ),
+    )
+    weights.states(file)
+    return weights
+
+
 def read_state_dict(file: Path) -> StateDict:
-    """The arrays of a PyTorch checkpoint; wrappers and `module.` prefixes go.
+    """The arrays of a PyTorch checkpoint, in float32.
+
+    Wrappers and `module.` prefixes go, and so does what is no tensor.
 
     Raises: JmerError if PyTorch is missing, or refuses the file.
     """
@@ -65,14 +80,16 @@ def read_state_dict(file: Path) -> StateDict:
         ) from error
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # damaged files meet many kinds inside PyTorch
+        reason = [*str(error).splitlines(), type(error).__name__][0]
         raise JmerError(
-            f"{file} cannot be read as plain weights ({str(error).splitlines()[0]}). "
+            f"{file} cannot be read as plain weights ({reason}). "
             f"It is damaged, or holds code, which is never run."
         ) from error
-    state = state.get("state_dict", state)
+    if isinstance(state, Mapping):
+        state = state.get("state_dict", state)
     return {
-        name.removeprefix("module."): value.numpy()
-        for name, value in state.items()
-        if hasattr(value, "numpy")
+        str(name).removeprefix("module."): value.detach().float().numpy()
+        for name, value in (state.items() if isinstance(state, Mapping) else ())
+        if isinstance(value, torch.Tensor)
     }

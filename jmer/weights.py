@@ -78,17 +78,19 @@ class Weights:
         row = self.index(subject, seed, variant)
         return nnx.merge(graphdef, *jax.tree.map(lambda x: jnp.asarray(x[row]), state))
 
-    def states(self) -> tuple[nnx.GraphDef, tuple[nnx.State, nnx.State]]:
+    def states(
+        self, where: Path = Path(INDEX)
+    ) -> tuple[nnx.GraphDef, tuple[nnx.State, nnx.State]]:
         """The network's structure, and parameters and statistics of all tasks.
 
-        Raises: JmerError if the arrays do not fit the network.
+        Raises: JmerError, naming `where`, if the arrays do not fit the network.
         """
         graphdef, template = structure(self.config, len(self.classes))
         stacked = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct((len(self.tasks), *x.shape), x.dtype),
             {"params": template[0], "stats": template[1]},
         )
-        state = unflatten(stacked, self.arrays, Path(INDEX))
+        state = unflatten(stacked, self.arrays, where)
         return graphdef, (state["params"], state["stats"])
 
     def save(self, folder: Path) -> None:
@@ -129,9 +131,12 @@ class Weights:
                 arrays=flat,
                 sources=tuple(index["sources"]),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except JmerError:
+            raise
+        except Exception as error:  # of a damaged archive, NumPy lets many through
+            reason = str(error) or type(error).__name__
             raise JmerError(
-                f"weights in {folder} are damaged ({error}): import them again."
+                f"weights in {folder} are damaged ({reason}): import them again."
             ) from error
 
 
