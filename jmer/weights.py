@@ -122,7 +122,8 @@ class Weights:
             )
         index = read_json(folder / INDEX)
         try:
-            with np.load(folder / ARRAYS) as arrays:
+            # NumPy leaves a file open that it cannot read.
+            with (folder / ARRAYS).open("rb") as file, np.load(file) as arrays:
                 flat = dict(arrays)
             return cls(
                 config=network(index["network"], index["fields"]),

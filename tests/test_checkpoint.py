@@ -74,6 +74,18 @@ def test_a_place_that_cannot_be_written(tmp_path):
         Checkpoints(tmp_path / "file" / "pack")
 
 
+def test_a_disk_without_room_is_met_before_writing(tmp_path, monkeypatch):
+    checkpoints = saved(tmp_path / "pack")
+    usage = shutil.disk_usage(tmp_path)._replace(free=500_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(
+        JmerError, match=r"pack: it takes 0\.0 MB, and 0\.5 MB are free"
+    ):
+        checkpoints.save(2, ARRAYS, {})
+    assert checkpoints.epoch == 1
+    checkpoints.close()
+
+
 def test_flatten_names_leaves_by_path():
     tree = {"a": {"b": jnp.ones((2, 3))}, "c": (jnp.zeros(2), None)}
     flat = flatten(tree)

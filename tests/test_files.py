@@ -20,7 +20,7 @@ JSON = st.recursive(
 )
 
 
-@given(JSON.filter(lambda value: "\\ud" not in ascii(value)))
+@given(JSON)
 def test_json_comes_back_as_it_went(tmp_path_factory, value):
     path = tmp_path_factory.getbasetemp() / "value.json"
     write_json(path, value)
@@ -94,7 +94,7 @@ def test_a_place_that_the_system_refuses():
     place = Path("/proc/nowhere")
     if not place.parent.is_dir():
         pytest.skip("no /proc on this system")
-    with pytest.raises(JmerError, match="cannot write /proc/nowhere.*No such file"):
+    with pytest.raises(JmerError, match=r"cannot write /proc/nowhere.*No such file"):
         write_text(place / "file", "1")
 
 

@@ -106,8 +106,8 @@ def test_what_was_published_is_what_is_loaded(tree):
 
 def test_the_channels_are_horizontal_vertical_and_strain(tree):
     """An encoder of our own, so that no convention of OpenCV is its own proof."""
-    plt = pytest.importorskip("matplotlib.image")
-    plt.imsave(tree.image(1), tree.flow["EP02_01f"])
+    image = pytest.importorskip("matplotlib.image")
+    image.imsave(tree.image(1), tree.flow["EP02_01f"])
     flow = builder.read_image(tree.image(1))
     assert_array_equal(flow, tree.flow["EP02_01f"])
 
@@ -141,7 +141,7 @@ def test_the_check_of_a_sound_source_counts(tree):
 def test_no_manual_directory(tree):
     nowhere = Megc2019Flow28(data_dir=tree.config.data_dir)
     for attempt in (load, check, prepare):
-        with pytest.raises(JmerError, match="is not prepared in .*--data.manual-dir"):
+        with pytest.raises(JmerError, match=r"is not prepared in .*--data.manual-dir"):
             attempt(nowhere)
     assert not tree.prepared()
 
@@ -360,7 +360,9 @@ def test_a_truncated_prepared_file_is_refused(tree, share):
     (file,) = folder.glob("*.array_record*")
     content = file.read_bytes()
     file.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(JmerError, match="cannot be read .*prepare .* --overwrite") as e:
+    with pytest.raises(
+        JmerError, match=r"cannot be read .*prepare .* --overwrite"
+    ) as e:
         load(tree.config)
     assert str(folder) in str(e.value)
     prepare(tree.config, overwrite=True)
@@ -370,7 +372,7 @@ def test_a_truncated_prepared_file_is_refused(tree, share):
 def test_a_prepared_file_that_is_missing_is_refused(tree):
     folder = prepare(tree.config)
     next(folder.glob("*.array_record*")).unlink()
-    with pytest.raises(JmerError, match="cannot be read .*prepare .* --overwrite"):
+    with pytest.raises(JmerError, match=r"cannot be read .*prepare .* --overwrite"):
         load(tree.config)
 
 
@@ -379,23 +381,25 @@ def test_a_damaged_description_is_refused(tree):
     file = folder / "dataset_info.json"
     file.write_text(file.read_text()[:-40])
     for attempt in (load, prepare, lambda c: prepare(c, overwrite=True)):
-        with pytest.raises(JmerError, match="cannot be read .*[Dd]elete that folder"):
+        with pytest.raises(JmerError, match=r"cannot be read .*[Dd]elete that folder"):
             attempt(tree.config)
     shutil.rmtree(folder)
     assert_is_the_published_set(load(tree.config), tree)
 
 
-@pytest.mark.parametrize("below", ["", "prepared", "megc2019_flow28"])
-def test_a_place_below_a_file_is_refused(tree, tmp_path, below):
+@pytest.mark.parametrize(
+    ("blocker", "data_dir"),
+    [("b", "b"), ("b", "b/deep"), ("prepared/megc2019_flow28", "prepared")],
+)
+def test_a_place_below_a_file_is_refused(tree, tmp_path, blocker, data_dir):
+    blocker, where = tmp_path / blocker, tmp_path / data_dir
     (tmp_path / "prepared").mkdir()
-    blocker = tmp_path / {"megc2019_flow28": "prepared/megc2019_flow28"}.get(below, "b")
     blocker.write_text("mine")
-    where = {"": blocker, "prepared": blocker / "deep"}.get(
-        below, tmp_path / "prepared"
-    )
     config = Megc2019Flow28(manual_dir=tree.root, data_dir=where)
     for attempt in (prepare, load):
-        with pytest.raises(JmerError, match="cannot write .*Make room there") as caught:
+        with pytest.raises(
+            JmerError, match=r"cannot write .*Make room there"
+        ) as caught:
             attempt(config)
         assert str(where) in str(caught.value)
     assert blocker.read_text() == "mine"

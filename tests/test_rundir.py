@@ -106,7 +106,7 @@ def test_a_folder_that_is_no_run_is_never_touched(tmp_path, files, overwrite):
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     before = content(tmp_path)
-    with pytest.raises(JmerError, match="it is no run.*--run-dir") as caught:
+    with pytest.raises(JmerError, match=r"it is no run.*--run-dir") as caught:
         open_run(tmp_path, description(), overwrite=overwrite)
     assert str(tmp_path) in str(caught.value)
     assert content(tmp_path) == before

@@ -77,7 +77,7 @@ def test_holdout_tests_about_its_share(subjects, fraction, split_seed):
     assert [fold.name for fold in folds] == ["holdout"]
     assert_sound(folds, clips)
     test = clips.subject[folds[0].test].tolist()
-    # Without any one of the held-out subjects but the last, the share is not reached.
+    # Subjects are held out until the share is reached: without the last, it is not.
     largest = max(test.count(name) for name in test)
     assert len(test) - largest < fraction * len(subjects)
     if len(set(subjects)) - len(set(test)) > 1:
@@ -93,7 +93,6 @@ def test_the_order_of_clips_does_not_move_a_subject(subjects, split_seed, random
             {f.name: set(c.subject[f.test]) for f in make_folds(protocol, c)}
             for c in (clips_of(subjects), clips_of(shuffled))
         )
-        # KFold deals subjects out by size and seed, neither of which has an order.
         assert one == other
 
 
@@ -118,7 +117,7 @@ def test_a_subject_of_one_clip_is_a_fold_of_one_clip():
 
 @pytest.mark.parametrize("protocol", [Loso(), KFold(2), HoldOut()])
 def test_one_subject_alone_is_refused(protocol):
-    with pytest.raises(JmerError, match="toy has one subject, anna.*Add subjects"):
+    with pytest.raises(JmerError, match=r"toy has one subject, anna.*Add subjects"):
         make_folds(protocol, clips_of(["anna"] * 5))
 
 

@@ -92,11 +92,24 @@ def prepare(config: DataConfig, *, overwrite: bool = False) -> Path:
         raise JmerError(problems[0] + (more if len(problems) > 1 else ""))
     _discard_remains(folder)
     # TFDS speaks of downloads, of which there are none.
-    with writing(folder), contextlib.redirect_stdout(io.StringIO()):
+    with _building(folder), contextlib.redirect_stdout(io.StringIO()):
         if folder.exists():
             shutil.rmtree(folder)
         builder.download_and_prepare()
     return folder
+
+
+@contextlib.contextmanager
+def _building(folder: Path) -> Iterator[None]:
+    try:
+        with writing(folder):
+            yield
+    except (RuntimeError, ValueError) as error:  # array_record's own, of a full disk
+        raise JmerError(
+            f"cannot write {folder}: {str(error).strip().splitlines()[0][:300]}. Make "
+            f"room there or choose another data directory; nothing half-written is "
+            f"kept."
+        ) from error
 
 
 def complete(folder: Path) -> bool:

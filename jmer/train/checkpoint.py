@@ -1,6 +1,7 @@
 """Checkpoints of a pack: whole or absent, and free of any device layout."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import orbax.checkpoint as ocp
 from jmer.errors import JmerError
 
 Flat = dict[str, np.ndarray]
+
+MARGIN = 1_000_000  # bytes for the metadata of a checkpoint, generously
 
 
 def flatten(tree: Any) -> Flat:
@@ -74,6 +77,7 @@ class Checkpoints:
         kinds = {k: [v.dtype.str, list(v.shape)] for k, v in arrays.items()}
         # Orbax refuses arrays without elements; their shape is all they hold.
         arrays = {k: v for k, v in arrays.items() if v.size}
+        self._require_room(sum(v.nbytes for v in arrays.values()))
         with self._errors():
             self._manager.save(
                 epoch,
@@ -82,6 +86,16 @@ class Checkpoints:
                     meta=ocp.args.JsonSave({"kinds": kinds, **meta}),
                 ),
                 force=True,
+            )
+
+    def _require_room(self, size: int) -> None:
+        # TensorStore meets a full disk in its own threads, and is loud about it.
+        free = shutil.disk_usage(self.folder).free
+        if free < size + MARGIN:
+            raise JmerError(
+                f"cannot write checkpoint {self.folder}: it takes {size / 1e6:.1f} MB, "
+                f"and {free / 1e6:.1f} MB are free. Make room there or choose another "
+                f"--run-dir; the same command goes on from the last whole checkpoint."
             )
 
     def finish(self) -> None:
