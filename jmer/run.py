@@ -9,7 +9,6 @@ import numpy as np
 
 from jmer.data import load
 from jmer.data.splits import make_folds
-from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.files import write_json
 from jmer.outcome import oracle_predictions, selected_predictions

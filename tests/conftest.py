@@ -9,12 +9,12 @@ os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
 )
 
-from pathlib import Path  # noqa: E402
+from pathlib import Path
 
-import pytest  # noqa: E402
+import pytest
+from toy import make_clips
 
-from jmer.data.clips import ClipSet  # noqa: E402
-from toy import make_clips  # noqa: E402
+from jmer.data.clips import ClipSet
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -32,7 +32,7 @@ def test_every_training_clip_counts_once_and_no_other(mode, train, batch_size):
 
 
 def test_own_batches_are_full_up_to_the_rest():
-    order, weight = epoch(BatchPlan.of("own", 4, 13, 11), np.arange(13) < 11)
+    _, weight = epoch(BatchPlan.of("own", 4, 13, 11), np.arange(13) < 11)
     np.testing.assert_array_equal(weight.sum(1), [4, 4, 3])
 
 

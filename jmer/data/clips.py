@@ -90,7 +90,9 @@ class ClipSet:
         """A hash of all there is to see: names, labels, intervals and pixels."""
         digest = hashlib.sha256(repr(self.classes).encode())
         for field in ("subject", "dataset", "clip_id", "action_units"):
-            digest.update("\0".join(getattr(self, field)).encode())
+            # The field's name ends what came before it.
+            names = "\0".join(getattr(self, field))
+            digest.update(f"\0{field}\0{names}".encode())
         for field in ("label", "onset", "apex", "offset"):
             digest.update(np.ascontiguousarray(getattr(self, field), "<i4").tobytes())
         for name in sorted(self.inputs):

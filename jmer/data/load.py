@@ -106,9 +106,8 @@ def _building(folder: Path) -> Iterator[None]:
             yield
     except (RuntimeError, ValueError) as error:  # array_record's own, of a full disk
         raise JmerError(
-            f"cannot write {folder}: {str(error).strip().splitlines()[0][:300]}. Make "
-            f"room there or choose another data directory; nothing half-written is "
-            f"kept."
+            f"cannot write {folder}: {' '.join(str(error).split())[:300]}. Make room "
+            f"there or choose another data directory; nothing half-written is kept."
         ) from error
 
 
