@@ -1,6 +1,7 @@
 """Pooling with gradients that are cheap on every backend."""
 
 import functools
+import math
 from collections.abc import Sequence
 
 import jax
@@ -12,6 +13,8 @@ from jmer.arrays import Array, Float, typed
 
 Window = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
+
+MAX_SLOTS = 32  # elements of a window; the time to compile grows with their square
 
 
 @typed
@@ -27,7 +30,7 @@ def max_pool(
     Padding never wins. As in PyTorch, the first of equal values gets the gradient.
     """
     size, step, pads = _sizes(x, window, strides, padding)
-    if step == size:
+    if _is_split(size, step):
         return _max_of_slots(x, x.shape[1:-1], size, pads)
     low = -jnp.inf
     return lax.reduce_window(
@@ -45,13 +48,13 @@ def avg_pool(
 ) -> Float[Array, "b *out c"]:
     """The mean of each window; padded zeros count, as in PyTorch's default."""
     size, step, pads = _sizes(x, window, strides, padding)
-    if step == size:
+    if _is_split(size, step):
         slots = _slots(x, size, pads, fill=0.0)
         return sum(slots[1:], slots[0]) / len(slots)
     total = lax.reduce_window(
         x, 0.0, lax.add, (1, *size, 1), (1, *step, 1), ((0, 0), *pads, (0, 0))
     )
-    return total / int(np.prod(size))
+    return total / math.prod(size)
 
 
 def _sizes(x, window, strides, padding) -> tuple[Window, Window, Padding]:
@@ -64,6 +67,11 @@ def _sizes(x, window, strides, padding) -> tuple[Window, Window, Padding]:
         tuple(strides or size),
         tuple((n, n) for n in padding or (0,) * rank),
     )
+
+
+def _is_split(size: Window, step: Window) -> bool:
+    """Whether the windows are few slots that do not overlap, to take apart."""
+    return step == size and math.prod(size) <= MAX_SLOTS
 
 
 def _layout(space: Window, window: Window, padding: Padding):
@@ -118,10 +126,9 @@ def _max_of_slots(x: Array, space: Window, window: Window, padding: Padding) -> 
 
 def _forward(x, space, window, padding):
     slots = _slots(x, window, padding, -jnp.inf)
-    number = np.min_scalar_type(len(slots) - 1).type  # one byte, in common windows
-    best, winner = slots[0], jnp.zeros(slots[0].shape, number)
+    best, winner = slots[0], jnp.zeros(slots[0].shape, jnp.int8)
     for k, slot in enumerate(slots[1:], start=1):
-        winner = jnp.where(slot > best, number(k), winner)
+        winner = jnp.where(slot > best, jnp.int8(k), winner)
         best = jnp.maximum(best, slot)
     return best, winner
 
