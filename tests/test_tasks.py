@@ -1,0 +1,58 @@
+"""Tables of tasks: who trains on what."""
+
+import numpy as np
+import pytest
+from engine import tasks_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy import make_clips
+
+from jmer.data.splits import Fold, Loso, make_folds
+from jmer.errors import JmerError
+from jmer.train.tasks import Task, inner_clips, make_table
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(3, 7), st.integers(3, 5), st.integers(0, 50), st.floats(0.1, 0.6))
+def test_train_inner_and_test_are_apart(subjects, per, seed, fraction):
+    clips = make_clips(subjects, per)
+    folds = make_folds(Loso(), clips)
+    tasks = tasks_of(clips, seeds=(seed,))
+    table = make_table(tasks, folds, clips, selection="inner", inner_fraction=fraction)
+    for i, fold in enumerate(folds):
+        train = set(np.flatnonzero(table.train[i]))
+        inner = set(table.inner[i][table.inner_weight[i] > 0])
+        test = set(table.test[i][: len(fold.test)])
+        assert inner and train
+        assert sorted(train | inner | test) == list(range(len(clips)))
+        assert not train & inner and not train & test and not inner & test
+        assert not set(clips.subject[list(train)]) & set(clips.subject[list(inner)])
+        assert set(clips.label[list(train)]) == {0, 1, 2}
+
+
+def test_inner_clips_depend_on_seed_and_fold_alone(clips):
+    folds = make_folds(Loso(), clips)
+    chosen = [inner_clips(Task(s, "s1"), folds[1], clips, 0.3) for s in range(8)]
+    np.testing.assert_array_equal(
+        chosen[0], inner_clips(Task(0, "s1"), folds[1], clips, 0.3)
+    )
+    assert len({tuple(c) for c in chosen}) > 1
+
+
+def test_no_subject_to_spare_is_an_error(clips):
+    fold = Fold("s0", np.array([3, 4, 5]), np.array([0, 1, 2]))
+    with pytest.raises(JmerError, match=r"fold s0: .*--selection last"):
+        inner_clips(Task(0, "s0"), fold, clips, 0.3)
+
+
+def test_a_fold_of_one_clip_is_padded(clips):
+    folds = make_folds(Loso(), clips)
+    short = Fold("s0", folds[0].train, folds[0].test[:1])
+    table = make_table(
+        [Task(0, "s0")],
+        [short, *folds[1:]],
+        clips,
+        selection="last",
+        inner_fraction=0.2,
+    )
+    assert table.test.tolist() == [[0, 0, 0]] and table.inner.shape == (1, 0)
