@@ -59,6 +59,8 @@ class Checkpoints:
     def __init__(self, folder: Path):
         self.folder = folder
         with self._errors():
+            # Before Orbax begins, which would leave threads behind.
+            folder.mkdir(parents=True, exist_ok=True)
             self._manager = ocp.CheckpointManager(
                 folder.absolute(),
                 options=ocp.CheckpointManagerOptions(
