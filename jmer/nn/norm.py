@@ -76,7 +76,8 @@ def normalise(x: Array, scale: Array, bias: Array, weight: Array, epsilon: float
 def _forward(x, scale, bias, weight, epsilon):
     counted = _counted(x, weight)
     count = jnp.maximum(weight.sum(), 1) * (x[0].size // x.shape[-1])
-    # `where`, not a product: an infinite value of a clip that does not count stays out.
+    # `where`, not a product: an infinite value of a clip that does not count stays out
+    # of the statistics. (Not of the gradient; data sets with such values are refused.)
     mean = _total(jnp.where(counted, x, 0)) / count
     var = _total(jnp.where(counted, jnp.square(x - mean), 0)) / count
     rate = lax.rsqrt(var + epsilon)
