@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from sklearn import metrics as reference
@@ -342,6 +342,7 @@ def test_learning_figure_of_one_evaluation():
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
+@example("__0__")
 def test_escaped_text_is_text_to_markdown(text):
     tokens = MarkdownIt("commonmark", {"html": True}).parse(escape(text))
     flat = [token for t in tokens for token in (t, *(t.children or []))]

@@ -14,8 +14,8 @@ from jmer.report.blocks import (
 )
 from jmer.report.text import interval, points
 
-# An underscore inside a word means nothing, and names are full of them.
-SPECIAL = re.compile(r"[\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)")
+# An underscore between letters or digits means nothing, and names are full of them.
+SPECIAL = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def escape(text: str) -> str:
