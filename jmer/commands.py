@@ -214,7 +214,6 @@ def weights_import(words: list[str]) -> int:
     from jmer.importers import import_torch
 
     weights = import_torch(options.network, options.torch)
-    weights.states()  # refuses arrays that do not fit the network
     weights.save(options.out)
     print(f"{len(weights.tasks)} weights of {weights.config.name} in {options.out}")
     return 0

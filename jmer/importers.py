@@ -20,7 +20,7 @@ def import_torch(network: str, folder: Path) -> Weights:
     They are read with `weights_only=True`: a stranger's file runs no code.
 
     Raises: JmerError for an unknown network, a folder without checkpoints, one that
-    cannot be read safely, or one of another network; ImportError without PyTorch.
+    cannot be read safely, or one of another network; or without PyTorch.
     """
     config = default_config(network)
     files = sorted(p for p in folder.glob("*") if p.suffix in (".pth", ".pt", ".tar"))

@@ -44,9 +44,7 @@ class AdamConfig(OptimConfig):
 
     def transform(self):
         return optax.chain(
-            optax.add_decayed_weights(self.weight_decay)
-            if self.weight_decay
-            else optax.identity(),
+            _l2(self.weight_decay),
             optax.scale_by_adam(self.beta1, self.beta2, self.epsilon),
             optax.scale_by_learning_rate(self.lr),
         )
@@ -68,11 +66,15 @@ class SgdConfig(OptimConfig):
 
     def transform(self):
         return optax.chain(
-            optax.add_decayed_weights(self.weight_decay)
-            if self.weight_decay
-            else optax.identity(),
+            _l2(self.weight_decay),
             optax.sgd(self.lr, self.momentum or None),
         )
+
+
+def _l2(weight_decay: float) -> optax.GradientTransformation:
+    if not weight_decay:
+        return optax.identity()
+    return optax.add_decayed_weights(weight_decay)
 
 
 def _check_share(config: OptimConfig, *names: str) -> None:

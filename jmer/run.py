@@ -119,9 +119,8 @@ def throughput(session: Session, results, seconds: float) -> dict[str, float] | 
     epochs = session.experiment.epochs
     if not seconds:
         return None
-    clips = float(np.mean([len(fold.train) for fold in session.folds]))
     return {
         "folds_per_hour": 3600 * tasks / seconds,
-        "clips_per_second": tasks * epochs * clips / seconds,
+        "clips_per_second": tasks * epochs * session.training_clips / seconds,
         "seconds_per_fold_epoch": seconds / (tasks * epochs),
     }

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -149,6 +150,4 @@ class EventLog:
 
 def command_line() -> str:
     """How this process was started, for the report."""
-    import shlex
-
     return shlex.join(["jmer", *sys.argv[1:]])

@@ -73,6 +73,11 @@ class Session:
         inputs = {name: clips.inputs[name] for name in experiment.model.inputs}
         self.data = Data(inputs, clips.label)
 
+    @property
+    def training_clips(self) -> float:
+        """Clips that a fold trains on in an epoch, on average."""
+        return float(np.mean([len(fold.train) for fold in self.folds]))
+
     def plan(self) -> dict[str, Any]:
         """How the work is laid out, for the record."""
         return {
@@ -133,8 +138,7 @@ class Session:
             f"{plan['tasks_per_device']} at a time each ({plan['strategy']}), "
             f"{plan['dtype']}, {self.experiment.batches} batches"
         )
-        clips = float(np.mean([len(fold.train) for fold in self.folds]))
-        view.begin(done + left, done, self.experiment.epochs, clips)
+        view.begin(done + left, done, self.experiment.epochs, self.training_clips)
 
     def _train_pack(self, folder: Path, tasks, view: View, log: EventLog, stopping):
         experiment = self.experiment

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jmer import trees
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Loso, make_folds
 from jmer.models.ststnet import STSTNetConfig
@@ -15,7 +16,7 @@ from jmer.train.folds import Program
 from jmer.train.mesh import make_mesh
 from jmer.train.pack import Schedule, train_pack
 from jmer.train.step import Data, Trainer
-from jmer.train.tasks import Task, make_table, padded_table
+from jmer.train.tasks import Task, make_table
 
 NETWORK = STSTNetConfig(size=7, filters=(2, 3))
 # Adam turns rounding into real steps where a gradient is zero: packs are compared
@@ -68,7 +69,7 @@ def tasks_of(clips: ClipSet, seeds=(0,)) -> list[Task]:
 def train(program: Program, clips: ClipSet, tasks, epochs=3):
     """Final states and the last record of `tasks`, on the host."""
     size = -(-len(tasks) // program.mesh.size) * program.mesh.size
-    table = padded_table(table_of(program, clips, tasks), size)
+    table = trees.pad(table_of(program, clips, tasks), size)
     table = jax.device_put(table, program.per_task)
     data = jax.device_put(Data(clips.inputs, clips.label), program.shared)
     states = program.init(table.key)

@@ -135,8 +135,7 @@ def _forward(x, space, window, padding):
 
 def _backward(space, window, padding, winner, dy):
     slots = [
-        jnp.where(winner == k, dy, jnp.zeros_like(dy))
-        for k in range(int(np.prod(window)))
+        jnp.where(winner == k, dy, jnp.zeros_like(dy)) for k in range(math.prod(window))
     ]
     return (_unslot(slots, space, window, padding),)
 

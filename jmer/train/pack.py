@@ -13,7 +13,7 @@ from jmer import trees
 from jmer.train.checkpoint import Checkpoints, Flat, flatten, unflatten
 from jmer.train.folds import Program
 from jmer.train.step import Data, Record, TaskState
-from jmer.train.tasks import Task, TaskTable, padded_table
+from jmer.train.tasks import Task, TaskTable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +121,7 @@ class _PackRun:
         self.schedule: Schedule = schedule
         devices = program.mesh.size
         self.rows = -(-len(self.tasks) // devices) * devices
-        self.table = jax.device_put(padded_table(table, self.rows), program.per_task)
+        self.table = jax.device_put(trees.pad(table, self.rows), program.per_task)
         self.data = jax.device_put(data, program.shared)
         self.state: TaskState
         self.epoch = 0

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jmer import keys, trees
+from jmer import keys
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
@@ -111,8 +111,3 @@ def inner_clips(task: Task, fold: Fold, clips: ClipSet, fraction: float) -> np.n
             f"epoch without losing a class. Use --selection last."
         )
     return np.array(sorted(chosen))
-
-
-def padded_table(table: TaskTable, size: int) -> TaskTable:
-    """`table` with its last task repeated up to `size` rows."""
-    return trees.pad(table, size)
