@@ -13,6 +13,7 @@ from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, typed
 from jmer.nn.init import torch_bias, torch_kernel
+from jmer.nn.lowering import current
 
 Strides = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
@@ -57,52 +58,10 @@ class Conv(nnx.Module):
         return y if self.bias is None else y + self.bias[...].astype(self.dtype)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def conv(x: Array, kernel: Array, strides: Strides, padding: Padding) -> Array:
-    """Convolution of `x` [b, *space, c] with `kernel` [*window, c, d].
-
-    On a CPU it is a product of patches with the kernel matrix: XLA's own weight
-    gradient is about 30 times slower there at 28x28x3, and so is any convolution
-    inside a loop. Elsewhere it is the backend's convolution. The gradient keeps `x`
-    and the kernel only, and builds the patches again.
-    """
-    return lax.platform_dependent(
-        x,
-        kernel,
-        cpu=functools.partial(_patch_product, strides=strides, padding=padding),
-        default=functools.partial(_convolve, strides=strides, padding=padding),
-    )
-
-
-def _forward(x, kernel, strides, padding):
-    return conv(x, kernel, strides, padding), (x, kernel)
-
-
-def _backward(strides, padding, residuals, dy):
-    x, kernel = residuals
-
-    # Two calls, so that the compiler can drop the input gradient of a first layer.
-    def input_gradient(lowering, x, kernel, dy):
-        _, pull = jax.vjp(lambda a: lowering(a, kernel, strides, padding), x)
-        return pull(dy)[0]
-
-    def kernel_gradient(lowering, x, kernel, dy):
-        _, pull = jax.vjp(lambda a: lowering(x, a, strides, padding), kernel)
-        return pull(dy)[0]
-
-    return tuple(
-        lax.platform_dependent(
-            x,
-            kernel,
-            dy,
-            cpu=functools.partial(gradient, _patch_product),
-            default=functools.partial(gradient, _convolve),
-        )
-        for gradient in (input_gradient, kernel_gradient)
-    )
-
-
-conv.defvjp(_forward, _backward)
+    """Convolution of `x` [b, *space, c] with `kernel` [*window, c, d]."""
+    lower = _convolve if current() == "backend" else _patch_product
+    return lower(x, kernel, strides, padding)
 
 
 def _convolve(x, kernel, strides, padding):
@@ -116,10 +75,27 @@ def _convolve(x, kernel, strides, padding):
     )
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _patch_product(x, kernel, strides, padding):
-    return _patches(x, kernel.shape[:-2], strides, padding) @ kernel.reshape(
-        -1, kernel.shape[-1]
-    )
+    return _product(x, kernel, strides, padding)
+
+
+def _product(x, kernel, strides, padding):
+    matrix = kernel.reshape(-1, kernel.shape[-1])
+    return _patches(x, kernel.shape[:-2], strides, padding) @ matrix
+
+
+def _forward(x, kernel, strides, padding):
+    return _product(x, kernel, strides, padding), (x, kernel)
+
+
+def _backward(strides, padding, residuals, dy):
+    # The patches are built again: they are many times the size of the input.
+    _, pull = jax.vjp(lambda *a: _product(*a, strides, padding), *residuals)
+    return pull(dy)
+
+
+_patch_product.defvjp(_forward, _backward)
 
 
 def _patches(x, window, strides, padding):

@@ -1,0 +1,40 @@
+"""Which of several equal programs the layers become."""
+
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Literal, get_args
+
+import jax
+
+Lowering = Literal["backend", "patches"]
+"""`backend`: convolutions and pooling of the compiler's library (cuDNN, a TPU's matrix
+unit). Under `vmap` JAX makes one grouped convolution of them, or one dense convolution
+where all tasks share the input. `patches`: products of pixel blocks with the kernel,
+and pooling by element-wise comparisons, with gradients written out; what a CPU wants,
+where XLA's own gradients are up to 30 times slower, and any convolution in a loop too.
+"""
+
+LOWERINGS: tuple[Lowering, ...] = get_args(Lowering)
+
+_chosen: ContextVar[Lowering | None] = ContextVar("lowering", default=None)
+
+
+@contextlib.contextmanager
+def use_lowering(name: Lowering) -> Iterator[None]:
+    """Layers called inside become that program. It changes roundings, not results."""
+    token = _chosen.set(name)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def current() -> Lowering:
+    """The lowering asked for, or the one that suits the default device."""
+    return _chosen.get() or default(jax.default_backend())
+
+
+def default(platform: str) -> Lowering:
+    """The lowering that suits a platform (`cpu`, `gpu`, `tpu`)."""
+    return "patches" if platform == "cpu" else "backend"
