@@ -51,7 +51,9 @@ def run(words: list[str]) -> int:
     default = RunOptions(experiment, run_dir=Path("runs") / file.stem)
     options = _parse(RunOptions, f"jmer run {file}", words, default)
     from jmer.run import run
+    from jmer.train.mesh import use_cpu_cores
 
+    use_cpu_cores(options.experiment.engine.devices)
     with Interruption() as interruption:
         metrics = run(
             options.experiment,

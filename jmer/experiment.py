@@ -19,22 +19,42 @@ class EngineConfig:
     """How the tasks are laid out over the machine. No number depends on it."""
 
     strategy: Literal["auto", "vmap", "map", "loop"] = "auto"
-    """Tasks of a device side by side (vmap), in turn inside one program (map), or in
-    turn from the host (loop); auto is map on a CPU and vmap elsewhere."""
+    """All tasks of a device side by side (vmap), in turn inside one program (map), or
+    in turn from the host (loop); auto measures how many side by side are fastest."""
+    chunk: int | None = None
+    """Tasks side by side on a device, one such chunk after another."""
+    lowering: Literal["auto", "backend", "patches"] = "auto"
+    """Convolutions of the compiler's library (backend) or products of patches, with
+    fused blocks (patches); auto is patches on a CPU and is measured elsewhere."""
     pack: int | None = None
-    """Tasks that train together on one device (default: all of them)."""
+    """Tasks that train on one device in one program (default: as many as memory holds).
+    """
     devices: int | None = None
-    """Devices to spread the tasks over (default: all of them)."""
+    """Devices to spread the tasks over; on a CPU, threads (default: measured)."""
+    plan_seconds: float = 60.0
+    """Time to measure layouts in before a long run, in seconds; 0 takes the first."""
+    memory_limit: float | None = None
+    """Memory of a device that a program may take, in GB (default: what it has)."""
     checkpoint_seconds: float = 60.0
     """Least time between two checkpoints, in seconds; 0 saves at every evaluation."""
 
     def __post_init__(self):
-        if self.pack is not None and self.pack < 1:
-            raise UsageError(f"engine.pack={self.pack} must be at least 1")
-        if self.checkpoint_seconds < 0:
+        for name in ("chunk", "pack", "devices"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"engine.{name}={value} must be at least 1")
+        for name in ("checkpoint_seconds", "plan_seconds"):
+            if getattr(self, name) < 0:
+                raise UsageError(
+                    f"engine.{name.replace('_', '-')}={getattr(self, name)} must not "
+                    f"be negative"
+                )
+        if self.memory_limit is not None and self.memory_limit <= 0:
+            raise UsageError(f"engine.memory-limit={self.memory_limit} must be above 0")
+        if self.chunk is not None and self.strategy in ("map", "loop"):
             raise UsageError(
-                f"engine.checkpoint-seconds={self.checkpoint_seconds} must not be "
-                f"negative"
+                f"engine.chunk={self.chunk} and engine.strategy={self.strategy} "
+                f"contradict each other: {self.strategy} has one task at a time"
             )
 
 

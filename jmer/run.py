@@ -1,6 +1,7 @@
 """From an experiment to results: all its tasks, trained, tested and reported."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from jmer.outcome import oracle_predictions, selected_predictions
 from jmer.progress import View
 from jmer.report import write_report
 from jmer.results import Predictions, score
-from jmer.rundir import METRICS, PREDICTIONS, EventLog, environment, open_run
+from jmer.rundir import METRICS, PREDICTIONS, EventLog, environment, note, open_run
 from jmer.session import Session, check_inputs
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
@@ -54,15 +55,15 @@ def run(
                 "dtype": session.dtype_name,
                 "data_fingerprint": clips.fingerprint,
             },
-            "plan": session.plan(),
             "data": {"config": experiment.data.config_name, **clips.summary()},
             **environment(),
         },
         overwrite=overwrite,
     )
     log = EventLog(run_dir)
+    planned = functools.partial(note, run_dir, "plan")
     try:
-        results = session.train(run_dir / "checkpoints", view, log, stopping)
+        results = session.train(run_dir / "checkpoints", view, log, stopping, planned)
     finally:
         log.close()
         view.close()

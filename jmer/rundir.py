@@ -51,12 +51,19 @@ def open_run(folder: Path, description: Mapping[str, Any], *, overwrite: bool) -
                 f"{folder} is the run of another experiment: {difference}. Choose "
                 f"another --run-dir, or replace the run with --overwrite."
             )
-        description = {**description, "created": found.get("created")}
+        # What this process did not decide stays: when it began, and its layout.
+        description = {**found, **description, "created": found.get("created")}
     elif found is not None:
         with writing(folder):
             shutil.rmtree(folder)
     make_folder(folder)
     write_json(existing, dict(description))
+
+
+def note(folder: Path, name: str, value: Any) -> None:
+    """Adds a field to the description of the run in `folder`."""
+    file = folder / DESCRIPTION
+    write_json(file, {**read_json(file), name: value})
 
 
 def first_difference(old: Any, new: Any, where: str = "") -> str | None:

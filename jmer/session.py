@@ -7,23 +7,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
-from jmer.experiment import EngineConfig, Experiment
+from jmer.experiment import Experiment
 from jmer.models.base import NetworkConfig
+from jmer.nn.lowering import default
 from jmer.outcome import test_accuracy
+from jmer.plan import Plan, fit, make_plan, memory_limit
 from jmer.progress import View
+from jmer.report.text import duration
 from jmer.rundir import EventLog
 from jmer.train.batches import BatchPlan
 from jmer.train.checkpoint import Checkpoints
-from jmer.train.folds import Program, Strategy
-from jmer.train.mesh import compute_dtype, make_mesh
+from jmer.train.mesh import compute_dtype
 from jmer.train.pack import PackResult, Progress, Schedule, result_of, train_pack
+from jmer.train.planner import Work, out_of_memory
 from jmer.train.step import Data, Trainer
-from jmer.train.tasks import Task, make_table
+from jmer.train.tasks import Task, make_table, training_sizes
 
 
 def check_inputs(network: NetworkConfig, clips: ClipSet) -> None:
@@ -42,6 +46,15 @@ def check_inputs(network: NetworkConfig, clips: ClipSet) -> None:
             )
 
 
+@dataclasses.dataclass(frozen=True)
+class Pack:
+    """Tasks that train together, where they are saved and how they are laid out."""
+
+    folder: Path
+    tasks: list[Task]
+    plan: Plan
+
+
 class Session:
     """The tasks of an experiment on this machine."""
 
@@ -52,24 +65,26 @@ class Session:
         self.tasks = [
             Task(seed, fold.name) for seed in experiment.seeds for fold in folds
         ]
-        self.mesh = make_mesh(experiment.engine.devices)
-        dtype = compute_dtype(experiment.dtype, self.mesh)
+        self.device = jax.local_devices()[0]
+        dtype = compute_dtype(experiment.dtype, self.device.platform)
         self.dtype_name = np.dtype(dtype).name
-        strategy, self.pack = layout(
-            experiment.engine, self.mesh.devices.flat[0].platform
+        sizes = training_sizes(
+            folds,
+            clips,
+            selection=experiment.selection,
+            inner_fraction=experiment.inner_fraction,
         )
-        largest = max(len(fold.train) for fold in folds)
-        trainer = Trainer(
+        self.trainer = Trainer(
             network=experiment.model,
             classes=len(clips.classes),
             dtype=dtype,
             optimiser=experiment.optim.transform(),
             plan=BatchPlan.of(
-                experiment.batches, experiment.batch_size, len(clips), largest
+                experiment.batches, experiment.batch_size, len(clips), *sizes
             ),
             inner=experiment.selection == "inner",
+            lowering=default(self.device.platform),
         )
-        self.program = Program(trainer, self.mesh, strategy)
         inputs = {name: clips.inputs[name] for name in experiment.model.inputs}
         self.data = Data(inputs, clips.label)
 
@@ -78,71 +93,9 @@ class Session:
         """Clips that a fold trains on in an epoch, on average."""
         return float(np.mean([len(fold.train) for fold in self.folds]))
 
-    def plan(self) -> dict[str, Any]:
-        """How the work is laid out, for the record."""
-        return {
-            "tasks": len(self.tasks),
-            "strategy": self.program.strategy,
-            "devices": self.mesh.size,
-            "tasks_per_device": self.pack
-            or math.ceil(len(self.tasks) / self.mesh.size),
-            "batches": dataclasses.asdict(self.program.trainer.plan),
-            "dtype": self.dtype_name,
-        }
-
-    def train(
-        self, folder: Path, view: View, log: EventLog, stopping: Callable[[], bool]
-    ) -> list[PackResult]:
-        """The results of all tasks; those finished in `folder` are only read."""
-        results: list[PackResult] = []
-        unfinished: list[tuple[Path, list[Task]]] = []
-        for pack in sorted(folder.glob("pack-*")):
-            checkpoints = Checkpoints(pack)
-            if checkpoints.epoch is not None:
-                _, arrays, meta = checkpoints.restore()
-                tasks = [Task(**task) for task in meta["tasks"]]
-                if meta["finished"]:
-                    results.append(result_of(arrays, tasks, meta["seconds"]))
-                else:
-                    unfinished.append((pack, tasks))
-            checkpoints.close()
-        known = {t for r in results for t in r.tasks}
-        known |= {t for _, tasks in unfinished for t in tasks}
-        todo = unfinished + self._new_packs(folder, known)
-        done = sum(len(r.tasks) for r in results)
-        if not todo:
-            view.say(f"all {done} tasks of this run are finished; nothing to train")
-            return results
-        self._announce(view, done, sum(len(tasks) for _, tasks in todo))
-        for pack, tasks in todo:
-            results.append(self._train_pack(pack, tasks, view, log, stopping))
-            view.finished(len(tasks))
-        return results
-
-    def _new_packs(self, folder: Path, known: set[Task]):
-        new = [task for task in self.tasks if task not in known]
-        size = len(new) if self.pack is None else self.pack * self.mesh.size
-        taken = [int(p.name.split("-")[1]) for p in folder.glob("pack-*")]
-        first = max(taken, default=-1) + 1
-        return [
-            (folder / f"pack-{first + i:04d}", new[start : start + size])
-            for i, start in enumerate(range(0, len(new), size or 1))
-        ]
-
-    def _announce(self, view: View, done: int, left: int) -> None:
-        plan = self.plan()
-        view.say(
-            f"{left} tasks to train ({len(self.folds)} folds, seeds "
-            f"{' '.join(map(str, self.experiment.seeds))}; {done} done) on "
-            f"{plan['devices']} {self.mesh.devices.flat[0].device_kind} device(s), "
-            f"{plan['tasks_per_device']} at a time each ({plan['strategy']}), "
-            f"{plan['dtype']}, {self.experiment.batches} batches"
-        )
-        view.begin(done + left, done, self.experiment.epochs, self.training_clips)
-
-    def _train_pack(self, folder: Path, tasks, view: View, log: EventLog, stopping):
+    def work(self, tasks: Sequence[Task]) -> Work:
+        """These tasks, as the planner wants them."""
         experiment = self.experiment
-        number = int(folder.name.split("-")[1])
         table = make_table(
             tasks,
             self.folds,
@@ -150,6 +103,101 @@ class Session:
             selection=experiment.selection,
             inner_fraction=experiment.inner_fraction,
         )
+        return Work(
+            self.trainer,
+            tuple(tasks),
+            table,
+            self.data,
+            experiment.epochs,
+            experiment.eval_every,
+        )
+
+    def train(
+        self,
+        folder: Path,
+        view: View,
+        log: EventLog,
+        stopping: Callable[[], bool],
+        planned: Callable[[dict[str, Any]], Any] = lambda record: None,
+    ) -> list[PackResult]:
+        """The results of all tasks; those finished in `folder` are only read.
+
+        `planned` is told of the layout of new tasks before they start.
+        """
+        results: list[PackResult] = []
+        todo: list[Pack] = []
+        for path in sorted(folder.glob("pack-*")):
+            checkpoints = Checkpoints(path)
+            if checkpoints.epoch is not None:
+                _, arrays, meta = checkpoints.restore()
+                tasks = [Task(**task) for task in meta["tasks"]]
+                if meta["finished"]:
+                    results.append(result_of(arrays, tasks, meta["seconds"]))
+                else:
+                    todo.append(Pack(path, tasks, Plan.of(meta["plan"])))
+            checkpoints.close()
+        known = {t for r in results for t in r.tasks}
+        known |= {t for pack in todo for t in pack.tasks}
+        done = sum(len(r.tasks) for r in results)
+        new = [task for task in self.tasks if task not in known]
+        if new:
+            plan, size = self._plan(new, view)
+            todo += _new_packs(folder, new, plan, size)
+            planned({**plan.record(), "tasks": len(new), "tasks_per_pack": size})
+        if not todo:
+            view.say(f"all {done} tasks of this run are finished; nothing to train")
+            return results
+        self._announce(view, done, todo)
+        for pack in todo:
+            results.append(self._train_pack(pack, view, log, stopping))
+            view.finished(len(pack.tasks))
+        return results
+
+    def _plan(self, tasks: list[Task], view: View) -> tuple[Plan, int]:
+        """The layout of new tasks, and how many of them train in one program."""
+        engine, work = self.experiment.engine, self.work(tasks)
+        plan = make_plan(engine, work, view.say)
+        plan, per_device = fit(plan, work, memory_limit(engine), view.say)
+        if engine.strategy == "loop":
+            per_device = 1
+        elif engine.pack is not None:
+            per_device = min(per_device, engine.pack)
+        return plan, per_device * plan.layout.devices
+
+    def _announce(self, view: View, done: int, todo: Sequence[Pack]) -> None:
+        left = sum(len(pack.tasks) for pack in todo)
+        plan = todo[-1].plan
+        view.say(
+            f"{left} tasks to train ({len(self.folds)} folds, seeds "
+            f"{' '.join(map(str, self.experiment.seeds))}; {done} done) on "
+            f"{self.device.device_kind}: {plan.layout} ({plan.source}), "
+            f"{self.dtype_name}, {self.experiment.batches} batches"
+        )
+        if plan.seconds is not None:
+            expected = plan.seconds * self.experiment.epochs
+            view.say(
+                f"expected: {duration(expected)}, {(plan.bytes or 0) / 1e6:.0f} MB "
+                f"on a device"
+            )
+        view.begin(done + left, done, self.experiment.epochs, self.training_clips)
+
+    def _train_pack(self, pack: Pack, view: View, log: EventLog, stopping):
+        try:
+            return self._train(pack, view, log, stopping)
+        except jax.errors.JaxRuntimeError as error:
+            if not out_of_memory(error) or pack.plan.layout.chunk == 1:
+                raise
+        plan = pack.plan.halved()
+        view.say(
+            f"out of memory with {pack.plan.layout.chunk} tasks side by side: going "
+            f"on with {plan.layout.chunk}"
+        )
+        return self._train(dataclasses.replace(pack, plan=plan), view, log, stopping)
+
+    def _train(self, pack: Pack, view: View, log: EventLog, stopping) -> PackResult:
+        experiment, tasks = self.experiment, pack.tasks
+        number = int(pack.folder.name.split("-")[1])
+        work = self.work(tasks)
         before = [0]
 
         def watch(progress: Progress) -> None:
@@ -174,18 +222,19 @@ class Session:
             experiment.eval_every,
             experiment.engine.checkpoint_seconds,
         )
-        checkpoints = Checkpoints(folder)
+        checkpoints = Checkpoints(pack.folder)
         before[0] = checkpoints.epoch or 0
         try:
             result = train_pack(
-                self.program,
+                pack.plan.program(work),
                 tasks,
-                table,
-                self.data,
+                work.table,
+                work.data,
                 checkpoints,
                 schedule,
                 watch,
                 stopping,
+                {"plan": pack.plan.record()},
             )
         finally:
             checkpoints.close()
@@ -200,16 +249,16 @@ class Session:
         return result
 
 
+def _new_packs(folder: Path, tasks: list[Task], plan: Plan, size: int) -> list[Pack]:
+    taken = [int(path.name.split("-")[1]) for path in folder.glob("pack-*")]
+    first = max(taken, default=-1) + 1
+    return [
+        Pack(folder / f"pack-{first + i:04d}", tasks[start : start + size], plan)
+        for i, start in enumerate(range(0, len(tasks), size))
+    ]
+
+
 def mean_of(values: np.ndarray) -> float | None:
     """The mean of the finite values, for JSON; None without one."""
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else None
-
-
-def layout(engine: EngineConfig, platform: str) -> tuple[Strategy, int | None]:
-    """Strategy inside a device, and tasks per device (None: all)."""
-    if engine.strategy == "auto":
-        return ("map" if platform == "cpu" else "vmap"), engine.pack
-    if engine.strategy == "loop":
-        return "map", 1
-    return engine.strategy, engine.pack

@@ -18,14 +18,16 @@ def take(tree: Any, index: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
-def pad(tree: Any, size: int) -> Any:
-    """Every leaf lengthened to `size` rows by repeating its last one."""
+def shapes(tree: Any, rows: int) -> Any:
+    """The shapes of a tree of that many rows."""
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((rows, *leaf.shape[1:]), leaf.dtype), tree
+    )
 
-    def grow(leaf):
-        missing = size - leaf.shape[0]
-        return jnp.concatenate([leaf, jnp.repeat(leaf[-1:], missing, axis=0)])
 
-    return jax.tree.map(grow, tree)
+def size(tree: Any) -> int:
+    """Bytes of all leaves, arrays or their shapes."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def select(condition: jax.Array, chosen: Any, other: Any) -> Any:

@@ -1,10 +1,12 @@
 """Four CPU devices, checked shapes, and data sets small enough to train in seconds."""
 
 import os
+import tempfile
 
 # Before JAX is imported anywhere: the backend reads them once.
 os.environ["JMER_TYPECHECK"] = "1"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["JMER_CACHE"] = tempfile.mkdtemp(prefix="jmer-cache-")
 os.environ["XLA_FLAGS"] = " ".join(
     (
         os.environ.get("XLA_FLAGS", ""),

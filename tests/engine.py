@@ -16,7 +16,7 @@ from jmer.train.folds import Program
 from jmer.train.mesh import make_mesh
 from jmer.train.pack import Schedule, train_pack
 from jmer.train.step import Data, Trainer
-from jmer.train.tasks import Task, make_table
+from jmer.train.tasks import Task, make_table, training_sizes
 
 NETWORK = STSTNetConfig(size=7, filters=(2, 3))
 # Adam turns rounding into real steps where a gradient is zero: packs are compared
@@ -28,19 +28,27 @@ def make_program(
     clips: ClipSet,
     *,
     mode="own",
-    strategy="vmap",
+    chunk=2,
     devices=1,
     inner=False,
     optim: OptimConfig = SGD,
     dtype=jnp.float32,
+    lowering="patches",
+    batch_size=4,
+    evaluations=1,
 ) -> Program:
-    largest = max(len(fold.train) for fold in make_folds(Loso(), clips))
-    plan = BatchPlan.of(mode, 4, len(clips), largest)
-    return _program(plan, strategy, devices, inner, optim, dtype)
+    sizes = training_sizes(
+        make_folds(Loso(), clips),
+        clips,
+        selection="inner" if inner else "last",
+        inner_fraction=0.3,
+    )
+    plan = BatchPlan.of(mode, batch_size, len(clips), *sizes)
+    return _program(plan, chunk, devices, inner, optim, dtype, lowering, evaluations)
 
 
 @functools.cache  # programs of equal sizes are compiled once for all tests
-def _program(plan, strategy, devices, inner, optim, dtype) -> Program:
+def _program(plan, chunk, devices, inner, optim, dtype, lowering, evaluations):
     trainer = Trainer(
         network=NETWORK,
         classes=3,
@@ -48,8 +56,9 @@ def _program(plan, strategy, devices, inner, optim, dtype) -> Program:
         optimiser=optim.transform(),
         plan=plan,
         inner=inner,
+        lowering=lowering,
     )
-    return Program(trainer, make_mesh(devices), strategy)
+    return Program(trainer, make_mesh(devices), chunk, evaluations)
 
 
 def table_of(program: Program, clips: ClipSet, tasks):
@@ -68,16 +77,17 @@ def tasks_of(clips: ClipSet, seeds=(0,)) -> list[Task]:
 
 def train(program: Program, clips: ClipSet, tasks, epochs=3):
     """Final states and the last record of `tasks`, on the host."""
-    size = -(-len(tasks) // program.mesh.size) * program.mesh.size
-    table = trees.pad(table_of(program, clips, tasks), size)
-    table = jax.device_put(table, program.per_task)
+    rows = program.rows(tasks)
+    own = np.unique(rows, return_index=True)[1]
+    table = jax.device_put(
+        trees.take(table_of(program, clips, tasks), rows), program.per_task
+    )
     data = jax.device_put(Data(clips.inputs, clips.label), program.shared)
     states = program.init(table.key)
+    count = jnp.ones(1, jnp.int32)
     for epoch in range(epochs):
-        states, record = program.advance(
-            states, table, data, jnp.int32(epoch), jnp.int32(1)
-        )
-    own = slice(len(tasks))
+        states, record = program.advance(states, table, data, jnp.int32(epoch), count)
+    record = jax.tree.map(lambda x: x[0], record)
     return jax.tree.map(lambda x: np.asarray(x)[own], (states, record))
 
 

@@ -1,6 +1,7 @@
 """STSTNet: shallow triple-stream three-dimensional CNN."""
 
 import dataclasses
+import math
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -65,14 +66,14 @@ class STSTNetConfig(NetworkConfig):
         side = round((head.shape[1] / channels) ** 0.5)
         head = head.reshape(-1, channels, side, side).transpose(2, 3, 1, 0)
         return {
-            "params.conv.kernel": np.ascontiguousarray(kernel),
-            "params.conv.bias": streams("conv{}.bias"),
-            "params.norm.scale": streams("bn{}.weight"),
-            "params.norm.bias": streams("bn{}.bias"),
+            "params.block.conv.kernel": np.ascontiguousarray(kernel),
+            "params.block.conv.bias": streams("conv{}.bias"),
+            "params.block.norm.scale": streams("bn{}.weight"),
+            "params.block.norm.bias": streams("bn{}.bias"),
             "params.head.kernel": head.reshape(-1, head.shape[-1]),
             "params.head.bias": state["fc.bias"],
-            "stats.norm.mean": streams("bn{}.running_mean"),
-            "stats.norm.var": streams("bn{}.running_var"),
+            "stats.block.norm.mean": streams("bn{}.running_mean"),
+            "stats.block.norm.var": streams("bn{}.running_var"),
         }
 
 
@@ -87,11 +88,20 @@ class STSTNet(nnx.Module):
         self, config: STSTNetConfig, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
     ):
         channels = sum(config.filters)
-        self.rate = config.dropout
-        self.conv = nn.Conv(3, channels, (3, 3), padding=(2, 2), dtype=dtype, rngs=rngs)
-        self.norm = nn.BatchNorm(channels, dtype=dtype)
-        side = ((config.size + 2 + 2 - 3) // 3 + 1) // 2
-        features = side * side * channels
+        self.block = nn.ConvBlock(
+            3,
+            channels,
+            (3, 3),
+            padding=(2, 2),
+            pool=(3, 3),
+            pool_padding=(1, 1),
+            average=(2, 2),
+            dropout=config.dropout,
+            dtype=dtype,
+            rngs=rngs,
+        )
+        cells = self.block.geometry((config.size, config.size)).cells
+        features = math.prod(cells) * channels
         self.head = nnx.Linear(
             features,
             classes,
@@ -111,10 +121,7 @@ class STSTNet(nnx.Module):
         weight: Float[Array, " b"] | None = None,
     ) -> Float[Array, "b k"]:
         """Logits of horizontal flow, vertical flow and optical strain, in any unit."""
-        x = self.conv(apex_flow.astype(jnp.float32))
-        x = self.norm(nnx.relu(x), train=train, weight=weight)
-        x = nn.max_pool(x, (3, 3), padding=(1, 1))
-        if train and key is not None:
-            x = nn.dropout(x, self.rate, keys.named(key, "dropout"))
-        x = nn.avg_pool(x, (2, 2))
+        if key is not None:
+            key = keys.named(key, "dropout")
+        x = self.block(apex_flow, train=train, key=key, weight=weight)
         return self.head(x.reshape(x.shape[0], -1)).astype(jnp.float32)

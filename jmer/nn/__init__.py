@@ -1,5 +1,6 @@
 """Layers that networks are built from: channels last, batch first, no random state."""
 
+from jmer.nn.block import ConvBlock
 from jmer.nn.conv import Conv
 from jmer.nn.dropout import dropout
 from jmer.nn.init import torch_bias, torch_kernel
@@ -11,6 +12,7 @@ __all__ = [
     "LOWERINGS",
     "BatchNorm",
     "Conv",
+    "ConvBlock",
     "Lowering",
     "avg_pool",
     "dropout",

@@ -1,5 +1,7 @@
 """Dropout with few random bits."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 
@@ -17,12 +19,57 @@ def dropout(
 
     Raises: ValueError if `rate` is outside [0, 1).
     """
+    if key is None or _is_none(rate):
+        return x
+    levels, dropped = _threshold(rate)
+    keep = jax.random.bits(key, x.shape, _word(levels)) >= dropped
+    return jnp.where(keep, x * kept_scale(rate), 0)
+
+
+def keep_words(
+    key: PRNGKeyArray | None, shape: Sequence[int], elements: int, rate: float
+) -> Array:
+    """Unsigned integers of `shape` whose lowest `elements` bits say which are kept.
+
+    The same dropout as above for arrays that hold `elements` (up to 32) values in one
+    place. At a rate of one half each takes a single random bit.
+    """
+    word = next(t for t in (jnp.uint8, jnp.uint16, jnp.uint32) if _bits(t) >= elements)
+    if key is None or _is_none(rate):
+        return jnp.full(shape, 2**elements - 1, word)
+    if rate == 0.5:
+        return jax.random.bits(key, shape, word) & jnp.asarray(2**elements - 1, word)
+    levels, dropped = _threshold(rate)
+    noise = jax.random.bits(key, (elements, *shape), _word(levels))
+    words = jnp.zeros(shape, word)
+    for i in range(elements):
+        words = words | ((noise[i] >= dropped).astype(word) << i)
+    return words
+
+
+def kept_scale(rate: float) -> float:
+    """What kept values are multiplied by, so that the mean stays."""
+    if _is_none(rate):
+        return 1.0
+    levels, dropped = _threshold(rate)
+    return levels / (levels - dropped)
+
+
+def _is_none(rate: float) -> bool:
     if not 0 <= rate < 1:
         raise ValueError(f"{rate=} must be at least 0 and below 1")
-    if key is None or rate == 0:
-        return x
-    dtype = jnp.uint8 if (rate * 256).is_integer() else jnp.uint16
-    levels = 2 ** jnp.iinfo(dtype).bits
-    dropped = min(round(rate * levels), levels - 1)
-    keep = jax.random.bits(key, x.shape, dtype) >= dropped
-    return jnp.where(keep, x * (levels / (levels - dropped)), 0)
+    return rate == 0
+
+
+def _threshold(rate: float) -> tuple[int, int]:
+    """How many values a random number has, and how many of them mean dropped."""
+    levels = 2**8 if (rate * 2**8).is_integer() else 2**16
+    return levels, min(round(rate * levels), levels - 1)
+
+
+def _word(levels: int):
+    return jnp.uint8 if levels == 2**8 else jnp.uint16
+
+
+def _bits(dtype) -> int:
+    return jnp.iinfo(dtype).bits

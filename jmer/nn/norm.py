@@ -52,10 +52,13 @@ class BatchNorm(nnx.Module):
         if weight is None:
             weight = jnp.ones(x.shape[0])
         y, mean, var, count = normalise(x, scale, bias, weight, self.epsilon)
-        unbiased = var * count / jnp.maximum(count - 1, 1)
-        self._track(self.mean, mean)
-        self._track(self.var, unbiased)
+        self.track(mean, var, count)
         return y.astype(self.dtype)
+
+    def track(self, mean: Array, var: Array, count: Array) -> None:
+        """Moves the running statistics to those of a batch of `count` values."""
+        self._track(self.mean, mean)
+        self._track(self.var, var * count / jnp.maximum(count - 1, 1))
 
     def _track(self, average: nnx.BatchStat, value: Array) -> None:
         value = lax.stop_gradient(value)

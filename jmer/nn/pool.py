@@ -105,8 +105,17 @@ def _slots(x, window: Window, padding: Padding, fill: float) -> list[Array]:
     ]
 
 
-def _unslot(slots: list[Array], space: Window, window: Window, padding: Padding):
-    """The transpose of `_slots`: [b, *space, c]."""
+def unslot(
+    slots: Sequence[Array],
+    space: Window,
+    window: Window,
+    padding: Padding | None = None,
+) -> Array:
+    """[b, *space, c] with the k-th of `slots` [b, *out, c] at place k of each window.
+
+    What no window covers is 0. The transpose of taking the windows apart.
+    """
+    padding = padding or ((0, 0),) * len(window)
     pads, _ = _layout(space, window, padding)
     b, *out, c = slots[0].shape
     rank = len(window)
@@ -137,7 +146,7 @@ def _backward(space, window, padding, winner, dy):
     slots = [
         jnp.where(winner == k, dy, jnp.zeros_like(dy)) for k in range(math.prod(window))
     ]
-    return (_unslot(slots, space, window, padding),)
+    return (unslot(slots, space, window, padding),)
 
 
 _max_of_slots.defvjp(_forward, _backward)

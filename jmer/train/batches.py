@@ -1,4 +1,4 @@
-"""The order in which a task sees its clips."""
+"""The order in which tasks see their clips."""
 
 import dataclasses
 import math
@@ -12,55 +12,80 @@ from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray, typed
 
 Mode = Literal["own", "shared"]
 
+TOGETHER = 1.4  # own batches are read together where that reads no more than this
+
 
 @dataclasses.dataclass(frozen=True)
 class BatchPlan:
-    """Static sizes of an epoch over `clips` clips, `largest` of them in one fold."""
+    """Static sizes of an epoch over a set of `clips`.
+
+    Every seed has one order of the whole set for each epoch. A task leaves out what is
+    not its own:
+
+    - `own`: its batches are the first `size` of its own clips in that order, the next
+      `size`, and so on to the rest: the textbook protocol, as if every fold had been
+      shuffled by the same seed.
+    - `shared`: the whole set is cut into `steps` batches of equal size, and a task
+      gives weight 0 to what it must not see.
+
+    Shared batches are read once for all tasks. So are own batches where tasks hold
+    out little beside a batch: a step then reads a window of the order that has the
+    batch of every task in it, and each weighs down the others'. It depends on the
+    split alone, never on the layout.
+    """
 
     mode: Mode
     size: int
     steps: int
     clips: int
+    width: int  # clips that a step reads
+    together: bool  # whether all tasks of a seed read the same ones
 
     @classmethod
-    def of(cls, mode: Mode, batch_size: int, clips: int, largest: int) -> "BatchPlan":
-        """`own`: full batches and a rest, of a task's own clips. `shared`: as many
-        batches of the whole set as it takes, of equal size.
-        """
-        if mode == "own":
-            steps = math.ceil(largest / batch_size)
-            return cls(mode, min(batch_size, largest), steps, clips)
-        steps = math.ceil(clips / batch_size)
-        return cls(mode, math.ceil(clips / steps), steps, clips)
+    def of(
+        cls, mode: Mode, batch_size: int, clips: int, smallest: int, largest: int
+    ) -> "BatchPlan":
+        """The plan for folds of `smallest` to `largest` training clips."""
+        if mode == "shared":
+            steps = math.ceil(clips / batch_size)
+            size = math.ceil(clips / steps)
+            return cls(mode, size, steps, clips, size, together=True)
+        steps, size = math.ceil(largest / batch_size), min(batch_size, largest)
+        window = min(size + clips - smallest, clips)
+        read = sum(min(window, clips - step * size) for step in range(steps))
+        together = read <= TOGETHER * clips
+        width = window if together else size
+        return cls(mode, size, steps, clips, width, together)
 
     @typed
-    def epoch(
-        self, key: PRNGKeyArray, train: Bool[Array, " n"], epoch: Int[Array, ""]
-    ) -> tuple[Int[Array, "steps b"], Float[Array, "steps b"]]:
+    def order(self, seed: PRNGKeyArray, epoch: Int[Array, ""]) -> Int[Array, " n"]:
+        """The whole set as the tasks of a seed go through it in an epoch."""
+        return jax.random.permutation(keys.named(seed, "order", epoch), self.clips)
+
+    @typed
+    def batches(
+        self, order: Int[Array, " n"], train: Bool[Array, " n"]
+    ) -> tuple[Int[Array, "steps width"], Float[Array, "steps width"]]:
         """Clips of each step of an epoch, and their weights: 1, or 0 for the rest.
 
-        `own` batches hold the task's training clips in an order of its own. `shared`
-        batches hold all clips, in an order that depends on nothing but the epoch, so
-        that every task and seed sees the same ones; a task weighs down what is not
-        its own.
+        The clips do not depend on `train`, a task's own ones, if they are read
+        together.
         """
-        if self.mode == "own":
-            noise = jax.random.uniform(keys.named(key, "order", epoch), (self.clips,))
-            # One number for each clip of the set, wherever it is trained: the order
-            # of a task does not depend on how many clips other folds have.
-            order = jnp.argsort(jnp.where(train, noise, 2.0))
-            weight = jnp.arange(self.clips) < train.sum()
-        else:
-            shared = keys.named(keys.seed_key(0), "shared order", epoch)
-            order = jax.random.permutation(shared, self.clips)
-            weight = train[order]
-        order, weight = self._fill(order), self._fill(weight.astype(jnp.float32))
-        # Clips without weight are read all the same: let them be the first one.
-        if self.mode == "own":
-            order = jnp.where(weight > 0, order, 0)
-        shape = (self.steps, self.size)
-        return order.reshape(shape), weight.reshape(shape)
+        own = train[order]
+        if not self.together:
+            # Own clips first, in order; the sort is stable.
+            order = order[jnp.argsort(~own)]
+            weight = jnp.arange(self.clips) < own.sum()
+            order = jnp.where(weight, order, order[0])
+            return self._cut(order), self._cut(weight.astype(jnp.float32))
+        rank = jnp.cumsum(own) - 1 if self.mode == "own" else jnp.arange(self.clips)
+        batch = jnp.where(own, rank // self.size, -1)
+        weight = self._cut(batch, fill=-1) == jnp.arange(self.steps)[:, None]
+        return self._cut(order), weight.astype(jnp.float32)
 
-    def _fill(self, values: Array) -> Array:
-        slots = self.steps * self.size
-        return jnp.pad(values[:slots], (0, max(0, slots - self.clips)))
+    def _cut(self, values: Array, fill: int = 0) -> Array:
+        """[steps, width]: from every `size`-th value on."""
+        place = jnp.arange(self.steps)[:, None] * self.size + jnp.arange(self.width)
+        return jnp.where(
+            place < self.clips, values[jnp.minimum(place, self.clips - 1)], fill
+        )

@@ -2,32 +2,35 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jmer.train.step import Data, Record, TaskState, Trainer
-from jmer.train.tasks import TaskTable
+from jmer.train.tasks import Task, TaskTable
 
 AXIS = "task"
-Strategy = Literal["vmap", "map"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Program:
     """The training of a pack of tasks, compiled once, sharded over `mesh`.
 
-    Every array of a state or table has the task axis first, a multiple of the number
-    of devices long. Devices never communicate: the program has no collective.
+    Every array of a state or table has the task axis first, as long as `rows` says.
+    Each device trains `chunk` tasks side by side, one chunk after another; the tasks
+    of a chunk share a seed, hence the order of clips. Devices never communicate: the
+    program has no collective.
     """
 
     trainer: Trainer
     mesh: Mesh
-    strategy: Strategy
+    chunk: int
+    evaluations: int = 1
 
     @property
     def per_task(self) -> NamedSharding:
@@ -39,60 +42,127 @@ class Program:
         """Placement of what all tasks have in common."""
         return NamedSharding(self.mesh, P())
 
+    def rows(self, tasks: Sequence[Task]) -> np.ndarray:
+        """The task of each row: seed after seed, each in whole chunks, and as many
+        chunks on every device; tasks are repeated to fill them.
+        """
+        seeds = sorted({task.seed for task in tasks})
+        groups = [[i for i, t in enumerate(tasks) if t.seed == seed] for seed in seeds]
+        chunks = [row for group in groups for row in _whole(group, self.chunk)]
+        return np.concatenate(_filled(chunks, self.mesh.size))
+
     @functools.cached_property
     def init(self) -> Callable[[jax.Array], TaskState]:
         """States from the tasks' keys."""
-        return jax.jit(
-            self._over_tasks(lambda key: self.trainer.init(key), inputs=(P(AXIS),))
-        )
+
+        each = jax.vmap(self.trainer.init)
+        return jax.jit(self._on_devices(each, inputs=(P(AXIS),), outputs=P(AXIS)))
 
     @functools.cached_property
-    def advance(self) -> Callable[..., tuple[TaskState, Record]]:
-        """`(state, table, data, first, count)`: trains `count` epochs, numbered from
-        `first`, then evaluates. The state is donated.
+    def advance(self) -> Any:
+        """`(state, table, data, first, counts) -> (state, records)`, jitted.
+
+        Trains and evaluates `evaluations` times, `counts[i]` epochs before each,
+        numbered from `first`. The state is donated; the records have the evaluation
+        first, then the task.
         """
         return jax.jit(
-            self._over_tasks(
-                self._advance_one, inputs=(P(AXIS), P(AXIS), P(), P(), P())
+            self._on_devices(
+                self._advance_device,
+                inputs=(P(AXIS), P(AXIS), P(), P(), P()),
+                outputs=(P(AXIS), P(None, AXIS)),
             ),
             donate_argnums=0,
         )
 
-    def _advance_one(
+    def compiled(self, table: TaskTable, data: Data) -> Any:
+        """`advance`, compiled once for a table of this many rows."""
+        rows = table.key.shape[0]
+        if rows not in self._compiled:
+            per_task = functools.partial(_shape, sharding=self.per_task)
+            shared = functools.partial(_shape, sharding=self.shared)
+            state = jax.eval_shape(self.init, table.key)
+            self._compiled[rows] = self.advance.lower(
+                jax.tree.map(per_task, state),
+                jax.tree.map(per_task, table),
+                jax.tree.map(shared, data),
+                shared(jnp.int32(0)),
+                shared(jnp.zeros(self.evaluations, jnp.int32)),
+            ).compile()
+        return self._compiled[rows]
+
+    @functools.cached_property
+    def _compiled(self) -> dict[int, Any]:
+        return {}
+
+    def _advance_device(
         self,
         state: TaskState,
-        task: TaskTable,
+        table: TaskTable,
         data: Data,
         first: jax.Array,
-        count: jax.Array,
+        counts: jax.Array,
     ) -> tuple[TaskState, Record]:
-        def body(i, carry):
-            return self.trainer.train_epoch(carry[0], task, data, first + i)
+        """The tasks of one device, a chunk at a time."""
+        rows = table.key.shape[0]
+        shape = (rows // self.chunk, self.chunk)
 
-        state, loss = jax.lax.fori_loop(0, count, body, (state, jnp.array(0.0)))
-        return self.trainer.evaluate(state, task, data, first + count, loss)
+        def chunk(pair):
+            return self._advance_chunk(*pair, data, first, counts)
 
-    def _over_tasks(self, function: Callable, inputs: tuple[P, ...]) -> Callable:
-        """`function` of one task, over the tasks of each device, on every device."""
-        mapped = [spec == P(AXIS) for spec in inputs]
+        parts = jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), (state, table))
+        state, record = jax.lax.map(chunk, parts)
+        state = jax.tree.map(lambda x: x.reshape(rows, *x.shape[2:]), state)
+        record = jax.tree.map(
+            lambda x: x.swapaxes(0, 1).reshape(-1, rows, *x.shape[3:]), record
+        )
+        return state, record
 
-        def local(*args: Any) -> Any:
-            if self.strategy == "vmap":
-                axes = tuple(0 if m else None for m in mapped)
-                return jax.vmap(function, in_axes=axes)(*args)
-            own = tuple(a for a, m in zip(args, mapped, strict=True) if m)
+    def _advance_chunk(self, state, table, data, first, counts):
+        """Tasks of one seed side by side: what they share has no task axis here, so
+        that layers see one input for all.
+        """
+        trainer, seed = self.trainer, table.seed[0]
 
-            def one(rows):
-                rows = iter(rows)
-                merged = (
-                    next(rows) if m else a for a, m in zip(args, mapped, strict=True)
-                )
-                return function(*merged)
+        def epoch(number, carry):
+            order = trainer.plan.order(seed, number)
+            one = functools.partial(trainer.train_epoch, data=data, order=order)
+            return jax.vmap(one)(carry[0], table)
 
-            return jax.lax.map(one, own)
+        def evaluation(carry, count):
+            state, first = carry
+            unknown = jnp.full(self.chunk, jnp.nan)
+            state, loss = jax.lax.fori_loop(
+                first, first + count, epoch, (state, unknown)
+            )
+            one = functools.partial(trainer.evaluate, data=data, epoch=first + count)
+            state, record = jax.vmap(one)(state, table, loss=loss)
+            return (state, first + count), record
 
+        (state, _), record = jax.lax.scan(evaluation, (state, first), counts)
+        return state, record
+
+    def _on_devices(self, function: Callable, inputs: Any, outputs: Any) -> Callable:
         # The automatic partitioner would gather grouped convolutions; shard_map
         # leaves each device with its own tasks.
         return jax.shard_map(
-            local, mesh=self.mesh, in_specs=inputs, out_specs=P(AXIS), check_vma=False
+            function,
+            mesh=self.mesh,
+            in_specs=inputs,
+            out_specs=outputs,
+            check_vma=False,
         )
+
+
+def _shape(x: Any, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+
+
+def _whole(group: list[int], size: int) -> list[np.ndarray]:
+    """`group` in parts of `size`, the last filled with its last element."""
+    padded = group + group[-1:] * (-len(group) % size)
+    return list(np.array(padded).reshape(-1, size))
+
+
+def _filled(chunks: list[np.ndarray], multiple: int) -> list[np.ndarray]:
+    return chunks + chunks[-1:] * (-len(chunks) % multiple)

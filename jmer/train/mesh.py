@@ -1,34 +1,37 @@
 """The devices that tasks are spread over."""
 
+import contextlib
+import os
+
 import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh
 from jax.typing import DTypeLike
 
-from jmer.errors import UsageError
 from jmer.train.folds import AXIS
 
 
-def make_mesh(devices: int | None = None) -> Mesh:
-    """A mesh of one axis over the first `devices` devices, or all of them.
-
-    Raises: UsageError if there are fewer.
-    """
-    found = jax.devices()
-    if devices is not None and not 1 <= devices <= len(found):
-        raise UsageError(
-            f"engine.devices={devices}, but there are {len(found)} "
-            f"({found[0].platform}): choose 1 to {len(found)}"
-        )
-    chosen = found[:devices]
+def make_mesh(devices: int) -> Mesh:
+    """A mesh of one axis over the first `devices` devices of this process."""
+    chosen = jax.local_devices()[:devices]
     return jax.make_mesh(
         (len(chosen),), (AXIS,), axis_types=(AxisType.Auto,), devices=chosen
     )
 
 
-def compute_dtype(name: str, mesh: Mesh) -> DTypeLike:
+def use_cpu_cores(count: int | None = None) -> None:
+    """Makes `count` devices of a CPU, or one of each core it may use; each runs a
+    thread. Does nothing once a backend has started, or if `XLA_FLAGS` says how many.
+    """
+    if "host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    with contextlib.suppress(RuntimeError):  # raised once a backend has started
+        jax.config.update("jax_num_cpu_devices", count or cores)
+
+
+def compute_dtype(name: str, platform: str) -> DTypeLike:
     """The dtype of matrix work: `auto` is bfloat16 on accelerators, else float32."""
     if name == "auto":
-        on_cpu = mesh.devices.flat[0].platform == "cpu"
-        return jnp.float32 if on_cpu else jnp.bfloat16
+        return jnp.float32 if platform == "cpu" else jnp.bfloat16
     return jnp.dtype(name).type

@@ -1,12 +1,12 @@
 """The training of one pack from its first or last saved epoch to its end."""
 
 import dataclasses
+import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jmer import trees
@@ -23,6 +23,14 @@ class Schedule:
     epochs: int
     eval_every: int
     checkpoint_seconds: float
+
+    def counts(self, epoch: int, evaluations: int) -> list[int]:
+        """Epochs before each of the next evaluations, after `epoch` epochs; 0 beyond
+        the end.
+        """
+        ends = [epoch + self.eval_every * i for i in range(evaluations + 1)]
+        ends = [min(end, self.epochs) for end in ends]
+        return [end - start for start, end in itertools.pairwise(ends)]
 
 
 @dataclasses.dataclass
@@ -83,20 +91,22 @@ def train_pack(
     schedule: Schedule,
     watch: Callable[[Progress], Any],
     stopping: Callable[[], bool] = lambda: False,
+    notes: Mapping[str, Any] | None = None,
 ) -> PackResult:
     """Trains `tasks` from where `checkpoints` left off, and saves the result there.
 
     `table` has a row for each task; rows are added to fill the devices, and dropped
-    again from all that is saved, so that another machine can go on.
+    again from all that is saved, so that another machine can go on. `notes` (JSON
+    values) are saved too.
 
     Raises: KeyboardInterrupt, after saving, once `stopping` says so.
     """
-    run = _PackRun(program, tasks, table, data, checkpoints, schedule)
+    run = _PackRun(program, tasks, table, data, checkpoints, schedule, notes or {})
     run.begin()
-    previous: tuple[int, Record] | None = None
+    previous: tuple[list[int], Record] | None = None
     while run.epoch < schedule.epochs:
         current = run.advance()
-        # The host looks at one evaluation while the devices work on the next.
+        # The host looks at the last evaluations while the devices work on the next.
         if previous is not None:
             run.note(*previous, watch)
         previous = current
@@ -114,14 +124,16 @@ def train_pack(
 
 
 class _PackRun:
-    def __init__(self, program, tasks, table, data, checkpoints, schedule):
+    def __init__(self, program, tasks, table, data, checkpoints, schedule, notes):
         self.program: Program = program
         self.tasks: tuple[Task, ...] = tuple(tasks)
         self.checkpoints: Checkpoints = checkpoints
         self.schedule: Schedule = schedule
-        devices = program.mesh.size
-        self.rows = -(-len(self.tasks) // devices) * devices
-        self.table = jax.device_put(trees.pad(table, self.rows), program.per_task)
+        self.notes: Mapping[str, Any] = notes
+        rows = program.rows(self.tasks)
+        self.table = jax.device_put(trees.take(table, rows), program.per_task)
+        # Tasks are repeated to fill the devices; the first row of each is kept.
+        self.rows, self.own = rows, np.unique(rows, return_index=True)[1]
         self.data = jax.device_put(data, program.shared)
         self.state: TaskState
         self.epoch = 0
@@ -135,36 +147,45 @@ class _PackRun:
         self.epoch, flat, meta = self.checkpoints.restore()
         template = jax.eval_shape(self.program.init, self.table.key)
         state = unflatten(template, flat, self.checkpoints.folder)
-        self.state = jax.device_put(trees.pad(state, self.rows), self.program.per_task)
+        state = trees.take(state, self.rows)
+        self.state = jax.device_put(state, self.program.per_task)
         self.history = History.of(flat, meta["seconds"])
 
-    def advance(self) -> tuple[int, Record]:
-        count = min(self.schedule.eval_every, self.schedule.epochs - self.epoch)
-        self.state, record = self.program.advance(
-            self.state, self.table, self.data, jnp.int32(self.epoch), jnp.int32(count)
+    def advance(self) -> tuple[list[int], Record]:
+        counts = self.schedule.counts(self.epoch, self.program.evaluations)
+        advance = self.program.compiled(self.table, self.data)
+        self.state, record = advance(
+            self.state,
+            self.table,
+            self.data,
+            jax.device_put(np.int32(self.epoch), self.program.shared),
+            jax.device_put(np.array(counts, np.int32), self.program.shared),
         )
-        self.epoch += count
-        return self.epoch, record
+        epochs = (self.epoch + np.cumsum([c for c in counts if c])).tolist()
+        self.epoch = epochs[-1]
+        return epochs, record
 
-    def note(self, epoch: int, record: Record, watch) -> None:
-        own = trees.take(jax.device_get(record), slice(len(self.tasks)))
+    def note(self, epochs: list[int], record: Record, watch) -> None:
+        record = jax.device_get(record)
         now = time.monotonic()
         seconds, self.noted_at = now - self.noted_at, now
-        self.history.epoch.append(epoch)
-        self.history.records.append(own)
         self.history.seconds += seconds
-        watch(Progress(epoch, own, seconds))
+        for i, epoch in enumerate(epochs):
+            own = trees.take(record, (i, self.own))
+            self.history.epoch.append(epoch)
+            self.history.records.append(own)
+            watch(Progress(epoch, own, seconds / len(epochs)))
 
     def due(self) -> bool:
         elapsed = time.monotonic() - self.saved_at
         return elapsed >= self.schedule.checkpoint_seconds
 
     def save(self) -> None:
-        state = trees.take(jax.device_get(self.state), slice(len(self.tasks)))
+        state = trees.take(jax.device_get(self.state), self.own)
         self._write({**flatten(state), **self.history.flat()}, finished=False)
 
     def finish(self) -> PackResult:
-        state = trees.take(jax.device_get(self.state), slice(len(self.tasks)))
+        state = trees.take(jax.device_get(self.state), self.own)
         if state.best is None:
             kept = {"params": state.params, "stats": state.stats}
             selected = np.full(len(self.tasks), self.schedule.epochs, np.int32)
@@ -181,6 +202,7 @@ class _PackRun:
             "tasks": [dataclasses.asdict(task) for task in self.tasks],
             "finished": finished,
             "seconds": self.history.seconds,
+            **self.notes,
         }
         # The final save has the number after the last epoch's, so that it is new
         # even where that epoch was saved already.

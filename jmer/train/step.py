@@ -11,6 +11,7 @@ from jax.typing import DTypeLike
 from jmer import keys, metrics, trees
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray
 from jmer.models.base import Inputs, NetworkConfig
+from jmer.nn.lowering import Lowering, use_lowering
 from jmer.train.batches import BatchPlan
 from jmer.train.tasks import TaskTable
 
@@ -69,6 +70,7 @@ class Trainer:
     optimiser: optax.GradientTransformation
     plan: BatchPlan
     inner: bool
+    lowering: Lowering
 
     def build(self, key: PRNGKeyArray) -> nnx.Module:
         return self.network.build(
@@ -108,7 +110,10 @@ class Trainer:
         def objective(params):
             model = nnx.merge(graphdef, params, state.stats, copy=True)
             step_key = keys.named(key, "step", state.step)
-            loss = self.network.loss(model, inputs, label, weight=weight, key=step_key)
+            with use_lowering(self.lowering):
+                loss = self.network.loss(
+                    model, inputs, label, weight=weight, key=step_key
+                )
             return loss, nnx.state(model, nnx.BatchStat)
 
         (loss, stats), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
@@ -127,28 +132,35 @@ class Trainer:
         return dataclasses.replace(state, alive=alive), loss
 
     def train_epoch(
-        self, state: TaskState, task: TaskTable, data: Data, epoch: Int[Array, ""]
+        self, state: TaskState, task: TaskTable, data: Data, order: Int[Array, " n"]
     ) -> tuple[TaskState, Float[Array, ""]]:
-        """One pass over the task's clips, and its mean loss."""
-        order, weight = self.plan.epoch(task.key, task.train, epoch)
+        """One pass over the task's clips as they come in `order`; its mean loss."""
+        index, weight = self.plan.batches(order, task.train)
 
         def body(state, batch):
             index, w = batch
             inputs = jax.tree.map(lambda x: x[index], data.inputs)
             return self.step(state, task.key, inputs, data.label[index], w)
 
-        state, losses = jax.lax.scan(body, state, (order, weight))
+        state, losses = jax.lax.scan(body, state, (index, weight))
         counts = weight.sum(1)
         total = jnp.where(counts > 0, losses * counts, 0).sum()
         return state, total / counts.sum()
 
     def logits(
-        self, params: nnx.State, stats: nnx.State, data: Data, index: Int[Array, " t"]
+        self,
+        state: TaskState,
+        data: Data,
+        index: Int[Array, " t"],
+        weight: Float[Array, " t"],
     ) -> Float[Array, "t k"]:
-        """Evaluation-mode logits of the clips `index`."""
-        model = nnx.merge(self.graphdef, params, stats)
+        """Evaluation-mode logits of the clips `index`; those of weight 0 are padding,
+        and may be left uncomputed.
+        """
+        model = nnx.merge(self.graphdef, state.params, state.stats)
         inputs = jax.tree.map(lambda x: x[index], data.inputs)
-        return self.network.apply(model, inputs, train=False)
+        with use_lowering(self.lowering):
+            return self.network.apply(model, inputs, train=False, weight=weight)
 
     def evaluate(
         self,
@@ -166,11 +178,11 @@ class Trainer:
         if state.best is not None:
             inner_uf1, inner_loss = self._inner_scores(state, task, data)
             state = _keep_best(state, inner_uf1, inner_loss, epoch)
-        test = self.logits(state.params, state.stats, data, task.test)
+        test = self.logits(state, data, task.test, task.test_weight)
         return state, Record(loss, state.alive, test, inner_uf1)
 
     def _inner_scores(self, state, task, data):
-        logits = self.logits(state.params, state.stats, data, task.inner)
+        logits = self.logits(state, data, task.inner, task.inner_weight)
         label, weight = data.label[task.inner], task.inner_weight
         predicted = logits.argmax(-1)
         confusion = metrics.confusion_matrix(label, predicted, self.classes, weight)

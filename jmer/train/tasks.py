@@ -38,8 +38,10 @@ class TaskTable:
     """What the program needs to know of each task; task axis first in every array."""
 
     key: PRNGKeyArray  # f
+    seed: PRNGKeyArray  # f, root of the order of clips
     train: Bool[Array, "f n"]  # clips that the task learns from
     test: Int[Array, "f t"]  # clips to predict, padded with clip 0
+    test_weight: Float[Array, "f t"]  # 0 where padded
     inner: Int[Array, "f v"]  # clips that choose the epoch, padded with clip 0
     inner_weight: Float[Array, "f v"]  # 0 where padded
 
@@ -71,8 +73,12 @@ def make_table(
     room = max(len(f.train) for f in folds) if selection == "inner" else 0
     return TaskTable(
         key=jnp.stack([task.key() for task in tasks]),
+        seed=jnp.stack([keys.seed_key(task.seed) for task in tasks]),
         train=train,
         test=_padded([by_name[t.fold].test for t in tasks], longest),
+        test_weight=_padded(
+            [np.ones(len(by_name[t.fold].test)) for t in tasks], longest, np.float32
+        ),
         inner=_padded(inner, room),
         inner_weight=_padded([np.ones(len(i)) for i in inner], room, np.float32),
     )
@@ -83,6 +89,23 @@ def _padded(rows: Sequence[np.ndarray], size: int, dtype=np.int32) -> np.ndarray
     for target, row in zip(table, rows, strict=True):
         target[: len(row)] = row
     return table
+
+
+def training_sizes(
+    folds: Sequence[Fold],
+    clips: ClipSet,
+    *,
+    selection: Selection,
+    inner_fraction: float,
+) -> tuple[int, int]:
+    """Bounds on how many clips a task of any seed trains on: (least, most)."""
+    sizes = [len(fold.train) for fold in folds]
+    if selection == "last":
+        return min(sizes), max(sizes)
+    _, of_subject = np.unique(clips.subject, return_counts=True)
+    # Whole subjects are held out until they have the fraction.
+    held_out = int(inner_fraction * max(sizes)) + int(of_subject.max())
+    return max(1, min(sizes) - held_out), max(sizes)
 
 
 def inner_clips(task: Task, fold: Fold, clips: ClipSet, fraction: float) -> np.ndarray:
