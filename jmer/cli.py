@@ -11,6 +11,7 @@ OVERVIEW = """\
 usage: jmer COMMAND …
 
   run FILE                 train and test an experiment, all folds in parallel
+  bench FILE               time an experiment, beside PyTorch if asked
   evaluate FILE            test weights that are trained already
   data list                data sets, and which are prepared
   data check NAME          what is missing or odd in a download, before it is prepared
@@ -61,6 +62,10 @@ def _command(words: list[str]) -> int:
         print(f"jmer {__version__}")
         return 0
     # Commands bring JAX or TFDS along; help should not wait for them.
+    if words[0] == "bench":  # alone, since it does without much that others need
+        from jmer.bench.command import bench
+
+        return bench(words[1:])
     from jmer import commands
 
     table: dict[tuple[str, ...], Callable[[list[str]], int]] = {
@@ -77,7 +82,7 @@ def _command(words: list[str]) -> int:
         action = table.get(tuple(words[:length]))
         if action:
             return action(words[length:])
-    known = ", ".join(" ".join(name) for name in table)
+    known = ", ".join(["bench", *(" ".join(name) for name in table)])
     asked = " ".join(words[:2])
     raise UsageError(f"no command is called {asked!r}; there are: {known}.")
 

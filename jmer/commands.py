@@ -15,8 +15,8 @@ from jmer.errors import UsageError
 from jmer.experiment import Experiment, load_experiment
 from jmer.interrupt import Interruption
 from jmer.progress import make_view
-from jmer.report.text import duration
 from jmer.rundir import command_line
+from jmer.text import duration
 
 # No prefix: `--epochs`, not `--experiment.epochs`; the parts keep theirs.
 Fields = Annotated[Experiment, tyro.conf.arg(name="")]

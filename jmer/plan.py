@@ -18,14 +18,8 @@ from jmer.errors import JmerError, UsageError
 from jmer.experiment import EngineConfig
 from jmer.files import write_json
 from jmer.train.folds import Program
-from jmer.train.planner import (
-    Layout,
-    Measurement,
-    Work,
-    candidates,
-    choose,
-    device_bytes,
-)
+from jmer.train.planner import Measurement, candidates, choose
+from jmer.train.probe import Layout, Work, device_bytes
 
 CALL_SECONDS = 0.5  # a call of the compiled program should take no less
 FEW_STEPS = 10_000  # trainings of fewer steps are over before measuring pays
@@ -81,7 +75,7 @@ def make_plan(
         )
     layouts = list(
         candidates(
-            work,
+            work.tasks,
             found[0].platform,
             devices=[engine.devices] if engine.devices else _device_counts(len(found)),
             chunk=_chunk(engine),
@@ -123,7 +117,7 @@ def fit(
 
     Raises: JmerError if not even one task fits.
     """
-    per_device = work.chunks(plan.layout) * plan.layout.chunk
+    per_device = len(plan.program(work).rows(work.tasks)) // plan.layout.devices
     while limit is not None:
         program = plan.program(work)
         rows = per_device * plan.layout.devices
@@ -167,7 +161,7 @@ def _plan(measured: list[Measurement], work: Work) -> Plan:
         "measured",
         best.seconds,
         best.bytes,
-        tuple(m.record() for m in measured),
+        tuple(dataclasses.asdict(m) for m in measured),
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from jmer.report.text import duration
+from jmer.text import duration
 
 
 class View(Protocol):

@@ -19,13 +19,14 @@ from jmer.nn.lowering import default
 from jmer.outcome import test_accuracy
 from jmer.plan import Plan, fit, make_plan, memory_limit
 from jmer.progress import View
-from jmer.report.text import duration
 from jmer.rundir import EventLog
+from jmer.text import duration
 from jmer.train.batches import BatchPlan
 from jmer.train.checkpoint import Checkpoints
 from jmer.train.mesh import compute_dtype
 from jmer.train.pack import PackResult, Progress, Schedule, result_of, train_pack
-from jmer.train.planner import Work, out_of_memory
+from jmer.train.planner import out_of_memory
+from jmer.train.probe import Work
 from jmer.train.step import Data, Trainer
 from jmer.train.tasks import Task, make_table, training_sizes
 

@@ -10,68 +10,98 @@ from hypothesis import strategies as st
 from jmer import keys
 from jmer.train.batches import BatchPlan
 
-KEY = keys.named(keys.seed_key(0), "s1")
+SEED = keys.seed_key(0)
 
 
-def epoch(plan, train, number=0, key=KEY):
-    order, weight = plan.epoch(key, jnp.asarray(train), jnp.asarray(number))
-    return np.asarray(order), np.asarray(weight)
+def epoch(plan, train, number=0, seed=SEED):
+    order = plan.order(seed, jnp.asarray(number))
+    return jax.tree.map(np.asarray, plan.batches(order, jnp.asarray(train)))
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.booleans(), min_size=2, max_size=23), st.integers(1, 9))
+def plan_of(mode, batch_size, train, **sizes):
+    count = max(1, int(np.sum(train)))
+    sizes = {"smallest": count, "largest": count} | sizes
+    return BatchPlan.of(mode, batch_size, len(train), **sizes)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.booleans(), min_size=13, max_size=13),  # sizes are compiled
+    st.sampled_from([1, 4, 10, 20]),
+    st.integers(0, 3),
+)
 @pytest.mark.parametrize("mode", ["own", "shared"])
-def test_every_training_clip_counts_once_and_no_other(mode, train, batch_size):
+def test_every_training_clip_counts_once_and_no_other(mode, train, batch_size, fewer):
     train = np.array(train)
-    plan = BatchPlan.of(mode, batch_size, len(train), max(1, train.sum()))
-    order, weight = epoch(plan, train)
-    assert order.shape == weight.shape == (plan.steps, plan.size)
-    assert plan.size <= batch_size
-    assert sorted(order[weight > 0]) == np.flatnonzero(train).tolist()
+    smallest = max(1, train.sum() - fewer)
+    plan = plan_of(mode, batch_size, train, smallest=smallest)
+    index, weight = epoch(plan, train)
+    assert index.shape == weight.shape == (plan.steps, plan.width)
+    assert sorted(index[weight > 0]) == np.flatnonzero(train).tolist()
     assert set(np.unique(weight)) <= {0.0, 1.0}
+    assert (weight.sum(1) <= batch_size).all()
 
 
-def test_own_batches_are_full_up_to_the_rest():
-    _, weight = epoch(BatchPlan.of("own", 4, 13, 11), np.arange(13) < 11)
-    np.testing.assert_array_equal(weight.sum(1), [4, 4, 3])
+@pytest.mark.parametrize("smallest", [3, 11], ids=["apart", "together"])
+def test_own_batches_are_full_up_to_the_rest(smallest):
+    train = np.arange(13) < 11
+    plan = plan_of("own", 4, train, smallest=smallest)
+    assert plan.together == (smallest == 11)
+    np.testing.assert_array_equal(epoch(plan, train)[1].sum(1), [4, 4, 3])
 
 
 def test_shared_batches_have_equal_sizes():
-    plan = BatchPlan.of("shared", 256, 442, 441)
-    assert (plan.steps, plan.size) == (2, 221)
+    plan = BatchPlan.of("shared", 256, 442, 403, 441)
+    assert (plan.steps, plan.size, plan.width) == (2, 221, 221)
 
 
-def test_own_orders_differ_between_epochs_and_tasks():
-    plan, train = BatchPlan.of("own", 5, 23, 23), np.ones(23, bool)
+def test_own_batches_are_read_together_where_little_is_held_out():
+    large = BatchPlan.of("own", 256, 442, 403, 441)
+    assert (large.steps, large.width, large.together) == (2, 295, True)
+    small = BatchPlan.of("own", 16, 442, 403, 441)
+    assert (small.steps, small.width, small.together) == (28, 16, False)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from([2, 5, 17]), st.integers(1, 5), st.integers(0, 99))
+def test_own_batches_are_the_same_read_together_or_apart(clips, held_out, seed):
+    """Clip by clip: how the folds' sizes differ decides how they are read."""
+    train = np.random.default_rng(seed).permutation(clips) >= min(held_out, clips - 1)
+    size = max(1, clips // 2)
+    apart = BatchPlan("own", size, -(-clips // size), clips, size, together=False)
+    width = min(size + held_out, clips)
+    together = BatchPlan("own", size, -(-clips // size), clips, width, together=True)
+    chosen = [epoch(plan, train) for plan in (apart, together)]
+    for step in range(apart.steps):
+        first, second = (index[step][weight[step] > 0] for index, weight in chosen)
+        np.testing.assert_array_equal(first, second)
+
+
+def test_orders_differ_between_epochs_and_seeds():
+    plan, train = plan_of("own", 5, np.ones(23)), np.ones(23, bool)
     first = epoch(plan, train)[0]
     assert (first != epoch(plan, train, 1)[0]).any()
-    other = keys.named(keys.seed_key(0), "s2")
-    assert (first != epoch(plan, train, key=other)[0]).any()
+    assert (first != epoch(plan, train, seed=keys.seed_key(1))[0]).any()
     np.testing.assert_array_equal(first, epoch(plan, train)[0])
 
 
-def test_shared_orders_are_the_same_for_all_tasks():
-    plan = BatchPlan.of("shared", 5, 23, 20)
-    mine = np.arange(23) < 20
-    other = keys.named(keys.seed_key(7), "s2")
-    order, weight = epoch(plan, mine)
-    np.testing.assert_array_equal(order, epoch(plan, ~mine, key=other)[0])
-    np.testing.assert_array_equal(weight[order >= 20], 0)
-
-
-def test_own_order_does_not_depend_on_the_other_folds():
-    """The largest fold decides the sizes, not the order."""
+@pytest.mark.parametrize("batch_size", [3, 13])
+def test_own_order_does_not_depend_on_the_other_folds(batch_size):
+    """They decide how much is read, not what counts."""
     train = np.arange(23) % 3 > 0
-    small = epoch(BatchPlan.of("own", 5, 23, train.sum()), train)
-    large = epoch(BatchPlan.of("own", 5, 23, 22), train)
-    np.testing.assert_array_equal(small[0][small[1] > 0], large[0][large[1] > 0])
+    plans = [
+        plan_of("own", batch_size, train),
+        plan_of("own", batch_size, train, smallest=9, largest=22),
+    ]
+    counted = [index[weight > 0] for index, weight in (epoch(p, train) for p in plans)]
+    np.testing.assert_array_equal(*counted)
 
 
-def test_a_shared_step_sees_one_input_for_all_tasks():
-    """Under vmap over tasks the order has no task axis."""
-    plan = BatchPlan.of("shared", 4, 7, 6)
+@pytest.mark.parametrize(("mode", "size"), [("shared", 4), ("own", 6)])
+def test_a_step_read_together_is_one_input_for_all_tasks(mode, size):
+    """Under vmap over tasks the clips have no task axis."""
+    plan = BatchPlan.of(mode, size, 7, 6, 7)
     train = jnp.ones((3, 7), bool)
-    orders = jax.make_jaxpr(
-        jax.vmap(lambda t: plan.epoch(KEY, t, jnp.asarray(0))[0], out_axes=None)
-    )(train)
-    assert orders.out_avals[0].shape == (plan.steps, plan.size)
+    order = plan.order(SEED, jnp.asarray(0))
+    index = jax.vmap(lambda t: plan.batches(order, t)[0], out_axes=None)(train)
+    assert index.shape == (plan.steps, plan.width)

@@ -20,21 +20,40 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy import make_clips
 
+from jmer import trees
+from jmer.nn.lowering import LOWERINGS
 from jmer.optim import AdamConfig
 from jmer.train.step import Data
+from jmer.train.tasks import Task
 
-MODES = ["own", "shared"]
+# Read together and apart: batches of 10 are large beside the 3 clips held out.
+MODES = {
+    "own": {"mode": "own"},
+    "own together": {"mode": "own", "batch_size": 10},
+    "shared": {"mode": "shared"},
+}
+LAYOUTS = {
+    "one by one": {"chunk": 1},
+    "side by side": {"chunk": 4},
+    "in chunks": {"chunk": 2},
+    "library": {"chunk": 4, "lowering": "backend"},
+}
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("strategy", ["vmap", "map"])
-@pytest.mark.parametrize("devices", [1, 4])
-def test_a_fold_in_a_pack_equals_the_fold_alone(clips, mode, strategy, devices):
+@pytest.fixture(params=MODES, name="mode")
+def _mode(request):
+    return MODES[request.param]
+
+
+@pytest.mark.parametrize(
+    ("layout", "devices"), [*((name, 1) for name in LAYOUTS), ("in chunks", 2)]
+)
+def test_a_fold_in_a_pack_equals_the_fold_alone(clips, mode, layout, devices):
     tasks = tasks_of(clips)
     together, record = train(
-        make_program(clips, mode=mode, strategy=strategy, devices=devices), clips, tasks
+        make_program(clips, **mode, **LAYOUTS[layout], devices=devices), clips, tasks
     )
-    alone = make_program(clips, mode=mode, strategy="map")
+    alone = make_program(clips, **mode, chunk=1, lowering="backend")
     for i, task in list(enumerate(tasks))[::2]:
         state, own = train(alone, clips, [task])
         assert_trees_close(row(together, i), row(state, 0))
@@ -42,17 +61,37 @@ def test_a_fold_in_a_pack_equals_the_fold_alone(clips, mode, strategy, devices):
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.integers(0, 99), st.sampled_from(MODES), st.data())
+@given(st.integers(0, 99), st.sampled_from(sorted(MODES)), st.data())
 def test_any_part_of_the_tasks_trains_the_same(seed, mode, data):
     clips = make_clips(seed=seed)
     tasks = tasks_of(clips, seeds=(0, 1))
     some = st.lists(st.sampled_from(tasks), min_size=3, max_size=3, unique=True)
     chosen = data.draw(some)
-    program = make_program(clips, mode=mode)
+    program = make_program(clips, **MODES[mode])
     everything, _ = train(program, clips, tasks, epochs=2)
     part, _ = train(program, clips, chosen, epochs=2)
     for i, task in enumerate(chosen):
         assert_trees_close(row(part, i), row(everything, tasks.index(task)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=17),
+    st.integers(1, 5),
+    st.integers(1, 4),
+)
+def test_rows_hold_every_task_in_chunks_of_one_seed(seeds, chunk, devices):
+    tasks = [Task(seed, f"s{i}") for i, seed in enumerate(seeds)]
+    program = make_program(make_clips(), chunk=chunk, devices=devices)
+    rows = program.rows(tasks)
+    assert set(rows) == set(range(len(tasks)))
+    assert len(rows) % (chunk * devices) == 0
+    for part in rows.reshape(-1, chunk):
+        assert len({tasks[i].seed for i in part}) == 1
+    # No more is repeated than fills a chunk of each seed, and the devices.
+    groups = [seeds.count(seed) for seed in set(seeds)]
+    chunks = sum(-(-n // chunk) for n in groups)
+    assert len(rows) == -(-chunks // devices) * devices * chunk
 
 
 def with_noise(clips, index):
@@ -69,14 +108,13 @@ def with_labels(clips, index):
     return dataclasses.replace(clips, label=label)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("strategy", ["vmap", "map"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("inner", [False, True], ids=["last", "inner"])
-def test_nothing_of_a_held_out_subject_reaches_its_fold(mode, strategy, inner):
+def test_nothing_of_a_held_out_subject_reaches_its_fold(mode, layout, inner):
     """Bit for bit, in parameters, statistics, optimiser and choice of epoch."""
     clips = make_clips(5, 4)
     program = make_program(
-        clips, mode=mode, strategy=strategy, inner=inner, optim=AdamConfig(lr=0.01)
+        clips, **mode, **LAYOUTS[layout], inner=inner, optim=AdamConfig(lr=0.01)
     )
     tasks = tasks_of(clips)
     states, record = train(program, clips, tasks)
@@ -93,9 +131,8 @@ def test_nothing_of_a_held_out_subject_reaches_its_fold(mode, strategy, inner):
         assert (test != noisy[i, : len(held_out)]).any()
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_one_training_clip_changes_its_fold(clips, mode):
-    program, tasks = make_program(clips, mode=mode), tasks_of(clips)
+    program, tasks = make_program(clips, **mode), tasks_of(clips)
     states, _ = train(program, clips, tasks)
     changed = np.flatnonzero(clips.subject == "s1")[:1]
     other, _ = train(program, with_noise(clips, changed), tasks)
@@ -104,28 +141,26 @@ def test_one_training_clip_changes_its_fold(clips, mode):
         assert differs == (task.fold != "s1")
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("devices", [1, 2, 4])
 def test_the_compiled_program_has_no_collective(clips, mode, devices):
-    program = make_program(clips, mode=mode, devices=devices, inner=True)
-    table = jax.device_put(table_of(program, clips, tasks_of(clips)), program.per_task)
-    data = jax.device_put(Data(clips.inputs, clips.label), program.shared)
-    states = program.init(table.key)
-    first, count = jnp.int32(0), jnp.int32(1)
-    text = program.advance.lower(states, table, data, first, count).compile().as_text()
+    program = make_program(clips, **mode, devices=devices, inner=True)
+    tasks = tasks_of(clips)
+    table = trees.take(table_of(program, clips, tasks), program.rows(tasks))
+    text = program.compiled(table, Data(clips.inputs, clips.label)).as_text()
     assert "ENTRY" in text
     names = ("all-reduce", "all-gather", "all-to-all", "collective-permute")
     assert not [name for name in names if name in text]
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_the_program_lowers_for_every_backend(clips, dtype):
-    program = make_program(clips, inner=True, dtype=dtype)
+@pytest.mark.parametrize("lowering", LOWERINGS)
+def test_the_program_exports_for_every_backend(clips, dtype, lowering, mode):
+    program = make_program(clips, **mode, inner=True, dtype=dtype, lowering=lowering)
     table = table_of(program, clips, tasks_of(clips))
     states = jax.eval_shape(program.init, table.key)
     data = Data(clips.inputs, clips.label)
     export = jax.export.export(program.advance, platforms=["tpu", "cuda", "cpu"])
-    exported = export(states, table, data, jnp.int32(0), jnp.int32(1))
+    exported = export(states, table, data, jnp.int32(0), jnp.ones(1, jnp.int32))
     assert exported.platforms == ("tpu", "cuda", "cpu")
 
 
@@ -162,7 +197,7 @@ def test_a_batch_without_a_clip_of_the_task_changes_nothing(clips):
 def test_seeds_and_folds_start_from_different_weights(clips):
     program, tasks = make_program(clips), tasks_of(clips, seeds=(0, 1))
     table = table_of(program, clips, tasks)
-    kernels = np.asarray(program.init(table.key).params["conv"]["kernel"][...])
+    kernels = np.asarray(program.init(table.key).params["block"]["conv"]["kernel"][...])
     flat = kernels.reshape(len(tasks), -1)
     assert len(np.unique(flat, axis=0)) == len(tasks)
 

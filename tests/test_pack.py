@@ -98,7 +98,7 @@ def test_selected_epoch_is_the_best_on_inner_clips(clips, tmp_path):
 def test_checkpoint_of_another_network_is_refused(clips, tmp_path):
     tasks = tasks_of(clips)
     checkpoints = Checkpoints(tmp_path / "pack")
-    arrays = {"params.conv.kernel": np.zeros((4, 5, 5, 3, 2), np.float32)}
+    arrays = {"params.block.conv.kernel": np.zeros((4, 5, 5, 3, 2), np.float32)}
     checkpoints.save(1, arrays, {"tasks": [], "finished": False, "seconds": 0.0})
     checkpoints.finish()
     with pytest.raises(JmerError, match="another network"):

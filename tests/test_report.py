@@ -18,8 +18,8 @@ from jmer.report import write_comparison, write_report
 from jmer.report.figures import confusion_png, learning_png
 from jmer.report.markdown import escape
 from jmer.report.run import read_curves
-from jmer.report.text import duration, flattened
 from jmer.results import Predictions, score
+from jmer.text import duration, flattened
 
 NASTY = ("<b>bold</b>", "a|b", "`x`\n## $y$")
 EVIL = "<script>alert(1)</script>"

@@ -130,6 +130,8 @@ def test_more_seeds_train_only_what_is_missing(place, finished, tmp_path, capsys
         ("--engine.strategy", "vmap"),
         ("--engine.strategy", "loop"),
         ("--engine.pack", "1"),
+        ("--engine.chunk", "3"),
+        ("--engine.lowering", "backend"),
         ("--engine.devices", "1"),
     ],
     ids=" ".join,
@@ -157,7 +159,12 @@ def test_the_notebook_interface_gives_the_trained_networks(finished):
     run = jmer.load_run(finished)
     p = run.predictions
     assert [t.subject for t in run.tasks] == sorted(set(p.subject))
-    assert run.params(subject="syn01", seed=0)["conv"]["kernel"].shape == (3, 3, 3, 2)
+    assert run.params(subject="syn01", seed=0)["block"]["conv"]["kernel"].shape == (
+        3,
+        3,
+        3,
+        2,
+    )
     from data_builders.synthetic import Synthetic
     from jmer.data import load
 

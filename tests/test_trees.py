@@ -4,8 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from jmer import trees
@@ -43,20 +41,11 @@ def test_stack_refuses_trees_of_other_shapes():
         trees.stack([tree(0), tree(1) | {"a": np.zeros((3, 2))}])
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.integers(1, 5), st.integers(0, 4))
-def test_pad_repeats_the_last_row(rows, missing):
-    together = trees.stack([tree(seed) for seed in range(rows)])
-    padded = trees.pad(together, rows + missing)
-    index = np.minimum(np.arange(rows + missing), rows - 1)
-    assert_equal(padded, trees.take(together, index))
-
-
-def test_pad_keeps_random_keys():
-    keys = jax.random.split(jax.random.key(0), 3)
-    padded = trees.pad(keys, 5)
-    data = np.asarray(jax.random.key_data(padded))
-    assert_array_equal(data, np.asarray(jax.random.key_data(keys))[[0, 1, 2, 2, 2]])
+def test_shapes_and_size_need_no_arrays():
+    some = {"a": np.zeros((3, 2), np.float32), "b": jax.random.split(jax.random.key(0))}
+    grown = trees.shapes(some, 5)
+    assert grown["a"].shape == (5, 2) and grown["b"].dtype == some["b"].dtype
+    assert trees.size(grown) == 5 * 2 * 4 + 5 * 8
 
 
 @pytest.mark.parametrize("condition", [True, False])

@@ -60,13 +60,16 @@ def test_parameters_of_one_training_are_nested_arrays(folder):
     weights = jmer.load_model(str(folder))
     params = weights.params(subject="s1", seed=1)
     assert {name: set(part) for name, part in params.items()} == {
-        "conv": {"kernel", "bias"},
-        "norm": {"scale", "bias"},
+        "block": {"conv", "norm"},
         "head": {"kernel", "bias"},
     }
-    assert isinstance(params["conv"]["kernel"], np.ndarray)
+    assert {name: set(part) for name, part in params["block"].items()} == {
+        "conv": {"kernel", "bias"},
+        "norm": {"scale", "bias"},
+    }
+    assert isinstance(params["block"]["conv"]["kernel"], np.ndarray)
     assert_array_equal(
-        params["conv"]["kernel"], weights.arrays["params.conv.kernel"][2]
+        params["block"]["conv"]["kernel"], weights.arrays["params.block.conv.kernel"][2]
     )
 
 
@@ -188,7 +191,9 @@ def test_arrays_of_another_size_are_refused(folder):
 
 def test_a_published_file_holds_no_code(folder):
     """Arrays of objects, which only a pickle can hold, are refused."""
-    arrays = make_weights().arrays | {"params.conv.bias": np.array([print], object)}
+    arrays = make_weights().arrays | {
+        "params.block.conv.bias": np.array([print], object)
+    }
     with (folder / ARRAYS).open("wb") as stream:
         np.savez(stream, **arrays)
     with pytest.raises(JmerError, match="pickle"):

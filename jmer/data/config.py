@@ -21,6 +21,11 @@ class DataConfig:
 
     name: ClassVar[str]
     """Name of the builder."""
+    subject_sizes: ClassVar[tuple[int, ...]] = ()
+    """Clips of each subject, where that is known without the data: benchmarks then have
+    folds of the true sizes."""
+    stored_as: ClassVar[str] = "float32"
+    """Type of its features."""
 
     manual_dir: Path | None = None
     """Folder of the data set as its owners distribute it."""

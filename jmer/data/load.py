@@ -13,6 +13,7 @@ import numpy as np
 
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
+from jmer.data.random import RandomClips
 from jmer.errors import JmerError
 from jmer.files import make_folder, writing
 
@@ -122,6 +123,8 @@ def load(config: DataConfig) -> ClipSet:
     Raises: JmerError if the set is neither prepared nor preparable, if its source has
     changed since, or if what is stored cannot be read.
     """
+    if isinstance(config, RandomClips):
+        return config.clips()
     folder = prepare(config)
     builder = builder_of(config)
     try:

@@ -5,7 +5,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +55,21 @@ class NetworkConfig:
         ValueError if `state` is not theirs.
         """
         raise JmerError(f"{self.name} has no published weights that jmer can read.")
+
+    def peer(self, classes: int, *, tuned: bool = False) -> Any:
+        """The same network as a `torch.nn.Module` that takes the inputs channels
+        first; `tuned` asks for one that its author would write for speed.
+
+        Raises: JmerError if nobody wrote one.
+        """
+        try:
+            module = importlib.import_module(f"jmer.peers.{self.name}")
+        except ModuleNotFoundError as error:
+            raise JmerError(
+                f"{self.name} has no PyTorch twin, or PyTorch is not installed "
+                f"({error.name} is missing): pip install 'jmer[torch]'."
+            ) from error
+        return module.build(self, classes, tuned=tuned)
 
     def loss(
         self,

@@ -19,7 +19,7 @@ def dropout(
 
     Raises: ValueError if `rate` is outside [0, 1).
     """
-    if key is None or _is_none(rate):
+    if _is_none(rate) or key is None:
         return x
     levels, dropped = _threshold(rate)
     keep = jax.random.bits(key, x.shape, _word(levels)) >= dropped
@@ -35,7 +35,7 @@ def keep_words(
     place. At a rate of one half each takes a single random bit.
     """
     word = next(t for t in (jnp.uint8, jnp.uint16, jnp.uint32) if _bits(t) >= elements)
-    if key is None or _is_none(rate):
+    if _is_none(rate) or key is None:
         return jnp.full(shape, 2**elements - 1, word)
     if rate == 0.5:
         return jax.random.bits(key, shape, word) & jnp.asarray(2**elements - 1, word)

@@ -7,8 +7,8 @@ import numpy as np
 
 from jmer.report.blocks import Meter, Meters, Page, Paragraph, Section, Table
 from jmer.report.run import Run, band
-from jmer.report.text import counted, duration, points
 from jmer.results import Predictions
+from jmer.text import counted, duration, points
 
 
 def _names(runs: list[Run]) -> list[str]:

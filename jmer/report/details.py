@@ -9,8 +9,8 @@ import numpy as np
 from jmer.report.blocks import Block, Figure, Section, Table
 from jmer.report.figures import confusion_png, learning_png
 from jmer.report.run import SCORES, Run
-from jmer.report.text import counted, points
 from jmer.results import Predictions
+from jmer.text import counted, points
 
 HARD_CLIPS = 15
 

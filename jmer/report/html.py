@@ -7,7 +7,7 @@ import jinja2
 from markupsafe import Markup
 
 from jmer.report.blocks import Page
-from jmer.report.text import interval, points
+from jmer.text import interval, points
 
 FOLDER = Path(__file__).parent
 

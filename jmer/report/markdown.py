@@ -12,7 +12,7 @@ from jmer.report.blocks import (
     Paragraph,
     Table,
 )
-from jmer.report.text import interval, points
+from jmer.text import interval, points
 
 # An underscore between letters or digits means nothing, and names are full of them.
 SPECIAL = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")

@@ -18,7 +18,7 @@ from jmer.report.blocks import (
 )
 from jmer.report.details import details
 from jmer.report.run import SCORES, Run, band
-from jmer.report.text import counted, duration, flattened, points
+from jmer.text import counted, duration, flattened, points
 
 SELECTION = {
     "last": "last epoch, fixed before training",

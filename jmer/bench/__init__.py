@@ -1,0 +1,4 @@
+"""`jmer bench`: folds in parallel, measured, beside the PyTorch loop.
+
+Needs neither data nor TFDS: random clips have the sizes of the real folds.
+"""

@@ -1,0 +1,182 @@
+"""What is measured: packs, batch modes, precisions and layouts, in turn."""
+
+import dataclasses
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jmer.bench.torch_loop import Loop, Processes
+from jmer.data.clips import ClipSet
+from jmer.data.random import RandomClips
+from jmer.data.splits import Fold, make_folds
+from jmer.experiment import Experiment
+from jmer.plan import make_plan
+from jmer.session import Session
+from jmer.train.planner import out_of_memory
+from jmer.train.probe import Layout, Probe, step_flops
+
+SUBJECTS, PER_SUBJECT = 26, 10  # of CASME II, about, where a set does not say
+FEW_STEPS = 400  # an epoch of more steps, over all tasks, is measured in part
+PART = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """The values to combine; an empty tuple leaves the experiment's own."""
+
+    packs: tuple[int, ...] = ()
+    chunks: tuple[int, ...] = ()
+    lowerings: tuple[Any, ...] = ()
+    batches: tuple[Any, ...] = ()
+    dtypes: tuple[Any, ...] = ()
+    devices: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass
+class Cell:
+    """One program that is timed, round after round."""
+
+    label: str
+    pack: int
+    layout: Layout
+    batches: str
+    dtype: str
+    probe: Probe
+    flops: float  # of a fold and epoch, as the mathematics needs
+    clips: float  # of a fold and epoch, on average
+    seconds: list[float] = dataclasses.field(default_factory=list)
+
+    def round(self) -> None:
+        self.seconds.append(self.probe.epoch_seconds() / self.pack)
+
+
+def bench_clips(experiment: Experiment) -> ClipSet:
+    """Random clips of the network's shapes, with folds of the data set's sizes."""
+    if isinstance(experiment.data, RandomClips):
+        return experiment.data.clips()
+    network, data = experiment.model, experiment.data
+    return RandomClips(
+        shapes=tuple(zip(network.inputs, network.input_shapes, strict=True)),
+        sizes=data.subject_sizes or (PER_SUBJECT,) * SUBJECTS,
+        dtype=data.stored_as,
+        classes=network.paper_classes,
+    ).clips()
+
+
+def make_cells(
+    experiment: Experiment, grid: Grid, say: Callable[[str], Any]
+) -> list[Cell]:
+    """Compiles every combination; one that does not fit the device is left out, and
+    said so.
+    """
+    clips = bench_clips(experiment)
+    folds = make_folds(experiment.protocol, clips)
+    cells = []
+    for batches, dtype, devices, lowering in itertools.product(
+        grid.batches or (experiment.batches,),
+        grid.dtypes or (experiment.dtype,),
+        grid.devices or (experiment.engine.devices,),
+        grid.lowerings or (experiment.engine.lowering,),
+    ):
+        engine = dataclasses.replace(
+            experiment.engine, devices=devices, lowering=lowering
+        )
+        variant = dataclasses.replace(
+            experiment, batches=batches, dtype=dtype, engine=engine
+        )
+        session = Session(variant, clips, folds)
+        cells += _cells(session, grid, folds, say)
+    return cells
+
+
+def _cells(session: Session, grid: Grid, folds: Sequence[Fold], say) -> list[Cell]:
+    work = session.work(session.tasks)
+    every = len(session.tasks)
+    plan = make_plan(session.experiment.engine, work, say)
+    flops = step_flops(session.trainer, session.data) / session.trainer.plan.size
+    cells: list[Cell] = []
+    for pack in grid.packs or (every,):
+        pack = min(pack, every)
+        for chunk in grid.chunks or (plan.layout.chunk,):
+            devices = min(plan.layout.devices, pack)
+            chunk = min(chunk, -(-pack // devices))
+            layout = dataclasses.replace(plan.layout, devices=devices, chunk=chunk)
+            whole = pack * work.trainer.plan.steps <= FEW_STEPS
+            label = (
+                f"{pack} folds, {session.experiment.batches}, {session.dtype_name}, "
+                f"{layout}"
+            )
+            if label in {cell.label for cell in cells}:
+                continue
+            say(f"compiling {label}")
+            try:
+                probe = Probe(layout, work.first(pack), steps=None if whole else PART)
+                probe.warm_up()
+            except jax.errors.JaxRuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                say("  does not fit this device")
+                continue
+            cells.append(
+                Cell(
+                    label,
+                    pack,
+                    layout,
+                    session.experiment.batches,
+                    session.dtype_name,
+                    probe,
+                    flops * session.training_clips,
+                    session.training_clips,
+                )
+            )
+    return cells
+
+
+def interleave(
+    cells: Sequence[Cell],
+    peers: Sequence[Loop | Processes],
+    *,
+    rounds: int,
+    say: Callable[[str], Any],
+) -> dict[str, list[float]]:
+    """Times every cell and peer once a round, so that noise meets all alike.
+
+    Returns the peers' seconds for a fold and epoch.
+    """
+    peer_seconds: dict[str, list[float]] = {peer.name: [] for peer in peers}
+    for peer in peers:
+        peer.epoch_seconds()  # the first allocates
+    for number in range(rounds):
+        start = time.monotonic()
+        for cell in cells:
+            cell.round()
+        for peer in peers:
+            peer_seconds[peer.name].append(peer.epoch_seconds())
+        say(f"round {number + 1} of {rounds}: {time.monotonic() - start:.1f} s")
+    return peer_seconds
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Median and ends, with the values themselves."""
+    return {
+        "median": statistics.median(values),
+        "min": min(values),
+        "max": max(values),
+        "rounds": list(values),
+    }
+
+
+def memory_slope(cells: Sequence[Cell]) -> float | None:
+    """Bytes on a device for one more task in the pack: least squares over the cells;
+    None with fewer than two packs.
+    """
+    tasks = [cell.pack / cell.layout.devices for cell in cells]
+    if len(set(tasks)) < 2:
+        return None
+    sizes = [cell.probe.bytes for cell in cells]
+    return float(np.polyfit(tasks, sizes, 1)[0])

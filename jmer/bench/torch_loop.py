@@ -1,0 +1,201 @@
+"""The same experiment as a PyTorch user runs it: one fold after another."""
+
+import contextlib
+import dataclasses
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from jmer.data.clips import ClipSet
+from jmer.data.splits import Fold
+from jmer.errors import JmerError
+from jmer.experiment import Experiment
+from jmer.optim import AdamConfig, SgdConfig
+
+FOLDS = 6  # timed in a round: every fold costs much the same
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A way to run the loop."""
+
+    name: str
+    channels_last: bool = False
+    compiled: bool = False  # with automatic mixed precision
+    tuned: bool = False  # the twin that its author would write for speed
+
+
+def variants(cuda: bool) -> list[Variant]:
+    """The loop as it is written, and as it is best written."""
+    plain = [Variant("torch"), Variant("torch channels-last", channels_last=True)]
+    if cuda:
+        plain.append(Variant("torch.compile + AMP", channels_last=True, compiled=True))
+    return plain
+
+
+class Loop:
+    """The folds of an experiment, trained epoch by epoch.
+
+    Raises: JmerError without PyTorch, or if the network has no twin.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        clips: ClipSet,
+        folds: list[Fold],
+        variant: Variant,
+    ):
+        torch = import_torch()
+        self.name = variant.name
+        self._experiment = experiment
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._amp = variant.compiled
+        # From the smallest test set to the largest.
+        chosen = np.linspace(0, len(folds) - 1, min(FOLDS, len(folds))).round()
+        ordered = sorted(folds, key=lambda fold: len(fold.test))
+        self._folds = [ordered[int(i)] for i in chosen]
+        self._format = _memory_format(clips, experiment, variant.channels_last)
+        self._inputs = tuple(
+            self._place(clips.inputs[name]) for name in experiment.model.inputs
+        )
+        self._label = torch.tensor(clips.label, dtype=torch.long, device=self._device)
+        self._models = [self._model(variant) for _ in self._folds]
+        self._order = torch.Generator().manual_seed(0)
+
+    def epoch_seconds(self) -> float:
+        """Time for an epoch of one fold: training, then testing."""
+        self._wait()
+        start = time.monotonic()
+        for fold, (model, optimiser) in zip(self._folds, self._models, strict=True):
+            self._train(fold, model, optimiser)
+            self._test(fold, model)
+        self._wait()
+        return (time.monotonic() - start) / len(self._folds)
+
+    def _place(self, values: np.ndarray):
+        torch = import_torch()
+        x = torch.tensor(np.asarray(values, np.float32))
+        if x.ndim > 3:  # images and clips: channels first
+            x = x.movedim(-1, 1).contiguous(memory_format=self._format)
+        return x.to(self._device)
+
+    def _model(self, variant: Variant):
+        torch = import_torch()
+        network = self._experiment.model
+        model = network.peer(3, tuned=variant.tuned).to(self._device)
+        if variant.channels_last:
+            model = model.to(memory_format=self._format)
+        optimiser = _optimiser(self._experiment, model)
+        return (torch.compile(model) if variant.compiled else model), optimiser
+
+    def _train(self, fold: Fold, model, optimiser) -> None:
+        torch = import_torch()
+        model.train()
+        order = torch.randperm(len(fold.train), generator=self._order)
+        shuffled = torch.tensor(fold.train)[order].to(self._device)
+        for batch in shuffled.split(self._experiment.batch_size):
+            optimiser.zero_grad()
+            with self._precision():
+                logits = model(*(x[batch] for x in self._inputs))
+            loss = torch.nn.functional.cross_entropy(logits.float(), self._label[batch])
+            loss.backward()
+            optimiser.step()
+
+    def _test(self, fold: Fold, model) -> None:
+        torch = import_torch()
+        model.eval()
+        test = torch.tensor(fold.test, device=self._device)
+        with torch.no_grad(), self._precision():
+            model(*(x[test] for x in self._inputs)).argmax(-1).cpu()
+
+    @contextlib.contextmanager
+    def _precision(self) -> Iterator[None]:
+        torch = import_torch()
+        if self._amp:
+            with torch.autocast(self._device, dtype=torch.bfloat16):
+                yield
+        else:
+            yield
+
+    def _wait(self) -> None:
+        if self._device == "cuda":
+            import_torch().cuda.synchronize()
+
+
+class Processes:
+    """The tuned loop in one process for each core: the best that users do on a CPU."""
+
+    def __init__(self, make: Callable[[], tuple[Experiment, ClipSet, list[Fold]]]):
+        self.name = "torch, tuned, a process a core"
+        context = multiprocessing.get_context("spawn")
+        self._pipes: list[Connection] = []
+        for core in sorted(os.sched_getaffinity(0)):
+            here, there = context.Pipe()
+            context.Process(
+                target=_serve, args=(there, core, make), daemon=True
+            ).start()
+            self._pipes.append(here)
+        for pipe in self._pipes:
+            pipe.recv()  # ready
+
+    def epoch_seconds(self) -> float:
+        """Time for an epoch of one fold, where each process trains its own."""
+        start = time.monotonic()
+        for pipe in self._pipes:
+            pipe.send("go")
+        for pipe in self._pipes:
+            folds = pipe.recv()
+        return (time.monotonic() - start) / (folds * len(self._pipes))
+
+    def close(self) -> None:
+        for pipe in self._pipes:
+            pipe.send("stop")
+
+
+def _serve(pipe: Connection, core: int, make) -> None:
+    os.sched_setaffinity(0, {core})
+    import_torch().set_num_threads(1)
+    experiment, clips, folds = make()
+    tuned = Variant("tuned", channels_last=True, tuned=True)
+    loop = Loop(experiment, clips, folds, tuned)
+    loop.epoch_seconds()
+    pipe.send("ready")
+    while pipe.recv() == "go":
+        loop.epoch_seconds()
+        pipe.send(len(loop._folds))
+
+
+def import_torch() -> Any:
+    """PyTorch.
+
+    Raises: JmerError naming the remedy if it is not installed.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise JmerError(
+            "--peer torch needs PyTorch: pip install 'jmer[torch]'."
+        ) from error
+    return torch
+
+
+def _memory_format(clips: ClipSet, experiment: Experiment, channels_last: bool):
+    torch = import_torch()
+    rank = max(clips.inputs[name].ndim for name in experiment.model.inputs)
+    if not channels_last or rank < 4:
+        return torch.contiguous_format
+    return torch.channels_last if rank == 4 else torch.channels_last_3d
+
+
+def _optimiser(experiment: Experiment, model):
+    torch, optim = import_torch(), experiment.optim
+    if isinstance(optim, AdamConfig):
+        return torch.optim.Adam(model.parameters(), lr=optim.lr)
+    assert isinstance(optim, SgdConfig)
+    return torch.optim.SGD(model.parameters(), lr=optim.lr, momentum=optim.momentum)

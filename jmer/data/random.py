@@ -1,0 +1,67 @@
+"""Clips of random numbers, for benchmarks: no data set, no download."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from jmer.data.clips import ClipSet
+from jmer.data.config import DataConfig
+from jmer.errors import UsageError
+
+CLASSES = ("negative", "positive", "surprise")
+
+
+@dataclass(frozen=True)
+class RandomClips(DataConfig):
+    """Standard normal features (uniform ones if `dtype` is an integer) and labels."""
+
+    name: ClassVar[str] = "random"
+
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    """Name and shape of each feature of a clip."""
+    subjects: int = 8
+    """How many subjects there are."""
+    per_subject: int = 16
+    """Clips of each subject."""
+    sizes: tuple[int, ...] = ()
+    """Clips of each subject, where they differ; the two fields above then say nothing.
+    """
+    classes: tuple[str, ...] = CLASSES
+    """Labels."""
+    dtype: str = "float32"
+    """Type of the features."""
+
+    def __post_init__(self):
+        if min(self.sizes or (self.subjects, self.per_subject)) < 1:
+            raise UsageError(
+                f"data.subjects={self.subjects}, data.per-subject={self.per_subject} "
+                f"and data.sizes={self.sizes} must be positive"
+            )
+
+    def clips(self) -> ClipSet:
+        """The same numbers at every call."""
+        rng = np.random.default_rng(0)
+        sizes = self.sizes or (self.per_subject,) * self.subjects
+        n = sum(sizes)
+        subject = np.repeat([f"s{i:03d}" for i in range(len(sizes))], sizes)
+        unknown = np.full(n, -1, np.int32)
+        return ClipSet(
+            name=self.name,
+            classes=self.classes,
+            inputs={name: self._draw(rng, (n, *shape)) for name, shape in self.shapes},
+            label=rng.permutation(np.arange(n) % len(self.classes)).astype(np.int32),
+            subject=subject,
+            dataset=np.full(n, self.name),
+            clip_id=np.array([f"clip{i:05d}" for i in range(n)]),
+            onset=unknown,
+            apex=unknown,
+            offset=unknown,
+            action_units=np.full(n, ""),
+        )
+
+    def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        dtype = np.dtype(self.dtype)
+        if dtype.kind in "iu":
+            return rng.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+        return rng.standard_normal(shape, np.float32).astype(dtype)

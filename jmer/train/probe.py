@@ -1,0 +1,127 @@
+"""A layout, compiled and ready to be timed."""
+
+import dataclasses
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jmer import trees
+from jmer.nn.lowering import Lowering
+from jmer.train.folds import Program
+from jmer.train.mesh import make_mesh
+from jmer.train.step import Data, TaskState, Trainer
+from jmer.train.tasks import Task, TaskTable
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """A way to run a pack; no number depends on it, but for rounding."""
+
+    devices: int
+    chunk: int  # tasks side by side on a device
+    lowering: Lowering
+
+    def program(self, trainer: Trainer, evaluations: int = 1) -> Program:
+        trainer = dataclasses.replace(trainer, lowering=self.lowering)
+        return Program(trainer, make_mesh(self.devices), self.chunk, evaluations)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.devices} device{'s' * (self.devices > 1)}, "
+            f"{self.chunk} at a time on each, {self.lowering}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What is to be laid out."""
+
+    trainer: Trainer
+    tasks: tuple[Task, ...]
+    table: TaskTable
+    data: Data
+    epochs: int
+    eval_every: int
+
+    def first(self, count: int) -> "Work":
+        """Its first `count` tasks."""
+        rows = slice(count)
+        return dataclasses.replace(
+            self, tasks=self.tasks[rows], table=trees.take(self.table, rows)
+        )
+
+
+class Probe:
+    """The compiled program of some work, with at most `steps` steps of an epoch.
+
+    Raises: JaxRuntimeError if it needs more memory than there is.
+    """
+
+    def __init__(self, layout: Layout, work: Work, *, steps: int | None = None):
+        plan = work.trainer.plan
+        self.share = min(plan.steps, steps or plan.steps) / plan.steps
+        plan = dataclasses.replace(plan, steps=round(plan.steps * self.share))
+        trainer = dataclasses.replace(work.trainer, plan=plan)
+        program = layout.program(trainer)
+        rows = program.rows(work.tasks)
+        self._table = jax.device_put(trees.take(work.table, rows), program.per_task)
+        self._data = jax.device_put(work.data, program.shared)
+        self._shared = program.shared
+        self._eval_every = work.eval_every
+        start = time.monotonic()
+        self._compiled = program.compiled(self._table, self._data)
+        self.compile_seconds = time.monotonic() - start
+        self.bytes = device_bytes(self._compiled)
+        self._init = program.init
+        self._state: TaskState | None = None
+
+    def epoch_seconds(self) -> float:
+        """Time of one epoch of all tasks, with its part of an evaluation."""
+        evaluation = self._run(0)
+        training = max(self._run(1) - evaluation, 0.0)
+        return training / self.share + evaluation / self._eval_every
+
+    def warm_up(self) -> None:
+        """Takes memory, and whatever else happens but once."""
+        self._run(1)
+        self._run(0)
+
+    def _run(self, epochs: int) -> float:
+        if self._state is None:
+            self._state = self._init(self._table.key)
+        put = (np.int32(0), np.full(1, epochs, np.int32))
+        first, counts = jax.device_put(put, self._shared)
+        jax.block_until_ready((self._state, first, counts))
+        start = time.monotonic()
+        self._state, _ = self._compiled(
+            self._state, self._table, self._data, first, counts
+        )
+        jax.block_until_ready(self._state)
+        return time.monotonic() - start
+
+
+def device_bytes(compiled: Any) -> int:
+    """What a compiled program needs on each device, in bytes."""
+    stats = compiled.memory_analysis()
+    return int(
+        stats.argument_size_in_bytes
+        + stats.output_size_in_bytes
+        + stats.temp_size_in_bytes
+        - stats.alias_size_in_bytes
+    )
+
+
+def step_flops(trainer: Trainer, data: Data) -> float:
+    """Operations of one update of one task with a full batch, as the compiler counts
+    them for its plain layers: what the mathematics needs, whatever the lowering.
+    """
+    trainer = dataclasses.replace(trainer, lowering="backend")
+    batch = trees.shapes((data.inputs, data.label), trainer.plan.size)
+    key = jax.random.key(0)
+    state = jax.eval_shape(trainer.init, key)
+    weight = jax.ShapeDtypeStruct((trainer.plan.size,), jnp.float32)
+    lowered = jax.jit(trainer.step).lower(state, key, *batch, weight)
+    return float((lowered.cost_analysis() or {}).get("flops", 0.0))
