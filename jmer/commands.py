@@ -31,6 +31,12 @@ class RunOptions:
     """Folder of the results; an unfinished run there is resumed."""
     overwrite: bool = False
     """Replace the run in that folder, whatever it is a run of."""
+    coordinator: str | None = None
+    """HOST:PORT of the first of several processes, where no launcher tells them."""
+    num_processes: int | None = None
+    """How many processes share the run."""
+    process_id: int | None = None
+    """Which of them this is, from 0."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +56,14 @@ def run(words: list[str]) -> int:
     file, experiment, words = _experiment("run", words)
     default = RunOptions(experiment, run_dir=Path("runs") / file.stem)
     options = _parse(RunOptions, f"jmer run {file}", words, default)
+    from jmer.plan import keep_compiled_programs
     from jmer.run import run
+    from jmer.train.hosts import connect
     from jmer.train.mesh import use_cpu_cores
 
     use_cpu_cores(options.experiment.engine.devices)
+    keep_compiled_programs()
+    connect(options.coordinator, options.num_processes, options.process_id)
     with Interruption() as interruption:
         metrics = run(
             options.experiment,
@@ -64,7 +74,8 @@ def run(words: list[str]) -> int:
             view=make_view(),
             stopping=interruption.asked,
         )
-    _print_summary(metrics, options.run_dir)
+    if metrics is not None:  # of several processes, the first one has them
+        _print_summary(metrics, options.run_dir)
     return 0
 
 

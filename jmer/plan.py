@@ -189,6 +189,15 @@ def cache_folder() -> Path:
     return Path(os.environ.get("JMER_CACHE") or base / "jmer")
 
 
+def keep_compiled_programs() -> None:
+    """Lets JAX keep what it compiles for a second or longer for the next process,
+    unless `JAX_COMPILATION_CACHE_DIR` names another place.
+    """
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        folder = cache_folder() / "programs"
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
 def _cache_file(engine: EngineConfig, work: Work) -> Path:
     """A name made of all that the fastest layout depends on."""
     trainer = work.trainer

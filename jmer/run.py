@@ -1,7 +1,6 @@
 """From an experiment to results: all its tasks, trained, tested and reported."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from jmer.report import write_report
 from jmer.results import Predictions, score
 from jmer.rundir import METRICS, PREDICTIONS, EventLog, environment, note, open_run
 from jmer.session import Session, check_inputs
+from jmer.train import hosts
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
 
@@ -31,42 +31,46 @@ def run(
     overwrite: bool,
     view: View,
     stopping: Callable[[], bool] = lambda: False,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Trains what is not trained yet, scores all of it, and writes the reports.
 
-    Returns the metrics.
+    Returns the metrics; of several processes the first one, which writes.
 
     Raises: JmerError for unusable data, a run directory of another experiment, or a
     disk that cannot be written; KeyboardInterrupt, with a checkpoint saved, once
     `stopping` says so.
     """
+    hosts.first_then_all(lambda: load(experiment.data))
     clips = load(experiment.data)
     check_inputs(experiment.model, clips)
     folds = make_folds(experiment.protocol, clips)
     session = Session(experiment, clips, folds)
-    open_run(
-        run_dir,
-        {
-            "name": name,
-            "command": command,
-            "experiment": experiment.resolved(),
-            "identity": {
-                **experiment.identity(),
-                "dtype": session.dtype_name,
-                "data_fingerprint": clips.fingerprint,
-            },
-            "data": {"config": experiment.data.config_name, **clips.summary()},
-            **environment(),
+    description = {
+        "name": name,
+        "command": command,
+        "experiment": experiment.resolved(),
+        "identity": {
+            **experiment.identity(),
+            "dtype": session.dtype_name,
+            "data_fingerprint": clips.fingerprint,
         },
-        overwrite=overwrite,
-    )
+        "data": {"config": experiment.data.config_name, **clips.summary()},
+        **environment(),
+    }
+    hosts.first_then_all(lambda: open_run(run_dir, description, overwrite=overwrite))
     log = EventLog(run_dir)
-    planned = functools.partial(note, run_dir, "plan")
+
+    def planned(plan: dict[str, Any]) -> None:
+        if hosts.is_first():
+            note(run_dir, "plan", plan)
+
     try:
         results = session.train(run_dir / "checkpoints", view, log, stopping, planned)
     finally:
         log.close()
         view.close()
+    if not hosts.is_first():
+        return None
     return write_results(session, results, run_dir)
 
 

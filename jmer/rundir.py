@@ -120,7 +120,10 @@ class EventLog:
     """`progress.jsonl`, a JSON object a line; TensorBoard too where it is installed."""
 
     def __init__(self, folder: Path):
-        self._path = folder / "progress.jsonl"
+        process = jax.process_index()
+        # One writer a file: appending together is not safe on network file systems.
+        suffix = f"-{process}" if process else ""
+        self._path = folder / f"progress{suffix}.jsonl"
         with writing(self._path):
             self._mend()
             # Unbuffered, so that a full disk shows where it is met, not at the end.
@@ -130,7 +133,7 @@ class EventLog:
         except ImportError:
             self._board = None
         else:
-            self._board = SummaryWriter(str(folder / "tensorboard"))
+            self._board = SummaryWriter(str(folder / f"tensorboard{suffix}"))
 
     def _mend(self) -> None:
         """Drops a last line that a killed process left unfinished."""

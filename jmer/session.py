@@ -21,6 +21,7 @@ from jmer.plan import Plan, fit, make_plan, memory_limit
 from jmer.progress import View
 from jmer.rundir import EventLog
 from jmer.text import duration
+from jmer.train import hosts
 from jmer.train.batches import BatchPlan
 from jmer.train.checkpoint import Checkpoints
 from jmer.train.mesh import compute_dtype
@@ -128,19 +129,16 @@ class Session:
         results: list[PackResult] = []
         todo: list[Pack] = []
         for path in sorted(folder.glob("pack-*")):
-            checkpoints = Checkpoints(path)
-            if checkpoints.epoch is not None:
-                _, arrays, meta = checkpoints.restore()
-                tasks = [Task(**task) for task in meta["tasks"]]
-                if meta["finished"]:
-                    results.append(result_of(arrays, tasks, meta["seconds"]))
-                else:
-                    todo.append(Pack(path, tasks, Plan.of(meta["plan"])))
-            checkpoints.close()
-        known = {t for r in results for t in r.tasks}
-        known |= {t for pack in todo for t in pack.tasks}
-        done = sum(len(r.tasks) for r in results)
+            saved = _read(path)
+            if isinstance(saved, PackResult):
+                results.append(saved)
+            elif saved is not None:
+                todo.append(saved)
+        known = {task for result in results for task in result.tasks}
+        known |= {task for pack in todo for task in pack.tasks}
+        hosts.require_agreement([dataclasses.astuple(t) for t in sorted(known)], folder)
         new = [task for task in self.tasks if task not in known]
+        done = sum(len(result.tasks) for result in results)
         if new:
             plan, size = self._plan(new, view)
             todo += _new_packs(folder, new, plan, size)
@@ -148,25 +146,33 @@ class Session:
         if not todo:
             view.say(f"all {done} tasks of this run are finished; nothing to train")
             return results
-        self._announce(view, done, todo)
-        for pack in todo:
+        mine = todo[jax.process_index() :: jax.process_count()]
+        self._announce(view, done, mine)
+        for pack in mine:
             results.append(self._train_pack(pack, view, log, stopping))
             view.finished(len(pack.tasks))
-        return results
+        hosts.wait()
+        theirs = [pack for pack in todo if pack not in mine] if hosts.is_first() else []
+        return results + [_finished(pack.folder) for pack in theirs]
 
     def _plan(self, tasks: list[Task], view: View) -> tuple[Plan, int]:
         """The layout of new tasks, and how many of them train in one program."""
         engine, work = self.experiment.engine, self.work(tasks)
         plan = make_plan(engine, work, view.say)
+        # Machines of one kind, measured apart: the first one's word counts.
+        plan = Plan.of(hosts.gather_json(plan.record())[0])
         plan, per_device = fit(plan, work, memory_limit(engine), view.say)
         if engine.strategy == "loop":
             per_device = 1
         elif engine.pack is not None:
             per_device = min(per_device, engine.pack)
-        return plan, per_device * plan.layout.devices
+        share = math.ceil(len(tasks) / jax.process_count())
+        return plan, min(per_device * plan.layout.devices, share)
 
     def _announce(self, view: View, done: int, todo: Sequence[Pack]) -> None:
         left = sum(len(pack.tasks) for pack in todo)
+        if not todo:
+            return
         plan = todo[-1].plan
         view.say(
             f"{left} tasks to train ({len(self.folds)} folds, seeds "
@@ -175,7 +181,7 @@ class Session:
             f"{self.dtype_name}, {self.experiment.batches} batches"
         )
         if plan.seconds is not None:
-            expected = plan.seconds * self.experiment.epochs
+            expected = plan.seconds * self.experiment.epochs / jax.process_count()
             view.say(
                 f"expected: {duration(expected)}, {(plan.bytes or 0) / 1e6:.0f} MB "
                 f"on a device"
@@ -248,6 +254,31 @@ class Session:
                 time=time.time(),
             )
         return result
+
+
+def _read(folder: Path) -> Pack | PackResult | None:
+    """What is saved of a pack: its result, or what is left to do; None if nothing."""
+    checkpoints = Checkpoints(folder)
+    try:
+        if checkpoints.epoch is None:
+            return None
+        _, arrays, meta = checkpoints.restore()
+    finally:
+        checkpoints.close()
+    tasks = [Task(**task) for task in meta["tasks"]]
+    if meta["finished"]:
+        return result_of(arrays, tasks, meta["seconds"])
+    return Pack(folder, tasks, Plan.of(meta["plan"]))
+
+
+def _finished(folder: Path) -> PackResult:
+    result = _read(folder)
+    if not isinstance(result, PackResult):
+        raise JmerError(
+            f"the process that trained {folder} has not finished it. Start the same "
+            f"command again: it goes on from the last checkpoint."
+        )
+    return result
 
 
 def _new_packs(folder: Path, tasks: list[Task], plan: Plan, size: int) -> list[Pack]:
