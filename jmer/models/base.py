@@ -5,7 +5,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +55,14 @@ class NetworkConfig:
         ValueError if `state` is not theirs.
         """
         raise JmerError(f"{self.name} has no published weights that jmer can read.")
+
+    def peer(self, classes: int) -> Any:
+        """The same network as a `torch.nn.Module`, to measure jmer against.
+
+        It takes float tensors with channels first. Raises: JmerError if nobody wrote
+        it; ImportError without PyTorch.
+        """
+        raise JmerError(f"{self.name} has no PyTorch twin.")
 
     def loss(
         self,
