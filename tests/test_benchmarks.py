@@ -73,7 +73,7 @@ def test_networks_and_their_twins_agree(name):
         return jax.grad(loss, has_aux=True)(params)
 
     gradients, (logits, after) = jax.device_get(step(params, x))
-    ours = {name: a for name, a in torch_entries(gradients)}
+    ours = dict(torch_entries(gradients))
 
     turned = np.ascontiguousarray(x if x.ndim == 3 else np.moveaxis(x, -1, 1))
     expected = peer(torch.tensor(turned))

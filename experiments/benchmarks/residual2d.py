@@ -79,9 +79,7 @@ class Residual2dConfig(NetworkConfig):
         class Peer(torch.nn.Module):
             def __init__(self):
                 super().__init__()
-                self.stem = Conv2d(
-                    2, config.width, 7, 2, padding=3, bias=False
-                )
+                self.stem = Conv2d(2, config.width, 7, 2, padding=3, bias=False)
                 self.stem_norm = BatchNorm2d(config.width)
                 self.pool = torch.nn.MaxPool2d(3, 2, padding=1)
                 self.blocks = torch.nn.ModuleList(Block(*b) for b in config.blocks)

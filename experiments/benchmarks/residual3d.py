@@ -22,7 +22,7 @@ STAGES = (1, 2, 4, 8)  # width of each, in base widths; two blocks a stage
 
 @dataclasses.dataclass(frozen=True)
 class Residual3dConfig(NetworkConfig):
-    """Stem, max-pool, four stages of two basic blocks, mean over time and pixels, linear."""
+    """Stem, max-pool, four stages of two basic blocks, mean, linear."""
 
     name: ClassVar[str] = "residual3d"
     paper: ClassVar[str] = "benchmark only"

@@ -3,7 +3,6 @@
 import dataclasses
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 
@@ -97,7 +96,7 @@ class Layer(nnx.Module):
         b, t, d = x.shape
         qkv = self.qkv(self.norm1(x)).reshape(b, t, 3, self.heads, -1)
         q, k, v = (qkv[:, :, i] for i in range(3))
-        seen = jax.nn.dot_product_attention(q, k, v)
+        seen = nn.attention(q, k, v)
         x = x + self.out(seen.reshape(b, t, d))
         return x + self.narrow(nnx.gelu(self.wide(self.norm2(x)), approximate=False))
 

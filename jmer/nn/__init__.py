@@ -1,5 +1,6 @@
 """Layers that networks are built from: channels last, batch first, no random state."""
 
+from jmer.nn.attention import attention
 from jmer.nn.conv import Conv
 from jmer.nn.dropout import dropout
 from jmer.nn.init import torch_bias, torch_kernel
@@ -12,6 +13,7 @@ __all__ = [
     "BatchNorm",
     "Conv",
     "Lowering",
+    "attention",
     "avg_pool",
     "dropout",
     "max_pool",
