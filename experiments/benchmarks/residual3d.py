@@ -141,13 +141,7 @@ class Residual3d(nnx.Module):
         self.stem_norm = nn.BatchNorm(config.width, dtype=dtype)
         self.blocks = nnx.List([BasicBlock(*b, **same) for b in config.blocks])
         features = config.blocks[-1][1]
-        self.head = nnx.Linear(
-            features,
-            classes,
-            kernel_init=nn.torch_kernel,
-            bias_init=nn.torch_bias(features),
-            **same,
-        )
+        self.head = nn.Linear(features, classes, **same)
 
     @typed
     def __call__(

@@ -70,14 +70,7 @@ class SmallCnn(nnx.Module):
         same = {"padding": (1, 1), "dtype": dtype, "rngs": rngs}
         self.conv1 = nn.Conv(3, first, (3, 3), **same)
         self.conv2 = nn.Conv(first, second, (3, 3), **same)
-        self.head = nnx.Linear(
-            config.features,
-            classes,
-            kernel_init=nn.torch_kernel,
-            bias_init=nn.torch_bias(config.features),
-            dtype=dtype,
-            rngs=rngs,
-        )
+        self.head = nn.Linear(config.features, classes, dtype=dtype, rngs=rngs)
 
     @typed
     def __call__(

@@ -84,13 +84,14 @@ class Layer(nnx.Module):
 
     def __init__(self, config: TransformerConfig, *, dtype, rngs: nnx.Rngs):
         dim = config.dim
+        same = {"dtype": dtype, "rngs": rngs}
         self.heads = config.heads
         self.norm1 = norm(dim, rngs)
-        self.qkv = linear(dim, 3 * dim, dtype, rngs)
-        self.out = linear(dim, dim, dtype, rngs)
+        self.qkv = nn.Linear(dim, 3 * dim, **same)
+        self.out = nn.Linear(dim, dim, **same)
         self.norm2 = norm(dim, rngs)
-        self.wide = linear(dim, 4 * dim, dtype, rngs)
-        self.narrow = linear(4 * dim, dim, dtype, rngs)
+        self.wide = nn.Linear(dim, 4 * dim, **same)
+        self.narrow = nn.Linear(4 * dim, dim, **same)
 
     def __call__(self, x: Float[Array, "b t d"]) -> Float[Array, "b t d"]:
         b, t, d = x.shape
@@ -111,7 +112,7 @@ class Transformer(nnx.Module):
             [Layer(config, dtype=dtype, rngs=rngs) for _ in range(config.depth)]
         )
         self.norm = norm(config.dim, rngs)
-        self.head = linear(config.dim, classes, dtype, rngs)
+        self.head = nn.Linear(config.dim, classes, dtype=dtype, rngs=rngs)
 
     @typed
     def __call__(
@@ -126,12 +127,6 @@ class Transformer(nnx.Module):
         for layer in self.layers:
             x = layer(x)
         return self.head(self.norm(x).mean(1)).astype(jnp.float32)
-
-
-def linear(c: int, d: int, dtype, rngs: nnx.Rngs) -> nnx.Linear:
-    """A linear layer that starts as PyTorch's."""
-    start = {"kernel_init": nn.torch_kernel, "bias_init": nn.torch_bias(c)}
-    return nnx.Linear(c, d, dtype=dtype, rngs=rngs, **start)
 
 
 def norm(dim: int, rngs: nnx.Rngs) -> nnx.LayerNorm:

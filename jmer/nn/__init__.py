@@ -4,6 +4,7 @@ from jmer.nn.attention import attention
 from jmer.nn.conv import Conv
 from jmer.nn.dropout import dropout
 from jmer.nn.init import torch_bias, torch_kernel
+from jmer.nn.linear import Linear
 from jmer.nn.lowering import LOWERINGS, Lowering, use_lowering
 from jmer.nn.norm import BatchNorm
 from jmer.nn.pool import avg_pool, max_pool
@@ -12,6 +13,7 @@ __all__ = [
     "LOWERINGS",
     "BatchNorm",
     "Conv",
+    "Linear",
     "Lowering",
     "attention",
     "avg_pool",
