@@ -1,4 +1,4 @@
-"""Layers against float64 references, PyTorch and plain loops."""
+"""Layers against float64 references and PyTorch; convolution and pooling have files."""
 
 import functools
 
@@ -9,163 +9,16 @@ import pytest
 from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jax import lax
+from numeric import close, normal
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import stats
 
 from jmer import nn
-from jmer.nn.conv import _convolve, _patch_product, conv
-
-# x, kernel, strides, padding
-CONVS = {
-    "1d": ((2, 11, 3), (4, 3, 5), (2,), ((1, 1),)),
-    "2d": ((2, 7, 11, 3), (3, 3, 3, 5), (1, 1), ((0, 0), (0, 0))),
-    "2d same": ((2, 7, 5, 3), (3, 5, 3, 2), (1, 1), ((1, 1), (2, 2))),
-    "2d strided": ((2, 11, 13, 3), (3, 2, 3, 5), (2, 3), ((2, 2), (0, 0))),
-    "3d": ((2, 5, 7, 6, 3), (2, 3, 1, 3, 4), (1, 1, 1), ((0, 0),) * 3),
-    "3d strided": (
-        (2, 5, 7, 11, 3),
-        (3, 2, 3, 3, 2),
-        (1, 2, 3),
-        ((1, 1), (0, 0), (2, 2)),
-    ),
-}
-
-
-@pytest.fixture(params=CONVS, name="case")
-def _case(request):
-    return CONVS[request.param]
-
-
-def normal(seed, *shape):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
-def close(actual, expected, rtol=1e-5):
-    """To a share of the largest value, since sums near 0 keep no relative digits."""
-    jax.tree.map(
-        lambda a, e: assert_allclose(a, e, rtol, rtol * np.abs(e).max(initial=1e-30)),
-        actual,
-        expected,
-    )
-
-
-def pulled(function, *arguments):
-    """The value, and the gradients of a random projection of it."""
-    value, pull = jax.vjp(function, *arguments)
-    return value, pull(jnp.asarray(normal(9, *value.shape), value.dtype))
-
-
-def exact_conv(x, kernel, strides, padding):
-    """XLA's convolution and its gradients, in float64."""
-    with jax.enable_x64(True):
-        x, kernel = (jnp.asarray(a, jnp.float64) for a in (x, kernel))
-        convolve = functools.partial(_convolve, strides=strides, padding=padding)
-        return jax.device_get(jax.jit(functools.partial(pulled, convolve))(x, kernel))
-
-
-# --- convolution
-
-
-@pytest.mark.parametrize("lowering", [conv, _patch_product, _convolve])
-def test_conv_and_its_gradients_match_float64(case, lowering):
-    x, kernel, strides, padding = normal(0, *case[0]), normal(1, *case[1]), *case[2:]
-    layer = functools.partial(lowering, strides=strides, padding=padding)
-    value, gradients = jax.jit(functools.partial(pulled, layer))(x, kernel)
-    expected, expected_gradients = exact_conv(x, kernel, strides, padding)
-    assert value.dtype == jnp.float32
-    close(value, expected, 2e-6)
-    close(gradients, expected_gradients, 5e-6)
-
-
-def test_conv_matches_torch_conv3d():
-    torch = pytest.importorskip("torch")
-    x, kernel = normal(0, 2, 5, 7, 11, 3), normal(1, 3, 2, 3, 3, 4)
-    expected = torch.nn.functional.conv3d(
-        torch.tensor(x).permute(0, 4, 1, 2, 3),
-        torch.tensor(kernel).permute(4, 3, 0, 1, 2),
-        stride=(1, 2, 3),
-        padding=(1, 0, 2),
-    )
-    value = conv(x, kernel, (1, 2, 3), ((1, 1), (0, 0), (2, 2)))
-    close(value, expected.permute(0, 2, 3, 4, 1).numpy())
-
-
-@pytest.mark.parametrize("own", [False, True], ids=["shared input", "own inputs"])
-@pytest.mark.parametrize("case", ["2d strided", "3d strided"], indirect=True)
-def test_conv_mapped_over_kernels_matches_a_loop(case, own):
-    """Values and gradients, by `vmap` and by `lax.map`."""
-    x_shape, kernel_shape, strides, padding = case
-    tasks = 3
-    kernels = normal(1, tasks, *kernel_shape)
-    inputs = normal(0, *((tasks,) if own else ()), *x_shape)
-
-    def loss(kernel, x):
-        return (conv(x, kernel, strides, padding) ** 2).mean()
-
-    step = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
-    alone = [step(kernels[i], inputs[i] if own else inputs) for i in range(tasks)]
-    loop = jax.tree.map(lambda *leaves: np.stack(leaves), *alone)
-    close(jax.vmap(step, in_axes=(0, 0 if own else None))(kernels, inputs), loop)
-    scanned = (
-        lax.map(lambda pair: step(*pair), (kernels, inputs))
-        if own
-        else lax.map(lambda kernel: step(kernel, inputs), kernels)
-    )
-    close(scanned, loop)
-    if not own:  # one gradient to the input of all tasks
-        total = jax.grad(lambda x: jax.vmap(loss, in_axes=(0, None))(kernels, x).sum())(
-            inputs
-        )
-        close(total, loop[1][1].sum(0))
-
-
-def test_conv_layer_adds_its_bias_and_computes_in_its_dtype():
-    options = {"strides": (2, 1), "padding": (1, 0), "rngs": nnx.Rngs(params=3)}
-    layer = nn.Conv(3, 5, (3, 2), **options)
-    x = normal(0, 2, 7, 11, 3)
-    plain = conv(x, layer.kernel[...], (2, 1), ((1, 1), (0, 0)))
-    close(layer(x), plain + layer.bias[...], 1e-6)
-    half = nn.Conv(3, 5, (3, 2), dtype=jnp.bfloat16, **options)
-    half.kernel, half.bias = layer.kernel, layer.bias
-    assert half.kernel[...].dtype == jnp.float32
-    assert half(x).dtype == jnp.bfloat16
-    close(half(x).astype(jnp.float32), layer(x), 0.03)
-
-
-def test_conv_without_bias_has_one_parameter():
-    layer = nn.Conv(3, 5, (3,), bias=False, rngs=nnx.Rngs(params=0))
-    assert len(jax.tree.leaves(nnx.state(layer, nnx.Param))) == 1
-    assert_array_equal(layer(np.zeros((2, 7, 3), np.float32)), 0)
-
-
-@pytest.mark.parametrize(
-    ("kernel", "inputs"), [((3, 3), 5), ((2, 3, 5), 3), ((1, 1), 7)]
-)
-def test_initial_values_are_uniform_as_in_torch(kernel, inputs):
-    layer = nn.Conv(inputs, 499, kernel, rngs=nnx.Rngs(params=1))
-    bound = (inputs * np.prod(kernel)) ** -0.5
-    for values in (layer.kernel[...], layer.bias[...]):
-        values = np.asarray(values).ravel()
-        assert np.abs(values).max() <= bound
-        uniform = stats.uniform(-bound, 2 * bound)
-        assert stats.kstest(values, uniform.cdf).pvalue > 1e-3
-
-
-def test_initial_values_are_distributed_as_torch_draws_them():
-    torch = pytest.importorskip("torch")
-    torch.manual_seed(0)
-    theirs = torch.nn.Conv2d(5, 499, 3)
-    ours = nn.Conv(5, 499, (3, 3), rngs=nnx.Rngs(params=1))
-    for a, b in ((ours.kernel, theirs.weight), (ours.bias, theirs.bias)):
-        a, b = np.asarray(a[...]).ravel(), b.detach().numpy().ravel()
-        assert stats.ks_2samp(a, b).pvalue > 1e-3
-        assert_allclose(np.abs(a).max(), np.abs(b).max(), rtol=0.01)
+from jmer.nn.conv import conv
 
 
 def test_gradients_export_to_every_platform():
     def loss(kernel, scale, x):
-        y = conv(x, kernel, (1, 1), ((2, 2), (2, 2)))
+        y = conv(x, kernel, (1, 1), ((2, 2), (2, 2)), (1, 1))
         y, *_ = nn.norm.normalise(y, scale, scale, jnp.ones(x.shape[0]), 1e-5)
         return (nn.avg_pool(nn.max_pool(y, (3, 3), padding=(1, 1)), (2, 2)) ** 2).sum()
 
@@ -174,94 +27,6 @@ def test_gradients_export_to_every_platform():
     exported = jax.export.export(step, platforms=("tpu", "cuda", "cpu"))(*arguments)
     assert set(exported.platforms) == {"tpu", "cuda", "cpu"}
     close(exported.call(*arguments), jax.device_get(step(*arguments)))
-
-
-# --- pooling
-
-# space, window, strides, padding
-POOLS = {
-    "whole": ((6, 9), (2, 3), None, None),
-    "rest dropped": ((7, 11), (2, 3), None, None),
-    "padded": ((7, 11), (3, 2), None, (1, 1)),
-    "padded, rest dropped": ((7, 8), (3, 3), None, (1, 1)),
-    "overlapping": ((7, 11), (3, 2), (2, 1), None),
-    "overlapping, padded": ((7, 11), (3, 2), (1, 1), (1, 1)),
-    "apart": ((11, 13), (2, 2), (3, 5), None),
-    "3d": ((5, 7, 6), (2, 3, 2), None, (1, 0, 1)),
-    "3d overlapping": ((5, 7, 6), (3, 3, 2), (2, 2, 1), (1, 1, 0)),
-    "1d": ((11,), (3,), None, (1,)),
-    "too large to take apart": ((13, 12), (12, 11), None, None),
-}
-KINDS = {"max": nn.max_pool, "avg": nn.avg_pool}
-
-
-def torch_pool(kind, x, dy, window, strides, padding):
-    """PyTorch's value and gradient, channels last."""
-    torch = pytest.importorskip("torch")
-    pool = getattr(torch.nn.functional, f"{kind}_pool{len(window)}d")
-    leaf = torch.tensor(np.moveaxis(x, -1, 1).copy(), requires_grad=True)
-    y = pool(leaf, window, strides, padding or 0)
-    y.backward(torch.tensor(np.moveaxis(dy, -1, 1).copy()))
-    return [np.moveaxis(a.detach().numpy(), 1, -1) for a in (y, leaf.grad)]
-
-
-def values_of(space):
-    """Below zero, so that padding with zeros would win; the last two have ties."""
-    x = normal(0, 2, *space, 3) - 2
-    return x, np.clip(np.round(x), -4, -3), np.full_like(x, -1)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", POOLS)
-def test_pools_match_torch_gradients_and_ties_included(name, kind):
-    space, *sizes = POOLS[name]
-    window, strides, padding = sizes
-    pool = functools.partial(
-        KINDS[kind], window=window, strides=strides, padding=padding
-    )
-    step = jax.jit(functools.partial(pulled, pool))
-    for x in values_of(space):
-        y, (gradient,) = step(x)
-        expected = torch_pool(kind, x, normal(9, *y.shape), *sizes)
-        assert_allclose(y, expected[0], rtol=1e-6)
-        assert_allclose(gradient, expected[1], rtol=1e-5, atol=1e-6)
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.data())
-def test_pools_of_any_size_match_reduce_window(data):
-    rank = data.draw(st.integers(1, 2))
-    window = data.draw(st.tuples(*[st.integers(1, 4)] * rank))
-    padding = tuple(data.draw(st.integers(0, w // 2)) for w in window)
-    space = tuple(
-        data.draw(st.integers(max(1, w - 2 * p), 9))
-        for w, p in zip(window, padding, strict=True)
-    )
-    x = normal(0, 2, *space, 3)
-    sizes = (
-        (1, *window, 1),
-        (1, *window, 1),
-        ((0, 0), *((p, p) for p in padding), (0, 0)),
-    )
-    highest = lax.reduce_window(x, -np.inf, lax.max, *sizes)
-    assert_array_equal(nn.max_pool(x, window, padding=padding), highest)
-    mean = lax.reduce_window(x, 0.0, lax.add, *sizes) / np.prod(window)
-    assert_allclose(nn.avg_pool(x, window, padding=padding), mean, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("strides", [(3, 2), (2, 1)])
-def test_pools_mapped_over_tasks_match_a_loop(strides):
-    x = normal(0, 5, 2, 7, 11, 3)
-    for pool in KINDS.values():
-        step = jax.jit(
-            jax.grad(lambda x, p=pool: (p(x, (3, 2), strides=strides) ** 2).sum())
-        )
-        close(jax.vmap(step)(x), np.stack([step(one) for one in x]))
-
-
-def test_pools_refuse_a_window_of_another_rank():
-    with pytest.raises(ValueError, match="2 spatial axes"):
-        nn.max_pool(normal(0, 2, 5, 7, 3), (2, 2, 2))
 
 
 # --- batch norm

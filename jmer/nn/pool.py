@@ -10,6 +10,8 @@ import numpy as np
 from jax import lax
 
 from jmer.arrays import Array, Float, typed
+from jmer.nn import overlap
+from jmer.nn.lowering import current
 
 Window = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
@@ -32,6 +34,8 @@ def max_pool(
     size, step, pads = _sizes(x, window, strides, padding)
     if _is_split(size, step):
         return _max_of_slots(x, x.shape[1:-1], size, pads)
+    if current() == "patches" and max(size) <= MAX_SLOTS:
+        return overlap.max_pool(x, size, step, pads)
     low = -jnp.inf
     return lax.reduce_window(
         x, low, lax.max, (1, *size, 1), (1, *step, 1), ((0, 0), *pads, (0, 0))

@@ -1,0 +1,66 @@
+"""Scaled dot-product attention whose lowering suits the device that runs it."""
+
+import jax
+import jax.numpy as jnp
+
+from jmer.arrays import Array, Float, typed
+from jmer.nn.lowering import current
+
+
+@typed
+def attention(
+    query: Float[Array, "b t h d"],
+    key: Float[Array, "b s h d"],
+    value: Float[Array, "b s h d"],
+) -> Float[Array, "b t h d"]:
+    """softmax(query key^T / sqrt(d)) value, of each head h. Vaswani et al. 2017, eq. 1
+
+    The softmax is float32 whatever the input.
+    """
+    if current() == "backend":
+        return jax.nn.dot_product_attention(query, key, value)
+    b, t, h, d = query.shape
+    scaled = query * d**-0.5
+    y = _attend(_heads_first(scaled), _heads_first(key), _heads_first(value))
+    return y.reshape(b, h, t, d).swapaxes(1, 2)
+
+
+def _heads_first(x):
+    b, t, h, d = x.shape
+    return x.swapaxes(1, 2).reshape(b * h, t, d)
+
+
+@jax.custom_vjp
+def _attend(query, key, value):
+    """Attention of `query` [n, t, d], scaled, over `key` and `value` [n, s, d]."""
+    return _forward(query, key, value)[0]
+
+
+def _forward(query, key, value):
+    # The weights stay as they are, and the result is divided by their sum instead: it
+    # has d values for each query where the weights have s.
+    score = _product("ntd,nsd->nts", query, key)
+    weight = jnp.exp(score - score.max(-1, keepdims=True))
+    rate = 1 / weight.sum(-1, keepdims=True)
+    y = rate * _product("nts,nsd->ntd", weight.astype(value.dtype), value)
+    return y.astype(value.dtype), (query, key, value, weight, rate, y)
+
+
+def _backward(residuals, dy):
+    query, key, value, weight, rate, y = residuals
+    dy = dy * rate
+    mean = (dy * y).sum(-1, keepdims=True)
+    narrow = dy.astype(value.dtype)
+    dscore = weight * (_product("ntd,nsd->nts", narrow, value) - mean)
+    dscore = dscore.astype(value.dtype)
+    dquery = _product("nts,nsd->ntd", dscore, key)
+    dkey = _product("nts,ntd->nsd", dscore, query)
+    dvalue = _product("nts,ntd->nsd", weight.astype(value.dtype), narrow)
+    return tuple(g.astype(value.dtype) for g in (dquery, dkey, dvalue))
+
+
+_attend.defvjp(_forward, _backward)
+
+
+def _product(axes, a, b):
+    return jnp.einsum(axes, a, b, preferred_element_type=jnp.float32)

@@ -1,0 +1,58 @@
+"""Linear layer whose lowering suits the device that runs it."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+
+from jmer.arrays import Array, Float, typed
+from jmer.nn.init import torch_bias, torch_kernel
+from jmer.nn.lowering import current
+
+
+class Linear(nnx.Module):
+    """Product with a matrix, plus a bias; weights start as PyTorch's do."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        self.dtype = dtype
+        shape = inputs, outputs
+        self.kernel = nnx.Param(torch_kernel(rngs.params(), shape, jnp.float32))
+        bias = torch_bias(inputs)(rngs.params(), (outputs,), jnp.float32)
+        self.bias = nnx.Param(bias)
+
+    @typed
+    def __call__(self, x: Float[Array, "*b c"]) -> Float[Array, "*b d"]:
+        kernel, bias = (p[...].astype(self.dtype) for p in (self.kernel, self.bias))
+        x = x.astype(self.dtype)
+        if current() == "backend":
+            return x @ kernel + bias
+        rows = _affine(x.reshape(-1, x.shape[-1]), kernel, bias)
+        return rows.reshape(*x.shape[:-1], -1)
+
+
+@jax.custom_vjp
+def _affine(x: Array, kernel: Array, bias: Array) -> Array:
+    """`x` [n, c] times `kernel` [c, d], plus `bias` [d]."""
+    return x @ kernel + bias
+
+
+def _forward(x, kernel, bias):
+    return _affine(x, kernel, bias), (x, kernel)
+
+
+def _backward(residuals, dy):
+    # The bias as one more row of the kernel: XLA's sum over rows is slow on a CPU.
+    x, kernel = residuals
+    ones = jnp.ones((x.shape[0], 1), x.dtype)
+    both = jnp.concatenate([x, ones], axis=1).T @ dy
+    return dy @ kernel.T, both[:-1], both[-1]
+
+
+_affine.defvjp(_forward, _backward)

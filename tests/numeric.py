@@ -1,0 +1,25 @@
+"""Random arrays and comparisons for the tests of layers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.testing import assert_allclose
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def close(actual, expected, rtol=1e-5):
+    """To a share of the largest value, since sums near 0 keep no relative digits."""
+    jax.tree.map(
+        lambda a, e: assert_allclose(a, e, rtol, rtol * np.abs(e).max(initial=1e-30)),
+        actual,
+        expected,
+    )
+
+
+def pulled(function, *arguments):
+    """The value, and the gradients of a random projection of it."""
+    value, pull = jax.vjp(function, *arguments)
+    return value, pull(jnp.asarray(normal(9, *value.shape), value.dtype))

@@ -1,0 +1,236 @@
+"""Convolution against XLA's in float64, PyTorch and plain loops."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax import lax
+from numeric import close, normal, pulled
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+
+from jmer import nn
+from jmer.nn import blocks
+from jmer.nn.conv import _convolve, conv
+
+# x, kernel, strides, padding, dilation
+CONVS = {
+    "1d": ((2, 11, 3), (4, 3, 5), (2,), ((1, 1),), (1,)),
+    "2d": ((2, 7, 11, 3), (3, 3, 3, 5), (1, 1), ((0, 0), (0, 0)), (1, 1)),
+    "2d uneven padding": (
+        (2, 7, 5, 3),
+        (3, 5, 3, 2),
+        (1, 1),
+        ((0, 2), (2, 1)),
+        (1, 1),
+    ),
+    "2d strided": ((2, 11, 13, 3), (3, 2, 3, 5), (2, 3), ((2, 2), (0, 0)), (1, 1)),
+    "2d dilated": ((2, 11, 13, 3), (3, 2, 3, 5), (1, 2), ((2, 2), (1, 1)), (2, 3)),
+    "2d as large as the input": (
+        (2, 5, 7, 3),
+        (5, 7, 3, 2),
+        (2, 1),
+        ((0, 0), (0, 0)),
+        (1, 1),
+    ),
+    "2d of one pixel": ((2, 5, 7, 3), (1, 1, 3, 2), (2, 3), ((0, 0), (0, 0)), (1, 1)),
+    "3d": ((2, 5, 7, 6, 3), (2, 3, 1, 3, 4), (1, 1, 1), ((0, 0),) * 3, (1, 1, 1)),
+    "3d strided": (
+        (2, 5, 7, 11, 3),
+        (3, 2, 3, 3, 2),
+        (1, 2, 3),
+        ((1, 1), (0, 0), (2, 2)),
+        (1, 1, 1),
+    ),
+    "3d many channels": (
+        (2, 3, 5, 4, 17),
+        (3, 3, 3, 17, 2),
+        (1, 1, 1),
+        ((1, 1), (1, 1), (1, 1)),
+        (1, 1, 1),
+    ),
+}
+GEOMETRY = ("strides", "padding", "dilation")
+
+
+@pytest.fixture(params=CONVS, name="case")
+def _case(request):
+    return CONVS[request.param]
+
+
+def check(lowering, case, value_error=2e-6, gradient_error=5e-6):
+    """A lowering in float32 against XLA's in float64, and both gradients."""
+    x, kernel = normal(0, *case[0]), normal(1, *case[1])
+    geometry = dict(zip(GEOMETRY, case[2:], strict=True))
+    run, exact = (
+        jax.jit(functools.partial(pulled, functools.partial(f, **geometry)))
+        for f in (lowering, _convolve)
+    )
+    value, gradients = run(x, kernel)
+    with jax.enable_x64(True):
+        wide = (jnp.asarray(a, jnp.float64) for a in (x, kernel))
+        expected, expected_gradients = jax.device_get(exact(*wide))
+    assert value.dtype == jnp.float32
+    close(value, expected, value_error)
+    close(gradients, expected_gradients, gradient_error)
+
+
+LOWERINGS = {
+    "chosen": conv,
+    "taps": blocks.by_taps,
+    "rows of two": lambda x, *a, **k: blocks.by_blocks(
+        x, *a, **k, tile=(2,) * (x.ndim - 2)
+    ),
+    "first axis whole": lambda x, *a, **k: blocks.by_blocks(
+        x, *a, **k, tile=(blocks.WHOLE, *(1,) * (x.ndim - 3))
+    ),
+    "backend": _convolve,
+}
+
+
+@pytest.mark.parametrize("lowering", LOWERINGS)
+def test_conv_and_its_gradients_match_float64(case, lowering):
+    check(LOWERINGS[lowering], case)
+
+
+@st.composite
+def geometries(draw):
+    """A case, and a tile for it, of one to three axes."""
+    rank = draw(st.integers(1, 3))
+
+    def each(low, high):
+        return draw(st.tuples(*[st.integers(low, high)] * rank))
+
+    window, strides, dilation, low, high = (
+        each(*bounds) for bounds in ((1, 3), (1, 3), (1, 2), (0, 2), (0, 2))
+    )
+    space = tuple(
+        max(1, (k - 1) * d + 1 - a - b + rest)
+        for k, d, a, b, rest in zip(
+            window, dilation, low, high, each(0, 4), strict=True
+        )
+    )
+    channels = draw(st.sampled_from((2, 9, 17)))
+    padding = tuple(zip(low, high, strict=True))
+    shapes = (2, *space, channels), (*window, channels, 3)
+    return (*shapes, strides, padding, dilation), each(0, 3)
+
+
+@settings(max_examples=8, deadline=None)
+@given(geometries())
+def test_conv_of_any_geometry_matches_float64(drawn):
+    case, tile = drawn
+    check(conv, case)
+    check(functools.partial(blocks.by_blocks, tile=tile), case)
+
+
+@pytest.mark.parametrize(
+    "case", ["2d", "2d dilated", "3d many channels"], indirect=True
+)
+def test_an_unused_input_gradient_is_not_computed(case):
+    """The first layer's: it would cost as much as the kernel's."""
+    x, kernel = normal(0, *case[0]), normal(1, *case[1])
+
+    def products(argnums):
+        def loss(x, kernel):
+            return (conv(x, kernel, *case[2:]) ** 2).sum()
+
+        step = jax.jit(jax.grad(loss, argnums=argnums))
+        return step.lower(x, kernel).compile().as_text().count(" dot(")
+
+    forward = jax.jit(conv, static_argnums=(2, 3, 4)).lower(x, kernel, *case[2:])
+    value = forward.compile().as_text().count(" dot(")
+    assert value > 0
+    assert products((1,)) == 2 * value
+    assert products((0, 1)) == 3 * value
+
+
+def test_conv_matches_torch_conv3d():
+    torch = pytest.importorskip("torch")
+    x, kernel = normal(0, 2, 5, 7, 11, 3), normal(1, 3, 2, 3, 3, 4)
+    expected = torch.nn.functional.conv3d(
+        torch.tensor(x).permute(0, 4, 1, 2, 3),
+        torch.tensor(kernel).permute(4, 3, 0, 1, 2),
+        stride=(1, 2, 3),
+        padding=(1, 0, 2),
+        dilation=(1, 1, 2),
+    )
+    value = conv(x, kernel, (1, 2, 3), ((1, 1), (0, 0), (2, 2)), (1, 1, 2))
+    close(value, expected.permute(0, 2, 3, 4, 1).numpy())
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["shared input", "own inputs"])
+@pytest.mark.parametrize("case", ["2d", "2d strided", "3d strided"], indirect=True)
+def test_conv_mapped_over_kernels_matches_a_loop(case, own):
+    """Values and gradients, by `vmap` and by `lax.map`."""
+    x_shape, kernel_shape, *geometry = case
+    tasks = 3
+    kernels = normal(1, tasks, *kernel_shape)
+    inputs = normal(0, *((tasks,) if own else ()), *x_shape)
+
+    def loss(kernel, x):
+        return (conv(x, kernel, *geometry) ** 2).mean()
+
+    step = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+    alone = [step(kernels[i], inputs[i] if own else inputs) for i in range(tasks)]
+    loop = jax.tree.map(lambda *leaves: np.stack(leaves), *alone)
+    close(jax.vmap(step, in_axes=(0, 0 if own else None))(kernels, inputs), loop)
+    scanned = (
+        lax.map(lambda pair: step(*pair), (kernels, inputs))
+        if own
+        else lax.map(lambda kernel: step(kernel, inputs), kernels)
+    )
+    close(scanned, loop)
+    if not own:  # one gradient to the input of all tasks
+        total = jax.grad(lambda x: jax.vmap(loss, in_axes=(0, None))(kernels, x).sum())(
+            inputs
+        )
+        close(total, loop[1][1].sum(0))
+
+
+def test_conv_layer_adds_its_bias_and_computes_in_its_dtype():
+    options = {"strides": (2, 1), "padding": (1, 0), "rngs": nnx.Rngs(params=3)}
+    layer = nn.Conv(3, 5, (3, 2), **options)
+    x = normal(0, 2, 7, 11, 3)
+    plain = conv(x, layer.kernel[...], (2, 1), ((1, 1), (0, 0)), (1, 1))
+    close(layer(x), plain + layer.bias[...], 1e-6)
+    half = nn.Conv(3, 5, (3, 2), dtype=jnp.bfloat16, **options)
+    half.kernel, half.bias = layer.kernel, layer.bias
+    assert half.kernel[...].dtype == jnp.float32
+    assert half(x).dtype == jnp.bfloat16
+    close(half(x).astype(jnp.float32), layer(x), 0.03)
+
+
+def test_conv_without_bias_has_one_parameter():
+    layer = nn.Conv(3, 5, (3,), bias=False, rngs=nnx.Rngs(params=0))
+    assert len(jax.tree.leaves(nnx.state(layer, nnx.Param))) == 1
+    assert_array_equal(layer(np.zeros((2, 7, 3), np.float32)), 0)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "inputs"), [((3, 3), 5), ((2, 3, 5), 3), ((1, 1), 7)]
+)
+def test_initial_values_are_uniform_as_in_torch(kernel, inputs):
+    layer = nn.Conv(inputs, 499, kernel, rngs=nnx.Rngs(params=1))
+    bound = (inputs * np.prod(kernel)) ** -0.5
+    for values in (layer.kernel[...], layer.bias[...]):
+        values = np.asarray(values).ravel()
+        assert np.abs(values).max() <= bound
+        uniform = stats.uniform(-bound, 2 * bound)
+        assert stats.kstest(values, uniform.cdf).pvalue > 1e-3
+
+
+def test_initial_values_are_distributed_as_torch_draws_them():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    theirs = torch.nn.Conv2d(5, 499, 3)
+    ours = nn.Conv(5, 499, (3, 3), rngs=nnx.Rngs(params=1))
+    for a, b in ((ours.kernel, theirs.weight), (ours.bias, theirs.bias)):
+        a, b = np.asarray(a[...]).ravel(), b.detach().numpy().ravel()
+        assert stats.ks_2samp(a, b).pvalue > 1e-3
+        assert_allclose(np.abs(a).max(), np.abs(b).max(), rtol=0.01)

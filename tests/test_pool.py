@@ -1,0 +1,124 @@
+"""Pooling against PyTorch, `reduce_window` and plain loops."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numeric import close, normal, pulled
+from numpy.testing import assert_allclose, assert_array_equal
+
+from jmer import nn
+
+# space, window, strides, padding
+POOLS = {
+    "whole": ((6, 9), (2, 3), None, None),
+    "rest dropped": ((7, 11), (2, 3), None, None),
+    "padded": ((7, 11), (3, 2), None, (1, 1)),
+    "padded, rest dropped": ((7, 8), (3, 3), None, (1, 1)),
+    "overlapping": ((7, 11), (3, 2), (2, 1), None),
+    "overlapping, padded": ((7, 11), (3, 2), (1, 1), (1, 1)),
+    "apart": ((11, 13), (2, 2), (3, 5), None),
+    "3d": ((5, 7, 6), (2, 3, 2), None, (1, 0, 1)),
+    "3d overlapping": ((5, 7, 6), (3, 3, 2), (2, 2, 1), (1, 1, 0)),
+    "1d": ((11,), (3,), None, (1,)),
+    "too large to take apart": ((13, 12), (12, 11), None, None),
+}
+KINDS = {"max": nn.max_pool, "avg": nn.avg_pool}
+
+
+def torch_pool(kind, x, dy, window, strides, padding):
+    """PyTorch's value and gradient, channels last."""
+    torch = pytest.importorskip("torch")
+    pool = getattr(torch.nn.functional, f"{kind}_pool{len(window)}d")
+    leaf = torch.tensor(np.moveaxis(x, -1, 1).copy(), requires_grad=True)
+    y = pool(leaf, window, strides, padding or 0)
+    y.backward(torch.tensor(np.moveaxis(dy, -1, 1).copy()))
+    return [np.moveaxis(a.detach().numpy(), 1, -1) for a in (y, leaf.grad)]
+
+
+def values_of(space):
+    """Below zero, so that padding with zeros would win; the last two have ties."""
+    x = normal(0, 2, *space, 3) - 2
+    return x, np.clip(np.round(x), -4, -3), np.full_like(x, -1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", POOLS)
+def test_pools_match_torch_gradients_and_ties_included(name, kind):
+    space, *sizes = POOLS[name]
+    window, strides, padding = sizes
+    pool = functools.partial(
+        KINDS[kind], window=window, strides=strides, padding=padding
+    )
+    step = jax.jit(functools.partial(pulled, pool))
+    for x in values_of(space):
+        y, (gradient,) = step(x)
+        expected = torch_pool(kind, x, normal(9, *y.shape), *sizes)
+        assert_allclose(y, expected[0], rtol=1e-6)
+        assert_allclose(gradient, expected[1], rtol=1e-5, atol=1e-6)
+
+
+@st.composite
+def windows(draw):
+    """Window, strides and padding that PyTorch takes, and a space they fit in."""
+    rank = draw(st.integers(1, 3))
+    window = draw(st.tuples(*[st.integers(1, 4)] * rank))
+    strides = draw(st.one_of(st.none(), st.tuples(*[st.integers(1, 5)] * rank)))
+    padding = tuple(draw(st.integers(0, w // 2)) for w in window)
+    space = tuple(
+        draw(st.integers(max(1, w - 2 * p), 9))
+        for w, p in zip(window, padding, strict=True)
+    )
+    return space, window, strides, padding
+
+
+@settings(max_examples=12, deadline=None)
+@given(windows())
+@pytest.mark.parametrize("kind", KINDS)
+def test_pools_of_any_size_match_reduce_window(kind, drawn):
+    space, *sizes = drawn
+    x = normal(0, 2, *space, 3)
+
+    def run(lowering):
+        with nn.use_lowering(lowering):
+            return pulled(lambda x: KINDS[kind](x, sizes[0], **options), x)
+
+    options = {"strides": sizes[1], "padding": sizes[2]}
+    close(run("patches"), run("backend"), 1e-6)
+
+
+def test_each_lowering_pools_overlapping_windows_its_own_way():
+    def program(lowering):
+        with nn.use_lowering(lowering):
+            pool = functools.partial(nn.max_pool, window=(3, 3), strides=(2, 2))
+            return str(jax.make_jaxpr(pool)(normal(0, 2, 7, 9, 3)))
+
+    assert "reduce_window" in program("backend")
+    assert "reduce_window" not in program("patches")
+
+
+def test_overlapping_pool_of_narrow_values_keeps_their_type():
+    x = jnp.asarray(normal(0, 2, 7, 9, 3), jnp.bfloat16)
+    pool = functools.partial(nn.max_pool, window=(3, 2), strides=(2, 1))
+    value, (gradient,) = pulled(pool, x)
+    assert value.dtype == gradient.dtype == jnp.bfloat16
+    assert_array_equal(value, pool(x.astype(jnp.float32)))
+
+
+@pytest.mark.parametrize("strides", [(3, 2), (2, 1)])
+def test_pools_mapped_over_tasks_match_a_loop(strides):
+    x = normal(0, 5, 2, 7, 11, 3)
+    for pool in KINDS.values():
+        step = jax.jit(
+            jax.grad(lambda x, p=pool: (p(x, (3, 2), strides=strides) ** 2).sum())
+        )
+        close(jax.vmap(step)(x), np.stack([step(one) for one in x]))
+
+
+def test_pools_refuse_a_window_of_another_rank():
+    with pytest.raises(ValueError, match="2 spatial axes"):
+        nn.max_pool(normal(0, 2, 5, 7, 3), (2, 2, 2))
