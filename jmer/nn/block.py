@@ -127,11 +127,9 @@ class ConvBlock(nnx.Module):
         mean, var = running, norm.var[...]
         if train:
             count = jnp.maximum(weight.sum(), 1) * math.prod(geometry.out)
-            counted = weight[:, None] > 0
-            shift = jnp.where(counted, total, 0).sum(0) / count
+            shift = total / count
             mean = running + shift
-            mean_square = jnp.where(counted, square, 0).sum(0) / count
-            var = jnp.maximum(mean_square - jnp.square(shift), 0)
+            var = jnp.maximum(square / count - jnp.square(shift), 0)
             norm.track(mean, var, count)
         gain = gamma * lax.rsqrt(var + norm.epsilon)
         kept = lax.population_count(keep).astype(jnp.float32)

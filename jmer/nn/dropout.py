@@ -1,5 +1,6 @@
 """Dropout with few random bits."""
 
+import math
 from collections.abc import Sequence
 
 import jax
@@ -38,13 +39,23 @@ def keep_words(
     if _is_none(rate) or key is None:
         return jnp.full(shape, 2**elements - 1, word)
     if rate == 0.5:
-        return jax.random.bits(key, shape, word) & jnp.asarray(2**elements - 1, word)
+        return _coins(key, shape, elements).astype(word)
     levels, dropped = _threshold(rate)
     noise = jax.random.bits(key, (elements, *shape), _word(levels))
     words = jnp.zeros(shape, word)
     for i in range(elements):
         words = words | ((noise[i] >= dropped).astype(word) << i)
     return words
+
+
+def _coins(key: PRNGKeyArray, shape: Sequence[int], count: int) -> Array:
+    """Integers of `shape` with `count` random bits each, as many from a word as fit."""
+    each = 32 // count
+    size = math.prod(shape)
+    words = jax.random.bits(key, (-(-size // each), 1), jnp.uint32)
+    parts = words >> (jnp.arange(each, dtype=jnp.uint32) * count)
+    parts = parts & jnp.uint32(2**count - 1)
+    return parts.reshape(-1)[:size].reshape(shape)
 
 
 def kept_scale(rate: float) -> float:

@@ -21,7 +21,7 @@ from jax.typing import DTypeLike
 from jmer.arrays import Array
 from jmer.nn.slots import Geometry, patch_index, slots
 
-TILE = 360_000  # values of the convolution in one tile: 1.4 MB in float32
+TILE = 180_000  # values of the convolution in one tile: 0.7 MB in float32
 
 
 def fits(geometry: Geometry) -> bool:
@@ -40,9 +40,10 @@ def pooled_features(geometry: Geometry, dtype: DTypeLike) -> Callable[..., Any]:
     - [b, cells, d]: sums, over the max-pool windows of each cell that `keep` (integer
       [b, cells, d], a bit for each window) keeps, of the largest r where `sign` [d] is
       1, of the smallest where it is -1;
-    - [b, d] twice: sums of r - `pivot` and of its square, over all pixels of a clip.
+    - [d] twice: sums of r - `pivot` and of its square, over all pixels of the clips
+      that have `weight` [b].
 
-    Clips after the last one with `weight` [b] are not computed and give zeros. Matrix
+    Clips after the last one with weight are not computed and give zeros. Matrix
     products take `dtype`, all else is float32.
     """
     forward = _over_tasks(functools.partial(_forward, geometry, dtype))
@@ -128,6 +129,10 @@ class _Tiles:
         value = jnp.moveaxis(jnp.pad(value, pads), 0, -2)
         return value.reshape(*value.shape[:-2], self.lanes)
 
+    def per_clip(self, value: Array) -> Array:
+        """[task, clip] to [row, lane]."""
+        return self.spread(jnp.repeat(value[..., None], self.channels, -1))
+
     def gather(self, value: Array) -> Array:
         """The inverse of `spread`."""
         value = value[: self.clips]
@@ -170,6 +175,7 @@ def _forward(geometry, dtype, x, kernel, bias, pivot, sign, keep, weight):
     low = np.where(seen, 0, -np.inf).astype(np.float32)[:, :, None]
     pivots, signs = (value.reshape(tiles.lanes) for value in (pivot, sign))
     keeps = tiles.spread(keep)
+    counted = tiles.per_clip(weight)
 
     def pooled(h, mean):
         """The largest value of the windows of one mean, and which it was."""
@@ -187,12 +193,17 @@ def _forward(geometry, dtype, x, kernel, bias, pivot, sign, keep, weight):
         return jnp.maximum(best * signs, 0), winner
 
     def body(tile, carry):
+        total, square, *outputs = carry
         h = tiles.convolve(tiles.patches(tile))
         kept = tiles.take(keeps, tile).astype(jnp.uint32)
-        total = square = extreme = jnp.zeros((), jnp.float32)
+        some = every = extreme = jnp.zeros((), jnp.float32)
         for row in range(tiles.slots):
             shifted = jnp.maximum(h[:, row], 0) - pivots
-            total, square = total + shifted, square + shifted * shifted
+            some, every = some + shifted, every + shifted * shifted
+        # Sums stay per cell: a reduction here would end the fusion of all the above.
+        counts = tiles.take(counted, tile)[:, None] > 0
+        total = total + jnp.where(counts, some, 0)
+        square = square + jnp.where(counts, every, 0)
         winners = jnp.zeros(kept.shape, jnp.uint32)
         for mean in range(means):
             value, winner = pooled(h, mean)
@@ -200,28 +211,27 @@ def _forward(geometry, dtype, x, kernel, bias, pivot, sign, keep, weight):
             extreme = extreme + jnp.where(keep_this, value, 0)
             winner = jnp.where(keep_this, winner, jnp.uint32(windows))
             winners = winners | (winner << (bits * mean))
-        results = (extreme, total.sum(1), square.sum(1), winners)
-        return tuple(tiles.put(c, r, tile) for c, r in zip(carry, results, strict=True))
+        outputs = zip(outputs, (extreme, winners), strict=True)
+        return total, square, *(tiles.put(o, value, tile) for o, value in outputs)
 
-    rows, cells, lanes = tiles.rows, tiles.cells, tiles.lanes
+    cells, lanes = tiles.cells, tiles.lanes
     code = jnp.uint16 if bits * means <= 16 else jnp.uint32
     empty = (
-        jnp.zeros((rows, cells, lanes)),
-        jnp.zeros((rows, lanes)),
-        jnp.zeros((rows, lanes)),
-        jnp.zeros((rows, cells, lanes), code),
+        jnp.zeros((tiles.size, cells, lanes)),
+        jnp.zeros((tiles.size, cells, lanes)),
+        jnp.zeros((tiles.rows, cells, lanes)),
+        jnp.zeros((tiles.rows, cells, lanes), code),
     )
-    extreme, total, square, winners = (
-        tiles.gather(value) for value in lax.fori_loop(0, tiles.count, body, empty)
-    )
+    total, square, extreme, winners = lax.fori_loop(0, tiles.count, body, empty)
     # Slots without a pixel hold a zero, and were shifted all the same.
-    spare = tiles.slots * cells - math.prod(geometry.out)
-    total = total + spare * pivot[:, None]
-    square = square - spare * jnp.square(pivot)[:, None]
-    return extreme, total, square, winners
+    spare = (tiles.slots * cells - math.prod(geometry.out)) * (weight > 0).sum(1)
+    spare = spare[:, None].astype(jnp.float32)
+    total = total.sum((0, 1)).reshape(pivot.shape) + spare * pivot
+    square = square.sum((0, 1)).reshape(pivot.shape) - spare * jnp.square(pivot)
+    return tiles.gather(extreme), total, square, tiles.gather(winners)
 
 
-def _output_gradient(geometry, tiles, pivot, winners, cotangents):
+def _output_gradient(geometry, tiles, pivot, winners, weight, cotangents):
     """`f(tile, patches)`: the gradient of the convolution's output, a row each."""
     dextreme, dtotal, dsquare = cotangents
     means, bits = math.prod(geometry.average), _code_bits(geometry)
@@ -229,8 +239,9 @@ def _output_gradient(geometry, tiles, pivot, winners, cotangents):
     shift = (pooled % means * bits)[:, None, None].astype(np.uint32)
     window = (pooled // means)[:, None, None]
     codes, dextremes = tiles.spread(winners), tiles.spread(dextreme)
-    constant = tiles.spread(dtotal - 2 * dsquare * pivot[:, None])
-    slope = tiles.spread(2 * dsquare)
+    constant = (dtotal - 2 * dsquare * pivot).reshape(tiles.lanes)
+    slope = (2 * dsquare).reshape(tiles.lanes)
+    counted = tiles.per_clip(weight)
 
     def gradient(tile, patches):
         h = tiles.convolve(patches)
@@ -239,8 +250,8 @@ def _output_gradient(geometry, tiles, pivot, winners, cotangents):
         dh = jnp.where(won, tiles.take(dextremes, tile)[:, None], 0)
         unseen = tiles.slots - len(pooled)
         dh = jnp.pad(dh, ((0, 0), (0, unseen), (0, 0), (0, 0)))
-        dh = dh + tiles.take(constant, tile)[:, None, None]
-        dh = dh + tiles.take(slope, tile)[:, None, None] * h
+        counts = tiles.take(counted, tile)[:, None, None] > 0
+        dh = dh + jnp.where(counts, constant + slope * h, 0)
         return jnp.where(h > 0, dh, 0).reshape(-1, tiles.lanes).astype(tiles.dtype)
 
     return gradient
@@ -250,7 +261,9 @@ def _kernel_gradient(
     geometry, dtype, x, kernel, bias, pivot, winners, weight, *cotangents
 ):
     tiles = _Tiles(geometry, dtype, x, kernel, bias, weight)
-    output_gradient = _output_gradient(geometry, tiles, pivot, winners, cotangents)
+    output_gradient = _output_gradient(
+        geometry, tiles, pivot, winners, weight, cotangents
+    )
 
     def body(tile, total):
         patches = tiles.patches(tile)
@@ -274,7 +287,9 @@ def _input_gradient(geometry, dtype, x, *others):
     def of_task(args):
         kernel, bias, pivot, winners, weight, *cotangents = (v[None] for v in args)
         tiles = _Tiles(geometry, dtype, x, kernel, bias, weight)
-        output_gradient = _output_gradient(geometry, tiles, pivot, winners, cotangents)
+        output_gradient = _output_gradient(
+            geometry, tiles, pivot, winners, weight, cotangents
+        )
         index = tiles.index.reshape(-1)
 
         def body(tile, dx):
