@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int, PRNGKeyArray, Shaped
+
+from jmer.annotations import Bool, Float, Int, PRNGKeyArray, Real, Shaped
 
 if TYPE_CHECKING:
     # Records move between device and host; shapes are checked when tests run.
@@ -30,4 +31,13 @@ else:
         return function
 
 
-__all__ = ["Array", "Bool", "Float", "Int", "PRNGKeyArray", "Shaped", "typed"]
+__all__ = [
+    "Array",
+    "Bool",
+    "Float",
+    "Int",
+    "PRNGKeyArray",
+    "Real",
+    "Shaped",
+    "typed",
+]

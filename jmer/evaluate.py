@@ -106,7 +106,7 @@ def predict_folds(
 
     @jax.jit
     def logits(state, inputs):
-        return config.apply(nnx.merge(graphdef, *state), inputs, train=False)
+        return config.predict(nnx.merge(graphdef, *state), inputs)
 
     longest = max(len(fold.test) for fold in folds)
     by_name = {fold.name: fold for fold in folds}

@@ -3,7 +3,8 @@
 import hashlib
 
 import jax
-from jaxtyping import PRNGKeyArray
+
+from jmer.annotations import PRNGKeyArray
 
 
 def name_code(name: str) -> int:

@@ -16,7 +16,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Real
+
+from jmer.annotations import Int, Real
 
 Metric = Callable[[Any], Any]
 

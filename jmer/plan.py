@@ -77,6 +77,7 @@ def make_plan(
         candidates(
             work.tasks,
             found[0].platform,
+            together=work.trainer.plan.together,
             devices=[engine.devices] if engine.devices else _device_counts(len(found)),
             chunk=_chunk(engine),
             lowering=None if engine.lowering == "auto" else engine.lowering,

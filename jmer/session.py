@@ -28,7 +28,7 @@ from jmer.train.mesh import compute_dtype
 from jmer.train.pack import PackResult, Progress, Schedule, result_of, train_pack
 from jmer.train.planner import out_of_memory
 from jmer.train.probe import Work
-from jmer.train.step import Data, Trainer
+from jmer.train.step import Data, Trainer, features
 from jmer.train.tasks import Task, make_table, training_sizes
 
 
@@ -88,7 +88,8 @@ class Session:
             lowering=default(self.device.platform),
         )
         inputs = {name: clips.inputs[name] for name in experiment.model.inputs}
-        self.data = Data(inputs, clips.label)
+        seen = features(experiment.model, inputs, self.trainer.lowering)
+        self.data = Data(seen, clips.label)
 
     @property
     def training_clips(self) -> float:

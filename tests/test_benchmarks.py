@@ -1,6 +1,6 @@
 """The benchmark networks compute what their PyTorch twins compute."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from jmer.errors import JmerError
 from jmer.experiment import load_experiment
 from jmer.losses import cross_entropy
-from jmer.models.ststnet import STSTNetConfig
+from jmer.models.base import NetworkConfig
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "experiments" / "benchmarks"
 TINY = {
@@ -90,6 +90,10 @@ def test_networks_and_their_twins_agree(name):
             assert_allclose(array, tracked[name].numpy(), 1e-4, 1e-5, err_msg=name)
 
 
-def test_networks_of_papers_have_no_twin():
-    with pytest.raises(JmerError, match="ststnet has no PyTorch twin"):
-        STSTNetConfig().peer(3)
+def test_a_network_without_a_twin_says_so():
+    @dataclass(frozen=True)
+    class Unknown(NetworkConfig):
+        name = "unknown"
+
+    with pytest.raises(JmerError, match="unknown has no PyTorch twin"):
+        Unknown().peer(3)

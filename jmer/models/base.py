@@ -84,9 +84,22 @@ class NetworkConfig:
         logits = self.apply(model, inputs, train=True, key=key, weight=weight)
         return weighted_mean(cross_entropy(logits, label), weight)
 
+    def prefix(self, inputs: Inputs) -> Inputs:
+        """The part of the network that training does not change, of a batch of clips.
+
+        The engine runs it once for each clip, and keeps what it returns on the device:
+        `loss` and `apply` get that instead of the data set's features. Most networks
+        have none.
+        """
+        return inputs
+
     def apply(self, model: nnx.Module, inputs: Inputs, **options) -> Array:
-        """Logits [b, classes] of a batch given by feature name."""
+        """Logits [b, classes] of a batch, as `prefix` leaves it."""
         return model(*(inputs[name] for name in self.inputs), **options)
+
+    def predict(self, model: nnx.Module, inputs: Inputs) -> Array:
+        """Logits [b, classes] of clips as a data set has them."""
+        return self.apply(model, self.prefix(inputs), train=False)
 
 
 def describe(config: NetworkConfig) -> dict[str, str | int]:

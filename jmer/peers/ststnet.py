@@ -9,25 +9,20 @@ class STSTNet(nn.Module):
 
     def __init__(self, *, filters=(3, 5, 8), size=28, classes=3, dropout=0.5):
         super().__init__()
+        self.streams = len(filters)
         for i, channels in enumerate(filters, start=1):
             setattr(self, f"conv{i}", nn.Conv2d(3, channels, 3, padding=2))
             setattr(self, f"bn{i}", nn.BatchNorm2d(channels))
         self.pool = nn.MaxPool2d(3, stride=3, padding=1)
         self.dropout = nn.Dropout(dropout)
         self.mean = nn.AvgPool2d(2)
-        with torch.no_grad():
-            features = self.features(torch.zeros(2, 3, size, size)).shape[1]
-            for norm in (self.bn1, self.bn2, self.bn3):
-                norm.reset_running_stats()
-        self.fc = nn.Linear(features, classes)
+        side = ((size + 4) // 3) // 2
+        self.fc = nn.Linear(side * side * sum(filters), classes)
 
     def features(self, image):
         streams = []
-        for conv, norm in (
-            (self.conv1, self.bn1),
-            (self.conv2, self.bn2),
-            (self.conv3, self.bn3),
-        ):
+        for i in range(1, self.streams + 1):
+            conv, norm = getattr(self, f"conv{i}"), getattr(self, f"bn{i}")
             streams.append(self.dropout(self.pool(norm(torch.relu(conv(image))))))
         return self.mean(torch.cat(streams, dim=1)).flatten(start_dim=1)
 

@@ -1,6 +1,8 @@
 """Checkpoints of a pack: whole or absent, and free of any device layout."""
 
+import asyncio
 import contextlib
+import dataclasses
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,22 +16,8 @@ from jmer.errors import JmerError
 
 Flat = dict[str, np.ndarray]
 
+ARRAYS = "arrays.npz"
 MARGIN = 1_000_000  # bytes for the metadata of a checkpoint, generously
-
-
-def _alone() -> ocp.options.MultiprocessingOptions:
-    """Every process saves its own packs, without waiting for the others."""
-    if jax.process_count() == 1:
-        return ocp.options.MultiprocessingOptions()
-    me = jax.process_index()
-    # Host arrays are written by the first process alone, device arrays by their owner.
-    own = ocp.type_handlers.ArrayHandler(
-        primary_host=None, replica_id=None, use_replica_parallel=False
-    )
-    ocp.type_handlers.register_type_handler(jax.Array, own, override=True)
-    return ocp.options.MultiprocessingOptions(
-        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
-    )
 
 
 def flatten(tree: Any) -> Flat:
@@ -64,6 +52,52 @@ def unflatten(template: Any, flat: Mapping[str, np.ndarray], where: Path) -> Any
     return jax.tree_util.tree_map_with_path(pick, template)
 
 
+class _Arrays(ocp.AsyncCheckpointHandler):
+    """One `.npz` file, written in the background.
+
+    Orbax's own handlers write host arrays on the first process only, and each process
+    has packs of its own.
+    """
+
+    async def async_save(self, directory, args: "_SaveArrays"):
+        write = self._write(directory, args.arrays)
+        return [ocp.future.CommitFutureAwaitingContractedSignals(write, name="arrays")]
+
+    def save(self, directory, args: "_SaveArrays") -> None:
+        asyncio.run(self._write(directory, args.arrays))
+
+    async def _write(self, directory, arrays: Flat) -> None:
+        named: dict[str, Any] = dict(arrays)
+        with (directory / ARRAYS).open("wb") as file:
+            np.savez(file, **named)
+
+    def restore(self, directory, args: "_RestoreArrays") -> Flat:
+        with np.load(directory / ARRAYS, allow_pickle=False) as file:
+            return dict(file)
+
+
+@ocp.args.register_with_handler(_Arrays, for_save=True)
+@dataclasses.dataclass
+class _SaveArrays(ocp.args.CheckpointArgs):
+    arrays: Flat
+
+
+@ocp.args.register_with_handler(_Arrays, for_restore=True)
+@dataclasses.dataclass
+class _RestoreArrays(ocp.args.CheckpointArgs):
+    pass
+
+
+def _this_process() -> ocp.options.MultiprocessingOptions:
+    """Every process saves its packs without waiting for the others."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
+    )
+
+
 class Checkpoints:
     """The latest checkpoint of one pack, in a folder of its own.
 
@@ -76,20 +110,20 @@ class Checkpoints:
         with self._errors():
             # Before Orbax begins, which would leave threads behind.
             folder.mkdir(parents=True, exist_ok=True)
-            alone = _alone()
+            processes = _this_process()
             self._manager = ocp.CheckpointManager(
                 folder.absolute(),
                 options=ocp.CheckpointManagerOptions(
                     max_to_keep=1,
                     create=False,
                     cleanup_tmp_directories=True,
-                    multiprocessing_options=alone,
+                    multiprocessing_options=processes,
                 ),
                 item_handlers={
-                    "arrays": ocp.StandardCheckpointHandler(
-                        multiprocessing_options=alone
+                    "arrays": _Arrays(),
+                    "meta": ocp.JsonCheckpointHandler(
+                        multiprocessing_options=processes
                     ),
-                    "meta": ocp.JsonCheckpointHandler(multiprocessing_options=alone),
                 },
             )
 
@@ -100,24 +134,19 @@ class Checkpoints:
 
     def save(self, epoch: int, arrays: Flat, meta: Mapping[str, Any]) -> None:
         """Begins to write; an error of the previous write appears here."""
-        kinds = {k: [v.dtype.str, list(v.shape)] for k, v in arrays.items()}
-        # Orbax refuses arrays without elements; their shape is all they hold.
-        arrays = {k: v for k, v in arrays.items() if v.size}
         self._require_room(sum(v.nbytes for v in arrays.values()))
-        if jax.process_count() > 1:
-            arrays = jax.device_put(arrays, jax.local_devices()[0])
         with self._errors():
             self._manager.save(
                 epoch,
                 args=ocp.args.Composite(
-                    arrays=ocp.args.StandardSave(arrays),
-                    meta=ocp.args.JsonSave({"kinds": kinds, **meta}),
+                    arrays=_SaveArrays(arrays),
+                    meta=ocp.args.JsonSave(meta),
                 ),
                 force=True,
             )
 
     def _require_room(self, size: int) -> None:
-        # TensorStore meets a full disk in its own threads, and is loud about it.
+        # Said before the last whole checkpoint is at stake.
         free = shutil.disk_usage(self.folder).free
         if free < size + MARGIN:
             raise JmerError(
@@ -141,24 +170,19 @@ class Checkpoints:
         if epoch is None:
             raise JmerError(f"{self.folder} has no checkpoint.")
         try:
-            meta = self._manager.restore(
-                epoch, args=ocp.args.Composite(meta=ocp.args.JsonRestore())
-            )["meta"]
-            arrays = {k: np.zeros(shape, t) for k, (t, shape) in meta["kinds"].items()}
-            # A NumPy target restores to the host, whatever devices wrote it.
-            target = ocp.args.StandardRestore(
-                {k: v for k, v in arrays.items() if v.size}
+            saved = self._manager.restore(
+                epoch,
+                args=ocp.args.Composite(
+                    arrays=_RestoreArrays(), meta=ocp.args.JsonRestore()
+                ),
             )
-            arrays |= self._manager.restore(
-                epoch, args=ocp.args.Composite(arrays=target)
-            )["arrays"]
-        except Exception as error:  # Orbax and TensorStore raise many kinds
+        except Exception as error:  # Orbax and NumPy raise many kinds
             raise JmerError(
                 f"checkpoint {self.folder / str(epoch)} cannot be read "
                 f"({_first_line(error)}). Delete {self.folder} to train its tasks "
                 f"again."
             ) from error
-        return epoch, arrays, meta
+        return epoch, saved["arrays"], saved["meta"]
 
     def close(self) -> None:
         self._manager.close()
@@ -169,7 +193,7 @@ class Checkpoints:
             yield
         except JmerError:
             raise
-        except Exception as error:  # of the system, through Orbax and TensorStore
+        except Exception as error:  # of the system, through Orbax
             raise JmerError(
                 f"cannot write checkpoint {self.folder}: {_first_line(error)}. Make "
                 f"room there or choose another --run-dir; the same command goes on "

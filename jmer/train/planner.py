@@ -32,13 +32,15 @@ def candidates(
     tasks: Sequence[Task],
     platform: str,
     *,
+    together: bool,
     devices: Sequence[int],
     chunk: int | None = None,
     lowering: Lowering | None = None,
 ) -> Iterator[Layout]:
     """Layouts worth trying, the likeliest first; what is given is not varied.
 
-    Chunks divide the tasks of a seed evenly, so that few rows are repeated.
+    Chunks divide the tasks of a seed evenly, so that few rows are repeated. `together`
+    says whether tasks read the same clips.
     """
     suited = default(platform)
     lowerings = [lowering] if lowering else sorted(LOWERINGS, key=lambda n: n != suited)
@@ -47,8 +49,9 @@ def candidates(
     for lower in lowerings:
         for count in devices:
             sizes = [chunk] if chunk else _chunks(tasks, count)
-            # A CPU wants a pack that stays in its cache; an accelerator, all there is.
-            wanted = 12 if platform == "cpu" else max(sizes)
+            # An accelerator wants all there is; a CPU, what stays in its cache: one
+            # task, or some that share the products of their first layer.
+            wanted = (12 if together else 1) if platform == "cpu" else max(sizes)
             for size in sorted(sizes, key=lambda n: abs(math.log(n / wanted))):
                 yield Layout(count, size, lower)
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx, struct
 from jax.typing import DTypeLike
@@ -45,6 +46,26 @@ class Data:
 
     inputs: Inputs
     label: Int[Array, " n"]
+
+
+def features(
+    network: NetworkConfig, inputs: Inputs, lowering: Lowering, batch: int = 32
+) -> Inputs:
+    """What tasks see of all clips: the network's frozen prefix, run once for each."""
+    if type(network).prefix is NetworkConfig.prefix:
+        return inputs
+
+    @jax.jit
+    def run(part: Inputs) -> Inputs:
+        with use_lowering(lowering):
+            return network.prefix(part)
+
+    clips = len(next(iter(inputs.values())))
+    parts = [
+        jax.device_get(run({k: v[i : i + batch] for k, v in inputs.items()}))
+        for i in range(0, clips, batch)
+    ]
+    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
 
 
 @struct.dataclass

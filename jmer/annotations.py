@@ -1,0 +1,23 @@
+"""Annotations of arrays; they mean nothing where jaxtyping is not installed.
+
+`jmer bench` runs where there is little more than JAX.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int, PRNGKeyArray, Real, Shaped
+else:
+    try:
+        from jaxtyping import Bool, Float, Int, PRNGKeyArray, Real, Shaped
+    except ImportError:
+
+        class _Unread:
+            """Stands for an annotation that nobody reads."""
+
+            def __class_getitem__(cls, item):
+                return Any
+
+        Bool = Float = Int = PRNGKeyArray = Real = Shaped = _Unread
+
+__all__ = ["Bool", "Float", "Int", "PRNGKeyArray", "Real", "Shaped"]

@@ -1,0 +1,240 @@
+"""The benchmark command: what it measures, writes and compares."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+from test_hosts import EXPERIMENT
+
+from jmer.bench import results
+from jmer.bench.cells import bench_clips, interleave, spread
+from jmer.bench.torch_loop import Loop, Variant
+from jmer.cli import main
+from jmer.data.random import RandomClips
+from jmer.data.splits import make_folds
+from jmer.errors import UsageError
+from jmer.experiment import load_experiment
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("bench") / "tiny.py"
+    path.write_text(EXPERIMENT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def written(file) -> Path:
+    """One benchmark of two packs and two batch modes, on two devices."""
+    out = file.parent / "out.json"
+    grid = ["--packs", "2", "all", "--batches", "own", "shared", "--devices", "2"]
+    assert main(["bench", str(file), *grid, "--rounds", "2", "--json", str(out)]) == 0
+    return out
+
+
+def test_a_benchmark_says_all_there_is_to_know(written):
+    content = json.loads(written.read_text())
+    assert content["network"] == "ststnet" and content["versions"]["jax"]
+    assert content["ceilings"]["flops"] > 1e8
+    found = {(c["folds"], c["batches"]) for c in content["cells"]}
+    assert found == {(2, "own"), (5, "own"), (2, "shared"), (5, "shared")}
+    for cell in content["cells"]:
+        seconds = cell["seconds_per_fold_epoch"]
+        assert len(seconds["rounds"]) == 2
+        assert 0 < seconds["min"] <= seconds["median"] <= seconds["max"]
+        # 5 subjects of 4 clips: a fold trains on 16.
+        assert cell["clips_per_second"] == pytest.approx(16 / seconds["median"])
+        assert cell["folds_per_hour"] == pytest.approx(1200 / seconds["median"])
+        whole = seconds["median"] * 3 * cell["folds"]
+        assert cell["full_protocol_seconds"] == pytest.approx(whole)
+        assert cell["compile_seconds"] > 0 and cell["bytes"] > 1000
+        assert 0 < cell["share_of_flops"] < 1
+        assert cell["devices"] == 2 and cell["lowering"] == "patches"
+    assert content["memory_bytes_per_task"] is not None
+
+
+def test_rounds_are_interleaved():
+    """So that a slow moment meets all alike."""
+    order = []
+
+    class Part:
+        def __init__(self, name):
+            self.name = name
+
+        def round(self):
+            order.append(self.name)
+
+        def epoch_seconds(self):
+            order.append(self.name)
+            return 1.0
+
+    seconds = interleave(
+        [Part("a"), Part("b")], [Part("torch")], rounds=2, say=lambda text: None
+    )
+    assert order == ["torch", "a", "b", "torch", "a", "b", "torch"]
+    assert seconds == {"torch": [1.0, 1.0]}
+
+
+def test_spread_keeps_every_round():
+    assert spread([3.0, 1.0, 2.0]) == {
+        "median": 2.0, "min": 1.0, "max": 3.0, "rounds": [3.0, 1.0, 2.0],
+    }  # fmt: skip
+
+
+# --- comparing
+
+
+def changed(written: Path, tmp_path: Path, factor: float, cell: int = 0) -> Path:
+    content = json.loads(written.read_text())
+    values = [s * factor for s in (1.0, 1.01, 1.02)]
+    content["cells"][cell]["seconds_per_fold_epoch"] = spread(values)
+    file = tmp_path / f"times-{factor}.json"
+    file.write_text(json.dumps(content))
+    return file
+
+
+@pytest.mark.parametrize(("factor", "code"), [(1.0, 0), (1.05, 0), (0.5, 0), (1.3, 1)])
+def test_a_comparison_flags_what_is_slower(written, tmp_path, capsys, factor, code):
+    old, new = changed(written, tmp_path, 1.0), changed(written, tmp_path, factor)
+    assert main(["bench", "--compare", str(old), str(new)]) == code
+    text = capsys.readouterr().out
+    assert text.count("slower") == code
+    assert text.count("faster") == (factor == 0.5)
+
+
+def test_noise_is_no_regression(written, tmp_path):
+    """A slow median whose best round was as fast as before."""
+    old = changed(written, tmp_path, 1.0)
+    content = json.loads(old.read_text())
+    content["cells"][0]["seconds_per_fold_epoch"] = spread([1.0, 1.5, 1.6])
+    new = tmp_path / "noisy.json"
+    new.write_text(json.dumps(content))
+    assert results.compare([old, new], Console(quiet=True)) == []
+
+
+def test_files_without_a_common_program(written, tmp_path, capsys):
+    (tmp_path / "other.json").write_text('{"cells": []}')
+    other = str(tmp_path / "other.json")
+    assert main(["bench", "--compare", str(written), other]) == 1
+    assert "no benchmark of this version" in capsys.readouterr().err
+    (tmp_path / "other.json").write_text('{"schema": 1, "cells": []}')
+    assert main(["bench", "--compare", str(written), other]) == 1
+    assert "no program in common" in capsys.readouterr().err
+
+
+# --- usage
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "needs an experiment file"),
+        (["FILE", "--packs", "few"], "numbers or all"),
+        (["FILE", "--packs", "0"], "--packs must be at least 1"),
+        (["FILE", "--rounds", "0"], "--rounds 0"),
+        (["FILE", "--devices", "64"], "choose 1 to"),
+        (["missing.py"], "does not exist"),
+    ],
+    ids=str,
+)
+def test_mistakes_are_one_clear_error(file, capsys, words, message):
+    words = [str(file) if word == "FILE" else word for word in words]
+    assert main(["bench", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+# --- random clips
+
+
+def test_random_clips_have_the_folds_of_the_real_set():
+    experiment = load_experiment(ROOT / "experiments/ststnet_megc2019.py")
+    clips = bench_clips(experiment)
+    assert len(clips) == 442 and len(np.unique(clips.subject)) == 68
+    assert clips.inputs["apex_flow"].shape == (442, 28, 28, 3)
+    assert clips.inputs["apex_flow"].dtype == np.uint8
+    assert clips.inputs["apex_flow"].max() == 255
+    assert len(make_folds(experiment.protocol, clips)) == 68
+
+
+def test_random_clips_are_the_same_every_time():
+    config = RandomClips(shapes=(("a", (2, 3)), ("b", (4,))), sizes=(1, 2, 5))
+    one, two = config.clips(), config.clips()
+    assert one.inputs["a"].shape == (8, 2, 3) and one.inputs["b"].shape == (8, 4)
+    np.testing.assert_array_equal(one.inputs["b"], two.inputs["b"])
+    assert np.unique(one.subject, return_counts=True)[1].tolist() == [1, 2, 5]
+    with pytest.raises(UsageError, match="must be positive"):
+        RandomClips(subjects=0)
+
+
+# --- PyTorch
+
+
+@pytest.fixture
+def loop(file):
+    pytest.importorskip("torch")
+    experiment = load_experiment(file)
+    clips = bench_clips(experiment)
+    folds = make_folds(experiment.protocol, clips)
+    return lambda **options: Loop(experiment, clips, folds, Variant("x", **options))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"channels_last": True}, {"tuned": True}], ids=str
+)
+def test_the_torch_loop_trains(loop, options):
+    import torch
+
+    running = loop(**options)
+    model, _ = running._models[0]
+    before = [p.clone() for p in model.parameters()]
+    assert running.epoch_seconds() > 0
+    for old, new in zip(before, model.parameters(), strict=True):
+        assert torch.isfinite(new).all() and (old != new).any()
+
+
+def test_tuned_ststnet_is_the_same_function():
+    torch = pytest.importorskip("torch")
+    from jmer.models.ststnet import STSTNetConfig
+
+    config = STSTNetConfig(size=13, filters=(2, 3))
+    plain, tuned = config.peer(3).eval(), config.peer(3, tuned=True).eval()
+    streams = [(plain.conv1, plain.bn1), (plain.conv2, plain.bn2)]
+    with torch.no_grad():
+        for name in ("weight", "bias"):
+            joined = torch.cat([getattr(conv, name) for conv, _ in streams])
+            getattr(tuned.streams[0], name).copy_(joined)
+        for _, norm in streams:
+            norm.running_mean.normal_()
+            norm.running_var.uniform_(0.5, 2)
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            joined = torch.cat([getattr(norm, name) for _, norm in streams])
+            getattr(tuned.streams[2], name).copy_(joined)
+        tuned.fc.load_state_dict(plain.fc.state_dict())
+        x = torch.randn(4, 3, 13, 13)
+        np.testing.assert_allclose(tuned(x), plain(x), rtol=1e-4, atol=1e-5)
+
+
+def test_it_runs_where_little_is_installed(file, tmp_path):
+    """Without TFDS, tyro, matplotlib, OpenCV, Jinja2, TensorBoard or beartype."""
+    absent = ["tensorflow_datasets", "tyro", "matplotlib", "cv2", "jinja2", "pandas"]
+    absent += ["tensorboardX", "beartype", "jaxtyping", "array_record"]
+    code = (
+        "import sys\n"
+        f"for name in {absent}: sys.modules[name] = None\n"
+        "from jmer.cli import main\n"
+        f"sys.exit(main(['bench', {str(file)!r}, '--rounds', '1', '--devices', '1']))"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "JMER_TYPECHECK"}
+    environment |= {"PYTHONPATH": str(ROOT), "JMER_CACHE": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ms a fold-epoch" in done.stdout
