@@ -127,7 +127,7 @@ class Program:
         def epoch(number, carry):
             order = trainer.plan.order(seed, number)
             one = functools.partial(trainer.train_epoch, data=data, order=order)
-            return jax.vmap(one)(carry[0], table)
+            return self._side_by_side(one)(carry[0], table)
 
         def evaluation(carry, count):
             state, first = carry
@@ -136,11 +136,23 @@ class Program:
                 first, first + count, epoch, (state, unknown)
             )
             one = functools.partial(trainer.evaluate, data=data, epoch=first + count)
-            state, record = jax.vmap(one)(state, table, loss=loss)
+            state, record = self._side_by_side(one)(state, table, loss=loss)
             return (state, first + count), record
 
         (state, _), record = jax.lax.scan(evaluation, (state, first), counts)
         return state, record
+
+    def _side_by_side(self, function: Callable) -> Callable:
+        """`function` of one task, over the tasks of a chunk."""
+        if self.chunk > 1:
+            return jax.vmap(function)
+
+        # An axis of one task would make batched products of plain ones.
+        def alone(*args: Any, **options: Any) -> Any:
+            args, options = jax.tree.map(lambda x: x[0], (args, options))
+            return jax.tree.map(lambda x: x[None], function(*args, **options))
+
+        return alone
 
     def _on_devices(self, function: Callable, inputs: Any, outputs: Any) -> Callable:
         # The automatic partitioner would gather grouped convolutions; shard_map
