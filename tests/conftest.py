@@ -1,4 +1,4 @@
-"""Four CPU devices, checked shapes, and data sets small enough to train in seconds."""
+"""Eight CPU devices, checked shapes, and data sets small enough to train in seconds."""
 
 import os
 import tempfile
@@ -10,7 +10,7 @@ os.environ["JMER_CACHE"] = tempfile.mkdtemp(prefix="jmer-cache-")
 os.environ["XLA_FLAGS"] = " ".join(
     (
         os.environ.get("XLA_FLAGS", ""),
-        "--xla_force_host_platform_device_count=4",
+        "--xla_force_host_platform_device_count=8",
         # Programs this small take longer to optimise than to run.
         "--xla_backend_optimization_level=0",
         "--xla_llvm_disable_expensive_passes=true",

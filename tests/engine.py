@@ -36,6 +36,7 @@ def make_program(
     lowering="patches",
     batch_size=4,
     evaluations=1,
+    network=NETWORK,
 ) -> Program:
     sizes = training_sizes(
         make_folds(Loso(), clips),
@@ -44,13 +45,15 @@ def make_program(
         inner_fraction=0.3,
     )
     plan = BatchPlan.of(mode, batch_size, len(clips), *sizes)
-    return _program(plan, chunk, devices, inner, optim, dtype, lowering, evaluations)
+    return _program(
+        network, plan, chunk, devices, inner, optim, dtype, lowering, evaluations
+    )
 
 
 @functools.cache  # programs of equal sizes are compiled once for all tests
-def _program(plan, chunk, devices, inner, optim, dtype, lowering, evaluations):
+def _program(network, plan, chunk, devices, inner, optim, dtype, lowering, evaluations):
     trainer = Trainer(
-        network=NETWORK,
+        network=network,
         classes=3,
         dtype=dtype,
         optimiser=optim.transform(),

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from toy import make_clips
 
 from jmer import trees
+from jmer.models.ststnet import STSTNetConfig
 from jmer.nn.lowering import LOWERINGS
 from jmer.optim import AdamConfig
 from jmer.train.step import Data
@@ -72,6 +73,42 @@ def test_any_part_of_the_tasks_trains_the_same(seed, mode, data):
     part, _ = train(program, clips, chosen, epochs=2)
     for i, task in enumerate(chosen):
         assert_trees_close(row(part, i), row(everything, tasks.index(task)))
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.data())
+def test_random_networks_and_splits_keep_every_promise(data):
+    """Together as alone, and nothing of a held-out subject: any sizes, any layout."""
+    draw = data.draw
+    size = draw(st.integers(4, 9))
+    network = STSTNetConfig(
+        size=size,
+        filters=tuple(draw(st.lists(st.integers(1, 3), min_size=1, max_size=3))),
+        dropout=draw(st.sampled_from([0.0, 0.3, 0.5])),
+    )
+    subjects = draw(st.integers(3, 5))
+    clips = make_clips(subjects, draw(st.integers(2, 4)), size=size)
+    options = {
+        "network": network,
+        "mode": draw(st.sampled_from(["own", "shared"])),
+        "batch_size": draw(st.integers(2, 12)),
+    }
+    layout = {
+        "chunk": draw(st.integers(2, 3)),
+        "lowering": draw(st.sampled_from(LOWERINGS)),
+        "devices": draw(st.integers(1, 2)),
+    }
+    tasks = tasks_of(clips)
+    program = make_program(clips, **options, **layout)
+    together, record = train(program, clips, tasks, epochs=2)
+    alone = make_program(clips, **options, chunk=1, lowering="backend")
+    i = draw(st.integers(0, subjects - 1))
+    state, own = train(alone, clips, [tasks[i]], epochs=2)
+    assert_trees_close(row(together, i), row(state, 0))
+    assert_trees_close(row(record.test_logits, i), row(own.test_logits, 0))
+    held_out = np.flatnonzero(clips.subject == tasks[i].fold)
+    other, _ = train(program, with_noise(clips, held_out), tasks, epochs=2)
+    assert_trees_equal(row(together, i), row(other, i))
 
 
 @settings(max_examples=30, deadline=None)
@@ -141,7 +178,7 @@ def test_one_training_clip_changes_its_fold(clips, mode):
         assert differs == (task.fold != "s1")
 
 
-@pytest.mark.parametrize("devices", [1, 2, 4])
+@pytest.mark.parametrize("devices", [1, 4, 8])
 def test_the_compiled_program_has_no_collective(clips, mode, devices):
     program = make_program(clips, **mode, devices=devices, inner=True)
     tasks = tasks_of(clips)

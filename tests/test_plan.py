@@ -169,7 +169,7 @@ def test_a_short_training_is_not_measured(monkeypatch):
 
 
 def test_more_devices_than_there_are(cache):
-    with pytest.raises(UsageError, match=r"engine.devices=9.*choose 1 to 4"):
+    with pytest.raises(UsageError, match=r"engine.devices=9.*choose 1 to 8"):
         make_plan(EngineConfig(devices=9), make_work())
 
 

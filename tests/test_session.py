@@ -1,0 +1,210 @@
+"""What a run does when memory is short, and what it runs only once."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmer import session as sessions
+from jmer.cli import main
+from jmer.data.random import RandomClips
+from jmer.data.splits import make_folds
+from jmer.experiment import EngineConfig, Experiment
+from jmer.models.base import NetworkConfig
+from jmer.models.ststnet import STSTNet, STSTNetConfig
+from jmer.optim import SgdConfig
+from jmer.session import Session
+from jmer.train.step import features
+
+EXPERIMENT = Experiment(
+    model=STSTNetConfig(size=7, filters=(2,)),
+    data=RandomClips(shapes=(("apex_flow", (7, 7, 3)),), subjects=4, per_subject=3),
+    optim=SgdConfig(lr=0.01),
+    epochs=2,
+    batch_size=4,
+)
+
+
+class Silent:
+    """A view and a log that keep what they are told."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
+
+    def begin(self, *args):
+        pass
+
+    evaluated = finished = begin
+
+    def write(self, **event):
+        pass
+
+
+def train(folder, **engine):
+    experiment = dataclasses.replace(EXPERIMENT, engine=EngineConfig(**engine))
+    clips = experiment.data.clips()
+    session = Session(experiment, clips, make_folds(experiment.protocol, clips))
+    view = Silent()
+    plans = []
+    results = session.train(folder, view, view, lambda: False, plans.append)
+    return results, view.said, plans
+
+
+def logits(results) -> dict:
+    return {
+        task: result.test_logits[-1, i]
+        for result in results
+        for i, task in enumerate(result.tasks)
+    }
+
+
+def test_out_of_memory_halves_the_chunk_once(tmp_path, monkeypatch):
+    whole, _, _ = train(tmp_path / "whole", chunk=4, devices=1)
+    real, chunks = sessions.train_pack, []
+
+    def short(program, *args, **options):
+        chunks.append(program.chunk)
+        if program.chunk > 2:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of 3 GB")
+        return real(program, *args, **options)
+
+    monkeypatch.setattr(sessions, "train_pack", short)
+    results, said, _ = train(tmp_path / "short", chunk=4, devices=1)
+    assert chunks == [4, 2]
+    assert any("out of memory with 4 tasks side by side" in line for line in said)
+    for task, values in logits(results).items():
+        np.testing.assert_allclose(values, logits(whole)[task], rtol=1e-4, atol=1e-5)
+    # A second time is an error, and so is any other failure.
+    with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
+        train(tmp_path / "again", chunk=8, devices=1)
+
+    def broken(*args, **options):
+        raise jax.errors.JaxRuntimeError("INTERNAL: no luck")
+
+    monkeypatch.setattr(sessions, "train_pack", broken)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+        train(tmp_path / "broken", chunk=4, devices=1)
+
+
+def test_a_pack_beyond_the_limit_is_split(tmp_path):
+    generous, _, (plan,) = train(tmp_path / "one", chunk=1, devices=1, memory_limit=1.0)
+    assert len(generous) == 1
+    limit = plan["bytes"] / 1e9 - 1e-9  # a byte less than all four tasks take
+    results, said, (plan,) = train(
+        tmp_path / "two", chunk=1, devices=1, memory_limit=limit
+    )
+    assert len(results) > 1 and plan["tasks_per_pack"] < 4
+    assert any("in one program" in line for line in said)
+    for task, values in logits(results).items():
+        np.testing.assert_allclose(values, logits(generous)[task], rtol=1e-5, atol=1e-6)
+
+
+def test_a_limit_below_one_task_is_one_clear_error(tmp_path, capsys):
+    file = tmp_path / "tiny.py"
+    file.write_text("from test_session import EXPERIMENT\n")
+    words = ["run", str(file), "--run-dir", str(tmp_path / "run")]
+    assert main([*words, "--engine.memory-limit", "1e-6"]) == 1
+    error = capsys.readouterr().err
+    assert "one task needs" in error and "--engine.memory-limit" in error
+    assert main([*words, "--engine.memory-limit", "0"]) == 2
+
+
+def test_the_plan_of_a_run_can_be_read(tmp_path):
+    file = tmp_path / "tiny.py"
+    file.write_text("from test_session import EXPERIMENT\n")
+    words = ["run", str(file), "--run-dir", str(tmp_path / "run")]
+    assert main([*words, "--engine.chunk", "3", "--engine.devices", "2"]) == 0
+    plan = json.loads((tmp_path / "run/experiment.json").read_text())["plan"]
+    assert plan["layout"] == {"devices": 2, "chunk": 3, "lowering": "patches"}
+    assert (plan["source"], plan["tasks"]) == ("pinned", 4)
+    # Nothing is left to lay out: the plan that trained it stays.
+    assert main(words) == 0
+    again = json.loads((tmp_path / "run/experiment.json").read_text())["plan"]
+    assert again == plan
+
+
+def test_many_seeds_train_in_one_program(tmp_path):
+    """130 tasks: 26 folds, 5 seeds."""
+    experiment = dataclasses.replace(
+        EXPERIMENT,
+        data=dataclasses.replace(EXPERIMENT.data, subjects=26, per_subject=1),
+        seeds=(0, 1, 2, 3, 4),
+        epochs=3,
+        engine=EngineConfig(chunk=13, devices=2),
+    )
+    clips = experiment.data.clips()
+    session = Session(experiment, clips, make_folds(experiment.protocol, clips))
+    view = Silent()
+    (result,) = session.train(tmp_path, view, view, lambda: False)
+    assert len(result.tasks) == 130 and result.epoch.tolist() == [1, 2, 3]
+    assert np.isfinite(result.test_logits).all()
+
+
+# --- frozen parts
+
+
+@dataclasses.dataclass(frozen=True)
+class Prefixed(STSTNetConfig):
+    """STSTNet on twice the flow, doubled by a frozen part."""
+
+    name = "prefixed"
+
+    def prefix(self, inputs):
+        return {"apex_flow": 2 * inputs["apex_flow"]}
+
+
+class Counted(Prefixed):
+    """Notes what the frozen part is compiled for."""
+
+    shapes: list = []  # noqa: RUF012
+
+    def prefix(self, inputs):
+        self.shapes.append(inputs["apex_flow"].shape[0])
+        return super().prefix(inputs)
+
+
+def test_a_frozen_prefix_runs_once_for_each_clip(tmp_path):
+    inputs = {"apex_flow": np.ones((70, 7, 7, 3), np.float32)}
+    Counted.shapes.clear()
+    seen = features(Counted(size=7), inputs, "patches")
+    np.testing.assert_array_equal(seen["apex_flow"], 2.0)
+    assert seen["apex_flow"].shape == (70, 7, 7, 3)
+    assert Counted.shapes == [32, 6]  # compiled for whole batches and the rest
+
+
+def test_a_prefix_of_a_network_is_part_of_it(tmp_path):
+    """Trained on doubled clips as if the clips were doubled."""
+    clips = EXPERIMENT.data.clips()
+    doubled = dataclasses.replace(
+        clips, inputs={"apex_flow": 2 * clips.inputs["apex_flow"]}
+    )
+    outcomes = []
+    for kind, data in ((Prefixed, clips), (STSTNetConfig, doubled)):
+        experiment = dataclasses.replace(EXPERIMENT, model=kind(size=7, filters=(2,)))
+        session = Session(experiment, data, make_folds(experiment.protocol, data))
+        view = Silent()
+        results = session.train(tmp_path / kind.__name__, view, view, lambda: False)
+        outcomes.append(logits(results))
+    for task, values in outcomes[0].items():
+        np.testing.assert_array_equal(values, outcomes[1][task])
+
+
+def test_prediction_includes_the_prefix():
+    config = Prefixed(size=7, filters=(2,))
+    model = config.build(3, dtype=jnp.float32, rngs=_rngs())
+    x = {"apex_flow": jnp.ones((2, 7, 7, 3))}
+    expected = NetworkConfig.apply(config, model, {"apex_flow": 2 * x["apex_flow"]})
+    np.testing.assert_array_equal(config.predict(model, x), expected)
+    assert isinstance(model, STSTNet)
+
+
+def _rngs():
+    from flax import nnx
+
+    return nnx.Rngs(params=0)
