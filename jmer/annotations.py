@@ -6,10 +6,10 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int, PRNGKeyArray, Real, Shaped
+    from jaxtyping import Bool, Float, Int, Real, Shaped
 else:
     try:
-        from jaxtyping import Bool, Float, Int, PRNGKeyArray, Real, Shaped
+        from jaxtyping import Bool, Float, Int, Real, Shaped
     except ImportError:
 
         class _Unread:
@@ -18,6 +18,6 @@ else:
             def __class_getitem__(cls, item):
                 return Any
 
-        Bool = Float = Int = PRNGKeyArray = Real = Shaped = _Unread
+        Bool = Float = Int = Real = Shaped = _Unread
 
-__all__ = ["Bool", "Float", "Int", "PRNGKeyArray", "Real", "Shaped"]
+__all__ = ["Bool", "Float", "Int", "Real", "Shaped"]

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import jax
 import numpy as np
 
-from jmer.annotations import Bool, Float, Int, PRNGKeyArray, Real, Shaped
+from jmer.annotations import Bool, Float, Int, Real, Shaped
 
 if TYPE_CHECKING:
+    from jaxtyping import PRNGKeyArray
+
     # Records move between device and host; shapes are checked when tests run.
     Array = Any
 else:
     Array = jax.Array | np.ndarray
+    try:
+        from jaxtyping import PRNGKeyArray
+    except ImportError:
+        PRNGKeyArray = jax.Array
 
 F = TypeVar("F", bound=Callable)
 

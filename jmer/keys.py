@@ -4,7 +4,7 @@ import hashlib
 
 import jax
 
-from jmer.annotations import PRNGKeyArray
+from jmer.arrays import PRNGKeyArray
 
 
 def name_code(name: str) -> int:

@@ -219,6 +219,6 @@ def test_a_log_that_cannot_be_written_says_so(tmp_path, monkeypatch):
 def test_the_environment_is_json(tmp_path):
     found = environment()
     write_json(tmp_path / "environment.json", found)
-    assert found["device"]["count"] == 4
+    assert found["device"]["count"] == 8
     assert found["device"]["platform"] == "cpu"
     assert {"jmer", "python", "jax", "numpy"} <= set(found["versions"])
