@@ -72,8 +72,9 @@ class _Arrays(ocp.AsyncCheckpointHandler):
             np.savez(file, **named)
 
     def restore(self, directory, args: "_RestoreArrays") -> Flat:
-        with np.load(directory / ARRAYS, allow_pickle=False) as file:
-            return dict(file)
+        # Opened here: NumPy would leave a damaged file open.
+        with (directory / ARRAYS).open("rb") as file:
+            return dict(np.load(file, allow_pickle=False))
 
 
 @ocp.args.register_with_handler(_Arrays, for_save=True)
