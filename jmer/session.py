@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jmer import trees
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
@@ -24,10 +25,11 @@ from jmer.text import duration
 from jmer.train import hosts
 from jmer.train.batches import BatchPlan
 from jmer.train.checkpoint import Checkpoints
+from jmer.train.folds import Program
 from jmer.train.mesh import compute_dtype
 from jmer.train.pack import PackResult, Progress, Schedule, result_of, train_pack
 from jmer.train.planner import out_of_memory
-from jmer.train.probe import Work
+from jmer.train.probe import Work, device_bytes
 from jmer.train.step import Data, Trainer, features
 from jmer.train.tasks import Task, make_table, training_sizes
 
@@ -202,10 +204,22 @@ class Session:
         )
         return self._train(dataclasses.replace(pack, plan=plan), view, log, stopping)
 
+    def _compiled(self, pack: Pack, work: Work, view: View) -> Program:
+        program = pack.plan.program(work)
+        start = time.monotonic()
+        table = trees.shapes(work.table, len(program.rows(work.tasks)))
+        size = device_bytes(program.compiled(table, work.data))
+        view.say(
+            f"compiled in {time.monotonic() - start:.1f} s: {len(work.tasks)} tasks, "
+            f"{size / 1e6:.0f} MB on a device"
+        )
+        return program
+
     def _train(self, pack: Pack, view: View, log: EventLog, stopping) -> PackResult:
         experiment, tasks = self.experiment, pack.tasks
         number = int(pack.folder.name.split("-")[1])
         work = self.work(tasks)
+        program = self._compiled(pack, work, view)
         before = [0]
 
         def watch(progress: Progress) -> None:
@@ -234,7 +248,7 @@ class Session:
         before[0] = checkpoints.epoch or 0
         try:
             result = train_pack(
-                pack.plan.program(work),
+                program,
                 tasks,
                 work.table,
                 work.data,
