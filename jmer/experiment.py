@@ -75,9 +75,10 @@ class Experiment:
     seeds: tuple[int, ...] = (0,)
     """Each seed trains all folds once more, with other weights and orders."""
     batches: Mode = "own"
-    """own: every fold shuffles its own clips (the textbook protocol). shared: all folds
-    see the same batches of the whole set, and each leaves out what it must not see;
-    seeds then differ in weights and dropout, not in the order of clips."""
+    """own: full batches of a fold's own clips, the textbook protocol. shared: all folds
+    see the same batches of the whole set, and each leaves out what it must not see. The
+    seed shuffles the set anew for every epoch; a fold goes through its own clips in
+    that order."""
     selection: Selection = "last"
     """Which epoch is tested: the last, or the one that does best on inner clips, those
     of whole training subjects that are held out for it."""

@@ -84,7 +84,7 @@ def make_plan(
         )
     )
     if engine.strategy == "vmap" and engine.chunk is None:
-        layouts = [max(layouts, key=lambda layout: layout.chunk)]
+        layouts = [max(layouts, key=lambda layout: (layout.devices, layout.chunk))]
     if len(layouts) == 1:
         return Plan(layouts[0], 1, "pinned")
     steps = len(work.tasks) * work.epochs * work.trainer.plan.steps

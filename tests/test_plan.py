@@ -149,6 +149,7 @@ def cache(tmp_path, monkeypatch):
         ({"strategy": "map", "devices": 2}, Layout(2, 1, "patches")),
         ({"strategy": "loop", "devices": 1}, Layout(1, 1, "patches")),
         ({"strategy": "vmap", "devices": 2}, Layout(2, 2, "patches")),
+        ({"strategy": "vmap"}, Layout(8, 1, "patches")),  # of 4 tasks
         ({"strategy": "vmap", "chunk": 3, "devices": 1}, Layout(1, 3, "patches")),
         (
             {"chunk": 2, "devices": 1, "lowering": "backend"},
