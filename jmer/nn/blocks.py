@@ -196,13 +196,11 @@ def _forward(x, kernel):
 
 
 def _backward(residuals, dy):
-    # Patches of `dy`, where the transpose of `_patches` would add up overlaps. Each
-    # gradient stands alone, so that the compiler can drop the one nobody asks for.
+    # Each gradient stands alone, so that the compiler can drop the one nobody asks for.
+    # The input's adds up overlaps: patches of `dy` would be many times its size.
     x, kernel = residuals
     window = kernel.shape[:-2]
-    around = [(k - 1, k - 1) for k in window]
-    turned = jnp.flip(kernel, range(len(window))).swapaxes(-1, -2)
-    dx = _correlate(jnp.pad(dy, [(0, 0), *around, (0, 0)]), turned)
+    dx = _overlap_add(dy @ kernel.reshape(-1, kernel.shape[-1]).T, window)
     rows = _patches(x, window)
     dkernel = lax.dot_general(
         rows.reshape(-1, rows.shape[-1]),
@@ -225,6 +223,18 @@ def _patches(x, window):
         for tap in _indices(window)
     ]
     return jnp.concatenate(shifted, axis=-1)
+
+
+def _overlap_add(rows, window):
+    """[b, *space, c] of [b, *out, window * c]: the transpose of `_patches`."""
+    nothing = jnp.zeros((), rows.dtype)
+    whole = []
+    for tap, part in zip(
+        _indices(window), jnp.split(rows, math.prod(window), axis=-1), strict=True
+    ):
+        pads = [(i, k - 1 - i, 0) for i, k in zip(tap, window, strict=True)]
+        whole.append(lax.pad(part, nothing, [(0, 0, 0), *pads, (0, 0, 0)]))
+    return sum(whole[1:], whole[0])
 
 
 def _indices(window):
