@@ -40,8 +40,8 @@ def run(
     disk that cannot be written; KeyboardInterrupt, with a checkpoint saved, once
     `stopping` says so.
     """
-    hosts.first_then_all(lambda: load(experiment.data))
-    clips = load(experiment.data)
+    # The first process prepares the set where need be; the others find it done.
+    clips = hosts.first_then_all(lambda: load(experiment.data)) or load(experiment.data)
     check_inputs(experiment.model, clips)
     folds = make_folds(experiment.protocol, clips)
     session = Session(experiment, clips, folds)

@@ -173,9 +173,9 @@ class Session:
         return plan, min(per_device * plan.layout.devices, share)
 
     def _announce(self, view: View, done: int, todo: Sequence[Pack]) -> None:
-        left = sum(len(pack.tasks) for pack in todo)
         if not todo:
             return
+        left = sum(len(pack.tasks) for pack in todo)
         plan = todo[-1].plan
         view.say(
             f"{left} tasks to train ({len(self.folds)} folds, seeds "

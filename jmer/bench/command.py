@@ -120,7 +120,8 @@ def _make(file: Path, batch_size: int | None):
 
 def _peers(options, experiment: Experiment, stack: contextlib.ExitStack):
     cuda = import_torch().cuda.is_available()
-    _, clips, folds = _make(options.file, options.batch_size)
+    clips = bench_clips(experiment)
+    folds = make_folds(experiment.protocol, clips)
     peers: list[Loop | Processes] = [
         Loop(experiment, clips, folds, variant) for variant in variants(cuda)
     ]

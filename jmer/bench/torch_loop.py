@@ -54,6 +54,7 @@ class Loop:
         torch = import_torch()
         self.name = variant.name
         self._experiment = experiment
+        self._classes = len(clips.classes)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._amp = variant.compiled
         # From the smallest test set to the largest.
@@ -88,7 +89,7 @@ class Loop:
     def _model(self, variant: Variant):
         torch = import_torch()
         network = self._experiment.model
-        model = network.peer(3, tuned=variant.tuned).to(self._device)
+        model = network.peer(self._classes, tuned=variant.tuned).to(self._device)
         if variant.channels_last:
             model = model.to(memory_format=self._format)
         optimiser = _optimiser(self._experiment, model)

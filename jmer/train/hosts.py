@@ -4,13 +4,15 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 from jmer.errors import JmerError, UsageError
+
+T = TypeVar("T")
 
 
 def connect(
@@ -94,15 +96,18 @@ def require_agreement(state: Any, folder: Path) -> None:
         )
 
 
-def first_then_all(function: Callable[[], Any]) -> None:
+def first_then_all(function: Callable[[], T]) -> T | None:
     """Calls `function` on the first process; all wait for it, and share its failure.
+
+    Returns its result there, None elsewhere.
 
     Raises: JmerError, on every process, if it raised one.
     """
     problem: JmerError | None = None
+    result: T | None = None
     if is_first():
         try:
-            function()
+            result = function()
         except JmerError as error:
             problem = error
     told = gather_json(None if problem is None else str(problem))[0]
@@ -110,3 +115,4 @@ def first_then_all(function: Callable[[], Any]) -> None:
         raise problem
     if told is not None:
         raise JmerError(told)
+    return result
