@@ -56,6 +56,17 @@ class NetworkConfig:
         """
         raise JmerError(f"{self.name} has no published weights that jmer can read.")
 
+    def trunk_from_torch(
+        self, state: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """The arrays that a training may start from, by path, of a PyTorch state that
+        was trained on something else (ImageNet, Kinetics): the trunk, not the head.
+
+        Raises: JmerError if the network takes none; KeyError or ValueError if `state`
+        is not of its trunk.
+        """
+        raise JmerError(f"{self.name} does not start from weights of another network.")
+
     def peer(self, classes: int, *, tuned: bool = False) -> Any:
         """The same network as a `torch.nn.Module` that takes the inputs channels
         first; `tuned` asks for one that its author would write for speed.
@@ -83,6 +94,19 @@ class NetworkConfig:
         """The training loss of one batch: cross-entropy unless a paper adds to it."""
         logits = self.apply(model, inputs, train=True, key=key, weight=weight)
         return weighted_mean(cross_entropy(logits, label), weight)
+
+    def augment(self, inputs: Inputs, key: PRNGKeyArray) -> Inputs:
+        """A batch of clips changed at random for training; as it is by default.
+
+        The engine calls it before `loss`, once for all tasks that see the same batch.
+        """
+        return inputs
+
+    def layers_above(self, path: tuple[str, ...]) -> int:
+        """How many layers of the network lie between a parameter and its head, for
+        learning rates that decay with depth; 0 wherever a paper has none.
+        """
+        return 0
 
     def prefix(self, inputs: Inputs) -> Inputs:
         """The part of the network that training does not change, of a batch of clips.

@@ -18,7 +18,8 @@ from jmer.nn.lowering import current
 class Conv(nnx.Module):
     """Convolution over any number of spatial axes, channels last.
 
-    Weights start as PyTorch's do, since the published networks were trained with it.
+    Weights start as PyTorch's do, since the published networks were trained with it,
+    unless `kernel_init` says otherwise.
     `padding` is the number of zeros on each side of each spatial axis, `dilation` the
     distance between neighbouring elements of the kernel, in pixels.
     """
@@ -33,6 +34,7 @@ class Conv(nnx.Module):
         padding: Sequence[int] | None = None,
         dilation: Sequence[int] | None = None,
         bias: bool = True,
+        kernel_init: nnx.Initializer = torch_kernel,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
@@ -43,7 +45,7 @@ class Conv(nnx.Module):
         self.dtype = dtype
         shape = (*kernel, inputs, outputs)
         fan_in = math.prod(shape[:-1])
-        self.kernel = nnx.Param(torch_kernel(rngs.params(), shape, jnp.float32))
+        self.kernel = nnx.Param(kernel_init(rngs.params(), shape, jnp.float32))
         self.bias = nnx.data(
             nnx.Param(torch_bias(fan_in)(rngs.params(), (outputs,), jnp.float32))
             if bias

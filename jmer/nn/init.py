@@ -7,6 +7,9 @@ from flax import nnx
 # n inputs (Kaiming uniform with a = sqrt(5)).
 torch_kernel = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
+# He et al. 2015, as torchvision starts its residual networks.
+kaiming = jax.nn.initializers.variance_scaling(2, "fan_out", "normal")
+
 
 def torch_bias(fan_in: int) -> nnx.Initializer:
     """PyTorch's default bias, U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""

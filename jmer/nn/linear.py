@@ -11,26 +11,37 @@ from jmer.nn.lowering import current
 
 
 class Linear(nnx.Module):
-    """Product with a matrix, plus a bias; weights start as PyTorch's do."""
+    """Product with a matrix, plus a bias; weights start as PyTorch's do unless the
+    initialisers say otherwise.
+    """
 
     def __init__(
         self,
         inputs: int,
         outputs: int,
         *,
+        bias: bool = True,
+        kernel_init: nnx.Initializer = torch_kernel,
+        bias_init: nnx.Initializer | None = None,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
         self.dtype = dtype
         shape = inputs, outputs
-        self.kernel = nnx.Param(torch_kernel(rngs.params(), shape, jnp.float32))
-        bias = torch_bias(inputs)(rngs.params(), (outputs,), jnp.float32)
-        self.bias = nnx.Param(bias)
+        self.kernel = nnx.Param(kernel_init(rngs.params(), shape, jnp.float32))
+        bias_init = bias_init or torch_bias(inputs)
+        self.bias = nnx.data(
+            nnx.Param(bias_init(rngs.params(), (outputs,), jnp.float32))
+            if bias
+            else None
+        )
 
     @typed
     def __call__(self, x: Float[Array, "*b c"]) -> Float[Array, "*b d"]:
-        kernel, bias = (p[...].astype(self.dtype) for p in (self.kernel, self.bias))
-        x = x.astype(self.dtype)
+        x, kernel = x.astype(self.dtype), self.kernel[...].astype(self.dtype)
+        if self.bias is None:
+            return x @ kernel
+        bias = self.bias[...].astype(self.dtype)
         if current() == "backend":
             return x @ kernel + bias
         rows = _affine(x.reshape(-1, x.shape[-1]), kernel, bias)

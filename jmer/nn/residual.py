@@ -1,0 +1,111 @@
+"""Residual blocks of images and clips."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+
+from jmer.arrays import Array, Float, typed
+from jmer.nn.conv import Conv
+from jmer.nn.init import kaiming
+from jmer.nn.norm import BatchNorm
+
+Shortcut = Literal["conv", "zeropad"]
+
+
+class ConvNorm(nnx.Module):
+    """Convolution without bias, then batch norm; an odd `kernel` keeps the size."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: Sequence[int],
+        *,
+        strides: Sequence[int] | None = None,
+        kernel_init: nnx.Initializer = kaiming,
+        dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        self.conv = Conv(
+            inputs,
+            outputs,
+            kernel,
+            strides=strides,
+            padding=[n // 2 for n in kernel],
+            bias=False,
+            kernel_init=kernel_init,
+            dtype=dtype,
+            rngs=rngs,
+        )
+        self.norm = BatchNorm(outputs, dtype=dtype)
+
+    @typed
+    def __call__(
+        self,
+        x: Float[Array, "b *space c"],
+        *,
+        train: bool = False,
+        weight: Float[Array, " b"] | None = None,
+    ) -> Float[Array, "b *out d"]:
+        return self.norm(self.conv(x), train=train, weight=weight)
+
+
+class ResidualBlock(nnx.Module):
+    """ReLU(gate(y) + shortcut(x)), y after two convolutions of 3 pixels along each of
+    `rank` axes. He et al. 2016, figure 5, left; `gate` is any module, or none.
+
+    Where the size changes, the shortcut is a convolution of one pixel with batch norm
+    (their option B), or the subsampled input with zero channels added (option A).
+
+    Raises: ValueError if zeros would have to fill fewer channels than there are.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        stride: int = 1,
+        rank: int,
+        gate: nnx.Module | None = None,
+        shortcut: Shortcut = "conv",
+        kernel_init: nnx.Initializer = kaiming,
+        dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        same = {"kernel_init": kernel_init, "dtype": dtype, "rngs": rngs}
+        window, strides = (3,) * rank, (stride,) * rank
+        self.first = ConvNorm(inputs, outputs, window, strides=strides, **same)
+        self.second = ConvNorm(outputs, outputs, window, **same)
+        self.gate = nnx.data(gate)
+        self.stride = stride
+        self.shortcut = nnx.data(
+            ConvNorm(inputs, outputs, (1,) * rank, strides=strides, **same)
+            if shortcut == "conv" and (inputs, stride) != (outputs, 1)
+            else None
+        )
+        self.zeros = outputs - inputs if self.shortcut is None else 0
+        if self.zeros < 0:
+            raise ValueError(f"{inputs=} channels cannot be padded to {outputs=}")
+
+    @typed
+    def __call__(
+        self,
+        x: Float[Array, "b *space c"],
+        *,
+        train: bool = False,
+        weight: Float[Array, " b"] | None = None,
+    ) -> Float[Array, "b *out d"]:
+        options = {"train": train, "weight": weight}
+        y = nnx.relu(self.first(x, **options))
+        y = self.second(y, **options)
+        if self.gate is not None:
+            y = self.gate(y)
+        if self.shortcut is not None:
+            return nnx.relu(y + self.shortcut(x, **options))
+        steps = (slice(None), *(slice(None, None, self.stride),) * (x.ndim - 2))
+        width = [(0, 0)] * (x.ndim - 1) + [(0, self.zeros)]
+        return nnx.relu(y + jnp.pad(x[steps], width).astype(y.dtype))

@@ -1,0 +1,93 @@
+"""Entries of a PyTorch state dictionary as jmer's arrays, by path.
+
+Each function takes the state, the name of a PyTorch module in it and the path of jmer's
+module, and raises KeyError for an entry that is not there.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+State = Mapping[str, np.ndarray]
+Arrays = dict[str, np.ndarray]
+
+
+def conv(state: State, source: str, target: str) -> Arrays:
+    """A convolution; kernels go from [d, c, *window] to [*window, c, d]."""
+    kernel = np.moveaxis(state[f"{source}.weight"], (0, 1), (-1, -2))
+    return _with_bias(state, source, target, kernel)
+
+
+def linear(state: State, source: str, target: str) -> Arrays:
+    """A linear layer; kernels go from [d, c] to [c, d]."""
+    return _with_bias(state, source, target, state[f"{source}.weight"].T)
+
+
+def layer_norm(state: State, source: str, target: str) -> Arrays:
+    """Scale and bias of a normalisation."""
+    return {
+        f"params.{target}.scale": state[f"{source}.weight"],
+        f"params.{target}.bias": state[f"{source}.bias"],
+    }
+
+
+def batch_norm(state: State, source: str, target: str) -> Arrays:
+    """Scale and bias, and the running statistics."""
+    return {
+        **layer_norm(state, source, target),
+        f"stats.{target}.mean": state[f"{source}.running_mean"],
+        f"stats.{target}.var": state[f"{source}.running_var"],
+    }
+
+
+def resnet18(state: State, target: str = "trunk") -> Arrays:
+    """torchvision's `resnet18` without `fc`: stem, and four stages of two blocks."""
+    arrays = {
+        **conv(state, "conv1", f"{target}.stem.conv"),
+        **batch_norm(state, "bn1", f"{target}.stem.norm"),
+    }
+    for block, path in _blocks(target):
+        for number, place in ((1, "first"), (2, "second")):
+            arrays |= conv(state, f"{block}.conv{number}", f"{path}.{place}.conv")
+            arrays |= batch_norm(state, f"{block}.bn{number}", f"{path}.{place}.norm")
+        arrays |= _shortcut(state, block, path)
+    return arrays
+
+
+def r3d_18(state: State, target: str = "trunk") -> Arrays:
+    """torchvision's `r3d_18` without `fc`: stem, and four stages of two blocks."""
+    arrays = _conv_norm(state, "stem", f"{target}.stem")
+    for block, path in _blocks(target):
+        arrays |= _conv_norm(state, f"{block}.conv1", f"{path}.first")
+        arrays |= _conv_norm(state, f"{block}.conv2", f"{path}.second")
+        arrays |= _shortcut(state, block, path)
+    return arrays
+
+
+def _blocks(target: str):
+    return [
+        (f"layer{stage + 1}.{block}", f"{target}.stages.{stage}.{block}")
+        for stage in range(4)
+        for block in range(2)
+    ]
+
+
+def _conv_norm(state: State, source: str, target: str) -> Arrays:
+    """`torch.nn.Sequential` of a convolution and a normalisation."""
+    return {
+        **conv(state, f"{source}.0", f"{target}.conv"),
+        **batch_norm(state, f"{source}.1", f"{target}.norm"),
+    }
+
+
+def _shortcut(state: State, block: str, path: str) -> Arrays:
+    if f"{block}.downsample.0.weight" not in state:
+        return {}
+    return _conv_norm(state, f"{block}.downsample", f"{path}.shortcut")
+
+
+def _with_bias(state: State, source: str, target: str, kernel: np.ndarray) -> Arrays:
+    arrays = {f"params.{target}.kernel": np.ascontiguousarray(kernel)}
+    if f"{source}.bias" in state:
+        arrays[f"params.{target}.bias"] = state[f"{source}.bias"]
+    return arrays
