@@ -12,7 +12,7 @@ RANKS = [
     {"errors", "__init__", "annotations"},
     {"arrays", "files", "text"},
     {"keys", "trees", "losses", "metrics"},
-    {"nn", "data", "synthetic", "preprocess", "optim", "results", "peers"},
+    {"augment", "nn", "data", "synthetic", "preprocess", "optim", "results", "peers"},
     {"models"},
     {"train"},
     {"experiment", "report", "weights"},

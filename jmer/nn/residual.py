@@ -1,7 +1,7 @@
 """Residual blocks of images and clips."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from flax import nnx
@@ -76,7 +76,11 @@ class ResidualBlock(nnx.Module):
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        same = {"kernel_init": kernel_init, "dtype": dtype, "rngs": rngs}
+        same: dict[str, Any] = {
+            "kernel_init": kernel_init,
+            "dtype": dtype,
+            "rngs": rngs,
+        }
         window, strides = (3,) * rank, (stride,) * rank
         self.first = ConvNorm(inputs, outputs, window, strides=strides, **same)
         self.second = ConvNorm(outputs, outputs, window, **same)
@@ -99,7 +103,7 @@ class ResidualBlock(nnx.Module):
         train: bool = False,
         weight: Float[Array, " b"] | None = None,
     ) -> Float[Array, "b *out d"]:
-        options = {"train": train, "weight": weight}
+        options: dict[str, Any] = {"train": train, "weight": weight}
         y = nnx.relu(self.first(x, **options))
         y = self.second(y, **options)
         if self.gate is not None:
