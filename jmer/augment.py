@@ -1,7 +1,7 @@
 """Random changes of training clips: pure, keyed, the same on every backend.
 
-Arrays are batches with height, width and channels last; `vectors` says that the channels
-are optical flow (u to the right, v down, in pixels), which geometry moves too.
+Arrays are batches with height, width and channels last; `vectors` says that the
+channels are optical flow (u to the right, v down, in pixels), which geometry moves too.
 """
 
 import jax
