@@ -68,7 +68,7 @@ def evaluate(
         "protocol": experiment.protocol.describe(folds, clips),
         "selection": "imported weights",
         "batches": None,
-        "subject_independent": True,
+        "subject_independent": experiment.protocol.subject_independent,
         **score(predictions),
         "oracle": None,
         "diverged": [],

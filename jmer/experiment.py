@@ -10,8 +10,10 @@ from jmer.data.splits import Loso, Protocol
 from jmer.errors import UsageError
 from jmer.models.base import NetworkConfig
 from jmer.optim import OptimConfig
-from jmer.train.batches import Mode
-from jmer.train.tasks import Selection
+from jmer.train.batches import Mode, Sampling
+from jmer.train.step import Criterion
+from jmer.train.tasks import Selection, Unit
+from jmer.train.variants import parse_variant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,16 +76,31 @@ class Experiment:
     """Clips in a batch."""
     seeds: tuple[int, ...] = (0,)
     """Each seed trains all folds once more, with other weights and orders."""
+    variants: tuple[str, ...] = ()
+    """Trainings that differ in numbers only, in one program: optim.lr=1e-4 is one, with
+    commas between several numbers. Every fold and seed is trained with each."""
     batches: Mode = "own"
     """own: full batches of a fold's own clips, the textbook protocol. shared: all folds
     see the same batches of the whole set, and each leaves out what it must not see. The
     seed shuffles the set anew for every epoch; a fold goes through its own clips in
     that order."""
+    sampling: Sampling = "shuffled"
+    """shuffled: an epoch has every training clip once. balanced: batches are drawn with
+    replacement, every class as often, and a last batch that is not full is left out."""
     selection: Selection = "last"
     """Which epoch is tested: the last, or the one that does best on inner clips, those
-    of whole training subjects that are held out for it."""
+    training clips that are held out for it."""
     inner_fraction: float = 0.2
     """Share of the training clips held out by --selection inner; 0 to 1, exclusive."""
+    inner_unit: Unit = "subject"
+    """What is held out by --selection inner: whole training subjects, or single clips,
+    the same share of each class."""
+    inner_criterion: Criterion = "uf1"
+    """What is best on inner clips: the highest UF1 (of equal ones, the lowest loss), or
+    the lowest loss."""
+    pretrained: Path | None = None
+    """PyTorch checkpoint of the network's trunk, trained on something else, that every
+    training starts from (.pth, .pt or .tar, torchvision's names)."""
     eval_every: int = 1
     """Epochs between two evaluations."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -103,10 +120,31 @@ class Experiment:
             raise UsageError(
                 f"inner-fraction={self.inner_fraction} must be between 0 and 1"
             )
+        if self.sampling == "balanced" and self.batches == "shared":
+            raise UsageError(
+                "sampling=balanced needs batches=own: a batch that is balanced for all "
+                "folds would tell each of its held-out labels"
+            )
+        if len(set(self.variants)) < len(self.variants):
+            raise UsageError(f"variants={self.variants} must be different")
+        self.variant_values  # noqa: B018  raises for one that is none
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UsageError(f"seeds={self.seeds} must be different numbers")
         if min(self.seeds) < 0:
             raise UsageError(f"seeds={self.seeds} must not be negative")
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The configurations whose numbers variants may change."""
+        return {"optim": self.optim, "model": self.model}
+
+    @property
+    def variant_values(self) -> list[dict[str, float]]:
+        """The numbers of each variant; one without any where none is asked for.
+
+        Raises: UsageError for a field that cannot vary, or a value it cannot have.
+        """
+        return [parse_variant(text, self.parts) for text in self.variants] or [{}]
 
     def resolved(self) -> dict[str, Any]:
         """All fields as JSON values, and the names of the parts."""
@@ -123,10 +161,12 @@ class Experiment:
         can share a run directory. Seeds are not among them, so that more can follow.
         """
         fields = self.resolved()
-        del fields["engine"], fields["seeds"]
+        # The checkpoint counts by its content, which a run adds.
+        del fields["engine"], fields["seeds"], fields["pretrained"]
         del fields["data"]["manual_dir"], fields["data"]["data_dir"]
         if self.selection != "inner":
-            del fields["inner_fraction"]
+            for name in ("fraction", "unit", "criterion"):
+                del fields[f"inner_{name}"]
         return fields
 
 

@@ -65,6 +65,24 @@ def _one(config: NetworkConfig, file: Path) -> Weights:
     return weights
 
 
+def read_trunk(network: NetworkConfig, file: Path | None) -> tuple[StateDict, str]:
+    """The arrays of a trunk by jmer's path, and a hash of the file; empty without one.
+
+    Raises: JmerError if the file cannot be read safely, or is of another trunk.
+    """
+    if file is None:
+        return {}, ""
+    state = read_state_dict(file)
+    try:
+        arrays = network.trunk_from_torch(state)
+    except (KeyError, ValueError, IndexError) as error:
+        raise JmerError(
+            f"{file} holds no trunk of {network.name} ({error}); it holds "
+            f"{', '.join([*state][:4]) or 'no tensors'}…"
+        ) from error
+    return arrays, hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
 def read_state_dict(file: Path) -> StateDict:
     """The arrays of a PyTorch checkpoint, in float32.
 

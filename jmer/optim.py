@@ -1,16 +1,48 @@
-"""Optimisers in the terms of the papers."""
+"""Optimisers in the terms of the papers, with their schedules.
+
+Fields named by `values` may be arrays while a training is traced, so that trainings
+that differ in them share one program.
+"""
 
 import dataclasses
 import math
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
 
+import jax
+import jax.numpy as jnp
 import optax
 
 from jmer.errors import UsageError
+
+Depth = Callable[[tuple[str, ...]], int]
+Number = float | jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Horizon:
+    """How long a training is, for learning rates that change on the way."""
+
+    epochs: int
+    """Passes over the training clips."""
+    steps_per_epoch: int | jax.Array
+    """Updates in each; tasks differ in it, as they do in clips."""
+
+    @property
+    def steps(self) -> Number:
+        """Updates in all."""
+        return self.epochs * self.steps_per_epoch
+
+
+FOREVER = Horizon(epochs=1, steps_per_epoch=2**31 - 1)
 
 
 @dataclasses.dataclass(frozen=True)
 class OptimConfig:
     """An optimiser; a subclass adds its fields and says how to build it."""
+
+    values: ClassVar[tuple[str, ...]] = ("lr",)
+    """Fields in which variants of one experiment may differ."""
 
     lr: float = 1e-3
     """Learning rate."""
@@ -19,14 +51,43 @@ class OptimConfig:
         if not 0 < self.lr < math.inf:
             raise UsageError(f"optim.lr={self.lr} must be positive and finite")
 
-    def transform(self) -> optax.GradientTransformation:
-        """The update rule; its last step multiplies by minus the learning rate."""
+    def transform(
+        self, horizon: Horizon = FOREVER, depth: Depth = lambda path: 0
+    ) -> optax.GradientTransformation:
+        """The update rule; its last step multiplies by minus the learning rate.
+
+        `depth` says how many layers lie above a parameter.
+        """
         raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True)
-class AdamConfig(OptimConfig):
-    """Adam (Kingma & Ba 2015) with PyTorch's defaults."""
+class SgdConfig(OptimConfig):
+    """Stochastic gradient descent with momentum."""
+
+    values: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
+
+    momentum: float = 0.0
+    """Share of the last update that is kept, 0 to below 1."""
+    weight_decay: float = 0.0
+    """L2 penalty, added to the gradient (torch.optim.SGD)."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_share(self, "momentum")
+        _check_not_negative(self, "weight_decay")
+
+    def transform(self, horizon=FOREVER, depth=lambda path: 0):
+        return optax.chain(
+            _decay(self.weight_decay), optax.sgd(self.lr, self.momentum or None)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class MomentsConfig(OptimConfig):
+    """What Adam and its kin have in common; PyTorch's defaults."""
+
+    values: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
 
     beta1: float = 0.9
     """Decay of the mean of gradients, 0 to below 1."""
@@ -42,39 +103,178 @@ class AdamConfig(OptimConfig):
         _check_share(self, "beta1", "beta2")
         _check_not_negative(self, "epsilon", "weight_decay")
 
-    def transform(self):
+    @property
+    def moments(self) -> dict[str, float]:
+        """Arguments of optax's transformations."""
+        return {"b1": self.beta1, "b2": self.beta2, "eps": self.epsilon}
+
+
+@dataclasses.dataclass(frozen=True)
+class AdamConfig(MomentsConfig):
+    """Adam (Kingma & Ba 2015) at a constant learning rate."""
+
+    def transform(self, horizon=FOREVER, depth=lambda path: 0):
         return optax.chain(
-            _l2(self.weight_decay),
-            optax.scale_by_adam(self.beta1, self.beta2, self.epsilon),
+            _decay(self.weight_decay),
+            optax.scale_by_adam(**self.moments),
             optax.scale_by_learning_rate(self.lr),
         )
 
 
 @dataclasses.dataclass(frozen=True)
-class SgdConfig(OptimConfig):
-    """Stochastic gradient descent with momentum."""
+class AdamWConfig(MomentsConfig):
+    """AdamW (Loshchilov & Hutter 2019) with warm-up, cosine and layer-wise decay.
 
-    momentum: float = 0.0
-    """Share of the last update that is kept, 0 to below 1."""
-    weight_decay: float = 0.0
-    """L2 penalty, added to the gradient (torch.optim.SGD)."""
+    The learning rate rises linearly from `warmup_lr` over `warmup_epochs`, then falls
+    along half a cosine to `final_lr`, update by update. Parameters of one dimension do
+    not decay.
+    """
+
+    lr: float = 5e-5
+    """Learning rate at the end of the warm-up."""
+    weight_decay: float = 0.05
+    """Decoupled decay: this share of a weight, times the learning rate, each update."""
+    warmup_epochs: int = 5
+    """Epochs of warm-up."""
+    warmup_lr: float = 1e-6
+    """Learning rate of the first update, if there is a warm-up."""
+    final_lr: float = 0.0
+    """Learning rate that the cosine ends at."""
+    layer_decay: float = 1.0
+    """Factor on the learning rate for each layer above a parameter, 0 to 1."""
 
     def __post_init__(self):
         super().__post_init__()
-        _check_share(self, "momentum")
-        _check_not_negative(self, "weight_decay")
+        _check_not_negative(self, "warmup_epochs", "warmup_lr", "final_lr")
+        if not 0 < self.layer_decay <= 1:
+            raise UsageError(
+                f"optim.layer-decay={self.layer_decay} must be above 0 and at most 1"
+            )
 
-    def transform(self):
+    def transform(self, horizon=FOREVER, depth=lambda path: 0):
         return optax.chain(
-            _l2(self.weight_decay),
-            optax.sgd(self.lr, self.momentum or None),
+            optax.scale_by_adam(**self.moments),
+            _decay(self.weight_decay, lambda x: x.ndim > 1),
+            _scale_layers(self.layer_decay, depth),
+            optax.scale_by_schedule(lambda step: -self.rate(step, horizon)),
         )
 
+    def rate(self, step: Number, horizon: Horizon) -> jax.Array:
+        """Learning rate of update `step`, from 0."""
+        warmup = self.warmup_epochs * horizon.steps_per_epoch
+        rising = step / jnp.maximum(warmup - 1, 1)
+        rising = self.warmup_lr + (self.lr - self.warmup_lr) * rising
+        done = (step - warmup) / jnp.maximum(horizon.steps - warmup, 1)
+        falling = self.final_lr + (self.lr - self.final_lr) * _half_cosine(done)
+        return jnp.where(step < warmup, rising, falling)
 
-def _l2(weight_decay: float) -> optax.GradientTransformation:
-    if not weight_decay:
+
+@dataclasses.dataclass(frozen=True)
+class UntunedWarmupConfig(MomentsConfig):
+    """Adam with the untuned warm-up of Ma & Yarats 2021, times half a cosine to 0."""
+
+    warmup: Literal["linear", "exponential", "radam"] = "linear"
+    """linear: min(1, t (1 - beta2) / 2) at update t, from 1. exponential:
+    1 - exp(-(1 - beta2) t). radam: the rectification of Liu et al. 2020 instead."""
+
+    def transform(self, horizon=FOREVER, depth=lambda path: 0):
+        adaptive = (
+            optax.scale_by_radam(**self.moments)
+            if self.warmup == "radam"
+            else optax.scale_by_adam(**self.moments)
+        )
+        return optax.chain(
+            _decay(self.weight_decay),
+            adaptive,
+            optax.scale_by_schedule(lambda step: -self.rate(step, horizon)),
+        )
+
+    def factor(self, update: Number) -> jax.Array:
+        """Share of the learning rate at an update, from 1."""
+        if self.warmup == "linear":
+            return jnp.minimum(1.0, update * (1 - self.beta2) / 2)
+        if self.warmup == "exponential":
+            return -jnp.expm1(-(1 - self.beta2) * update)
+        return jnp.ones(())
+
+    def rate(self, step: Number, horizon: Horizon) -> jax.Array:
+        """Learning rate of update `step`, from 0."""
+        return self.lr * self.factor(step + 1) * _half_cosine(step / horizon.steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class RmspropConfig(OptimConfig):
+    """RMSprop as in PyTorch, with a learning rate that falls in steps."""
+
+    values: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
+
+    smoothing: float = 0.99
+    """Decay of the mean of squared gradients, 0 to below 1."""
+    epsilon: float = 1e-8
+    """Added to the root of that mean."""
+    weight_decay: float = 0.0
+    """L2 penalty, added to the gradient (torch.optim.RMSprop)."""
+    every: int = 0
+    """Epochs between two falls of the learning rate; 0 keeps it."""
+    factor: float = 0.2
+    """What the learning rate is multiplied by when it falls, 0 to 1."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_share(self, "smoothing")
+        _check_not_negative(self, "epsilon", "weight_decay", "every")
+        if not 0 < self.factor <= 1:
+            raise UsageError(
+                f"optim.factor={self.factor} must be above 0 and at most 1"
+            )
+
+    def transform(self, horizon=FOREVER, depth=lambda path: 0):
+        return optax.chain(
+            _decay(self.weight_decay),
+            optax.scale_by_rms(self.smoothing, self.epsilon, eps_in_sqrt=False),
+            optax.scale_by_schedule(lambda step: -self.rate(step, horizon)),
+        )
+
+    def rate(self, step: Number, horizon: Horizon) -> jax.Array:
+        """Learning rate of update `step`, from 0."""
+        falls = step // horizon.steps_per_epoch // self.every if self.every else 0
+        return self.lr * jnp.float32(self.factor) ** falls
+
+
+def _half_cosine(done: Number) -> jax.Array:
+    """From 1 at 0 to 0 at 1."""
+    return (1 + jnp.cos(jnp.pi * jnp.clip(done, 0, 1))) / 2
+
+
+def _decay(
+    weight_decay: Number, which: Callable[[Any], bool] | None = None
+) -> optax.GradientTransformation:
+    """Adds `weight_decay` times the parameter, to those that `which` picks."""
+    if isinstance(weight_decay, float) and not weight_decay:
         return optax.identity()
-    return optax.add_decayed_weights(weight_decay)
+
+    def update(updates, params):
+        def add(update, param):
+            picked = which is None or which(param)
+            return update + weight_decay * param if picked else update
+
+        return jax.tree.map(add, updates, params)
+
+    return optax.stateless(update)
+
+
+def _scale_layers(factor: float, depth: Depth) -> optax.GradientTransformation:
+    if factor == 1:
+        return optax.identity()
+
+    def update(updates, params):
+        def scale(path, value):
+            names = jax.tree_util.keystr(path, simple=True, separator=".")
+            return value * factor ** depth(tuple(names.split(".")))
+
+        return jax.tree_util.tree_map_with_path(scale, updates)
+
+    return optax.stateless(update)
 
 
 def _check_share(config: OptimConfig, *names: str) -> None:

@@ -52,6 +52,7 @@ def run(
         "identity": {
             **experiment.identity(),
             "dtype": session.dtype_name,
+            "pretrained": session.pretrained_digest,
             "data_fingerprint": clips.fingerprint,
         },
         "data": {"config": experiment.data.config_name, **clips.summary()},
@@ -86,14 +87,21 @@ def write_results(
     predictions = selected_predictions(results, wanted, session.folds, session.clips)
     oracle = oracle_predictions(results, wanted, session.folds, session.clips)
     predictions.save(run_dir / PREDICTIONS)
+    # The first variant that has not diverged is the run's own; others are listed.
+    shown, *_ = variants = np.unique(predictions.variant).tolist()
     seconds = sum(r.seconds for r in results)
     metrics = {
         "protocol": experiment.protocol.describe(session.folds, session.clips),
         "selection": experiment.selection,
         "batches": experiment.batches,
-        "subject_independent": True,
-        **score(predictions),
-        "oracle": brief(oracle),
+        "subject_independent": experiment.protocol.subject_independent,
+        **score(predictions.select(variant=shown)),
+        "oracle": brief(oracle.select(variant=shown)),
+        "variant": shown,
+        "variants": [
+            {"values": session.variants[i], **brief(predictions.select(variant=i))}
+            for i in variants
+        ],
         "diverged": [
             {**dataclasses.asdict(task), "epoch": epoch}
             for task, epoch in diverged(results, wanted)

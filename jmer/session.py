@@ -15,6 +15,7 @@ from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
+from jmer.importers import read_trunk
 from jmer.models.base import NetworkConfig
 from jmer.nn.lowering import default
 from jmer.outcome import test_accuracy
@@ -32,6 +33,7 @@ from jmer.train.planner import out_of_memory
 from jmer.train.probe import Work, device_bytes
 from jmer.train.step import Data, Trainer, features
 from jmer.train.tasks import Task, make_table, training_sizes
+from jmer.train.variants import columns
 
 
 def check_inputs(network: NetworkConfig, clips: ClipSet) -> None:
@@ -66,32 +68,51 @@ class Session:
         self.experiment = experiment
         self.clips = clips
         self.folds = folds
+        self.variants = experiment.variant_values
         self.tasks = [
-            Task(seed, fold.name) for seed in experiment.seeds for fold in folds
+            Task(seed, fold.name, variant)
+            for seed in experiment.seeds
+            for variant in range(len(self.variants))
+            for fold in folds
         ]
         self.device = jax.local_devices()[0]
         dtype = compute_dtype(experiment.dtype, self.device.platform)
         self.dtype_name = np.dtype(dtype).name
-        sizes = training_sizes(
-            folds,
-            clips,
-            selection=experiment.selection,
-            inner_fraction=experiment.inner_fraction,
-        )
+        sizes = training_sizes(folds, clips, **self._inner)
         self.trainer = Trainer(
             network=experiment.model,
             classes=len(clips.classes),
             dtype=dtype,
-            optimiser=experiment.optim.transform(),
+            optim=experiment.optim,
+            epochs=experiment.epochs,
             plan=BatchPlan.of(
-                experiment.batches, experiment.batch_size, len(clips), *sizes
+                experiment.batches,
+                experiment.batch_size,
+                len(clips),
+                *sizes,
+                sampling=experiment.sampling,
             ),
-            inner=experiment.selection == "inner",
+            inner=(
+                experiment.inner_criterion if experiment.selection == "inner" else None
+            ),
             lowering=default(self.device.platform),
+        )
+        self.start, self.pretrained_digest = read_trunk(
+            experiment.model, experiment.pretrained
         )
         inputs = {name: clips.inputs[name] for name in experiment.model.inputs}
         seen = features(experiment.model, inputs, self.trainer.lowering)
         self.data = Data(seen, clips.label)
+
+    @property
+    def _inner(self) -> dict[str, Any]:
+        """Which clips choose the epoch."""
+        experiment = self.experiment
+        return {
+            "selection": experiment.selection,
+            "inner_fraction": experiment.inner_fraction,
+            "inner_unit": experiment.inner_unit,
+        }
 
     @property
     def training_clips(self) -> float:
@@ -101,13 +122,8 @@ class Session:
     def work(self, tasks: Sequence[Task]) -> Work:
         """These tasks, as the planner wants them."""
         experiment = self.experiment
-        table = make_table(
-            tasks,
-            self.folds,
-            self.clips,
-            selection=experiment.selection,
-            inner_fraction=experiment.inner_fraction,
-        )
+        values = columns(self.variants, experiment.parts)
+        table = make_table(tasks, self.folds, self.clips, **self._inner, values=values)
         return Work(
             self.trainer,
             tuple(tasks),
@@ -257,6 +273,7 @@ class Session:
                 watch,
                 stopping,
                 {"plan": pack.plan.record()},
+                self.start,
             )
         finally:
             checkpoints.close()

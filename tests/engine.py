@@ -56,9 +56,10 @@ def _program(network, plan, chunk, devices, inner, optim, dtype, lowering, evalu
         network=network,
         classes=3,
         dtype=dtype,
-        optimiser=optim.transform(),
+        optim=optim,
+        epochs=10,
         plan=plan,
-        inner=inner,
+        inner="uf1" if inner else None,
         lowering=lowering,
     )
     return Program(trainer, make_mesh(devices), chunk, evaluations)

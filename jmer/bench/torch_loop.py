@@ -15,7 +15,7 @@ from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
-from jmer.optim import AdamConfig, SgdConfig
+from jmer.optim import AdamWConfig, MomentsConfig, RmspropConfig, SgdConfig
 
 FOLDS = 6  # timed in a round: every fold costs much the same
 
@@ -195,8 +195,17 @@ def _memory_format(clips: ClipSet, experiment: Experiment, channels_last: bool):
 
 
 def _optimiser(experiment: Experiment, model):
+    # Schedules of the learning rate take no time, and are left out.
     torch, optim = import_torch(), experiment.optim
-    if isinstance(optim, AdamConfig):
-        return torch.optim.Adam(model.parameters(), lr=optim.lr)
-    assert isinstance(optim, SgdConfig)
-    return torch.optim.SGD(model.parameters(), lr=optim.lr, momentum=optim.momentum)
+    assert isinstance(optim, SgdConfig | MomentsConfig | RmspropConfig)
+    options = {"lr": optim.lr, "weight_decay": optim.weight_decay}
+    match optim:
+        case AdamWConfig():
+            return torch.optim.AdamW(model.parameters(), **options)
+        case MomentsConfig():
+            return torch.optim.Adam(model.parameters(), **options)
+        case RmspropConfig():
+            return torch.optim.RMSprop(model.parameters(), **options)
+        case SgdConfig():
+            options["momentum"] = optim.momentum
+            return torch.optim.SGD(model.parameters(), **options)

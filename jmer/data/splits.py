@@ -26,14 +26,23 @@ class Fold:
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """A way to hold out subjects. All of them keep every subject on one side."""
+    """A way to hold out clips: whole subjects, unless it says that it mixes them."""
 
     exhaustive: ClassVar[bool] = True
     """Whether every clip is tested exactly once."""
+    subject_independent: ClassVar[bool] = True
+    """Whether nobody is on both sides of a fold. Where not, every report says so."""
 
     def groups(self, subjects: np.ndarray) -> list[tuple[str, list[str]]]:
         """Name and held-out subjects of each fold, given the subject of each clip."""
         raise NotImplementedError
+
+    def tested(self, clips: ClipSet) -> list[tuple[str, np.ndarray]]:
+        """Name of each fold, and whether it tests each clip."""
+        return [
+            (name, np.isin(clips.subject, held_out))
+            for name, held_out in self.groups(clips.subject)
+        ]
 
     def describe(self, folds: Sequence[Fold], clips: ClipSet) -> str:
         """One line for reports."""
@@ -115,6 +124,86 @@ class HoldOut(Protocol):
         return f"hold-out of {tested} subjects, split seed {self.split_seed}"
 
 
+@dataclasses.dataclass(frozen=True)
+class ClipKFold(Protocol):
+    """Folds of single clips, drawn at random: subjects are on both sides."""
+
+    subject_independent: ClassVar[bool] = False
+
+    k: int = 5
+    """Number of folds, 2 or more."""
+    split_seed: int = 0
+    """Seed of the order in which clips are dealt out."""
+
+    def __post_init__(self):
+        if self.k < 2:
+            raise UsageError(f"protocol.k={self.k} must be at least 2")
+
+    def tested(self, clips):
+        if len(clips) < self.k:
+            raise UsageError(
+                f"protocol.k={self.k} folds need as many clips; there are "
+                f"{len(clips)}. Choose a smaller k."
+            )
+        order = np.random.default_rng(self.split_seed).permutation(len(clips))
+        fold = np.empty(len(clips), int)
+        fold[order] = np.arange(len(clips)) % self.k
+        return [(f"fold{i}", fold == i) for i in range(self.k)]
+
+    def describe(self, folds, clips):
+        return (
+            f"{self.k}-fold by clip, split seed {self.split_seed}, NOT "
+            f"subject-independent"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipHoldOut(Protocol):
+    """One division of single clips, with a share of each class tested: subjects are
+    on both sides.
+    """
+
+    exhaustive: ClassVar[bool] = False
+    subject_independent: ClassVar[bool] = False
+
+    fraction: float = 0.25
+    """Share of the clips of each class that is tested; 0 to 1, exclusive."""
+    split_seed: int = 0
+    """Seed of the choice of clips."""
+
+    def __post_init__(self):
+        if not 0 < self.fraction < 1:
+            raise UsageError(
+                f"protocol.fraction={self.fraction} must be between 0 and 1"
+            )
+
+    def tested(self, clips):
+        rng = np.random.default_rng(self.split_seed)
+        every = np.arange(len(clips))
+        chosen = stratified(every, clips.label, self.fraction, rng)
+        return [("holdout", np.isin(every, chosen))]
+
+    def describe(self, folds, clips):
+        return (
+            f"hold-out of {len(folds[0].test)} clips, split seed {self.split_seed}, "
+            f"NOT subject-independent"
+        )
+
+
+def stratified(
+    clips: np.ndarray, label: np.ndarray, fraction: float, rng: np.random.Generator
+) -> np.ndarray:
+    """`fraction` of those of `clips` (indices) that have each label: at least one of
+    every label that several have, and never all.
+    """
+    chosen = []
+    for value in np.unique(label[clips]):
+        own = rng.permutation(clips[label[clips] == value])
+        count = min(max(round(fraction * len(own)), 1), len(own) - 1)
+        chosen.append(own[:count])
+    return np.concatenate(chosen)
+
+
 def _shuffled_sizes(subjects, seed: int) -> dict[str, int]:
     sizes = Counter(subjects.tolist())
     order = np.random.default_rng(seed).permutation(sorted(sizes))
@@ -132,27 +221,44 @@ def make_folds(protocol: Protocol, clips: ClipSet) -> list[Fold]:
             f"left to train on. Add subjects."
         )
     folds = []
-    for name, held_out in protocol.groups(clips.subject):
-        test = np.isin(clips.subject, held_out)
+    for name, test in protocol.tested(clips):
         folds.append(Fold(name, np.flatnonzero(~test), np.flatnonzero(test)))
-    audit(folds, clips, exhaustive=protocol.exhaustive)
+    audit(
+        folds,
+        clips,
+        exhaustive=protocol.exhaustive,
+        subject_independent=protocol.subject_independent,
+    )
     return folds
 
 
-def audit(folds: Sequence[Fold], clips: ClipSet, *, exhaustive: bool) -> None:
-    """Checks that the division is honest and can be trained.
+def audit(
+    folds: Sequence[Fold],
+    clips: ClipSet,
+    *,
+    exhaustive: bool,
+    subject_independent: bool = True,
+) -> None:
+    """Checks that the division is what it says, and can be trained.
 
-    Raises: JmerError if a subject is on both sides of a fold, a clip is tested twice
-    or (with `exhaustive`) never, two folds share a name, a side of a fold is empty,
-    or a class is missing from training.
+    Raises: JmerError if a clip is on both sides of a fold, or (with
+    `subject_independent`) a subject is; if a clip is tested twice or (with
+    `exhaustive`) never, two folds share a name, a side of a fold is empty, or a class
+    is missing from training.
     """
     tested = Counter(int(i) for fold in folds for i in fold.test)
     names = Counter(fold.name for fold in folds)
     for fold in folds:
         both = set(clips.subject[fold.train]) & set(clips.subject[fold.test])
-        if both:
+        if both and subject_independent:
             raise JmerError(
                 f"fold {fold.name}: subject {min(both)} is trained on and tested."
+            )
+        shared = np.intersect1d(fold.train, fold.test)
+        if len(shared):
+            raise JmerError(
+                f"fold {fold.name}: clip {clips.clip_id[shared[0]]} is trained on and "
+                f"tested."
             )
         if names[fold.name] > 1:
             raise JmerError(f"two folds are called {fold.name}.")

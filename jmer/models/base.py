@@ -36,6 +36,8 @@ class NetworkConfig:
     """Authors, year and venue."""
     inputs: ClassVar[tuple[str, ...]]
     """Features of the data set that the network sees."""
+    values: ClassVar[tuple[str, ...]] = ()
+    """Fields in which variants of one experiment may differ: numbers of the loss."""
     paper_classes: ClassVar[tuple[str, ...]]
     """Classes of the paper's main result, in the order of its published weights."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jmer.report.blocks import Block, Figure, Section, Table
+from jmer.report.blocks import Block, Figure, Paragraph, Section, Table
 from jmer.report.figures import confusion_png, learning_png
 from jmer.report.run import SCORES, Run
 from jmer.results import Predictions
@@ -77,6 +77,20 @@ def details(run: Run) -> Iterable[Section]:
         columns = ("Data set", "Subjects", "Clips", *SCORES.values())
         table = Table(columns, _score_rows(data_sets.items()))
         yield Section("Per data set", (table,))
+    if len(found.get("variants", ())) > 1:
+        rows = tuple(
+            (
+                ", ".join(f"{name} {value:g}" for name, value in v["values"].items()),
+                *(points(v[score]) for score in SCORES),
+            )
+            for v in found["variants"]
+        )
+        note = Paragraph(
+            "The first is the one above. The best of several was chosen on the test "
+            "subjects, and is no result: choose before, or on inner clips."
+        )
+        table = Table(("Variant", *SCORES.values()), rows)
+        yield Section("Variants", (table, note))
     rows = tuple(
         (
             name,

@@ -22,7 +22,7 @@ from jmer.text import counted, duration, flattened, points
 
 SELECTION = {
     "last": "last epoch, fixed before training",
-    "inner": "epoch that was best on training subjects held out inside each fold",
+    "inner": "epoch that was best on training clips held out inside each fold",
     "imported weights": "none: the weights were imported",
 }
 BATCHES = {

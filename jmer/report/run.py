@@ -80,7 +80,7 @@ def read_run(folder: Path) -> Run:
             f"{folder} has no predictions.csv: it is no finished run; run "
             f"`{experiment['command']}` again."
         )
-    predictions = Predictions.load(path)
+    predictions = Predictions.load(path).select(variant=metrics.get("variant", 0))
     return Run(
         folder, metrics, experiment, predictions, read_curves(folder / "progress.jsonl")
     )

@@ -11,6 +11,7 @@ from jmer import keys
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray, typed
 
 Mode = Literal["own", "shared"]
+Sampling = Literal["shuffled", "balanced"]
 
 TOGETHER = 1.4  # own batches are read together where that reads no more than this
 
@@ -32,6 +33,10 @@ class BatchPlan:
     out little beside a batch: a step then reads a window of the order that has the
     batch of every task in it, and each weighs down the others'. It depends on the
     split alone, never on the layout.
+
+    Balanced batches are own ones, drawn with replacement: a class with equal
+    probability, then a clip of that class. An epoch has as many as fit in the clips of
+    the task whole, and one at least.
     """
 
     mode: Mode
@@ -40,12 +45,24 @@ class BatchPlan:
     clips: int
     width: int  # clips that a step reads
     together: bool  # whether all tasks of a seed read the same ones
+    balanced: bool = False
 
     @classmethod
     def of(
-        cls, mode: Mode, batch_size: int, clips: int, smallest: int, largest: int
+        cls,
+        mode: Mode,
+        batch_size: int,
+        clips: int,
+        smallest: int,
+        largest: int,
+        *,
+        sampling: Sampling = "shuffled",
     ) -> "BatchPlan":
         """The plan for folds of `smallest` to `largest` training clips."""
+        if sampling == "balanced":
+            steps = max(1, largest // batch_size)
+            sizes = batch_size, steps, clips, batch_size
+            return cls(mode, *sizes, together=False, balanced=True)
         if mode == "shared":
             steps = math.ceil(clips / batch_size)
             size = math.ceil(clips / steps)
@@ -61,6 +78,41 @@ class BatchPlan:
     def order(self, seed: PRNGKeyArray, epoch: Int[Array, ""]) -> Int[Array, " n"]:
         """The whole set as the tasks of a seed go through it in an epoch."""
         return jax.random.permutation(keys.named(seed, "order", epoch), self.clips)
+
+    def updates(self, clips: Int[Array, ""] | int) -> Int[Array, ""] | int:
+        """Updates of an epoch for a task that trains on so many clips.
+
+        Shared batches without a clip of the task are counted, though they change
+        nothing.
+        """
+        if self.balanced:
+            return jnp.maximum(clips // self.size, 1)
+        return self.steps if self.mode == "shared" else -(-clips // self.size)
+
+    @typed
+    def draw(
+        self,
+        key: PRNGKeyArray,
+        train: Bool[Array, " n"],
+        label: Int[Array, " n"],
+        classes: int,
+    ) -> tuple[Int[Array, "steps width"], Float[Array, "steps width"]]:
+        """Balanced batches of an epoch, as `batches` returns its own.
+
+        Nothing depends on clips that are not the task's, nor on their labels.
+        """
+        own = jnp.where(train, label, classes)
+        by_class = jnp.argsort(own)
+        counts = jnp.bincount(own, length=classes + 1)[:classes]
+        first = jnp.cumsum(counts) - counts
+        shape = (self.steps, self.size)
+        chosen = jax.random.randint(keys.named(key, "class"), shape, 0, classes)
+        place = jax.random.uniform(keys.named(key, "clip"), shape) * counts[chosen]
+        place = jnp.minimum(place.astype(jnp.int32), counts[chosen] - 1)
+        index = by_class[first[chosen] + place]
+        counted = jnp.arange(self.steps) < self.updates(train.sum())
+        weight = jnp.broadcast_to(counted[:, None], shape).astype(jnp.float32)
+        return index.astype(jnp.int32), weight
 
     @typed
     def batches(

@@ -52,6 +52,31 @@ def unflatten(template: Any, flat: Mapping[str, np.ndarray], where: Path) -> Any
     return jax.tree_util.tree_map_with_path(pick, template)
 
 
+def replaced(tree: Any, flat: Mapping[str, np.ndarray]) -> Any:
+    """`tree`, task axis first, with the arrays of `flat` in every task instead.
+
+    Raises: JmerError if a name is not in it or a shape differs.
+    """
+    left = dict(flat)
+
+    def pick(path, leaf):
+        value = left.pop(_name(path), None)
+        if value is None:
+            return leaf
+        if value.shape != leaf.shape[1:]:
+            raise JmerError(
+                f"the pretrained {_name(path)} has shape {value.shape}, but the "
+                f"network's is {leaf.shape[1:]}: choose a network of its size."
+            )
+        every = np.broadcast_to(value.astype(leaf.dtype), leaf.shape)
+        return jax.device_put(every, leaf.sharding)
+
+    tree = jax.tree_util.tree_map_with_path(pick, tree)
+    if left:
+        raise JmerError(f"the network has no {min(left)} to start from weights.")
+    return tree
+
+
 class _Arrays(ocp.AsyncCheckpointHandler):
     """One `.npz` file, written in the background.
 

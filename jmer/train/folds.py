@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from jmer import keys
 from jmer.train.step import Data, Record, TaskState, Trainer
 from jmer.train.tasks import Task, TaskTable
 
@@ -125,8 +126,12 @@ class Program:
         trainer, seed = self.trainer, table.seed[0]
 
         def epoch(number, carry):
-            order = trainer.plan.order(seed, number)
-            one = functools.partial(trainer.train_epoch, data=data, order=order)
+            one = functools.partial(
+                trainer.train_epoch,
+                data=data,
+                key=keys.named(seed, "epoch", number),
+                order=trainer.plan.order(seed, number),
+            )
             return self._side_by_side(one)(carry[0], table)
 
         def evaluation(carry, count):

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jmer import trees
-from jmer.train.checkpoint import Checkpoints, Flat, flatten, unflatten
+from jmer.train.checkpoint import Checkpoints, Flat, flatten, replaced, unflatten
 from jmer.train.folds import Program
 from jmer.train.step import Data, Record, TaskState
 from jmer.train.tasks import Task, TaskTable
@@ -92,8 +92,11 @@ def train_pack(
     watch: Callable[[Progress], Any],
     stopping: Callable[[], bool] = lambda: False,
     notes: Mapping[str, Any] | None = None,
+    start: Mapping[str, np.ndarray] | None = None,
 ) -> PackResult:
     """Trains `tasks` from where `checkpoints` left off, and saves the result there.
+
+    Fresh tasks begin with the arrays of `start`, by path, where it has them.
 
     `table` has a row for each task; rows are added to fill the devices, and dropped
     again from all that is saved, so that another machine can go on. `notes` (JSON
@@ -102,7 +105,7 @@ def train_pack(
     Raises: KeyboardInterrupt, after saving, once `stopping` says so.
     """
     run = _PackRun(program, tasks, table, data, checkpoints, schedule, notes or {})
-    run.begin()
+    run.begin(start or {})
     previous: tuple[list[int], Record] | None = None
     while run.epoch < schedule.epochs:
         current = run.advance()
@@ -140,9 +143,9 @@ class _PackRun:
         self.history = History([], [])
         self.saved_at = self.noted_at = time.monotonic()
 
-    def begin(self) -> None:
+    def begin(self, start: Mapping[str, np.ndarray]) -> None:
         if self.checkpoints.epoch is None:
-            self.state = self.program.init(self.table.key)
+            self.state = _started(self.program.init(self.table.key), start)
             return
         self.epoch, flat, meta = self.checkpoints.restore()
         template = jax.eval_shape(self.program.init, self.table.key)
@@ -208,6 +211,19 @@ class _PackRun:
         # even where that epoch was saved already.
         self.checkpoints.save(self.epoch + finished, arrays, meta)
         self.saved_at = time.monotonic()
+
+
+def _started(state: TaskState, start: Mapping[str, np.ndarray]) -> TaskState:
+    if not start:
+        return state
+
+    def begun(part: Any) -> Any:
+        # Each part has arrays of its own: they are donated.
+        weights = {"params": part.params, "stats": part.stats}
+        return dataclasses.replace(part, **replaced(weights, start))
+
+    best = None if state.best is None else begun(state.best)
+    return dataclasses.replace(begun(state), best=best)
 
 
 def result_of(flat: Flat, tasks: Sequence[Task], seconds: float) -> PackResult:

@@ -1,6 +1,7 @@
 """The training of one task: pure functions that know of no other."""
 
 import dataclasses
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +14,12 @@ from jmer import keys, metrics, trees
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering import Lowering, use_lowering
+from jmer.optim import Horizon, OptimConfig
 from jmer.train.batches import BatchPlan
 from jmer.train.tasks import TaskTable
+from jmer.train.variants import Values, with_values
+
+Criterion = Literal["uf1", "loss"]
 
 
 @struct.dataclass
@@ -88,9 +93,10 @@ class Trainer:
     network: NetworkConfig
     classes: int
     dtype: DTypeLike
-    optimiser: optax.GradientTransformation
+    optim: OptimConfig
+    epochs: int
     plan: BatchPlan
-    inner: bool
+    inner: Criterion | None  # what chooses the epoch, if inner clips do
     lowering: Lowering
 
     def build(self, key: PRNGKeyArray) -> nnx.Module:
@@ -112,10 +118,21 @@ class Trainer:
             step=jnp.array(0),
             params=params,
             stats=stats,
-            opt_state=self.optimiser.init(params),
+            opt_state=self.rules({}, 1)[1].init(params),
             alive=jnp.array(True),
             best=lowest if self.inner else None,
         )
+
+    def rules(
+        self, values: Values, clips: Int[Array, ""] | int
+    ) -> tuple[NetworkConfig, optax.GradientTransformation]:
+        """The network and the optimiser of a task with these values of its variant,
+        that trains on so many clips.
+        """
+        network = with_values(self.network, "model", values)
+        optim = with_values(self.optim, "optim", values)
+        horizon = Horizon(self.epochs, self.plan.updates(clips))
+        return network, optim.transform(horizon, self.network.layers_above)
 
     def step(
         self,
@@ -124,21 +141,21 @@ class Trainer:
         inputs: Inputs,
         label: Int[Array, " b"],
         weight: Float[Array, " b"],
+        rules: tuple[NetworkConfig, optax.GradientTransformation] | None = None,
     ) -> tuple[TaskState, Float[Array, ""]]:
         """One update. A batch without weight, or a diverged task, changes nothing."""
         graphdef = self.graphdef
+        network, optimiser = rules or self.rules({}, self.plan.size)
 
         def objective(params):
             model = nnx.merge(graphdef, params, state.stats, copy=True)
             step_key = keys.named(key, "step", state.step)
             with use_lowering(self.lowering):
-                loss = self.network.loss(
-                    model, inputs, label, weight=weight, key=step_key
-                )
+                loss = network.loss(model, inputs, label, weight=weight, key=step_key)
             return loss, nnx.state(model, nnx.BatchStat)
 
         (loss, stats), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
-        updates, opt_state = self.optimiser.update(grads, state.opt_state, state.params)
+        updates, opt_state = optimiser.update(grads, state.opt_state, state.params)
         finite = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(grads))
         empty = weight.sum() == 0
         moved = dataclasses.replace(
@@ -153,17 +170,33 @@ class Trainer:
         return dataclasses.replace(state, alive=alive), loss
 
     def train_epoch(
-        self, state: TaskState, task: TaskTable, data: Data, order: Int[Array, " n"]
+        self,
+        state: TaskState,
+        task: TaskTable,
+        data: Data,
+        key: PRNGKeyArray,
+        order: Int[Array, " n"],
     ) -> tuple[TaskState, Float[Array, ""]]:
-        """One pass over the task's clips as they come in `order`; its mean loss."""
-        index, weight = self.plan.batches(order, task.train)
+        """One pass over the task's clips as they come in `order`; its mean loss.
+
+        `key` is of the seed and the epoch, not of the task: tasks that see the same
+        batch see it changed in the same way, which is done once for all of them.
+        """
+        index, weight = (
+            self.plan.draw(key, task.train, data.label, self.classes)
+            if self.plan.balanced
+            else self.plan.batches(order, task.train)
+        )
+        rules = self.rules(task.values, task.train.sum())
 
         def body(state, batch):
-            index, w = batch
+            number, index, w = batch
             inputs = jax.tree.map(lambda x: x[index], data.inputs)
-            return self.step(state, task.key, inputs, data.label[index], w)
+            inputs = self.network.augment(inputs, keys.named(key, "augment", number))
+            return self.step(state, task.key, inputs, data.label[index], w, rules)
 
-        state, losses = jax.lax.scan(body, state, (index, weight))
+        steps = jnp.arange(self.plan.steps)
+        state, losses = jax.lax.scan(body, state, (steps, index, weight))
         counts = weight.sum(1)
         total = jnp.where(counts > 0, losses * counts, 0).sum()
         return state, total / counts.sum()
@@ -198,7 +231,7 @@ class Trainer:
         inner_uf1 = jnp.array(jnp.nan)
         if state.best is not None:
             inner_uf1, inner_loss = self._inner_scores(state, task, data)
-            state = _keep_best(state, inner_uf1, inner_loss, epoch)
+            state = self._keep_best(state, inner_uf1, inner_loss, epoch)
         test = self.logits(state, data, task.test, task.test_weight)
         return state, Record(loss, state.alive, test, inner_uf1)
 
@@ -210,12 +243,17 @@ class Trainer:
         chosen = jax.nn.log_softmax(logits)[jnp.arange(len(label)), label]
         return metrics.uf1(confusion), -(chosen * weight).sum() / weight.sum()
 
-
-def _keep_best(state: TaskState, uf1: Array, loss: Array, epoch: Array) -> TaskState:
-    """A higher inner UF1 wins; of equal ones, the lower loss; then the earlier."""
-    best = state.best
-    assert best is not None
-    better = (uf1 > best.uf1) | ((uf1 == best.uf1) & (loss < best.loss))
-    now = Best(state.params, state.stats, uf1, loss, epoch)
-    best = trees.select(better & state.alive, now, best)
-    return dataclasses.replace(state, best=best)
+    def _keep_best(
+        self, state: TaskState, uf1: Array, loss: Array, epoch: Array
+    ) -> TaskState:
+        """The better by the criterion wins; of equal UF1, the lower loss; then the
+        earlier.
+        """
+        best = state.best
+        assert best is not None
+        better = loss < best.loss
+        if self.inner == "uf1":
+            better = (uf1 > best.uf1) | ((uf1 == best.uf1) & better)
+        now = Best(state.params, state.stats, uf1, loss, epoch)
+        best = trees.select(better & state.alive, now, best)
+        return dataclasses.replace(state, best=best)

@@ -1,7 +1,7 @@
 """What distinguishes one training from another."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import jax.numpy as jnp
@@ -11,10 +11,11 @@ from flax import struct
 from jmer import keys
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray
 from jmer.data.clips import ClipSet
-from jmer.data.splits import Fold
+from jmer.data.splits import Fold, stratified
 from jmer.errors import JmerError
 
 Selection = Literal["last", "inner"]
+Unit = Literal["subject", "clip"]
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -44,6 +45,7 @@ class TaskTable:
     test_weight: Float[Array, "f t"]  # 0 where padded
     inner: Int[Array, "f v"]  # clips that choose the epoch, padded with clip 0
     inner_weight: Float[Array, "f v"]  # 0 where padded
+    values: dict[str, Float[Array, " f"]]  # of fields that differ between variants
 
 
 def make_table(
@@ -53,8 +55,13 @@ def make_table(
     *,
     selection: Selection,
     inner_fraction: float,
+    inner_unit: Unit = "subject",
+    values: Mapping[str, Sequence[float]] | None = None,
 ) -> TaskTable:
-    """The table of `tasks`; array sizes depend on `folds` alone, not on the choice."""
+    """The table of `tasks`; array sizes depend on `folds` alone, not on the choice.
+
+    `values` has the numbers of every variant, by name of the field.
+    """
     by_name = {fold.name: fold for fold in folds}
     longest = max(len(fold.test) for fold in folds)
     train = np.zeros((len(tasks), len(clips)), bool)
@@ -63,7 +70,7 @@ def make_table(
         fold = by_name[task.fold]
         row[fold.train] = True
         chosen = (
-            inner_clips(task, fold, clips, inner_fraction)
+            inner_clips(task, fold, clips, inner_fraction, inner_unit)
             if selection == "inner"
             else np.zeros(0, int)
         )
@@ -81,6 +88,10 @@ def make_table(
         ),
         inner=_padded(inner, room),
         inner_weight=_padded([np.ones(len(i)) for i in inner], room, np.float32),
+        values={
+            name: np.array([of_variant[task.variant] for task in tasks], np.float32)
+            for name, of_variant in (values or {}).items()
+        },
     )
 
 
@@ -97,27 +108,54 @@ def training_sizes(
     *,
     selection: Selection,
     inner_fraction: float,
+    inner_unit: Unit = "subject",
 ) -> tuple[int, int]:
     """Bounds on how many clips a task of any seed trains on: (least, most)."""
     sizes = [len(fold.train) for fold in folds]
     if selection == "last":
         return min(sizes), max(sizes)
-    _, of_subject = np.unique(clips.subject, return_counts=True)
-    # Whole subjects are held out until they have the fraction.
-    held_out = int(inner_fraction * max(sizes)) + int(of_subject.max())
+    if inner_unit == "subject":
+        _, of_subject = np.unique(clips.subject, return_counts=True)
+        # Whole subjects are held out until they have the fraction.
+        beyond = int(of_subject.max())
+    else:
+        beyond = len(clips.classes)  # one of each class at least
+    held_out = int(inner_fraction * max(sizes)) + beyond
     return max(1, min(sizes) - held_out), max(sizes)
 
 
-def inner_clips(task: Task, fold: Fold, clips: ClipSet, fraction: float) -> np.ndarray:
-    """Clips of whole training subjects, held out to choose the epoch on.
+def inner_clips(
+    task: Task,
+    fold: Fold,
+    clips: ClipSet,
+    fraction: float,
+    unit: Unit = "subject",
+) -> np.ndarray:
+    """Training clips held out to choose the epoch on, drawn by the task's seed and
+    fold: whole subjects, or `fraction` of the clips of each class.
 
-    Subjects are drawn by the task's seed and fold until they have `fraction` of the
-    clips; one whose absence would leave a class untrained is passed over.
+    Subjects are drawn until they have `fraction` of the clips; one whose absence would
+    leave a class untrained is passed over.
 
-    Raises: JmerError if no subject can be spared.
+    Raises: JmerError if no subject or clip can be spared.
     """
     code = keys.name_code(f"inner/{fold.name}")
     rng = np.random.default_rng((task.seed, code))
+    if unit == "clip":
+        chosen = stratified(fold.train, clips.label, fraction, rng)
+    else:
+        chosen = _whole_subjects(fold, clips, fraction, rng)
+    if not len(chosen):
+        raise JmerError(
+            f"fold {fold.name}: no training {unit} can be held out to choose the "
+            f"epoch without losing a class. Use --selection last."
+        )
+    return np.sort(chosen)
+
+
+def _whole_subjects(
+    fold: Fold, clips: ClipSet, fraction: float, rng: np.random.Generator
+) -> np.ndarray:
     remaining = set(fold.train.tolist())
     chosen: list[int] = []
     for subject in rng.permutation(np.unique(clips.subject[fold.train])):
@@ -128,9 +166,4 @@ def inner_clips(task: Task, fold: Fold, clips: ClipSet, fraction: float) -> np.n
         if len(set(clips.label[list(left)].tolist())) == len(clips.classes):
             remaining = left
             chosen += sorted(own)
-    if not chosen:
-        raise JmerError(
-            f"fold {fold.name}: no training subject can be held out to choose the "
-            f"epoch without losing a class. Use --selection last."
-        )
-    return np.array(sorted(chosen))
+    return np.array(chosen, int)
