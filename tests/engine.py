@@ -37,6 +37,7 @@ def make_program(
     batch_size=4,
     evaluations=1,
     network=NETWORK,
+    sampling="shuffled",
 ) -> Program:
     sizes = training_sizes(
         make_folds(Loso(), clips),
@@ -44,7 +45,7 @@ def make_program(
         selection="inner" if inner else "last",
         inner_fraction=0.3,
     )
-    plan = BatchPlan.of(mode, batch_size, len(clips), *sizes)
+    plan = BatchPlan.of(mode, batch_size, len(clips), *sizes, sampling=sampling)
     return _program(
         network, plan, chunk, devices, inner, optim, dtype, lowering, evaluations
     )
@@ -65,13 +66,14 @@ def _program(network, plan, chunk, devices, inner, optim, dtype, lowering, evalu
     return Program(trainer, make_mesh(devices), chunk, evaluations)
 
 
-def table_of(program: Program, clips: ClipSet, tasks):
+def table_of(program: Program, clips: ClipSet, tasks, values=None):
     return make_table(
         tasks,
         make_folds(Loso(), clips),
         clips,
         selection="inner" if program.trainer.inner else "last",
         inner_fraction=0.3,
+        values=values,
     )
 
 
@@ -79,12 +81,12 @@ def tasks_of(clips: ClipSet, seeds=(0,)) -> list[Task]:
     return [Task(seed, s) for seed in seeds for s in np.unique(clips.subject).tolist()]
 
 
-def train(program: Program, clips: ClipSet, tasks, epochs=3):
+def train(program: Program, clips: ClipSet, tasks, epochs=3, values=None):
     """Final states and the last record of `tasks`, on the host."""
     rows = program.rows(tasks)
     own = np.unique(rows, return_index=True)[1]
     table = jax.device_put(
-        trees.take(table_of(program, clips, tasks), rows), program.per_task
+        trees.take(table_of(program, clips, tasks, values), rows), program.per_task
     )
     data = jax.device_put(Data(clips.inputs, clips.label), program.shared)
     states = program.init(table.key)

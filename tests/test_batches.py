@@ -77,6 +77,43 @@ def test_own_batches_are_the_same_read_together_or_apart(clips, held_out, seed):
         np.testing.assert_array_equal(first, second)
 
 
+def balanced(train, label, size, number=0, classes=3):
+    plan = plan_of("own", size, train, sampling="balanced")
+    key = keys.named(SEED, "epoch", number)
+    drawn = plan.draw(key, jnp.asarray(train), jnp.asarray(label, jnp.int32), classes)
+    return plan, *map(np.asarray, drawn)
+
+
+def test_balanced_batches_have_every_class_and_every_clip_of_it_as_often():
+    label = np.repeat([0, 1, 2, 0], [30, 5, 2, 3])
+    train = np.arange(40) < 37  # the last three are held out
+    found = [balanced(train, label, 12, number) for number in range(200)]
+    index = np.stack([index for _, index, _ in found])
+    assert index.shape == (200, 3, 12)  # 37 clips are three whole batches
+    assert set(index.ravel()) == set(range(37))
+    share = np.bincount(index.ravel(), minlength=37) / index.size
+    for own in (range(30), range(30, 35), range(35, 37)):
+        np.testing.assert_allclose(share[own].sum(), 1 / 3, atol=0.03)
+        np.testing.assert_allclose(share[own], 1 / 3 / len(own), atol=0.012)
+
+
+def test_balanced_epochs_have_the_whole_batches_of_their_task():
+    label = np.arange(20) % 3
+    plan = BatchPlan.of("own", 4, 20, 9, 18, sampling="balanced")
+    assert plan.steps == 4
+    for count, whole in ((18, 4), (9, 2), (3, 1)):
+        train = jnp.arange(20) < count
+        _, weight = plan.draw(SEED, train, jnp.asarray(label, jnp.int32), 3)
+        np.testing.assert_array_equal(weight.sum(1), [4] * whole + [0] * (4 - whole))
+        assert int(plan.updates(jnp.asarray(count))) == whole
+
+
+@pytest.mark.parametrize(("mode", "counts"), [("own", [5, 4]), ("shared", [5, 5])])
+def test_updates_of_an_epoch(mode, counts):
+    plan = BatchPlan.of(mode, 4, 20, 15, 18)
+    assert [int(plan.updates(jnp.asarray(n))) for n in (18, 15)] == counts
+
+
 def test_orders_differ_between_epochs_and_seeds():
     plan, train = plan_of("own", 5, np.ones(23)), np.ones(23, bool)
     first = epoch(plan, train)[0]

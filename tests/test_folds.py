@@ -168,6 +168,54 @@ def test_nothing_of_a_held_out_subject_reaches_its_fold(mode, layout, inner):
         assert (test != noisy[i, : len(held_out)]).any()
 
 
+def test_nothing_held_out_reaches_balanced_batches():
+    clips = make_clips(5, 4)
+    program = make_program(clips, sampling="balanced", optim=AdamConfig(lr=0.01))
+    tasks = tasks_of(clips)
+    states, _ = train(program, clips, tasks)
+    held_out = np.flatnonzero(clips.subject == "s3")
+    for changed in (with_noise(clips, held_out), with_labels(clips, held_out)):
+        other, _ = train(program, changed, tasks)
+        assert_trees_equal(row(states, 3), row(other, 3))
+        assert trees_differ(row(states, 1), row(other, 1))
+
+
+@pytest.mark.parametrize("sampling", ["shuffled", "balanced"])
+def test_a_balanced_or_augmented_fold_in_a_pack_equals_the_fold_alone(clips, sampling):
+    options = {"sampling": sampling, "network": Brightened(size=7, filters=(2, 3))}
+    tasks = tasks_of(clips)
+    together, _ = train(make_program(clips, chunk=4, **options), clips, tasks)
+    alone = make_program(clips, chunk=1, lowering="backend", **options)
+    for i in (0, 2):
+        state, _ = train(alone, clips, [tasks[i]])
+        assert_trees_close(row(together, i), row(state, 0))
+
+
+class Brightened(STSTNetConfig):
+    """Adds the same random number to all pixels of a clip, in training."""
+
+    def augment(self, inputs, key):
+        flow = inputs["apex_flow"]
+        change = jax.random.normal(key, (flow.shape[0], 1, 1, 1))
+        return {"apex_flow": flow + change.astype(flow.dtype)}
+
+
+def test_augmentation_changes_training_and_no_evaluation(clips, mode):
+    sizes = {"size": 7, "filters": (2, 3), "dropout": 0.0}
+    programs = [
+        make_program(clips, **mode, network=kind(**sizes))
+        for kind in (STSTNetConfig, Brightened)
+    ]
+    plain, bright = (train(p, clips, tasks_of(clips))[0] for p in programs)
+    assert trees_differ(plain.params, bright.params)
+    data, every = Data(clips.inputs, clips.label), jnp.arange(len(clips))
+    logits = [
+        p.trainer.logits(row(plain, 0), data, every, jnp.ones(len(clips)))
+        for p in programs
+    ]
+    np.testing.assert_array_equal(*logits)
+
+
 def test_one_training_clip_changes_its_fold(clips, mode):
     program, tasks = make_program(clips, **mode), tasks_of(clips)
     states, _ = train(program, clips, tasks)

@@ -7,17 +7,24 @@ import pytest
 from numpy.testing import assert_allclose
 
 from jmer.errors import UsageError
-from jmer.optim import AdamConfig, SgdConfig
+from jmer.optim import (
+    AdamConfig,
+    AdamWConfig,
+    Horizon,
+    RmspropConfig,
+    SgdConfig,
+    UntunedWarmupConfig,
+)
 
 START = np.float32([3, -2, 0.5, 7, 1e-3])
 CURVATURE = np.float32([1, 0.1, 5, 0.01, 2])
 CENTRE = np.float32([0, 1, -1, 2, 0])
 
 
-def path_of(config, steps=10):
+def path_of(config, steps=10, start=START, **options):
     """Parameters after each step on sum(CURVATURE * (x - CENTRE)^2) / 2."""
-    transform = config.transform()
-    x = jnp.asarray(START)
+    transform = config.transform(**options)
+    x = jnp.asarray(start)
     state = transform.init(x)
     path = []
     for _ in range(steps):
@@ -27,12 +34,14 @@ def path_of(config, steps=10):
     return np.stack(path)
 
 
-def torch_path(optimiser, steps=10, **options):
+def torch_path(optimiser, steps=10, rates=None, start=START, **options):
     torch = pytest.importorskip("torch")
-    x = torch.tensor(START, requires_grad=True)
+    x = torch.tensor(start, requires_grad=True)
     optimiser = getattr(torch.optim, optimiser)([x], **options)
     path = []
-    for _ in range(steps):
+    for step in range(steps):
+        if rates is not None:
+            optimiser.param_groups[0]["lr"] = float(rates[step])
         optimiser.zero_grad()
         (torch.tensor(CURVATURE) * (x - torch.tensor(CENTRE)) ** 2 / 2).sum().backward()
         optimiser.step()
@@ -65,6 +74,98 @@ def test_sgd_matches_torch(momentum, decay):
     assert_allclose(path_of(SgdConfig(**options)), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_rmsprop_matches_torch(decay):
+    config = RmspropConfig(0.05, weight_decay=decay)
+    options = {"lr": 0.05, "weight_decay": decay, "alpha": 0.99}
+    expected = torch_path("RMSprop", **options)
+    assert_allclose(path_of(config), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_rmsprop_falls_in_steps():
+    """AMAN: a fifth after every 30 epochs."""
+    config, horizon = RmspropConfig(1e-3, every=30), Horizon(50, 7)
+    rates = [float(config.rate(step, horizon)) for step in (0, 30 * 7 - 1, 30 * 7)]
+    assert_allclose(rates, [1e-3, 1e-3, 2e-4], rtol=1e-6)
+    assert_allclose(config.rate(60 * 7, horizon), 4e-5, rtol=1e-6)
+    short = RmspropConfig(0.05, every=1)
+    expected = torch_path("RMSprop", rates=[0.05] * 4 + [0.01] * 4 + [0.002] * 2)
+    found = path_of(short, horizon=Horizon(3, 4))
+    assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_untuned_warm_up_is_that_of_its_paper():
+    """Ma & Yarats 2021: 2 / (1 - beta2) = 2,000 updates."""
+    config, at = UntunedWarmupConfig(lr=0.1), (1, 1000, 2000, 5000)
+    assert_allclose([config.factor(t) for t in at], [0.0005, 0.5, 1, 1], rtol=1e-4)
+    smooth = UntunedWarmupConfig(lr=0.1, warmup="exponential")
+    expected = 1 - np.exp(-1e-3 * np.array(at))
+    assert_allclose([smooth.factor(t) for t in at], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("updates", "peak"), [(1000, 0.0131), (900, 0.0118), (500, 0.0066)]
+)
+def test_meranets_learning_rate_never_leaves_the_warm_up(updates, peak):
+    rates = UntunedWarmupConfig(lr=0.1).rate(
+        np.arange(updates), Horizon(100, updates // 100)
+    )
+    assert_allclose(rates.max(), peak, atol=5e-5)
+    assert 0.40 < rates.argmax() / updates < 0.44
+    assert rates[-1] < 1e-5
+
+
+def test_untuned_warm_up_is_adam_at_its_learning_rate():
+    config, horizon = UntunedWarmupConfig(lr=5.0, weight_decay=0.1), Horizon(5, 2)
+    rates = [config.rate(step, horizon) for step in range(10)]
+    expected = torch_path("Adam", rates=rates, weight_decay=0.1)
+    found = path_of(config, horizon=horizon)
+    assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_radam_matches_torch():
+    config = UntunedWarmupConfig(lr=0.1, warmup="radam")
+    found = path_of(config, steps=20)  # rectified from the sixth update on
+    expected = torch_path("RAdam", steps=20, lr=0.1)
+    # The rectification is a small difference of large numbers, in float32.
+    assert_allclose(found, expected, rtol=1e-3, atol=5e-4)
+
+
+def test_adamw_matches_torch_and_spares_parameters_of_one_dimension():
+    options = {"lr": 0.1, "weight_decay": 0.3}
+    config, horizon = AdamWConfig(**options, warmup_epochs=2), Horizon(5, 2)
+    rates = [config.rate(step, horizon) for step in range(10)]
+    for start, decay in ((START, 0.0), (START[None], 0.3)):
+        options["weight_decay"] = decay
+        expected = torch_path("AdamW", rates=rates, start=start, **options)
+        found = path_of(config, start=start, horizon=horizon)
+        assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_adamw_warms_up_and_falls_along_a_cosine():
+    config = AdamWConfig(final_lr=1.25e-7)
+    horizon = Horizon(150, 21)
+    rates = config.rate(np.arange(150 * 21), horizon)
+    assert_allclose(rates[0], 1e-6, rtol=1e-5)
+    assert_allclose(rates[5 * 21 - 1], 5e-5, rtol=1e-5)  # the end of the fifth epoch
+    assert_allclose(np.diff(rates[: 5 * 21]), 49e-6 / (5 * 21 - 1), rtol=1e-2)
+    middle = 5 * 21 + 145 * 21 // 2
+    assert_allclose(rates[middle], (5e-5 + 1.25e-7) / 2, rtol=1e-3)
+    assert_allclose(rates[-1], 1.25e-7, rtol=1e-2)
+
+
+def test_learning_rates_decay_with_the_layers_above():
+    params = {"low": jnp.ones((2, 2)), "high": jnp.ones((2, 2))}
+    config = AdamWConfig(1.0, weight_decay=0.5, warmup_epochs=0, layer_decay=0.9)
+    depth = {("low",): 3, ("high",): 0}
+    transform = config.transform(Horizon(1, 10), depth.__getitem__)
+    state = transform.init(params)
+    updates, _ = transform.update(params, state, params)
+    # The sign of the gradient, and half the parameter.
+    assert_allclose(updates["high"], -1.5, rtol=1e-5)
+    assert_allclose(updates["low"], -1.5 * 0.9**3, rtol=1e-5)
+
+
 NAN = float("nan")
 BAD = [
     *(
@@ -80,6 +181,11 @@ BAD = [
     *((AdamConfig, beta, v) for beta in ("beta1", "beta2") for v in (-0.1, 1, NAN)),
     *((AdamConfig, "epsilon", value) for value in (-1e-8, NAN)),
     *((SgdConfig, "momentum", value) for value in (-0.1, 1, NAN)),
+    *((AdamWConfig, "layer_decay", value) for value in (0, 1.1, NAN)),
+    *((AdamWConfig, field, -1) for field in ("warmup_epochs", "warmup_lr", "final_lr")),
+    *((RmspropConfig, "smoothing", value) for value in (-0.1, 1, NAN)),
+    *((RmspropConfig, "every", value) for value in (-1,)),
+    *((RmspropConfig, "factor", value) for value in (0, 1.1, NAN)),
 ]
 
 

@@ -10,7 +10,16 @@ from numpy.testing import assert_array_equal
 from toy import make_clips
 
 from jmer.data.clips import ClipSet
-from jmer.data.splits import Fold, HoldOut, KFold, Loso, audit, make_folds
+from jmer.data.splits import (
+    ClipHoldOut,
+    ClipKFold,
+    Fold,
+    HoldOut,
+    KFold,
+    Loso,
+    audit,
+    make_folds,
+)
 from jmer.errors import JmerError, UsageError
 
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -82,6 +91,46 @@ def test_holdout_tests_about_its_share(subjects, fraction, split_seed):
     assert len(test) - largest < fraction * len(subjects)
     if len(set(subjects)) - len(set(test)) > 1:
         assert len(test) >= fraction * len(subjects)
+
+
+@given(st.integers(2, 7), st.integers(14, 40), st.integers(0, 2**32))
+def test_folds_of_clips_test_every_clip_once_and_say_that_they_mix(k, n, split_seed):
+    clips, protocol = (
+        clips_of([f"s{i % 3}" for i in range(n)]),
+        ClipKFold(k, split_seed),
+    )
+    folds = make_folds(protocol, clips)
+    assert all_tested(folds) == list(range(n))
+    sizes = [len(fold.test) for fold in folds]
+    assert max(sizes) - min(sizes) <= 1
+    for fold in folds:
+        assert sorted([*fold.train, *fold.test]) == list(range(n))
+    assert not protocol.subject_independent
+    assert "NOT subject-independent" in protocol.describe(folds, clips)
+
+
+@pytest.mark.parametrize("fraction", [0.2, 0.25, 0.9])
+def test_a_holdout_of_clips_has_its_share_of_each_class(fraction):
+    label = np.repeat([0, 1, 2], [34, 36, 2])
+    clips = clips_of([f"s{i % 5}" for i in range(72)], label, ("a", "b", "c"))
+    (fold,) = make_folds(ClipHoldOut(fraction), clips)
+    assert sorted([*fold.train, *fold.test]) == list(range(72))
+    counts = np.bincount(label[fold.test])
+    assert counts.tolist() == [round(fraction * 34), round(fraction * 36), 1]
+    (again,) = make_folds(ClipHoldOut(fraction), clips)
+    assert_array_equal(fold.test, again.test)
+    (other,) = make_folds(ClipHoldOut(fraction, split_seed=1), clips)
+    assert fold.test.tolist() != other.test.tolist()
+
+
+def test_a_mixing_division_is_refused_where_subjects_should_be_apart():
+    clips = clips_of(["a", "b"] * 4)
+    folds = make_folds(ClipKFold(2), clips)
+    with pytest.raises(JmerError, match="subject a is trained on and tested"):
+        audit(folds, clips, exhaustive=True)
+    twice = [Fold("x", np.arange(8), np.arange(1))]
+    with pytest.raises(JmerError, match="clip clip0 is trained on and tested"):
+        audit(twice, clips, exhaustive=False, subject_independent=False)
 
 
 @given(SUBJECTS, st.integers(0, 2**32), st.randoms(use_true_random=False))

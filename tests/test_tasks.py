@@ -39,6 +39,16 @@ def test_inner_clips_depend_on_seed_and_fold_alone(clips):
     assert len({tuple(c) for c in chosen}) > 1
 
 
+def test_inner_clips_can_be_a_share_of_each_class():
+    clips = make_clips(5, 9)
+    (fold, *_) = make_folds(Loso(), clips)
+    chosen = inner_clips(Task(0, fold.name), fold, clips, 0.25, "clip")
+    assert set(chosen) < set(fold.train)
+    assert np.bincount(clips.label[chosen]).tolist() == [3, 3, 3]  # of 12 each
+    other = inner_clips(Task(1, fold.name), fold, clips, 0.25, "clip")
+    assert chosen.tolist() != other.tolist()
+
+
 def test_no_subject_to_spare_is_an_error(clips):
     fold = Fold("s0", np.array([3, 4, 5]), np.array([0, 1, 2]))
     with pytest.raises(JmerError, match=r"fold s0: .*--selection last"):
