@@ -1,0 +1,29 @@
+"""HSTA, table 5: SMIC-HS, three classes of MEGC 2019, leave-one-subject-out.
+
+Paper:  HSTA, Hao et al. 2024, table 5: UF1 0.847, UAR 0.780
+Run:    jmer run experiments/hsta_smic.py --data.manual-dir DIR
+Cost:   about 4.9e16 multiplications
+Expect: below the paper: its code trains on frames of the test subject under every
+        label ("noise"), which jmer does not offer. Not run here
+"""
+
+from data_builders.smic import Smic
+from jmer.experiment import Experiment
+from jmer.models.hsta import HstaConfig
+from jmer.optim import AdamWConfig
+
+EXPERIMENT = Experiment(
+    model=HstaConfig(),
+    data=Smic(keep=6, resample="uniform", size=224, special="sf"),
+    optim=AdamWConfig(
+        lr=5e-5,
+        weight_decay=0.05,
+        warmup_epochs=5,
+        warmup_lr=1e-6,
+        final_lr=1.25e-7,
+        layer_decay=0.9,
+    ),
+    epochs=150,
+    batch_size=32,
+    sampling="balanced",
+)

@@ -1,0 +1,35 @@
+"""HSTA, table 1: how many units of attention for the video alone.
+
+--model.depth 1 0 U has U units; this file 1.
+
+Paper:  HSTA, Hao et al. 2024, table 1: UF1 0.311 (1), 0.298 (4), 0.335 (8), 0.318 (12)
+Run:    jmer run experiments/hsta_table1_video.py --data.manual-dir DIR
+Cost:   about 9e15 multiplications for one unit
+Expect: UF1 about 0.3; not run here, the data need a licence
+The folds are of clips, so nearly everyone tested is trained on too: not
+subject-independent, and every report says so. Folds are drawn by the split seed; the
+authors' own lists are theirs.
+"""
+
+from data_builders.casme_cubed import CasmeCubed
+from jmer.data.splits import ClipKFold
+from jmer.experiment import Experiment
+from jmer.models.hsta import HstaConfig
+from jmer.optim import AdamWConfig
+
+EXPERIMENT = Experiment(
+    model=HstaConfig(depth=(1, 0, 1), csta=False, streams="v"),
+    data=CasmeCubed(repairs="hsta", keep=6, resample="uniform", size=224, special="sf"),
+    optim=AdamWConfig(
+        lr=5e-5,
+        weight_decay=0.05,
+        warmup_epochs=5,
+        warmup_lr=1e-6,
+        final_lr=1.25e-7,
+        layer_decay=0.9,
+    ),
+    epochs=150,
+    batch_size=32,
+    sampling="balanced",
+    protocol=ClipKFold(k=5),
+)

@@ -1,0 +1,28 @@
+"""HSTA, table 6: CAS(ME)³, 7 classes, leave-one-subject-out.
+
+Paper:  HSTA, Hao et al. 2024, table 6: UF1 0.341, UAR 0.358
+Run:    jmer run experiments/hsta_table6_7class.py --data.manual-dir DIR
+Cost:   about 1.6e18 multiplications, 94 trainings of 150 epochs
+Expect: below the paper, whose code trains on frames of the test subject; not run here
+"""
+
+from data_builders.casme_cubed import CasmeCubed
+from jmer.experiment import Experiment
+from jmer.models.hsta import HstaConfig
+from jmer.optim import AdamWConfig
+
+EXPERIMENT = Experiment(
+    model=HstaConfig(),
+    data=CasmeCubed(protocol="7class", repairs="hsta", keep=6, resample="uniform", size=224, special="sf"),
+    optim=AdamWConfig(
+        lr=5e-5,
+        weight_decay=0.05,
+        warmup_epochs=5,
+        warmup_lr=1e-6,
+        final_lr=1.25e-7,
+        layer_decay=0.9,
+    ),
+    epochs=150,
+    batch_size=32,
+    sampling="balanced",
+)

@@ -1,0 +1,35 @@
+"""MERANet on CAS(ME)², three classes, one random division of clips.
+
+--model.attn ca and --model.attn st leave one of the two gates out.
+
+The figures of the paper compare, by the validation loss:
+    --model.ca-shared mlp        linear layers in channel attention (figure 4)
+    --model.st-kernel 3          another kernel of space-time attention (figure 5)
+
+Paper:  Gajjala et al. 2021, table 1: ACC 0.917 on a fifth of the clips
+Run:    jmer run experiments/meranet_casme_squared.py --data.manual-dir DIR
+Cost:   about 9e14 multiplications
+Expect: a score that a few test clips decide, of people who were trained on too;
+        --protocol.split-seed 1 shows how far it moves. Not run here
+The division is not subject-independent, and every report says so.
+"""
+
+from data_builders.casme_squared import CasmeSquared
+from jmer.data.splits import ClipHoldOut
+from jmer.experiment import Experiment
+from jmer.models.meranet import MeranetConfig
+from jmer.optim import UntunedWarmupConfig
+
+EXPERIMENT = Experiment(
+    model=MeranetConfig(),
+    data=CasmeSquared(
+        protocol="meranet", modality="clip", keep=16, resample="apex-window", size=112
+    ),
+    optim=UntunedWarmupConfig(lr=0.1),
+    epochs=100,
+    batch_size=8,
+    selection="inner",
+    inner_unit="clip",
+    inner_criterion="loss",
+    protocol=ClipHoldOut(fraction=0.2),
+)

@@ -1,0 +1,21 @@
+"""STANet on CASME, four classes, leave-one-subject-out.
+
+Paper:  STANet, table 1: ACC 0.7661 (131 of 171 clips)
+Run:    jmer run experiments/stanet_casme.py --data.manual-dir DIR
+Cost:   about 1.6e16 multiplications, 19 trainings of 60 epochs
+Expect: near the paper, if its clips are these; not run here, the data need a licence
+Flow is Farnebäck's, where the paper has FlowNet 2.0.
+"""
+
+from data_builders.casme import Casme
+from jmer.experiment import Experiment
+from jmer.models.stanet import STANetConfig
+from jmer.optim import AdamConfig
+
+EXPERIMENT = Experiment(
+    model=STANetConfig(),
+    data=Casme(modality="flow", keep=20, resample="linear", size=192),
+    optim=AdamConfig(lr=1e-5, weight_decay=1e-4),
+    epochs=60,
+    batch_size=8,
+)

@@ -1,0 +1,21 @@
+"""STANet on CASME II, five classes, leave-one-subject-out.
+
+Paper:  STANet, table 1: ACC 0.6911 (170 of 246 clips)
+Run:    jmer run experiments/stanet_casme2.py --data.manual-dir DIR
+Cost:   about 1.6e16 multiplications, 26 trainings of 30 epochs
+Expect: near the paper, if its clips are these; not run here, the data need a licence
+Flow is Farnebäck's, where the paper has FlowNet 2.0.
+"""
+
+from data_builders.casme2 import Casme2
+from jmer.experiment import Experiment
+from jmer.models.stanet import STANetConfig
+from jmer.optim import AdamConfig
+
+EXPERIMENT = Experiment(
+    model=STANetConfig(),
+    data=Casme2(modality="flow", keep=20, resample="linear", size=192),
+    optim=AdamConfig(lr=1e-5, weight_decay=1e-4),
+    epochs=30,
+    batch_size=8,
+)
