@@ -68,7 +68,6 @@ def read_table(
 
     Raises: JmerError if the file cannot be read or no sheet has the columns.
     """
-    lacking: list[str] = []
     for name, rows in _sheets(path, sheet):
         where = f"{path}, sheet {name}" if name else f"{path}"
         if positions and rows:
@@ -79,6 +78,8 @@ def read_table(
             lacking = [c for c in columns if c not in index and c not in optional]
             if not lacking:
                 return list(_lines(where, rows, top + 1, index))
+    if positions:
+        raise JmerError(f"{path} is empty. Restore the published file.")
     wanted = "; ".join(f"{c}: {' or '.join(columns[c])}" for c in columns)
     raise JmerError(
         f"{path} has no row that names the needed columns ({wanted}). Restore the "
