@@ -192,6 +192,7 @@ class FrameBuilder(ClipBuilder):
         """The clips, all problems, and how many clips were left out for what."""
         annotation = self.annotation
         clips, problems = [], list(annotation.problems)
+        _ = self.root  # without it, every clip would be a problem of its own
         left_out = annotation.left_out.copy()
         for row, name in annotation.chosen:
             try:

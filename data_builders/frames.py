@@ -116,9 +116,10 @@ def _decode(path: Path, size: int | None) -> tuple[Path, tuple[int, int], np.nda
         raise JmerError(
             f"{path} cannot be decoded ({content.size} bytes). Restore the file."
         )
-    rgb = np.ascontiguousarray(image[..., ::-1])
-    shape = (rgb.shape[0], rgb.shape[1])
-    return path, shape, rgb if size is None else resize(rgb[None], size)[0]
+    shape = (image.shape[0], image.shape[1])
+    if size is not None:
+        image = resize(image[None], size)[0]
+    return path, shape, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def runs(numbers: Iterable[int]) -> Iterator[str]:
