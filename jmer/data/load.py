@@ -60,6 +60,8 @@ def datasets() -> Iterator[type[DataConfig]]:
     """The configuration of every data set that has a builder."""
     package = importlib.import_module("data_builders")
     for module in pkgutil.iter_modules(package.__path__, "data_builders."):
+        if not module.ispkg:  # what several data sets share
+            continue
         for value in vars(importlib.import_module(module.name)).values():
             if isinstance(value, type) and value.__module__ == module.name:
                 yield value

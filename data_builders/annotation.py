@@ -1,0 +1,117 @@
+"""One annotated clip: as the sheet has it, corrected, and as frames on disk."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Row:
+    """A clip as a sheet has it; frame numbers are those of the recording, as text."""
+
+    where: str
+    """File, sheet and row, for people."""
+    number: int
+    """Data row, from 0."""
+    subject: str
+    clip: str
+    labels: Mapping[str, str]
+    """The words of each column of labels, in lower case."""
+    onset: str
+    apex: str
+    offset: str
+    action_units: str = ""
+    folder: str = ""
+    """What the frames lie under, where that is not the name of the clip."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.subject, self.clip
+
+    @property
+    def title(self) -> str:
+        return f"{self.subject}/{self.clip}"
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A published correction, of the clip `key` or of data row `row`.
+
+    Row numbers mean something only in the sheet that they were published for, which
+    has `rows` rows.
+    """
+
+    field: Literal["onset", "apex", "offset", "action_units"]
+    value: str
+    key: tuple[str, str] | None = None
+    row: int = -1
+    rows: int = 0
+
+    def meets(self, row: Row, rows: int) -> bool:
+        if self.key is not None:
+            return row.key == self.key
+        return row.number == self.row and rows == self.rows
+
+    def applied(self, row: Row) -> Row:
+        change: dict[str, Any] = {self.field: self.value}
+        return replace(row, **change)
+
+
+def by_row(
+    rows: int,
+    field: Literal["onset", "apex", "offset", "action_units"],
+    values: Mapping[int, int | str],
+) -> tuple[Correction, ...]:
+    """Corrections of a sheet of `rows` rows, by data row."""
+    return tuple(
+        Correction(field, str(value), row=row, rows=rows)
+        for row, value in values.items()
+    )
+
+
+def correct(
+    rows: Sequence[Row], corrections: Sequence[Correction]
+) -> tuple[list[Row], list[str]]:
+    """The rows with all corrections that meet them, and a line on each change."""
+    corrected, changes = [], []
+    for row in rows:
+        fixed = row
+        for correction in corrections:
+            if not correction.meets(row, len(rows)):
+                continue
+            before = getattr(fixed, correction.field)
+            if before != correction.value:
+                fixed = correction.applied(fixed)
+                changes.append(
+                    f"{row.title} (data row {row.number}): {correction.field} "
+                    f"{before or 'empty'} -> {correction.value}"
+                )
+        corrected.append(fixed)
+    return corrected, changes
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip of the protocol: its label, and the frames from onset to offset."""
+
+    row: Row
+    label: int
+    onset: int
+    apex: int
+    offset: int
+    folder: Path
+    frames: tuple[Path, ...]
+    """A file for each number from onset to offset."""
+
+
+def subject_number(text: str) -> int | None:
+    """The last number of `1`, `01`, `s01`, `sub01`, `006` or `spNO.1`."""
+    found = re.findall(r"\d+", text)
+    return int(found[-1]) if found else None
+
+
+def frame_number(text: str) -> int | None:
+    """A frame number, None if `text` is none."""
+    return int(text) if re.fullmatch(r"\d{1,12}", text) else None

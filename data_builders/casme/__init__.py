@@ -1,0 +1,28 @@
+"""CASME (Yan et al. 2013): 19 subjects in the release, 60 frames a second."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from data_builders.config import FrameSet, Protocol, same
+
+EMOTIONS = (
+    *("disgust", "repression", "surprise", "tense"),
+    *("amusement", "happiness", "sadness", "contempt", "fear"),
+)
+
+
+@dataclass(frozen=True)
+class Casme(FrameSet):
+    """CASME: 189 clips of 19 subjects, 4 classes of emotion; needs a licence."""
+
+    name: ClassVar[str] = "casme"
+    protocols: ClassVar = {
+        "4class": Protocol(same("disgust", "repression", "surprise", "tense")),
+        "meranet": Protocol(same("disgust", "repression", "tense")),
+    }
+    vocabulary: ClassVar = {"emotion": EMOTIONS}
+
+    protocol: Literal["4class", "meranet"] = "4class"
+    """4class: disgust, repression, surprise, tense. meranet: without surprise."""
+    source: Literal["raw", "cropped"] = "cropped"
+    """raw: CASME_raw_selected. cropped: faces as the owners cut them out."""

@@ -1,0 +1,43 @@
+"""CAS(ME)³ (Li et al. 2022), part A: 94 subjects with micro-expressions, 30 frames a
+second."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from data_builders.config import FrameSet, Protocol, same
+
+EMOTIONS = ("others", "disgust", "surprise", "fear", "anger", "sad", "happy")
+OBJECTIVE = ("I", "II", "III", "IV", "V", "VI", "VII")
+THREE = {
+    "negative": ("disgust", "fear", "anger", "sad"),
+    "positive": ("happy",),
+    "surprise": ("surprise",),
+}
+
+
+@dataclass(frozen=True)
+class CasmeCubed(FrameSet):
+    """CAS(ME)³ part A: 860 clips of 94 subjects, 7 emotions; needs a licence."""
+
+    name: ClassVar[str] = "casme_cubed"
+    protocols: ClassVar = {
+        "7class": Protocol(same(*EMOTIONS)),
+        "4class": Protocol({**THREE, "others": ("others",)}),
+        "3class": Protocol(THREE),
+        "objective": Protocol(
+            {name: (name.lower(),) for name in OBJECTIVE}, column="objective class"
+        ),
+    }
+    vocabulary: ClassVar = {
+        "emotion": EMOTIONS,
+        "objective class": tuple(name.lower() for name in OBJECTIVE),
+    }
+
+    protocol: Literal["7class", "4class", "3class", "objective"] = "7class"
+    """7class: the emotions. 4class: negative, positive, surprise, others. 3class:
+    without others. objective: classes I to VII of action units."""
+    source: Literal["clips", "videos"] = "clips"
+    """clips: Part_A_ME_clip/frame. videos: part_A, with a folder `color` a video."""
+    repairs: Literal["none", "hsta"] = "none"
+    """hsta: as the code of HSTA has it, apex and offset are no earlier than the onset,
+    an apex after the offset goes halfway, and no clip lasts more than 50 frames."""

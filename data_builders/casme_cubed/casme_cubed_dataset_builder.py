@@ -1,0 +1,77 @@
+"""TFDS builder of part A of CAS(ME)³."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from data_builders import frames
+from data_builders.annotation import Correction, Row, subject_number
+from data_builders.casme_cubed import CasmeCubed
+from data_builders.frame_builder import FrameBuilder
+from data_builders.sheets import Line
+
+HSTA_LONGEST = 50
+
+
+class Builder(FrameBuilder):
+    """Frames `spNo.1_a_355/355.jpg`, or `spNO.1/a/color/355.jpg` of whole videos.
+
+    A clip is called by the letter of its video and its onset as the sheet has it.
+    Corrections are those of the public loader `meb` (T. Varanka).
+    """
+
+    VERSION = "1.0.0"
+    data: CasmeCubed
+    tables = ("cas(me)3_part_A_ME_label*.xlsx", "cas(me)3_part_A_ME_label*.csv")
+    sheet = "label"
+    columns: ClassVar = {
+        "subject": ("Subject",),
+        "clip": ("Filename",),
+        "onset": ("Onset",),
+        "apex": ("Apex",),
+        "offset": ("Offset",),
+        "emotion": ("emotion",),
+        "objective class": ("Objective class",),
+        "action_units": ("AU",),
+    }
+    corrections = (
+        Correction("apex", "123", key=("spNO.149", "d_112")),
+        Correction("offset", "34", key=("spNO.214", "c_5")),
+        Correction("onset", "2647", key=("spNO.216", "d_3647")),
+        Correction("onset", "1", key=("spNO.216", "e_0")),
+        Correction("apex", "1", key=("spNO.216", "e_0")),
+        Correction("offset", "1845", key=("spNO.40", "e_1812")),
+        Correction("offset", "2403", key=("spNO.40", "e_2327")),
+    )
+    roots: ClassVar = {"clips": ("frame",), "videos": ("part_A",)}
+    subject_name = "spNO.{}"
+
+    @property
+    def subject_folder(self):  # type: ignore[override]
+        """Of clips, all lie side by side."""
+        return r"spno\.\d+" + (r"_[a-m]_\d+" if self.data.source == "clips" else "")
+
+    def row(self, line: Line) -> Row:
+        row = super().row(line)
+        video = row.clip.lower()
+        name = f"{video}_{row.onset}" if video else ""
+        return replace(row, clip=name, folder=video)
+
+    def moments(self, onset, apex, offset):
+        if self.data.repairs == "none":
+            return onset, apex, offset
+        apex, offset = max(apex, onset), max(offset, onset)
+        if apex > offset:
+            apex = (onset + offset) // 2
+        offset = min(offset, onset + HSTA_LONGEST)
+        return onset, min(apex, offset), offset
+
+    def clip_folder(self, row) -> Path | None:
+        if self.data.source == "videos":
+            home = self.subject_folders.get(subject_number(row.subject))
+            video = home and frames.children(home).get(row.folder)
+            return video and frames.children(video).get("color")
+        here = frames.children(self.root)
+        # The folder is named by the onset, before its correction or after.
+        names = (f"{row.subject}_{row.clip}", f"{row.subject}_{row.folder}_{row.onset}")
+        return next((here[n.lower()] for n in names if n.lower() in here), None)

@@ -1,0 +1,31 @@
+"""CAS(ME)² (Qu et al. 2018): 22 subjects, 30 frames a second."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from data_builders.config import FrameSet, Protocol, same
+
+EMOTIONS = ("negative", "positive", "surprise", "others")
+STIMULI = ("happy", "anger", "disgust")
+
+
+@dataclass(frozen=True)
+class CasmeSquared(FrameSet):
+    """CAS(ME)²: 57 micro-expressions of 14 subjects; needs a licence."""
+
+    name: ClassVar[str] = "casme_squared"
+    protocols: ClassVar = {
+        "4class": Protocol(same(*EMOTIONS)),
+        "meranet": Protocol(
+            {"happiness": ("happy",), "anger": ("anger",), "disgust": ("disgust",)},
+            column="stimulus",
+        ),
+    }
+    vocabulary: ClassVar = {"emotion": EMOTIONS, "stimulus": STIMULI}
+
+    protocol: Literal["4class", "meranet"] = "meranet"
+    """4class: negative, positive, surprise, others. meranet: happiness, anger and
+    disgust by what the subjects watched (22, 17 and 18 clips; the paper prints 18, 22
+    and 17, which no column gives)."""
+    source: Literal["raw", "cropped"] = "cropped"
+    """raw: rawpic. cropped: longVideoFaceCropped."""

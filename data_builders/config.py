@@ -1,0 +1,73 @@
+"""Fields of every set of annotated frames on disk. Imports no TFDS and no OpenCV."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from jmer.data.config import DataConfig
+from jmer.errors import UsageError
+from jmer.preprocess.recipe import ClipRecipe
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Which clips take part, and what they are called."""
+
+    classes: Mapping[str, tuple[str, ...]]
+    """Each class, in the order of labels, and the words of the sheet that mean it."""
+    column: str = "emotion"
+    """Where in the sheet those words are."""
+    excluded: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Clips (subject, clip) that the protocol's own list lacks, and why."""
+
+
+def same(*names: str) -> dict[str, tuple[str, ...]]:
+    """Classes that are called what the sheet calls them."""
+    return {name: (name,) for name in names}
+
+
+def megc(negative: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Three classes as in the MEGC 2019 challenge."""
+    return {"negative": negative, "positive": ("happiness",), "surprise": ("surprise",)}
+
+
+@dataclass(frozen=True)
+class FrameSet(ClipRecipe, DataConfig):
+    """A set of image folders and an annotation sheet, as its owners distribute it."""
+
+    protocols: ClassVar[Mapping[str, Protocol]]
+    vocabulary: ClassVar[Mapping[str, tuple[str, ...]]]
+    """Every word that a column of labels may hold, in lower case."""
+
+    protocol: str = ""
+    """The classes."""
+    source: str = "raw"
+    """Which of the distributed images to read."""
+    table: str = ""
+    """File name of the annotation sheet, where several are found."""
+    errata: bool = True
+    """Apply the published corrections of the annotation; `check` lists them."""
+    missing_apex: Literal["refuse", "middle"] = "refuse"
+    """A clip without apex frame is an error, or peaks halfway."""
+    missing_frames: Literal["refuse", "neighbour"] = "refuse"
+    """A frame that is not there is an error, or its nearest neighbour stands in."""
+    min_frames: int = 1
+    """Leave out clips with fewer frames from onset to offset."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.min_frames < 1:
+            raise UsageError(f"min_frames={self.min_frames}: must be at least 1")
+
+    @property
+    def stored_as(self) -> str:  # type: ignore[override]
+        return "uint8" if self.modality == "clip" else "float16"
+
+    @property
+    def rules(self) -> Protocol:
+        """The protocol that `protocol` names."""
+        return self.protocols[self.protocol]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(self.rules.classes)

@@ -1,0 +1,347 @@
+"""The builder behind all sets of annotated frames; a data set adds names and places."""
+
+import collections
+import functools
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from data_builders import frames
+from data_builders.annotation import (
+    Clip,
+    Correction,
+    Row,
+    correct,
+    frame_number,
+    subject_number,
+)
+from data_builders.config import FrameSet
+from data_builders.sheets import Columns, Line, find_table, read_table
+from jmer.data.builder import ClipBuilder
+from jmer.errors import JmerError
+from jmer.preprocess.features import Interval, features
+
+NO_APEX = ("", "/")
+LONGEST = 10_000  # frames of a clip; more is a slip of the pen
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """The rows of a protocol with their classes, and what became of the others."""
+
+    chosen: list[tuple[Row, str]]
+    left_out: collections.Counter[str]
+    changes: list[str]
+    problems: list[str]
+
+
+class FrameBuilder(ClipBuilder):
+    """Reads a sheet and folders of frames. A subclass says how they are called."""
+
+    data: FrameSet
+
+    tables: ClassVar[tuple[str, ...]] = ()
+    """Patterns of the sheet's file name."""
+    sheet: ClassVar[str] = ""
+    """The sheet in a workbook of several."""
+    columns: ClassVar[Columns] = {}
+    """Names of the columns: subject, clip, onset, apex, offset, those of labels, and
+    action_units, which a sheet may lack."""
+    positions: ClassVar[tuple[str, ...]] = ()
+    """The columns in order, where the sheet has no header."""
+    corrections: ClassVar[tuple[Correction, ...]] = ()
+    roots: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """Names of the folder that holds the subjects, for each `source`."""
+    subject_folder: ClassVar[str] = ""
+    """Regular expression of the name of a subject's folder."""
+
+    subject_name: ClassVar[str] = ""
+    """Format of a subject's name in published lists, from its number."""
+
+    def row(self, line: Line) -> Row:
+        """One line of the sheet, with subject and clip named as in published lists."""
+        values = line.values
+        number = subject_number(values["subject"])
+        return Row(
+            where=line.where,
+            number=line.number,
+            subject="" if number is None else self.subject_name.format(number),
+            clip=values["clip"],
+            labels={c: values[c].lower() for c in self.data.vocabulary},
+            onset=values["onset"],
+            apex=values["apex"],
+            offset=values["offset"],
+            action_units=values.get("action_units", ""),
+        )
+
+    def left_out(self, row: Row) -> str:
+        """Why a row is of no concern to any protocol; empty if it is."""
+        del row
+        return ""
+
+    def moments(self, onset: int, apex: int, offset: int) -> Interval:
+        """Onset, apex and offset after repairs that a paper's code makes."""
+        return onset, apex, offset
+
+    def clip_folder(self, row: Row) -> Path | None:
+        """The folder of a clip's frames, None if there is none."""
+        home = self.subject_folders.get(subject_number(row.subject))
+        return home and frames.children(home).get((row.folder or row.clip).lower())
+
+    def class_names(self):
+        return self.data.class_names
+
+    def tensors(self):
+        return self.data.shapes
+
+    def rows(self) -> list[Row]:
+        """Raises: JmerError if the sheet is missing, unreadable or lacks a column."""
+        return [self.row(line) for line in self._lines()]
+
+    def _lines(self) -> list[Line]:
+        return read_table(
+            self.table,
+            self.columns,
+            optional=("action_units",),
+            sheet=self.sheet,
+            positions=self.positions,
+        )
+
+    @functools.cached_property
+    def table(self) -> Path:
+        return find_table(self.require_manual_dir(), self.tables, self.data.table)
+
+    @functools.cached_property
+    def root(self) -> Path:
+        """The folder of the subjects' folders. Raises: JmerError if there is none."""
+        base, names = self.require_manual_dir(), self.roots[self.data.source]
+        frames.forget()  # the disk may have changed since another builder looked
+        found = frames.find_root(base, names, self._holds_subjects)
+        if found is None:
+            raise JmerError(
+                f"no folder {' or '.join(names)} with subjects in {base}: put the "
+                f"{self.data.source} images there, or choose another --source."
+            )
+        return found
+
+    def _holds_subjects(self, folder: Path) -> bool:
+        pattern = re.compile(self.subject_folder, re.IGNORECASE)
+        return any(pattern.fullmatch(name) for name in frames.children(folder))
+
+    @functools.cached_property
+    def subject_folders(self) -> dict[int | None, Path]:
+        pattern = re.compile(self.subject_folder, re.IGNORECASE)
+        found = frames.children(self.root).values()
+        return {subject_number(p.name): p for p in found if pattern.fullmatch(p.name)}
+
+    @functools.cached_property
+    def annotation(self) -> Annotation:
+        """What the sheet says; needs no frames."""
+        rows, changes = self.rows(), list[str]()
+        if self.data.errata:
+            rows, changes = correct(rows, self.corrections)
+        made = Annotation([], collections.Counter(), changes, [])
+        seen: dict[tuple[str, str], Row] = {}
+        for row in rows:
+            if reason := self.left_out(row):
+                made.left_out[reason] += 1
+            elif not (row.subject and row.clip):
+                made.problems.append(
+                    f"{row.where}: subject or clip is empty or no name. Fill it in or "
+                    f"remove the row."
+                )
+            elif row.key in seen:
+                made.problems.append(
+                    f"{row.where}: duplicate clip {row.title}, first in "
+                    f"{seen[row.key].where.rsplit(', ', 1)[-1]}. Remove one of the two."
+                )
+            else:
+                seen[row.key] = row
+                self._choose(row, made)
+        if not made.chosen and not made.problems:
+            made.problems.append(
+                f"{self.require_manual_dir()}: no clip is left for "
+                f"protocol={self.data.protocol}. Choose another --protocol."
+            )
+        return made
+
+    def _choose(self, row: Row, made: Annotation) -> None:
+        rules = self.data.rules
+        word = row.labels[rules.column]
+        known = self.data.vocabulary[rules.column]
+        names = [name for name, words in rules.classes.items() if word in words]
+        if word not in known:
+            made.problems.append(
+                f"{row.where}: unknown {rules.column} {word!r} of clip {row.title}. It "
+                f"must be one of {', '.join(known)}."
+            )
+        elif not names:
+            made.left_out[f"{word} (no class of {self.data.protocol})"] += 1
+        elif row.key in rules.excluded:
+            made.left_out[f"{row.title}: {rules.excluded[row.key]}"] += 1
+        else:
+            made.chosen.append((row, names[0]))
+
+    @functools.cached_property
+    def survey(self) -> tuple[list[Clip], list[str], collections.Counter[str]]:
+        """The clips, all problems, and how many clips were left out for what."""
+        annotation = self.annotation
+        clips, problems = [], list(annotation.problems)
+        _ = self.root  # without it, every clip would be a problem of its own
+        left_out = annotation.left_out.copy()
+        for row, name in annotation.chosen:
+            try:
+                clip = self._clip(row, self.class_names().index(name))
+            except JmerError as error:
+                problems.append(str(error))
+                continue
+            if len(clip.frames) < self.data.min_frames:
+                left_out[f"fewer than {self.data.min_frames} frames"] += 1
+            else:
+                clips.append(clip)
+        if not clips and not problems:
+            problems.append(
+                f"{self.require_manual_dir()}: no clip has "
+                f"min_frames={self.data.min_frames}. Ask for fewer."
+            )
+        return clips, problems, left_out
+
+    def _clip(self, row: Row, label: int) -> Clip:
+        onset, apex, offset = self.moments(*self._numbers(row))
+        if not onset <= apex <= offset:
+            raise JmerError(
+                f"{row.where}: onset {onset}, apex {apex} and offset {offset} of clip "
+                f"{row.title} are out of order. Correct the sheet."
+            )
+        if offset - onset >= LONGEST:
+            raise JmerError(
+                f"{row.where}: clip {row.title} lasts from {onset} to {offset}, longer "
+                f"than {LONGEST} frames. Correct the sheet."
+            )
+        folder = self.clip_folder(row)
+        if folder is None:
+            raise JmerError(
+                f"{row.where}: no folder of clip {row.title} in {self.root}. Restore "
+                f"it, or remove the row."
+            )
+        files = self._files(row, folder, onset, offset)
+        broken = [(path, why) for path in files if (why := frames.damage(path))]
+        if broken:
+            path, why = broken[0]
+            more = f" ({len(broken)} such files)" if len(broken) > 1 else ""
+            raise JmerError(f"{path} {why}{more}. Restore the published file.")
+        return Clip(row, label, onset, apex, offset, folder, files)
+
+    def _numbers(self, row: Row) -> Interval:
+        texts = {"onset": row.onset, "apex": row.apex, "offset": row.offset}
+        numbers = {name: frame_number(text) for name, text in texts.items()}
+        ends = (numbers["onset"], numbers["offset"])
+        halfway = row.apex in NO_APEX and self.data.missing_apex == "middle"
+        if halfway and ends[0] is not None and ends[1] is not None:
+            numbers["apex"] = (ends[0] + ends[1]) // 2
+        for name, number in numbers.items():
+            if number is None:
+                remedy = (
+                    "Correct the sheet, or choose --missing-apex middle."
+                    if name == "apex"
+                    else "Correct the sheet."
+                )
+                raise JmerError(
+                    f"{row.where}: {name} {texts[name]!r} of clip {row.title} is no "
+                    f"frame number. {remedy}"
+                )
+        return numbers["onset"], numbers["apex"], numbers["offset"]  # type: ignore[return-value]
+
+    def _files(self, row: Row, folder: Path, onset: int, offset: int):
+        there = frames.numbered(folder)
+        wanted = range(onset, offset + 1)
+        missing = [n for n in wanted if n not in there]
+        if not missing:
+            return tuple(there[n] for n in wanted)
+        refuse = self.data.missing_frames == "refuse"
+        if refuse or len(missing) == len(wanted):
+            shown = ", ".join(list(frames.runs(missing))[:5])
+            remedy = "Restore them" + (
+                ", or choose --missing-frames neighbour."
+                if len(missing) < len(wanted)
+                else ", or correct the sheet."
+            )
+            raise JmerError(
+                f"{row.where}: clip {row.title} lacks {len(missing)} of "
+                f"{len(wanted)} frames ({shown}) in {folder}. {remedy}"
+            )
+        known = np.array(sorted(there))
+        nearest = [int(known[np.abs(known - n).argmin()]) for n in wanted]
+        return tuple(there[n] for n in nearest)
+
+    def problems(self):
+        return self.survey[1]
+
+    def summary(self):
+        clips, _, left_out = self.survey
+        changes = self.annotation.changes
+        counts = collections.Counter(clip.label for clip in clips)
+        per_class = ", ".join(
+            f"{counts[i]} {name}" for i, name in enumerate(self.class_names())
+        )
+        subjects = len({clip.row.subject for clip in clips})
+        lines = [f"{len(clips)} clips, {subjects} subjects ({per_class})"]
+        lines += [f"  left out: {n} {why}" for why, n in sorted(left_out.items())]
+        lines += [f"  published correction: {change}" for change in changes]
+        return "\n".join(lines)
+
+    def digests(self):
+        """Hashes of the sheet, and for each clip of the names and sizes of all frames
+        and the content of three: to read every frame again at each load takes minutes.
+        """
+        base = self.require_manual_dir()
+        made = self._sheet_digest()
+        for clip in self.survey[0]:
+            digest = hashlib.sha256()
+            for path in clip.frames:
+                digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+            for moment in (clip.onset, clip.apex, clip.offset):
+                digest.update(clip.frames[moment - clip.onset].read_bytes())
+            place = f"{clip.folder.relative_to(base)}"
+            # A folder may hold more than one clip.
+            key = place if place not in made else f"{place}/{clip.frames[0].name}"
+            made[key] = digest.hexdigest()[:16]
+        return made
+
+    def _sheet_digest(self) -> dict[str, str]:
+        place = str(self.table.relative_to(self.require_manual_dir()))
+        return {place: hashlib.sha256(self.table.read_bytes()).hexdigest()[:16]}
+
+    def _split_generators(self, dl_manager):
+        self.info.metadata["errata"] = self.annotation.changes
+        return super()._split_generators(dl_manager)
+
+    def examples(self) -> Iterator[dict[str, Any]]:
+        for clip in self.survey[0]:
+            inputs, (onset, apex, offset) = self._inputs(clip)
+            yield {
+                **inputs,
+                "label": clip.label,
+                "subject": clip.row.subject,
+                "dataset": self.data.name,
+                "clip_id": clip.row.clip,
+                "onset": onset,
+                "apex": apex,
+                "offset": offset,
+                "action_units": clip.row.action_units,
+            }
+
+    def _inputs(self, clip: Clip) -> tuple[dict[str, np.ndarray], Interval]:
+        data = self.data
+        interval = (0, clip.apex - clip.onset, clip.offset - clip.onset)
+        if data.modality == "apex-flow":
+            # Of a long clip in full size, only the two frames that it takes.
+            pair = frames.decode([clip.frames[i] for i in interval[:2]], None)
+            return features(data, pair, (0, 1, 1), clip.row.title)[0], interval
+        shown = frames.decode(clip.frames, data.size)
+        return features(data, shown, interval, clip.row.title)

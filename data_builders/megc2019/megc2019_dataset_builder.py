@@ -1,0 +1,42 @@
+"""TFDS builder of the MEGC 2019 composite."""
+
+import functools
+import itertools
+
+from data_builders.frame_builder import FrameBuilder
+from data_builders.megc2019 import Megc2019
+from jmer.data.builder import ClipBuilder
+from jmer.data.load import builder_of
+
+
+class Builder(ClipBuilder):
+    """The clips of SMIC HS, CASME II and SAMM that the challenge lists.
+
+    The manual directory holds the three data sets, each in its own layout.
+    """
+
+    VERSION = "1.0.0"
+    data: Megc2019
+
+    @functools.cached_property
+    def parts(self) -> list[FrameBuilder]:
+        self.require_manual_dir()
+        return [builder_of(part) for part in self.data.parts]  # type: ignore[misc]
+
+    def class_names(self):
+        return ("negative", "positive", "surprise")
+
+    def tensors(self):
+        return self.data.shapes
+
+    def problems(self):
+        return [problem for part in self.parts for problem in part.problems()]
+
+    def digests(self):
+        return {k: v for part in self.parts for k, v in part.digests().items()}
+
+    def summary(self):
+        return "\n".join(f"{part.data.name}: {part.summary()}" for part in self.parts)
+
+    def examples(self):
+        return itertools.chain.from_iterable(part.examples() for part in self.parts)

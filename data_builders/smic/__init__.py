@@ -1,0 +1,26 @@
+"""SMIC (Li et al. 2013): a high-speed part, and slower visible and infrared ones."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from data_builders.config import FrameSet, Protocol, same
+
+CLASSES = ("negative", "positive", "surprise")
+
+
+@dataclass(frozen=True)
+class Smic(FrameSet):
+    """SMIC: 164 high-speed clips of 16 subjects in 3 classes; needs a licence."""
+
+    name: ClassVar[str] = "smic"
+    protocols: ClassVar = {"3class": Protocol(same(*CLASSES))}
+    vocabulary: ClassVar = {"emotion": CLASSES}
+
+    protocol: Literal["3class"] = "3class"
+    """3class: negative, positive, surprise."""
+    part: Literal["HS", "VIS", "NIR"] = "HS"
+    """High-speed (100 frames a second), visible or near infrared light (25)."""
+    source: Literal["raw", "cropped"] = "cropped"
+    """raw: SMIC_all_raw. cropped: SMIC_all_cropped."""
+    missing_apex: Literal["refuse", "middle"] = "middle"
+    """The owners give no apex: refuse such clips, or let them peak halfway."""

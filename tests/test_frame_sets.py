@@ -1,0 +1,609 @@
+"""Real data sets in miniature: what lies in their layout is what is loaded."""
+
+import collections
+import csv
+import dataclasses
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import openpyxl
+import pytest
+from conftest import SHARED
+from layouts import LAYOUTS, encoded, write
+from numpy.testing import assert_array_equal
+
+from data_builders.annotation import Row, by_row, correct
+from data_builders.megc2019 import Megc2019
+from data_builders.sheets import read_table
+from jmer.data.load import builder_of, check, datasets, load, prepare
+from jmer.errors import JmerError, UsageError
+from jmer.preprocess.features import neighbour_flow
+from jmer.preprocess.flow import apex_flow
+from jmer.preprocess.temporal import resample
+
+ALL = sorted(LAYOUTS)
+SHEETS = [name for name in ALL if LAYOUTS[name].sheet]
+
+
+def column(tree, name):
+    return tree.layout.columns[name]
+
+
+def assert_annotated(clips, tree):
+    takes = tree.loaded
+    assert_array_equal(clips.subject, [t.key[0] for t in takes])
+    assert_array_equal(clips.clip_id, [t.key[1] for t in takes])
+    assert [clips.classes[i] for i in clips.label] == [t.label for t in takes]
+    assert_array_equal(clips.action_units, [t.units for t in takes])
+    assert set(clips.dataset) == {tree.config.name}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_written_is_what_is_loaded(name, tmp_path):
+    tree = write(LAYOUTS[name], tmp_path)
+    problems, summary = check(tree.config)
+    assert not problems
+    assert summary.startswith(f"{len(tree.loaded)} clips, 3 subjects (")
+    clips = load(tree.config)
+    assert_annotated(clips, tree)
+    assert clips.classes == tree.config.class_names
+    assert clips.inputs.keys() == {"clip"}
+    assert clips.inputs["clip"].dtype == np.uint8
+    for i, take in enumerate(tree.loaded):
+        shown, moments = resample(take.shown, take.interval, 4, "uniform")
+        assert_array_equal(clips.inputs["clip"][i], shown)
+        assert (clips.onset[i], clips.apex[i], clips.offset[i]) == moments
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_flow_is_that_of_the_frames(name, tmp_path):
+    tree = write(LAYOUTS[name], tmp_path, modality="apex-flow", size=14)
+    apex = load(tree.config)
+    assert_annotated(apex, tree)
+    linear = dataclasses.replace(
+        tree.config, modality="flow", resample="linear", size=32
+    )
+    flow = load(linear).inputs["flow"]
+    assert flow.shape == (len(tree.loaded), 3, 32, 32, 2)
+    for i, take in enumerate(tree.loaded):
+        onset, peak, _ = take.interval
+        expected = apex_flow(take.shown, onset, peak, 14).astype(np.float16)
+        assert_array_equal(apex.inputs["apex_flow"][i], expected)
+        assert (apex.onset[i], apex.apex[i], apex.offset[i]) == take.interval
+        frames, _ = resample(take.shown, take.interval, 4, "linear")
+        assert_array_equal(flow[i], neighbour_flow(frames, "farneback"))
+
+
+def test_special_frames_are_onset_and_apex(tmp_path):
+    tree = write(LAYOUTS["casme_cubed"], tmp_path, special="sf")
+    special = load(tree.config).inputs["special"]
+    for i, take in enumerate(tree.loaded):
+        assert_array_equal(special[i], take.shown[list(take.interval[:2])])
+
+
+def test_what_a_protocol_leaves_out_is_counted(tmp_path):
+    tree = write(LAYOUTS["casme2"], tmp_path, min_frames=6)
+    lengths = [len(t.shown) for t in tree.loaded]
+    short = sum(n < 6 for n in lengths)
+    assert 0 < short < len(lengths)
+    _, summary = check(tree.config)
+    assert summary.startswith(f"{len(lengths) - short} clips, ")
+    assert "left out: 1 sadness (no class of 5class)" in summary
+    assert f"left out: {short} fewer than 6 frames" in summary
+    assert len(load(tree.config)) == len(lengths) - short
+
+
+def frame_missing(tree):
+    take = tree.loaded[1]
+    take.path(tree.root, take.apex).unlink()
+
+
+def frame_cut(tree):
+    take = tree.loaded[1]
+    path = take.path(tree.root, take.apex)
+    path.write_bytes(path.read_bytes()[:-700])
+
+
+def frame_empty(tree):
+    take = tree.loaded[1]
+    take.path(tree.root, take.apex).write_bytes(b"")
+
+
+def frame_of_another_kind(tree):
+    take = tree.loaded[1]
+    take.path(tree.root, take.apex).write_bytes(b"GIF89a" + bytes(200))
+
+
+def frame_twice(tree):
+    take = tree.loaded[1]
+    path = take.path(tree.root, take.apex)
+    shutil.copy(path, path.with_name(f"copy_{path.name}"))
+
+
+def folder_missing(tree):
+    shutil.rmtree(tree.root / tree.loaded[1].folder)
+
+
+IN_FRAMES = {
+    frame_cut: ["is truncated. Restore"],
+    frame_empty: ["is empty. Restore"],
+    frame_of_another_kind: [r"is no (JPG|BMP) image. Restore"],
+    frame_twice: [r"are both frame \d+. Remove one"],
+}
+LACKING = {
+    frame_missing: [r"lacks 1 of \d+ frames \(\d+\) .*--missing-frames neighbour"],
+    folder_missing: ["row .*: no folder of clip .* Restore it, or remove the row"],
+}
+
+
+def set_cell(name, value):
+    def damage(tree):
+        tree.loaded[1].cells[column(tree, name)] = value
+        tree.write_sheet()
+
+    damage.__name__ = f"{name}={value}"
+    return damage
+
+
+def row_twice(tree):
+    tree.takes.append(tree.loaded[1])
+    tree.write_sheet()
+
+
+def subject_blank(tree):
+    tree.loaded[1].cells[0] = "  "
+    tree.write_sheet()
+
+
+def offset_huge(tree):
+    take = tree.loaded[1]
+    cells = take.cells
+    offset = next(i for i, cell in enumerate(cells) if str(cell) == str(take.offset))
+    cells[offset] = 10**9
+    tree.write_sheet()
+
+
+IN_SHEET = {
+    set_cell("apex", "/"): "apex '/' of clip .* is no frame number.*--missing-apex",
+    set_cell("apex", 3): r"onset \d+, apex 3 and offset \d+ of .* out of order. Corr",
+    set_cell("onset", "x7"): "onset 'x7' of clip .* is no frame number. Correct",
+    set_cell("onset", 1.5): r"onset '1\.5' of clip .* is no frame number. Correct",
+    set_cell("emotion", "joy"): "unknown .* 'joy' of clip .* must be one of",
+    row_twice: r"duplicate clip .*, first in row \d+. Remove one",
+    subject_blank: "subject or clip is empty or no name. Fill it in",
+    offset_huge: "lasts from .* to 1000000000, longer than 10000 frames. Correct",
+}
+
+
+def refuses(tree, words):
+    problems, summary = check(tree.config)
+    assert not summary
+    assert len(problems) == 1, problems
+    assert re.search(words, problems[0]), problems
+    assert str(tree.root) in problems[0]
+    with pytest.raises(JmerError, match=re.escape(problems[0])):
+        prepare(tree.config)
+    assert not list(tree.config.data_dir.rglob("dataset_info.json"))
+
+
+# In whole videos and without a sheet, a folder says less of what should be there.
+SOUND = [name for name in ALL if name not in ("smic", "casme_squared")]
+
+
+@pytest.mark.parametrize("damage", IN_FRAMES, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("name", [n for n in ALL if n != "casme_squared"])
+def test_bad_frames_are_named(name, damage, tmp_path):
+    tree = write(LAYOUTS[name], tmp_path)
+    damage(tree)
+    if name == "smic" and damage is frame_twice:
+        with pytest.raises(JmerError, match=IN_FRAMES[damage][0]):
+            check(tree.config)
+        return
+    refuses(tree, IN_FRAMES[damage][0])
+
+
+@pytest.mark.parametrize("damage", LACKING, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("name", SOUND)
+def test_lacking_frames_are_named(name, damage, tmp_path):
+    tree = write(LAYOUTS[name], tmp_path)
+    damage(tree)
+    refuses(tree, LACKING[damage][0])
+
+
+@pytest.mark.parametrize("damage", IN_SHEET, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("name", SHEETS)
+def test_bad_cells_are_named(name, damage, tmp_path):
+    tree = write(LAYOUTS[name], tmp_path)
+    damage(tree)
+    refuses(tree, IN_SHEET[damage])
+
+
+@pytest.mark.parametrize("name", SHEETS)
+@pytest.mark.parametrize("kind", ["absent", "no sheet", "two", "no column"])
+def test_a_sheet_that_cannot_be_used(name, kind, tmp_path):
+    tree = write(LAYOUTS[name], tmp_path)
+    table = tree.root / tree.layout.table
+    words = "no annotation sheet .* put it there"
+    if kind == "absent":
+        table.unlink()
+    elif kind == "no sheet":
+        table.write_bytes(table.read_bytes()[:100])
+        words = "cannot read .* restore the file"
+    elif kind == "two":
+        shutil.copy(table, tree.root / "notes")
+        words = "2 annotation sheets .* Choose one with --table"
+    elif not tree.layout.above:
+        pytest.skip("this sheet has no header")
+    else:
+        tree.layout.above[-1][column(tree, "onset")], before = (
+            "Begin",
+            tree.layout.above[-1][column(tree, "onset")],
+        )
+        tree.write_sheet()
+        tree.layout.above[-1][column(tree, "onset")] = before
+        words = "no row that names the needed columns .*onset: "
+    for attempt in (check, prepare, load):
+        with pytest.raises(JmerError, match=words):
+            attempt(tree.config)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_images(name, tmp_path):
+    tree = write(LAYOUTS[name], tmp_path)
+    shutil.rmtree(tree.root / tree.takes[0].folder.split("/")[0])
+    words = "no folder .* with subjects in .* choose another --source"
+    with pytest.raises(JmerError, match=words):
+        prepare(tree.config)
+    other = {"raw": "cropped", "cropped": "raw", "clips": "videos"}
+    if name != "samm":
+        again = write(LAYOUTS[name], tmp_path / "again")
+        wrong = dataclasses.replace(again.config, source=other[again.config.source])
+        with pytest.raises(JmerError, match=words):
+            prepare(wrong)
+
+
+def test_a_neighbour_stands_in_for_a_missing_frame(tmp_path):
+    layout = LAYOUTS["casme2"]
+    tree = write(layout, tmp_path, missing_frames="neighbour", special="sf")
+    frame_missing(tree)
+    special = load(tree.config).inputs["special"]
+    take = tree.loaded[1]
+    assert_array_equal(special[1, 1], take.shown[take.interval[1] - 1])
+    folder_missing(tree)
+    assert "no folder of clip" in check(tree.config)[0][0]
+
+
+def test_an_apex_that_is_missing_goes_halfway(tmp_path):
+    tree = write(LAYOUTS["casme2"], tmp_path, missing_apex="middle", special="sf")
+    set_cell("apex", "/")(tree)
+    take = tree.loaded[1]
+    special = load(tree.config).inputs["special"]
+    assert_array_equal(special[1, 1], take.shown[take.interval[2] // 2])
+
+
+def test_whole_videos_of_casme_cubed(tmp_path):
+    tree = write(LAYOUTS["casme_cubed"], tmp_path, source="videos")
+    for take in tree.takes:
+        subject, video, _ = re.split(r"[_]", take.folder.rsplit("/", 1)[1])
+        target = f"part_A/{subject.replace('No', 'NO')}/{video}/color"
+        (tree.root / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(tree.root / take.folder, tree.root / target, dirs_exist_ok=True)
+    clips = load(tree.config)
+    assert_annotated(clips, tree)
+    for i, take in enumerate(tree.loaded):
+        shown, _ = resample(take.shown, take.interval, 4, "uniform")
+        assert_array_equal(clips.inputs["clip"][i], shown)
+
+
+def test_repairs_of_hsta(tmp_path):
+    tree = write(LAYOUTS["casme_cubed"], tmp_path, repairs="hsta")
+    moments = builder_of(tree.config).moments
+    assert moments(10, 12, 20) == (10, 12, 20)
+    assert moments(10, 7, 20) == (10, 10, 20)
+    assert moments(10, 12, 0) == (10, 10, 10)
+    assert moments(10, 40, 20) == (10, 15, 20)
+    assert moments(10, 12, 99) == (10, 12, 60)
+    assert moments(10, 80, 99) == (10, 60, 60)
+
+
+def test_a_changed_frame_is_noticed(tmp_path):
+    tree = write(LAYOUTS["smic"], tmp_path)
+    prepare(tree.config)
+    take = tree.loaded[2]
+    path = take.path(tree.root, take.onset)
+    path.write_bytes(path.read_bytes()[:-9] + b"\1" * 9)
+    with pytest.raises(JmerError, match=r"has changed since .*1 files differ"):
+        load(tree.config)
+
+
+def test_frames_of_two_sizes_are_refused(tmp_path):
+    tree = write(LAYOUTS["casme2"], tmp_path)
+    first, second = tree.loaded[:2]
+    small = np.zeros((30, 32, 3), np.uint8)
+    encoded(second.path(tree.root, second.apex), small)
+    with pytest.raises(JmerError, match=r"is 32x3[02], but .* is 32x3[02]. Restore"):
+        prepare(tree.config)
+    assert not list(tree.config.data_dir.rglob("dataset_info.json"))
+    assert first.key != second.key
+
+
+def test_names_of_columns_may_be_untidy(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["a note"], [], [None, " ONSET_frame", "File name", ""], [1, 7.0, "x"]):
+        book.active.append(row)
+    book.active.append([])
+    book.active.append([None, 8, " y "])
+    book.save(tmp_path / "t.xlsx")
+    columns = {"onset": ("OnsetFrame",), "clip": ("Filename",)}
+    lines = read_table(tmp_path / "t.xlsx", columns)
+    assert [line.values for line in lines] == [
+        {"onset": "7", "clip": "x"},
+        {"onset": "8", "clip": "y"},
+    ]
+    assert [line.number for line in lines] == [0, 1]
+    assert lines[1].where.endswith("row 6")
+
+
+NASTY = (
+    *("", " ", "/", "0", "-1", "1e9", "9" * 40, "nan", "٣", "4,11", "x" * 40_000),
+    *("sub01", "EP02_01f", "../..", "\x00", "名前", "=1+1", '"', "\r\n", "surprise"),
+)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_sheet_ends_in_a_set_or_in_a_clear_error(seed, tmp_path):
+    tree = write(LAYOUTS["casme2"], tmp_path, modality="apex-flow")
+    (tree.root / tree.layout.table).unlink()
+    rng = np.random.default_rng(seed)
+    rows = [list(row) for row in (*tree.layout.above, *(t.cells for t in tree.takes))]
+    for _ in range(rng.integers(1, 4)):
+        row = rows[rng.integers(len(rows))]
+        row[rng.integers(len(row))] = NASTY[rng.integers(len(NASTY))]
+    if seed % 4 == 0:
+        rows[rng.integers(len(rows))] = []
+    table = tree.root / tree.layout.table.replace("xlsx", "csv")
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    if seed % 5 == 0:
+        content = table.read_bytes()
+        table.write_bytes(content[: rng.integers(len(content))])
+    try:
+        problems, summary = check(tree.config)
+    except JmerError as error:
+        assert str(tree.root) in str(error)
+        return
+    assert bool(problems) != bool(summary)
+    assert all(str(tree.root) in problem for problem in problems)
+    if not problems:
+        assert summary.startswith(f"{len(load(tree.config))} clips")
+
+
+def rows(n):
+    return [Row("", i, "sub01", f"c{i}", {}, "1", "2", "3") for i in range(n)]
+
+
+def test_corrections_by_row_belong_to_the_sheet_of_that_length():
+    corrections = by_row(5, "apex", {3: 9})
+    fixed, changes = correct(rows(5), corrections)
+    assert [row.apex for row in fixed] == ["2", "2", "2", "9", "2"]
+    assert changes == ["sub01/c3 (data row 3): apex 2 -> 9"]
+    assert correct(rows(6), corrections) == (rows(6), [])
+
+
+def test_corrections_of_casme2_know_both_sheets():
+    from data_builders.casme2.casme2_dataset_builder import Builder
+
+    later, _ = correct(rows(256), Builder.corrections)
+    first, _ = correct(rows(255), Builder.corrections)
+    assert [r.apex for r in first] == [r.apex for r in later[:222] + later[223:]]
+    assert sum(r.apex != "2" for r in later) == 21
+    assert (later[29].apex, later[238].apex, later[60].offset) == ("279", "98", "91")
+
+
+# The published numbers, from label tables that only some machines have.
+
+
+def published(name, file, header, cells, tmp_path, **fields):
+    """What a protocol makes of the real rows, without frames."""
+    path = SHARED / "labels" / file
+    if not path.exists():
+        pytest.skip(f"{file} is not on this machine")
+    layout = LAYOUTS[name]
+    with path.open(newline="") as table:
+        lines = [cells(line) for line in csv.DictReader(table)]
+    target = tmp_path / layout.table.replace(".xlsx", ".csv")
+    with target.open("w", newline="") as table:
+        csv.writer(table).writerows([header, *lines])
+    return builder_of(
+        layout.config(manual_dir=tmp_path, data_dir=tmp_path / "out", **fields)
+    )
+
+
+def counts(builder):
+    annotation = builder.annotation
+    assert not annotation.problems
+    found = collections.Counter(name for _, name in annotation.chosen)
+    return [found[name] for name in builder.class_names()]
+
+
+def casme2_cells(line):
+    keys = ("subject", "clip", "onset", "apex", "offset", "label")
+    return [line[k] for k in keys]
+
+
+CASME2_HEADER = ["Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame"]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "numbers", "subjects"),
+    [
+        ("5class", [64, 32, 27, 25, 99], 26),
+        ("meranet", [64, 32, 25], 26),
+        ("megc", [88, 32, 25], 24),
+    ],
+)
+def test_published_counts_of_casme2(protocol, numbers, subjects, tmp_path):
+    header = [*CASME2_HEADER, "Estimated Emotion"]
+    file = "casme2_5class.csv"
+    built = published("casme2", file, header, casme2_cells, tmp_path, protocol=protocol)
+    assert counts(built) == numbers
+    chosen = {row.key for row, _ in built.annotation.chosen}
+    if protocol == "megc":
+        with (SHARED / "labels" / "megc2019_3class.csv").open() as table:
+            official = {
+                (line["subject"], line["clip"]): line["label"]
+                for line in csv.DictReader(table)
+                if line["dataset"] == "casme2"
+            }
+        assert {row.key: name for row, name in built.annotation.chosen} == official
+        assert len({subject for subject, _ in chosen}) == subjects
+    elif protocol == "5class":
+        assert len({subject for subject, _ in chosen}) == subjects
+
+
+def test_published_counts_of_samm(tmp_path):
+    header = ["Subject", "Filename", "Onset Frame", "Apex Frame", "Offset Frame"]
+    header = [*header, "Estimated Emotion"]
+    built = published("samm", "samm_5class.csv", header, casme2_cells, tmp_path)
+    assert counts(built) == [57, 12, 26, 15, 26]
+    assert len({row.subject for row, _ in built.annotation.chosen}) == 27
+    changes = {c.split(" (")[0]: c.split(": ")[1] for c in built.annotation.changes}
+    assert changes["028/028_4_1"] == "apex 1088 -> 1105"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "numbers"),
+    [
+        ("7class", [161, 250, 187, 86, 64, 57, 55]),
+        ("4class", [457, 55, 187, 161]),
+        ("3class", [457, 55, 187]),
+        ("objective", [15, 151, 234, 37, 47, 3, 373]),
+    ],
+)
+@pytest.mark.parametrize("errata", [True, False])
+def test_published_counts_of_casme_cubed(protocol, numbers, errata, tmp_path):
+    header = ["Subject", "Filename", "Onset", "Apex", "Offset", "AU"]
+    keys = ("subject", "clip", "onset", "apex", "offset", "au", "objective_class")
+    built = published(
+        "casme_cubed",
+        "casme3_parta.csv",
+        [*header, "Objective class", "emotion"],
+        lambda line: [*(line[k] for k in keys), line["label"]],
+        tmp_path,
+        protocol=protocol,
+        errata=errata,
+    )
+    assert counts(built) == numbers
+    chosen = [row for row, _ in built.annotation.chosen]
+    if protocol == "7class":
+        assert len({row.subject for row in chosen}) == 94
+        order = [int(r.onset) <= int(r.apex) <= int(r.offset) for r in chosen]
+        assert order.count(False) == (0 if errata else 4)
+        assert len(built.annotation.changes) == (7 if errata else 0)
+
+
+def test_smic_labels_agree_with_the_published_list(tmp_path):
+    """Every clip of the list gets its label from the name of its folder."""
+    path = SHARED / "labels" / "smic_3class.csv"
+    if not path.exists():
+        pytest.skip("the label table is not on this machine")
+    with path.open() as table:
+        lines = list(csv.DictReader(table))
+    for line in lines:
+        subject, tag, number = line["clip"].split("_")
+        subject = f"s{int(subject[1:])}"
+        clip = f"{subject}_{tag}_{number}"
+        home = f"SMIC_all_raw/HS/{subject}/micro/{line['label']}/{clip}"
+        (tmp_path / home).mkdir(parents=True)
+        (tmp_path / home / f"image{int(line['onset']):06d}.bmp").touch()
+    built = builder_of(
+        LAYOUTS["smic"].config(
+            manual_dir=tmp_path, data_dir=tmp_path / "o", source="raw"
+        )
+    )
+    assert counts(built) == [70, 51, 43]
+    made = {(*row.key, name) for row, name in built.annotation.chosen}
+    assert made == {(line["subject"], line["clip"], line["label"]) for line in lines}
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "words"),
+    [
+        ("casme2", {"keep": 1}, "keep=1: must be at least 2"),
+        ("samm", {"size": 3}, "size=3: must be at least 4"),
+        ("smic", {"min_frames": 0}, "min_frames=0: must be at least 1"),
+        ("casme", {"modality": "flow", "special": "sf"}, "special=sf .*modality=clip"),
+        (
+            "casme",
+            {"modality": "flow", "flow_method": "dis", "size": 9},
+            "size=9: flow_method=dis needs at least 12",
+        ),
+    ],
+)
+def test_bad_fields_are_refused(name, fields, words):
+    with pytest.raises(UsageError, match=words):
+        LAYOUTS[name].config(**fields)
+
+
+def test_the_sets_are_listed_and_their_configurations_are_light():
+    assert {LAYOUTS[name].config for name in ALL} <= set(datasets())
+    code = "; ".join(f"import data_builders.{name}" for name in ALL)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    heavy = {"cv2", "tensorflow_datasets", "python_calamine", "jax", "pandas"}
+    assert not {m.split(".")[0] for m in done.stdout.split()} & heavy
+
+
+def test_the_composite_is_its_three_parts(tmp_path):
+    words = {
+        "casme2": ("happiness", "others", "disgust", "fear", "surprise", "repression"),
+        "samm": ("Anger", "Other", "Happiness", "Fear", "Surprise", "Contempt"),
+    }
+    classes = {
+        "casme2": ("positive", "", "negative", "", "surprise", "negative"),
+        "samm": ("negative", "", "positive", "negative", "surprise", "negative"),
+    }
+    trees = []
+    for name in ("casme2", "samm", "smic"):
+        layout = LAYOUTS[name]
+        if name in words:
+            layout = dataclasses.replace(
+                layout, words=words[name], classes=classes[name]
+            )
+        trees.append(write(layout, tmp_path / name))
+        target = tmp_path / "all" / name.upper()
+        shutil.copytree(trees[-1].root, target, dirs_exist_ok=True)
+    config = Megc2019(
+        manual_dir=tmp_path / "all",
+        data_dir=tmp_path / "out",
+        size=32,
+        keep=4,
+        resample="uniform",
+    )
+    problems, summary = check(config)
+    assert not problems
+    lines = summary.splitlines()
+    assert [line.split(" (")[0] for line in lines if "clips" in line] == [
+        "casme2: 4 clips, 3 subjects",
+        "samm: 5 clips, 3 subjects",
+        "smic: 6 clips, 3 subjects",
+    ]
+    clips = load(config)
+    takes = [take for tree in trees for take in tree.loaded]
+    assert_array_equal(clips.clip_id, [take.key[1] for take in takes])
+    assert [clips.classes[i] for i in clips.label] == [take.label for take in takes]
+    for i, take in enumerate(takes):
+        shown, _ = resample(take.shown, take.interval, 4, "uniform")
+        assert_array_equal(clips.inputs["clip"][i], shown)
+    frame = takes[-1].path(tmp_path / "all" / "SMIC", takes[-1].onset)
+    frame.write_bytes(b"")
+    with pytest.raises(JmerError, match="has changed since"):
+        load(config)
+    assert re.search("is empty. Restore", check(config)[0][0])
