@@ -18,11 +18,12 @@ from jmer.nn import torch_names
 
 @dataclasses.dataclass(frozen=True)
 class STANetConfig(NetworkConfig):
-    """STANet (2021): ResNet-18 of flow frames, a spatial mask, weighted frames."""
+    """STANet: ResNet-18 of each flow frame, a mask of places, weights of frames."""
 
     name: ClassVar[str] = "stanet"
     paper: ClassVar[str] = (
-        "Spatial-Temporal Attention Network for Micro-expression Recognition"
+        "Spatial-Temporal Attention Network for Micro-expression Recognition "
+        "(manuscript without names, after 2018)"
     )
     inputs: ClassVar[tuple[str, ...]] = ("flow",)
     paper_classes: ClassVar[tuple[str, ...]] = (

@@ -59,7 +59,6 @@ class BiLSTM(nnx.Module):
         return jnp.concatenate([forwards, backwards[:, ::-1]], -1)
 
     def _product(self, axes: str, x: Array, kernel: nnx.Param) -> Array:
-        narrow = kernel[...].astype(self.dtype)
-        return jnp.einsum(
-            axes, x.astype(self.dtype), narrow, preferred_element_type=jnp.float32
-        )
+        # Not `preferred_element_type`: XLA:CPU has no such product inside a loop.
+        y = jnp.einsum(axes, x.astype(self.dtype), kernel[...].astype(self.dtype))
+        return y.astype(jnp.float32)

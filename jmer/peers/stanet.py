@@ -57,7 +57,7 @@ class SpatialAttention(nn.Module):
 
 
 class STANet(nn.Module):
-    """Logits of flow [b, 2, t, h, w]; `explain` gives the mask and weights with them."""
+    """Logits of flow [b, 2, t, h, w]; `explain` adds the mask and frame weights."""
 
     def __init__(self, config, classes):
         super().__init__()

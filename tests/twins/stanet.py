@@ -51,11 +51,11 @@ def ours(state) -> dict:
 
 
 def attention(state, source: str, target: str) -> dict:
-    """The same of the spatial attention branch alone, whose names start with `source`."""
+    """The same of the spatial attention branch alone."""
     flat = torch_names.conv(state, f"{source}.mask", f"{target}.mask")
     for name in state:
-        layer, found, _ = name.removeprefix(f"{source}.").partition(".0.weight")
-        if found:
+        if name.startswith(f"{source}.") and name.endswith(".0.weight"):
+            layer = name.removeprefix(f"{source}.").removesuffix(".0.weight")
             path = f"{target}.{layer}".replace("bottom.0", "bottom")
             flat |= torch_names.conv(state, f"{source}.{layer}.0", f"{path}.conv")
             flat |= torch_names.batch_norm(state, f"{source}.{layer}.1", f"{path}.norm")
