@@ -2,12 +2,20 @@
 
 Arrays are batches with height, width and channels last; `vectors` says that the
 channels are optical flow (u to the right, v down, in pixels), which geometry moves too.
+All frames of a clip change alike, and no clip depends on another one of its batch.
+Positions are (x, y), whole numbers at the centres of pixels.
 """
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 
-from jmer.arrays import Array, PRNGKeyArray, Shaped, typed
+from jmer import keys
+from jmer.arrays import Array, Float, Int, PRNGKeyArray, Shaped, typed
+
+PLACES = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.5, 0.5))
+"""Where a window lies: top left, top right, bottom left, bottom right, centre."""
 
 
 @typed
@@ -23,3 +31,159 @@ def random_flip(
     if vectors:
         mirrored = mirrored * jnp.array([-1, 1], x.dtype)
     return jnp.where(flip.reshape(-1, *(1,) * (x.ndim - 1)), mirrored, x)
+
+
+def random_corner_crop(
+    x: Array,
+    key: PRNGKeyArray,
+    window: float,
+    *,
+    scales: Sequence[float] = (1.0,),
+    vectors: bool = False,
+) -> Array:
+    """`corner_crop` with one of the five windows and one of `scales` for each clip.
+
+    Raises: ValueError if the window does not fit into the smallest scale.
+    """
+    if not 0 < window <= min(scales):
+        raise ValueError(f"{window=} must be positive and fit into {scales=}")
+    place = jax.random.randint(keys.named(key, "place"), x.shape[:1], 0, len(PLACES))
+    which = jax.random.randint(keys.named(key, "scale"), x.shape[:1], 0, len(scales))
+    scale = jnp.array(scales, jnp.float32)[which]
+    return corner_crop(x, place, window, scale=scale, vectors=vectors)
+
+
+def random_rotate(
+    x: Array, key: PRNGKeyArray, degrees: float, *, vectors: bool = False
+) -> Array:
+    """`rotate` by an angle from -`degrees` to `degrees` for each clip."""
+    angle = jax.random.uniform(key, x.shape[:1], minval=-degrees, maxval=degrees)
+    return rotate(x, angle, vectors=vectors)
+
+
+@typed
+def corner_crop(
+    x: Shaped[Array, "b *t h w c"],
+    place: Int[Array, " b"],
+    window: float,
+    *,
+    scale: Float[Array, " b"] | None = None,
+    vectors: bool = False,
+) -> Float[Array, "b *t h w c"]:
+    """Each clip rescaled by `scale`, cut to a window of `window` times its own sides,
+    and resized to what it was; `place` is an index of `PLACES`.
+
+    One bilinear interpolation does all three, without rounding the rescaled sides to
+    whole pixels. A window larger than `scale` repeats the edge.
+    """
+    share = jnp.full(x.shape[0], window) if scale is None else window / scale
+    size = jnp.array([x.shape[-2], x.shape[-3]], jnp.float32)
+    start = jnp.array(PLACES)[place] * size * (1 - share)[:, None]
+    shift = start + (share[:, None] - 1) / 2
+    return warp(x, _affine(share, 0, 0, share, shift), vectors=vectors)
+
+
+@typed
+def rescale(
+    x: Shaped[Array, "b *t h w c"], size: tuple[int, int], *, vectors: bool = False
+) -> Float[Array, "b *t i j c"]:
+    """Clips of another height and width, `size`; bilinear, not smoothed when smaller.
+
+    Vectors are multiplied by the ratio of their axis.
+    """
+    across, down = x.shape[-2] / size[1], x.shape[-3] / size[0]
+    shift = jnp.array([(across - 1) / 2, (down - 1) / 2])
+    matrix = _affine(across, 0, 0, down, shift[None])
+    matrix = jnp.broadcast_to(matrix, (x.shape[0], 2, 3))
+    return warp(x, matrix, size=size, vectors=vectors)
+
+
+@typed
+def rotate(
+    x: Shaped[Array, "b *t h w c"], angle: Float[Array, " b"], *, vectors: bool = False
+) -> Float[Array, "b *t h w c"]:
+    """Each clip turned about its centre by `angle` degrees, against the clock as seen.
+
+    What was outside repeats the edge.
+    """
+    cos, sin = jnp.cos(jnp.radians(angle)), jnp.sin(jnp.radians(angle))
+    x0, y0 = (x.shape[-2] - 1) / 2, (x.shape[-3] - 1) / 2
+    shift = jnp.stack([x0 - cos * x0 + sin * y0, y0 - sin * x0 - cos * y0], -1)
+    return warp(x, _affine(cos, -sin, sin, cos, shift), vectors=vectors)
+
+
+@typed
+def warp(
+    x: Shaped[Array, "b *t h w c"],
+    matrix: Float[Array, "b 2 3"],
+    *,
+    size: tuple[int, int] | None = None,
+    vectors: bool = False,
+) -> Float[Array, "b *t i j c"]:
+    """Each clip seen through an affine map, bilinear, float32.
+
+    `matrix` takes positions (x, y, 1) of the result, of height and width `size` (those
+    of `x` unless given), to positions in the clip; beyond the outermost pixel centres
+    the edge is repeated, as when PyTorch resizes. Vectors go through the inverse map.
+    """
+    down, across = size or (x.shape[-3], x.shape[-2])
+    column = jnp.tile(jnp.arange(across, dtype=jnp.float32), down)
+    row = jnp.repeat(jnp.arange(down, dtype=jnp.float32), across)
+    # Element by element: a matrix product may round positions to ten bits on a GPU.
+    place = matrix[..., 0:1] * column + matrix[..., 1:2] * row + matrix[..., 2:3]
+    y = jax.vmap(_sample)(x.astype(jnp.float32), place)
+    y = y.reshape(*y.shape[:-2], down, across, y.shape[-1])
+    return _through_inverse(y, matrix) if vectors else y
+
+
+@typed
+def normalise_clip(x: Shaped[Array, "b *t h w c"]) -> Float[Array, "b *t h w c"]:
+    """Each channel of each clip with mean 0 and standard deviation 1 over its pixels.
+
+    A channel that varies less than float32 resolves becomes 0.
+    """
+    x = x.astype(jnp.float32)
+    pixels = tuple(range(1, x.ndim - 1))
+    # Twice: the first mean of many large values is itself rounded.
+    centred = x - x.mean(pixels, keepdims=True)
+    centred = centred - centred.mean(pixels, keepdims=True)
+    deviation = jnp.sqrt(jnp.square(centred).mean(pixels, keepdims=True))
+    varies = deviation > 1e-6 * jnp.abs(x).max(pixels, keepdims=True)
+    return jnp.where(varies, centred / jnp.where(varies, deviation, 1), 0)
+
+
+def _affine(a, b, c, d, shift):
+    """[b, 2, 3] of the rows (a, b) and (c, d), numbers or [b], and `shift` [b, 2]."""
+    n = shift.shape[0]
+    parts = [jnp.broadcast_to(jnp.float32(part), (n,)) for part in (a, b, c, d)]
+    linear = jnp.stack(parts, -1).reshape(n, 2, 2)
+    return jnp.concatenate([linear, shift[..., None]], -1)
+
+
+def _sample(clip, place):
+    """[*t, n, c] of `clip` [*t, h, w, c] at `place` [2, n]."""
+    *time, height, width, channels = clip.shape
+    pixels = clip.reshape(*time, height * width, channels)
+    x, y = jnp.clip(place[0], 0, width - 1), jnp.clip(place[1], 0, height - 1)
+    left, top = jnp.floor(x), jnp.floor(y)
+
+    def at(row, column):
+        inside = jnp.minimum(row, height - 1) * width + jnp.minimum(column, width - 1)
+        return jnp.take(pixels, inside.astype(jnp.int32), axis=-2, mode="clip")
+
+    east, south = (x - left)[:, None], (y - top)[:, None]
+    upper = (1 - east) * at(top, left) + east * at(top, left + 1)
+    lower = (1 - east) * at(top + 1, left) + east * at(top + 1, left + 1)
+    return (1 - south) * upper + south * lower
+
+
+def _through_inverse(flow, matrix):
+    """`flow` [b, ..., 2] through the inverse of the linear part of `matrix`."""
+    a, b, c, d = (
+        matrix[:, i, j].reshape(-1, *(1,) * (flow.ndim - 2))
+        for i in range(2)
+        for j in range(2)
+    )
+    u, v = flow[..., 0], flow[..., 1]
+    scale = 1 / (a * d - b * c)
+    return jnp.stack([scale * (d * u - b * v), scale * (a * v - c * u)], -1)

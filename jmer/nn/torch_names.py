@@ -40,6 +40,21 @@ def batch_norm(state: State, source: str, target: str) -> Arrays:
     }
 
 
+def lstm(state: State, source: str, target: str) -> Arrays:
+    """A bidirectional `torch.nn.LSTM` of one layer; the direction is the first axis."""
+
+    def both(name: str) -> np.ndarray:
+        names = (f"{source}.{name}_l0", f"{source}.{name}_l0_reverse")
+        return np.stack([state[n].T for n in names])
+
+    return {
+        f"params.{target}.input_kernel": both("weight_ih"),
+        f"params.{target}.hidden_kernel": both("weight_hh"),
+        f"params.{target}.input_bias": both("bias_ih"),
+        f"params.{target}.hidden_bias": both("bias_hh"),
+    }
+
+
 def resnet18(state: State, target: str = "trunk") -> Arrays:
     """torchvision's `resnet18` without `fc`: stem, and four stages of two blocks."""
     arrays = {

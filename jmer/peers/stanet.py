@@ -1,0 +1,138 @@
+"""STANet in plain PyTorch, written from the paper; torchvision's names in its trunk."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+def conv_norm(inputs, outputs, window, stride=1):
+    padding = window // 2
+    conv = nn.Conv2d(inputs, outputs, window, stride, padding, bias=False)
+    return conv, nn.BatchNorm2d(outputs)
+
+
+class BasicBlock(nn.Module):
+    """He et al. 2016, figure 5, left."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1, self.bn1 = conv_norm(inputs, outputs, 3, stride)
+        self.conv2, self.bn2 = conv_norm(outputs, outputs, 3)
+        self.downsample = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(*conv_norm(inputs, outputs, 1, stride))
+
+    def forward(self, x):
+        y = torch.relu(self.bn1(self.conv1(x)))
+        return torch.relu(self.bn2(self.conv2(y)) + self.downsample(x))
+
+
+class SpatialAttention(nn.Module):
+    """Section 3.1: down and up again, with sums across."""
+
+    def __init__(self, channels, outputs, levels):
+        super().__init__()
+
+        def layers(count):
+            return nn.ModuleList(
+                nn.Sequential(*conv_norm(channels, channels, 3)) for _ in range(count)
+            )
+
+        self.down, self.bottom, self.up = layers(levels), layers(1), layers(levels)
+        self.mask = nn.Conv2d(channels, outputs, 1)
+
+    def forward(self, x):
+        skips = []
+        for layer in self.down:
+            x = torch.relu(layer(x))
+            skips.append(x)
+            x = functional.max_pool2d(x, 2)
+        x = torch.relu(self.bottom[0](x))
+        for layer, skip in zip(self.up, reversed(skips), strict=True):
+            x = functional.interpolate(
+                x, skip.shape[-2:], mode="bilinear", align_corners=False
+            )
+            x = torch.relu(layer(x + skip))
+        return torch.sigmoid(self.mask(x))
+
+
+class STANet(nn.Module):
+    """Logits of flow [b, 2, t, h, w]; `explain` adds the mask and frame weights."""
+
+    def __init__(self, config, classes):
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.conv1 = nn.Conv2d(
+            3 if config.input == "rgb" else 2, width, 7, 2, 3, bias=False
+        )
+        self.bn1 = nn.BatchNorm2d(width)
+        for i in range(4):
+            after = width * 2**i
+            before = after if i == 0 else after // 2
+            first = BasicBlock(before, after, 1 if i == 0 else 2)
+            setattr(
+                self, f"layer{i + 1}", nn.Sequential(first, BasicBlock(after, after, 1))
+            )
+        if config.sab:
+            outputs = 2 * width if config.mask == "channels" else 1
+            self.attention = SpatialAttention(2 * width, outputs, config.levels)
+        if config.tab:
+            self.lstm = nn.LSTM(
+                8 * width, config.lstm, batch_first=True, bidirectional=True
+            )
+        self.fc = nn.Linear(8 * width, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(
+                    module.weight, mode="fan_out", nonlinearity="relu"
+                )
+
+    def explain(self, flow):
+        if self.config.input == "rgb":
+            flow = colours(flow)
+        b, _, t = flow.shape[:3]
+        x = flow.transpose(1, 2).flatten(0, 1)
+        x = functional.max_pool2d(torch.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+        x = self.layer2(self.layer1(x))
+        mask = weight = None
+        if self.config.sab:
+            mask = self.attention(x)
+            x = (1 + mask) * x
+        x = self.layer4(self.layer3(x)).mean((2, 3)).unflatten(0, (b, t))
+        if self.config.tab:
+            states, _ = self.lstm(x)
+            product = states @ states.transpose(1, 2)
+            if self.config.affinity_scale == "rsqrt":
+                product = product / states.shape[-1] ** 0.5
+            weight = torch.softmax(torch.tanh(product).sum(2), dim=1)
+            x = (1 + weight)[..., None] * x
+        return self.fc(x.mean(1)), mask, weight
+
+    def forward(self, flow):
+        return self.explain(flow)[0]
+
+
+def colours(flow):
+    """The colour wheel of Baker et al. 2011 as a table of 55 hues, channels first."""
+    hues = []
+    corners = ((1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1), (1, 0, 1))
+    for k, count in enumerate((15, 6, 4, 11, 13, 6)):
+        here, there = torch.tensor(corners[k]), torch.tensor(corners[(k + 1) % 6])
+        hues += [here + (there - here) * i / count for i in range(count)]
+    wheel = torch.stack([*hues, hues[0]]).float()
+    u, v = flow[:, 0], flow[:, 1]
+    place = torch.atan2(v, u) / (2 * torch.pi) * 55
+    place = torch.where(place < 0, place + 55, place).clamp(0, 55)
+    low = place.floor().clamp(max=54).long()
+    share = (place - low)[..., None]
+    hue = (1 - share) * wheel[low] + share * wheel[low + 1]
+    speed = (u**2 + v**2).sqrt()
+    fastest = speed.amax((1, 2, 3), keepdim=True)
+    speed = speed / torch.where(fastest > 0, fastest, 1)
+    return (1 - speed[..., None] * (1 - hue)).movedim(-1, 1)
+
+
+def build(config, classes: int, *, tuned: bool) -> nn.Module:
+    """The twin of a `STANetConfig`; nothing in it would be written faster."""
+    return STANet(config, classes)
