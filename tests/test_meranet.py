@@ -12,7 +12,7 @@ from flax import nnx
 from numeric import close
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jmer import keys
+from jmer import keys, nn
 from jmer.errors import JmerError, UsageError
 from jmer.losses import cross_entropy, weighted_mean
 from jmer.models.base import describe
@@ -27,10 +27,8 @@ VARIANTS = {
     "ca": dataclasses.replace(CONFIG, attn="ca"),
     "st": dataclasses.replace(CONFIG, attn="st"),
     "both": CONFIG,
-    "mlp": dataclasses.replace(CONFIG, ca_shared="mlp"),
-    "kernel3": dataclasses.replace(CONFIG, st_kernel=3),
-    "kernel7": dataclasses.replace(CONFIG, st_kernel=7),
-    "zeropad": dataclasses.replace(CONFIG, shortcut="zeropad"),
+    "mlp, kernel 3": dataclasses.replace(CONFIG, ca_shared="mlp", st_kernel=3),
+    "zeropad, kernel 7": dataclasses.replace(CONFIG, shortcut="zeropad", st_kernel=7),
 }
 RNG = np.random.default_rng(0)
 CLIP = RNG.integers(0, 256, (7, 5, 19, 19, 3)).astype(np.uint8)
@@ -47,11 +45,18 @@ def twins():
     return meranet
 
 
+@pytest.fixture(autouse=True)
+def lowering():
+    """The compiler's convolutions: those of a CPU compile ten times more slowly.
+    `test_conv.py` and `test_gates.py` compare the two.
+    """
+    with nn.use_lowering("backend"):
+        yield
+
+
 def split(config=CONFIG, dtype=jnp.float32, seed=0):
     model = config.build(3, dtype=dtype, rngs=nnx.Rngs(params=seed))
     return nnx.split(model, nnx.Param, nnx.BatchStat)
-
-
 
 
 def split_of(config, flat):
@@ -68,6 +73,11 @@ def split_of(config, flat):
 @functools.partial(jax.jit, static_argnums=0)
 def evaluate(graphdef, params, stats, clip):
     return nnx.merge(graphdef, params, stats)(clip)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def explain(graphdef, params, stats, clip):
+    return nnx.merge(graphdef, params, stats).explain(clip)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -170,3 +180,166 @@ def test_evaluates_and_trains_as_its_twin(twins, name):
     turned = twins.as_ours(config, state)
     for path, value in flatten({"params": gradients}).items():
         close(value, turned[path], 1e-4)
+
+
+def test_convolutions_of_one_pixel_are_linear_layers():
+    graphdef, *states = split()
+    linear, *targets = split(dataclasses.replace(CONFIG, ca_shared="mlp"), seed=1)
+    turned = [
+        jax.tree.map(lambda a, b: a.reshape(b.shape), *pair)
+        for pair in zip(states, targets, strict=True)
+    ]
+    expected = evaluate(graphdef, *states, CLIP)
+    close(evaluate(linear, *turned, CLIP), expected, 1e-6)
+    assert np.abs(evaluate(linear, *targets, CLIP) - expected).max() > 1e-3
+
+
+def test_shows_what_its_gates_did():
+    """The weights change with the clip, and the features lead to the logits."""
+    graphdef, *states = split()
+    logits, shown = explain(graphdef, *states, CLIP)
+    assert_array_equal(logits, evaluate(graphdef, *states, CLIP))
+    assert shown["channel_2_1"].shape == (7, 12)
+    assert shown["space_time_2_1"].shape == (7, 3, 5, 5)
+    for kind in ("channel", "space_time"):
+        weights = [value for name, value in shown.items() if name.startswith(kind)]
+        assert len(weights) == 8
+        assert all(((w >= 0) & (w <= 1)).all() for w in weights)
+        # Not of all blocks: a unit before a ReLU may be 0 for all clips.
+        assert any((np.ptp(w, axis=0) > 1e-4).all() for w in weights)
+    head = nnx.merge(graphdef, *states).head
+    close(head(shown["features"].mean((1, 2, 3))), logits, 1e-6)
+
+
+def test_the_baseline_shows_its_features_only():
+    graphdef, *states = split(VARIANTS["resnet3d"])
+    _, shown = explain(graphdef, *states, CLIP)
+    assert set(shown) == {"features"}
+
+
+def test_clips_of_another_subject_change_no_gradient():
+    model = split()
+    weight = np.float32([1, 0, 1, 1, 0, 1, 1])
+    noisy = CLIP.copy()
+    noisy[weight == 0] = 255 - CLIP[weight == 0] // 3
+    found = [train(*model, clip, weight) for clip in (CLIP, noisy)]
+    (loss, (_, stats)), gradients = found[0]
+    assert_array_equal(found[1][0][0], loss)
+    jax.tree.map(assert_array_equal, found[1][0][1][1], stats)
+    jax.tree.map(assert_array_equal, found[1][1], gradients)
+
+
+def test_order_of_clips_is_kept_and_changes_nothing():
+    model = split()
+    order = np.array([3, 0, 6, 1, 5, 2, 4])
+    close(evaluate(*model, CLIP[order]), evaluate(*model, CLIP)[order])
+
+
+def test_light_and_contrast_of_a_clip_change_nothing():
+    model = split()
+    clip = CLIP.astype(np.float32)
+    light = np.float32([0.5, 1, 2]) * clip + np.float32([-30, 0, 30])
+    close(evaluate(*model, light), evaluate(*model, clip), 1e-4)
+    x = normalise_clip(CLIP)
+    assert_allclose(x.mean((1, 2, 3)), 0, atol=1e-6)
+    assert_allclose(x.std((1, 2, 3)), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0, 201, 255])
+def test_still_and_empty_clips_have_finite_gradients(value):
+    clip = CLIP.copy()
+    clip[:3] = clip[:3, :1]  # a still clip
+    clip[3:] = value
+    assert np.abs(normalise_clip(clip)[3:]).max() < 0.1
+    (loss, _), gradients = train(*split(), clip, ONES)
+    assert np.isfinite(loss)
+    for path, gradient in flatten(gradients).items():
+        assert np.isfinite(gradient).all(), path
+
+
+def test_bfloat16_comes_near_float32():
+    wide = evaluate(*split(), CLIP)
+    narrow = evaluate(*split(dtype=jnp.bfloat16), CLIP)
+    assert narrow.dtype == jnp.float32
+    assert_allclose(narrow, wide, atol=0.05 * np.abs(wide).max())
+    assert (narrow != wide).any()
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves(split(dtype=jnp.bfloat16)[1:])}
+    assert dtypes == {jnp.dtype(jnp.float32)}
+
+
+@pytest.mark.parametrize("init", ["glorot", "literal"])
+def test_starts_within_the_bounds_of_its_initialiser(init):
+    params = flatten({"params": split(dataclasses.replace(CONFIG, init=init))[1]})
+    for path, value in params.items():
+        if path.endswith("kernel"):
+            *window, inputs, outputs = value.shape
+            elements = np.prod(window) if init == "glorot" else 1
+            bound = (6 / (elements * (inputs + outputs))) ** 0.5
+            assert np.abs(value).max() <= bound, path
+            if value.size > 1000:
+                assert_allclose(np.abs(value).max(), bound, rtol=0.01, err_msg=path)
+        elif path.endswith("bias"):
+            assert not value.any()
+        else:
+            assert (value == 1).all()
+
+
+def test_takes_the_trunk_of_published_weights(twins):
+    """torchvision's layout, `fc` of 400 classes included; gates and head stay."""
+    baseline = VARIANTS["resnet3d"]
+    published = twins.arrays(baseline.peer(400).state_dict())
+    found = CONFIG.trunk_from_torch(published)
+    _, params, stats = split()
+    ours = flatten({"params": params, "stats": stats})
+    assert set(found) == {
+        path for path in ours if ".trunk." in path and ".gate." not in path
+    }
+    for path, value in found.items():
+        assert value.shape == ours[path].shape, path
+    with pytest.raises(KeyError):
+        CONFIG.trunk_from_torch({"conv1.weight": published["stem.0.weight"]})
+    with pytest.raises(JmerError, match="zeropad"):
+        VARIANTS["zeropad, kernel 7"].trunk_from_torch(published)
+
+
+def test_mirrors_clips_in_training_unless_told_otherwise():
+    inputs = {"clip": CLIP, "label": LABEL}
+    changed = CONFIG.augment(inputs, keys.seed_key(0))
+    mirrored = [
+        (got == clip[:, :, ::-1]).all()
+        for got, clip in zip(changed["clip"], CLIP, strict=True)
+    ]
+    same = [(a == b).all() for a, b in zip(changed["clip"], CLIP, strict=True)]
+    assert 0 < sum(mirrored) < 7
+    assert_array_equal(mirrored, np.logical_not(same))
+    assert changed["label"] is LABEL
+    still = dataclasses.replace(CONFIG, flip=False)
+    assert still.augment(inputs, keys.seed_key(0)) is inputs
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("frames", 0),
+        ("size", 0),
+        ("width", -8),
+        ("attn", "all"),
+        ("ca_shared", "linear"),
+        ("st_kernel", 4),
+        ("shortcut", "pool"),
+        ("init", "kaiming"),
+        ("reduction", 0),
+        ("reduction", 5),
+    ],
+)
+def test_bad_fields_are_refused_by_the_name_of_the_option(field, value):
+    option = field.replace("_", "-")
+    with pytest.raises(UsageError, match=rf"model\.{option}="):
+        MeranetConfig(**{field: value})
+
+
+def test_the_smallest_clip_has_logits():
+    config = MeranetConfig(frames=1, size=1, width=2, reduction=1)
+    logits = evaluate(*split(config), CLIP[:, :1, :1, :1])
+    assert logits.shape == (7, 3)
+    assert np.isfinite(logits).all()

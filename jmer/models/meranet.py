@@ -115,8 +115,7 @@ class MeranetConfig(Resnet3dConfig):
         super().__post_init__()
         if self.reduction < 1 or self.width % self.reduction:
             raise UsageError(
-                f"model.reduction={self.reduction} must divide "
-                f"model.width={self.width}"
+                f"model.reduction={self.reduction} must divide model.width={self.width}"
             )
 
     def gate(self, channels: int, **options) -> Any:
@@ -210,9 +209,7 @@ class MERANet(nnx.Module):
         [b, t, h, w] of block J of stage I, and the `features` [b, t, h, w, c] whose
         mean the head sees, for class activation maps. Nothing depends on `key`.
         """
-        x, shown = self.trunk.explain(
-            normalise_clip(clip), train=train, weight=weight
-        )
+        x, shown = self.trunk.explain(normalise_clip(clip), train=train, weight=weight)
         x = x.astype(jnp.float32)
         logits = self.head(x.mean((1, 2, 3))).astype(jnp.float32)
         return logits, {**shown, "features": x}

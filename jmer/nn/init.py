@@ -16,7 +16,7 @@ glorot = jax.nn.initializers.variance_scaling(1, "fan_avg", "uniform")
 
 
 def glorot_channels(key, shape, dtype=float):
-    """The same with a² = 6 / (channels in + channels out), whatever the kernel's size."""
+    """The same with a² = 6 / (channels in + channels out), whatever the window."""
     bound = (6 / (shape[-2] + shape[-1])) ** 0.5
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 
