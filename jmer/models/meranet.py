@@ -160,7 +160,7 @@ class Trunk(nnx.Module):
 
     def explain(self, x: Array, **options) -> tuple[Array, dict[str, Array]]:
         """Features, and what the gates show with the paper's number of their block."""
-        shown = {}
+        shown: dict[str, Array] = {}
         x = nnx.relu(self.stem(x, **options))
         for i, stage in enumerate(self.stages, start=1):
             for j, block in enumerate(stage, start=1):

@@ -6,8 +6,8 @@ Modules have the names of torchvision's `r3d_18`, for images too.
 import torch
 from torch import nn
 
-CONV = {2: nn.Conv2d, 3: nn.Conv3d}
-NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+CONV: dict = {2: nn.Conv2d, 3: nn.Conv3d}
+NORM: dict = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
 
 def conv_norm(inputs: int, outputs: int, kernel, stride) -> nn.Sequential:
