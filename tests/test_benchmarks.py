@@ -27,6 +27,17 @@ TORCH_NAMES = {
     "mean": "running_mean",
     "var": "running_var",
 }
+# A convolution and its norm are a `Sequential` there.
+TORCH_MODULES = {
+    f"{ours}.{layer}": f"{theirs}.{number}"
+    for ours, theirs in (
+        ("stem", "stem"),
+        ("first", "conv1"),
+        ("second", "conv2"),
+        ("shortcut", "downsample"),
+    )
+    for number, layer in enumerate(("conv", "norm"))
+}
 
 
 def torch_entries(state):
@@ -37,6 +48,8 @@ def torch_entries(state):
         if kind == "kernel":  # [*window, c, d] to [d, c, *window]
             array = np.moveaxis(array, (-1, -2), (0, 1))
         name = ".".join(map(str, (*module, TORCH_NAMES.get(kind, kind))))
+        for ours, theirs in TORCH_MODULES.items():
+            name = name.replace(ours, theirs)
         yield name, array
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from numeric import close, normal, pulled
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import nn
 
@@ -53,3 +53,26 @@ def test_linear_computes_in_its_dtype_and_starts_as_in_torch():
     layer = nn.Linear(499, 101, rngs=nnx.Rngs(params=1))
     for values in (layer.kernel[...], layer.bias[...]):
         assert_allclose(np.abs(values).max(), 499**-0.5, rtol=0.05)
+
+
+def test_linear_without_bias_is_the_product():
+    layer = nn.Linear(7, 3, bias=False, rngs=nnx.Rngs(params=0))
+    assert layer.bias is None
+    assert len(jax.tree.leaves(nnx.state(layer))) == 1
+    x = normal(0, 5, 7)
+    for lowering in nn.LOWERINGS:
+        with nn.use_lowering(lowering):
+            close(layer(x), x @ np.array(layer.kernel[...]), 1e-6)
+
+
+def test_linear_starts_as_its_initialisers_say():
+    layer = nn.Linear(
+        7,
+        3,
+        kernel_init=nnx.initializers.constant(2.0),
+        bias_init=nnx.initializers.constant(-1.0),
+        rngs=nnx.Rngs(params=0),
+    )
+    assert_array_equal(layer.kernel[...], np.full((7, 3), 2.0))
+    assert_array_equal(layer.bias[...], np.full(3, -1.0))
+    assert_array_equal(layer(np.ones((2, 7), np.float32)), np.full((2, 3), 13.0))

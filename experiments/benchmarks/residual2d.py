@@ -53,68 +53,25 @@ class Residual2dConfig(NetworkConfig):
 
     def peer(self, classes: int, *, tuned: bool = False):
         import torch
-        from torch.nn import BatchNorm2d, Conv2d
+
+        from jmer.peers.residual import Block, conv_norm
 
         config = self
-
-        class Block(torch.nn.Module):
-            def __init__(self, c, d, stride):
-                super().__init__()
-                self.conv1 = Conv2d(c, d, 3, stride, padding=1, bias=False)
-                self.norm1 = BatchNorm2d(d)
-                self.conv2 = Conv2d(d, d, 3, padding=1, bias=False)
-                self.norm2 = BatchNorm2d(d)
-                self.shortcut = self.shortcut_norm = None
-                if (c, stride) != (d, 1):
-                    self.shortcut = Conv2d(c, d, 1, stride, bias=False)
-                    self.shortcut_norm = BatchNorm2d(d)
-
-            def forward(self, x):
-                y = self.norm1(self.conv1(x)).relu()
-                y = self.norm2(self.conv2(y))
-                if self.shortcut is not None:
-                    x = self.shortcut_norm(self.shortcut(x))
-                return (x + y).relu()
 
         class Peer(torch.nn.Module):
             def __init__(self):
                 super().__init__()
-                self.stem = Conv2d(2, config.width, 7, 2, padding=3, bias=False)
-                self.stem_norm = BatchNorm2d(config.width)
+                self.stem = conv_norm(2, config.width, (7, 7), 2)
                 self.pool = torch.nn.MaxPool2d(3, 2, padding=1)
-                self.blocks = torch.nn.ModuleList(Block(*b) for b in config.blocks)
+                blocks = [Block(*sizes, rank=2) for sizes in config.blocks]
+                self.blocks = torch.nn.Sequential(*blocks)
                 self.head = torch.nn.Linear(config.blocks[-1][1], classes)
 
             def forward(self, flow):
-                x = self.pool(self.stem_norm(self.stem(flow)).relu())
-                for block in self.blocks:
-                    x = block(x)
+                x = self.blocks(self.pool(self.stem(flow).relu()))
                 return self.head(x.mean((2, 3)))
 
         return Peer()
-
-
-class BasicBlock(nnx.Module):
-    """Two 3x3 convolutions beside a shortcut. He et al. 2016, figure 5, left."""
-
-    def __init__(self, c: int, d: int, stride: int, *, dtype, rngs: nnx.Rngs):
-        same = {"bias": False, "dtype": dtype, "rngs": rngs}
-        window, strides, ones = ((n,) * 2 for n in (3, stride, 1))
-        self.conv1 = nn.Conv(c, d, window, strides=strides, padding=ones, **same)
-        self.norm1 = nn.BatchNorm(d, dtype=dtype)
-        self.conv2 = nn.Conv(d, d, window, padding=ones, **same)
-        self.norm2 = nn.BatchNorm(d, dtype=dtype)
-        self.shortcut = self.shortcut_norm = None
-        if (c, stride) != (d, 1):
-            self.shortcut = nnx.data(nn.Conv(c, d, ones, strides=strides, **same))
-            self.shortcut_norm = nnx.data(nn.BatchNorm(d, dtype=dtype))
-
-    def __call__(self, x: Array, **options) -> Array:
-        y = nnx.relu(self.norm1(self.conv1(x), **options))
-        y = self.norm2(self.conv2(y), **options)
-        if self.shortcut is not None:
-            x = self.shortcut_norm(self.shortcut(x), **options)
-        return nnx.relu(x + y)
 
 
 class Residual2d(nnx.Module):
@@ -124,17 +81,12 @@ class Residual2d(nnx.Module):
         self, config: Residual2dConfig, classes: int, *, dtype, rngs: nnx.Rngs
     ):
         same = {"dtype": dtype, "rngs": rngs}
-        self.stem = nn.Conv(
-            2,
-            config.width,
-            (7, 7),
-            strides=(2, 2),
-            padding=(3, 3),
-            bias=False,
-            **same,
-        )
-        self.stem_norm = nn.BatchNorm(config.width, dtype=dtype)
-        self.blocks = nnx.List([BasicBlock(*b, **same) for b in config.blocks])
+        self.stem = nn.ConvNorm(2, config.width, (7, 7), strides=(2, 2), **same)
+        blocks = [
+            nn.ResidualBlock(c, d, stride=stride, rank=2, **same)
+            for c, d, stride in config.blocks
+        ]
+        self.blocks = nnx.List(blocks)
         features = config.blocks[-1][1]
         self.head = nn.Linear(features, classes, **same)
 
@@ -148,8 +100,7 @@ class Residual2d(nnx.Module):
         weight: Float[Array, " b"] | None = None,
     ) -> Float[Array, "b k"]:
         options = {"train": train, "weight": weight}
-        x = self.stem(flow.astype(jnp.float32))
-        x = nnx.relu(self.stem_norm(x, **options))
+        x = nnx.relu(self.stem(flow.astype(jnp.float32), **options))
         x = nn.max_pool(x, (3,) * 2, strides=(2,) * 2, padding=(1,) * 2)
         for block in self.blocks:
             x = block(x, **options)

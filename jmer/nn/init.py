@@ -10,6 +10,16 @@ torch_kernel = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 # He et al. 2015, as torchvision starts its residual networks.
 kaiming = jax.nn.initializers.variance_scaling(2, "fan_out", "normal")
 
+# Glorot & Bengio 2010, eq. 16: U(-a, a) with a² = 6 / (inputs + outputs), where each
+# element of a convolution's kernel counts as an input and an output.
+glorot = jax.nn.initializers.variance_scaling(1, "fan_avg", "uniform")
+
+
+def glorot_channels(key, shape, dtype=float):
+    """The same with a² = 6 / (channels in + channels out), whatever the window."""
+    bound = (6 / (shape[-2] + shape[-1])) ** 0.5
+    return jax.random.uniform(key, shape, dtype, -bound, bound)
+
 
 def torch_bias(fan_in: int) -> nnx.Initializer:
     """PyTorch's default bias, U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""

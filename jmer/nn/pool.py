@@ -61,6 +61,30 @@ def avg_pool(
     return total / math.prod(size)
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def max_along(x: Array, axis: int) -> Array:
+    """The largest value along an axis, which becomes 1 long.
+
+    The first of equal values gets the gradient, as above; `jnp.max` divides it.
+    """
+    return x.max(axis, keepdims=True)
+
+
+def _max_along_forward(x, axis):
+    y = max_along(x, axis)
+    return y, (x, y)
+
+
+def _max_along_backward(axis, residuals, dy):
+    x, y = residuals
+    place = lax.broadcasted_iota(jnp.int32, x.shape, axis % x.ndim)
+    first = jnp.where(x == y, place, x.shape[axis]).min(axis, keepdims=True)
+    return (jnp.where(place == first, dy, jnp.zeros_like(dy)),)
+
+
+max_along.defvjp(_max_along_forward, _max_along_backward)
+
+
 def _sizes(x, window, strides, padding) -> tuple[Window, Window, Padding]:
     size = tuple(window)
     rank = x.ndim - 2

@@ -1,7 +1,7 @@
 """Residual blocks of images and clips."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import jax.numpy as jnp
 from flax import nnx
@@ -53,9 +53,15 @@ class ConvNorm(nnx.Module):
         return self.norm(self.conv(x), train=train, weight=weight)
 
 
+class Gate(Protocol):
+    """A module that weighs the values of a branch, and can show the weights."""
+
+    def explain(self, x: Array) -> tuple[Array, dict[str, Array]]: ...
+
+
 class ResidualBlock(nnx.Module):
     """ReLU(gate(y) + shortcut(x)), y after two convolutions of 3 pixels along each of
-    `rank` axes. He et al. 2016, figure 5, left; `gate` is any module, or none.
+    `rank` axes. He et al. 2016, figure 5, left; without `gate` y stays as it is.
 
     Where the size changes, the shortcut is a convolution of one pixel with batch norm
     (their option B), or the subsampled input with zero channels added (option A).
@@ -70,7 +76,7 @@ class ResidualBlock(nnx.Module):
         *,
         stride: int = 1,
         rank: int,
-        gate: nnx.Module | None = None,
+        gate: Gate | None = None,
         shortcut: Shortcut = "conv",
         kernel_init: nnx.Initializer = kaiming,
         dtype: DTypeLike = jnp.float32,
@@ -103,13 +109,17 @@ class ResidualBlock(nnx.Module):
         train: bool = False,
         weight: Float[Array, " b"] | None = None,
     ) -> Float[Array, "b *out d"]:
-        options: dict[str, Any] = {"train": train, "weight": weight}
+        return self.explain(x, train=train, weight=weight)[0]
+
+    def explain(self, x: Array, **options) -> tuple[Array, dict[str, Array]]:
+        """The result, and what the gate shows."""
+        shown: dict[str, Array] = {}
         y = nnx.relu(self.first(x, **options))
         y = self.second(y, **options)
         if self.gate is not None:
-            y = self.gate(y)
+            y, shown = self.gate.explain(y)
         if self.shortcut is not None:
-            return nnx.relu(y + self.shortcut(x, **options))
+            return nnx.relu(y + self.shortcut(x, **options)), shown
         steps = (slice(None), *(slice(None, None, self.stride),) * (x.ndim - 2))
         width = [(0, 0)] * (x.ndim - 1) + [(0, self.zeros)]
-        return nnx.relu(y + jnp.pad(x[steps], width).astype(y.dtype))
+        return nnx.relu(y + jnp.pad(x[steps], width).astype(y.dtype)), shown

@@ -1,0 +1,26 @@
+"""MERANet's baseline without gates, small, on the same clips as `meranet.py`.
+
+Paper:  Tran et al. 2018; Gajjala et al. 2021 compare with it, on other data
+Run:    jmer run experiments/synthetic/resnet3d.py
+"""
+
+from data_builders.synthetic import Synthetic
+from jmer.experiment import Experiment
+from jmer.models.meranet import Resnet3dConfig
+from jmer.optim import AdamConfig
+
+EXPERIMENT = Experiment(
+    model=Resnet3dConfig(frames=8, size=32, width=8),
+    data=Synthetic(
+        modality="clip",
+        subjects=6,
+        clips=180,
+        frames=8,
+        size=32,
+        difficulty=0.0,
+        noise=0.2,
+    ),
+    optim=AdamConfig(lr=2e-3),
+    epochs=12,
+    batch_size=8,
+)

@@ -1,0 +1,128 @@
+"""Gates that weigh the channels, or the places and moments, of images and clips.
+
+A gate's `explain` returns the weighed values and its weights by name, in float32.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+
+from jmer.arrays import Array, Float, typed
+from jmer.nn.conv import Conv
+from jmer.nn.init import torch_kernel
+from jmer.nn.linear import Linear
+from jmer.nn.pool import max_along
+from jmer.nn.residual import Gate
+
+Shared = Literal["conv", "mlp"]
+
+
+class ChannelGate(nnx.Module):
+    """x times sigmoid(g(mean of x) + g(maximum of x)), over all of space and time.
+
+    g is two layers without bias and a ReLU between them, of `channels / reduction`
+    units. Woo et al. 2018 (CBAM), eq. 2. `shared` makes them convolutions of one pixel
+    along each of `rank` axes (`conv`) or linear layers (`mlp`): the same function of
+    the same number of weights.
+
+    Raises: ValueError if `reduction` does not divide `channels`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 16,
+        shared: Shared = "conv",
+        rank: int,
+        kernel_init: nnx.Initializer = torch_kernel,
+        dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        if channels % reduction:
+            raise ValueError(f"{reduction=} must divide {channels=}")
+        same: dict[str, Any] = {
+            "bias": False,
+            "kernel_init": kernel_init,
+            "dtype": dtype,
+            "rngs": rngs,
+        }
+
+        def layer(inputs: int, outputs: int) -> nnx.Module:
+            if shared == "mlp":
+                return Linear(inputs, outputs, **same)
+            return Conv(inputs, outputs, (1,) * rank, **same)
+
+        self.squeeze = layer(channels, channels // reduction)
+        self.excite = layer(channels // reduction, channels)
+
+    @typed
+    def explain(
+        self, x: Float[Array, "b *space c"]
+    ) -> tuple[Float[Array, "b *space c"], dict[str, Array]]:
+        """The result, and `channel` [b, c], 0 to 1."""
+        rows = x.reshape(x.shape[0], -1, x.shape[-1]).astype(jnp.float32)
+        pooled = (rows.mean(1, keepdims=True), max_along(rows, 1))
+        one = (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
+        mean, maximum = (self._shared(p.reshape(one)) for p in pooled)
+        weight = nnx.sigmoid(mean + maximum)
+        return x * weight.astype(x.dtype), {"channel": weight.reshape(x.shape[0], -1)}
+
+    def _shared(self, pooled: Array) -> Array:
+        return self.excite(nnx.relu(self.squeeze(pooled))).astype(jnp.float32)
+
+
+class SpaceTimeGate(nnx.Module):
+    """x times sigmoid(convolution of the mean and the maximum over the channels).
+
+    Woo et al. 2018 (CBAM), eq. 3, with as many axes as `kernel` has; each of its sizes
+    is odd, and the convolution has no bias.
+    """
+
+    def __init__(
+        self,
+        kernel: Sequence[int],
+        *,
+        kernel_init: nnx.Initializer = torch_kernel,
+        dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        self.conv = Conv(
+            2,
+            1,
+            kernel,
+            padding=[n // 2 for n in kernel],
+            bias=False,
+            kernel_init=kernel_init,
+            dtype=dtype,
+            rngs=rngs,
+        )
+
+    @typed
+    def explain(
+        self, x: Float[Array, "b *space c"]
+    ) -> tuple[Float[Array, "b *space c"], dict[str, Array]]:
+        """The result, and `space_time` [b, *space], 0 to 1."""
+        wide = x.astype(jnp.float32)
+        pooled = [wide.mean(-1, keepdims=True), max_along(wide, -1)]
+        score = self.conv(jnp.concatenate(pooled, axis=-1))
+        weight = nnx.sigmoid(score.astype(jnp.float32))
+        return x * weight.astype(x.dtype), {"space_time": weight[..., 0]}
+
+
+class Gates(nnx.Module):
+    """Gates one after another."""
+
+    def __init__(self, gates: Sequence[Gate]):
+        self.gates = nnx.List(gates)
+
+    def explain(self, x: Array) -> tuple[Array, dict[str, Array]]:
+        """The result, and the weights of all."""
+        shown: dict[str, Array] = {}
+        for gate in self.gates:
+            x, weights = gate.explain(x)
+            shown |= weights
+        return x, shown

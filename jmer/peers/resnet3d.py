@@ -1,0 +1,41 @@
+"""A 3D ResNet-18 in plain PyTorch, written from Tran et al. 2018, table 1 (R3D).
+
+Modules have the names of torchvision's `r3d_18`.
+"""
+
+from torch import nn
+
+from jmer.peers.residual import Block, conv_norm
+
+
+class ResNet3d(nn.Module):
+    """Clips [b, 3, t, h, w] in any unit; `gate(channels)` makes a block's gate."""
+
+    def __init__(self, *, width=64, classes=3, shortcut="conv", gate=None):
+        super().__init__()
+        same = {"rank": 3, "shortcut": shortcut}
+        self.stem = conv_norm(3, width, (3, 7, 7), (1, 2, 2))
+        before = width
+        for stage in range(4):
+            after, stride = width * 2**stage, 2 if stage else 1
+            blocks = [
+                Block(c, after, s, gate=gate and gate(after), **same)
+                for c, s in ((before, stride), (after, 1))
+            ]
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
+            before = after
+        self.fc = nn.Linear(before, classes)
+
+    def forward(self, clip):
+        x = clip.float()
+        x = x - x.mean((2, 3, 4), keepdim=True)
+        x = x / (x.var((2, 3, 4), correction=0, keepdim=True) + 1e-6).sqrt()
+        x = self.stem(x).relu()
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = stage(x)
+        return self.fc(x.mean((2, 3, 4)))
+
+
+def build(config, classes: int, *, tuned: bool) -> nn.Module:
+    """The twin of a `Resnet3dConfig`, which is written for speed already."""
+    return ResNet3d(width=config.width, classes=classes, shortcut=config.shortcut)
