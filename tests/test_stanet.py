@@ -153,14 +153,19 @@ def test_evaluates_as_its_twin(twins, name):
 
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_trains_as_its_twin(twins, name):
-    """Output, running statistics and gradients of a step."""
+    """Output, running statistics and gradients of a step.
+
+    The twin computes in float64: in float32 its own rounding moves a value across a
+    ReLU's kink in some runs, and its gradient by percents.
+    """
     import torch
 
     config = ABLATIONS[name]
     twin = twins.random_twin(config, CLASSES, seed=2).train()
     ours = split_of(config, twins.ours(twin.state_dict()))
     loss, gradients, (*found, stats) = loss_gradients(config, *ours, FLOW, ONES)
-    wanted = twin.explain(twins.channels_first(FLOW))
+    twin = twin.double()
+    wanted = twin.explain(twins.channels_first(FLOW).double())
     agree(found, wanted, config)
     logits, mask, _ = wanted
     expected = torch.nn.functional.cross_entropy(logits, torch.tensor(LABEL).long())
