@@ -1,30 +1,55 @@
 """Layers that networks are built from: channels last, batch first, no random state."""
 
-from jmer.nn.attention import attention
+from jmer.nn.attention import attention, attention_weights
 from jmer.nn.block import ConvBlock
 from jmer.nn.conv import Conv
+from jmer.nn.cross import CrossFusion
+from jmer.nn.drop_path import drop_path
 from jmer.nn.dropout import dropout
-from jmer.nn.init import kaiming, torch_bias, torch_kernel
+from jmer.nn.imagenet import imagenet
+from jmer.nn.init import kaiming, narrow_normal, torch_bias, torch_kernel
 from jmer.nn.linear import Linear
 from jmer.nn.lowering import LOWERINGS, Lowering, use_lowering
 from jmer.nn.norm import BatchNorm
+from jmer.nn.patches import PatchEmbed, PatchTokens
 from jmer.nn.pool import avg_pool, max_pool
 from jmer.nn.residual import ConvNorm, ResidualBlock
+from jmer.nn.sinusoid import sinusoid
+from jmer.nn.transformer import (
+    Attention,
+    Perceptron,
+    TransformerBlock,
+    layer_norm,
+    narrow_linear,
+)
 
 __all__ = [
     "LOWERINGS",
+    "Attention",
     "BatchNorm",
     "Conv",
     "ConvBlock",
     "ConvNorm",
+    "CrossFusion",
     "Linear",
     "Lowering",
+    "PatchEmbed",
+    "PatchTokens",
+    "Perceptron",
     "ResidualBlock",
+    "TransformerBlock",
     "attention",
+    "attention_weights",
     "avg_pool",
+    "drop_path",
     "dropout",
+    "imagenet",
     "kaiming",
+    "layer_norm",
     "max_pool",
+    "narrow_linear",
+    "narrow_normal",
+    "sinusoid",
     "torch_bias",
     "torch_kernel",
     "use_lowering",

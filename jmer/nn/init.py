@@ -10,6 +10,10 @@ torch_kernel = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 # He et al. 2015, as torchvision starts its residual networks.
 kaiming = jax.nn.initializers.variance_scaling(2, "fan_out", "normal")
 
+# timm's `trunc_normal_(std=0.02)`, with which vision transformers start: it cuts at -2
+# and 2, a hundred deviations out.
+narrow_normal = jax.nn.initializers.normal(0.02)
+
 
 def torch_bias(fan_in: int) -> nnx.Initializer:
     """PyTorch's default bias, U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
