@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from jmer.preprocess.flow import apex_flow, farneback, optical_strain
+from jmer.preprocess.flow import apex_flow, dis, farneback, optical_strain
 
 
 def blotches(height, width, shift=(0.0, 0.0)):
@@ -24,9 +24,10 @@ def linear_flow(height, width, matrix):
     return np.stack([x, y], axis=-1) @ np.float32(matrix).T
 
 
+@pytest.mark.parametrize("method", [farneback, dis])
 @pytest.mark.parametrize("shift", [(0.5, 0.0), (-0.2, 0.7), (2.6, -1.7)])
-def test_farneback_recovers_a_translation(shift):
-    flow = farneback(blotches(56, 44), blotches(56, 44, shift))
+def test_a_translation_is_recovered(method, shift):
+    flow = method(blotches(56, 44), blotches(56, 44, shift))
     assert flow.shape == (56, 44, 2)
     assert flow.dtype == np.float32
     inside = flow[8:-8, 8:-8]
@@ -54,9 +55,16 @@ def test_farneback_reads_colour_as_rgb():
         (np.zeros((8, 9, 4), np.uint8), np.zeros((8, 9, 4), np.uint8)),
     ],
 )
-def test_farneback_refuses_what_is_no_pair_of_images(first, second):
+@pytest.mark.parametrize("method", [farneback, dis])
+def test_what_is_no_pair_of_images_is_refused(method, first, second):
     with pytest.raises(ValueError, match=r"\(8, 9"):
-        farneback(first, second)
+        method(first, second)
+
+
+def test_dis_refuses_images_too_small_for_its_patches():
+    image = np.zeros((11, 40), np.uint8)
+    with pytest.raises(ValueError, match=r"12 x 12 or more, got \(11, 40\)"):
+        dis(image, image)
 
 
 def test_strain_of_a_linear_field_is_analytic():
@@ -95,6 +103,14 @@ def test_apex_flow_rescales_vectors_with_the_image(monkeypatch):
     np.testing.assert_allclose(result[..., 1], v, rtol=1e-5)
     # Strain has no unit: taken after the resize, it is that of the full field.
     np.testing.assert_allclose(result[..., 2], np.hypot(0.1, 0.2), rtol=1e-4)
+
+
+def test_apex_flow_is_estimated_as_it_is_told():
+    clip = np.stack([blotches(24, 24), blotches(24, 24, (0.5, 1.0))])
+    one, other = (apex_flow(clip, 0, 1, 24, m)[..., :2] for m in ("dis", "farneback"))
+    np.testing.assert_array_equal(one, dis(*clip))
+    np.testing.assert_array_equal(other, farneback(*clip))
+    assert np.abs(one - other).max() > 1e-3
 
 
 def test_apex_flow_reads_the_two_frames_that_it_is_told():

@@ -8,7 +8,7 @@ from data_builders.synthetic import Synthetic
 from data_builders.synthetic import synthetic_dataset_builder as builder
 from jmer.data.load import check, datasets, load, prepare
 from jmer.errors import JmerError, UsageError
-from jmer.preprocess.flow import apex_flow
+from jmer.preprocess.flow import apex_flow, estimate, farneback
 from jmer.synthetic import SyntheticSpec, generate
 
 TINY = {"subjects": 3, "clips": 7, "frames": 5, "size": 32}
@@ -57,6 +57,56 @@ def test_clips_are_those_generated(tmp_path):
         flow = clips.inputs["flow"][i]
         assert flow.dtype == np.float16
         np.testing.assert_allclose(flow, clip.flow, rtol=2**-11, atol=2**-24)
+
+
+def test_flow_is_true_as_long_as_all_frames_are_kept(tmp_path):
+    true = load(config(tmp_path, modality="flow"))
+    both = load(config(tmp_path, modality="clip"))
+    assert true.inputs.keys() == {"flow"}
+    assert_array_equal(true.inputs["flow"], both.inputs["flow"])
+    assert_same_annotation(true, generated())
+    clip = generated()[0]
+    for method in ("farneback", "dis"):
+        recipe = config(tmp_path, modality="flow", flow_method=method)
+        flow = load(recipe).inputs["flow"]
+        assert flow.dtype == np.float16
+        expected = estimate(clip.frames[1], clip.frames[2], method).astype(np.float16)
+        assert_array_equal(flow[0, 1], expected)
+
+
+def test_resampled_flow_is_that_of_the_resampled_clip(tmp_path):
+    recipe = {"resample": "linear", "keep": 7}
+    clips = load(config(tmp_path, modality="clip", **recipe))
+    flow = load(config(tmp_path, modality="flow", **recipe))
+    assert clips.inputs.keys() == {"clip"}
+    assert clips.inputs["clip"].shape == (7, 7, 32, 32, 3)
+    assert flow.inputs["flow"].shape == (7, 6, 32, 32, 2)
+    for i in range(7):
+        frames = clips.inputs["clip"][i]
+        expected = farneback(frames[2], frames[3]).astype(np.float16)
+        assert_array_equal(flow.inputs["flow"][i, 2], expected)
+    for i, clip in enumerate(generated()):
+        assert (clips.onset[i], clips.offset[i]) == (0, 6)
+        assert_array_equal(clips.inputs["clip"][i, 0], clip.frames[clip.onset])
+        assert_array_equal(clips.inputs["clip"][i, 6], clip.frames[clip.offset])
+
+
+def test_the_special_frames_come_from_the_clip_as_it_was(tmp_path):
+    fields = {"modality": "clip", "resample": "uniform", "keep": 6}
+    found = {
+        kind: load(config(tmp_path, special=kind, **fields))
+        for kind in ("sf", "apex-offset", "random2")
+    }
+    for i, clip in enumerate(generated()):
+        shown = clip.frames[clip.onset : clip.offset + 1]
+        sf, late, two = (found[kind].inputs["special"][i] for kind in found)
+        assert_array_equal(sf, clip.frames[[clip.onset, clip.apex]])
+        assert_array_equal(late, clip.frames[[clip.apex, clip.offset]])
+        first, second = ((shown == f).all((1, 2, 3)).argmax() for f in two)
+        assert first < second
+        assert_array_equal(two, shown[[first, second]])
+        apex = found["sf"].inputs["clip"][i, found["sf"].apex[i]]
+        assert_array_equal(apex, clip.frames[clip.apex])
 
 
 def test_recipes_lie_beside_one_another(tmp_path):
@@ -127,6 +177,9 @@ def test_a_place_that_cannot_be_written(tmp_path):
     ("fields", "words"),
     [
         ({"flow_size": 3}, "flow_size=3: must be at least 4"),
+        ({"modality": "apex-flow", "special": "sf"}, "special=sf .*modality=clip"),
+        ({"keep": 3}, "keep=3: resample=none keeps all 5 frames"),
+        ({"keep": 1, "resample": "tim"}, "keep=1: must be at least 2"),
         ({"subjects": 1}, "subjects=1: must be a whole number from 2"),
         ({"clips": 5}, "clips=5: must be a whole number from 6"),
         ({"subjects": 11}, "clips=7: must be at least 11.*fewer subjects"),

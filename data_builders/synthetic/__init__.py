@@ -4,30 +4,71 @@ import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
+
 from jmer.data.config import DataConfig
 from jmer.errors import UsageError
+from jmer.preprocess.recipe import ClipRecipe, Shapes
 from jmer.synthetic.spec import SyntheticSpec
 
 
 @dataclass(frozen=True)
-class Synthetic(SyntheticSpec, DataConfig):
+class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     """Procedural faces with action units, true flow and intensity; needs no files."""
 
     name: ClassVar[str] = "synthetic"
 
-    modality: Literal["apex-flow", "clip"] = "apex-flow"
-    """apex-flow: estimated flow and strain from onset to apex. clip: frames, with the
-    true flow between neighbours and the intensity of each frame."""
+    modality: Literal["apex-flow", "clip", "flow"] = "apex-flow"
+    """apex-flow: estimated flow and strain from onset to apex. clip: frames; as long as
+    all are kept, with the true flow between neighbours and the intensity of each
+    frame. flow: motion between neighbouring frames of that clip."""
+    keep: int = 0
+    """Frames of a stored clip (flow has one less); 0: as many as are generated."""
+    resample: Literal["none", "linear", "uniform", "apex-window", "tim"] = "none"  # type: ignore[assignment]
+    """How the frames are chosen. none: all. linear: onset..offset, interpolated pixel
+    by pixel. tim: the same by the temporal interpolation model. uniform: the centres of
+    equal segments of onset..offset. apex-window: neighbours of the apex, edges
+    repeated."""
+    flow_method: Literal["auto", "farneback", "dis"] = "auto"  # type: ignore[assignment]
+    """auto: the true flow where all frames are kept, else Farnebäck's method, as also
+    from onset to apex."""
     flow_size: int = 28
     """Side of the onset-to-apex flow, in pixels, 4 or more."""
 
     def __post_init__(self):
-        super().__post_init__()
+        SyntheticSpec.__post_init__(self)
         if self.flow_size < 4:
             raise UsageError(f"flow_size={self.flow_size}: must be at least 4")
+        if self.resample == "none" and self.keep not in (0, self.frames):
+            raise UsageError(
+                f"keep={self.keep}: resample=none keeps all {self.frames} frames; "
+                f"choose how the others are left out, such as resample=uniform"
+            )
+        ClipRecipe.__post_init__(self.stored)
 
     @property
     def spec(self) -> SyntheticSpec:
         """What the clips depend on, without the form in which they are stored."""
         fields = dataclasses.fields(SyntheticSpec)
         return SyntheticSpec(**{f.name: getattr(self, f.name) for f in fields})
+
+    @property
+    def stored(self) -> ClipRecipe:
+        """The form in which they are stored, as real data sets name it."""
+        return ClipRecipe(
+            modality=self.modality,
+            keep=self.keep or self.frames,
+            resample="linear" if self.resample == "none" else self.resample,
+            size=self.flow_size if self.modality == "apex-flow" else self.size,
+            flow_method="farneback" if self.flow_method == "auto" else self.flow_method,
+            special=self.special,
+        )
+
+    @property
+    def shapes(self) -> Shapes:
+        shapes = self.stored.shapes
+        if self.modality == "clip" and self.resample == "none":
+            square = (self.size, self.size)
+            shapes["flow"] = ((self.frames - 1, *square, 2), np.float16)
+            shapes["intensity"] = ((self.frames,), np.float32)
+        return shapes

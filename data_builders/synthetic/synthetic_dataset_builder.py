@@ -6,7 +6,7 @@ import numpy as np
 
 from data_builders.synthetic import Synthetic
 from jmer.data.builder import ClipBuilder
-from jmer.preprocess.flow import apex_flow
+from jmer.preprocess.features import Interval, features
 from jmer.synthetic import SyntheticClip, generate
 
 
@@ -14,9 +14,11 @@ class Builder(ClipBuilder):
     """Clips of faces that nobody has, with all that is known of them.
 
     With modality `apex-flow`, `apex_flow` is float16 [s, s, 3]: u and v in pixels of
-    that size, and optical strain, estimated by Farnebäck's method between the onset
-    and the apex frame. With `clip`, `clip` is uint8 [t, h, w, 3] RGB, `flow` float16
-    [t-1, h, w, 2] the true motion in pixels, and `intensity` float32 [t] in 0..1.
+    that size, and optical strain, estimated between the onset and the apex frame. With
+    `clip`, `clip` is uint8 [t, h, w, 3] RGB and `special` uint8 [2, h, w, 3], if asked
+    for; as long as all frames are kept, `flow` is float16 [t-1, h, w, 2], the true
+    motion in pixels, and `intensity` float32 [t] in 0..1. With `flow`, there is only
+    that: true as long as all frames are kept, estimated otherwise or if asked for.
     """
 
     VERSION = "1.0.0"
@@ -26,15 +28,7 @@ class Builder(ClipBuilder):
         return self.data.spec.class_names
 
     def tensors(self):
-        data = self.data
-        if data.modality == "apex-flow":
-            return {"apex_flow": ((data.flow_size, data.flow_size, 3), np.float16)}
-        frame = (data.size, data.size)
-        return {
-            "clip": ((data.frames, *frame, 3), np.uint8),
-            "flow": ((data.frames - 1, *frame, 2), np.float16),
-            "intensity": ((data.frames,), np.float32),
-        }
+        return self.data.shapes
 
     def summary(self):
         clips = list(generate(self.data.spec))
@@ -46,25 +40,29 @@ class Builder(ClipBuilder):
 
     def examples(self):
         for clip in generate(self.data.spec):
+            inputs, (onset, apex, offset) = self._inputs(clip)
             yield {
-                **self._inputs(clip),
+                **inputs,
                 "label": clip.label,
                 "subject": clip.subject,
                 "dataset": "synthetic",
                 "clip_id": clip.clip_id,
-                "onset": clip.onset,
-                "apex": clip.apex,
-                "offset": clip.offset,
+                "onset": onset,
+                "apex": apex,
+                "offset": offset,
                 "action_units": clip.action_units,
             }
 
-    def _inputs(self, clip: SyntheticClip) -> dict[str, np.ndarray]:
-        if self.data.modality == "apex-flow":
-            size = self.data.flow_size
-            flow = apex_flow(clip.frames, clip.onset, clip.apex, size)
-            return {"apex_flow": flow.astype(np.float16)}
-        return {
-            "clip": clip.frames,
-            "flow": clip.flow.astype(np.float16),
-            "intensity": clip.intensity,
-        }
+    def _inputs(self, clip: SyntheticClip) -> tuple[dict[str, np.ndarray], Interval]:
+        data = self.data
+        interval = (clip.onset, clip.apex, clip.offset)
+        true_flow = {"flow": clip.flow.astype(np.float16)}
+        all_kept = data.resample == "none"
+        if data.modality == "flow" and all_kept and data.flow_method == "auto":
+            return true_flow, interval
+        made, interval = features(
+            data.stored, clip.frames, interval, clip.clip_id, method=data.resample
+        )
+        if data.modality == "clip" and all_kept:
+            made = {**made, **true_flow, "intensity": clip.intensity}
+        return made, interval

@@ -1,0 +1,78 @@
+"""From decoded frames and their annotation to what a recipe stores."""
+
+import zlib
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from jaxtyping import Float16, UInt8
+
+from jmer.preprocess.flow import apex_flow, estimate
+from jmer.preprocess.recipe import ClipRecipe
+from jmer.preprocess.temporal import Method, resample
+
+Interval = tuple[int, int, int]
+
+
+def features(
+    recipe: ClipRecipe,
+    frames: UInt8[np.ndarray, "t h w 3"],
+    interval: Interval,
+    name: str,
+    *,
+    method: Method | None = None,
+) -> tuple[dict[str, np.ndarray], Interval]:
+    """The arrays of `recipe.shapes`, and (onset, apex, offset) in the stored clip.
+
+    `frames` are RGB, `interval` is (onset, apex, offset) within them, and `name` is
+    what the random choice of a clip depends on. `method` replaces `recipe.resample`.
+    Frames are resized first, so `flow` is in pixels of the stored size. Beside
+    `apex_flow`, no clip is stored, and the interval stays as it was.
+
+    Raises: ValueError unless 0 <= onset <= apex <= offset < t.
+    """
+    if recipe.modality == "apex-flow":
+        onset, apex, _ = interval
+        flow = apex_flow(frames, onset, apex, recipe.size, recipe.flow_method)
+        return {"apex_flow": flow.astype(np.float16)}, interval
+    small = resize(frames, recipe.size)
+    clip, stored = resample(small, interval, recipe.keep, method or recipe.resample)
+    if recipe.modality == "flow":
+        return {"flow": neighbour_flow(clip, recipe.flow_method)}, stored
+    made = {"clip": clip}
+    if recipe.special != "none":
+        made["special"] = small[special_frames(recipe.special, interval, name)]
+    return made, stored
+
+
+def neighbour_flow(
+    clip: UInt8[np.ndarray, "t h w 3"], method: str
+) -> Float16[np.ndarray, "t-1 h w 2"]:
+    """Flow from each frame to the next, in pixels (right, down)."""
+    fields = [estimate(a, b, method) for a, b in pairwise(clip)]
+    return np.stack(fields).astype(np.float16)
+
+
+def special_frames(kind: str, interval: Interval, name: str) -> list[int]:
+    """The two frames of `ClipRecipe.special`, in the order of time."""
+    onset, apex, offset = interval
+    if kind == "sf":
+        return [onset, apex]
+    if kind == "apex-offset":
+        return [apex, offset]
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    there = np.arange(onset, offset + 1)
+    # A single frame can only be shown twice.
+    return sorted(rng.choice(there, 2, replace=len(there) < 2).tolist())
+
+
+def resize(
+    frames: UInt8[np.ndarray, "t h w 3"], size: int
+) -> UInt8[np.ndarray, "t {size} {size} 3"]:
+    """Each frame as a square of `size`: area averages, or linear to enlarge."""
+    height, width = frames.shape[1:3]
+    if (height, width) == (size, size):
+        return frames
+    shrink = size <= min(height, width)
+    method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(f, (size, size), interpolation=method) for f in frames])

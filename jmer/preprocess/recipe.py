@@ -1,0 +1,61 @@
+"""What is made of an annotated clip: the fields that all such data sets share."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from jmer.errors import UsageError
+
+Shapes = dict[str, tuple[tuple[int, ...], type]]
+
+
+@dataclass(frozen=True)
+class ClipRecipe:
+    """Fields of a data set's configuration; `features` makes the arrays.
+
+    Raises: UsageError naming the field, its value and the remedy.
+    """
+
+    modality: Literal["clip", "flow", "apex-flow"] = "clip"
+    """clip: frames. flow: motion between neighbouring frames of that clip. apex-flow:
+    motion and strain from onset to apex."""
+    keep: int = 16
+    """Frames of a stored clip (flow has one less)."""
+    resample: Literal["linear", "uniform", "apex-window", "tim"] = "linear"
+    """How the frames are chosen. linear: onset..offset, interpolated pixel by pixel.
+    tim: the same by the temporal interpolation model. uniform: the centres of equal
+    segments of onset..offset. apex-window: neighbours of the apex, edges repeated."""
+    size: int = 128
+    """Side of what is stored, in pixels; frames are stretched to a square."""
+    flow_method: Literal["farneback", "dis"] = "farneback"
+    """How flow is estimated: Farnebäck's method, or DIS (Kroeger et al. 2016)."""
+    special: Literal["none", "sf", "apex-offset", "random2"] = "none"
+    """Two more frames beside a clip. sf: onset and apex. apex-offset: those two.
+    random2: any two of onset..offset, the same ones at every preparation."""
+
+    def __post_init__(self):
+        if self.keep < 2:
+            raise UsageError(f"keep={self.keep}: must be at least 2")
+        if self.size < 4:
+            raise UsageError(f"size={self.size}: must be at least 4")
+        if self.modality == "flow" and self.flow_method == "dis" and self.size < 12:
+            raise UsageError(f"size={self.size}: flow_method=dis needs at least 12")
+        if self.special != "none" and self.modality != "clip":
+            raise UsageError(
+                f"special={self.special} goes with modality=clip, not with "
+                f"modality={self.modality}"
+            )
+
+    @property
+    def shapes(self) -> Shapes:
+        """Shape and type of each stored array."""
+        square = (self.size, self.size)
+        if self.modality == "apex-flow":
+            return {"apex_flow": ((*square, 3), np.float16)}
+        if self.modality == "flow":
+            return {"flow": ((self.keep - 1, *square, 2), np.float16)}
+        shapes: Shapes = {"clip": ((self.keep, *square, 3), np.uint8)}
+        if self.special != "none":
+            shapes["special"] = ((2, *square, 3), np.uint8)
+        return shapes

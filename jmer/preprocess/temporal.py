@@ -1,0 +1,118 @@
+"""From a clip of any length to one of `n` frames: pure functions of arrays.
+
+Positions are frame numbers from 0, and may lie between two frames.
+"""
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64, Int, UInt8
+
+Method = Literal["none", "linear", "uniform", "apex-window", "tim"]
+
+
+def linear(
+    frames: UInt8[np.ndarray, "t h w c"], n: int
+) -> UInt8[np.ndarray, "{n} h w c"]:
+    """Frames at `n` equal steps from the first to the last, both included.
+
+    Pixels between two frames are mixed in proportion, then rounded.
+    """
+    low, share = np.divmod(_even(len(frames), n), 1)
+    first = low.astype(int)
+    second = np.minimum(first + 1, len(frames) - 1)
+    mixed = [
+        np.rint((1 - s) * frames[a] + s * frames[b])
+        for a, b, s in zip(first, second, share, strict=True)
+    ]
+    return np.stack(mixed).astype(np.uint8)
+
+
+def uniform(onset: int, offset: int, n: int) -> Int[np.ndarray, " {n}"]:
+    """The central frames of `n` equal segments of onset..offset, both included.
+
+    Where there are fewer frames than `n`, all are taken, and the first and the last
+    are repeated around them.
+    """
+    return np.clip(_uniform(onset, offset, n), onset, offset)
+
+
+def apex_window(apex: int, n: int, t: int) -> Int[np.ndarray, " {n}"]:
+    """Frames apex - n//2 to apex + (n-1)//2 of a clip of `t` frames.
+
+    The first and the last frame stand in for those that the clip lacks.
+    """
+    return np.clip(_window(apex, n), 0, t - 1)
+
+
+def tim(frames: UInt8[np.ndarray, "t h w c"], n: int) -> UInt8[np.ndarray, "{n} h w c"]:
+    """Temporal interpolation model: `n` equal steps along a curve through all frames.
+
+    Zhou, Zhao & Pietikäinen 2011, section 3. Frames i = 1..t are vertices of a path
+    graph, whose Laplacian has the eigenvectors y_k(i) = cos(πk(2i-1)/2t). The model
+    maps the span of the frames linearly to the curve y(s) and back. Since the y_k are
+    orthogonal to one another and to the mean, that map and its inverse cancel but for
+    the frames themselves, and what is left is a weighted sum of frames:
+    x(s) = mean + 2/t Σ_i x_i Σ_k y_k(i) y_k(s), in which no matrix can be singular.
+    Values beyond 0..255 are cut off, then rounded.
+    """
+    t = len(frames)
+    waves = np.pi * np.arange(1, t) / t
+    at_frames = np.cos(np.outer(np.arange(t) + 0.5, waves))
+    at_steps = np.cos(np.outer(_even(t, n) + 0.5, waves))
+    weights = (1 + 2 * at_steps @ at_frames.T) / t
+    pixels = frames.reshape(t, -1).astype(np.float64)
+    made = np.rint(weights @ pixels).clip(0, 255).astype(np.uint8)
+    return made.reshape(n, *frames.shape[1:])
+
+
+def resample(
+    frames: UInt8[np.ndarray, "t h w c"],
+    interval: tuple[int, int, int],
+    n: int,
+    method: Method,
+) -> tuple[UInt8[np.ndarray, "s h w c"], tuple[int, int, int]]:
+    """A clip of `n` frames, and where onset, apex and offset are in it.
+
+    `none` keeps every frame, `apex-window` looks at the whole clip, and the other
+    methods at onset..offset alone. Each of the three moments goes to the frame that
+    is nearest in time.
+
+    Raises: ValueError unless 0 <= onset <= apex <= offset < t.
+    """
+    onset, apex, offset = interval
+    if not 0 <= onset <= apex <= offset < len(frames):
+        raise ValueError(
+            f"{onset=}, {apex=}, {offset=}: must rise within 0..{len(frames) - 1}"
+        )
+    if method == "none":
+        return frames, interval
+    if method == "apex-window":
+        made = frames[apex_window(apex, n, len(frames))]
+        times = _window(apex, n).astype(np.float64)
+    elif method == "uniform":
+        made = frames[uniform(onset, offset, n)]
+        times = _uniform(onset, offset, n).astype(np.float64)
+    else:
+        interpolate = {"linear": linear, "tim": tim}[method]
+        made = interpolate(frames[onset : offset + 1], n)
+        times = onset + _even(offset - onset + 1, n)
+    nearest = [int(np.argmin(np.abs(times - moment))) for moment in interval]
+    return made, (nearest[0], nearest[1], nearest[2])
+
+
+def _even(t: int, n: int) -> Float64[np.ndarray, " n"]:
+    return np.linspace(0, t - 1, n)
+
+
+def _uniform(onset: int, offset: int, n: int) -> Int[np.ndarray, " n"]:
+    """As `uniform`; repeated frames are counted on, so that numbers always rise."""
+    t = offset - onset + 1
+    steps = np.arange(n)
+    if t < n:
+        return onset - (n - t) // 2 + steps
+    return onset + (2 * steps + 1) * t // (2 * n)
+
+
+def _window(apex: int, n: int) -> Int[np.ndarray, " n"]:
+    return apex - n // 2 + np.arange(n)
