@@ -159,7 +159,7 @@ def positions(tokens: int, dim: int) -> torch.Tensor:
 
 
 class HSTA(nn.Module):
-    """Takes RGB frames from 0 to 255: the clip [b, 3, t, h, w], and the special ones."""
+    """Takes RGB frames from 0 to 255: a clip [b, 3, t, h, w], then special ones."""
 
     def __init__(self, config, classes: int, *, fused: bool = False):
         super().__init__()
