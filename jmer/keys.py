@@ -25,6 +25,13 @@ def named(key: PRNGKeyArray, *names: str | int | jax.Array) -> PRNGKeyArray:
     return key
 
 
+def within(
+    key: PRNGKeyArray | None, *names: str | int | jax.Array
+) -> PRNGKeyArray | None:
+    """`named`, for keys that may be missing: no key means that nothing is random."""
+    return None if key is None else named(key, *names)
+
+
 def seed_key(seed: int) -> PRNGKeyArray:
     """The root key of one seed."""
     return jax.random.key(seed)

@@ -18,6 +18,19 @@ def cross_entropy(
 
 
 @typed
+def squared_error(
+    logits: Float[Array, "*b k"], label: Int[Array, "*b"]
+) -> Float[Array, "*b"]:
+    """(softmax(logits) - one-hot(label))^2, its mean over classes, for each clip.
+
+    From 0 to 2 / k; also known as Brier's score, which is k times as much.
+    """
+    probability = jax.nn.softmax(logits.astype(jnp.float32))
+    wanted = jax.nn.one_hot(label, logits.shape[-1], dtype=jnp.float32)
+    return jnp.square(probability - wanted).mean(-1)
+
+
+@typed
 def weighted_mean(
     value: Float[Array, " b"], weight: Float[Array, " b"]
 ) -> Float[Array, ""]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jmer.losses import cross_entropy, weighted_mean
+from jmer.losses import cross_entropy, squared_error, weighted_mean
 
 LOGITS = hnp.arrays(np.float32, (7, 3), elements=st.floats(-1e4, 1e4, width=32))
 LABELS = hnp.arrays(np.int32, 7, elements=st.integers(0, 2))
@@ -37,6 +37,26 @@ def test_cross_entropy_by_hand():
 def test_cross_entropy_is_float32_of_any_logits():
     logits = jnp.ones((5, 3), jnp.bfloat16)
     assert cross_entropy(logits, jnp.zeros(5, jnp.int32)).dtype == jnp.float32
+
+
+@settings(max_examples=30, deadline=None)
+@given(LOGITS, LABELS)
+def test_squared_error_matches_torch(logits, label):
+    torch = pytest.importorskip("torch")
+    leaf = torch.tensor(logits, requires_grad=True)
+    wanted = torch.nn.functional.one_hot(torch.tensor(label).long(), 3).float()
+    expected = torch.nn.functional.mse_loss(leaf.softmax(-1), wanted)
+    (7 * expected).backward()
+    value, pull = jax.vjp(lambda x: squared_error(x, label), logits)
+    assert_allclose(value.mean(), expected.detach(), rtol=1e-5, atol=1e-7)
+    assert_allclose(pull(jnp.ones(7))[0], leaf.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_squared_error_by_hand():
+    logits = np.log(np.float32([[1, 2, 5], [1, 1e-9, 1e-9]]))
+    loss = squared_error(logits, np.int32([1, 2]))
+    expected = [(1 / 64 + 36 / 64 + 25 / 64) / 3, 2 / 3]
+    assert_allclose(loss, expected, rtol=1e-5)
 
 
 MEAN = jax.jit(jax.value_and_grad(weighted_mean))

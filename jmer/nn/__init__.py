@@ -1,45 +1,77 @@
 """Layers that networks are built from: channels last, batch first, no random state."""
 
-from jmer.nn.attention import attention
+from jmer.nn.attention import attention, attention_weights
 from jmer.nn.block import ConvBlock
 from jmer.nn.colour import flow_colours
 from jmer.nn.conv import Conv
+from jmer.nn.cross import CrossFusion
+from jmer.nn.drop_path import drop_path
 from jmer.nn.dropout import dropout
 from jmer.nn.gates import ChannelGate, Gates, Shared, SpaceTimeGate
 from jmer.nn.hourglass import HourglassMask
-from jmer.nn.init import glorot, glorot_channels, kaiming, torch_bias, torch_kernel
+from jmer.nn.imagenet import imagenet
+from jmer.nn.init import (
+    glorot,
+    glorot_channels,
+    kaiming,
+    narrow_normal,
+    torch_bias,
+    torch_kernel,
+)
 from jmer.nn.linear import Linear
 from jmer.nn.lowering import LOWERINGS, Lowering, use_lowering
 from jmer.nn.lstm import BiLSTM
 from jmer.nn.norm import BatchNorm
+from jmer.nn.patches import PatchEmbed, PatchTokens
 from jmer.nn.pool import avg_pool, max_along, max_pool
 from jmer.nn.residual import ConvNorm, ResidualBlock, Shortcut
+from jmer.nn.sinusoid import sinusoid
+from jmer.nn.transformer import (
+    Attention,
+    Perceptron,
+    TransformerBlock,
+    layer_norm,
+    narrow_linear,
+)
 
 __all__ = [
     "LOWERINGS",
+    "Attention",
     "BatchNorm",
     "BiLSTM",
     "ChannelGate",
     "Conv",
     "ConvBlock",
     "ConvNorm",
+    "CrossFusion",
     "Gates",
     "HourglassMask",
     "Linear",
     "Lowering",
+    "PatchEmbed",
+    "PatchTokens",
+    "Perceptron",
     "ResidualBlock",
     "Shared",
     "Shortcut",
     "SpaceTimeGate",
+    "TransformerBlock",
     "attention",
+    "attention_weights",
     "avg_pool",
+    "drop_path",
     "dropout",
     "flow_colours",
     "glorot",
     "glorot_channels",
+    "imagenet",
     "kaiming",
+    "layer_norm",
     "max_along",
     "max_pool",
+    "narrow_linear",
+    "narrow_normal",
+    "sinusoid",
     "torch_bias",
     "torch_kernel",
     "use_lowering",

@@ -25,6 +25,18 @@ def attention(
     return y.reshape(b, h, t, d).swapaxes(1, 2)
 
 
+@typed
+def attention_weights(
+    query: Float[Array, "b t h d"], key: Float[Array, "b s h d"]
+) -> Float[Array, "b h t s"]:
+    """softmax(query key^T / sqrt(d)) of each head, in float32: what `attention` never
+    hands out, and some of its programs never hold.
+    """
+    return jax.nn.softmax(
+        _product("bthd,bshd->bhts", query * query.shape[-1] ** -0.5, key)
+    )
+
+
 def _heads_first(x):
     b, t, h, d = x.shape
     return x.swapaxes(1, 2).reshape(b * h, t, d)

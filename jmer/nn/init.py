@@ -14,6 +14,10 @@ kaiming = jax.nn.initializers.variance_scaling(2, "fan_out", "normal")
 # element of a convolution's kernel counts as an input and an output.
 glorot = jax.nn.initializers.variance_scaling(1, "fan_avg", "uniform")
 
+# timm's `trunc_normal_(std=0.02)`, with which vision transformers start: it cuts at -2
+# and 2, a hundred deviations out.
+narrow_normal = jax.nn.initializers.normal(0.02)
+
 
 def glorot_channels(key, shape, dtype=float):
     """The same with a² = 6 / (channels in + channels out), whatever the window."""

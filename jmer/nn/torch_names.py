@@ -23,6 +23,14 @@ def linear(state: State, source: str, target: str) -> Arrays:
     return _with_bias(state, source, target, state[f"{source}.weight"].T)
 
 
+def patches(state: State, source: str, target: str) -> Arrays:
+    """A convolution whose stride is its kernel, as `nn.PatchEmbed` has it."""
+    arrays = conv(state, source, target)
+    kernel = arrays[f"params.{target}.kernel"]
+    arrays[f"params.{target}.kernel"] = kernel.reshape(-1, kernel.shape[-1])
+    return arrays
+
+
 def layer_norm(state: State, source: str, target: str) -> Arrays:
     """Scale and bias of a normalisation."""
     return {
@@ -76,6 +84,43 @@ def r3d_18(state: State, target: str = "trunk") -> Arrays:
         arrays |= _conv_norm(state, f"{block}.conv1", f"{path}.first")
         arrays |= _conv_norm(state, f"{block}.conv2", f"{path}.second")
         arrays |= _shortcut(state, block, path)
+    return arrays
+
+
+def transformer_block(state: State, source: str, target: str) -> Arrays:
+    """A block of BEiT or VideoMAE: one matrix for queries, keys and values, and biases
+    of queries and values apart; the perceptron is left out where `state` has none.
+    """
+    attention, inner = f"{source}.attn", f"params.{target}.attention"
+    parts = np.split(state[f"{attention}.qkv.weight"], 3)
+    arrays = {
+        **layer_norm(state, f"{source}.norm1", f"{target}.norm1"),
+        f"{inner}.query.bias": state[f"{attention}.q_bias"],
+        f"{inner}.value.bias": state[f"{attention}.v_bias"],
+        **linear(state, f"{attention}.proj", f"{target}.attention.out"),
+    }
+    for name, weight in zip(("query", "key", "value"), parts, strict=True):
+        arrays[f"{inner}.{name}.kernel"] = np.ascontiguousarray(weight.T)
+    if f"{source}.mlp.fc1.weight" in state:
+        arrays |= layer_norm(state, f"{source}.norm2", f"{target}.norm2")
+        arrays |= linear(state, f"{source}.mlp.fc1", f"{target}.mlp.wide")
+        arrays |= linear(state, f"{source}.mlp.fc2", f"{target}.mlp.narrow")
+    return arrays
+
+
+def cross_fusion(state: State, block: str, branch: int, target: str) -> Arrays:
+    """The way of one branch's class token through a block of CrossViT's kind."""
+    arrays: Arrays = {}
+    for source, name in (("projs", "there"), ("revert_projs", "back")):
+        passage = f"{block}.{source}.{branch}"
+        arrays |= layer_norm(state, f"{passage}.0", f"{target}.{name}.norm")
+        arrays |= linear(state, f"{passage}.2", f"{target}.{name}.linear")
+    fusion = f"{block}.fusion.{branch}"
+    arrays |= layer_norm(state, f"{fusion}.norm1", f"{target}.norm")
+    names = ("wq", "query"), ("wk", "key"), ("wv", "value"), ("proj", "out")
+    for source, name in names:
+        layer = f"{target}.attention.{name}"
+        arrays |= linear(state, f"{fusion}.attn.{source}", layer)
     return arrays
 
 

@@ -1,0 +1,357 @@
+"""HSTA: hierarchical space-time attention."""
+
+import collections
+import dataclasses
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.typing import DTypeLike
+
+from jmer import keys, nn
+from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
+from jmer.errors import UsageError
+from jmer.losses import cross_entropy, squared_error, weighted_mean
+from jmer.models.base import NetworkConfig
+from jmer.nn import torch_names
+
+LOSSES = {"cross_entropy": cross_entropy, "mse": squared_error}
+OTHER = {"special": "video", "video": "special"}
+BRANCHES = {"special": 0, "video": 1}  # in the authors' code
+
+
+@dataclasses.dataclass(frozen=True)
+class HstaConfig(NetworkConfig):
+    """HSTA (Hao et al. 2024): frames of a clip and special frames, each by a vision
+    transformer (USTA), whose class tokens look at the other's patches (CSTA).
+
+    Where paper and code differ, the code: two widths, a perceptron in USTA, and
+    cross-entropy. An `l` of 0 without CSTA drops its stream, as in table 2.
+    """
+
+    name: ClassVar[str] = "hsta"
+    paper: ClassVar[str] = (
+        "Hao, Wang, Ben, Hao, Wang, Wang. Hierarchical Space-Time Attention for "
+        "Micro-Expression Recognition. arXiv 2405.03202, 2024"
+    )
+    inputs: ClassVar[tuple[str, ...]] = ("clip", "special")
+    paper_classes: ClassVar[tuple[str, ...]] = (
+        "disgust",
+        "surprise",
+        "others",
+        "fear",
+        "anger",
+        "sad",
+        "happy",
+    )
+
+    layers: int = 4
+    """Layers of USTA units and CSTA (N of section 3.4)."""
+    ls: int = 1
+    """USTA units of a layer for the special frames."""
+    lv: int = 2
+    """USTA units of a layer for the frames of the clip."""
+    csta: bool = True
+    """Whether each class token looks at the patches of the other stream."""
+    streams: Literal["both", "v", "s"] = "both"
+    """v: the frames of the clip alone. s: the special frames alone."""
+    num_frames: int = 6
+    """Frames of the clip."""
+    special_frames: int = 2
+    """Special frames, such as onset and apex."""
+    size: int = 224
+    """Height and width of all frames, in pixels."""
+    special_size: int | None = None
+    """Side to which special frames are resized, in pixels (default: as they are)."""
+    patch_v: int = 16
+    """Side of a patch of the clip, in pixels."""
+    patch_s: int = 12
+    """Side of a patch of the special frames; pixels that fill none are left out."""
+    tubelet: int = 2
+    """Frames of a patch."""
+    dim_v: int = 768
+    """Features of a token of the clip."""
+    dim_s: int = 384
+    """Features of a token of the special frames."""
+    heads: int = 12
+    """Attention heads; they share the features."""
+    mlp_ratio: int = 4
+    """Width of the perceptron, in features of a token."""
+    usta_mlp: bool = True
+    """Whether USTA units have the perceptron of the code, absent from the paper."""
+    dropout: float = 0.2
+    """Share of values dropped after positions and linear layers, 0 to below 1."""
+    drop_path: float = 0.2
+    """Share of clips that leave out the last USTA unit, 0 to below 1; 0 at the first,
+    in equal steps. A special unit has the rate of the video unit of its layer and
+    number, and 0 where there is none."""
+    objective: Literal["cross_entropy", "mse"] = "cross_entropy"
+    """cross_entropy (the code), or the squared error of probabilities (the paper)."""
+
+    def __post_init__(self):
+        for name in POSITIVE:
+            self._check(name, getattr(self, name) >= 1, "be at least 1")
+        for name in ("ls", "lv"):
+            self._check(name, getattr(self, name) >= 0, "not be negative")
+        for name in ("dropout", "drop_path"):
+            self._check(name, 0 <= getattr(self, name) < 1, "be in [0, 1)")
+        for name in ("num_frames", "special_frames"):
+            whole = getattr(self, name) % self.tubelet == 0
+            self._check(name, whole, f"be a multiple of tubelet={self.tubelet}")
+        for name in ("dim_v", "dim_s"):
+            whole = getattr(self, name) % self.heads == 0
+            self._check(name, whole, f"be a multiple of heads={self.heads}")
+        side = self.special_side
+        self._check("patch_v", self.patch_v <= self.size, f"fit in size={self.size}")
+        self._check("patch_s", self.patch_s <= side, f"fit in {side} pixels")
+        alone = self.csta and self.streams != "both"
+        self._check("streams", not alone, "be both, or csta off")
+
+    def _check(self, name: str, holds: bool, rule: str) -> None:
+        if not holds:
+            option = name.replace("_", "-")
+            raise UsageError(f"model.{option}={getattr(self, name)} must {rule}")
+
+    @property
+    def special_side(self) -> int:
+        """Side of the special frames inside the network, in pixels."""
+        return self.size if self.special_size is None else self.special_size
+
+    @property
+    def input_shapes(self):
+        frame = (self.size, self.size, 3)
+        return (self.num_frames, *frame), (self.special_frames, *frame)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The streams that the network has, in the order of its head."""
+        units = {"special": self.ls, "video": self.lv}
+        if self.streams != "both":
+            return ("video",) if self.streams == "v" else ("special",)
+        if not self.csta and any(units.values()):
+            return tuple(name for name, count in units.items() if count)
+        return tuple(units)
+
+    def dim(self, stream: str) -> int:
+        """Features of a stream's tokens."""
+        return self.dim_v if stream == "video" else self.dim_s
+
+    def window(self, stream: str) -> tuple[int, int, int]:
+        """Frames, rows and columns of a stream's patches."""
+        side = self.patch_v if stream == "video" else self.patch_s
+        return self.tubelet, side, side
+
+    def grid(self, stream: str) -> tuple[int, int, int]:
+        """Patches of a stream along frames, rows and columns."""
+        frames, side = self.special_frames, self.special_side
+        if stream == "video":
+            frames, side = self.num_frames, self.size
+        t, h, w = self.window(stream)
+        return frames // t, side // h, side // w
+
+    def depth_rates(self, layer: int) -> dict[str, list[float]]:
+        """Rates of stochastic depth of the units of a layer, by stream."""
+        rates = np.linspace(0, self.drop_path, self.layers * self.lv).tolist()
+        own = rates[layer * self.lv :][: self.lv]
+        return {"special": (own + [0.0] * self.ls)[: self.ls], "video": own}
+
+    def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "Hsta":
+        return Hsta(self, classes, dtype=dtype, rngs=rngs)
+
+    def loss(self, model, inputs, label, *, weight, key):
+        logits = self.apply(model, inputs, train=True, key=key, weight=weight)
+        return weighted_mean(LOSSES[self.objective](logits, label), weight)
+
+    def layers_above(self, path):
+        """Patches lie N + 1 layers below the head, layer i (from 1) N + 1 - i; what is
+        shared by all layers (class tokens, last norms) counts as the head.
+        """
+        if path[0] == "layers":
+            return self.layers - int(path[1])
+        return self.layers + 1 if "embed" in path else 0
+
+    def from_torch(self, state):
+        """A checkpoint of the authors' code: branch 0 is the special frames, 1 the
+        clip; a branch's class token goes through the projections of its number.
+        """
+        arrays = torch_names.linear(state, "head", "head")
+        for name in self.kept:
+            i, target = BRANCHES[name], f"streams.{name}"
+            patches = f"patch_embed.{i}.proj", f"{target}.embed.proj"
+            arrays |= torch_names.patches(state, *patches)
+            arrays |= torch_names.layer_norm(state, f"norm.{i}", f"norms.{name}")
+            arrays[f"params.{target}.token"] = state[f"cls_token.{i}"]
+        for n in range(self.layers):
+            for name in self.kept:
+                i, target = BRANCHES[name], f"layers.{n}"
+                for unit in range(self.lv if name == "video" else self.ls):
+                    arrays |= torch_names.transformer_block(
+                        state,
+                        f"blocks.{n}.blocks.{i}.{unit}",
+                        f"{target}.usta.{name}.{unit}",
+                    )
+                if self.csta:
+                    arrays |= torch_names.cross_fusion(
+                        state, f"blocks.{n}", i, f"{target}.csta.{name}"
+                    )
+        return arrays
+
+
+POSITIVE = (
+    *("layers", "num_frames", "special_frames", "size", "special_side", "tubelet"),
+    *("patch_v", "patch_s", "dim_v", "dim_s", "heads", "mlp_ratio"),
+)
+
+Tokens = dict[str, Array]
+"""Tokens [b, 1 + patches, features] of each stream, that of the class first."""
+Maps = dict[str, list[Array]]
+"""Attention of class tokens, by where it happens, a layer or unit after another."""
+
+
+class Layer(nnx.Module):
+    """USTA: self-attention within each stream, over all tokens of all frames at once.
+    CSTA: each class token is replaced by what it becomes over the other's patches.
+
+    Sections 3.2 and 3.3. Both directions read the same tokens; patches stay.
+    """
+
+    def __init__(
+        self, config: HstaConfig, index: int, *, dtype: DTypeLike, rngs: nnx.Rngs
+    ):
+        same: dict[str, Any] = {
+            "dropout": config.dropout,
+            "dtype": dtype,
+            "rngs": rngs,
+        }
+        ratio = config.mlp_ratio if config.usta_mlp else 0
+        rates = config.depth_rates(index)
+
+        def unit(name: str, rate: float) -> nn.TransformerBlock:
+            dim = config.dim(name)
+            return nn.TransformerBlock(
+                dim, config.heads, hidden=ratio * dim, drop_path=rate, **same
+            )
+
+        def fusion(name: str) -> nn.CrossFusion:
+            dims = config.dim(name), config.dim(OTHER[name])
+            return nn.CrossFusion(*dims, config.heads, **same)
+
+        self.usta = nnx.Dict(
+            {n: nnx.List([unit(n, r) for r in rates[n]]) for n in config.kept}
+        )
+        self.csta = nnx.Dict({n: fusion(n) for n in config.kept if config.csta})
+
+    def __call__(
+        self,
+        tokens: Tokens,
+        *,
+        key: PRNGKeyArray | None = None,
+        maps: Maps | None = None,
+    ) -> Tokens:
+        """The tokens after this layer; `maps` collects attention where it is given."""
+        tokens = {
+            name: self._units(name, x, key=keys.within(key, name), maps=maps)
+            for name, x in tokens.items()
+        }
+        return {
+            name: self._fused(name, tokens, key=keys.within(key, name), maps=maps)
+            for name in tokens
+        }
+
+    def _units(self, name, x, *, key, maps):
+        for i, unit in enumerate(self.usta[name]):
+            if maps is not None:
+                maps[name].append(unit.weights_of_first(x))
+            x = unit(x, key=keys.within(key, "usta", i))
+        return x
+
+    def _fused(self, name, tokens, *, key, maps):
+        x = tokens[name]
+        if name not in self.csta:
+            return x
+        patches = tokens[OTHER[name]][:, 1:]
+        if maps is not None:
+            place = f"{name}_over_{OTHER[name]}"
+            maps[place].append(self.csta[name].weights(x[:, :1], patches))
+        token = self.csta[name](x[:, :1], patches, key=keys.within(key, "csta"))
+        return jnp.concatenate([token, x[:, 1:]], axis=1)
+
+
+class Hsta(nnx.Module):
+    """The network of `HstaConfig`: layers, then a linear layer over class tokens."""
+
+    def __init__(
+        self, config: HstaConfig, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
+    ):
+        self.config = config
+        same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
+        self.streams = nnx.Dict(
+            {
+                n: nn.PatchTokens(
+                    config.window(n), config.dim(n), dropout=config.dropout, **same
+                )
+                for n in config.kept
+            }
+        )
+        self.layers = nnx.List([Layer(config, i, **same) for i in range(config.layers)])
+        self.norms = nnx.Dict(
+            {n: nn.layer_norm(config.dim(n), rngs=rngs) for n in config.kept}
+        )
+        self.head = nn.narrow_linear(sum(map(config.dim, config.kept)), classes, **same)
+
+    @typed
+    def __call__(
+        self,
+        clip: Shaped[Array, "b t h w 3"],
+        special: Shaped[Array, "b s h w 3"],
+        *,
+        train: bool = False,
+        key: PRNGKeyArray | None = None,
+        weight: Float[Array, " b"] | None = None,
+    ) -> Float[Array, "b k"]:
+        """Logits of RGB frames from 0 to 255."""
+        return self._logits(clip, special, key=key if train else None)
+
+    @typed
+    def explain(
+        self,
+        clip: Shaped[Array, "b t h w 3"],
+        special: Shaped[Array, "b s h w 3"],
+        *,
+        train: bool = False,
+        key: PRNGKeyArray | None = None,
+        weight: Float[Array, " b"] | None = None,
+    ) -> tuple[Float[Array, "b k"], dict[str, Float[Array, "b _ heads _ _ _"]]]:
+        """Logits, and what class tokens take from each patch, a share of 1 that leaves
+        out what they take from themselves.
+
+        `video` and `special` are of USTA; `video_over_special` (the class token of the
+        clip over special patches) and `special_over_video` of CSTA. Each is
+        [b, units or layers, heads, frames, rows, columns], of patches.
+        """
+        maps: Maps = collections.defaultdict(list)
+        logits = self._logits(clip, special, key=key if train else None, maps=maps)
+        return logits, {place: self._over_grid(place, maps[place]) for place in maps}
+
+    def _logits(self, clip, special, *, key, maps=None):
+        frames = {"special": self._resized(special), "video": nn.imagenet(clip)}
+        tokens = {
+            name: embed(frames[name], key=keys.within(key, "positions", name))
+            for name, embed in self.streams.items()
+        }
+        for i, layer in enumerate(self.layers):
+            tokens = layer(tokens, key=keys.within(key, "layer", i), maps=maps)
+        of_class = [self.norms[n](tokens[n][:, 0]) for n in self.config.kept]
+        return self.head(jnp.concatenate(of_class, axis=-1)).astype(jnp.float32)
+
+    def _resized(self, special: Array) -> Array:
+        b, t, _, _, c = special.shape
+        side = self.config.special_side
+        return jax.image.resize(nn.imagenet(special), (b, t, side, side, c), "bilinear")
+
+    def _over_grid(self, place: str, weights: list[Array]) -> Array:
+        patches = jnp.stack(weights, axis=1)[..., 1:]
+        grid = self.config.grid(place.split("_over_")[-1])
+        return patches.reshape(*patches.shape[:-1], *grid)

@@ -1,0 +1,72 @@
+"""A class token that looks at the patches of another stream."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+
+from jmer import keys
+from jmer.arrays import Array, Float, PRNGKeyArray, typed
+from jmer.nn.transformer import Attention, layer_norm, narrow_linear
+
+
+class Passage(nnx.Module):
+    """Norm, GELU and a linear layer: from the width of one stream to another's."""
+
+    def __init__(self, inputs: int, outputs: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        self.norm = layer_norm(inputs, rngs=rngs)
+        self.linear = narrow_linear(inputs, outputs, dtype=dtype, rngs=rngs)
+
+    @typed
+    def __call__(self, x: Float[Array, "b t c"]) -> Float[Array, "b t d"]:
+        return self.linear(nnx.gelu(self.norm(x), approximate=False))
+
+
+class CrossFusion(nnx.Module):
+    """The class token of one stream, of `dim` features, after it has attended to
+    itself and to the patches of another stream, of `other` features, at their width.
+
+    Chen et al. 2021 (CrossViT), section 3.2, with the token's norm before its GELU.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        other: int,
+        heads: int,
+        *,
+        dropout: float = 0.0,
+        dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
+        self.there = Passage(dim, other, **same)
+        self.norm = layer_norm(other, rngs=rngs)
+        self.attention = Attention(other, heads, key_bias=True, dropout=dropout, **same)
+        self.back = Passage(other, dim, **same)
+
+    @typed
+    def __call__(
+        self,
+        token: Float[Array, "b 1 d"],
+        patches: Float[Array, "b p e"],
+        *,
+        key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "b 1 d"]:
+        guest, tokens = self._visit(token, patches)
+        seen = self.attention(tokens[:, :1], tokens, key=keys.within(key, "attention"))
+        return self.back(guest + seen).astype(jnp.float32)
+
+    @typed
+    def weights(
+        self, token: Float[Array, "b 1 d"], patches: Float[Array, "b p e"]
+    ) -> Float[Array, "b h p+1"]:
+        """How much the token takes from itself, first, and from each patch."""
+        _, tokens = self._visit(token, patches)
+        return self.attention.weights(tokens[:, :1], tokens)[:, :, 0]
+
+    def _visit(self, token, patches):
+        """The token at the width of `patches`, and all of them normalised."""
+        guest = self.there(token).astype(jnp.float32)
+        return guest, self.norm(jnp.concatenate([guest, patches], axis=1))

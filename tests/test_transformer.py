@@ -1,0 +1,101 @@
+"""Parts of transformers against what they are written from."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from numeric import close, normal
+from numpy.testing import assert_allclose, assert_array_equal
+
+from jmer import nn
+from jmer.nn.patches import patches
+
+KEY = jax.random.key(0)
+RNGS = nnx.Rngs(params=0)
+
+
+@pytest.mark.parametrize("window", [(2, 3, 4), (1, 4, 2)], ids=str)
+def test_patch_embedding_is_a_convolution_whose_stride_is_its_kernel(window):
+    x = normal(0, 3, 4, 7, 9, 2)  # some rows and columns fill no patch
+    embed = nn.PatchEmbed(2, 5, window, rngs=RNGS)
+    conv = nn.Conv(2, 5, window, strides=window, rngs=RNGS)
+    conv.kernel[...] = embed.proj.kernel[...].reshape(*window, 2, 5)
+    assert conv.bias is not None
+    conv.bias[...] = embed.proj.bias[...]
+    with nn.use_lowering("backend"):
+        expected = conv(x)
+    close(embed(x), expected.reshape(3, -1, 5))
+
+
+def test_patches_of_one_input_for_many_tasks_are_one_product():
+    x, kernels = normal(0, 3, 4, 6, 2), normal(1, 7, 12, 5)
+
+    def embed(kernel):
+        return patches(x, (2, 3)) @ kernel
+
+    steps = jax.make_jaxpr(jax.vmap(embed))(kernels).eqns
+    (product,) = [s for s in steps if s.primitive.name == "dot_general"]
+    _, batch_axes = product.params["dimension_numbers"]
+    assert batch_axes == ((), ())
+
+
+def test_positions_by_hand():
+    table = nn.sinusoid(5, 6)
+    angle = 3 / np.array([1, 10000 ** (1 / 3), 10000 ** (2 / 3)])
+    assert (table.shape, table.dtype) == ((5, 6), np.float32)
+    assert_array_equal(table[0], [0, 1, 0, 1, 0, 1])
+    assert_allclose(table[3, ::2], np.sin(angle), rtol=1e-6)
+    assert_allclose(table[3, 1::2], np.cos(angle), rtol=1e-6)
+    assert_allclose(nn.sinusoid(2, 7)[1, 6], np.sin(10000 ** (-6 / 7)), rtol=1e-6)
+
+
+def test_stochastic_depth_leaves_out_whole_clips_and_keeps_the_mean():
+    x = 1 + abs(normal(0, 4000, 2, 3))
+    y = np.asarray(nn.drop_path(x, 0.25, KEY))
+    dropped = (y == 0).all((1, 2))
+    assert_allclose(dropped.mean(), 0.25, atol=0.03)
+    assert_allclose(y[~dropped], x[~dropped] / 0.75, rtol=1e-5)
+    assert_allclose(y.mean(), x.mean(), rtol=0.03)
+    other = np.asarray(nn.drop_path(x, 0.25, jax.random.key(1)))
+    assert ((other == 0).all((1, 2)) != dropped).any()
+    assert_array_equal(nn.drop_path(x, 0.0, KEY), x)
+    assert_array_equal(nn.drop_path(x, 0.25, None), x)
+    with pytest.raises(ValueError, match="rate="):
+        nn.drop_path(x, 1.0, KEY)
+
+
+@pytest.mark.parametrize("lowering", nn.LOWERINGS)
+def test_attention_is_the_mean_of_values_by_its_weights(lowering):
+    query, key, value = (
+        normal(0, 2, 5, 3, 4),
+        normal(1, 2, 7, 3, 4),
+        normal(2, 2, 7, 3, 4),
+    )
+    weights = nn.attention_weights(query, key)
+    assert_allclose(weights.sum(-1), 1, rtol=1e-6)
+    expected = jnp.einsum("bhts,bshd->bthd", weights, value)
+    with nn.use_lowering(lowering):
+        close(nn.attention(query, key, value), expected)
+    narrow = nn.attention_weights(*(jnp.asarray(x, jnp.bfloat16) for x in (query, key)))
+    assert narrow.dtype == jnp.float32
+
+
+def test_a_bias_of_keys_changes_nothing():
+    layer = nn.Attention(6, 2, key_bias=True, rngs=RNGS)
+    x, tokens = normal(0, 2, 3, 6), normal(1, 2, 5, 6)
+    before = layer(x, tokens)
+    layer.key.bias[...] = jnp.asarray(normal(2, 6))
+    close(layer(x, tokens), before)
+
+
+def test_heads_must_share_the_features():
+    with pytest.raises(ValueError, match="heads=4 must divide dim=6"):
+        nn.Attention(6, 4, rngs=RNGS)
+
+
+def test_imagenet_pixels_by_hand():
+    pixels = np.uint8([[0, 127, 255]])
+    expected = [-0.485 / 0.229, (127 / 255 - 0.456) / 0.224, (1 - 0.406) / 0.225]
+    assert_allclose(nn.imagenet(pixels)[0], expected, rtol=1e-5)
+    assert_array_equal(nn.imagenet(pixels), nn.imagenet(np.float32(pixels)))
