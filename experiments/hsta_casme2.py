@@ -7,10 +7,9 @@ Expect: below the paper: its code trains on frames of the test subject under eve
         label ("noise"), which jmer does not offer. Not run here
 """
 
-from jmer.models.hsta import HstaConfig
-
 from data_builders.casme2 import Casme2
 from jmer.experiment import Experiment
+from jmer.models.hsta import HstaConfig
 from jmer.optim import AdamWConfig
 
 EXPERIMENT = Experiment(

@@ -11,11 +11,10 @@ subject-independent, and every report says so. Folds are drawn by the split seed
 authors' own lists are theirs.
 """
 
-from jmer.models.hsta import HstaConfig
-
 from data_builders.casme_cubed import CasmeCubed
 from jmer.data.splits import ClipKFold
 from jmer.experiment import Experiment
+from jmer.models.hsta import HstaConfig
 from jmer.optim import AdamWConfig
 
 EXPERIMENT = Experiment(

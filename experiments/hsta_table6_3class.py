@@ -6,10 +6,9 @@ Cost:   about 1.6e18 multiplications, 94 trainings of 150 epochs
 Expect: below the paper, whose code trains on frames of the test subject; not run here
 """
 
-from jmer.models.hsta import HstaConfig
-
 from data_builders.casme_cubed import CasmeCubed
 from jmer.experiment import Experiment
+from jmer.models.hsta import HstaConfig
 from jmer.optim import AdamWConfig
 
 EXPERIMENT = Experiment(

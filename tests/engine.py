@@ -125,3 +125,22 @@ def row(tree, index):
 def trees_differ(a, b) -> bool:
     pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     return any((x != y).any() for x, y in pairs)
+
+
+class Killed(Exception):
+    """Stands for a process that ends without a word."""
+
+
+def result(program, clips, tasks, folder, **options):
+    checkpoints = Checkpoints(folder)
+    try:
+        return train_saved(program, clips, tasks, checkpoints, **options)
+    finally:
+        checkpoints.close()
+
+
+def assert_same(a, b):
+    assert a.tasks == b.tasks
+    assert_trees_equal(a.weights, b.weights)
+    for name in ("epoch", "alive", "loss", "test_logits", "selected"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))

@@ -23,8 +23,7 @@ PAPER = HstaConfig()
 # 13 pixels leave some out at both sizes of patches. Compiling takes most of the time:
 # a single layer, but where it is of layers.
 TINY = HstaConfig(
-    layers=1,
-    lv=1,
+    depth=(1, 1, 1),
     num_frames=4,
     size=13,
     patch_v=4,
@@ -37,12 +36,12 @@ TINY = HstaConfig(
     drop_path=0.0,
 )
 SWITCHES = {
-    "two layers": {"layers": 2, "lv": 2},
-    "more special": {"ls": 2},
-    "a1": {"ls": 0, "lv": 0, "csta": False},
-    "a2": {"ls": 0, "lv": 0},
-    "a3": {"ls": 0, "csta": False},
-    "a4": {"lv": 0, "csta": False},
+    "two layers": {"depth": (2, 1, 2)},
+    "more special": {"depth": (1, 2, 1)},
+    "a1": {"depth": (1, 0, 0), "csta": False},
+    "a2": {"depth": (1, 0, 0)},
+    "a3": {"depth": (1, 0, 1), "csta": False},
+    "a4": {"depth": (1, 1, 0), "csta": False},
     "a5": {"csta": False},
     "clip alone": {"streams": "v", "csta": False},
     "special alone": {"streams": "s", "csta": False},
@@ -170,7 +169,9 @@ def test_parameters_of_the_options(fields, count):
     assert describe(HstaConfig(**fields))["parameters"] == count
 
 
-@pytest.mark.parametrize("fields", [{}, {"special_size": 240, "layers": 1}], ids=str)
+@pytest.mark.parametrize(
+    "fields", [{}, {"special_size": 240, "depth": (1, 1, 2)}], ids=str
+)
 def test_shapes_at_the_papers_size(fields):
     config = HstaConfig(**fields)
 
@@ -297,7 +298,7 @@ def test_fused_attention_of_the_tuned_twin_is_the_same_function(twins):
 
 
 def test_csta_replaces_the_class_token_and_leaves_patches_alone():
-    model = nnx.merge(*split(dataclasses.replace(TINY, ls=0, lv=0)))
+    model = nnx.merge(*split(dataclasses.replace(TINY, depth=(1, 0, 0))))
     layer = model.layers[0]
     shapes = {"special": (CLIPS, 5, 6), "video": (CLIPS, 19, 12)}
     tokens = {n: RNG.normal(size=s).astype(np.float32) for n, s in shapes.items()}
@@ -332,7 +333,7 @@ def test_a_stream_alone_sees_nothing_of_the_other(switch, changes, same):
 
 
 def test_layers_above_count_down_to_the_head():
-    config = HstaConfig(layers=3)
+    config = HstaConfig(depth=(3, 1, 2))
     expected = {"head": 0, "norms": 0}
     for path in sizes(config):
         if path[0] == "layers":
@@ -353,7 +354,7 @@ def test_layers_above_count_down_to_the_head():
     ],
 )
 def test_rates_of_stochastic_depth(ls, lv, special, video):
-    config = HstaConfig(layers=3, ls=ls, lv=lv, drop_path=0.25)
+    config = HstaConfig(depth=(3, ls, lv), drop_path=0.25)
     for n in range(3):
         rates = config.depth_rates(n)
         assert_allclose(rates["special"], special[n], atol=1e-12)
@@ -435,7 +436,7 @@ def test_bfloat16_comes_near_float32(twins):
 
 @pytest.mark.parametrize("fields", [{"dropout": 0.3}, {"drop_path": 0.6}], ids=str)
 def test_randomness_depends_on_the_key_and_on_training(fields):
-    model = split(dataclasses.replace(TINY, lv=2, ls=0, csta=False, **fields))
+    model = split(dataclasses.replace(TINY, depth=(1, 0, 2), csta=False, **fields))
     other = keys.named(keys.seed_key(0), "s2")
     frames = CLIP, SPECIAL
     first = forward(*model, *frames, train=True, key=KEY)
@@ -450,9 +451,9 @@ def test_randomness_depends_on_the_key_and_on_training(fields):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("layers", 0),
-        ("ls", -1),
-        ("lv", -1),
+        ("depth", (0, 1, 1)),
+        ("depth", (1, -1, 1)),
+        ("depth", (1, 1, -1)),
         ("num-frames", 3),
         ("num-frames", 0),
         ("special-frames", 1),

@@ -2,30 +2,18 @@
 
 import numpy as np
 import pytest
-from engine import assert_trees_equal, make_program, tasks_of, train_saved
+from engine import (
+    Killed,
+    assert_same,
+    make_program,
+    result,
+    tasks_of,
+    train_saved,
+)
 
 from jmer.errors import JmerError
 from jmer.optim import AdamConfig
 from jmer.train.checkpoint import Checkpoints
-
-
-class Killed(Exception):
-    """Stands for a process that ends without a word."""
-
-
-def result(program, clips, tasks, folder, **options):
-    checkpoints = Checkpoints(folder)
-    try:
-        return train_saved(program, clips, tasks, checkpoints, **options)
-    finally:
-        checkpoints.close()
-
-
-def assert_same(a, b):
-    assert a.tasks == b.tasks
-    assert_trees_equal(a.weights, b.weights)
-    for name in ("epoch", "alive", "loss", "test_logits", "selected"):
-        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
 
 
 @pytest.mark.parametrize("mode", ["own", "shared"])

@@ -1,5 +1,7 @@
 """A data set of random numbers, small enough to train in a second."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from jmer.data.clips import ClipSet
@@ -24,3 +26,16 @@ def make_clips(subjects: int = 4, per_subject: int = 3, *, size=7, seed=0) -> Cl
         offset=np.full(n, -1, np.int32),
         action_units=np.full(n, ""),
     )
+
+
+def clips_for(network, subjects: int = 3, per_subject: int = 4, *, seed=0) -> ClipSet:
+    """Random features of a network's shapes, from 0 to 255, that tell the class."""
+    clips = make_clips(subjects, per_subject, size=1)
+    rng = np.random.default_rng(seed)
+    shapes = zip(network.inputs, network.input_shapes, strict=True)
+    inputs = {
+        name: rng.integers(0, 200, (len(clips), *shape)).astype(np.uint8)
+        + 20 * clips.label.astype(np.uint8).reshape(-1, *(1,) * len(shape))
+        for name, shape in shapes
+    }
+    return replace(clips, inputs=inputs)

@@ -28,7 +28,7 @@ class HstaConfig(NetworkConfig):
     transformer (USTA), whose class tokens look at the other's patches (CSTA).
 
     Where paper and code differ, the code: two widths, a perceptron in USTA, and
-    cross-entropy. An `l` of 0 without CSTA drops its stream, as in table 2.
+    cross-entropy. No unit in a layer, without CSTA, drops its stream, as in table 2.
     """
 
     name: ClassVar[str] = "hsta"
@@ -47,12 +47,9 @@ class HstaConfig(NetworkConfig):
         "happy",
     )
 
-    layers: int = 4
-    """Layers of USTA units and CSTA (N of section 3.4)."""
-    ls: int = 1
-    """USTA units of a layer for the special frames."""
-    lv: int = 2
-    """USTA units of a layer for the frames of the clip."""
+    depth: tuple[int, int, int] = (4, 1, 2)
+    """Layers of USTA and CSTA (N of section 3.4), and in each of them USTA units for
+    the special frames and for the frames of the clip (l_s and l_v)."""
     csta: bool = True
     """Whether each class token looks at the patches of the other stream."""
     streams: Literal["both", "v", "s"] = "both"
@@ -93,8 +90,8 @@ class HstaConfig(NetworkConfig):
     def __post_init__(self):
         for name in POSITIVE:
             self._check(name, getattr(self, name) >= 1, "be at least 1")
-        for name in ("ls", "lv"):
-            self._check(name, getattr(self, name) >= 0, "not be negative")
+        whole = self.layers >= 1 and min(self.ls, self.lv) >= 0
+        self._check("depth", whole, "be 1 layer or more, and no negative units")
         for name in ("dropout", "drop_path"):
             self._check(name, 0 <= getattr(self, name) < 1, "be in [0, 1)")
         for name in ("num_frames", "special_frames"):
@@ -113,6 +110,21 @@ class HstaConfig(NetworkConfig):
         if not holds:
             option = name.replace("_", "-")
             raise UsageError(f"model.{option}={getattr(self, name)} must {rule}")
+
+    @property
+    def layers(self) -> int:
+        """N, layers of USTA and CSTA."""
+        return self.depth[0]
+
+    @property
+    def ls(self) -> int:
+        """USTA units of a layer for the special frames."""
+        return self.depth[1]
+
+    @property
+    def lv(self) -> int:
+        """USTA units of a layer for the frames of the clip."""
+        return self.depth[2]
 
     @property
     def special_side(self) -> int:
@@ -200,7 +212,7 @@ class HstaConfig(NetworkConfig):
 
 
 POSITIVE = (
-    *("layers", "num_frames", "special_frames", "size", "special_side", "tubelet"),
+    *("num_frames", "special_frames", "size", "special_side", "tubelet"),
     *("patch_v", "patch_s", "dim_v", "dim_s", "heads", "mlp_ratio"),
 )
 
