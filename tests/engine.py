@@ -12,6 +12,7 @@ from jmer.data.splits import Loso, make_folds
 from jmer.models.ststnet import STSTNetConfig
 from jmer.optim import OptimConfig, SgdConfig
 from jmer.train.batches import BatchPlan
+from jmer.train.checkpoint import Checkpoints
 from jmer.train.folds import Program
 from jmer.train.mesh import make_mesh
 from jmer.train.pack import Schedule, train_pack
