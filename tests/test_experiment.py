@@ -190,10 +190,3 @@ def test_the_experiments_of_the_repository(name, data, epochs):
     assert experiment.model.name == "ststnet"
     assert experiment.epochs == epochs
     assert experiment.protocol == Loso()
-
-
-def test_every_experiment_of_the_repository_loads():
-    files = sorted(EXPERIMENTS.glob("*.py"))
-    assert len(files) >= 2
-    for file in files:
-        assert isinstance(load_experiment(file), Experiment)

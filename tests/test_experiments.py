@@ -1,0 +1,117 @@
+"""The experiments that come with jmer, and the rows of the papers beside them."""
+
+from pathlib import Path
+
+import pytest
+
+from jmer.commands import RunOptions, _parse
+from jmer.data.splits import ClipHoldOut, ClipKFold, Loso
+from jmer.experiment import load_experiment
+from jmer.optim import AdamConfig, AdamWConfig, UntunedWarmupConfig
+
+EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
+FILES = sorted(EXPERIMENTS.rglob("*.py"))
+# One option away from the file: rows of the papers' tables, and what they change.
+ROWS = [
+    ("stanet_casme_ablation", "--model.no-sab", "model.sab", False),
+    ("stanet_casme_ablation", "--model.lambda-l1 1e-8", "model.lambda_l1", 1e-8),
+    ("stanet_casme", "--model.lambda-l1 0", "model.lambda_l1", 0.0),
+    ("meranet_casme_squared", "--model.attn ca", "model.attn", "ca"),
+    ("meranet_casme_squared", "--model.attn st", "model.attn", "st"),
+    ("meranet_casme_squared", "--model.attn none", "model.attn", "none"),
+    ("meranet_casme_squared", "--model.ca-shared mlp", "model.ca_shared", "mlp"),
+    ("meranet_casme_squared", "--model.st-kernel 3", "model.st_kernel", 3),
+    ("meranet_casme_squared", "--model.st-kernel 7", "model.st_kernel", 7),
+    ("meranet_casme_squared", "--model.shortcut zeropad", "model.shortcut", "zeropad"),
+    ("hsta_table1_video", "--model.depth 1 0 12", "model.depth", (1, 0, 12)),
+    ("hsta_table1_special", "--model.depth 1 12 0", "model.depth", (1, 12, 0)),
+    ("hsta_table2", "--model.depth 1 0 0", "model.depth", (1, 0, 0)),
+    ("hsta_table2_unfused", "--model.depth 1 0 1", "model.depth", (1, 0, 1)),
+    ("hsta_table2_unfused", "--model.depth 1 1 0", "model.depth", (1, 1, 0)),
+    ("hsta_table2_unfused", "--model.depth 1 0 0", "model.depth", (1, 0, 0)),
+    ("hsta_table3", "--model.depth 3 2 2", "model.depth", (3, 2, 2)),
+    ("hsta_table4", "--model.depth 12 2 2", "model.depth", (12, 2, 2)),
+    ("hsta_table7", "--data.special of", "data.special", "of"),
+    ("hsta_table7", "--data.protocol objective", "data.protocol", "objective"),
+]
+
+
+def parsed(file: Path, *words: str):
+    """The experiment that `jmer run` would run with these options."""
+    default = RunOptions(load_experiment(file), run_dir=Path("runs"))
+    return _parse(RunOptions, "jmer run", list(words), default).experiment
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
+def test_every_experiment_feeds_its_network(file):
+    experiment = load_experiment(file)
+    shapes = getattr(experiment.data, "shapes", None)
+    if shapes is None or file.parent.name == "benchmarks":
+        return
+    for name, shape in zip(
+        experiment.model.inputs, experiment.model.input_shapes, strict=True
+    ):
+        assert shapes[name][0] == shape
+
+
+@pytest.mark.parametrize(("name", "option", "field", "value"), ROWS)
+def test_a_row_of_a_paper_is_one_option_away(name, option, field, value):
+    file = EXPERIMENTS / f"{name}.py"
+    experiment = parsed(file, *option.split())
+    part, field = field.split(".")
+    assert getattr(getattr(experiment, part), field) == value
+    assert getattr(getattr(load_experiment(file), part), field) != value
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        (
+            "stanet_casme_ablation",
+            ["--model.no-sab", "--model.lambda-l1", "--model.tab"],
+        ),
+        (
+            "meranet_casme_squared",
+            [
+                "--model.attn",
+                "--model.ca-shared",
+                "--model.st-kernel",
+                "--model.frames",
+            ],
+        ),
+        (
+            "hsta_table7",
+            [
+                *(
+                    "--model.depth",
+                    "--model.no-csta",
+                    "--model.streams",
+                    "--data.special",
+                ),
+                *("--model.num-frames", "--model.no-usta-mlp", "--data.protocol"),
+            ],
+        ),
+    ],
+)
+def test_help_shows_the_fields_of_the_ablations(name, options, capsys):
+    file = EXPERIMENTS / f"{name}.py"
+    with pytest.raises(SystemExit):
+        parsed(file, "--help")
+    shown = capsys.readouterr().out
+    assert [option for option in options if option not in shown] == []
+
+
+def test_the_recipes_are_those_of_the_papers():
+    stanet = load_experiment(EXPERIMENTS / "stanet_casme2.py")
+    assert stanet.optim == AdamConfig(lr=1e-5, weight_decay=1e-4)
+    assert (stanet.epochs, stanet.batch_size, stanet.protocol) == (30, 8, Loso())
+    meranet = load_experiment(EXPERIMENTS / "meranet_casme_squared.py")
+    assert meranet.optim == UntunedWarmupConfig(lr=0.1)
+    assert meranet.protocol == ClipHoldOut(0.2)
+    assert (meranet.selection, meranet.inner_criterion) == ("inner", "loss")
+    hsta = load_experiment(EXPERIMENTS / "hsta_table4.py")
+    assert isinstance(hsta.optim, AdamWConfig) and hsta.optim.layer_decay == 0.9
+    assert (hsta.epochs, hsta.batch_size) == (150, 32)
+    assert (hsta.sampling, hsta.protocol) == ("balanced", ClipKFold(5))
+    smic = load_experiment(EXPERIMENTS / "stanet_smic.py").model
+    assert smic.flip and smic.rescales == (1.0,)
