@@ -14,7 +14,7 @@ def flow_colours(
     is the brighter the faster it moves beside the fastest one of all `n` fields, so
     that these keep their relation; no motion at all gives black.
     """
-    speed, angle = cv2.cartToPolar(*np.moveaxis(flow, -1, 0), angleInDegrees=True)
+    speed, angle = cv2.cartToPolar(flow[..., 0], flow[..., 1], angleInDegrees=True)
     value = speed / (speed.max() or 1)
     hsv = np.stack([angle % 360, np.ones_like(value), value], -1).astype(np.float32)
     rgb = [cv2.cvtColor(image, cv2.COLOR_HSV2RGB) for image in hsv]
