@@ -8,9 +8,10 @@ from jmer.errors import UsageError
 from jmer.preprocess.colour import flow_colours
 from jmer.preprocess.features import features
 from jmer.preprocess.recipe import ClipRecipe
-from jmer.preprocess.tracks import GREEN, RED, tracks
+from jmer.preprocess.tracks import tracks
 
 GREY = 90
+GREEN, RED = (0, 255, 0), (255, 0, 0)
 
 
 def squares(places, height=61, width=83):

@@ -50,8 +50,7 @@ def follow_corners(
         points, kept, _ = cv2.calcOpticalFlowPyrLK(
             grey[t - 1], grey[t], points, None, winSize=(15, 15), maxLevel=2
         )
-        inside = ((points >= 0) & (points <= np.array(grey[t].shape[::-1]) - 1)).all(-1)
-        kept = (kept[:, 0] == 1) & inside
+        kept = kept[:, 0] == 1
         points, alive = points[kept], alive[kept]
         if not len(points):
             break
