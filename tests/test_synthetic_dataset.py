@@ -8,7 +8,9 @@ from data_builders.synthetic import Synthetic
 from data_builders.synthetic import synthetic_dataset_builder as builder
 from jmer.data.load import check, datasets, load, prepare
 from jmer.errors import JmerError, UsageError
-from jmer.preprocess.flow import apex_flow, estimate, farneback
+from jmer.preprocess.colour import flow_colours
+from jmer.preprocess.flow import apex_flow, dis, estimate, farneback
+from jmer.preprocess.tracks import tracks
 from jmer.synthetic import SyntheticSpec, generate
 
 TINY = {"subjects": 3, "clips": 7, "frames": 5, "size": 32}
@@ -107,6 +109,21 @@ def test_the_special_frames_come_from_the_clip_as_it_was(tmp_path):
         assert_array_equal(two, shown[[first, second]])
         apex = found["sf"].inputs["clip"][i, found["sf"].apex[i]]
         assert_array_equal(apex, clip.frames[clip.apex])
+
+
+def test_special_images_show_the_motion_of_both_intervals(tmp_path):
+    fields = {"modality": "clip", "flow_method": "dis"}
+    drawn = load(config(tmp_path, special="of", **fields)).inputs["special"]
+    dense = load(config(tmp_path, special="dense", **fields)).inputs["special"]
+    assert drawn.shape == dense.shape == (7, 2, 32, 32, 3)
+    for i, clip in enumerate(generated()):
+        onset, apex, offset = clip.onset, clip.apex, clip.offset
+        rise, fall = clip.frames[onset : apex + 1], clip.frames[apex : offset + 1]
+        assert_array_equal(drawn[i], [tracks(rise), tracks(fall)])
+        flows = [dis(part[0], part[-1]) for part in (rise, fall)]
+        assert_array_equal(dense[i], flow_colours(np.stack(flows)))
+    # Whatever the faces do, something moves in some of them.
+    assert drawn.any()
 
 
 def test_recipes_lie_beside_one_another(tmp_path):

@@ -7,9 +7,11 @@ import cv2
 import numpy as np
 from jaxtyping import Float16, UInt8
 
+from jmer.preprocess.colour import flow_colours
 from jmer.preprocess.flow import apex_flow, estimate
 from jmer.preprocess.recipe import ClipRecipe
 from jmer.preprocess.temporal import Method, resample
+from jmer.preprocess.tracks import tracks
 
 Interval = tuple[int, int, int]
 
@@ -41,7 +43,7 @@ def features(
         return {"flow": neighbour_flow(clip, recipe.flow_method)}, stored
     made = {"clip": clip}
     if recipe.special != "none":
-        made["special"] = small[special_frames(recipe.special, interval, name)]
+        made["special"] = special_images(recipe, small, interval, name)
     return made, stored
 
 
@@ -53,8 +55,27 @@ def neighbour_flow(
     return np.stack(fields).astype(np.float16)
 
 
+def special_images(
+    recipe: ClipRecipe,
+    small: UInt8[np.ndarray, "t h w 3"],
+    interval: Interval,
+    name: str,
+) -> UInt8[np.ndarray, "2 h w 3"]:
+    """What `recipe.special` asks for, of frames in the size that is stored."""
+    onset, apex, offset = interval
+    if recipe.special == "of":
+        parts = small[onset : apex + 1], small[apex : offset + 1]
+        return np.stack([tracks(part) for part in parts])
+    if recipe.special == "dense":
+        moments = pairwise(small[[onset, apex, offset]])
+        return flow_colours(
+            np.stack([estimate(a, b, recipe.flow_method) for a, b in moments])
+        )
+    return small[special_frames(recipe.special, interval, name)]
+
+
 def special_frames(kind: str, interval: Interval, name: str) -> list[int]:
-    """The two frames of `ClipRecipe.special`, in the order of time."""
+    """The two frames of `special` = sf, apex-offset or random2, in order of time."""
     onset, apex, offset = interval
     if kind == "sf":
         return [onset, apex]

@@ -14,8 +14,11 @@ def farneback(
     """Motion from `first` to `second`, RGB or grey, in pixels (right, down).
 
     Farnebäck 2003, as OpenCV has it, set for facial motion below about 3
-    pixels: one halving of the image, and a Gaussian window that outweighs sensor
-    noise yet keeps neighbouring action units apart.
+    pixels: two halvings of the image, none below 32 pixels, and a Gaussian window that
+    outweighs sensor noise yet keeps neighbouring action units apart. OpenCV adds a
+    constant to what it divides by, so where shades change slowly over the window, as on
+    bare skin in large frames, motion comes out too small, down to nothing; `dis`
+    carries the motion of the surroundings there.
 
     Raises: ValueError unless both are uint8 images of one shape.
     """
@@ -40,7 +43,8 @@ def dis(
     """As `farneback`, by dense inverse search (Kroeger et al. 2016).
 
     OpenCV's medium preset, but searched down to full resolution rather than half of
-    it: that halves the error on smooth motion below 3 pixels.
+    it: that halved the error on smooth motion below 3 pixels, in images of 48 and of
+    64 pixels.
 
     Raises: ValueError unless both are uint8 images of one shape, 12 x 12 or more.
     """

@@ -30,16 +30,20 @@ class ClipRecipe:
     """Side of what is stored, in pixels; frames are stretched to a square."""
     flow_method: Literal["farneback", "dis"] = "farneback"
     """How flow is estimated: Farnebäck's method, or DIS (Kroeger et al. 2016)."""
-    special: Literal["none", "sf", "apex-offset", "random2"] = "none"
-    """Two more frames beside a clip. sf: onset and apex. apex-offset: those two.
-    random2: any two of onset..offset, the same ones at every preparation."""
+    special: Literal["none", "sf", "apex-offset", "random2", "of", "dense"] = "none"
+    """Two more images beside a clip. sf: the onset and the apex frame. apex-offset:
+    those two. random2: any two frames of onset..offset, the same ones at every
+    preparation. of: tracks of corners from onset to apex and from apex to offset,
+    green lines with red ends on black. dense: flow over the same two intervals, hue for
+    direction and brightness for speed."""
 
     def __post_init__(self):
         if self.keep < 2:
             raise UsageError(f"keep={self.keep}: must be at least 2")
         if self.size < 4:
             raise UsageError(f"size={self.size}: must be at least 4")
-        if self.modality == "flow" and self.flow_method == "dis" and self.size < 12:
+        estimated = self.modality == "flow" or self.special == "dense"
+        if estimated and self.flow_method == "dis" and self.size < 12:
             raise UsageError(f"size={self.size}: flow_method=dis needs at least 12")
         if self.special != "none" and self.modality != "clip":
             raise UsageError(

@@ -1,0 +1,125 @@
+"""Tracks and colours of flow against motions that are known exactly."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from jmer.errors import UsageError
+from jmer.preprocess.colour import flow_colours
+from jmer.preprocess.features import features
+from jmer.preprocess.recipe import ClipRecipe
+from jmer.preprocess.tracks import tracks
+
+GREY = 90
+GREEN, RED = (0, 255, 0), (255, 0, 0)
+
+
+def squares(places, height=61, width=83):
+    """Bright squares of 5 x 5 on flat grey, centred at `places` (right, down)."""
+    image = np.full((height, width, 3), GREY, np.uint8)
+    for x, y in places:
+        image[y - 2 : y + 3, x - 2 : x + 3] = 230
+    return image
+
+
+def where(image, colour):
+    """Places (right, down) of all pixels of `colour`, [n, 2]."""
+    return np.argwhere((image == colour).all(-1))[:, ::-1]
+
+
+def moved(start, step, frames):
+    x, y = start
+    return [(x + step[0] * t, y + step[1] * t) for t in range(frames)]
+
+
+@pytest.mark.parametrize("step", [(3, 0), (0, -2), (-2, 2)])
+def test_a_track_is_as_long_as_the_way_and_ends_in_red(step):
+    way = moved((40, 30), step, 5)
+    image = tracks(np.stack([squares([place]) for place in way]))
+    assert image.dtype == np.uint8
+    assert set(map(tuple, image.reshape(-1, 3))) == {(0, 0, 0), GREEN, RED}
+    # A square is one to four corners, at most 3 pixels from its centre; a dot is
+    # one pixel larger.
+    red, green = where(image, RED), where(image, GREEN)
+    assert np.abs(red - way[-1]).max() <= 4
+    along = np.array(step) / np.hypot(*step)
+    progress = (green - way[0]) @ along
+    assert progress.min() >= -5
+    assert progress.max() <= np.hypot(*step) * 4 + 5
+    # From the start of the line to its end, under the dot, is the way itself.
+    length = (red.mean(0) - way[0]) @ along
+    assert length == pytest.approx(4 * np.hypot(*step), abs=3)
+    assert len(green) >= np.abs(step).max() * 4 - 4
+    across = (green - way[0]) @ [-along[1], along[0]]
+    assert np.abs(across).max() <= 5
+
+
+def test_one_corner_draws_exactly_its_way(monkeypatch):
+    corner = np.float32([[[40, 30]]])
+    monkeypatch.setattr("cv2.goodFeaturesToTrack", lambda *_, **__: corner)
+    image = tracks(np.stack([squares([p]) for p in moved((40, 30), (3, 0), 5)]))
+    # The dot covers the last two pixels of the line and the three rows about them.
+    assert_array_equal(where(image, GREEN), [(x, 30) for x in range(40, 51)])
+    dot = [(52, 29), (51, 30), (52, 30), (53, 30), (52, 31)]
+    assert set(map(tuple, where(image, RED))) == set(dot)
+
+
+def test_what_stands_still_is_black():
+    frames = [squares([(16, 16), place]) for place in moved((60, 40), (0, 2), 4)]
+    image = tracks(np.stack(frames))
+    assert image[:, 40:].any()
+    assert not image[:, :40].any()
+    noise = np.random.default_rng(5).normal(0, 2, (4, 61, 83, 3))
+    still = np.rint(squares([(16, 16), (60, 40)]) + noise).astype(np.uint8)
+    assert not tracks(still).any()
+
+
+@pytest.mark.parametrize("size", [4, 17, 50])
+def test_nothing_to_follow_is_black(size):
+    flat = np.full((3, size, size, 3), GREY, np.uint8)
+    flat[1:] += np.uint8([[[[20]]], [[[60]]]])
+    assert not tracks(flat).any()
+
+
+def test_a_single_frame_is_black():
+    image = tracks(squares([(30, 30)])[None])
+    assert image.shape == (61, 83, 3)
+    assert not image.any()
+
+
+def test_a_lost_track_has_no_red_end():
+    ways = [moved((20, 20), (2, 0), 9), moved((68, 40), (3, 0), 9)]
+    # The second square leaves to the right.
+    image = tracks(np.stack([squares(places) for places in zip(*ways, strict=True)]))
+    assert where(image, GREEN)[:, 0].max() > 70
+    assert where(image, RED)[:, 0].max() < 45
+
+
+def test_hue_is_direction_and_brightness_speed():
+    flow = np.zeros((2, 1, 4, 2), np.float32)
+    flow[0, 0] = [(2, 0), (-1, 0), (0, 0), (-1, np.sqrt(3))]
+    flow[1, 0, 0] = 1, 0
+    image = flow_colours(flow)
+    assert image.dtype == np.uint8
+    expected = [[255, 0, 0], [0, 128, 128], [0, 0, 0], [0, 255, 0]]
+    np.testing.assert_allclose(image[0, 0].astype(int), expected, atol=1)
+    # Beside the fastest pixel of both fields, not of its own.
+    np.testing.assert_allclose(image[1, 0, 0].astype(int), [128, 0, 0], atol=1)
+    assert not flow_colours(np.zeros((2, 3, 5, 2), np.float32)).any()
+
+
+def test_an_apex_at_the_onset_leaves_the_first_image_black():
+    frames = np.stack([squares([p], 60, 60) for p in moved((20, 30), (2, 0), 6)])
+    for special in ("of", "dense"):
+        recipe = ClipRecipe(keep=3, size=60, special=special)
+        made, _ = features(recipe, frames, (1, 1, 5), "a")
+        assert made["special"].shape == (2, 60, 60, 3)
+        assert made["special"].dtype == np.uint8
+        assert not made["special"][0].any()
+        assert made["special"][1].any()
+
+
+def test_dense_images_of_dis_need_its_size():
+    with pytest.raises(UsageError, match="size=11: flow_method=dis needs at least 12"):
+        ClipRecipe(size=11, special="dense", flow_method="dis")
+    ClipRecipe(size=11, special="of", flow_method="dis")
