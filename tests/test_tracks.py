@@ -88,11 +88,14 @@ def test_a_single_frame_is_black():
 
 
 def test_a_lost_track_has_no_red_end():
-    ways = [moved((20, 20), (2, 0), 9), moved((68, 40), (3, 0), 9)]
-    # The second square leaves to the right.
-    image = tracks(np.stack([squares(places) for places in zip(*ways, strict=True)]))
-    assert where(image, GREEN)[:, 0].max() > 70
-    assert where(image, RED)[:, 0].max() < 45
+    ways = zip(moved((15, 20), (2, 0), 9), moved((50, 40), (2, 0), 9), strict=True)
+    # The second square is gone after five frames.
+    frames = [squares(both[: 2 if t < 5 else 1]) for t, both in enumerate(ways)]
+    image = tracks(np.stack(frames))
+    assert where(image, GREEN)[:, 0].max() > 55
+    red = where(image, RED)
+    assert len(red)
+    assert red[:, 0].max() < 40
 
 
 def test_hue_is_direction_and_brightness_speed():
