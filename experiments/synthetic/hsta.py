@@ -1,7 +1,12 @@
 """HSTA, small, on the embedded synthetic faces.
 
-A vision transformer that starts from nothing needs far more faces than a laptop has time
-for: these differ little, move clearly, and each class has as many clips.
+Run:    jmer run experiments/synthetic/hsta.py
+Cost:   about 80 seconds on 2 CPU cores
+Expect: UF1 0.77 with seed 0, 0.67 with seed 1: above chance (1/3), far from settled
+
+A vision transformer that starts from nothing wants more faces than a laptop has time
+for. These differ little and move clearly, and each class has as many clips; of the
+default faces it learns the identity first (UF1 0.48 after twice the clips and time).
 """
 
 from data_builders.synthetic import Synthetic
@@ -39,6 +44,6 @@ EXPERIMENT = Experiment(
         identities=0.3,
     ),
     optim=AdamConfig(lr=1e-3),
-    epochs=25,
+    epochs=40,
     batch_size=16,
 )
