@@ -14,11 +14,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import keys
 from jmer.errors import UsageError
+from jmer.experiment import load_experiment
 from jmer.losses import squared_error, weighted_mean
 from jmer.models.base import describe
 from jmer.models.hsta import HstaConfig
 from jmer.train.checkpoint import flatten, unflatten
 
+EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 PAPER = HstaConfig()
 # 13 pixels leave some out at both sizes of patches. Compiling takes most of the time:
 # a single layer, but where it is of layers.
@@ -406,6 +408,24 @@ def test_clips_of_another_subject_change_no_gradient():
     assert_allclose(loss, weighted_mean(squared_error(logits, LABEL), weight), 1e-5)
 
 
+def test_tasks_side_by_side_are_tasks_alone():
+    """With dropout and stochastic depth, each from its task's own key."""
+    config = dataclasses.replace(TINY, depth=(1, 0, 2), csta=False)
+    config = dataclasses.replace(config, dropout=0.25, drop_path=0.5)
+    graphdef, params, stats = split(config)
+    tasks = jax.tree.map(lambda x: np.stack([x, 0.5 * x]), params)
+    task_keys = jax.random.split(KEY, 2)
+
+    def step(params, key):
+        frames = CLIP, SPECIAL
+        return loss_gradients(config, graphdef, params, stats, *frames, ONES, key)
+
+    together = jax.jit(jax.vmap(step))(tasks, task_keys)
+    for i in range(2):
+        alone = step(jax.tree.map(lambda x, i=i: x[i], tasks), task_keys[i])
+        close(jax.tree.map(lambda x, i=i: x[i], together), alone, 1e-4)
+
+
 def test_order_of_clips_is_kept_and_changes_nothing():
     order = np.array([3, 0, 1, 4, 2])
     logits = forward(*split(), CLIP, SPECIAL)
@@ -446,6 +466,13 @@ def test_randomness_depends_on_the_key_and_on_training(fields):
     assert (first != still).any()
     assert_array_equal(forward(*model, *frames, key=KEY), still)
     assert_allclose(forward(*model, *frames, train=True), still, rtol=1e-6)
+
+
+def test_the_synthetic_experiment_has_what_the_network_sees():
+    experiment = load_experiment(EXPERIMENTS / "synthetic" / "hsta.py")
+    stored = experiment.data.shapes
+    for name, shape in zip(PAPER.inputs, experiment.model.input_shapes, strict=True):
+        assert stored[name] == (shape, np.uint8)
 
 
 @pytest.mark.parametrize(
