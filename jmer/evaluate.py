@@ -22,7 +22,6 @@ from jmer.report import write_report
 from jmer.results import Predictions, score
 from jmer.rundir import METRICS, PREDICTIONS, environment, open_run
 from jmer.session import check_inputs
-from jmer.train.tasks import Task
 from jmer.weights import Weights
 
 
@@ -69,7 +68,7 @@ def evaluate(
         "selection": "imported weights",
         "batches": None,
         "subject_independent": experiment.protocol.subject_independent,
-        **score(predictions),
+        **score(predictions.select(variant=int(predictions.variant.min()))),
         "oracle": None,
         "diverged": [],
         "wall_seconds": time.monotonic() - start,
@@ -122,5 +121,5 @@ def predict_folds(
         }
         own = jax.tree.map(lambda x, row=row: jnp.asarray(x[row]), state)
         output = np.asarray(logits(own, inputs))[: len(test)]
-        parts.append(predict(Task(task.seed, task.fold), test, output, clips))
+        parts.append(predict(task, test, output, clips))
     return join(parts)

@@ -91,14 +91,25 @@ def train(program: Program, clips: ClipSet, tasks, epochs=3, values=None):
     )
     data = jax.device_put(Data(clips.inputs, clips.label), program.shared)
     states = program.init(table.key)
-    count = jnp.ones(1, jnp.int32)
+    advance = program.compiled(table, data)
     for epoch in range(epochs):
-        states, record = program.advance(states, table, data, jnp.int32(epoch), count)
+        numbers = np.int32(epoch), np.ones(1, np.int32)
+        numbers = jax.device_put(numbers, program.shared)
+        states, record = advance(states, table, data, *numbers)
     record = jax.tree.map(lambda x: x[0], record)
     return jax.tree.map(lambda x: np.asarray(x)[own], (states, record))
 
 
-def train_saved(program, clips, tasks, checkpoints, *, epochs=4, watch=lambda p: None):
+def train_saved(
+    program,
+    clips,
+    tasks,
+    checkpoints,
+    *,
+    epochs=4,
+    watch=lambda p: None,
+    start=None,
+):
     """The result of a pack that saves at every evaluation."""
     return train_pack(
         program,
@@ -108,6 +119,7 @@ def train_saved(program, clips, tasks, checkpoints, *, epochs=4, watch=lambda p:
         checkpoints,
         Schedule(epochs, eval_every=1, checkpoint_seconds=0),
         watch,
+        start=start,
     )
 
 

@@ -23,7 +23,7 @@ def test_overview_and_version(capsys):
         (["run"], "the experiment file comes first"),
         (["run", "nowhere.py"], "nowhere.py does not exist"),
         (["run", "--seeds", "1"], "the experiment file comes first"),
-        (["data", "check"], "NAME: megc2019_flow28, synthetic"),
+        (["data", "check"], "NAME: casme, casme2, casme_cubed"),
         (["data", "prepare", "nothing"], "no data set is called 'nothing'"),
     ],
 )

@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import jmer
 from jmer.errors import JmerError
-from jmer.importers import import_torch
+from jmer.importers import import_torch, read_trunk
+from jmer.models.stanet import STANetConfig
 
 FLOW = np.random.default_rng(0).normal(size=(5, 28, 28, 3)).astype(np.float32)
 SUBJECTS = ("006", "s15", "sub01")
@@ -54,6 +56,21 @@ def test_models_give_their_twins_logits(folder, twins, tmp_path):
         logits = weights.model(subject=subject)(FLOW)
         expected = twins[subject](image(FLOW)).detach().numpy()
         assert_allclose(logits, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_trunk_is_read_by_its_network(torch, tmp_path):
+    network = STANetConfig(frames=3, size=17, width=2, levels=1, lstm=3)
+    state = replace(network, input="rgb").peer(3).state_dict()
+    torch.save(state, tmp_path / "trunk.pth")
+    arrays, digest = read_trunk(network, tmp_path / "trunk.pth")
+    kernel = arrays["params.trunk.stages.1.0.first.conv.kernel"]
+    expected = state["layer2.0.conv1.weight"].numpy().transpose(2, 3, 1, 0)
+    assert_array_equal(kernel, expected)
+    assert len(digest) == 16
+    assert read_trunk(network, None) == ({}, "")
+    torch.save({"fc.weight": state["bn1.weight"]}, tmp_path / "other.pth")
+    with pytest.raises(JmerError, match=r"other.pth holds no trunk of stanet"):
+        read_trunk(network, tmp_path / "other.pth")
 
 
 def test_sources_name_each_file_and_its_content(folder):

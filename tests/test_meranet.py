@@ -157,26 +157,32 @@ def test_shapes_at_the_size_of_the_paper(frames):
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_evaluates_and_trains_as_its_twin(twins, name):
-    """Logits, statistics and loss gradients."""
+    """Logits, statistics and loss gradients.
+
+    The gradients are compared with those in float64: in float32 the twin's own rounding
+    moves a value across a ReLU's corner now and then, as ours does for other weights.
+    """
     import torch
 
     config = VARIANTS[name]
-    twin = twins.random_twin(config, 3)
+    twin = twins.random_twin(config, 3, 2)
     ours = split_of(config, twins.as_ours(config, twin.state_dict()))
     x = channels_first(CLIP)
     close(evaluate(*ours, CLIP), twin(x).detach().numpy())
 
     (loss, (logits, stats)), gradients = train(*ours, CLIP, ONES)
     expected = twin.train()(x)
-    total = torch.nn.functional.cross_entropy(expected, torch.tensor(LABEL).long())
-    total.backward()
+    label = torch.tensor(LABEL).long()
+    total = torch.nn.functional.cross_entropy(expected, label)
     close(logits, expected.detach().numpy())
     assert_allclose(loss, total.item(), rtol=1e-5)
     after = twins.as_ours(config, twin.state_dict())
     for path, value in flatten({"stats": stats}).items():
         close(value, after[path])
+    precise = twins.random_twin(config, 3, 2).double().train()
+    torch.nn.functional.cross_entropy(precise(x.double()), label).backward()
     # Reordering is linear: a gradient goes through the import as its weight does.
-    state = dict(twin.state_dict()) | {n: p.grad for n, p in twin.named_parameters()}
+    state = dict(twin.state_dict()) | {n: p.grad for n, p in precise.named_parameters()}
     turned = twins.as_ours(config, state)
     for path, value in flatten({"params": gradients}).items():
         close(value, turned[path], 1e-4)

@@ -5,6 +5,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -73,77 +74,71 @@ def test_networks_are_listed_with_their_sizes():
     }
 
 
-@pytest.mark.parametrize("mode", ["own", "shared"])
-def test_a_fold_in_a_pack_equals_the_fold_alone(network, mode):
+@pytest.mark.parametrize(
+    ("mode", "dtype", "close"),
+    [
+        ("own", jnp.float32, {"rtol": 2e-3, "atol": 2e-4}),
+        ("shared", jnp.bfloat16, {"rtol": 0.03, "atol": 0.01}),
+    ],
+    ids=["own batches", "shared batches in bfloat16"],
+)
+def test_every_promise(network, mode, dtype, close, tmp_path):
+    """Together as alone; nothing of a held-out subject; resumed as never stopped.
+
+    One test, since compiling takes most of its time.
+    """
     clips = clips_for(network)
     tasks = tasks_of(clips)
-    options = {"network": network, "mode": mode, **OPTIONS}
+    options = {"network": network, "mode": mode, "dtype": dtype, **OPTIONS}
     program = make_program(clips, chunk=3, **options)
     together, record = train(program, clips, tasks, EPOCHS)
-    alone = make_program(clips, chunk=1, lowering="backend", **options)
-    state, own = train(alone, clips, tasks[1:2], EPOCHS)
-    assert_trees_close(row(together, 1), row(state, 0), rtol=2e-3, atol=2e-4)
-    np.testing.assert_allclose(
-        record.test_logits[1], own.test_logits[0], rtol=2e-3, atol=2e-3
-    )
-
-
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["f32", "bf16"])
-def test_nothing_of_a_held_out_subject_reaches_its_fold(network, dtype):
-    """Bit for bit, in batches that all folds share."""
-    clips = clips_for(network)
-    tasks = tasks_of(clips)
-    options = {"network": network, "mode": "shared", "dtype": dtype, **OPTIONS}
-    program = make_program(clips, chunk=3, **options)
-    states, record = train(program, clips, tasks, EPOCHS)
     assert record.alive.all()
-    held_out = clips.subject == tasks[1].fold
-    noise = clips_for(network, seed=1).inputs
+    for leaf in jax.tree.leaves(together.params):
+        assert leaf.dtype == np.float32
+
+    lowering = "backend" if dtype == jnp.float32 else "patches"
+    alone = make_program(clips, chunk=1, lowering=lowering, **options)
+    state, own = train(alone, clips, tasks[1:2], EPOCHS)
+    assert_trees_close(row(together.params, 1), row(state.params, 0), **close)
+    assert_trees_close(row(together.stats, 1), row(state.stats, 0), **close)
+    if dtype == jnp.float32:
+        assert_trees_close(record.test_logits[1], own.test_logits[0], **close)
+
+    other, _ = train(program, with_another_subject(clips, tasks[1].fold), tasks, EPOCHS)
+    assert_trees_equal(row(together, 1), row(other, 1))
+    assert trees_differ(row(together.params, 0), row(other.params, 0))
+
+    assert_resumes(program, clips, tasks, tmp_path)
+
+
+def with_another_subject(clips, subject):
+    """`clips` with other pixels and labels of one subject."""
+    chosen = clips.subject == subject
+    rng = np.random.default_rng(1)
     inputs = {}
     for name, value in clips.inputs.items():
-        of_clip = held_out.reshape(-1, *(1,) * (value.ndim - 1))
-        inputs[name] = np.where(of_clip, noise[name], value)
-    label = np.where(held_out, (clips.label + 1) % 3, clips.label)
-    changed = dataclasses.replace(clips, inputs=inputs, label=label)
-    other, _ = train(program, changed, tasks, EPOCHS)
-    assert_trees_equal(row(states, 1), row(other, 1))
-    assert trees_differ(row(states.params, 0), row(other.params, 0))
+        noise = rng.integers(0, 255, value.shape).astype(value.dtype)
+        own = chosen.reshape(-1, *(1,) * (value.ndim - 1))
+        inputs[name] = np.where(own, noise, value)
+    label = np.where(chosen, (clips.label + 1) % 3, clips.label)
+    return dataclasses.replace(clips, inputs=inputs, label=label)
 
 
-def test_a_fold_in_a_pack_equals_the_fold_alone_in_bfloat16(network):
-    clips = clips_for(network)
-    tasks = tasks_of(clips)
-    options = {"network": network, "mode": "shared", "dtype": jnp.bfloat16, **OPTIONS}
-    together, alone = (
-        train(make_program(clips, chunk=chunk, **options), clips, some, EPOCHS)[0]
-        for chunk, some in ((3, tasks), (1, tasks[1:2]))
-    )
-    assert_trees_close(
-        row(together.params, 1), row(alone.params, 0), rtol=0.03, atol=0.01
-    )
-    assert together.params.flat_state().leaves[0].dtype == np.float32
-
-
-def test_resumed_equals_uninterrupted_bit_for_bit(network, tmp_path):
-    clips = clips_for(network)
-    program = make_program(
-        clips, network=network, mode="shared", dtype=jnp.bfloat16, chunk=3, **OPTIONS
-    )
-    tasks = tasks_of(clips)
-    whole = result(program, clips, tasks, tmp_path / "whole", epochs=3)
+def assert_resumes(program, clips, tasks, folder):
+    whole = result(program, clips, tasks, folder / "whole", epochs=3)
 
     def kill(progress):
         if progress.epoch == 2:
             raise Killed
 
     with pytest.raises(Killed):
-        result(program, clips, tasks, tmp_path / "cut", epochs=3, watch=kill)
+        result(program, clips, tasks, folder / "cut", epochs=3, watch=kill)
     epochs = []
     resumed = result(
         program,
         clips,
         tasks,
-        tmp_path / "cut",
+        folder / "cut",
         epochs=3,
         watch=lambda progress: epochs.append(progress.epoch),
     )

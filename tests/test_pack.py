@@ -12,7 +12,7 @@ from engine import (
 )
 
 from jmer.errors import JmerError
-from jmer.optim import AdamConfig
+from jmer.optim import AdamConfig, SgdConfig
 from jmer.train.checkpoint import Checkpoints
 
 
@@ -36,6 +36,43 @@ def test_resumed_equals_uninterrupted_bit_for_bit(clips, tmp_path, mode, stop, i
     )
     assert seen and seen[0] > 1 - (stop == 1) and seen[-1] == 4
     assert_same(whole, resumed)
+
+
+def test_fresh_tasks_start_from_given_weights(clips, tmp_path):
+    """Those that are given, in every task; a resumed task goes on from its own."""
+    program = make_program(clips, optim=SgdConfig(lr=1e-12), inner=True)
+    tasks = tasks_of(clips)
+    usual = result(program, clips, tasks, tmp_path / "usual")
+    name = "params.block.conv.kernel"
+    given = {name: np.full(usual.weights[name].shape[1:], 0.25, np.float32)}
+    started = result(program, clips, tasks, tmp_path / "started", start=given)
+    for path, value in started.weights.items():
+        if path == name:
+            np.testing.assert_allclose(value, 0.25)
+        elif path.startswith("params"):
+            np.testing.assert_allclose(value, usual.weights[path], atol=1e-9)
+
+    def kill(progress):
+        if progress.epoch == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        result(program, clips, tasks, tmp_path / "cut", watch=kill)
+    resumed = result(program, clips, tasks, tmp_path / "cut", start=given)
+    assert_same(usual, resumed)
+
+
+@pytest.mark.parametrize(
+    ("path", "shape", "words"),
+    [
+        ("params.block.conv.kernel", (5, 5, 3, 5), r"has shape \(5, 5, 3, 5\), but"),
+        ("params.block.cone.kernel", (3, 3, 3, 5), "has no params.block.cone.kernel"),
+    ],
+)
+def test_weights_of_another_network_are_refused(clips, tmp_path, path, shape, words):
+    start = {path: np.zeros(shape, np.float32)}
+    with pytest.raises(JmerError, match=words):
+        result(make_program(clips), clips, tasks_of(clips), tmp_path, start=start)
 
 
 def test_another_number_of_devices_can_go_on(clips, tmp_path):

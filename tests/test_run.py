@@ -155,6 +155,61 @@ def test_inner_selection_runs(place, tmp_path, batches):
     assert epochs <= {1, 2, 3}
 
 
+def test_variants_are_trained_together_and_told_apart(place, finished, tmp_path):
+    """The first is the experiment itself."""
+    run_dir = tmp_path / "run"
+    variants = ("--variants", "optim.lr=0.01", "optim.lr=1e-6,optim.weight-decay=0.1")
+    assert main(words(place, run_dir, *variants)) == 0
+    found, alone = rows(run_dir), rows(finished)
+    assert sorted(row["variant"] for row in found) == ["0"] * 12 + ["1"] * 12
+    first = [row for row in found if row["variant"] == "0"]
+    for row, other in zip(first, alone, strict=True):
+        assert row["clip"] == other["clip"]
+        for name in row:
+            if name.startswith("prob_"):
+                assert abs(float(row[name]) - float(other[name])) < 1e-4
+    metrics = metrics_of(run_dir)
+    assert [v["values"]["optim.lr"] for v in metrics["variants"]] == [0.01, 1e-6]
+    assert (
+        metrics["uf1"] == metrics["variants"][0]["uf1"] == metrics_of(finished)["uf1"]
+    )
+    assert metrics["n_samples"] == 12
+    report = (run_dir / "report.md").read_text()
+    assert "optim.lr 1e-06" in report and "is no result" in report
+    again = tmp_path / "again"
+    data = ["--data.data-dir", str(place / "tfds"), "--weights", str(run_dir)]
+    arguments = ["evaluate", str(place / "tiny.py"), "--run-dir", str(again), *data]
+    assert main(arguments) == 0
+    assert sorted(map(str, rows(again))) == sorted(map(str, found))
+
+
+def test_a_protocol_that_mixes_subjects_says_so(place, tmp_path):
+    text = EXPERIMENT.replace(
+        "Experiment(\n", "Experiment(\n    protocol=ClipHoldOut(),\n"
+    )
+    imported = "from jmer.data.splits import ClipHoldOut\n"
+    (tmp_path / "mixed.py").write_text(imported + text)
+    options = ("--data.data-dir", str(place / "tfds"), "--selection", "inner")
+    inner = ("--inner-unit", "clip", "--inner-criterion", "loss")
+    run_dir = tmp_path / "run"
+    arguments = ["run", str(tmp_path / "mixed.py"), "--run-dir", str(run_dir)]
+    assert main([*arguments, *options, *inner]) == 0
+    metrics = metrics_of(run_dir)
+    assert not metrics["subject_independent"]
+    assert "NOT subject-independent" in metrics["protocol"]
+    for name in ("report.md", "report.html"):
+        assert "not subject-independent" in (run_dir / name).read_text()
+
+
+def test_training_starts_from_a_pretrained_trunk(place, tmp_path, capsys):
+    torch = pytest.importorskip("torch")
+    torch.save({"bn1.weight": torch.ones(2)}, tmp_path / "trunk.pth")
+    option = ("--pretrained", str(tmp_path / "trunk.pth"))
+    assert main(words(place, tmp_path / "run", *option)) == 1
+    error = capsys.readouterr().err
+    assert "ststnet does not start from weights of another network" in error
+
+
 def test_the_notebook_interface_gives_the_trained_networks(finished):
     run = jmer.load_run(finished)
     p = run.predictions

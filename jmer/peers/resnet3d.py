@@ -27,7 +27,7 @@ class ResNet3d(nn.Module):
         self.fc = nn.Linear(before, classes)
 
     def forward(self, clip):
-        x = clip.float()
+        x = clip.to(self.fc.weight.dtype)
         x = x - x.mean((2, 3, 4), keepdim=True)
         x = x / (x.var((2, 3, 4), correction=0, keepdim=True) + 1e-6).sqrt()
         x = self.stem(x).relu()
