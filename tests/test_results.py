@@ -104,6 +104,22 @@ def test_counts_and_breakdowns():
     assert [row["n"] for row in rows] == np.bincount(p.select(seed=3).label).tolist()
 
 
+def test_means_over_folds_leave_out_what_a_fold_does_not_test():
+    p = make(seeds=(3, 8))
+    expected = {"acc": [], "f1": [], "recall": []}
+    for seed in (3, 8):
+        for fold in np.unique(p.fold).tolist():
+            one = p.select(seed=seed, fold=fold)
+            options = {"labels": np.unique(one.label), "average": "macro"}
+            options["zero_division"] = 0
+            true, found = one.label, one.predicted
+            expected["acc"].append(np.mean(true == found))
+            expected["f1"].append(reference.f1_score(true, found, **options))
+            expected["recall"].append(reference.recall_score(true, found, **options))
+    found = score(p)["fold_mean"]
+    assert found == pytest.approx({name: np.mean(v) for name, v in expected.items()})
+
+
 def test_data_sets_are_scored_alone():
     p = make(seeds=(0,))
     for name, row in score(p)["per_dataset"].items():

@@ -199,6 +199,7 @@ def test_a_protocol_that_mixes_subjects_says_so(place, tmp_path):
     assert "NOT subject-independent" in metrics["protocol"]
     for name in ("report.md", "report.html"):
         assert "not subject-independent" in (run_dir / name).read_text()
+        assert "Means over folds" in (run_dir / name).read_text()
 
 
 def test_training_starts_from_a_pretrained_trunk(place, tmp_path, capsys):

@@ -103,11 +103,20 @@ def _oracle(run: Run) -> Paragraph:
     )
 
 
+def _fold_mean(run: Run) -> Iterable[tuple[str, str]]:
+    """Beside papers whose folds mix subjects, which print nothing else."""
+    mean = run.metrics.get("fold_mean")
+    if mean and not run.metrics["subject_independent"]:
+        values = ", ".join(f"{name} {points(value)}" for name, value in mean.items())
+        yield "Means over folds (no UF1 or UAR)", values
+
+
 def _protocol(run: Run) -> Table:
     found = run.metrics
     rows = [
         ("Protocol", found["protocol"]),
         ("Subjects kept apart", "yes" if found["subject_independent"] else "no"),
+        *_fold_mean(run),
         ("Epoch selection", SELECTION.get(found["selection"], found["selection"])),
         ("Batches", BATCHES.get(found["batches"], found["batches"] or "–")),
         (
