@@ -17,14 +17,28 @@ os.environ["XLA_FLAGS"] = " ".join(
     )
 )
 
+import gc
 from pathlib import Path
 
+import jax
 import pytest
+from engine import forget_programs
 from toy import make_clips
 
 from jmer.data.clips import ClipSet
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_more_programs_than_a_module_needs():
+    """A process may map some 65,000 regions of memory, and compiled programs take them
+    up: LLVM aborts at the end of them.
+    """
+    yield
+    forget_programs()
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture

@@ -67,6 +67,9 @@ def _program(network, plan, chunk, devices, inner, optim, dtype, lowering, evalu
     return Program(trainer, make_mesh(devices), chunk, evaluations)
 
 
+forget_programs = _program.cache_clear
+
+
 def table_of(program: Program, clips: ClipSet, tasks, values=None):
     return make_table(
         tasks,
