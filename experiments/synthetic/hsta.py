@@ -1,7 +1,7 @@
 """HSTA, small, on the embedded synthetic faces.
 
 Run:    jmer run experiments/synthetic/hsta.py
-Cost:   about 80 seconds on 2 CPU cores
+Cost:   about a minute on 2 CPU cores
 Expect: UF1 0.77 with seed 0, 0.67 with seed 1: above chance (1/3), far from settled
 
 A vision transformer that starts from nothing wants more faces than a laptop has time

@@ -5,8 +5,8 @@ set's defaults (no confusable units, little noise).
 
 Paper:  Gajjala et al. 2021; its data is under licence, and its protocol mixes subjects
 Run:    jmer run experiments/synthetic/meranet.py
-Cost:   two to four minutes on 2 CPU cores, one of them to compile
-Expect: UF1 0.69 with seed 0 (95 % interval over 6 subjects 0.43 to 0.83)
+Cost:   two minutes and a quarter on 2 CPU cores, half a minute of it to compile
+Expect: UF1 0.67 with seed 0 (95 % interval over 6 subjects 0.39 to 0.86)
 """
 
 from data_builders.synthetic import Synthetic

@@ -2,9 +2,9 @@
 
 Paper:  Tran et al. 2018; Gajjala et al. 2021 compare with it, on other data
 Run:    jmer run experiments/synthetic/resnet3d.py
-Cost:   two to four minutes on 2 CPU cores, one of them to compile
-Expect: UF1 0.62 with seed 0 (95 % interval over 6 subjects 0.45 to 0.72), which is no
-        evidence against or for the gates: the interval of MERANet covers it
+Cost:   a minute and a half on 2 CPU cores
+Expect: UF1 0.61 with seed 0 (95 % interval over 6 subjects 0.41 to 0.76): one seed of
+        few people, which says nothing about the gates
 """
 
 from data_builders.synthetic import Synthetic
