@@ -4,7 +4,8 @@ Paper:  STANet, table 1: ACC 0.7661 (131 of 171 clips)
 Run:    jmer run experiments/stanet_casme.py --data.manual-dir DIR
 Cost:   about 1.6e16 multiplications, 19 trainings of 60 epochs
 Expect: near the paper, if its clips are these; not run here, the data need a licence
-Flow is Farnebäck's, where the paper has FlowNet 2.0.
+Flow is by DIS, the closest at this size to the synthetic truth, where the paper has
+FlowNet 2.0.
 """
 
 from data_builders.casme import Casme
@@ -14,7 +15,9 @@ from jmer.optim import AdamConfig
 
 EXPERIMENT = Experiment(
     model=STANetConfig(),
-    data=Casme(modality="flow", keep=20, resample="linear", size=192),
+    data=Casme(
+        modality="flow", keep=20, resample="linear", size=192, flow_method="dis"
+    ),
     optim=AdamConfig(lr=1e-5, weight_decay=1e-4),
     epochs=60,
     batch_size=8,

@@ -4,7 +4,8 @@ Paper:  STANet, table 1: ACC 0.6911 (170 of 246 clips)
 Run:    jmer run experiments/stanet_casme2.py --data.manual-dir DIR
 Cost:   about 1.6e16 multiplications, 26 trainings of 30 epochs
 Expect: near the paper, if its clips are these; not run here, the data need a licence
-Flow is Farnebäck's, where the paper has FlowNet 2.0.
+Flow is by DIS, the closest at this size to the synthetic truth, where the paper has
+FlowNet 2.0.
 """
 
 from data_builders.casme2 import Casme2
@@ -14,7 +15,9 @@ from jmer.optim import AdamConfig
 
 EXPERIMENT = Experiment(
     model=STANetConfig(),
-    data=Casme2(modality="flow", keep=20, resample="linear", size=192),
+    data=Casme2(
+        modality="flow", keep=20, resample="linear", size=192, flow_method="dis"
+    ),
     optim=AdamConfig(lr=1e-5, weight_decay=1e-4),
     epochs=30,
     batch_size=8,

@@ -4,7 +4,8 @@ Paper:  STANet, table 1: ACC 0.6890 (113 of 164 clips)
 Run:    jmer run experiments/stanet_smic.py --data.manual-dir DIR
 Cost:   about 2.1e16 multiplications, 16 trainings of 100 epochs
 Expect: near the paper, if its clips are these; not run here, the data need a licence
-Flow is Farnebäck's, where the paper has FlowNet 2.0.
+Flow is by DIS, the closest at this size to the synthetic truth, where the paper has
+FlowNet 2.0.
 """
 
 from data_builders.smic import Smic
@@ -14,7 +15,7 @@ from jmer.optim import AdamConfig
 
 EXPERIMENT = Experiment(
     model=STANetConfig(rescales=(1.0,), flip=True),
-    data=Smic(modality="flow", keep=20, resample="linear", size=192),
+    data=Smic(modality="flow", keep=20, resample="linear", size=192, flow_method="dis"),
     optim=AdamConfig(lr=1e-5, weight_decay=1e-4),
     epochs=100,
     batch_size=8,
