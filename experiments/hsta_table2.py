@@ -20,14 +20,7 @@ from jmer.optim import AdamWConfig
 EXPERIMENT = Experiment(
     model=HstaConfig(depth=(1, 1, 1)),
     data=CasmeCubed(repairs="hsta", keep=6, resample="uniform", size=224, special="sf"),
-    optim=AdamWConfig(
-        lr=5e-5,
-        weight_decay=0.05,
-        warmup_epochs=5,
-        warmup_lr=1e-6,
-        final_lr=1.25e-7,
-        layer_decay=0.9,
-    ),
+    optim=AdamWConfig(final_lr=1.25e-7, layer_decay=0.9),
     epochs=150,
     batch_size=32,
     sampling="balanced",

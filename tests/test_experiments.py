@@ -110,7 +110,14 @@ def test_the_recipes_are_those_of_the_papers():
     assert meranet.protocol == ClipHoldOut(0.2)
     assert (meranet.selection, meranet.inner_criterion) == ("inner", "loss")
     hsta = load_experiment(EXPERIMENTS / "hsta_table4.py")
-    assert isinstance(hsta.optim, AdamWConfig) and hsta.optim.layer_decay == 0.9
+    assert hsta.optim == AdamWConfig(
+        lr=5e-5,
+        weight_decay=0.05,
+        warmup_epochs=5,
+        warmup_lr=1e-6,
+        final_lr=1.25e-7,
+        layer_decay=0.9,
+    )
     assert (hsta.epochs, hsta.batch_size) == (150, 32)
     assert (hsta.sampling, hsta.protocol) == ("balanced", ClipKFold(5))
     smic = load_experiment(EXPERIMENTS / "stanet_smic.py").model
