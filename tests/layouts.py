@@ -18,7 +18,8 @@ from data_builders.config import FrameSet
 from data_builders.samm import Samm
 from data_builders.smic import CLASSES as SMIC_CLASSES
 from data_builders.smic import Smic
-from jmer.synthetic import SyntheticSpec, generate
+from jmer.synthetic.clips import generate
+from jmer.synthetic.spec import SyntheticSpec
 
 SPEC = SyntheticSpec(subjects=3, clips=6, frames=9, size=32, seed=3)
 

@@ -114,3 +114,12 @@ def test_models_and_training_need_no_data_tools():
 def test_tensorflow_is_never_loaded():
     code = "from jmer.data import load; import jmer.data.builder, jmer.commands"
     assert "tensorflow" not in loaded_by(code)
+
+
+def test_experiments_can_be_benchmarked_without_the_libraries_of_data_sets():
+    code = (
+        "from pathlib import Path; from jmer.experiment import load_experiment; "
+        "[load_experiment(file) for file in Path('experiments').rglob('*.py')]"
+    )
+    heavy = {"tensorflow_datasets", "cv2", "python_calamine", "tyro", "scipy"}
+    assert not loaded_by(code) & heavy

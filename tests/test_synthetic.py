@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jmer.errors import UsageError
-from jmer.synthetic import SyntheticSpec, generate
-from jmer.synthetic.clips import Warp, _smooth_paths, render_clip, true_flow
+from jmer.synthetic.clips import Warp, _smooth_paths, generate, render_clip, true_flow
 from jmer.synthetic.face import Face, draw_face, face_texture
 from jmer.synthetic.motion import (
     ACTION_UNITS,
@@ -21,7 +20,7 @@ from jmer.synthetic.motion import (
     expression_field,
     pixel_grid,
 )
-from jmer.synthetic.spec import plan
+from jmer.synthetic.spec import SyntheticSpec, plan
 
 TINY = SyntheticSpec(subjects=3, clips=7, frames=9, size=32, noise=1.0)
 CLEAN = replace(TINY, noise=0.0, difficulty=0.0)

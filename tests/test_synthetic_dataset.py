@@ -11,7 +11,8 @@ from jmer.errors import JmerError, UsageError
 from jmer.preprocess.colour import flow_colours
 from jmer.preprocess.flow import apex_flow, dis, estimate, farneback
 from jmer.preprocess.tracks import tracks
-from jmer.synthetic import SyntheticSpec, generate
+from jmer.synthetic.clips import generate
+from jmer.synthetic.spec import SyntheticSpec
 
 TINY = {"subjects": 3, "clips": 7, "frames": 5, "size": 32}
 

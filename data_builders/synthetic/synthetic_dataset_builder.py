@@ -7,7 +7,7 @@ import numpy as np
 from data_builders.synthetic import Synthetic
 from jmer.data.builder import ClipBuilder
 from jmer.preprocess.features import Interval, features
-from jmer.synthetic import SyntheticClip, generate
+from jmer.synthetic.clips import SyntheticClip, generate
 
 
 class Builder(ClipBuilder):
