@@ -19,7 +19,9 @@ from jmer.optim import AdamWConfig
 
 EXPERIMENT = Experiment(
     model=HstaConfig(depth=(1, 0, 1), csta=False, streams="v"),
-    data=CasmeCubed(repairs="hsta", keep=6, resample="uniform", size=224, special="sf"),
+    data=CasmeCubed(
+        repairs="hsta", frames=6, resample="uniform", size=224, special="sf"
+    ),
     optim=AdamWConfig(final_lr=1.25e-7, layer_decay=0.9),
     epochs=150,
     batch_size=32,

@@ -15,9 +15,7 @@ from jmer.optim import AdamConfig
 
 EXPERIMENT = Experiment(
     model=STANetConfig(),
-    data=Casme(
-        modality="flow", keep=20, resample="linear", size=192, flow_method="dis"
-    ),
+    data=Casme(modality="flow", frames=20, resample="linear", size=192, flow="dis"),
     optim=AdamConfig(lr=1e-5, weight_decay=1e-4),
     epochs=60,
     batch_size=8,

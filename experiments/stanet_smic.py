@@ -15,7 +15,7 @@ from jmer.optim import AdamConfig
 
 EXPERIMENT = Experiment(
     model=STANetConfig(rescales=(1.0,), flip=True),
-    data=Smic(modality="flow", keep=20, resample="linear", size=192, flow_method="dis"),
+    data=Smic(modality="flow", frames=20, resample="linear", size=192, flow="dis"),
     optim=AdamConfig(lr=1e-5, weight_decay=1e-4),
     epochs=100,
     batch_size=8,

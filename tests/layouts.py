@@ -21,7 +21,7 @@ from data_builders.smic import Smic
 from jmer.synthetic.clips import generate
 from jmer.synthetic.spec import SyntheticSpec
 
-SPEC = SyntheticSpec(subjects=3, clips=6, frames=9, size=32, seed=3)
+SPEC = SyntheticSpec(subjects=3, clips=6, length=9, size=32, seed=3)
 
 
 @dataclass
@@ -113,7 +113,7 @@ def write(layout: Layout, folder: Path, **fields) -> Tree:
     config = layout.config(
         manual_dir=root,
         data_dir=folder / "prepared",
-        **{"size": 32, "keep": 4, "resample": "uniform", **layout.fields, **fields},
+        **{"size": 32, "frames": 4, "resample": "uniform", **layout.fields, **fields},
     )
     subjects = sorted({clip.subject for clip in faces()})
     takes = []

@@ -18,7 +18,9 @@ from jmer.cli import main
 from jmer.data.random import RandomClips
 from jmer.data.splits import make_folds
 from jmer.errors import UsageError
-from jmer.experiment import load_experiment
+from jmer.experiment import Experiment, load_experiment
+from jmer.models.stanet import STANetConfig
+from jmer.optim import AdamConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -197,6 +199,23 @@ def test_the_torch_loop_trains(loop, options):
     assert running.epoch_seconds() > 0
     for old, new in zip(before, model.parameters(), strict=True):
         assert torch.isfinite(new).all() and (old != new).any()
+
+
+def test_kernels_of_two_ranks_go_channels_last():
+    torch = pytest.importorskip("torch")
+    network = STANetConfig(frames=3, size=33, width=2, levels=1, lstm=3)
+    experiment = Experiment(
+        model=network,
+        data=RandomClips(shapes=(("flow", (3, 33, 33, 2)),), per_subject=3),
+        optim=AdamConfig(),
+        epochs=1,
+    )
+    clips = experiment.data.clips()
+    folds = make_folds(experiment.protocol, clips)[:1]
+    running = Loop(experiment, clips, folds, Variant("x", channels_last=True))
+    kernels = [p for p in running._models[0][0].parameters() if p.ndim == 4]
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in kernels)
+    assert running.epoch_seconds() > 0
 
 
 def test_tuned_ststnet_is_the_same_function():

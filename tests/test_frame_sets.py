@@ -532,14 +532,14 @@ def test_smic_labels_agree_with_the_published_list(tmp_path):
 @pytest.mark.parametrize(
     ("name", "fields", "words"),
     [
-        ("casme2", {"keep": 1}, "keep=1: must be at least 2"),
+        ("casme2", {"frames": 1}, "frames=1: must be at least 2"),
         ("samm", {"size": 3}, "size=3: must be at least 4"),
         ("smic", {"min_frames": 0}, "min_frames=0: must be at least 1"),
         ("casme", {"modality": "flow", "special": "sf"}, "special=sf .*modality=clip"),
         (
             "casme",
-            {"modality": "flow", "flow_method": "dis", "size": 9},
-            "size=9: flow_method=dis needs at least 12",
+            {"modality": "flow", "flow": "dis", "size": 9},
+            "size=9: flow=dis needs at least 12",
         ),
     ],
 )
@@ -584,7 +584,7 @@ def test_the_composite_is_its_three_parts(tmp_path):
         manual_dir=tmp_path / "all",
         data_dir=tmp_path / "out",
         size=32,
-        keep=4,
+        frames=4,
         resample="uniform",
     )
     problems, summary = check(config)

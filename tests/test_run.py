@@ -27,7 +27,7 @@ from jmer.optim import SgdConfig
 
 EXPERIMENT = Experiment(
     model=STSTNetConfig(size=8, filters=(2,)),
-    data=Synthetic(subjects=4, clips=12, frames=5, size=32, flow_size=8),
+    data=Synthetic(subjects=4, clips=12, length=5, size=32, flow_size=8),
     optim=SgdConfig(lr=0.01),
     epochs=3,
     batch_size=4,
@@ -225,7 +225,7 @@ def test_the_notebook_interface_gives_the_trained_networks(finished):
     from jmer.data import load
 
     data = Synthetic(
-        subjects=4, clips=12, frames=5, size=32, flow_size=8,
+        subjects=4, clips=12, length=5, size=32, flow_size=8,
         data_dir=finished.parent / "tfds",
     )  # fmt: skip
     clips = load(data)

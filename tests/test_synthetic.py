@@ -22,7 +22,7 @@ from jmer.synthetic.motion import (
 )
 from jmer.synthetic.spec import SyntheticSpec, plan
 
-TINY = SyntheticSpec(subjects=3, clips=7, frames=9, size=32, noise=1.0)
+TINY = SyntheticSpec(subjects=3, clips=7, length=9, size=32, noise=1.0)
 CLEAN = replace(TINY, noise=0.0, difficulty=0.0)
 
 
@@ -69,7 +69,7 @@ def test_clips_are_well_formed():
 
 @pytest.mark.parametrize("frames", [4, 5, 24])
 def test_intensity_rises_from_onset_to_apex_and_falls_to_offset(frames):
-    for clip in generate(replace(CLEAN, frames=frames)):
+    for clip in generate(replace(CLEAN, length=frames)):
         onset, apex, offset = clip.onset, clip.apex, clip.offset
         assert 0 <= onset < apex <= offset < frames
         curve = clip.intensity
@@ -83,7 +83,7 @@ def test_intensity_rises_from_onset_to_apex_and_falls_to_offset(frames):
 
 
 def test_nothing_moves_outside_the_expression_without_noise():
-    for clip in generate(replace(CLEAN, frames=24)):
+    for clip in generate(replace(CLEAN, length=24)):
         still = (clip.intensity[:-1] == 0) & (clip.intensity[1:] == 0)
         np.testing.assert_allclose(clip.flow[still], 0, atol=1e-5)
         assert np.abs(clip.flow[~still]).max(axis=(1, 2, 3)).min() > 1e-3
@@ -91,7 +91,7 @@ def test_nothing_moves_outside_the_expression_without_noise():
 
 
 def test_amplitude_is_that_of_micro_expressions():
-    spec = SyntheticSpec(subjects=4, clips=40, frames=4, size=64, noise=0.0)
+    spec = SyntheticSpec(subjects=4, clips=40, length=4, size=64, noise=0.0)
     peaks = [np.linalg.norm(c.apex_flow, axis=-1).max() for c in generate(spec)]
     assert min(peaks) > 0.15
     assert max(peaks) <= 3.001
@@ -114,7 +114,7 @@ def sample(image, points):
 
 
 def test_true_flow_explains_the_frames():
-    spec = SyntheticSpec(subjects=2, clips=6, frames=6, noise=0.0, difficulty=0.2)
+    spec = SyntheticSpec(subjects=2, clips=6, length=6, noise=0.0, difficulty=0.2)
     grid = pixel_grid(64).T.reshape(64, 64, 2)
     for clip in generate(spec):
         first, second = clip.frames[clip.onset], clip.frames[clip.apex]
@@ -297,7 +297,7 @@ def test_every_valid_spec_has_all_subjects_and_classes(spec):
         ("classes", 2),
         ("classes", True),
         ("clips", 11),
-        ("frames", 3),
+        ("length", 3),
         ("size", 63),
         ("size", 30),
         ("difficulty", 1.1),

@@ -14,7 +14,7 @@ from jmer.preprocess.tracks import tracks
 from jmer.synthetic.clips import generate
 from jmer.synthetic.spec import SyntheticSpec
 
-TINY = {"subjects": 3, "clips": 7, "frames": 5, "size": 32}
+TINY = {"subjects": 3, "clips": 7, "length": 5, "size": 32}
 
 
 def config(tmp_path, **fields) -> Synthetic:
@@ -70,7 +70,7 @@ def test_flow_is_true_as_long_as_all_frames_are_kept(tmp_path):
     assert_same_annotation(true, generated())
     clip = generated()[0]
     for method in ("farneback", "dis"):
-        recipe = config(tmp_path, modality="flow", flow_method=method)
+        recipe = config(tmp_path, modality="flow", flow=method)
         flow = load(recipe).inputs["flow"]
         assert flow.dtype == np.float16
         expected = estimate(clip.frames[1], clip.frames[2], method).astype(np.float16)
@@ -78,7 +78,7 @@ def test_flow_is_true_as_long_as_all_frames_are_kept(tmp_path):
 
 
 def test_resampled_flow_is_that_of_the_resampled_clip(tmp_path):
-    recipe = {"resample": "linear", "keep": 7}
+    recipe = {"resample": "linear", "frames": 7}
     clips = load(config(tmp_path, modality="clip", **recipe))
     flow = load(config(tmp_path, modality="flow", **recipe))
     assert clips.inputs.keys() == {"clip"}
@@ -95,7 +95,7 @@ def test_resampled_flow_is_that_of_the_resampled_clip(tmp_path):
 
 
 def test_the_special_frames_come_from_the_clip_as_it_was(tmp_path):
-    fields = {"modality": "clip", "resample": "uniform", "keep": 6}
+    fields = {"modality": "clip", "resample": "uniform", "frames": 6}
     found = {
         kind: load(config(tmp_path, special=kind, **fields))
         for kind in ("sf", "apex-offset", "random2")
@@ -113,7 +113,7 @@ def test_the_special_frames_come_from_the_clip_as_it_was(tmp_path):
 
 
 def test_special_images_show_the_motion_of_both_intervals(tmp_path):
-    fields = {"modality": "clip", "flow_method": "dis"}
+    fields = {"modality": "clip", "flow": "dis"}
     drawn = load(config(tmp_path, special="of", **fields)).inputs["special"]
     dense = load(config(tmp_path, special="dense", **fields)).inputs["special"]
     assert drawn.shape == dense.shape == (7, 2, 32, 32, 3)
@@ -196,13 +196,13 @@ def test_a_place_that_cannot_be_written(tmp_path):
     [
         ({"flow_size": 3}, "flow_size=3: must be at least 4"),
         ({"modality": "apex-flow", "special": "sf"}, "special=sf .*modality=clip"),
-        ({"keep": 3}, "keep=3: resample=none keeps all 5 frames"),
-        ({"keep": 1, "resample": "tim"}, "keep=1: must be at least 2"),
+        ({"frames": 3}, "frames=3: resample=none keeps all 5 frames"),
+        ({"frames": 1, "resample": "tim"}, "frames=1: must be at least 2"),
         ({"subjects": 1}, "subjects=1: must be a whole number from 2"),
         ({"clips": 5}, "clips=5: must be a whole number from 6"),
         ({"subjects": 11}, "clips=7: must be at least 11.*fewer subjects"),
         ({"classes": 6}, "classes=6: .* from 3 to 5"),
-        ({"frames": 3}, "frames=3: .* from 4"),
+        ({"length": 3}, "length=3: .* from 4"),
         ({"size": 33}, "size=33: must be even"),
         ({"size": 32.0}, "size=32.0: must be a whole number"),
         ({"seed": -1}, "seed=-1: .* from 0"),

@@ -114,7 +114,7 @@ def test_hue_is_direction_and_brightness_speed():
 def test_an_apex_at_the_onset_leaves_the_first_image_black():
     frames = np.stack([squares([p], 60, 60) for p in moved((20, 30), (2, 0), 6)])
     for special in ("of", "dense"):
-        recipe = ClipRecipe(keep=3, size=60, special=special)
+        recipe = ClipRecipe(frames=3, size=60, special=special)
         made, _ = features(recipe, frames, (1, 1, 5), "a")
         assert made["special"].shape == (2, 60, 60, 3)
         assert made["special"].dtype == np.uint8
@@ -123,6 +123,6 @@ def test_an_apex_at_the_onset_leaves_the_first_image_black():
 
 
 def test_dense_images_of_dis_need_its_size():
-    with pytest.raises(UsageError, match="size=11: flow_method=dis needs at least 12"):
-        ClipRecipe(size=11, special="dense", flow_method="dis")
-    ClipRecipe(size=11, special="of", flow_method="dis")
+    with pytest.raises(UsageError, match="size=11: flow=dis needs at least 12"):
+        ClipRecipe(size=11, special="dense", flow="dis")
+    ClipRecipe(size=11, special="of", flow="dis")

@@ -22,14 +22,14 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     """apex-flow: estimated flow and strain from onset to apex. clip: frames; as long as
     all are kept, with the true flow between neighbours and the intensity of each
     frame. flow: motion between neighbouring frames of that clip."""
-    keep: int = 0
+    frames: int = 0
     """Frames of a stored clip (flow has one less); 0: as many as are generated."""
     resample: Literal["none", "linear", "uniform", "apex-window", "tim"] = "none"  # type: ignore[assignment]
     """How the frames are chosen. none: all. linear: onset..offset, interpolated pixel
     by pixel. tim: the same by the temporal interpolation model. uniform: the centres of
     equal segments of onset..offset. apex-window: neighbours of the apex, edges
     repeated."""
-    flow_method: Literal["auto", "farneback", "dis"] = "auto"  # type: ignore[assignment]
+    flow: Literal["auto", "farneback", "dis"] = "auto"  # type: ignore[assignment]
     """auto: the true flow where all frames are kept, else Farnebäck's method, as also
     from onset to apex."""
     flow_size: int = 28
@@ -39,9 +39,9 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
         SyntheticSpec.__post_init__(self)
         if self.flow_size < 4:
             raise UsageError(f"flow_size={self.flow_size}: must be at least 4")
-        if self.resample == "none" and self.keep not in (0, self.frames):
+        if self.resample == "none" and self.frames not in (0, self.length):
             raise UsageError(
-                f"keep={self.keep}: resample=none keeps all {self.frames} frames; "
+                f"frames={self.frames}: resample=none keeps all {self.length} frames; "
                 f"choose how the others are left out, such as resample=uniform"
             )
         ClipRecipe.__post_init__(self.stored)
@@ -57,10 +57,10 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
         """The form in which they are stored, as real data sets name it."""
         return ClipRecipe(
             modality=self.modality,
-            keep=self.keep or self.frames,
+            frames=self.frames or self.length,
             resample="linear" if self.resample == "none" else self.resample,
             size=self.flow_size if self.modality == "apex-flow" else self.size,
-            flow_method="farneback" if self.flow_method == "auto" else self.flow_method,
+            flow="farneback" if self.flow == "auto" else self.flow,
             special=self.special,
         )
 
@@ -69,6 +69,6 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
         shapes = self.stored.shapes
         if self.modality == "clip" and self.resample == "none":
             square = (self.size, self.size)
-            shapes["flow"] = ((self.frames - 1, *square, 2), np.float16)
-            shapes["intensity"] = ((self.frames,), np.float32)
+            shapes["flow"] = ((self.length - 1, *square, 2), np.float16)
+            shapes["intensity"] = ((self.length,), np.float32)
         return shapes

@@ -58,7 +58,7 @@ class Builder(ClipBuilder):
         interval = (clip.onset, clip.apex, clip.offset)
         true_flow = {"flow": clip.flow.astype(np.float16)}
         all_kept = data.resample == "none"
-        if data.modality == "flow" and all_kept and data.flow_method == "auto":
+        if data.modality == "flow" and all_kept and data.flow == "auto":
             return true_flow, interval
         made, interval = features(
             data.stored, clip.frames, interval, clip.clip_id, method=data.resample

@@ -15,7 +15,7 @@ from jmer.optim import AdamConfig
 
 EXPERIMENT = Experiment(
     model=STANetConfig(frames=7, size=32, width=8, levels=1, lstm=16, augmented=False),
-    data=Synthetic(modality="clip", frames=8, size=32, difficulty=0.25),
+    data=Synthetic(modality="clip", length=8, size=32, difficulty=0.25),
     optim=AdamConfig(lr=1e-3),
     epochs=12,
     batch_size=16,

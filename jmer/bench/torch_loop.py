@@ -61,7 +61,7 @@ class Loop:
         chosen = np.linspace(0, len(folds) - 1, min(FOLDS, len(folds))).round()
         ordered = sorted(folds, key=lambda fold: len(fold.test))
         self._folds = [ordered[int(i)] for i in chosen]
-        self._format = _memory_format(clips, experiment, variant.channels_last)
+        self._last = variant.channels_last
         self._inputs = tuple(
             self._place(clips.inputs[name]) for name in experiment.model.inputs
         )
@@ -83,7 +83,8 @@ class Loop:
         torch = import_torch()
         x = torch.tensor(np.asarray(values, np.float32))
         if x.ndim > 3:  # images and clips: channels first
-            x = x.movedim(-1, 1).contiguous(memory_format=self._format)
+            memory_format = _memory_format(x.ndim, self._last)
+            x = x.movedim(-1, 1).contiguous(memory_format=memory_format)
         return x.to(self._device)
 
     def _model(self, variant: Variant):
@@ -91,7 +92,9 @@ class Loop:
         network = self._experiment.model
         model = network.peer(self._classes, tuned=variant.tuned).to(self._device)
         if variant.channels_last:
-            model = model.to(memory_format=self._format)
+            for p in model.parameters():
+                # A network may hold both 2D and 3D kernels.
+                p.data = p.data.contiguous(memory_format=_memory_format(p.ndim, True))
         optimiser = _optimiser(self._experiment, model)
         return (torch.compile(model) if variant.compiled else model), optimiser
 
@@ -186,12 +189,10 @@ def import_torch() -> Any:
     return torch
 
 
-def _memory_format(clips: ClipSet, experiment: Experiment, channels_last: bool):
+def _memory_format(rank: int, channels_last: bool):
     torch = import_torch()
-    rank = max(clips.inputs[name].ndim for name in experiment.model.inputs)
-    if not channels_last or rank < 4:
-        return torch.contiguous_format
-    return torch.channels_last if rank == 4 else torch.channels_last_3d
+    last = {4: torch.channels_last, 5: torch.channels_last_3d} if channels_last else {}
+    return last.get(rank, torch.contiguous_format)
 
 
 def _optimiser(experiment: Experiment, model):

@@ -35,12 +35,12 @@ def features(
     """
     if recipe.modality == "apex-flow":
         onset, apex, _ = interval
-        flow = apex_flow(frames, onset, apex, recipe.size, recipe.flow_method)
+        flow = apex_flow(frames, onset, apex, recipe.size, recipe.flow)
         return {"apex_flow": flow.astype(np.float16)}, interval
     small = resize(frames, recipe.size)
-    clip, stored = resample(small, interval, recipe.keep, method or recipe.resample)
+    clip, stored = resample(small, interval, recipe.frames, method or recipe.resample)
     if recipe.modality == "flow":
-        return {"flow": neighbour_flow(clip, recipe.flow_method)}, stored
+        return {"flow": neighbour_flow(clip, recipe.flow)}, stored
     made = {"clip": clip}
     if recipe.special != "none":
         made["special"] = special_images(recipe, small, interval, name)
@@ -68,9 +68,7 @@ def special_images(
         return np.stack([tracks(part) for part in parts])
     if recipe.special == "dense":
         moments = pairwise(small[[onset, apex, offset]])
-        return flow_colours(
-            np.stack([estimate(a, b, recipe.flow_method) for a, b in moments])
-        )
+        return flow_colours(np.stack([estimate(a, b, recipe.flow) for a, b in moments]))
     return small[special_frames(recipe.special, interval, name)]
 
 

@@ -20,7 +20,7 @@ class ClipRecipe:
     modality: Literal["clip", "flow", "apex-flow"] = "clip"
     """clip: frames. flow: motion between neighbouring frames of that clip. apex-flow:
     motion and strain from onset to apex."""
-    keep: int = 16
+    frames: int = 16
     """Frames of a stored clip (flow has one less)."""
     resample: Literal["linear", "uniform", "apex-window", "tim"] = "linear"
     """How the frames are chosen. linear: onset..offset, interpolated pixel by pixel.
@@ -28,7 +28,7 @@ class ClipRecipe:
     segments of onset..offset. apex-window: neighbours of the apex, edges repeated."""
     size: int = 128
     """Side of what is stored, in pixels; frames are stretched to a square."""
-    flow_method: Literal["farneback", "dis"] = "farneback"
+    flow: Literal["farneback", "dis"] = "farneback"
     """How flow is estimated: Farnebäck's method, or DIS (Kroeger et al. 2016)."""
     special: Literal["none", "sf", "apex-offset", "random2", "of", "dense"] = "none"
     """Two more images beside a clip. sf: the onset and the apex frame. apex-offset:
@@ -38,13 +38,13 @@ class ClipRecipe:
     direction and brightness for speed."""
 
     def __post_init__(self):
-        if self.keep < 2:
-            raise UsageError(f"keep={self.keep}: must be at least 2")
+        if self.frames < 2:
+            raise UsageError(f"frames={self.frames}: must be at least 2")
         if self.size < 4:
             raise UsageError(f"size={self.size}: must be at least 4")
         estimated = self.modality == "flow" or self.special == "dense"
-        if estimated and self.flow_method == "dis" and self.size < 12:
-            raise UsageError(f"size={self.size}: flow_method=dis needs at least 12")
+        if estimated and self.flow == "dis" and self.size < 12:
+            raise UsageError(f"size={self.size}: flow=dis needs at least 12")
         if self.special != "none" and self.modality != "clip":
             raise UsageError(
                 f"special={self.special} goes with modality=clip, not with "
@@ -58,8 +58,8 @@ class ClipRecipe:
         if self.modality == "apex-flow":
             return {"apex_flow": ((*square, 3), np.float16)}
         if self.modality == "flow":
-            return {"flow": ((self.keep - 1, *square, 2), np.float16)}
-        shapes: Shapes = {"clip": ((self.keep, *square, 3), np.uint8)}
+            return {"flow": ((self.frames - 1, *square, 2), np.float16)}
+        shapes: Shapes = {"clip": ((self.frames, *square, 3), np.uint8)}
         if self.special != "none":
             shapes["special"] = ((2, *square, 3), np.uint8)
         return shapes

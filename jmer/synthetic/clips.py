@@ -156,16 +156,16 @@ def draw_expression(
 
 def draw_timeline(spec: SyntheticSpec, rng: np.random.Generator) -> Timeline:
     """An expression that leaves and regains rest within the clip, and a blink."""
-    last = spec.frames - 1
+    last = spec.length - 1
     onset = int(rng.uniform(0.04, 0.20) * last)
     offset = min(last, max(onset + 2, round(rng.uniform(0.75, 0.98) * last)))
     rise = round(rng.uniform(0.3, 0.6) * (offset - onset))
     apex = onset + min(max(rise, 1), offset - onset - 1)
-    frame = np.arange(spec.frames)
+    frame = np.arange(spec.length)
     phase = np.interp(frame, [onset, apex, offset], [0, 1, 0])
     shape = rng.uniform(0.8, 1.4)  # lingers near the apex, or near rest
     intensity = (0.5 - 0.5 * np.cos(np.pi * phase)) ** shape
-    closure = np.zeros(spec.frames)
+    closure = np.zeros(spec.length)
     moment, half = rng.uniform(0, last), rng.uniform(2.5, 4)
     if rng.random() < 0.5 * spec.noise:
         near = np.clip(np.abs(frame - moment) / half, 0, 1)
@@ -181,12 +181,12 @@ def draw_warps(
 ) -> list[Warp]:  # fmt: skip
     """One warp per frame, with the head drifting slowly on a smooth path."""
     blink = blink_field(draw_face(spec, subject), spec.size, field)
-    paths = _smooth_paths(rng, 4, spec.frames) * spec.noise
+    paths = _smooth_paths(rng, 4, spec.length) * spec.noise
     shifts = 1.0 * spec.size / 64 * paths[:2]
     angles, scales = 0.010 * paths[2], 1 + 0.008 * paths[3]
     centre = (spec.size - 1) / 2
     warps = []
-    for t in range(spec.frames):
+    for t in range(spec.length):
         cos, sin = scales[t] * np.cos(angles[t]), scales[t] * np.sin(angles[t])
         turn = np.array([[cos, -sin], [sin, cos]], np.float32)
         shift = shifts[:, t, None].astype(np.float32)

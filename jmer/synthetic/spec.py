@@ -18,7 +18,7 @@ WHOLE = {
     "subjects": (2, 9999),
     "classes": (3, 5),
     "clips": (6, 1_000_000),
-    "frames": (4, 10_000),
+    "length": (4, 10_000),
     "size": (32, 1024),
     "seed": (0, 2**63 - 1),
 }
@@ -38,8 +38,8 @@ class SyntheticSpec:
     """3 (negative, positive, surprise), 4 or 5 emotions."""
     clips: int = 120
     """Number of clips in all; at least one per subject and two per class."""
-    frames: int = 24
-    """Frames per clip."""
+    length: int = 24
+    """Frames of a generated clip."""
     size: int = 64
     """Side of a frame in pixels, even."""
     difficulty: float = 0.5
