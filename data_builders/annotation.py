@@ -25,6 +25,8 @@ class Row:
     action_units: str = ""
     folder: str = ""
     """What the frames lie under, where that is not the name of the clip."""
+    train_only: bool = False
+    """Whether the clip may train but is never tested."""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -291,6 +291,8 @@ class FrameBuilder(ClipBuilder):
         )
         subjects = len({clip.row.subject for clip in clips})
         lines = [f"{len(clips)} clips, {subjects} subjects ({per_class})"]
+        if extra := sum(clip.row.train_only for clip in clips):
+            lines.append(f"  of these, for training alone: {extra}")
         lines += [f"  left out: {n} {why}" for why, n in sorted(left_out.items())]
         lines += [f"  published correction: {change}" for change in changes]
         return "\n".join(lines)
@@ -324,6 +326,8 @@ class FrameBuilder(ClipBuilder):
     def examples(self) -> Iterator[dict[str, Any]]:
         for clip in self.survey[0]:
             inputs, (onset, apex, offset) = self._inputs(clip)
+            if self.some_train_only:
+                inputs["train_only"] = clip.row.train_only
             yield {
                 **inputs,
                 "label": clip.label,
@@ -336,7 +340,7 @@ class FrameBuilder(ClipBuilder):
                 "action_units": clip.row.action_units,
             }
 
-    def _inputs(self, clip: Clip) -> tuple[dict[str, np.ndarray], Interval]:
+    def _inputs(self, clip: Clip) -> tuple[dict[str, Any], Interval]:
         data = self.data
         interval = (0, clip.apex - clip.onset, clip.offset - clip.onset)
         if data.modality == "apex-flow":

@@ -7,7 +7,7 @@ Paper:  HSTA, Hao et al. 2024, table 7: UF1 0.351 (this), 0.354 (of), 0.430 (obj
 Run:    jmer run experiments/hsta_table7.py --data.manual-dir DIR
 Cost:   about 6.8e16 multiplications at 4 layers, 5 trainings of 150 epochs
 Expect: UF1 about 0.35; not run here, the data need a licence
-The rows with macro-expressions are not built yet.
+The rows with macro-expressions are in `hsta_table7_macro.py`.
 The folds are of clips, so nearly everyone tested is trained on too: not
 subject-independent, and every report says so. Folds are drawn by the split seed; the
 authors' own lists are theirs.

@@ -176,6 +176,8 @@ def data_prepare(words: list[str]) -> int:
     summary = load(options.data).summary()
     counts = ", ".join(f"{n} {name}" for name, n in summary["per_class"].items())
     print(f"{summary['n_clips']} clips, {summary['n_subjects']} subjects ({counts})")
+    if extra := summary.get("n_train_only"):
+        print(f"{extra} of them for training alone")
     print(f"fingerprint {summary['fingerprint']}; prepared in {folder}")
     return 0
 

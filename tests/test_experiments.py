@@ -33,6 +33,7 @@ ROWS = [
     ("hsta_table4", "--model.depth 12 2 2", "model.depth", (12, 2, 2)),
     ("hsta_table7", "--data.special of", "data.special", "of"),
     ("hsta_table7", "--data.protocol objective", "data.protocol", "objective"),
+    ("hsta_table7_macro", "--data.special of", "data.special", "of"),
 ]
 
 

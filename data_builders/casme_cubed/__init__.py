@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from data_builders.config import FrameSet, Protocol, same
+from jmer.errors import UsageError
 
 EMOTIONS = ("others", "disgust", "surprise", "fear", "anger", "sad", "happy")
 OBJECTIVE = ("I", "II", "III", "IV", "V", "VI", "VII")
@@ -41,3 +42,14 @@ class CasmeCubed(FrameSet):
     repairs: Literal["none", "hsta"] = "none"
     """hsta: as the code of HSTA has it, apex and offset are no earlier than the onset,
     an apex after the offset goes halfway, and no clip lasts more than 50 frames."""
+    macro: bool = False
+    """Macro-expressions train beside the micro-expressions, and are never tested. They
+    are known by objective class alone, and lie in the videos."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.macro and (self.protocol, self.source) != ("objective", "videos"):
+            raise UsageError(
+                f"macro=True with protocol={self.protocol} and source={self.source}: "
+                f"macro-expressions need protocol=objective and source=videos"
+            )

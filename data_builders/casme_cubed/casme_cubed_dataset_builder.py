@@ -1,5 +1,7 @@
 """TFDS builder of part A of CAS(ME)³."""
 
+import functools
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -8,7 +10,8 @@ from data_builders import frames
 from data_builders.annotation import Correction, Row, subject_number
 from data_builders.casme_cubed import CasmeCubed
 from data_builders.frame_builder import FrameBuilder
-from data_builders.sheets import Line
+from data_builders.sheets import Line, find_table, read_table
+from jmer.errors import JmerError
 
 HSTA_LONGEST = 50
 
@@ -17,6 +20,7 @@ class Builder(FrameBuilder):
     """Frames `spNo.1_a_355/355.jpg`, or `spNO.1/a/color/355.jpg` of whole videos.
 
     A clip is called by the letter of its video and its onset as the sheet has it.
+    Macro-expressions come from a sheet of their own, and `_macro` ends their names.
     Corrections are those of the public loader `meb` (T. Varanka).
     """
 
@@ -45,6 +49,53 @@ class Builder(FrameBuilder):
     )
     roots: ClassVar = {"clips": ("frame",), "videos": ("part_A",)}
     subject_name = "spNO.{}"
+
+    all_tables: ClassVar = ("CAS(ME)3_part_A_v2*.xls*", "CAS(ME)3_part_A_v2*.csv")
+    all_sheet = "AU+Emotion"
+    all_columns: ClassVar = {
+        "subject": ("Subject",),
+        "clip": ("Filename",),
+        "onset": ("Onset",),
+        "apex": ("Apex",),
+        "offset": ("Offset",),
+        "objective class": ("Objective class",),
+        "action_units": ("AU",),
+        "kind": ("Expression type",),
+    }
+
+    @property
+    def some_train_only(self):  # type: ignore[override]
+        return self.data.macro
+
+    def rows(self):
+        rows = super().rows()
+        if not self.data.macro:
+            return rows
+        lines = read_table(
+            self.macro_table,
+            self.all_columns,
+            optional=("action_units",),
+            sheet=self.all_sheet,
+        )
+        return rows + [self._macro(line) for line in lines if _is_macro(line)]
+
+    @functools.cached_property
+    def macro_table(self) -> Path:
+        """The sheet of all expressions. Raises: JmerError if there is none."""
+        return find_table(self.require_manual_dir(), self.all_tables)
+
+    def _macro(self, line: Line) -> Row:
+        row = self.row(replace(line, values={**line.values, "emotion": ""}))
+        clip = f"{row.clip}_macro" if row.clip else ""
+        return replace(row, clip=clip, train_only=True)
+
+    def _sheet_digest(self):
+        made = super()._sheet_digest()
+        if self.data.macro:
+            content = self.macro_table.read_bytes()
+            place = self.macro_table.relative_to(self.require_manual_dir())
+            made[str(place)] = hashlib.sha256(content).hexdigest()[:16]
+        return made
 
     @property
     def subject_folder(self):  # type: ignore[override]
@@ -75,3 +126,14 @@ class Builder(FrameBuilder):
         # The folder is named by the onset, before its correction or after.
         names = (f"{row.subject}_{row.clip}", f"{row.subject}_{row.folder}_{row.onset}")
         return next((here[n.lower()] for n in names if n.lower() in here), None)
+
+
+def _is_macro(line: Line) -> bool:
+    """Raises: JmerError if the line is of neither kind."""
+    kind = line.values["kind"].lower()
+    if not kind.startswith(("macro", "micro")):
+        raise JmerError(
+            f"{line.where}: unknown expression type {line.values['kind']!r}. It must "
+            f"be micro-expression or macro-expression."
+        )
+    return kind.startswith("macro")

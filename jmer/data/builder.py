@@ -37,6 +37,9 @@ class ClipBuilder(  # type: ignore[call-arg]
     data: DataConfig
     """The configuration of the set."""
 
+    some_train_only = False
+    """Whether examples say `train_only`: of clips that are never tested."""
+
     def __init__(self, *, config: Recipe, **options: Any):
         assert config.data is not None
         self.data = config.data
@@ -72,6 +75,8 @@ class ClipBuilder(  # type: ignore[call-arg]
             name: tfds.features.Tensor(shape=shape, dtype=dtype, encoding="zlib")
             for name, (shape, dtype) in self.tensors().items()
         }
+        if self.some_train_only:
+            tensors["train_only"] = tfds.features.Scalar(np.bool_)
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {

@@ -19,6 +19,8 @@ class ClipSet:
     `inputs` holds one array [n, ...] for each feature, in its stored type. `label` is
     an index in `classes`; `onset`, `apex` and `offset` are frame indices into the
     stored clip, -1 where unknown. `subject` names one person in the whole set.
+    `train_only` marks clips that may train but are never tested, such as
+    macro-expressions beside the micro-expressions of a set (default: none is).
 
     Raises: JmerError if the arrays disagree in length, a value is not finite, a clip
     occurs twice, or two data sets share the name of a subject.
@@ -35,11 +37,14 @@ class ClipSet:
     apex: np.ndarray
     offset: np.ndarray
     action_units: np.ndarray
+    train_only: np.ndarray = None  # type: ignore[assignment]
 
     def __post_init__(self):
+        if self.train_only is None:
+            object.__setattr__(self, "train_only", np.zeros(len(self), bool))
         if not len(self):
             raise JmerError(f"data set {self.name} has no clips; prepare it again.")
-        columns = {name: getattr(self, name) for name in COLUMNS}
+        columns = {name: getattr(self, name) for name in (*COLUMNS, "train_only")}
         for name, array in {**columns, **self.inputs}.items():
             if len(array) != len(self):
                 raise JmerError(
@@ -54,6 +59,8 @@ class ClipSet:
                     f"{self.subject[bad]} has a value that is not finite. Remove the "
                     f"clip or repair its source, then prepare the set again."
                 )
+        if self.train_only.all():
+            raise JmerError(f"{self.name}: no clip may be tested. Prepare it again.")
         outside = (self.label < 0) | (self.label >= len(self.classes))
         if outside.any():
             bad = int(outside.argmax())
@@ -85,6 +92,11 @@ class ClipSet:
     def __len__(self) -> int:
         return len(self.label)
 
+    @property
+    def testable(self) -> np.ndarray:
+        """Indices of the clips that are not for training alone."""
+        return np.flatnonzero(~self.train_only)
+
     @functools.cached_property
     def fingerprint(self) -> str:
         """A hash of all there is to see: names, labels, intervals and pixels."""
@@ -95,6 +107,8 @@ class ClipSet:
             digest.update(f"\0{field}\0{names}".encode())
         for field in ("label", "onset", "apex", "offset"):
             digest.update(np.ascontiguousarray(getattr(self, field), "<i4").tobytes())
+        if self.train_only.any():
+            digest.update(b"train_only" + self.train_only.tobytes())
         for name in sorted(self.inputs):
             array = np.ascontiguousarray(self.inputs[name])
             digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
@@ -103,10 +117,12 @@ class ClipSet:
 
     def summary(self) -> dict:
         """What a run records of its data."""
+        extra = int(self.train_only.sum())
         return {
             "name": self.name,
             "fingerprint": self.fingerprint,
             "n_clips": len(self),
+            **({"n_train_only": extra} if extra else {}),
             "n_subjects": len(set(self.subject)),
             "classes": list(self.classes),
             "per_class": {

@@ -154,6 +154,8 @@ def _gather(builder: "ClipBuilder", examples: list[dict]) -> ClipSet:
         **{name: number(name) for name in ("label", "onset", "apex", "offset")},
         "action_units": text("action_units"),
     }
+    if builder.some_train_only:
+        columns["train_only"] = np.array([e["train_only"] for e in examples], bool)
     order = np.lexsort((columns["clip_id"], columns["subject"], columns["dataset"]))
     return ClipSet(
         name=builder.data.name,

@@ -37,11 +37,16 @@ class Protocol:
         """Name and held-out subjects of each fold, given the subject of each clip."""
         raise NotImplementedError
 
-    def tested(self, clips: ClipSet) -> list[tuple[str, np.ndarray]]:
-        """Name of each fold, and whether it tests each clip."""
+    def tested(
+        self, subjects: np.ndarray, labels: np.ndarray
+    ) -> list[tuple[str, np.ndarray]]:
+        """Name of each fold, and whether it tests each of the clips that have these
+        subjects and labels.
+        """
+        del labels
         return [
-            (name, np.isin(clips.subject, held_out))
-            for name, held_out in self.groups(clips.subject)
+            (name, np.isin(subjects, held_out))
+            for name, held_out in self.groups(subjects)
         ]
 
     def describe(self, folds: Sequence[Fold], clips: ClipSet) -> str:
@@ -139,15 +144,16 @@ class ClipKFold(Protocol):
         if self.k < 2:
             raise UsageError(f"protocol.k={self.k} must be at least 2")
 
-    def tested(self, clips):
-        if len(clips) < self.k:
+    def tested(self, subjects, labels):
+        clips = len(subjects)
+        if clips < self.k:
             raise UsageError(
                 f"protocol.k={self.k} folds need as many clips; there are "
-                f"{len(clips)}. Choose a smaller k."
+                f"{clips}. Choose a smaller k."
             )
-        order = np.random.default_rng(self.split_seed).permutation(len(clips))
-        fold = np.empty(len(clips), int)
-        fold[order] = np.arange(len(clips)) % self.k
+        order = np.random.default_rng(self.split_seed).permutation(clips)
+        fold = np.empty(clips, int)
+        fold[order] = np.arange(clips) % self.k
         return [(f"fold{i}", fold == i) for i in range(self.k)]
 
     def describe(self, folds, clips):
@@ -177,10 +183,10 @@ class ClipHoldOut(Protocol):
                 f"protocol.fraction={self.fraction} must be between 0 and 1"
             )
 
-    def tested(self, clips):
+    def tested(self, subjects, labels):
         rng = np.random.default_rng(self.split_seed)
-        every = np.arange(len(clips))
-        chosen = stratified(every, clips.label, self.fraction, rng)
+        every = np.arange(len(labels))
+        chosen = stratified(every, labels, self.fraction, rng)
         return [("holdout", np.isin(every, chosen))]
 
     def describe(self, folds, clips):
@@ -213,16 +219,25 @@ def _shuffled_sizes(subjects, seed: int) -> dict[str, int]:
 def make_folds(protocol: Protocol, clips: ClipSet) -> list[Fold]:
     """The audited folds of a protocol over a data set.
 
+    Clips that are for training alone train in every fold; where folds keep subjects
+    apart, not in those that test their subject.
+
     Raises: JmerError if a fold cannot be trained or the division is not sound.
     """
-    if len(set(clips.subject)) < 2:
+    subjects = set(clips.subject[clips.testable])
+    if len(subjects) < 2:
         raise JmerError(
-            f"data set {clips.name} has one subject, {clips.subject[0]}: nobody is "
+            f"data set {clips.name} has one subject, {min(subjects)}: nobody is "
             f"left to train on. Add subjects."
         )
+    core, extra = clips.testable, np.flatnonzero(clips.train_only)
     folds = []
-    for name, test in protocol.tested(clips):
-        folds.append(Fold(name, np.flatnonzero(~test), np.flatnonzero(test)))
+    for name, tested in protocol.tested(clips.subject[core], clips.label[core]):
+        test, more = core[tested], extra
+        if protocol.subject_independent:
+            more = extra[~np.isin(clips.subject[extra], clips.subject[test])]
+        train = np.sort(np.concatenate([core[~tested], more]))
+        folds.append(Fold(name, train, test))
     audit(
         folds,
         clips,
@@ -243,8 +258,8 @@ def audit(
 
     Raises: JmerError if a clip is on both sides of a fold, or (with
     `subject_independent`) a subject is; if a clip is tested twice or (with
-    `exhaustive`) never, two folds share a name, a side of a fold is empty, or a class
-    is missing from training.
+    `exhaustive`) never, or is tested though it is for training alone; if two folds
+    share a name, a side of a fold is empty, or a class is missing from training.
     """
     tested = Counter(int(i) for fold in folds for i in fold.test)
     names = Counter(fold.name for fold in folds)
@@ -269,7 +284,13 @@ def audit(
         if absent:
             _refuse_missing_class(fold, clips, min(absent))
     for i, subject in enumerate(clips.subject):
-        if tested[i] > 1 or (exhaustive and not tested[i]):
+        if clips.train_only[i]:
+            if tested[i]:
+                raise JmerError(
+                    f"clip {clips.clip_id[i]} of subject {subject} is tested, but is "
+                    f"for training alone."
+                )
+        elif tested[i] > 1 or (exhaustive and not tested[i]):
             times = f"{tested[i]} times" if tested[i] else "never"
             raise JmerError(
                 f"clip {clips.clip_id[i]} of subject {subject} is tested {times}."

@@ -111,6 +111,11 @@ def _fold_mean(run: Run) -> Iterable[tuple[str, str]]:
         yield "Means over folds (no UF1 or UAR)", values
 
 
+def _train_only(run: Run) -> Iterable[tuple[str, str]]:
+    if extra := run.experiment["data"].get("n_train_only"):
+        yield "Clips for training alone", str(extra)
+
+
 def _protocol(run: Run) -> Table:
     found = run.metrics
     rows = [
@@ -125,6 +130,7 @@ def _protocol(run: Run) -> Table:
         ),
         ("Subjects", str(found["n_subjects"])),
         ("Clips", str(found["n_samples"])),
+        *_train_only(run),
         ("Folds", str(found["n_folds"])),
         ("Seeds", ", ".join(map(str, found["seeds"]))),
         ("Wall time", duration(found["wall_seconds"])),

@@ -75,7 +75,7 @@ def make_table(
             else np.zeros(0, int)
         )
         row[chosen] = False
-        inner.append(chosen)
+        inner.append(chosen[~clips.train_only[chosen]])
     # Any inner set fits: it is a part of the largest training set.
     room = max(len(f.train) for f in folds) if selection == "inner" else 0
     return TaskTable(
@@ -135,14 +135,16 @@ def inner_clips(
     fold: whole subjects, or `fraction` of the clips of each class.
 
     Subjects are drawn until they have `fraction` of the clips; one whose absence would
-    leave a class untrained is passed over.
+    leave a class untrained is passed over. Their clips that are for training alone are
+    held out too, but choose nothing.
 
     Raises: JmerError if no subject or clip can be spared.
     """
     code = keys.name_code(f"inner/{fold.name}")
     rng = np.random.default_rng((task.seed, code))
     if unit == "clip":
-        chosen = stratified(fold.train, clips.label, fraction, rng)
+        able = fold.train[~clips.train_only[fold.train]]
+        chosen = stratified(able, clips.label, fraction, rng)
     else:
         chosen = _whole_subjects(fold, clips, fraction, rng)
     if not len(chosen):
@@ -158,7 +160,8 @@ def _whole_subjects(
 ) -> np.ndarray:
     remaining = set(fold.train.tolist())
     chosen: list[int] = []
-    for subject in rng.permutation(np.unique(clips.subject[fold.train])):
+    able = fold.train[~clips.train_only[fold.train]]
+    for subject in rng.permutation(np.unique(clips.subject[able])):
         if len(chosen) >= fraction * len(fold.train):
             break
         own = set(fold.train[clips.subject[fold.train] == subject].tolist())

@@ -1,0 +1,39 @@
+"""HSTA, table 7: macro-expressions train too; this file is the row of special frames.
+
+    --data.special of            tracks of optical flow instead
+
+Paper:  HSTA, Hao et al. 2024, table 7: UF1 0.527 (this), 0.418 (of)
+Run:    jmer run experiments/hsta_table7_macro.py --data.manual-dir DIR
+Data:   `part_A` of CAS(ME)3 and both of its sheets: of the micro-expressions, and of
+        all expressions, `CAS(ME)3_part_A_v2.xls`
+Cost:   about 3.4e17 multiplications at 4 layers, 5 trainings of 150 epochs
+Expect: UF1 about 0.53; not run here, the data need a licence
+The macro-expressions are never tested. The folds are of clips, so nearly everyone
+tested is trained on too, by macro-expressions of the same video as well: not
+subject-independent, and every report says so.
+"""
+
+from data_builders.casme_cubed import CasmeCubed
+from jmer.data.splits import ClipKFold
+from jmer.experiment import Experiment
+from jmer.models.hsta import HstaConfig
+from jmer.optim import AdamWConfig
+
+EXPERIMENT = Experiment(
+    model=HstaConfig(),
+    data=CasmeCubed(
+        protocol="objective",
+        source="videos",
+        macro=True,
+        repairs="hsta",
+        frames=6,
+        resample="uniform",
+        size=224,
+        special="sf",
+    ),
+    optim=AdamWConfig(final_lr=1.25e-7, layer_decay=0.9),
+    epochs=150,
+    batch_size=32,
+    sampling="balanced",
+    protocol=ClipKFold(k=5),
+)
