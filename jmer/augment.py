@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jmer import keys
-from jmer.arrays import Array, Float, Int, PRNGKeyArray, Shaped, typed
+from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray, Shaped, typed
 
 PLACES = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.5, 0.5))
 """Where a window lies: top left, top right, bottom left, bottom right, centre."""
@@ -26,7 +26,17 @@ def random_flip(
 
     Of vectors, u changes its sign.
     """
-    flip = jax.random.bernoulli(key, shape=x.shape[:1])
+    return mirror(x, jax.random.bernoulli(key, shape=x.shape[:1]), vectors=vectors)
+
+
+@typed
+def mirror(
+    x: Shaped[Array, "b *t h w c"], flip: Bool[Array, " b"], *, vectors: bool = False
+) -> Shaped[Array, "b *t h w c"]:
+    """Each clip mirrored left to right where `flip` says so.
+
+    Of vectors, u changes its sign.
+    """
     mirrored = x[..., ::-1, :]
     if vectors:
         mirrored = mirrored * jnp.array([-1, 1], x.dtype)

@@ -91,6 +91,7 @@ class Session:
                 len(clips),
                 *sizes,
                 sampling=experiment.sampling,
+                versions=experiment.model.versions,
             ),
             inner=(
                 experiment.inner_criterion if experiment.selection == "inner" else None
@@ -116,8 +117,9 @@ class Session:
 
     @property
     def training_clips(self) -> float:
-        """Clips that a fold trains on in an epoch, on average."""
-        return float(np.mean([len(fold.train) for fold in self.folds]))
+        """Clips that a fold trains on in an epoch, on average, in all versions."""
+        versions = self.experiment.model.versions
+        return versions * float(np.mean([len(fold.train) for fold in self.folds]))
 
     def work(self, tasks: Sequence[Task]) -> Work:
         """These tasks, as the planner wants them."""

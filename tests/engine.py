@@ -46,7 +46,11 @@ def make_program(
         selection="inner" if inner else "last",
         inner_fraction=0.3,
     )
-    plan = BatchPlan.of(mode, batch_size, len(clips), *sizes, sampling=sampling)
+    plan = BatchPlan.of(
+        *(mode, batch_size, len(clips), *sizes),
+        sampling=sampling,
+        versions=network.versions,
+    )
     return _program(
         network, plan, chunk, devices, inner, optim, dtype, lowering, evaluations
     )

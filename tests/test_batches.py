@@ -108,6 +108,32 @@ def test_balanced_epochs_have_the_whole_batches_of_their_task():
         assert int(plan.updates(jnp.asarray(count))) == whole
 
 
+@pytest.mark.parametrize("smallest", [9, 11], ids=["apart", "together"])
+@pytest.mark.parametrize("mode", ["own", "shared"])
+def test_every_version_of_a_training_clip_counts_once(mode, smallest):
+    train = np.arange(13) < 11
+    plan = BatchPlan.of(mode, 4, 13, smallest, 11, versions=3)
+    index, weight = epoch(plan, train)
+    assert (weight.sum(1) <= 4).all() and weight.sum() == 33
+    clip, version = plan.split(index[weight > 0])
+    pairs = sorted(zip(clip.tolist(), version.tolist(), strict=True))
+    assert pairs == [(i, v) for i in range(11) for v in range(3)]
+    assert plan.updates(11) == (9 if mode == "own" else 10)
+
+
+def test_balanced_batches_have_every_version():
+    label = jnp.arange(13, dtype=jnp.int32) % 3
+    train = jnp.arange(13) < 11
+    plan = BatchPlan.of("own", 4, 13, 9, 11, sampling="balanced", versions=2)
+    assert (plan.steps, int(plan.updates(jnp.array(11)))) == (5, 5)
+    seen = set()
+    for number in range(60):
+        key = keys.named(SEED, "epoch", number)
+        clip, version = plan.split(plan.draw(key, train, label, 3)[0])
+        seen |= set(zip(clip.ravel().tolist(), version.ravel().tolist(), strict=True))
+    assert seen == {(i, v) for i in range(11) for v in range(2)}
+
+
 @pytest.mark.parametrize(("mode", "counts"), [("own", [5, 4]), ("shared", [5, 5])])
 def test_updates_of_an_epoch(mode, counts):
     plan = BatchPlan.of(mode, 4, 20, 15, 18)

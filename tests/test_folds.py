@@ -194,10 +194,49 @@ def test_a_balanced_or_augmented_fold_in_a_pack_equals_the_fold_alone(clips, sam
 class Brightened(STSTNetConfig):
     """Adds the same random number to all pixels of a clip, in training."""
 
-    def augment(self, inputs, key):
+    def augment(self, inputs, key, version):
         flow = inputs["apex_flow"]
         change = jax.random.normal(key, (flow.shape[0], 1, 1, 1))
         return {"apex_flow": flow + change.astype(flow.dtype)}
+
+
+class Thrice(STSTNetConfig):
+    """Shows each clip as it is, brighter, and brighter still."""
+
+    versions = 3
+
+    def augment(self, inputs, key, version):
+        flow = inputs["apex_flow"]
+        return {"apex_flow": flow + version.reshape(-1, 1, 1, 1).astype(flow.dtype)}
+
+
+@pytest.mark.parametrize("sampling", ["shuffled", "balanced"])
+def test_versions_of_clips_train_as_if_they_were_clips(clips, sampling):
+    """Bit for bit: the set that has all of them, in the order of their numbers."""
+    options = {"sampling": sampling, "batch_size": 5, "chunk": 2}
+    tasks = tasks_of(clips)[:2]
+    sizes = {"size": 7, "filters": (2, 3)}
+    versions = make_program(clips, network=Thrice(**sizes), **options)
+    found, record = train(versions, clips, tasks)
+    columns = {
+        f.name: np.repeat(getattr(clips, f.name), 3, axis=0)
+        for f in dataclasses.fields(clips)
+        if f.name not in ("name", "classes", "inputs")
+    }
+    columns["clip_id"] = np.array([f"{i}" for i in range(3 * len(clips))])
+    flow = np.repeat(clips.inputs["apex_flow"], 3, axis=0)
+    flow = flow + (np.arange(len(flow)) % 3).astype(flow.dtype).reshape(-1, 1, 1, 1)
+    longer = dataclasses.replace(clips, **columns, inputs={"apex_flow": flow})
+    program = make_program(longer, network=STSTNetConfig(**sizes), **options)
+    expected, other = train(program, longer, tasks)
+    assert_trees_equal(found.params, expected.params)
+    assert_trees_equal(record.loss, other.loss)
+    logits = other.test_logits[:, ::3]
+    np.testing.assert_allclose(record.test_logits, logits, rtol=1e-5, atol=1e-6)
+
+    held_out = clips.subject == tasks[0].fold
+    noisy, _ = train(versions, with_noise(clips, np.flatnonzero(held_out)), tasks)
+    assert_trees_equal(row(found.params, 0), row(noisy.params, 0))
 
 
 def test_augmentation_changes_training_and_no_evaluation(clips, mode):

@@ -310,7 +310,7 @@ def test_takes_the_trunk_of_published_weights(twins):
 
 def test_mirrors_clips_in_training_unless_told_otherwise():
     inputs = {"clip": CLIP, "label": LABEL}
-    changed = CONFIG.augment(inputs, keys.seed_key(0))
+    changed = CONFIG.augment(inputs, keys.seed_key(0), None)
     mirrored = [
         (got == clip[:, :, ::-1]).all()
         for got, clip in zip(changed["clip"], CLIP, strict=True)
@@ -320,7 +320,7 @@ def test_mirrors_clips_in_training_unless_told_otherwise():
     assert_array_equal(mirrored, np.logical_not(same))
     assert changed["label"] is LABEL
     still = dataclasses.replace(CONFIG, flip=False)
-    assert still.augment(inputs, keys.seed_key(0)) is inputs
+    assert still.augment(inputs, keys.seed_key(0), None) is inputs
 
 
 @pytest.mark.parametrize(

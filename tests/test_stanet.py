@@ -13,6 +13,7 @@ from numeric import close, normal
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import keys, trees
+from jmer.augment import corner_crop
 from jmer.errors import UsageError
 from jmer.losses import cross_entropy, weighted_mean
 from jmer.models.base import describe
@@ -26,6 +27,7 @@ FLOW = normal(0, 7, 3, 29, 29, 2)
 LABEL = np.arange(7, dtype=np.int32) % CLASSES
 ONES = np.ones(7, np.float32)
 KEY = keys.seed_key(0)
+VERSION = jnp.zeros(7, int)
 # Together they have every switch on and off; each costs seconds to compile.
 ABLATIONS = {
     "paper": SMALL,
@@ -325,22 +327,48 @@ def test_bfloat16_comes_near_float32():
 def test_training_sees_windows_of_the_clips():
     inputs = {"flow": FLOW}
     off = dataclasses.replace(SMALL, augmented=False)
-    assert off.augment(inputs, KEY) is inputs
-    found = SMALL.augment(inputs, KEY)["flow"]
+    assert off.augment(inputs, KEY, VERSION) is inputs
+    found = SMALL.augment(inputs, KEY, VERSION)["flow"]
     assert found.shape == FLOW.shape
     whole = dataclasses.replace(SMALL, crop=1.0, rescales=(1.0,))
-    assert_array_equal(whole.augment(inputs, KEY)["flow"], FLOW)
-    mirrored = dataclasses.replace(whole, flip=True).augment(inputs, KEY)["flow"]
+    assert_array_equal(whole.augment(inputs, KEY, VERSION)["flow"], FLOW)
+    turning = dataclasses.replace(whole, flip=True)
+    mirrored = turning.augment(inputs, KEY, VERSION)["flow"]
     for clip, was in zip(mirrored, FLOW, strict=True):
         turned = was[:, :, ::-1] * np.float32([-1, 1])
         assert (clip == was).all() or (clip == turned).all()
     assert 0 < sum((clip != was).any() for clip, was in zip(mirrored, FLOW)) < 7  # noqa: B905
 
 
+def test_every_crop_shows_each_window_once():
+    config = dataclasses.replace(SMALL, every_crop=True)
+    assert (SMALL.versions, config.versions) == (1, 15)
+    one = np.broadcast_to(FLOW[:1], (15, *FLOW.shape[1:]))
+    found = config.augment({"flow": one}, KEY, jnp.arange(15))["flow"]
+    expected = [
+        corner_crop(FLOW[:1], jnp.array([place]), 0.875, scale=scale, vectors=True)[0]
+        for scale in (jnp.array([s]) for s in config.rescales)
+        for place in range(5)
+    ]
+    assert_array_equal(found, expected)
+    assert len({clip.tobytes() for clip in np.asarray(found)}) == 15
+
+
+def test_every_crop_is_shown_mirrored_too():
+    fields = {"every_crop": True, "flip": True, "rescales": (1.0,)}
+    config = dataclasses.replace(SMALL, **fields)
+    assert config.versions == 10
+    one = np.broadcast_to(FLOW[:1], (10, *FLOW.shape[1:]))
+    found = config.augment({"flow": one}, KEY, jnp.arange(10))["flow"]
+    assert_array_equal(found[5:], found[:5, :, :, ::-1] * np.float32([-1, 1]))
+    off = dataclasses.replace(config, augmented=False)
+    assert off.versions == 1
+
+
 def test_a_window_enlarges_a_steady_motion():
     steady = {"flow": np.broadcast_to(np.float32([2, -1]), FLOW.shape)}
     config = dataclasses.replace(SMALL, rescales=(1.1,))
-    found = config.augment(steady, KEY)["flow"]
+    found = config.augment(steady, KEY, VERSION)["flow"]
     expected = np.float32([2, -1]) * 1.1 / 0.875
     assert_allclose(found, np.broadcast_to(expected, FLOW.shape), rtol=1e-5)
 

@@ -97,8 +97,14 @@ class NetworkConfig:
         logits = self.apply(model, inputs, train=True, key=key, weight=weight)
         return weighted_mean(cross_entropy(logits, label), weight)
 
-    def augment(self, inputs: Inputs, key: PRNGKeyArray) -> Inputs:
-        """A batch of clips changed at random for training; as it is by default.
+    @property
+    def versions(self) -> int:
+        """In how many versions an epoch has each training clip."""
+        return 1
+
+    def augment(self, inputs: Inputs, key: PRNGKeyArray, version: Array) -> Inputs:
+        """A batch of clips changed for training, at random or in `version` [b], from 0
+        to below `versions`; as it is by default.
 
         The engine calls it before `loss`, once for all tasks that see the same batch.
         """

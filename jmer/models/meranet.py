@@ -67,7 +67,7 @@ class Resnet3dConfig(NetworkConfig):
         """What weighs the `channels` of a block, or None."""
         return None
 
-    def augment(self, inputs, key):
+    def augment(self, inputs, key, version):
         if not self.flip:
             return inputs
         clip = random_flip(inputs["clip"], keys.named(key, "flip"))

@@ -58,6 +58,9 @@ class STANetConfig(NetworkConfig):
     """What the network sees: flow in pixels, or its colours on the colour wheel."""
     augmented: bool = True
     """Whether training clips are changed at random (section 4.1)."""
+    every_crop: bool = False
+    """Whether an epoch has each clip in all windows and scales, and mirrored if `flip`
+    says so, 15 or 10 times as many updates, rather than in one at random."""
     crop: float = 0.875
     """Side of the window cut from a training clip, as a share of `size`: 168 of 192."""
     rescales: tuple[float, ...] = (0.9, 1.0, 1.1)
@@ -126,10 +129,18 @@ class STANetConfig(NetworkConfig):
             arrays["params.trunk.stem.conv.kernel"] = mean.repeat(2, axis=2)
         return arrays
 
-    def augment(self, inputs, key):
+    @property
+    def versions(self):
+        if not (self.augmented and self.every_crop):
+            return 1
+        return len(augment.PLACES) * len(self.rescales) * (2 if self.flip else 1)
+
+    def augment(self, inputs, key, version):
         """One window of one scale for each clip, perhaps mirrored (section 4.1)."""
         if not self.augmented:
             return inputs
+        if self.every_crop:
+            return {**inputs, "flow": self._version(inputs["flow"], version)}
         flow = augment.random_corner_crop(
             inputs["flow"],
             keys.named(key, "crop"),
@@ -140,6 +151,14 @@ class STANetConfig(NetworkConfig):
         if self.flip:
             flow = augment.random_flip(flow, keys.named(key, "flip"), vectors=True)
         return {**inputs, "flow": flow}
+
+    def _version(self, flow, version):
+        place, rest = version % len(augment.PLACES), version // len(augment.PLACES)
+        scale = jnp.array(self.rescales, jnp.float32)[rest % len(self.rescales)]
+        flow = augment.corner_crop(flow, place, self.crop, scale=scale, vectors=True)
+        if self.flip:
+            flow = augment.mirror(flow, rest >= len(self.rescales), vectors=True)
+        return flow
 
     def loss(self, model, inputs, label, *, weight, key):
         """Cross-entropy plus the L1 norm of each clip's mask (equations 6 and 7)."""

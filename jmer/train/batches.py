@@ -20,6 +20,10 @@ TOGETHER = 1.4  # own batches are read together where that reads no more than th
 class BatchPlan:
     """Static sizes of an epoch over a set of `clips`.
 
+    A network may show each clip in several versions (`NetworkConfig.versions`). Each of
+    them counts as a clip here, in the sizes and in what is returned, where version v of
+    clip i has the number `i * versions + v`; `split` takes the two apart.
+
     Every seed has one order of the whole set for each epoch. A task leaves out what is
     not its own:
 
@@ -46,6 +50,7 @@ class BatchPlan:
     width: int  # clips that a step reads
     together: bool  # whether all tasks of a seed read the same ones
     balanced: bool = False
+    versions: int = 1
 
     @classmethod
     def of(
@@ -57,22 +62,32 @@ class BatchPlan:
         largest: int,
         *,
         sampling: Sampling = "shuffled",
+        versions: int = 1,
     ) -> "BatchPlan":
-        """The plan for folds of `smallest` to `largest` training clips."""
+        """The plan for a set of `clips`, whose folds train on `smallest` to `largest`
+        of them.
+        """
+        clips, smallest, largest = (n * versions for n in (clips, smallest, largest))
         if sampling == "balanced":
             steps = max(1, largest // batch_size)
             sizes = batch_size, steps, clips, batch_size
-            return cls(mode, *sizes, together=False, balanced=True)
+            return cls(mode, *sizes, together=False, balanced=True, versions=versions)
         if mode == "shared":
             steps = math.ceil(clips / batch_size)
             size = math.ceil(clips / steps)
-            return cls(mode, size, steps, clips, size, together=True)
+            return cls(mode, size, steps, clips, size, True, versions=versions)
         steps, size = math.ceil(largest / batch_size), min(batch_size, largest)
         window = min(size + clips - smallest, clips)
         read = sum(min(window, clips - step * size) for step in range(steps))
         together = read <= TOGETHER * clips
         width = window if together else size
-        return cls(mode, size, steps, clips, width, together)
+        return cls(mode, size, steps, clips, width, together, versions=versions)
+
+    def split(self, index: Int[Array, "..."]) -> tuple[Array, Array]:
+        """Clips of the set, and versions of them."""
+        if self.versions == 1:
+            return index, jnp.zeros_like(index)
+        return index // self.versions, index % self.versions
 
     @typed
     def order(self, seed: PRNGKeyArray, epoch: Int[Array, ""]) -> Int[Array, " n"]:
@@ -80,11 +95,12 @@ class BatchPlan:
         return jax.random.permutation(keys.named(seed, "order", epoch), self.clips)
 
     def updates(self, clips: Int[Array, ""] | int) -> Int[Array, ""] | int:
-        """Updates of an epoch for a task that trains on so many clips.
+        """Updates of an epoch for a task that trains on so many clips of the set.
 
         Shared batches without a clip of the task are counted, though they change
         nothing.
         """
+        clips = clips * self.versions
         if self.balanced:
             return jnp.maximum(clips // self.size, 1)
         return self.steps if self.mode == "shared" else -(-clips // self.size)
@@ -93,15 +109,15 @@ class BatchPlan:
     def draw(
         self,
         key: PRNGKeyArray,
-        train: Bool[Array, " n"],
-        label: Int[Array, " n"],
+        train: Bool[Array, " m"],
+        label: Int[Array, " m"],
         classes: int,
     ) -> tuple[Int[Array, "steps width"], Float[Array, "steps width"]]:
         """Balanced batches of an epoch, as `batches` returns its own.
 
         Nothing depends on clips that are not the task's, nor on their labels.
         """
-        own = jnp.where(train, label, classes)
+        own = jnp.repeat(jnp.where(train, label, classes), self.versions)
         by_class = jnp.argsort(own)
         counts = jnp.bincount(own, length=classes + 1)[:classes]
         first = jnp.cumsum(counts) - counts
@@ -116,14 +132,14 @@ class BatchPlan:
 
     @typed
     def batches(
-        self, order: Int[Array, " n"], train: Bool[Array, " n"]
+        self, order: Int[Array, " n"], train: Bool[Array, " m"]
     ) -> tuple[Int[Array, "steps width"], Float[Array, "steps width"]]:
         """Clips of each step of an epoch, and their weights: 1, or 0 for the rest.
 
         The clips do not depend on `train`, a task's own ones, if they are read
         together.
         """
-        own = train[order]
+        own = train[self.split(order)[0]]
         if not self.together:
             # Own clips first, in order; the sort is stable.
             order = order[jnp.argsort(~own)]

@@ -191,8 +191,10 @@ class Trainer:
 
         def body(state, batch):
             number, index, w = batch
+            index, version = self.plan.split(index)
             inputs = jax.tree.map(lambda x: x[index], data.inputs)
-            inputs = self.network.augment(inputs, keys.named(key, "augment", number))
+            augment_key = keys.named(key, "augment", number)
+            inputs = self.network.augment(inputs, augment_key, version)
             return self.step(state, task.key, inputs, data.label[index], w, rules)
 
         steps = jnp.arange(self.plan.steps)
