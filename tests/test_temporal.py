@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jmer.preprocess.temporal import apex_window, linear, resample, tim, uniform
+from jmer.preprocess.temporal import (
+    apex_window,
+    linear,
+    random_sorted,
+    resample,
+    tim,
+    uniform,
+)
 
 
 def ramp(*values):
@@ -46,6 +53,36 @@ def test_uniform_repeats_the_ends_around_too_few_frames():
     assert uniform(4, 6, 7).tolist() == [4, 4, 4, 5, 6, 6, 6]
     assert uniform(4, 6, 6).tolist() == [4, 4, 5, 6, 6, 6]
     assert uniform(9, 9, 3).tolist() == [9, 9, 9]
+
+
+def test_random_sorted_draws_frames_in_order_by_the_name_of_the_clip():
+    found = {name: random_sorted(5, 24, 6, name).tolist() for name in "abcdefgh"}
+    assert found == {name: random_sorted(5, 24, 6, name).tolist() for name in found}
+    assert len({tuple(frames) for frames in found.values()}) == 8
+    for frames in found.values():
+        assert frames == sorted(set(frames)) and frames[0] >= 5 and frames[-1] <= 24
+    assert random_sorted(4, 6, 7, "a").tolist() == [4, 4, 4, 5, 6, 6, 6]
+
+
+@pytest.mark.parametrize(
+    ("method", "n", "black"),
+    [
+        ("uniform", 13, [0, 1, 11, 12]),
+        ("random-sorted", 13, [0, 1, 11, 12]),
+        ("apex-window", 15, [0, 1, 14]),
+        ("uniform", 4, []),
+    ],
+)
+def test_zeros_stand_where_a_clip_has_too_few_frames(method, n, black):
+    frames = np.arange(1, 13, dtype=np.uint8).reshape(12, 1, 1, 1)
+    interval = (2, 5, 10)
+    repeated, stored = resample(frames, interval, n, method, name="x")
+    padded, same = resample(frames, interval, n, method, name="x", padding="zeros")
+    assert stored == same
+    assert np.flatnonzero(padded.ravel() == 0).tolist() == black
+    shown = padded.ravel() > 0
+    np.testing.assert_array_equal(padded[shown], repeated[shown])
+    assert (frames > 0).all()
 
 
 def test_apex_window_repeats_edge_frames():

@@ -24,11 +24,13 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     frame. flow: motion between neighbouring frames of that clip."""
     frames: int = 0
     """Frames of a stored clip (flow has one less); 0: as many as are generated."""
-    resample: Literal["none", "linear", "uniform", "apex-window", "tim"] = "none"  # type: ignore[assignment]
+    resample: Literal[  # type: ignore[assignment]
+        "none", "linear", "uniform", "random-sorted", "apex-window", "tim"
+    ] = "none"
     """How the frames are chosen. none: all. linear: onset..offset, interpolated pixel
     by pixel. tim: the same by the temporal interpolation model. uniform: the centres of
-    equal segments of onset..offset. apex-window: neighbours of the apex, edges
-    repeated."""
+    equal segments of onset..offset. random-sorted: any frames of onset..offset in their
+    order, the same ones at every preparation. apex-window: neighbours of the apex."""
     flow: Literal["auto", "farneback", "dis", "tvl1"] = "auto"  # type: ignore[assignment]
     """auto: the true flow where all frames are kept, else Farnebäck's method, as also
     from onset to apex. dis: Kroeger et al. 2016. tvl1: Zach et al. 2007, in batches on
@@ -62,6 +64,7 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
             resample="linear" if self.resample == "none" else self.resample,
             size=self.flow_size if self.modality == "apex-flow" else self.size,
             flow="farneback" if self.flow == "auto" else self.flow,
+            padding=self.padding,
             special=self.special,
         )
 

@@ -1,7 +1,5 @@
 """From decoded frames and their annotation to what a recipe stores."""
 
-import zlib
-
 import cv2
 import numpy as np
 from jaxtyping import Float16, UInt8
@@ -9,7 +7,7 @@ from jaxtyping import Float16, UInt8
 from jmer.preprocess.colour import flow_colours
 from jmer.preprocess.flow import apex_flow, estimate_pairs
 from jmer.preprocess.recipe import ClipRecipe
-from jmer.preprocess.temporal import Method, resample
+from jmer.preprocess.temporal import Method, generator, resample
 from jmer.preprocess.tracks import tracks
 
 Interval = tuple[int, int, int]
@@ -37,7 +35,14 @@ def features(
         flow = apex_flow(frames, onset, apex, recipe.size, recipe.flow)
         return {"apex_flow": flow.astype(np.float16)}, interval
     small = resize(frames, recipe.size)
-    clip, stored = resample(small, interval, recipe.frames, method or recipe.resample)
+    clip, stored = resample(
+        small,
+        interval,
+        recipe.frames,
+        method or recipe.resample,
+        name=name,
+        padding=recipe.padding,
+    )
     if recipe.modality == "flow":
         return {"flow": neighbour_flow(clip, recipe.flow)}, stored
     made = {"clip": clip}
@@ -77,7 +82,7 @@ def special_frames(kind: str, interval: Interval, name: str) -> list[int]:
         return [onset, apex]
     if kind == "apex-offset":
         return [apex, offset]
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    rng = generator(name)
     there = np.arange(onset, offset + 1)
     # A single frame can only be shown twice.
     return sorted(rng.choice(there, 2, replace=len(there) < 2).tolist())

@@ -22,10 +22,16 @@ class ClipRecipe:
     motion and strain from onset to apex."""
     frames: int = 16
     """Frames of a stored clip (flow has one less)."""
-    resample: Literal["linear", "uniform", "apex-window", "tim"] = "linear"
+    resample: Literal["linear", "uniform", "random-sorted", "apex-window", "tim"] = (
+        "linear"
+    )
     """How the frames are chosen. linear: onset..offset, interpolated pixel by pixel.
     tim: the same by the temporal interpolation model. uniform: the centres of equal
-    segments of onset..offset. apex-window: neighbours of the apex, edges repeated."""
+    segments of onset..offset. random-sorted: any frames of onset..offset in their
+    order, the same ones at every preparation. apex-window: neighbours of the apex."""
+    padding: Literal["repeat", "zeros"] = "repeat"
+    """What uniform, random-sorted and apex-window put where a clip has too few frames:
+    its first and last one again, or black."""
     size: int = 128
     """Side of what is stored, in pixels; frames are stretched to a square."""
     flow: Literal["farneback", "dis", "tvl1"] = "farneback"

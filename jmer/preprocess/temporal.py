@@ -3,12 +3,14 @@
 Positions are frame numbers from 0, and may lie between two frames.
 """
 
+import zlib
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64, Int, UInt8
 
-Method = Literal["none", "linear", "uniform", "apex-window", "tim"]
+Method = Literal["none", "linear", "uniform", "random-sorted", "apex-window", "tim"]
+Padding = Literal["repeat", "zeros"]
 
 
 def linear(
@@ -35,6 +37,21 @@ def uniform(onset: int, offset: int, n: int) -> Int[np.ndarray, " {n}"]:
     are repeated around them.
     """
     return np.clip(_uniform(onset, offset, n), onset, offset)
+
+
+def random_sorted(
+    onset: int, offset: int, n: int, name: str
+) -> Int[np.ndarray, " {n}"]:
+    """Any `n` frames of onset..offset in their order, always the same of a clip `name`.
+
+    Where there are fewer frames than `n`, as `uniform`.
+    """
+    return np.clip(_random_sorted(onset, offset, n, name), onset, offset)
+
+
+def generator(name: str) -> np.random.Generator:
+    """Random numbers of a clip that depend on its name alone."""
+    return np.random.default_rng(zlib.crc32(name.encode()))
 
 
 def apex_window(apex: int, n: int, t: int) -> Int[np.ndarray, " {n}"]:
@@ -71,12 +88,16 @@ def resample(
     interval: tuple[int, int, int],
     n: int,
     method: Method,
+    *,
+    name: str = "",
+    padding: Padding = "repeat",
 ) -> tuple[UInt8[np.ndarray, "s h w c"], tuple[int, int, int]]:
     """A clip of `n` frames, and where onset, apex and offset are in it.
 
     `none` keeps every frame, `apex-window` looks at the whole clip, and the other
     methods at onset..offset alone. Each of the three moments goes to the frame that
-    is nearest in time.
+    is nearest in time. `random-sorted` depends on `name`. With `padding` of zeros,
+    black frames stand where frames would be repeated because a clip has too few.
 
     Raises: ValueError unless 0 <= onset <= apex <= offset < t.
     """
@@ -88,17 +109,28 @@ def resample(
     if method == "none":
         return frames, interval
     if method == "apex-window":
-        made = frames[apex_window(apex, n, len(frames))]
-        times = _window(apex, n).astype(np.float64)
-    elif method == "uniform":
-        made = frames[uniform(onset, offset, n)]
-        times = _uniform(onset, offset, n).astype(np.float64)
+        made, times = _take(frames, _window(apex, n), 0, len(frames) - 1, padding)
+    elif method in ("uniform", "random-sorted"):
+        wanted = (
+            _uniform(onset, offset, n)
+            if method == "uniform"
+            else _random_sorted(onset, offset, n, name)
+        )
+        made, times = _take(frames, wanted, onset, offset, padding)
     else:
         interpolate = {"linear": linear, "tim": tim}[method]
         made = interpolate(frames[onset : offset + 1], n)
         times = onset + _even(offset - onset + 1, n)
     nearest = [int(np.argmin(np.abs(times - moment))) for moment in interval]
     return made, (nearest[0], nearest[1], nearest[2])
+
+
+def _take(frames, wanted, first: int, last: int, padding: Padding):
+    """The frames of `wanted` numbers, those beyond first..last padded; their times."""
+    made = frames[np.clip(wanted, first, last)]
+    if padding == "zeros":
+        made[(wanted < first) | (wanted > last)] = 0
+    return made, wanted.astype(np.float64)
 
 
 def _even(t: int, n: int) -> Float64[np.ndarray, " n"]:
@@ -112,6 +144,13 @@ def _uniform(onset: int, offset: int, n: int) -> Int[np.ndarray, " n"]:
     if t < n:
         return onset - (n - t) // 2 + steps
     return onset + (2 * steps + 1) * t // (2 * n)
+
+
+def _random_sorted(onset: int, offset: int, n: int, name: str) -> Int[np.ndarray, " n"]:
+    there = np.arange(onset, offset + 1)
+    if len(there) <= n:
+        return _uniform(onset, offset, n)
+    return np.sort(generator(name).choice(there, n, replace=False))
 
 
 def _window(apex: int, n: int) -> Int[np.ndarray, " n"]:
