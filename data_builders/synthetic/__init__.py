@@ -32,6 +32,8 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     flow: Literal["auto", "farneback", "dis"] = "auto"  # type: ignore[assignment]
     """auto: the true flow where all frames are kept, else Farnebäck's method, as also
     from onset to apex."""
+    align: ClassVar[Literal["none"]] = "none"  # type: ignore[misc]
+    # Faces are drawn in place, and the true flow is that of the whole frame.
     flow_size: int = 28
     """Side of the onset-to-apex flow, in pixels, 4 or more."""
 

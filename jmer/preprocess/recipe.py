@@ -30,6 +30,10 @@ class ClipRecipe:
     """Side of what is stored, in pixels; frames are stretched to a square."""
     flow: Literal["farneback", "dis"] = "farneback"
     """How flow is estimated: Farnebäck's method, or DIS (Kroeger et al. 2016)."""
+    align: Literal["none", "crop", "landmarks"] = "none"
+    """What is cut from each frame before all else; the onset frame decides for its
+    clip. none: the frame as published. crop: the face, in an upright square. landmarks:
+    the face turned, scaled and moved so that eyes, nose and mouth lie alike in all."""
     special: Literal["none", "sf", "apex-offset", "random2", "of", "dense"] = "none"
     """Two more images beside a clip. sf: the onset and the apex frame. apex-offset:
     those two. random2: any two frames of onset..offset, the same ones at every
