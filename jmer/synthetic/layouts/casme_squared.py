@@ -3,8 +3,9 @@
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout, View, turn
+from jmer.synthetic.layouts.base import FrameLayout, turn
 from jmer.synthetic.layouts.draft import Book
+from jmer.synthetic.layouts.shot import View
 
 SUBJECTS = (15, 16, *range(19, 28), *range(29, 39), 40)
 VIDEOS = {
@@ -25,7 +26,7 @@ MISNAMED = 19  # one of its folders starts with another subject's number
 
 
 class CasmeSquared(FrameLayout):
-    """`rawpic/s15/15_0101disgustingteeth/img001.jpg`, and cropped `img_1.jpg`."""
+    """CAS(ME)²: `rawpic/s15/15_0101disgustingteeth/img001.jpg`, and cropped faces."""
 
     name = "casme_squared"
     words: ClassVar = {
@@ -42,6 +43,9 @@ class CasmeSquared(FrameLayout):
 
     def watched(self, shot):
         """The video during which a clip was shown."""
+        misnamed = SUBJECTS[shot.subject] == MISNAMED and shot.count == 0
+        if self.quirks and misnamed:
+            return "happy1"
         return turn(WATCHED[shot.word], shot.count)
 
     def video(self, shot):
@@ -105,7 +109,7 @@ class CasmeSquared(FrameLayout):
         rows.append([*macro[:3], 0, shown.offset, None, "negative"])
         rows[-1] += ["macro-expression", "sad"]
         draft.quirks.append("macro-expressions without offset or apex (0)")
-        quirks.blank_rows(rows, 2, len(rows))
+        quirks.insert_blanks(draft, rows, 2, len(rows))
         book.sheets[TITLE] = rows
         draft.quirks.append("the annotation is not the first sheet")
         quirks.leave_remains(draft)
