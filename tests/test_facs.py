@@ -97,7 +97,7 @@ def test_objective_classes(text, name):
 
 
 def test_the_classes_of_a_real_sheet_are_those_of_its_units():
-    path = SHARED / "data/labels/casme3_parta.csv"
+    path = SHARED / "labels/casme3_parta.csv"
     if not path.exists():
         pytest.skip(f"{path} is absent")
     with path.open() as file:

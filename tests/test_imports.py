@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 RANKS = [
     {"errors", "__init__", "annotations"},
-    {"arrays", "files", "text"},
+    {"arrays", "facs", "files", "text"},
     {"keys", "trees", "losses", "metrics"},
     {"augment", "nn", "data", "synthetic", "preprocess", "optim", "results", "peers"},
     {"models"},
