@@ -16,6 +16,7 @@ usage: jmer COMMAND …
   data list                data sets, and which are prepared
   data check NAME          what is missing or odd in a download, before it is prepared
   data prepare NAME        turn a download into tensors, once
+  data show NAME           a picture of some clips as they are prepared
   weights import NETWORK   published PyTorch checkpoints as jmer weights
   report RUN…              tables and figures of one run, or of several side by side
   list WHAT                experiments, models or datasets
@@ -74,6 +75,7 @@ def _command(words: list[str]) -> int:
         ("data", "list"): commands.data_list,
         ("data", "check"): commands.data_check,
         ("data", "prepare"): commands.data_prepare,
+        ("data", "show"): commands.data_show,
         ("weights", "import"): commands.weights_import,
         ("report",): commands.report,
         ("list",): commands.list_,

@@ -33,7 +33,8 @@ def _figure(width: float, height: float) -> "Figure":
     return figure
 
 
-def _png(figure: "Figure") -> bytes:
+def png(figure: "Figure") -> bytes:
+    """The figure as it is, at its own resolution."""
     file = io.BytesIO()
     with warnings.catch_warnings():
         # A class named in a script that the font lacks is drawn as boxes.
@@ -92,7 +93,7 @@ def confusion_png(confusion: np.ndarray, classes: list[str]) -> bytes:
     axes.spines[:].set_visible(False)
     axes.set_xlabel("recognised as", color=MUTED, size=8.5)
     axes.set_ylabel("true class", color=MUTED, size=8.5)
-    return _png(figure)
+    return png(figure)
 
 
 def learning_png(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
@@ -123,7 +124,7 @@ def learning_png(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
         f"epoch (the dotted line marks the last, {last})", color=MUTED, size=8.5
     )
     grid[-1].xaxis.get_major_locator().set_params(integer=True)
-    return _png(figure)
+    return png(figure)
 
 
 def _draw_curve(axes: Any, name: str, epochs: np.ndarray, values: np.ndarray) -> None:
