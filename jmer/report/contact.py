@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from jmer.data.clips import ClipSet
 from jmer.files import write_bytes
 from jmer.preprocess.colour import flow_colours
-from jmer.report.figures import INK, MUTED, png
+from jmer.report.figures import INK, MUTED, any_script, png
 from jmer.report.tiles import Card, card, spread
 
 if TYPE_CHECKING:
@@ -168,16 +168,22 @@ def figure(sheet: Sheet) -> "Figure":
     made = Figure((width / PIXELS_PER_INCH, height / PIXELS_PER_INCH), PIXELS_PER_INCH)
     canvas = FigureCanvasAgg(made)
     made.figimage(sheet.pixels, origin="upper")
-    for one in sheet.words:
-        style: dict[str, Any] = {"size": one.size, "color": one.colour}
-        weight = "bold" if one.bold else "normal"
-        text = made.text(
-            one.x, height - one.y, one.text, transform=None, weight=weight, **style
-        )
-        # A dollar sign in a name is a dollar sign, not the start of a formula.
-        text.set_parse_math(False)
-        for end in range(len(one.text) - 1, 0, -1):
-            if text.get_window_extent(canvas.get_renderer()).width <= one.width:
-                break
-            text.set_text(one.text[:end].rstrip() + "…")
+    with any_script():
+        for one in sheet.words:
+            _write(one, made, canvas.get_renderer())
     return made
+
+
+def _write(one: Words, figure: "Figure", renderer: Any) -> None:
+    # A line is a line, whatever a sheet has in its cells.
+    words = "".join(c if c.isprintable() else " " for c in one.text[:300])
+    y = figure.bbox.height - one.y
+    text = figure.text(one.x, y, words, transform=None, size=one.size)
+    text.set_color(one.colour)
+    text.set_fontweight("bold" if one.bold else "normal")
+    # A dollar sign in a name is a dollar sign, not the start of a formula.
+    text.set_parse_math(False)
+    for end in range(len(words) - 1, 0, -1):
+        if text.get_window_extent(renderer).width <= one.width:
+            break
+        text.set_text(words[:end].rstrip() + "…")

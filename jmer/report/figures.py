@@ -5,9 +5,11 @@ look for a screen. Figures are small in inches, so that their text can be read w
 phone shrinks them.
 """
 
+import contextlib
 import io
 import re
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,12 +35,18 @@ def _figure(width: float, height: float) -> "Figure":
     return figure
 
 
+@contextlib.contextmanager
+def any_script() -> Iterator[None]:
+    """A name in a script that the font lacks is drawn as boxes, without a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
 def png(figure: "Figure") -> bytes:
     """The figure as it is, at its own resolution."""
     file = io.BytesIO()
-    with warnings.catch_warnings():
-        # A class named in a script that the font lacks is drawn as boxes.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with any_script():
         # No version inside: the same run gives the same bytes.
         figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()

@@ -94,10 +94,10 @@ def card(clips: ClipSet, i: int, special: str = "none") -> Card:
         images += [Tile(_called(k, moments), frames[k]) for k in numbers]
     if "flow" in inputs:
         fields, fastest = _coloured(inputs["flow"])
-        numbers = instants(moments, len(fields) + 1)
-        motion += [
-            Tile(f"flow {k} to {k + 1}", fields[k]) for k in numbers if k < len(fields)
-        ]
+        last = len(fields) - 1
+        # From each frame on; nothing is known of what comes after the last one.
+        starts = sorted({min(k, last) for k in instants(moments, last + 2)})
+        motion += [Tile(f"flow {k} to {k + 1}", fields[k]) for k in starts]
     if "apex_flow" in inputs:
         made, fastest = _apex_tiles(inputs["apex_flow"])
         images += made
