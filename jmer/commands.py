@@ -209,6 +209,25 @@ def data_synthesize(words: list[str]) -> int:
     return 0
 
 
+@dataclasses.dataclass(frozen=True)
+class ShowOptions:
+    """Draw some clips of a data set as they are prepared, as one picture."""
+
+    data: tyro.conf.OmitArgPrefixes[DataConfig]
+    out: Path
+    """The picture to write (.png)."""
+    count: int = 6
+    """How many clips, of classes and subjects as different as can be."""
+    only: Annotated[tuple[str, ...], tyro.conf.arg(name="class")] = ()
+    """Classes to show (default: all)."""
+
+    def __post_init__(self):
+        if self.count < 1:
+            raise UsageError(f"count={self.count} must be at least 1")
+        if self.out.suffix.lower() != ".png":
+            raise UsageError(f"out={self.out} must end in .png")
+
+
 def data_prepare(words: list[str]) -> int:
     config, words = _dataset("prepare", words)
     prog = f"jmer data prepare {config.name}"
@@ -222,6 +241,26 @@ def data_prepare(words: list[str]) -> int:
     if extra := summary.get("n_train_only"):
         print(f"{extra} of them for training alone")
     print(f"fingerprint {summary['fingerprint']}; prepared in {folder}")
+    return 0
+
+
+def data_show(words: list[str]) -> int:
+    config, words = _dataset("show", words)
+    prog = f"jmer data show {config.name}"
+    default = ShowOptions(config, out=Path(f"{config.name}.png"))
+    options = _parse(ShowOptions, prog, words, default)
+    from jmer.data import load
+    from jmer.report.contact import write_sheet
+
+    clips = load(options.data)
+    shown = write_sheet(
+        clips,
+        options.out,
+        count=options.count,
+        classes=options.only,
+        special=getattr(options.data, "special", "none"),
+    )
+    print(f"{len(shown)} of {len(clips)} clips in {options.out}")
     return 0
 
 
