@@ -69,7 +69,7 @@ def test_flow_is_true_as_long_as_all_frames_are_kept(tmp_path):
     assert_array_equal(true.inputs["flow"], both.inputs["flow"])
     assert_same_annotation(true, generated())
     clip = generated()[0]
-    for method in ("farneback", "dis"):
+    for method in ("farneback", "dis", "tvl1"):
         recipe = config(tmp_path, modality="flow", flow=method)
         flow = load(recipe).inputs["flow"]
         assert flow.dtype == np.float16

@@ -29,9 +29,10 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     by pixel. tim: the same by the temporal interpolation model. uniform: the centres of
     equal segments of onset..offset. apex-window: neighbours of the apex, edges
     repeated."""
-    flow: Literal["auto", "farneback", "dis"] = "auto"  # type: ignore[assignment]
+    flow: Literal["auto", "farneback", "dis", "tvl1"] = "auto"  # type: ignore[assignment]
     """auto: the true flow where all frames are kept, else Farnebäck's method, as also
-    from onset to apex."""
+    from onset to apex. dis: Kroeger et al. 2016. tvl1: Zach et al. 2007, in batches on
+    the accelerator."""
     flow_size: int = 28
     """Side of the onset-to-apex flow, in pixels, 4 or more."""
 

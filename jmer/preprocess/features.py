@@ -1,14 +1,13 @@
 """From decoded frames and their annotation to what a recipe stores."""
 
 import zlib
-from itertools import pairwise
 
 import cv2
 import numpy as np
 from jaxtyping import Float16, UInt8
 
 from jmer.preprocess.colour import flow_colours
-from jmer.preprocess.flow import apex_flow, estimate
+from jmer.preprocess.flow import apex_flow, estimate_pairs
 from jmer.preprocess.recipe import ClipRecipe
 from jmer.preprocess.temporal import Method, resample
 from jmer.preprocess.tracks import tracks
@@ -51,8 +50,7 @@ def neighbour_flow(
     clip: UInt8[np.ndarray, "t h w 3"], method: str
 ) -> Float16[np.ndarray, "t-1 h w 2"]:
     """Flow from each frame to the next, in pixels (right, down)."""
-    fields = [estimate(a, b, method) for a, b in pairwise(clip)]
-    return np.stack(fields).astype(np.float16)
+    return estimate_pairs(clip[:-1], clip[1:], method).astype(np.float16)
 
 
 def special_images(
@@ -67,8 +65,8 @@ def special_images(
         parts = small[onset : apex + 1], small[apex : offset + 1]
         return np.stack([tracks(part) for part in parts])
     if recipe.special == "dense":
-        moments = pairwise(small[[onset, apex, offset]])
-        return flow_colours(np.stack([estimate(a, b, recipe.flow) for a, b in moments]))
+        moments = small[[onset, apex, offset]]
+        return flow_colours(estimate_pairs(moments[:-1], moments[1:], recipe.flow))
     return small[special_frames(recipe.special, interval, name)]
 
 

@@ -57,8 +57,31 @@ def dis(
 
 
 def estimate(first: np.ndarray, second: np.ndarray, method: str) -> np.ndarray:
-    """Flow by the `method` of that name, `farneback` or `dis`."""
-    return {"farneback": farneback, "dis": dis}[method](first, second)
+    """Flow of one pair by the `method` of that name, as `estimate_pairs`."""
+    return estimate_pairs(first[None], second[None], method)[0]
+
+
+def estimate_pairs(
+    first: UInt8[np.ndarray, "n h w *rgb"],
+    second: UInt8[np.ndarray, "n h w *rgb"],
+    method: str,
+) -> Float32[np.ndarray, "n h w 2"]:
+    """Flow of each pair by the `method` of that name: farneback, dis or tvl1.
+
+    The result of a pair is the same alone or among others.
+
+    Raises: ValueError for what `method` cannot take.
+    """
+    if method == "tvl1":
+        # JAX starts only for who asks for it.
+        from jmer.preprocess.tvl1 import tvl1
+
+        return tvl1(first, second)
+    one = {"farneback": farneback, "dis": dis}[method]
+    flow = np.empty((*first.shape[:3], 2), np.float32)
+    for k, (a, b) in enumerate(zip(first, second, strict=True)):
+        flow[k] = one(a, b)
+    return flow
 
 
 def _check_pair(first: np.ndarray, second: np.ndarray) -> None:

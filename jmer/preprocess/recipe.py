@@ -28,8 +28,9 @@ class ClipRecipe:
     segments of onset..offset. apex-window: neighbours of the apex, edges repeated."""
     size: int = 128
     """Side of what is stored, in pixels; frames are stretched to a square."""
-    flow: Literal["farneback", "dis"] = "farneback"
-    """How flow is estimated: Farnebäck's method, or DIS (Kroeger et al. 2016)."""
+    flow: Literal["farneback", "dis", "tvl1"] = "farneback"
+    """How flow is estimated: Farnebäck's method, DIS (Kroeger et al. 2016), or TV-L1
+    (Zach et al. 2007), which runs in batches on the accelerator."""
     special: Literal["none", "sf", "apex-offset", "random2", "of", "dense"] = "none"
     """Two more images beside a clip. sf: the onset and the apex frame. apex-offset:
     those two. random2: any two frames of onset..offset, the same ones at every
