@@ -163,7 +163,8 @@ class Experiment:
         fields = self.resolved()
         # The checkpoint counts by its content, which a run adds.
         del fields["engine"], fields["seeds"], fields["pretrained"]
-        del fields["data"]["manual_dir"], fields["data"]["data_dir"]
+        for place in self.data.places:
+            del fields["data"][place]
         if self.selection != "inner":
             for name in ("fraction", "unit", "criterion"):
                 del fields[f"inner_{name}"]

@@ -29,10 +29,10 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     by pixel. tim: the same by the temporal interpolation model. uniform: the centres of
     equal segments of onset..offset. apex-window: neighbours of the apex, edges
     repeated."""
-    flow: Literal["auto", "farneback", "dis", "tvl1"] = "auto"  # type: ignore[assignment]
+    flow: Literal["auto", "farneback", "dis", "tvl1", "flownet2"] = "auto"  # type: ignore[assignment]
     """auto: the true flow where all frames are kept, else Farnebäck's method, as also
-    from onset to apex. dis: Kroeger et al. 2016. tvl1: Zach et al. 2007, in batches on
-    the accelerator."""
+    from onset to apex. dis: Kroeger et al. 2016. On the accelerator, tvl1: Zach et al.
+    2007; flownet2: Ilg et al. 2017."""
     flow_size: int = 28
     """Side of the onset-to-apex flow, in pixels, 4 or more."""
 
@@ -62,6 +62,7 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
             resample="linear" if self.resample == "none" else self.resample,
             size=self.flow_size if self.modality == "apex-flow" else self.size,
             flow="farneback" if self.flow == "auto" else self.flow,
+            flow_weights=self.flow_weights,
             special=self.special,
         )
 

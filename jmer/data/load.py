@@ -73,6 +73,7 @@ def check(config: DataConfig) -> tuple[list[str], str]:
     Raises: JmerError if there is no source to look at.
     """
     builder = builder_of(config)
+    config.require_files()
     problems = builder.problems()
     return problems, "" if problems else builder.summary()
 
@@ -87,8 +88,10 @@ def prepare(config: DataConfig, *, overwrite: bool = False) -> Path:
     builder = builder_of(config)
     folder = Path(builder.data_dir)
     if not overwrite and complete(folder):
+        refuse_changed_files(builder)
         refuse_changed_sources(builder)
         return folder
+    config.require_files()
     # An unusable source does not cost what was prepared from an earlier one.
     if problems := builder.problems():
         more = f" (and {len(problems) - 1} more: `jmer data check`)"
@@ -164,6 +167,20 @@ def _gather(builder: "ClipBuilder", examples: list[dict]) -> ClipSet:
         },
         **{name: column[order] for name, column in columns.items()},
     )
+
+
+def refuse_changed_files(builder: "ClipBuilder") -> None:
+    """Raises: JmerError if a file that a field names differs from the one used."""
+    config, before = builder.data, dict(builder.info.metadata.get("files", {}))
+    for name, digest in builder.file_digests().items():
+        if name in before and before[name] != digest:
+            option = f"--{name.replace('_', '-')}"
+            raise JmerError(
+                f"{name}={getattr(config, name)} is not the file that "
+                f"{builder.data_dir} was prepared with. Prepare it again: `jmer data "
+                f"prepare {config.name} --overwrite` with the same options, or leave "
+                f"{option} out to use what was prepared."
+            )
 
 
 def refuse_changed_sources(builder: "ClipBuilder") -> None:

@@ -14,9 +14,7 @@ class Deconv(nnx.Module):
     `kernel` is [4, 4, c, d] with rows and columns in PyTorch's order.
     """
 
-    def __init__(
-        self, inputs: int, outputs: int, *, bias: bool = True, rngs: nnx.Rngs
-    ):
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True, rngs: nnx.Rngs):
         shape = (4, 4, inputs, outputs)
         self.kernel = nnx.Param(torch_kernel(rngs.params(), shape, jnp.float32))
         start = torch_bias(16 * outputs)

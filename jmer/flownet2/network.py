@@ -18,8 +18,8 @@ class FlowNet2(nnx.Module):
     """Motion between two RGB frames of values 0 to 255, in pixels (right, down).
 
     C estimates the flow, and two networks S correct it, each shown the frames, the
-    second one moved back by the flow so far, that flow, and the difference that
-    remains. SD estimates it anew for small displacements, and a last network fuses the
+    second one moved back by the flow so far, that flow, and how much colours still
+    differ. SD estimates it anew for small displacements, and a last network fuses the
     two. As in the published PyTorch code, the mean colour of the two frames goes first;
     enlarging by 4 is linear where a network S follows, and repeats pixels elsewhere.
 
@@ -43,7 +43,7 @@ class FlowNet2(nnx.Module):
         first, second = ((frame - mean) / BRIGHTEST for frame in (first, second))
 
         def explained(flow):
-            """The second frame moved back by `flow`, and what differs from the first."""
+            """The second frame moved back by `flow`, and what that leaves over."""
             moved = warp(second, flow)
             return moved, norm(first - moved)
 

@@ -51,7 +51,7 @@ class Chain(nnx.Module):
         self, inputs: int, layers: Sequence[Layer], width: int, *, rngs: nnx.Rngs
     ):
         self.names = tuple(name for name, *_ in layers)
-        self.layers = nnx.Dict({})
+        self.layers: nnx.Dict = nnx.Dict({})
         for name, side, stride, multiple in layers:
             self.layers[name] = nn.Conv(
                 inputs,
@@ -181,7 +181,7 @@ class FlowNetSD(nnx.Module):
 
 
 class FlowNetFusion(nnx.Module):
-    """One flow of two, from the first frame, both flows and how well they explain it."""
+    """One flow from two, seen beside the first frame and the errors that they leave."""
 
     def __init__(self, *, width: int, rngs: nnx.Rngs):
         self.encoder = Chain(11, SMALL, width, rngs=rngs)

@@ -34,8 +34,8 @@ def read_weights(file: Path, *, width: int = WIDTH) -> FlowNet2:
         elif array.shape != expected:
             problems.append(f"{name} has shape {array.shape} instead of {expected}")
         else:
-            array = jnp.asarray(array.transpose(np.argsort(order)))
-            leaves.append((path, variable.replace(array)))
+            value = jnp.asarray(array.transpose(np.argsort(order)))
+            leaves.append((path, variable.replace(value)))
     problems += [f"{name} is no part of it" for name in state]
     if problems:
         more = f", and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""

@@ -43,7 +43,7 @@ def correlation(first, second, reach=20, step=2):
 
 def warp(image, flow):
     """Bilinear, with each of the four pixels clamped to the image."""
-    b, c, h, w = image.shape
+    b, _, h, w = image.shape
     x = torch.arange(w) + flow[:, 0]
     y = torch.arange(h)[:, None] + flow[:, 1]
     x0, y0 = x.floor(), y.floor()
@@ -76,9 +76,7 @@ class Refined(nn.Module):
             )
             inputs = (skip + output) * width + 2
             if smooth:
-                setattr(
-                    self, f"inter_conv{level}", inter_conv(inputs, output * width)
-                )
+                setattr(self, f"inter_conv{level}", inter_conv(inputs, output * width))
             predicting = predict_flow(output * width if smooth else inputs)
             setattr(self, f"predict_flow{level}", predicting)
 
