@@ -1,7 +1,6 @@
 """How alike the features of two frames are, over all small displacements."""
 
 import jax.numpy as jnp
-from jax import lax
 
 from jmer.arrays import Array, Float, typed
 
@@ -18,18 +17,21 @@ def correlation(
 
     Fischer et al. 2015, eq. 1, with patches of one pixel and displacements of -20 to 20
     in steps of 2 along both axes, rows before columns: 441 of them. Beyond its border
-    `second` is 0. They divide by nothing; the published weights expect the mean.
+    `second` is 0. The paper has the sum; the published weights expect the mean.
     """
-    h, w = first.shape[1:3]
+    b, h, w, c = first.shape
     border = (REACH, REACH)
     second = jnp.pad(second, ((0, 0), border, border, (0, 0)))
-    offsets = range(0, 2 * REACH + 1, STEP)
+    long = w + 2 * REACH
 
     def displaced(down):
-        rows = lax.dynamic_slice_in_dim(second, down, h, axis=1)
-        columns = [(first * rows[:, :, k : k + w]).mean(-1) for k in offsets]
-        return jnp.stack(columns, axis=-1)
+        # Of all pixels of a row with all of the other: most are of no use, but on a
+        # CPU one matrix product takes a tenth of the time of 21 sums.
+        rows = second[:, down : down + h]
+        products = jnp.einsum("bhwc,bhvc->bhwv", first, rows) / c
+        # What lies k to the right of pixel i is entry i * (long + 1) + k of the matrix.
+        flat = jnp.pad(products.reshape(b, h, -1), ((0, 0), (0, 0), (0, w)))
+        return flat.reshape(b, h, w, long + 1)[..., : 2 * REACH + 1 : STEP]
 
-    # A loop over rows: all 441 products at once would take minutes to compile.
-    maps = lax.map(displaced, jnp.arange(0, 2 * REACH + 1, STEP))
-    return jnp.moveaxis(maps, 0, 3).reshape(*first.shape[:3], CHANNELS)
+    maps = [displaced(down) for down in range(0, 2 * REACH + 1, STEP)]
+    return jnp.concatenate(maps, axis=-1)
