@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from data_builders import alignment, frames, landmarks
+from data_builders import alignment, frames
 from data_builders.annotation import (
     Clip,
     Correction,
@@ -324,7 +324,7 @@ class FrameBuilder(ClipBuilder):
         and the content of three: to read every frame again at each load takes minutes.
         """
         base = self.require_manual_dir()
-        made = {**self._sheet_digest(), **self.loose_digests()}
+        made = self._sheet_digest()
         for clip in self.survey[0]:
             digest = hashlib.sha256()
             for path in clip.frames:
@@ -336,9 +336,6 @@ class FrameBuilder(ClipBuilder):
             key = place if place not in made else f"{place}/{clip.frames[0].name}"
             made[key] = digest.hexdigest()[:16]
         return made
-
-    def loose_digests(self):
-        return landmarks.digests(self.data.landmarks)
 
     def _sheet_digest(self) -> dict[str, str]:
         return self.digest_of([self.table])

@@ -10,11 +10,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 RANKS = [
     {"errors", "__init__", "annotations"},
-    {"arrays", "facs", "files", "text"},
+    {"arrays", "facs", "files", "text", "torch_files"},
     {"keys", "trees", "losses", "metrics"},
-    {"augment", "nn", "data", "synthetic", "preprocess", "optim", "results", "peers"},
-    {"models"},
-    {"train"},
+    {"augment", "nn", "data", "synthetic", "optim", "results", "peers"},
+    {"models", "flownet2"},
+    {"train", "preprocess"},
     {"experiment", "report", "weights"},
     {"rundir", "outcome", "progress", "importers", "interrupt"},
     {"plan", "notebook"},

@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 
 from jmer.data.config import DataConfig
 from jmer.errors import JmerError
+from jmer.files import content_hash
 
 # Nothing is downloaded, and jmer shows its own progress.
 tfds.disable_progress_bar()
@@ -101,6 +102,7 @@ class ClipBuilder(  # type: ignore[call-arg]
     def _split_generators(self, dl_manager):
         del dl_manager  # nothing is downloaded: the owners give the data to a person
         self.info.metadata["sources"] = self.digests()
+        self.info.metadata["files"] = self.file_digests()
         return {"full": self._generate_examples()}
 
     def _generate_examples(self):
@@ -118,10 +120,13 @@ class ClipBuilder(  # type: ignore[call-arg]
             for path in self.sources()
         }
 
-    def loose_digests(self) -> Mapping[str, str]:
-        """Of those, the ones of files that the configuration names outside of
-        `manual_dir`, by what they are called."""
-        return {}
+    def file_digests(self) -> dict[str, str]:
+        """A hash of the content of each file that the configuration names, by field.
+
+        Raises: JmerError for a file that cannot be read.
+        """
+        named = {name: getattr(self.data, name) for name in self.data.files}
+        return {name: content_hash(file) for name, file in named.items() if file}
 
     def require_manual_dir(self) -> Path:
         """The folder of the original data.

@@ -73,6 +73,7 @@ def check(config: DataConfig) -> tuple[list[str], str]:
     Raises: JmerError if there is no source to look at.
     """
     builder = builder_of(config)
+    config.require_files()
     problems = builder.problems()
     return problems, "" if problems else builder.summary()
 
@@ -87,8 +88,10 @@ def prepare(config: DataConfig, *, overwrite: bool = False) -> Path:
     builder = builder_of(config)
     folder = Path(builder.data_dir)
     if not overwrite and complete(folder):
+        refuse_changed_files(builder)
         refuse_changed_sources(builder)
         return folder
+    config.require_files()
     # An unusable source does not cost what was prepared from an earlier one.
     if problems := builder.problems():
         more = f" (and {len(problems) - 1} more: `jmer data check`)"
@@ -172,25 +175,34 @@ def _gather(builder: "ClipBuilder", examples: list[dict]) -> ClipSet:
 def refuse_changed_sources(builder: "ClipBuilder") -> None:
     """Raises: JmerError if the source given differs from the one prepared."""
     config = builder.data
-    before = dict(builder.info.metadata.get("sources", {}))
-    loose = builder.loose_digests()
     if config.manual_dir is None:
-        before, now = {name: before.get(name) for name in loose}, loose
-    else:
-        builder.require_manual_dir()
-        now = builder.digests() if before else {}
+        return
+    builder.require_manual_dir()
+    before = dict(builder.info.metadata.get("sources", {}))
+    if not before:
+        return
+    now = builder.digests()
     changed = sorted(p for p in before.keys() | now if before.get(p) != now.get(p))
     if changed:
-        root = config.manual_dir or Path("DIR")
-        place: object = root / changed[0]
-        other = "leave --manual-dir out to use what was prepared"
-        if changed[0] in loose:
-            place, other = f"the {changed[0]}", "give the one that was used then"
         raise JmerError(
-            f"{place} has changed since {builder.data_dir} was prepared "
-            f"({len(changed)} files differ). Prepare it again: `jmer data prepare "
-            f"{config.name} --manual-dir {root} --overwrite`, or {other}."
+            f"{config.manual_dir / changed[0]} has changed since {builder.data_dir} "
+            f"was prepared ({len(changed)} files differ). Prepare it again: `jmer data "
+            f"prepare {config.name} --manual-dir {config.manual_dir} --overwrite`, or "
+            f"leave --manual-dir out to use what was prepared."
         )
+
+
+def refuse_changed_files(builder: "ClipBuilder") -> None:
+    """Raises: JmerError if a file that a field names differs from the one used."""
+    config, before = builder.data, dict(builder.info.metadata.get("files", {}))
+    for name, digest in builder.file_digests().items():
+        if name in before and before[name] != digest:
+            raise JmerError(
+                f"{name}={getattr(config, name)} is not the file that "
+                f"{builder.data_dir} was prepared with. Prepare it again: `jmer data "
+                f"prepare {config.name} --overwrite` with the same options, or give "
+                f"the file that was used."
+            )
 
 
 def _discard_remains(folder: Path) -> None:
