@@ -409,6 +409,8 @@ def _experiments() -> list[dict[str, Any]]:
     folder = next((f for f in (Path("experiments"), checkout) if f.is_dir()), None)
     records = []
     for file in sorted(folder.rglob("*.py")) if folder else []:
+        if "\nEXPERIMENT = " not in file.read_text():
+            continue  # a program of its own, such as the benchmark of optical flow
         doc = ast.get_docstring(ast.parse(file.read_text())) or ""
         first = doc.splitlines()[0] if doc else ""
         records.append({"file": str(file), "what": first})

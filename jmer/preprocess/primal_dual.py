@@ -17,7 +17,6 @@ from jmer.preprocess.warping import derivatives, medians, warped
 
 STEP = 0.25  # of the dual variable; not more in two dimensions, to converge
 DUAL_STEPS = 2
-OWN = 0.25  # of the derivatives, where cubic, are those of the first image
 
 
 @typed
@@ -38,8 +37,7 @@ def refined(
     def warp(_, state):
         _, start, dual = state
         there = warped(second, start, cubic=cubic)
-        seen = (1 - OWN) * there + OWN * first if cubic else there
-        gradient = derivatives(seen, cubic=cubic)
+        gradient = derivatives(there, cubic=cubic)
         step = _data_step(there - first, gradient, start, attachment * tightness)
         flow, dual = _alternate(step, start, dual, tightness, iterations)
         return flow, smooth(flow), dual
