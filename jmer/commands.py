@@ -222,8 +222,8 @@ class ShowOptions:
     """Classes to show (default: all)."""
 
     def __post_init__(self):
-        if self.count < 1:
-            raise UsageError(f"count={self.count} must be at least 1")
+        if not 1 <= self.count <= 100:  # a picture of more is too tall to be drawn
+            raise UsageError(f"count={self.count} must be from 1 to 100")
         if self.out.suffix.lower() != ".png":
             raise UsageError(f"out={self.out} must end in .png")
 

@@ -156,6 +156,16 @@ def test_classes_take_turns_and_subjects_too():
         spread(a_set([0, 1], "ab"), 2, ["sad"])
 
 
+def test_every_class_shows_every_data_set():
+    parts = np.repeat(["one", "two", "six"], 4)
+    subjects = [f"s{i}" for i in range(12)]
+    clips = a_set([0, 0, 1, 1] * 3, subjects, dataset=parts)
+    chosen = spread(clips, 6)
+    for label in (0, 1):
+        there = {parts[i] for i in chosen if clips.label[i] == label}
+        assert there == {"one", "two", "six"}
+
+
 def test_a_large_set_shows_everything_about_as_often():
     rng = np.random.default_rng(0)
     labels = np.sort(rng.integers(0, 3, 90))
@@ -262,7 +272,8 @@ def test_the_command_prepares_and_draws(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "said", "code"),
     [
-        (["--count", "0"], "count=0 must be at least 1", 2),
+        (["--count", "0"], "count=0 must be from 1 to 100", 2),
+        (["--count", "101"], "count=101 must be from 1 to 100", 2),
         (["--out", "sheet.jpg"], "out=sheet.jpg must end in .png", 2),
         (
             ["--class", "joy"],

@@ -84,7 +84,9 @@ def compose(cards: Sequence[Card], title: str) -> Sheet:
     side = max(len(shown(t.image)) for one in cards for line in one.tiles for t in line)
     rows = max(len(one.tiles) for one in cards)
     width = across * (side + GAP) - GAP
-    said = [_joined(one.lines) if width >= WIDE else one.lines for one in cards]
+    said = [[line for line in one.lines if line] for one in cards]
+    if width >= WIDE:
+        said = [["    ".join(lines)] for lines in said]
     lines = max(map(len, said))
     height = TITLE + lines * LINE + rows * (CAPTION + side + 4)
     columns = min(len(cards), max(1, (WIDTH - MARGIN) // (width + MARGIN)))
@@ -113,10 +115,6 @@ def compose(cards: Sequence[Card], title: str) -> Sheet:
     for left, top, image in placed:
         pixels[top : top + len(image), left : left + image.shape[1]] = image
     return Sheet(pixels, tuple(words), tuple(placed))
-
-
-def _joined(lines: Sequence[str]) -> tuple[str]:
-    return ("    ".join(line for line in lines if line),)
 
 
 def _header(

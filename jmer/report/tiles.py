@@ -46,7 +46,7 @@ def spread(clips: ClipSet, count: int, classes: Sequence[str] = ()) -> list[int]
     """`count` clips, or all if there are fewer, in the order of labels.
 
     Each of `classes` (all if none is named) gives a clip in turn: the first one whose
-    subject was shown least, and of these whose data set was.
+    subject was shown least, and of these whose data set was, in that class and in all.
 
     Raises: UsageError for a class that the set lacks, or that has no clip.
     """
@@ -59,24 +59,24 @@ def spread(clips: ClipSet, count: int, classes: Sequence[str] = ()) -> list[int]
             raise UsageError(f"class={name}: {clips.name} has no clip of that class")
     wanted = [i for i, name in enumerate(clips.classes) if name in (classes or [name])]
     left = {label: np.flatnonzero(clips.label == label).tolist() for label in wanted}
-    shown: collections.Counter[str] = collections.Counter()
+    shown: collections.Counter[object] = collections.Counter()
     chosen: list[int] = []
     while len(chosen) < count and any(left.values()):
         for label in wanted:
             if not left[label] or len(chosen) == count:
                 continue
-            pick = min(
-                left[label],
-                key=lambda i: (
-                    shown[f"subject {clips.subject[i]}"],
-                    shown[f"set {clips.dataset[i]}"],
-                ),
-            )
+            known = {i: _known_by(clips, i) for i in left[label]}
+            pick = min(known, key=lambda i: [shown[name] for name in known[i]])
             left[label].remove(pick)
             chosen.append(pick)
-            shown[f"subject {clips.subject[pick]}"] += 1
-            shown[f"set {clips.dataset[pick]}"] += 1
+            shown.update(known[pick])
     return sorted(chosen, key=lambda i: (clips.label[i], i))
+
+
+def _known_by(clips: ClipSet, i: int) -> list[object]:
+    """What a clip shares with others, by how much it matters that they differ."""
+    dataset = str(clips.dataset[i])
+    return [("subject", clips.subject[i]), (clips.label[i], dataset), dataset]
 
 
 def card(clips: ClipSet, i: int, special: str = "none") -> Card:
