@@ -368,11 +368,11 @@ def test_a_set_is_prepared_with_it(tree, checkpoint):
     with_it = {"method": "flownet2", "weights": checkpoint}
     for i, take in enumerate(tree.loaded):
         onset, peak, offset = take.interval
-        frames, _ = resample(sized(take.shown), take.interval, 3, "linear")
+        frames, _ = resample(sized(take.published), take.interval, 3, "linear")
         assert_array_equal(flow[i], neighbour_flow(frames, **with_it))
-        expected = apex_flow(take.shown, onset, peak, 14, **with_it)
+        expected = apex_flow(take.published, onset, peak, 14, **with_it)
         assert_array_equal(apex_flows[i], expected.astype(np.float16))
-        moments = sized(take.shown)[[onset, peak, offset]]
+        moments = sized(take.published)[[onset, peak, offset]]
         flows = estimate_pairs(moments[:-1], moments[1:], **with_it)
         assert_array_equal(special[i], flow_colours(flows))
 
