@@ -4,7 +4,7 @@ import collections
 import functools
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -354,28 +354,32 @@ class FrameBuilder(ClipBuilder):
         self.info.metadata["errata"] = self.annotation.changes
         return super()._split_generators(dl_manager)
 
-    def examples(self) -> Iterator[dict[str, Any]]:
-        for clip in self.survey[0]:
-            inputs, (onset, apex, offset) = self._inputs(clip)
-            if self.some_train_only:
-                inputs["train_only"] = clip.row.train_only
-            yield {
-                **inputs,
-                "label": clip.label,
-                "subject": clip.row.subject,
-                "dataset": self.data.name,
-                "clip_id": clip.row.clip,
-                "onset": onset,
-                "apex": apex,
-                "offset": offset,
-                "action_units": clip.row.action_units,
-                "frame_rate": clip.row.frame_rate or self.data.frame_rate,
-            }
+    def items(self):
+        return [(clip, self.squares[0].get(clip.row.key)) for clip in self.survey[0]]
 
-    def _inputs(self, clip: Clip) -> tuple[dict[str, Any], Interval]:
+    def example(self, item: tuple[Clip, Square | None]) -> dict[str, Any]:
+        clip, square = item
+        inputs, (onset, apex, offset) = self._inputs(clip, square)
+        if self.some_train_only:
+            inputs["train_only"] = clip.row.train_only
+        return {
+            **inputs,
+            "label": clip.label,
+            "subject": clip.row.subject,
+            "dataset": self.data.name,
+            "clip_id": clip.row.clip,
+            "onset": onset,
+            "apex": apex,
+            "offset": offset,
+            "action_units": clip.row.action_units,
+            "frame_rate": clip.row.frame_rate or self.data.frame_rate,
+        }
+
+    def _inputs(
+        self, clip: Clip, square: Square | None
+    ) -> tuple[dict[str, Any], Interval]:
         data = self.data
         interval = (0, clip.apex - clip.onset, clip.offset - clip.onset)
-        square = self.squares[0].get(clip.row.key)
         if data.modality == "apex-flow":
             # Of a long clip in full size, only the two frames that it takes. Flow is
             # estimated before it is shrunk, of an aligned face as of a whole frame.

@@ -15,7 +15,7 @@ from jmer.data.config import DataConfig
 from jmer.errors import UsageError
 from jmer.experiment import Experiment, load_experiment
 from jmer.interrupt import Interruption
-from jmer.progress import make_view
+from jmer.progress import counting, make_view
 from jmer.rundir import command_line
 from jmer.synthetic.spec import SyntheticSpec
 from jmer.text import duration
@@ -159,6 +159,9 @@ class PrepareOptions:
     data: tyro.conf.OmitArgPrefixes[DataConfig]
     overwrite: bool = False
     """Prepare it again, replacing what is there."""
+    beam: tuple[str, ...] | None = None
+    """Let Apache Beam prepare it, on the workers of a runner; its options without
+    dashes, such as runner=DirectRunner direct_num_workers=8."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,7 +237,11 @@ def data_prepare(words: list[str]) -> int:
     options = _parse(PrepareOptions, prog, words, PrepareOptions(config))
     from jmer.data import load, prepare
 
-    folder = prepare(options.data, overwrite=options.overwrite)
+    beam = options.beam and [f"--{option}" for option in options.beam]
+    with counting(f"preparing {config.name}") as watch:
+        folder = prepare(
+            options.data, overwrite=options.overwrite, watch=watch, beam=beam
+        )
     summary = load(options.data).summary()
     counts = ", ".join(f"{n} {name}" for name, n in summary["per_class"].items())
     print(f"{summary['n_clips']} clips, {summary['n_subjects']} subjects ({counts})")

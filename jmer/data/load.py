@@ -5,9 +5,9 @@ import importlib
 import io
 import pkgutil
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jmer.data.builder import ClipBuilder
 
 SPLIT = "full"
+Watch = Callable[[int, int | None], None]
 
 
 def builder_of(config: DataConfig) -> "ClipBuilder":
@@ -78,14 +79,24 @@ def check(config: DataConfig) -> tuple[list[str], str]:
     return problems, "" if problems else builder.summary()
 
 
-def prepare(config: DataConfig, *, overwrite: bool = False) -> Path:
+def prepare(
+    config: DataConfig,
+    *,
+    overwrite: bool = False,
+    watch: Watch | None = None,
+    beam: Sequence[str] | None = None,
+) -> Path:
     """Builds the set unless it is there already; returns its folder.
 
-    A set appears under its name only when it is complete.
+    A set appears under its name only when it is complete. `watch` is told how many
+    clips are made, and of how many where that is known. With options of `beam`
+    (`--runner=DirectRunner`), Apache Beam makes them, on the workers of its runner.
 
     Raises: JmerError for an unusable source, naming the first problem.
     """
     builder = builder_of(config)
+    if watch is not None:
+        builder.watch = watch
     folder = Path(builder.data_dir)
     if not overwrite and complete(folder):
         refuse_changed_files(builder)
@@ -98,11 +109,28 @@ def prepare(config: DataConfig, *, overwrite: bool = False) -> Path:
         raise JmerError(problems[0] + (more if len(problems) > 1 else ""))
     _discard_remains(folder)
     # TFDS speaks of downloads, of which there are none.
+    settings = _beam_config(builder, beam)
     with _building(folder), contextlib.redirect_stdout(io.StringIO()):
         if folder.exists():
             shutil.rmtree(folder)
-        builder.download_and_prepare()
+        builder.download_and_prepare(download_config=settings)
     return folder
+
+
+def _beam_config(builder: "ClipBuilder", options: Sequence[str] | None) -> Any:
+    """How TFDS is to make the examples. Raises: JmerError if Beam is not installed."""
+    if options is None:
+        return None
+    try:
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise JmerError(
+            "--beam needs Apache Beam: pip install 'jmer[beam]', or leave --beam out."
+        ) from error
+    from tensorflow_datasets.core.download import DownloadConfig
+
+    builder.on_beam = True
+    return DownloadConfig(beam_options=PipelineOptions(list(options)))
 
 
 @contextlib.contextmanager
