@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jmer.commands import RunOptions, _parse
+from jmer.commands import RunOptions, _experiments, _parse
 from jmer.data.splits import ClipHoldOut, ClipKFold, Loso
 from jmer.experiment import load_experiment
 from jmer.optim import AdamConfig, AdamWConfig, UntunedWarmupConfig
@@ -58,6 +58,11 @@ def test_every_experiment_feeds_its_network(file):
         experiment.model.inputs, experiment.model.input_shapes, strict=True
     ):
         assert shapes[name][0] == shape
+
+
+def test_experiments_are_listed_and_other_programs_are_not():
+    listed = {Path(record["file"]).resolve() for record in _experiments()}
+    assert listed == set(FILES)
 
 
 @pytest.mark.parametrize(("name", "option", "field", "value"), ROWS)
