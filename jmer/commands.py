@@ -235,19 +235,19 @@ def data_prepare(words: list[str]) -> int:
     config, words = _dataset("prepare", words)
     prog = f"jmer data prepare {config.name}"
     options = _parse(PrepareOptions, prog, words, PrepareOptions(config))
-    from jmer.data import load, prepare
+    from jmer.data import prepare, summary
 
     beam = options.beam and [f"--{option}" for option in options.beam]
     with counting(f"preparing {config.name}") as watch:
         folder = prepare(
             options.data, overwrite=options.overwrite, watch=watch, beam=beam
         )
-    summary = load(options.data).summary()
-    counts = ", ".join(f"{n} {name}" for name, n in summary["per_class"].items())
-    print(f"{summary['n_clips']} clips, {summary['n_subjects']} subjects ({counts})")
-    if extra := summary.get("n_train_only"):
+    found = summary(options.data)
+    counts = ", ".join(f"{n} {name}" for name, n in found["per_class"].items())
+    print(f"{found['n_clips']} clips, {found['n_subjects']} subjects ({counts})")
+    if extra := found.get("n_train_only"):
         print(f"{extra} of them for training alone")
-    print(f"fingerprint {summary['fingerprint']}; prepared in {folder}")
+    print(f"fingerprint {found['fingerprint']}; prepared in {folder}")
     return 0
 
 

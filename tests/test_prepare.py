@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from trees import write
 
-from jmer.data.load import load, prepare
+from jmer.data.load import _reorder, load, prepare, summary
 from jmer.data.parallel import in_order
 from jmer.errors import JmerError
 
@@ -96,3 +98,22 @@ def test_without_beam(tmp_path):
     assert "pip install 'jmer[beam]'" in done.stderr
     assert load(tree.config).fingerprint == expected  # what was there stays
     assert np.isfinite(load(tree.config).frame_rate).all()
+
+
+@pytest.mark.parametrize("name", ["casme2", "megc2019"])
+def test_a_summary_needs_no_set_in_memory(name, tmp_path):
+    config = write(name, tmp_path, special="sf").config
+    assert summary(prepared(config)) == load(config).summary()
+
+
+def prepared(config):
+    prepare(config)
+    return config
+
+
+@given(st.permutations(range(7)))
+def test_arrays_are_put_in_order_where_they_lie(order):
+    array = np.arange(21).reshape(7, 3)
+    expected = array[order]
+    _reorder(array, np.array(order))
+    assert_array_equal(array, expected)
