@@ -12,24 +12,26 @@ import numpy as np
 import openpyxl
 import pytest
 from conftest import SHARED
-from layouts import LAYOUTS, encoded, write
 from numpy.testing import assert_array_equal
+from trees import COLUMNS, CONFIGS, FRAME_SETS, write
 
 from data_builders.annotation import Row, by_row, correct
-from data_builders.megc2019 import Megc2019
 from data_builders.sheets import read_table
 from jmer.data.load import builder_of, check, datasets, load, prepare
 from jmer.errors import JmerError, UsageError
 from jmer.preprocess.features import neighbour_flow
 from jmer.preprocess.flow import apex_flow
 from jmer.preprocess.temporal import resample
+from jmer.synthetic.layouts.images import write_image
 
-ALL = sorted(LAYOUTS)
-SHEETS = [name for name in ALL if LAYOUTS[name].sheet]
+ALL = FRAME_SETS
+SHEETS = sorted(COLUMNS)
+# Images that are not those of the default.
+OTHER = dict.fromkeys(ALL, "raw") | {"casme_cubed": "videos"}
 
 
 def column(tree, name):
-    return tree.layout.columns[name]
+    return COLUMNS[tree.name][name]
 
 
 def assert_annotated(clips, tree):
@@ -37,13 +39,13 @@ def assert_annotated(clips, tree):
     assert_array_equal(clips.subject, [t.key[0] for t in takes])
     assert_array_equal(clips.clip_id, [t.key[1] for t in takes])
     assert [clips.classes[i] for i in clips.label] == [t.label for t in takes]
-    assert_array_equal(clips.action_units, [t.units for t in takes])
-    assert set(clips.dataset) == {tree.config.name}
+    assert_array_equal(clips.action_units, [t.take.action_units for t in takes])
+    assert_array_equal(clips.dataset, [t.take.dataset for t in takes])
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_what_is_written_is_what_is_loaded(name, tmp_path):
-    tree = write(LAYOUTS[name], tmp_path)
+    tree = write(name, tmp_path)
     problems, summary = check(tree.config)
     assert not problems
     assert summary.startswith(f"{len(tree.loaded)} clips, 3 subjects (")
@@ -60,7 +62,7 @@ def test_what_is_written_is_what_is_loaded(name, tmp_path):
 
 @pytest.mark.parametrize("name", ALL)
 def test_flow_is_that_of_the_frames(name, tmp_path):
-    tree = write(LAYOUTS[name], tmp_path, modality="apex-flow", size=14)
+    tree = write(name, tmp_path, modality="apex-flow", size=14)
     apex = load(tree.config)
     assert_annotated(apex, tree)
     linear = dataclasses.replace(
@@ -70,7 +72,7 @@ def test_flow_is_that_of_the_frames(name, tmp_path):
     assert flow.shape == (len(tree.loaded), 3, 32, 32, 2)
     for i, take in enumerate(tree.loaded):
         onset, peak, _ = take.interval
-        expected = apex_flow(take.shown, onset, peak, 14).astype(np.float16)
+        expected = apex_flow(take.published, onset, peak, 14).astype(np.float16)
         assert_array_equal(apex.inputs["apex_flow"][i], expected)
         assert (apex.onset[i], apex.apex[i], apex.offset[i]) == take.interval
         frames, _ = resample(take.shown, take.interval, 4, "linear")
@@ -78,53 +80,53 @@ def test_flow_is_that_of_the_frames(name, tmp_path):
 
 
 def test_special_frames_are_onset_and_apex(tmp_path):
-    tree = write(LAYOUTS["casme_cubed"], tmp_path, special="sf")
+    tree = write("casme_cubed", tmp_path, special="sf")
     special = load(tree.config).inputs["special"]
     for i, take in enumerate(tree.loaded):
         assert_array_equal(special[i], take.shown[list(take.interval[:2])])
 
 
 def test_what_a_protocol_leaves_out_is_counted(tmp_path):
-    tree = write(LAYOUTS["casme2"], tmp_path, min_frames=6)
-    lengths = [len(t.shown) for t in tree.loaded]
-    short = sum(n < 6 for n in lengths)
+    tree = write("casme2", tmp_path, min_frames=8)
+    lengths = [len(t.wanted) for t in tree.loaded]
+    short = sum(n < 8 for n in lengths)
     assert 0 < short < len(lengths)
     _, summary = check(tree.config)
     assert summary.startswith(f"{len(lengths) - short} clips, ")
     assert "left out: 1 sadness (no class of 5class)" in summary
-    assert f"left out: {short} fewer than 6 frames" in summary
+    assert f"left out: {short} fewer than 8 frames" in summary
     assert len(load(tree.config)) == len(lengths) - short
 
 
 def frame_missing(tree):
     take = tree.loaded[1]
-    take.path(tree.root, take.apex).unlink()
+    take.path(take.apex).unlink()
 
 
 def frame_cut(tree):
     take = tree.loaded[1]
-    path = take.path(tree.root, take.apex)
+    path = take.path(take.apex)
     path.write_bytes(path.read_bytes()[:-700])
 
 
 def frame_empty(tree):
     take = tree.loaded[1]
-    take.path(tree.root, take.apex).write_bytes(b"")
+    take.path(take.apex).write_bytes(b"")
 
 
 def frame_of_another_kind(tree):
     take = tree.loaded[1]
-    take.path(tree.root, take.apex).write_bytes(b"GIF89a" + bytes(200))
+    take.path(take.apex).write_bytes(b"GIF89a" + bytes(200))
 
 
 def frame_twice(tree):
     take = tree.loaded[1]
-    path = take.path(tree.root, take.apex)
+    path = take.path(take.apex)
     shutil.copy(path, path.with_name(f"copy_{path.name}"))
 
 
 def folder_missing(tree):
-    shutil.rmtree(tree.root / tree.loaded[1].folder)
+    shutil.rmtree(tree.loaded[1].folder)
 
 
 IN_FRAMES = {
@@ -149,7 +151,7 @@ def set_cell(name, value):
 
 
 def row_twice(tree):
-    tree.takes.append(tree.loaded[1])
+    tree.rows.append(tree.loaded[1].cells)
     tree.write_sheet()
 
 
@@ -159,16 +161,13 @@ def subject_blank(tree):
 
 
 def offset_huge(tree):
-    take = tree.loaded[1]
-    cells = take.cells
-    offset = next(i for i, cell in enumerate(cells) if str(cell) == str(take.offset))
-    cells[offset] = 10**9
+    tree.loaded[1].cells[column(tree, "offset")] = 10**9
     tree.write_sheet()
 
 
 IN_SHEET = {
     set_cell("apex", "/"): "apex '/' of clip .* is no frame number.*--missing-apex",
-    set_cell("apex", 3): r"onset \d+, apex 3 and offset \d+ of .* out of order. Corr",
+    set_cell("apex", 0): r"onset \d+, apex 0 and offset \d+ of .* out of order. Corr",
     set_cell("onset", "x7"): "onset 'x7' of clip .* is no frame number. Correct",
     set_cell("onset", 1.5): r"onset '1\.5' of clip .* is no frame number. Correct",
     set_cell("emotion", "joy"): "unknown .* 'joy' of clip .* must be one of",
@@ -196,7 +195,7 @@ SOUND = [name for name in ALL if name not in ("smic", "casme_squared")]
 @pytest.mark.parametrize("damage", IN_FRAMES, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("name", [n for n in ALL if n != "casme_squared"])
 def test_bad_frames_are_named(name, damage, tmp_path):
-    tree = write(LAYOUTS[name], tmp_path)
+    tree = write(name, tmp_path)
     damage(tree)
     if name == "smic" and damage is frame_twice:
         with pytest.raises(JmerError, match=IN_FRAMES[damage][0]):
@@ -208,7 +207,7 @@ def test_bad_frames_are_named(name, damage, tmp_path):
 @pytest.mark.parametrize("damage", LACKING, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("name", SOUND)
 def test_lacking_frames_are_named(name, damage, tmp_path):
-    tree = write(LAYOUTS[name], tmp_path)
+    tree = write(name, tmp_path)
     damage(tree)
     refuses(tree, LACKING[damage][0])
 
@@ -216,7 +215,7 @@ def test_lacking_frames_are_named(name, damage, tmp_path):
 @pytest.mark.parametrize("damage", IN_SHEET, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("name", SHEETS)
 def test_bad_cells_are_named(name, damage, tmp_path):
-    tree = write(LAYOUTS[name], tmp_path)
+    tree = write(name, tmp_path)
     damage(tree)
     refuses(tree, IN_SHEET[damage])
 
@@ -224,8 +223,8 @@ def test_bad_cells_are_named(name, damage, tmp_path):
 @pytest.mark.parametrize("name", SHEETS)
 @pytest.mark.parametrize("kind", ["absent", "no sheet", "two", "no column"])
 def test_a_sheet_that_cannot_be_used(name, kind, tmp_path):
-    tree = write(LAYOUTS[name], tmp_path)
-    table = tree.root / tree.layout.table
+    tree = write(name, tmp_path)
+    table = tree.table
     words = "no annotation sheet .* put it there"
     if kind == "absent":
         table.unlink()
@@ -235,15 +234,11 @@ def test_a_sheet_that_cannot_be_used(name, kind, tmp_path):
     elif kind == "two":
         shutil.copy(table, tree.root / "notes")
         words = "2 annotation sheets .* Choose one with --table"
-    elif not tree.layout.above:
+    elif not tree.top:
         pytest.skip("this sheet has no header")
     else:
-        tree.layout.above[-1][column(tree, "onset")], before = (
-            "Begin",
-            tree.layout.above[-1][column(tree, "onset")],
-        )
+        tree.rows[tree.top - 1][column(tree, "onset")] = "Begin"
         tree.write_sheet()
-        tree.layout.above[-1][column(tree, "onset")] = before
         words = "no row that names the needed columns .*onset: "
     for attempt in (check, prepare, load):
         with pytest.raises(JmerError, match=words):
@@ -252,45 +247,38 @@ def test_a_sheet_that_cannot_be_used(name, kind, tmp_path):
 
 @pytest.mark.parametrize("name", ALL)
 def test_no_images(name, tmp_path):
-    tree = write(LAYOUTS[name], tmp_path)
-    shutil.rmtree(tree.root / tree.takes[0].folder.split("/")[0])
-    words = "no folder .* with subjects in .* choose another --source"
-    with pytest.raises(JmerError, match=words):
-        prepare(tree.config)
-    other = {"raw": "cropped", "cropped": "raw", "clips": "videos"}
-    if name != "samm":
-        again = write(LAYOUTS[name], tmp_path / "again")
-        wrong = dataclasses.replace(again.config, source=other[again.config.source])
+    tree = write(name, tmp_path)
+    for source, images in tree.takes[0].take.images.items():
+        config = dataclasses.replace(tree.config, source=source)
+        assert not check(config)[0]
+        shutil.rmtree(tree.root / images.pattern.split("/")[0])
+        words = "no folder .* with subjects in .* choose another --source"
         with pytest.raises(JmerError, match=words):
-            prepare(wrong)
+            prepare(config)
 
 
 def test_a_neighbour_stands_in_for_a_missing_frame(tmp_path):
-    layout = LAYOUTS["casme2"]
-    tree = write(layout, tmp_path, missing_frames="neighbour", special="sf")
+    tree = write("casme2", tmp_path, missing_frames="neighbour", special="sf")
+    take = tree.loaded[1]
+    before = take.shown[take.interval[1] - 1]
     frame_missing(tree)
     special = load(tree.config).inputs["special"]
-    take = tree.loaded[1]
-    assert_array_equal(special[1, 1], take.shown[take.interval[1] - 1])
+    assert_array_equal(special[1, 1], before)
     folder_missing(tree)
     assert "no folder of clip" in check(tree.config)[0][0]
 
 
 def test_an_apex_that_is_missing_goes_halfway(tmp_path):
-    tree = write(LAYOUTS["casme2"], tmp_path, missing_apex="middle", special="sf")
+    tree = write("casme2", tmp_path, missing_apex="middle", special="sf")
     set_cell("apex", "/")(tree)
     take = tree.loaded[1]
     special = load(tree.config).inputs["special"]
     assert_array_equal(special[1, 1], take.shown[take.interval[2] // 2])
 
 
-def test_whole_videos_of_casme_cubed(tmp_path):
-    tree = write(LAYOUTS["casme_cubed"], tmp_path, source="videos")
-    for take in tree.takes:
-        subject, video, _ = re.split(r"[_]", take.folder.rsplit("/", 1)[1])
-        target = f"part_A/{subject.replace('No', 'NO')}/{video}/color"
-        (tree.root / target).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(tree.root / take.folder, tree.root / target, dirs_exist_ok=True)
+@pytest.mark.parametrize("name", [name for name in ALL if name != "samm"])
+def test_the_other_images(name, tmp_path):
+    tree = write(name, tmp_path, source=OTHER[name])
     clips = load(tree.config)
     assert_annotated(clips, tree)
     for i, take in enumerate(tree.loaded):
@@ -299,7 +287,7 @@ def test_whole_videos_of_casme_cubed(tmp_path):
 
 
 def test_repairs_of_hsta(tmp_path):
-    tree = write(LAYOUTS["casme_cubed"], tmp_path, repairs="hsta")
+    tree = write("casme_cubed", tmp_path, repairs="hsta")
     moments = builder_of(tree.config).moments
     assert moments(10, 12, 20) == (10, 12, 20)
     assert moments(10, 7, 20) == (10, 10, 20)
@@ -310,21 +298,21 @@ def test_repairs_of_hsta(tmp_path):
 
 
 def test_a_changed_frame_is_noticed(tmp_path):
-    tree = write(LAYOUTS["smic"], tmp_path)
+    tree = write("smic", tmp_path)
     prepare(tree.config)
     take = tree.loaded[2]
-    path = take.path(tree.root, take.onset)
+    path = take.path(take.onset)
     path.write_bytes(path.read_bytes()[:-9] + b"\1" * 9)
     with pytest.raises(JmerError, match=r"has changed since .*1 files differ"):
         load(tree.config)
 
 
 def test_frames_of_two_sizes_are_refused(tmp_path):
-    tree = write(LAYOUTS["casme2"], tmp_path)
+    tree = write("casme2", tmp_path)
     first, second = tree.loaded[:2]
-    small = np.zeros((30, 32, 3), np.uint8)
-    encoded(second.path(tree.root, second.apex), small)
-    with pytest.raises(JmerError, match=r"is 32x3[02], but .* is 32x3[02]. Restore"):
+    small = np.zeros((30, 26, 3), np.uint8)
+    write_image(second.path(second.apex), small)
+    with pytest.raises(JmerError, match=r"is 26x3[02], but .* is 26x3[02]. Restore"):
         prepare(tree.config)
     assert not list(tree.config.data_dir.rglob("dataset_info.json"))
     assert first.key != second.key
@@ -355,16 +343,16 @@ NASTY = (
 
 @pytest.mark.parametrize("seed", range(40))
 def test_any_sheet_ends_in_a_set_or_in_a_clear_error(seed, tmp_path):
-    tree = write(LAYOUTS["casme2"], tmp_path, modality="apex-flow")
-    (tree.root / tree.layout.table).unlink()
+    tree = write("casme2", tmp_path, modality="apex-flow")
+    tree.table.unlink()
     rng = np.random.default_rng(seed)
-    rows = [list(row) for row in (*tree.layout.above, *(t.cells for t in tree.takes))]
+    rows = [list(row) for row in tree.rows]
     for _ in range(rng.integers(1, 4)):
         row = rows[rng.integers(len(rows))]
         row[rng.integers(len(row))] = NASTY[rng.integers(len(NASTY))]
     if seed % 4 == 0:
         rows[rng.integers(len(rows))] = []
-    table = tree.root / tree.layout.table.replace("xlsx", "csv")
+    table = tree.table.with_suffix(".csv")
     with table.open("w", newline="") as file:
         csv.writer(file).writerows(rows)
     if seed % 5 == 0:
@@ -406,19 +394,25 @@ def test_corrections_of_casme2_know_both_sheets():
 # The published numbers, from label tables that only some machines have.
 
 
+TABLES = {
+    "casme2": "CASME2-coding-20140508",
+    "samm": "SAMM_Micro_FACS_Codes_v2",
+    "casme_cubed": "cas(me)3_part_A_ME_label_JpgIndex_v2",
+}
+
+
 def published(name, file, header, cells, tmp_path, **fields):
     """What a protocol makes of the real rows, without frames."""
     path = SHARED / "labels" / file
     if not path.exists():
         pytest.skip(f"{file} is not on this machine")
-    layout = LAYOUTS[name]
     with path.open(newline="") as table:
         lines = [cells(line) for line in csv.DictReader(table)]
-    target = tmp_path / layout.table.replace(".xlsx", ".csv")
+    target = tmp_path / f"{TABLES[name]}.csv"
     with target.open("w", newline="") as table:
         csv.writer(table).writerows([header, *lines])
     return builder_of(
-        layout.config(manual_dir=tmp_path, data_dir=tmp_path / "out", **fields)
+        CONFIGS[name](manual_dir=tmp_path, data_dir=tmp_path / "out", **fields)
     )
 
 
@@ -520,9 +514,7 @@ def test_smic_labels_agree_with_the_published_list(tmp_path):
         (tmp_path / home).mkdir(parents=True)
         (tmp_path / home / f"image{int(line['onset']):06d}.bmp").touch()
     built = builder_of(
-        LAYOUTS["smic"].config(
-            manual_dir=tmp_path, data_dir=tmp_path / "o", source="raw"
-        )
+        CONFIGS["smic"](manual_dir=tmp_path, data_dir=tmp_path / "o", source="raw")
     )
     assert counts(built) == [70, 51, 43]
     made = {(*row.key, name) for row, name in built.annotation.chosen}
@@ -545,11 +537,11 @@ def test_smic_labels_agree_with_the_published_list(tmp_path):
 )
 def test_bad_fields_are_refused(name, fields, words):
     with pytest.raises(UsageError, match=words):
-        LAYOUTS[name].config(**fields)
+        CONFIGS[name](**fields)
 
 
 def test_the_sets_are_listed_and_their_configurations_are_light():
-    assert {LAYOUTS[name].config for name in ALL} <= set(datasets())
+    assert {CONFIGS[name] for name in ALL} <= set(datasets())
     code = "; ".join(f"import data_builders.{name}" for name in ALL)
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"],
@@ -562,48 +554,24 @@ def test_the_sets_are_listed_and_their_configurations_are_light():
 
 
 def test_the_composite_is_its_three_parts(tmp_path):
-    words = {
-        "casme2": ("happiness", "others", "disgust", "fear", "surprise", "repression"),
-        "samm": ("Anger", "Other", "Happiness", "Fear", "Surprise", "Contempt"),
-    }
-    classes = {
-        "casme2": ("positive", "", "negative", "", "surprise", "negative"),
-        "samm": ("negative", "", "positive", "negative", "surprise", "negative"),
-    }
-    trees = []
-    for name in ("casme2", "samm", "smic"):
-        layout = LAYOUTS[name]
-        if name in words:
-            layout = dataclasses.replace(
-                layout, words=words[name], classes=classes[name]
-            )
-        trees.append(write(layout, tmp_path / name))
-        target = tmp_path / "all" / name.upper()
-        shutil.copytree(trees[-1].root, target, dirs_exist_ok=True)
-    config = Megc2019(
-        manual_dir=tmp_path / "all",
-        data_dir=tmp_path / "out",
-        size=32,
-        frames=4,
-        resample="uniform",
-    )
-    problems, summary = check(config)
+    tree = write("megc2019", tmp_path)
+    problems, summary = check(tree.config)
     assert not problems
-    lines = summary.splitlines()
-    assert [line.split(" (")[0] for line in lines if "clips" in line] == [
-        "casme2: 4 clips, 3 subjects",
-        "samm: 5 clips, 3 subjects",
-        "smic: 6 clips, 3 subjects",
+    lines = [line for line in summary.splitlines() if "clips" in line]
+    takes = tree.loaded
+    expected = [
+        f"{part}: {len([t for t in takes if t.take.dataset == part])} clips, 3 subjects"
+        for part in ("casme2", "samm", "smic")
     ]
-    clips = load(config)
-    takes = [take for tree in trees for take in tree.loaded]
-    assert_array_equal(clips.clip_id, [take.key[1] for take in takes])
-    assert [clips.classes[i] for i in clips.label] == [take.label for take in takes]
+    assert [line.split(" (")[0] for line in lines] == expected
+    clips = load(tree.config)
+    assert_annotated(clips, tree)
+    assert len(clips) < len(tree.takes)  # others are left out
     for i, take in enumerate(takes):
         shown, _ = resample(take.shown, take.interval, 4, "uniform")
         assert_array_equal(clips.inputs["clip"][i], shown)
-    frame = takes[-1].path(tmp_path / "all" / "SMIC", takes[-1].onset)
+    frame = takes[-1].path(takes[-1].onset)
     frame.write_bytes(b"")
     with pytest.raises(JmerError, match="has changed since"):
-        load(config)
-    assert re.search("is empty. Restore", check(config)[0][0])
+        load(tree.config)
+    assert re.search("is empty. Restore", check(tree.config)[0][0])

@@ -1,0 +1,17 @@
+"""Synthetic faces as the owners of real data sets distribute theirs.
+
+One file a data set; `write.synthesize` writes it. Knows the form on disk and nothing
+of what reads it.
+"""
+
+from jmer.synthetic.layouts.base import Layout
+from jmer.synthetic.layouts.casme import Casme
+from jmer.synthetic.layouts.casme2 import Casme2
+from jmer.synthetic.layouts.casme_cubed import CasmeCubed
+from jmer.synthetic.layouts.casme_squared import CasmeSquared
+from jmer.synthetic.layouts.megc2019 import Megc2019
+from jmer.synthetic.layouts.samm import Samm
+from jmer.synthetic.layouts.smic import Smic
+
+ALL = (Casme, Casme2, CasmeSquared, CasmeCubed, Megc2019, Samm, Smic)
+LAYOUTS: dict[str, type[Layout]] = {layout.name: layout for layout in ALL}

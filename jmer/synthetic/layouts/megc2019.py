@@ -1,0 +1,43 @@
+"""The composite of MEGC 2019: three data sets in one folder."""
+
+import dataclasses
+
+from jmer.synthetic.layouts.base import FrameLayout, Layout
+from jmer.synthetic.layouts.casme2 import Casme2
+from jmer.synthetic.layouts.draft import Draft
+from jmer.synthetic.layouts.samm import Samm
+from jmer.synthetic.layouts.smic import Smic
+
+
+class Megc2019(Layout):
+    """CASME II, SAMM and SMIC HS, each as large as asked for, of other faces."""
+
+    name = "megc2019"
+
+    @property
+    def parts(self) -> tuple[FrameLayout, ...]:
+        return (
+            Casme2(self.quirks),
+            Samm(self.quirks),
+            Smic(self.quirks, parts=("HS",)),
+        )
+
+    def write(self, root, spec):
+        for part in self.parts:
+            part.refuse(spec)
+        whole = Draft([])
+        for i, part in enumerate(self.parts):
+            own = dataclasses.replace(spec, seed=spec.seed + i)
+            folder = part.name.upper()
+            made = part.write(root / folder, own)
+            for take in made.takes:
+                for images in take.images.values():
+                    images.pattern = f"{folder}/{images.pattern}"
+            for book in made.books:
+                book.path = f"{folder}/{book.path}"
+            whole.takes += made.takes
+            whole.books += made.books
+            whole.quirks += [f"{part.name}: {quirk}" for quirk in made.quirks]
+        if self.quirks:
+            whole.options = ("--missing-frames", "neighbour")
+        return whole

@@ -1,0 +1,96 @@
+"""SAMM: grey frames, and a sheet below a preamble."""
+
+from typing import ClassVar
+
+from jmer.synthetic.layouts import quirks
+from jmer.synthetic.layouts.base import FrameLayout, View
+from jmer.synthetic.layouts.draft import Book
+from jmer.synthetic.layouts.objective import CLASSES, objective_class
+
+HEADER = (
+    *("Subject", "Filename", "Inducement Code", "Onset Frame", "Apex Frame"),
+    *("Offset Frame", "Duration", "Micro", "Action Units", "Estimated Emotion"),
+    *("Objective Classes", "Notes"),
+)
+PREAMBLE = 13
+# Its offset is corrected by a published list.
+CORRECTED, OFFSET = ("013", "013_1_9"), 5739
+
+
+class Samm(FrameLayout):
+    """`SAMM/006/006_5_1/006_05562.jpg`; videos 1 to 4 belong to published errata."""
+
+    name = "samm"
+    words: ClassVar = {
+        "negative": ("Anger", "Contempt", "Disgust", "Other", "Fear", "Sadness"),
+        "positive": ("Happiness",),
+        "surprise": ("Surprise",),
+        "disgust": ("Anger", "Contempt", "Disgust"),
+        "happiness": ("Happiness",),
+        "repression": ("Contempt", "Sadness"),
+        "others": ("Other", "Other", "Fear"),
+    }
+    views: ClassVar = {"raw": View(960 / 650, grey=True)}
+    corrected = (159,)
+
+    def number(self, shot):
+        first, other = (13, 6) if self.quirks else (6, 13)
+        return {0: first, 7: other}.get(shot.subject, shot.subject + 6)
+
+    def key(self, shot):
+        subject = f"{self.number(shot):03d}"
+        if self.quirks and shot.count == 0 and subject == CORRECTED[0]:
+            return CORRECTED
+        return subject, f"{subject}_{5 + shot.count % 3}_{shot.count // 3 + 1}"
+
+    def pattern(self, shot, source):
+        subject, clip = self.key(shot)
+        return f"SAMM/{subject}/{clip}/{subject}_{{n:05d}}.jpg"
+
+    def first(self, shot):
+        if self.key(shot) == CORRECTED:
+            return OFFSET - shot.clip.offset - 1
+        return 562 + 1009 * (shot.index % 9)
+
+    def cells(self, shot):
+        subject, clip = self.key(shot)
+        units = shot.clip.action_units
+        return [
+            *(subject, clip, 1 + shot.index % 7, shot.onset, shot.apex, shot.offset),
+            *(shot.offset - shot.onset + 1, "Micro - 1/2", units, shot.word),
+            *(CLASSES.index(objective_class(units)) + 1, None),
+        ]
+
+    def books(self, takes):
+        above = [[f"Note {i + 1} on how the set was coded"] for i in range(PREAMBLE)]
+        rows = [*above, list(HEADER), *(take.cells for take in takes)]
+        return [Book("SAMM_Micro_FACS_Codes_v2.xlsx", {"MICRO_ONLY": rows})]
+
+    def bend(self, take, shot):
+        if take.key == CORRECTED:
+            take.cells[5] = OFFSET + 1000
+            take.quirks.append("the offset is wrong, as a published correction says")
+        elif shot.index % 4 == 0:
+            quirks.spoil_text(take, 1, 9)
+        elif shot.index % 4 == 1:
+            take.action_units = take.cells[8] = " + ".join(
+                f"{unit}B" for unit in take.action_units.split("+")
+            )
+            take.quirks.append("action units with intensities and blanks")
+        elif shot.index % 4 == 2:
+            take.cells[0] = int(take.cells[0])
+            take.quirks.append("the subject is a number")
+            quirks.as_text(take, 3, 4, 5)
+        else:
+            for images in take.images.values():
+                images.pattern = images.pattern.replace("{n:05d}", "{n:04d}")
+            take.quirks.append("frame numbers with four digits")
+
+    def disturb(self, draft):
+        rows = draft.books[0].sheets["MICRO_ONLY"]
+        del rows[: PREAMBLE - 2]
+        draft.quirks.append("two rows above the header instead of 13")
+        quirks.untidy_header(rows, 2)
+        quirks.blank_rows(rows, 4, len(rows))
+        quirks.add_junk_sheets(draft, "Key")
+        quirks.leave_remains(draft)
