@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from jmer.data.config import DataConfig
 from jmer.errors import UsageError
@@ -32,7 +33,38 @@ def megc(negative: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
 
 
 @dataclass(frozen=True)
-class FrameSet(ClipRecipe, DataConfig):
+class FaceSet(ClipRecipe, DataConfig):
+    """Fields of a set whose frames show a face somewhere."""
+
+    landmarks: Path | None = None
+    """Table of five points of the face in each onset frame, in pixels, which are used
+    instead of a detector (columns subject, clip, left_eye_x, left_eye_y, right_eye_x,
+    ..., nose_x, ..., mouth_left_x, ..., mouth_right_y; left as seen in the image)."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.landmarks is not None and self.align == "none":
+            raise UsageError(
+                f"landmarks={self.landmarks}: goes with align=crop or align=landmarks, "
+                f"not with align=none"
+            )
+
+    @property
+    def stored_as(self) -> str:  # type: ignore[override]
+        return "uint8" if self.modality == "clip" else "float16"
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Whether there are landmarks, not where."""
+        fields = super().recipe
+        del fields["landmarks"]
+        if self.align != "none":
+            fields["points"] = "detected" if self.landmarks is None else "given"
+        return fields
+
+
+@dataclass(frozen=True)
+class FrameSet(FaceSet):
     """A set of image folders and an annotation sheet, as its owners distribute it."""
 
     protocols: ClassVar[Mapping[str, Protocol]]
@@ -58,10 +90,6 @@ class FrameSet(ClipRecipe, DataConfig):
         super().__post_init__()
         if self.min_frames < 1:
             raise UsageError(f"min_frames={self.min_frames}: must be at least 1")
-
-    @property
-    def stored_as(self) -> str:  # type: ignore[override]
-        return "uint8" if self.modality == "clip" else "float16"
 
     @property
     def rules(self) -> Protocol:

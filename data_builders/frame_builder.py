@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from data_builders import frames
+from data_builders import alignment, frames, landmarks
 from data_builders.annotation import (
     Clip,
     Correction,
@@ -24,7 +24,8 @@ from data_builders.config import FrameSet
 from data_builders.sheets import Columns, Line, find_table, read_table
 from jmer.data.builder import ClipBuilder
 from jmer.errors import JmerError
-from jmer.preprocess.features import Interval, features
+from jmer.preprocess.align import Square
+from jmer.preprocess.features import Interval, features, resize
 
 NO_APEX = ("", "/")
 LONGEST = 10_000  # frames of a clip; more is a slip of the pen
@@ -279,8 +280,15 @@ class FrameBuilder(ClipBuilder):
         nearest = [int(known[np.abs(known - n).argmin()]) for n in wanted]
         return tuple(there[n] for n in nearest)
 
+    @functools.cached_property
+    def squares(self) -> tuple[alignment.Squares, list[str]]:
+        """What is cut from the frames of each clip, and all problems with that."""
+        if self.data.align == "none":
+            return {}, []
+        return alignment.squares(self.data, self.survey[0])
+
     def problems(self):
-        return self.survey[1]
+        return [*self.survey[1], *self.squares[1]]
 
     def summary(self):
         clips, _, left_out = self.survey
@@ -302,7 +310,7 @@ class FrameBuilder(ClipBuilder):
         and the content of three: to read every frame again at each load takes minutes.
         """
         base = self.require_manual_dir()
-        made = self._sheet_digest()
+        made = {**self._sheet_digest(), **self.loose_digests()}
         for clip in self.survey[0]:
             digest = hashlib.sha256()
             for path in clip.frames:
@@ -314,6 +322,9 @@ class FrameBuilder(ClipBuilder):
             key = place if place not in made else f"{place}/{clip.frames[0].name}"
             made[key] = digest.hexdigest()[:16]
         return made
+
+    def loose_digests(self):
+        return landmarks.digests(self.data.landmarks)
 
     def _sheet_digest(self) -> dict[str, str]:
         place = str(self.table.relative_to(self.require_manual_dir()))
@@ -343,9 +354,18 @@ class FrameBuilder(ClipBuilder):
     def _inputs(self, clip: Clip) -> tuple[dict[str, Any], Interval]:
         data = self.data
         interval = (0, clip.apex - clip.onset, clip.offset - clip.onset)
+        square = self.squares[0].get(clip.row.key)
         if data.modality == "apex-flow":
-            # Of a long clip in full size, only the two frames that it takes.
-            pair = frames.decode([clip.frames[i] for i in interval[:2]], None)
+            # Of a long clip in full size, only the two frames that it takes. Flow is
+            # estimated before it is shrunk, of an aligned face as of a whole frame.
+            ends = [clip.frames[i] for i in interval[:2]]
+            pair = frames.decode(ends, None if square is None else square.cut)
             return features(data, pair, (0, 1, 1), clip.row.title)[0], interval
-        shown = frames.decode(clip.frames, data.size)
+        cut = functools.partial(_shrunk, square, data.size)
+        shown = frames.decode(clip.frames, cut)
         return features(data, shown, interval, clip.row.title)
+
+
+def _shrunk(square: Square | None, size: int, frame: np.ndarray) -> np.ndarray:
+    """The part of a frame that is stored, right away: whole clips in full are large."""
+    return resize(frame[None], size)[0] if square is None else square.cut(frame, size)

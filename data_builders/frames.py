@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from jmer.errors import JmerError
-from jmer.preprocess.features import resize
+
+Cut = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "n n 3"]]
 
 ENDINGS = {
     ".jpg": (b"\xff\xd8", b"\xff\xd9"),
@@ -92,13 +93,15 @@ def damage(path: Path) -> str:
     return ""
 
 
-def decode(paths: Iterable[Path], size: int | None) -> UInt8[np.ndarray, "t h w 3"]:
-    """Frames in RGB, each shrunk to a square of `size` right away, if given.
+def decode(
+    paths: Iterable[Path], cut: Cut | None = None
+) -> UInt8[np.ndarray, "t h w 3"]:
+    """Frames in RGB, of each only what `cut` makes of it, if given.
 
     Raises: JmerError naming the file that is no image or of another size.
     """
     with ThreadPoolExecutor() as pool:
-        frames = list(pool.map(functools.partial(_decode, size=size), paths))
+        frames = list(pool.map(functools.partial(_decode, cut=cut), paths))
     shapes = {shape: path for path, shape, _ in frames}
     if len(shapes) > 1:
         (one, first), (two, second) = list(shapes.items())[:2]
@@ -109,7 +112,7 @@ def decode(paths: Iterable[Path], size: int | None) -> UInt8[np.ndarray, "t h w 
     return np.stack([frame for *_, frame in frames])
 
 
-def _decode(path: Path, size: int | None) -> tuple[Path, tuple[int, int], np.ndarray]:
+def _decode(path: Path, cut: Cut | None) -> tuple[Path, tuple[int, int], np.ndarray]:
     content = np.frombuffer(path.read_bytes(), np.uint8)
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
     if image is None:
@@ -117,8 +120,8 @@ def _decode(path: Path, size: int | None) -> tuple[Path, tuple[int, int], np.nda
             f"{path} cannot be decoded ({content.size} bytes). Restore the file."
         )
     shape = (image.shape[0], image.shape[1])
-    if size is not None:
-        image = resize(image[None], size)[0]
+    if cut is not None:
+        image = cut(image)
     return path, shape, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

@@ -59,12 +59,14 @@ def read_table(
     optional: Sequence[str] = (),
     sheet: str = "",
     positions: Sequence[str] = (),
+    remedy: str = "Restore the published file.",
 ) -> list[Line]:
     """The rows of a sheet (.xlsx, .xls or .csv) below the row that names the columns.
 
     Names are compared without regard to case, blanks and underscores; rows above the
     header and empty rows are passed over. `sheet` is looked at first, then the others.
-    `positions` names the columns of a sheet that has no header.
+    `positions` names the columns of a sheet that has no header, and `remedy` says what
+    to do where a file is not such a sheet.
 
     Raises: JmerError if the file cannot be read or no sheet has the columns.
     """
@@ -79,11 +81,10 @@ def read_table(
             if not lacking:
                 return list(_lines(where, rows, top + 1, index))
     if positions:
-        raise JmerError(f"{path} is empty. Restore the published file.")
+        raise JmerError(f"{path} is empty. {remedy}")
     wanted = "; ".join(f"{c}: {' or '.join(columns[c])}" for c in columns)
     raise JmerError(
-        f"{path} has no row that names the needed columns ({wanted}). Restore the "
-        f"published file."
+        f"{path} has no row that names the needed columns ({wanted}). {remedy}"
     )
 
 
@@ -129,10 +130,7 @@ def _sheets(path: Path, preferred: str) -> Iterator[tuple[str, list[list[str]]]]
         ]
     # The reader is compiled, and raises many kinds for what is no sheet.
     except Exception as error:
-        raise JmerError(
-            f"cannot read {path} ({error}): restore the file as the owners distribute "
-            f"it."
-        ) from error
+        raise JmerError(f"cannot read {path} ({error}): restore the file.") from error
     for name, table in tables:
         yield name, [[_text(cell) for cell in row] for row in table]
 

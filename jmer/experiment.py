@@ -163,7 +163,7 @@ class Experiment:
         fields = self.resolved()
         # The checkpoint counts by its content, which a run adds.
         del fields["engine"], fields["seeds"], fields["pretrained"]
-        del fields["data"]["manual_dir"], fields["data"]["data_dir"]
+        fields["data"] = {"name": self.data.name, **_plain(self.data.recipe)}
         if self.selection != "inner":
             for name in ("fraction", "unit", "criterion"):
                 del fields[f"inner_{name}"]

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from data_builders.casme2 import Casme2
-from data_builders.config import FrameSet
+from data_builders.config import FaceSet, FrameSet
 from data_builders.megc2019_flow28 import Megc2019Flow28
 from data_builders.samm import Samm
 from data_builders.smic import Smic
-from jmer.data.config import DataConfig
 from jmer.preprocess.recipe import ClipRecipe
 
 
 @dataclass(frozen=True)
-class Megc2019(ClipRecipe, DataConfig):
+class Megc2019(FaceSet):
     """MEGC 2019 composite from frames: 442 clips, 68 subjects; needs three licences."""
 
     name: ClassVar[str] = "megc2019"
@@ -28,14 +27,10 @@ class Megc2019(ClipRecipe, DataConfig):
     """A frame that is not there is an error, or its nearest neighbour stands in."""
 
     @property
-    def stored_as(self) -> str:  # type: ignore[override]
-        return "uint8" if self.modality == "clip" else "float16"
-
-    @property
     def parts(self) -> tuple[FrameSet, FrameSet, FrameSet]:
         """The three sets by the same recipe; `manual_dir` holds them all."""
         names = [f.name for f in dataclasses.fields(ClipRecipe)]
-        names += ["manual_dir", "data_dir", "errata", "missing_frames"]
+        names += ["manual_dir", "data_dir", "errata", "missing_frames", "landmarks"]
         shared = {name: getattr(self, name) for name in names}
         return (
             Casme2(protocol="megc", source=self.source, **shared),

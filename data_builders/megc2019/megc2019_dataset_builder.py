@@ -3,6 +3,7 @@
 import functools
 import itertools
 
+from data_builders import landmarks
 from data_builders.frame_builder import FrameBuilder
 from data_builders.megc2019 import Megc2019
 from jmer.data.builder import ClipBuilder
@@ -34,6 +35,9 @@ class Builder(ClipBuilder):
 
     def digests(self):
         return {k: v for part in self.parts for k, v in part.digests().items()}
+
+    def loose_digests(self):
+        return landmarks.digests(self.data.landmarks)
 
     def summary(self):
         return "\n".join(f"{part.data.name}: {part.summary()}" for part in self.parts)

@@ -35,6 +35,8 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     """auto: the true flow where all frames are kept, else Farnebäck's method, as also
     from onset to apex. dis: Kroeger et al. 2016. tvl1: Zach et al. 2007, in batches on
     the accelerator."""
+    align: ClassVar[Literal["none"]] = "none"  # type: ignore[misc]
+    # Faces are drawn in place, and the true flow is that of the whole frame.
     flow_size: int = 28
     """Side of the onset-to-apex flow, in pixels, 4 or more."""
 

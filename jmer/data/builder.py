@@ -116,6 +116,11 @@ class ClipBuilder(  # type: ignore[call-arg]
             for path in self.sources()
         }
 
+    def loose_digests(self) -> Mapping[str, str]:
+        """Of those, the ones of files that the configuration names outside of
+        `manual_dir`, by what they are called."""
+        return {}
+
     def require_manual_dir(self) -> Path:
         """The folder of the original data.
 

@@ -171,20 +171,24 @@ def _gather(builder: "ClipBuilder", examples: list[dict]) -> ClipSet:
 def refuse_changed_sources(builder: "ClipBuilder") -> None:
     """Raises: JmerError if the source given differs from the one prepared."""
     config = builder.data
-    if config.manual_dir is None:
-        return
-    builder.require_manual_dir()
     before = dict(builder.info.metadata.get("sources", {}))
-    if not before:
-        return
-    now = builder.digests()
+    loose = builder.loose_digests()
+    if config.manual_dir is None:
+        before, now = {name: before.get(name) for name in loose}, loose
+    else:
+        builder.require_manual_dir()
+        now = builder.digests() if before else {}
     changed = sorted(p for p in before.keys() | now if before.get(p) != now.get(p))
     if changed:
+        root = config.manual_dir or Path("DIR")
+        place: object = root / changed[0]
+        other = "leave --manual-dir out to use what was prepared"
+        if changed[0] in loose:
+            place, other = f"the {changed[0]}", "give the one that was used then"
         raise JmerError(
-            f"{config.manual_dir / changed[0]} has changed since {builder.data_dir} "
-            f"was prepared ({len(changed)} files differ). Prepare it again: `jmer data "
-            f"prepare {config.name} --manual-dir {config.manual_dir} --overwrite`, or "
-            f"leave --manual-dir out to use what was prepared."
+            f"{place} has changed since {builder.data_dir} was prepared "
+            f"({len(changed)} files differ). Prepare it again: `jmer data prepare "
+            f"{config.name} --manual-dir {root} --overwrite`, or {other}."
         )
 
 

@@ -37,6 +37,10 @@ class ClipRecipe:
     flow: Literal["farneback", "dis", "tvl1"] = "farneback"
     """How flow is estimated: Farnebäck's method, DIS (Kroeger et al. 2016), or TV-L1
     (Zach et al. 2007), which runs in batches on the accelerator."""
+    align: Literal["none", "crop", "landmarks"] = "none"
+    """What is cut from each frame before all else; the onset frame decides for its
+    clip. none: the frame as published. crop: the face, in an upright square. landmarks:
+    the face turned, scaled and moved so that eyes, nose and mouth lie alike in all."""
     special: Literal["none", "sf", "apex-offset", "random2", "of", "dense"] = "none"
     """Two more images beside a clip. sf: the onset and the apex frame. apex-offset:
     those two. random2: any two frames of onset..offset, the same ones at every

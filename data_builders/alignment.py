@@ -1,0 +1,62 @@
+"""What is cut from the frames of each clip: found in its onset frame, or given."""
+
+import functools
+from collections.abc import Mapping, Sequence
+
+from data_builders import frames, landmarks
+from data_builders.annotation import Clip
+from data_builders.config import FrameSet
+from jmer.errors import JmerError
+from jmer.preprocess.align import Box, Pose, Square
+from jmer.preprocess.faces import Detector, detector, find_face
+
+Squares = Mapping[tuple[str, str], Square]
+
+
+def squares(data: FrameSet, clips: Sequence[Clip]) -> tuple[Squares, list[str]]:
+    """The square of each clip by subject and clip, and a problem of each without one.
+
+    Raises: JmerError if there is no detector, or the landmarks cannot be read.
+    """
+    if data.landmarks is None:
+        locate = functools.partial(_detected, data, detector())
+    else:
+        marks = landmarks.read_landmarks(data.landmarks)
+        locate = functools.partial(_given, data, marks)
+    made, problems = dict[tuple[str, str], Square](), list[str]()
+    for clip in clips:
+        try:
+            made[clip.row.key] = locate(clip)
+        except JmerError as error:
+            problems.append(str(error))
+    return made, problems
+
+
+def _detected(data: FrameSet, finder: Detector, clip: Clip) -> Square:
+    face = find_face(frames.decode(clip.frames[:1])[0], finder)
+    if face is None:
+        raise JmerError(
+            f"{clip.frames[0]}: no face was found in the onset frame of clip "
+            f"{clip.row.title}. Choose --source cropped (where there is one) or "
+            f"--align none, or give the points of all faces with --landmarks FILE."
+        )
+    return Box.around(*face.box) if data.align == "crop" else Pose.of(face.points)
+
+
+def _given(
+    data: FrameSet,
+    marks: Mapping[landmarks.Key, landmarks.Marked | str],
+    clip: Clip,
+) -> Square:
+    marked = marks.get(landmarks.key(*clip.row.key))
+    if marked is None:
+        raise JmerError(
+            f"{data.landmarks}: no row of clip {clip.row.title}. Add it, or leave "
+            f"--landmarks out to have all faces detected."
+        )
+    if isinstance(marked, str):
+        raise JmerError(marked)
+    height, width = frames.decode(clip.frames[:1]).shape[1:3]
+    if problem := landmarks.outside(marked, height, width):
+        raise JmerError(problem)
+    return (Box if data.align == "crop" else Pose).of(marked.points)
