@@ -16,9 +16,10 @@ usage: jmer COMMAND …
   data list                data sets, and which are prepared
   data check NAME          what is missing or odd in a download, before it is prepared
   data prepare NAME        turn a download into tensors, once
+  data synthesize          write synthetic faces as real data sets are distributed
   weights import NETWORK   published PyTorch checkpoints as jmer weights
   report RUN…              tables and figures of one run, or of several side by side
-  list WHAT                experiments, models or datasets
+  list WHAT                experiments, models, datasets or layouts
 
 `jmer COMMAND --help` explains a command, `jmer run FILE --help` every field of the
 experiment in FILE. `--debug` anywhere shows the traceback of an error.
@@ -74,6 +75,7 @@ def _command(words: list[str]) -> int:
         ("data", "list"): commands.data_list,
         ("data", "check"): commands.data_check,
         ("data", "prepare"): commands.data_prepare,
+        ("data", "synthesize"): commands.data_synthesize,
         ("weights", "import"): commands.weights_import,
         ("report",): commands.report,
         ("list",): commands.list_,

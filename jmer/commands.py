@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ from jmer.experiment import Experiment, load_experiment
 from jmer.interrupt import Interruption
 from jmer.progress import make_view
 from jmer.rundir import command_line
+from jmer.synthetic.spec import SyntheticSpec
 from jmer.text import duration
 
 # No prefix: `--epochs`, not `--experiment.epochs`; the parts keep theirs.
@@ -166,6 +168,47 @@ class CheckOptions:
     data: tyro.conf.OmitArgPrefixes[DataConfig]
 
 
+@dataclasses.dataclass(frozen=True)
+class SynthesizeOptions:
+    """Write synthetic faces on disk as the owners of a real data set distribute theirs.
+
+    Frames are `--size` high and as wide as the real ones; what reads them stretches
+    them to a square.
+    """
+
+    layout: str
+    """Name of the real set; `jmer list layouts` has them all."""
+    out: Path
+    """Folder to write, in which nothing may lie yet."""
+    spec: tyro.conf.OmitArgPrefixes[SyntheticSpec] = dataclasses.field(
+        default_factory=lambda: SyntheticSpec(classes=5)
+    )
+    quirks: bool = False
+    """With the irregularities that the real set is known for; jmer-manifest.json then
+    says of each clip what a reader must return or report."""
+
+
+def data_synthesize(words: list[str]) -> int:
+    options = _parse(SynthesizeOptions, "jmer data synthesize", words)
+    from jmer.synthetic.layouts.write import MANIFEST, find_layout, synthesize
+
+    out = options.out
+    layout = find_layout(options.layout, quirks=options.quirks)
+    draft = synthesize(layout, options.spec, out)
+    subjects = {(take.dataset, take.subject) for take in draft.takes}
+    print(f"{len(draft.takes)} clips of {len(subjects)} subjects in {out}")
+    odd = sum(bool(take.quirks) for take in draft.takes)
+    if options.quirks:
+        print(f"{odd} clips are irregular: {out / MANIFEST} says how")
+    print("next (apart from what was prepared of the real set):")
+    for name, *needed in layout.readers():
+        places = ["--manual-dir", str(out), "--data-dir", f"{out}-prepared"]
+        for action, more in (("check", ()), ("prepare", draft.options)):
+            command = ["jmer", "data", action, name, *needed, *places, *more]
+            print(f"  {shlex.join(command)}")
+    return 0
+
+
 def data_prepare(words: list[str]) -> int:
     config, words = _dataset("prepare", words)
     prog = f"jmer data prepare {config.name}"
@@ -268,7 +311,7 @@ def report(words: list[str]) -> int:
 class ListOptions:
     """Show what there is."""
 
-    what: tyro.conf.Positional[Literal["experiments", "models", "datasets"]]
+    what: tyro.conf.Positional[Literal["experiments", "models", "datasets", "layouts"]]
     """Which things."""
     json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print JSON records."""
@@ -280,6 +323,7 @@ def list_(words: list[str]) -> int:
         "experiments": _experiments,
         "models": _models,
         "datasets": _datasets,
+        "layouts": _layouts,
     }
     records = listings[options.what]()
     if options.json:
@@ -309,6 +353,13 @@ def _datasets() -> list[dict[str, Any]]:
         summary = (kind.__doc__ or "").strip().splitlines()[0]
         records.append({"name": kind.name, "prepared": prepared, "what": summary})
     return records
+
+
+def _layouts() -> list[dict[str, Any]]:
+    from jmer.synthetic.layouts import LAYOUTS
+
+    docs = {name: kind.__doc__ or "" for name, kind in sorted(LAYOUTS.items())}
+    return [{"name": n, "what": doc.splitlines()[0]} for n, doc in docs.items()]
 
 
 def _experiments() -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from jmer.data.load import datasets
 from jmer.preprocess.features import resize
 from jmer.synthetic.layouts import LAYOUTS
 from jmer.synthetic.layouts.base import FrameLayout
-from jmer.synthetic.layouts.draft import Draft, Take
+from jmer.synthetic.layouts.draft import Draft, Images, Take
 from jmer.synthetic.layouts.write import find_layout, synthesize
 from jmer.synthetic.spec import SyntheticSpec
 
@@ -130,6 +130,15 @@ class Tree:
         return sorted(
             (t for t in self.takes if t.label), key=lambda t: (t.take.dataset, t.key)
         )
+
+
+def taken(manifest: dict) -> list[Take]:
+    """The clips of a manifest, without their rows of a sheet."""
+    clips = []
+    for record in manifest["clips"]:
+        images = {name: Images(**entry) for name, entry in record["images"].items()}
+        clips.append(Take(**{**record, "images": images, "cells": []}))
+    return clips
 
 
 def label_of(config: FrameSet, take: Take) -> str:

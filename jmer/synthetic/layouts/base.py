@@ -1,70 +1,23 @@
 """What a layout is: the names, places and sheets of one data set."""
 
 import dataclasses
-import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from jaxtyping import UInt8
+from rich.console import Console
+from rich.progress import track
 
 from jmer.errors import UsageError
-from jmer.synthetic.clips import SyntheticClip, render_clip
+from jmer.synthetic.clips import render_clip
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Images, Take
 from jmer.synthetic.layouts.images import framed, write_image
-from jmer.synthetic.spec import SyntheticSpec, plan
-
-
-@dataclass(frozen=True)
-class View:
-    """One form in which the images are distributed."""
-
-    aspect: float
-    """Width by height of a frame."""
-    grey: bool = False
-    whole: bool = True
-    """With frames at rest before the onset and after the offset."""
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A generated clip and its place in the set, from which all names derive."""
-
-    clip: SyntheticClip
-    index: int
-    """Of the clip in the set, from 0."""
-    subject: int
-    """From 0."""
-    count: int
-    """Clips of that subject before this one."""
-    word: str
-    """The emotion as the sheet calls it."""
-    start: int = 1
-    """Number of the first frame in its recording."""
-    part: str = ""
-    """Where a set has several, the one it belongs to."""
-
-    @cached_property
-    def frames(self) -> UInt8[np.ndarray, "t h w 3"]:
-        """From `start` on, with at least one at rest on either side."""
-        frames = self.clip.frames
-        return np.concatenate([frames[:1], frames, frames[-1:]])
-
-    @property
-    def onset(self) -> int:
-        return self.start + 1 + self.clip.onset
-
-    @property
-    def apex(self) -> int:
-        return self.start + 1 + self.clip.apex
-
-    @property
-    def offset(self) -> int:
-        return self.start + 1 + self.clip.offset
+from jmer.synthetic.layouts.shot import Shot, View
+from jmer.synthetic.spec import Slot, SyntheticSpec, plan
 
 
 @dataclass(frozen=True)
@@ -140,10 +93,10 @@ class FrameLayout(Layout):
         """Clip after clip, so that few are in memory."""
         of_class, of_subject = Counter[int](), Counter[int]()
         next_start: dict[str, int] = {}
-        for index, slot in enumerate(plan(spec)):
-            words = self.words[spec.class_names[slot.label]]
-            word = words[of_class[slot.label] % len(words)]
+        for index, slot in enumerate(with_bar(plan(spec), self.name)):
             clip = render_clip(spec, index)
+            words = self.words[spec.class_names[slot.label]]
+            word = turn(words, of_class[slot.label])
             shot = Shot(clip, index, slot.subject, of_subject[slot.subject], word)
             of_class[slot.label] += 1
             of_subject[slot.subject] += 1
@@ -205,13 +158,21 @@ class FrameLayout(Layout):
                 f"{self.most_subjects} subjects. Ask for fewer."
             )
         if spec.clips in self.corrected:
-            free = next(n for n in itertools.count(spec.clips) if n not in
-                        self.corrected)  # fmt: skip
+            free = max(self.corrected) + 1
             raise UsageError(
                 f"clips={spec.clips}: the published corrections of {self.name} go by "
                 f"row in sheets of that many rows. Ask for another number, such as "
                 f"{free}."
             )
+
+
+def with_bar(slots: Sequence[Slot], name: str) -> Iterable[Slot]:
+    """The same, with a bar in a terminal: large sets take their time."""
+    console = Console(stderr=True)
+    quiet = not console.is_terminal
+    return track(
+        slots, f"writing {name}", console=console, transient=True, disable=quiet
+    )
 
 
 def turn(words: tuple[str, ...], number: int) -> str:

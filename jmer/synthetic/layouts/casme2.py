@@ -3,7 +3,8 @@
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout, View, turn
+from jmer.synthetic.layouts.base import FrameLayout, turn
+from jmer.synthetic.layouts.shot import View
 
 HEADER = (
     *("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None),

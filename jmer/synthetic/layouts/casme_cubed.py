@@ -3,8 +3,9 @@
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout, View, turn
+from jmer.synthetic.layouts.base import FrameLayout, turn
 from jmer.synthetic.layouts.objective import objective_class
+from jmer.synthetic.layouts.shot import View
 
 HEADER = (
     *("Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Objective class"),

@@ -3,8 +3,9 @@
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout, View, turn
+from jmer.synthetic.layouts.base import FrameLayout, turn
 from jmer.synthetic.layouts.draft import Book
+from jmer.synthetic.layouts.shot import View
 
 SUBJECTS = (15, 16, *range(19, 28), *range(29, 39), 40)
 VIDEOS = {
@@ -42,6 +43,9 @@ class CasmeSquared(FrameLayout):
 
     def watched(self, shot):
         """The video during which a clip was shown."""
+        misnamed = SUBJECTS[shot.subject] == MISNAMED and shot.count == 0
+        if self.quirks and misnamed:
+            return "happy1"
         return turn(WATCHED[shot.word], shot.count)
 
     def video(self, shot):

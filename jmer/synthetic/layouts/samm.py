@@ -3,9 +3,10 @@
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout, View
+from jmer.synthetic.layouts.base import FrameLayout
 from jmer.synthetic.layouts.draft import Book
 from jmer.synthetic.layouts.objective import CLASSES, objective_class
+from jmer.synthetic.layouts.shot import View
 
 HEADER = (
     *("Subject", "Filename", "Inducement Code", "Onset Frame", "Apex Frame"),

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout, View
+from jmer.synthetic.layouts.base import FrameLayout
 from jmer.synthetic.layouts.images import framed
+from jmer.synthetic.layouts.shot import View
 
 # Those whom all three cameras saw come first.
 SUBJECTS = (11, 12, 13, 14, 15, 18, 19, 20, 1, 2, 3, 4, 5, 6, 8, 9)

@@ -32,6 +32,7 @@ def synthesize(layout: Layout, spec: SyntheticSpec, out: Path) -> Draft:
     Raises: UsageError if something is in `out` already, or the layout has no names for
     `spec`; JmerError if the place cannot be written.
     """
+    out = out.absolute()
     refuse_occupied(out)
     make_folder(out.parent)
     with writing(out):
