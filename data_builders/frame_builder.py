@@ -52,7 +52,9 @@ class FrameBuilder(ClipBuilder):
     """The sheet in a workbook of several."""
     columns: ClassVar[Columns] = {}
     """Names of the columns: subject, clip, onset, apex, offset, those of labels, and
-    action_units, which a sheet may lack."""
+    action_units."""
+    optional: ClassVar[tuple[str, ...]] = ("action_units",)
+    """The columns that a sheet may lack."""
     positions: ClassVar[tuple[str, ...]] = ()
     """The columns in order, where the sheet has no header."""
     corrections: ClassVar[tuple[Correction, ...]] = ()
@@ -75,7 +77,7 @@ class FrameBuilder(ClipBuilder):
             clip=values["clip"],
             labels={c: values[c].lower() for c in self.data.vocabulary},
             onset=values["onset"],
-            apex=values["apex"],
+            apex=values.get("apex", ""),
             offset=values["offset"],
             action_units=values.get("action_units", ""),
         )
@@ -108,7 +110,7 @@ class FrameBuilder(ClipBuilder):
         return read_table(
             self.table,
             self.columns,
-            optional=("action_units",),
+            optional=self.optional,
             sheet=self.sheet,
             positions=self.positions,
         )
