@@ -25,6 +25,8 @@ class Row:
     action_units: str = ""
     folder: str = ""
     """What the frames lie under, where that is not the name of the clip."""
+    frame_rate: float = 0.0
+    """Frames a second, where they are not those of the whole set."""
     train_only: bool = False
     """Whether the clip may train but is never tested."""
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from jmer.data.config import DataConfig
 from jmer.errors import UsageError
+from jmer.facs import OBJECTIVE
 from jmer.preprocess.recipe import ClipRecipe
 
 
@@ -25,6 +26,17 @@ class Protocol:
 def same(*names: str) -> dict[str, tuple[str, ...]]:
     """Classes that are called what the sheet calls them."""
     return {name: (name,) for name in names}
+
+
+def objective() -> dict[str, tuple[str, ...]]:
+    """Objective classes I to VII, which sheets call so, or 1 to 7."""
+    return {name: (name.lower(), f"{i}") for i, name in enumerate(OBJECTIVE, start=1)}
+
+
+OBJECTIVE_CLASS = "objective class"
+ACTION_UNITS = "action units"
+"""Stands for a column of labels: the objective class of a row's action units."""
+AUS = Protocol(objective(), column=ACTION_UNITS)
 
 
 def megc(negative: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -70,6 +82,8 @@ class FrameSet(FaceSet):
     protocols: ClassVar[Mapping[str, Protocol]]
     vocabulary: ClassVar[Mapping[str, tuple[str, ...]]]
     """Every word that a column of labels may hold, in lower case."""
+    frame_rate: ClassVar[float]
+    """Frames a second of its recordings."""
 
     protocol: str = ""
     """The classes."""

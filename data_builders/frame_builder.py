@@ -4,8 +4,8 @@ import collections
 import functools
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,10 +20,11 @@ from data_builders.annotation import (
     frame_number,
     subject_number,
 )
-from data_builders.config import FrameSet
+from data_builders.config import ACTION_UNITS, OBJECTIVE_CLASS, FrameSet
 from data_builders.sheets import Columns, Line, find_table, read_table
 from jmer.data.builder import ClipBuilder
 from jmer.errors import JmerError
+from jmer.facs import objective_class, parse_action_units
 from jmer.preprocess.align import Square
 from jmer.preprocess.features import Interval, features, resize
 
@@ -75,7 +76,7 @@ class FrameBuilder(ClipBuilder):
             number=line.number,
             subject="" if number is None else self.subject_name.format(number),
             clip=values["clip"],
-            labels={c: values[c].lower() for c in self.data.vocabulary},
+            labels={c: values.get(c, "").lower() for c in self.data.vocabulary},
             onset=values["onset"],
             apex=values.get("apex", ""),
             offset=values["offset"],
@@ -107,10 +108,12 @@ class FrameBuilder(ClipBuilder):
         return [self.row(line) for line in self._lines()]
 
     def _lines(self) -> list[Line]:
+        column = self.data.rules.column
+        needed = "action_units" if column == ACTION_UNITS else column
         return read_table(
             self.table,
             self.columns,
-            optional=self.optional,
+            optional={*self.optional, OBJECTIVE_CLASS} - {needed},
             sheet=self.sheet,
             positions=self.positions,
         )
@@ -175,8 +178,19 @@ class FrameBuilder(ClipBuilder):
 
     def _choose(self, row: Row, made: Annotation) -> None:
         rules = self.data.rules
+        if rules.column == ACTION_UNITS:
+            try:
+                row = _with_class(row)
+            except ValueError as error:
+                made.problems.append(
+                    f"{row.where}: {error} (clip {row.title}). Correct the sheet."
+                )
+                return
+            if not row.labels[ACTION_UNITS]:
+                made.left_out["without action units"] += 1
+                return
         word = row.labels[rules.column]
-        known = self.data.vocabulary[rules.column]
+        known = self.data.vocabulary.get(rules.column, sum(rules.classes.values(), ()))
         names = [name for name, words in rules.classes.items() if word in words]
         if word not in known:
             made.problems.append(
@@ -329,8 +343,17 @@ class FrameBuilder(ClipBuilder):
         return landmarks.digests(self.data.landmarks)
 
     def _sheet_digest(self) -> dict[str, str]:
-        place = str(self.table.relative_to(self.require_manual_dir()))
-        return {place: hashlib.sha256(self.table.read_bytes()).hexdigest()[:16]}
+        return self.digest_of([self.table])
+
+    def digest_of(self, files: Sequence[Path]) -> dict[str, str]:
+        """Hashes of files below `manual_dir`, by where they lie in it."""
+        base = self.require_manual_dir()
+        return {
+            str(file.relative_to(base)): hashlib.sha256(file.read_bytes()).hexdigest()[
+                :16
+            ]
+            for file in files
+        }
 
     def _split_generators(self, dl_manager):
         self.info.metadata["errata"] = self.annotation.changes
@@ -351,6 +374,7 @@ class FrameBuilder(ClipBuilder):
                 "apex": apex,
                 "offset": offset,
                 "action_units": clip.row.action_units,
+                "frame_rate": clip.row.frame_rate or self.data.frame_rate,
             }
 
     def _inputs(self, clip: Clip) -> tuple[dict[str, Any], Interval]:
@@ -366,6 +390,15 @@ class FrameBuilder(ClipBuilder):
         cut = functools.partial(_shrunk, square, data.size)
         shown = frames.decode(clip.frames, cut)
         return features(data, shown, interval, clip.row.title)
+
+
+def _with_class(row: Row) -> Row:
+    """With the objective class of the row's action units among its labels.
+
+    Raises: ValueError if they are none.
+    """
+    name = objective_class(parse_action_units(row.action_units)).lower()
+    return replace(row, labels={**row.labels, ACTION_UNITS: name})
 
 
 def _shrunk(square: Square | None, size: int, frame: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import csv
 import fnmatch
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def read_table(
     path: Path,
     columns: Columns,
     *,
-    optional: Sequence[str] = (),
+    optional: Container[str] = (),
     sheet: str = "",
     positions: Sequence[str] = (),
     remedy: str = "Restore the published file.",

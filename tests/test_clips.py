@@ -97,7 +97,8 @@ def test_one_pixel_changes_the_fingerprint(clip, y, x, channel):
 def test_one_entry_changes_the_fingerprint(row, column):
     clips = make_clips(12, 1)  # a subject of its own can change its data set
     array = getattr(clips, column)
-    value = (array[row] + 1) % 3 if array.dtype.kind == "i" else "new"
+    kind = array.dtype.kind
+    value = (array[row] + 1) % 3 if kind == "i" else {"f": 25, "b": True}.get(kind, "x")
     other = replace(clips, **{column: changed(array, row, value)})
     assert other.fingerprint != clips.fingerprint
 

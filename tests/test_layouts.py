@@ -261,10 +261,10 @@ def test_words_come_in_turns(tmp_path):
     assert by_class["repression"] == turns[: len(by_class["repression"])]
 
 
-def test_wider_frames_are_mirrored_and_narrower_ones_cut():
+def test_wider_frames_are_extended_and_narrower_ones_cut():
     frames = np.arange(2 * 6 * 6 * 3, dtype=np.uint8).reshape(2, 6, 6, 3)
     wide = framed(frames, 10 / 6)
-    assert_array_equal(wide, frames[:, :, [2, 1, 0, 1, 2, 3, 4, 5, 4, 3]])
+    assert_array_equal(wide, frames[:, :, [0, 0, 0, 1, 2, 3, 4, 5, 5, 5]])
     assert_array_equal(framed(frames, 4 / 6), frames[:, :, 1:5])
     assert_array_equal(framed(frames, 1), frames)
     grey = framed(frames, 1, grey=True)

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import openpyxl
 import pytest
-from layouts import LAYOUTS, encoded, write
 from toy import make_clips
+from trees import write
 
 from data_builders.casme_cubed import CasmeCubed
 from jmer.data.load import check, load
@@ -114,33 +114,22 @@ HEADER = ["Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Expression ty
 KINDS = ("Macro-expression", "micro-expression")
 
 
-def macro_tree(folder, **fields):
-    """Part A as videos, with the sheet of all expressions: the first two are macro."""
-    tree = write(LAYOUTS["casme_cubed"], folder)
-    base = folder / "videos"
+def macro_tree(folder):
+    """Part A with the sheet of all expressions, of which the first two are macro."""
+    tree = write(
+        "casme_cubed", folder, protocol="objective", source="videos", macro=True
+    )
     book = openpyxl.Workbook()
     sheet = book.active
     sheet.title = "AU+Emotion"
     sheet.append([*HEADER, "Objective class"])
     for i, take in enumerate(tree.takes):
-        subject, clip = take.key
-        video = clip.split("_")[0]
-        for number in range(take.onset - 1, take.offset + 2):
-            image = take.images[number - take.onset + 1]
-            path = base / "part_A" / subject / video / "color" / f"{number}.jpg"
-            encoded(path, image)
-        row = [subject, video, take.onset, take.apex, take.offset, "4", KINDS[i > 1]]
-        sheet.append([*row, ("I", "II")[i % 2]])
-    book.save(base / "CAS(ME)3_part_A_v2.xlsx")
-    name = LAYOUTS["casme_cubed"].table
-    micro = openpyxl.load_workbook(tree.root / name)
-    micro["label"].delete_rows(2, 2)
-    micro.save(base / name)
-    config = CasmeCubed(
-        manual_dir=base, data_dir=folder / "prepared", protocol="objective",
-        source="videos", macro=True, frames=4, resample="uniform", size=32, **fields,
-    )  # fmt: skip
-    return tree, config
+        row = [take.key[0], take.key[1].split("_")[0], take.onset, take.apex]
+        sheet.append([*row, take.offset, "4", KINDS[i > 1], ("I", "II")[i % 2]])
+    book.save(tree.root / "CAS(ME)3_part_A_v2.xlsx")
+    del tree.rows[tree.top : tree.top + 2]
+    tree.write_sheet()
+    return tree, tree.config
 
 
 def test_macro_expressions_train_only(tmp_path):

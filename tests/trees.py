@@ -6,10 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_builders.config import FrameSet
+from data_builders.config import ACTION_UNITS, FrameSet
 from data_builders.megc2019 import Megc2019
 from jmer.data.config import DataConfig
 from jmer.data.load import datasets
+from jmer.facs import objective_class, parse_action_units
 from jmer.preprocess.features import resize
 from jmer.synthetic.layouts import LAYOUTS
 from jmer.synthetic.layouts.base import FrameLayout
@@ -145,7 +146,9 @@ def label_of(config: FrameSet, take: Take) -> str:
     rules = config.rules
     if take.key in rules.excluded:
         return ""
-    word = take.labels[rules.column]
+    if rules.column == ACTION_UNITS:
+        return objective_class(parse_action_units(take.action_units))
+    word = take.labels.get(rules.column, "")
     return next((name for name, words in rules.classes.items() if word in words), "")
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import FrameSet, Protocol, same
+from data_builders.config import AUS, FrameSet, Protocol, same
 
 EMOTIONS = (
     *("disgust", "repression", "surprise", "tense"),
@@ -16,13 +16,16 @@ class Casme(FrameSet):
     """CASME: 189 clips of 19 subjects, 4 classes of emotion; needs a licence."""
 
     name: ClassVar[str] = "casme"
+    frame_rate: ClassVar[float] = 60
     protocols: ClassVar = {
         "4class": Protocol(same("disgust", "repression", "surprise", "tense")),
         "meranet": Protocol(same("disgust", "repression", "tense")),
+        "aus": AUS,
     }
     vocabulary: ClassVar = {"emotion": EMOTIONS}
 
-    protocol: Literal["4class", "meranet"] = "4class"
-    """4class: disgust, repression, surprise, tense. meranet: without surprise."""
+    protocol: Literal["4class", "meranet", "aus"] = "4class"
+    """4class: disgust, repression, surprise, tense. meranet: without surprise. aus:
+    objective classes I to VII, from the action units."""
     source: Literal["raw", "cropped"] = "cropped"
     """raw: CASME_raw_selected. cropped: faces as the owners cut them out."""

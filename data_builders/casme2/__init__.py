@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import FrameSet, Protocol, megc, same
+from data_builders.config import (
+    AUS,
+    OBJECTIVE_CLASS,
+    FrameSet,
+    Protocol,
+    megc,
+    objective,
+    same,
+)
 
 EMOTIONS = (
     *("happiness", "disgust", "surprise", "repression", "others"),
@@ -22,18 +30,25 @@ class Casme2(FrameSet):
     """CASME II: 246 or 247 clips of 26 subjects in 5 classes; needs a licence."""
 
     name: ClassVar[str] = "casme2"
+    frame_rate: ClassVar[float] = 200
     protocols: ClassVar = {
         "5class": Protocol(
             same("disgust", "happiness", "repression", "surprise", "others")
         ),
         "meranet": Protocol(same("disgust", "happiness", "surprise")),
         "megc": Protocol(megc(("disgust", "repression")), excluded=EXCLUDED),
+        "objective": Protocol(objective(), column=OBJECTIVE_CLASS),
+        "aus": AUS,
     }
-    vocabulary: ClassVar = {"emotion": EMOTIONS}
+    vocabulary: ClassVar = {
+        "emotion": EMOTIONS,
+        OBJECTIVE_CLASS: (*sum(objective().values(), ()), "none"),
+    }
 
-    protocol: Literal["5class", "meranet", "megc"] = "5class"
+    protocol: Literal["5class", "meranet", "megc", "objective", "aus"] = "5class"
     """5class: disgust, happiness, repression, surprise, others; 247 clips if the sheet
     has sub24/EP02_07, else 246. meranet: disgust, happiness, surprise. megc: negative,
-    positive, surprise as in MEGC 2019, 145 clips."""
+    positive, surprise as in MEGC 2019, 145 clips. objective: classes I to VII as in
+    CASME2-ObjectiveClasses.xlsx. aus: as the action units give them."""
     source: Literal["raw", "cropped"] = "cropped"
     """raw: CASME2_RAW_selected. cropped: faces as the owners cut them out."""

@@ -1,10 +1,16 @@
 """TFDS builder of CASME II."""
 
+import functools
+from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
-from data_builders.annotation import by_row
+from data_builders.annotation import by_row, subject_number
 from data_builders.casme2 import Casme2
+from data_builders.config import OBJECTIVE_CLASS
 from data_builders.frame_builder import FrameBuilder
+from data_builders.sheets import find_table, read_table
+from jmer.errors import JmerError
 
 APEXES = {
     **{29: 279, 35: 68, 43: 77, 45: 81, 51: 166, 53: 100, 60: 78, 117: 187, 118: 89},
@@ -46,3 +52,40 @@ class Builder(FrameBuilder):
     }
     subject_folder = r"sub\d+"
     subject_name = "sub{:02d}"
+
+    class_tables: ClassVar = ("CASME2-ObjectiveClasses*",)
+    class_columns: ClassVar = {
+        "subject": ("Subject",),
+        "clip": ("Filename",),
+        OBJECTIVE_CLASS: ("Objective Class", "Objective Classes"),
+    }
+
+    def rows(self):
+        rows = super().rows()
+        if self.data.protocol != "objective":
+            return rows
+        found = {}
+        for line in read_table(self.class_table, self.class_columns):
+            key = subject_number(line.values["subject"]), line.values["clip"].lower()
+            if key in found:
+                raise JmerError(
+                    f"{line.where}: duplicate clip {line.values['clip']} of subject "
+                    f"{line.values['subject']}. Remove one of the two."
+                )
+            found[key] = line.values[OBJECTIVE_CLASS].lower()
+        return [
+            replace(row, labels={**row.labels, OBJECTIVE_CLASS: found.get(key, "none")})
+            for row in rows
+            for key in [(subject_number(row.subject), row.clip.lower())]
+        ]
+
+    @functools.cached_property
+    def class_table(self) -> Path:
+        """The sheet of objective classes. Raises: JmerError if there is none."""
+        return find_table(self.require_manual_dir(), self.class_tables)
+
+    def _sheet_digest(self):
+        tables = [self.table]
+        if self.data.protocol == "objective":
+            tables.append(self.class_table)
+        return self.digest_of(tables)

@@ -4,11 +4,17 @@ second."""
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import FrameSet, Protocol, same
+from data_builders.config import (
+    AUS,
+    OBJECTIVE_CLASS,
+    FrameSet,
+    Protocol,
+    objective,
+    same,
+)
 from jmer.errors import UsageError
 
 EMOTIONS = ("others", "disgust", "surprise", "fear", "anger", "sad", "happy")
-OBJECTIVE = ("I", "II", "III", "IV", "V", "VI", "VII")
 THREE = {
     "negative": ("disgust", "fear", "anger", "sad"),
     "positive": ("happy",),
@@ -21,22 +27,23 @@ class CasmeCubed(FrameSet):
     """CAS(ME)³ part A: 860 clips of 94 subjects, 7 emotions; needs a licence."""
 
     name: ClassVar[str] = "casme_cubed"
+    frame_rate: ClassVar[float] = 30
     protocols: ClassVar = {
         "7class": Protocol(same(*EMOTIONS)),
         "4class": Protocol({**THREE, "others": ("others",)}),
         "3class": Protocol(THREE),
-        "objective": Protocol(
-            {name: (name.lower(),) for name in OBJECTIVE}, column="objective class"
-        ),
+        "objective": Protocol(objective(), column=OBJECTIVE_CLASS),
+        "aus": AUS,
     }
     vocabulary: ClassVar = {
         "emotion": EMOTIONS,
-        "objective class": tuple(name.lower() for name in OBJECTIVE),
+        OBJECTIVE_CLASS: sum(objective().values(), ()),
     }
 
-    protocol: Literal["7class", "4class", "3class", "objective"] = "7class"
+    protocol: Literal["7class", "4class", "3class", "objective", "aus"] = "7class"
     """7class: the emotions. 4class: negative, positive, surprise, others. 3class:
-    without others. objective: classes I to VII of action units."""
+    without others. objective: classes I to VII of action units, as the sheet has them.
+    aus: as the action units give them."""
     source: Literal["clips", "videos"] = "clips"
     """clips: Part_A_ME_clip/frame. videos: part_A, with a folder `color` a video."""
     repairs: Literal["none", "hsta"] = "none"

@@ -1,7 +1,6 @@
 """TFDS builder of part A of CAS(ME)³."""
 
 import functools
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -90,12 +89,9 @@ class Builder(FrameBuilder):
         return replace(row, clip=clip, train_only=True)
 
     def _sheet_digest(self):
-        made = super()._sheet_digest()
-        if self.data.macro:
-            content = self.macro_table.read_bytes()
-            place = self.macro_table.relative_to(self.require_manual_dir())
-            made[str(place)] = hashlib.sha256(content).hexdigest()[:16]
-        return made
+        return self.digest_of(
+            [self.table, self.macro_table] if self.data.macro else [self.table]
+        )
 
     @property
     def subject_folder(self):  # type: ignore[override]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import FrameSet, Protocol, same
+from data_builders.config import AUS, FrameSet, Protocol, same
 
 EMOTIONS = ("negative", "positive", "surprise", "others")
 STIMULI = ("happy", "anger", "disgust")
@@ -14,18 +14,21 @@ class CasmeSquared(FrameSet):
     """CAS(ME)²: 57 micro-expressions of 14 subjects; needs a licence."""
 
     name: ClassVar[str] = "casme_squared"
+    frame_rate: ClassVar[float] = 30
     protocols: ClassVar = {
         "4class": Protocol(same(*EMOTIONS)),
         "meranet": Protocol(
             {"happiness": ("happy",), "anger": ("anger",), "disgust": ("disgust",)},
             column="stimulus",
         ),
+        "aus": AUS,
     }
     vocabulary: ClassVar = {"emotion": EMOTIONS, "stimulus": STIMULI}
 
-    protocol: Literal["4class", "meranet"] = "meranet"
+    protocol: Literal["4class", "meranet", "aus"] = "meranet"
     """4class: negative, positive, surprise, others. meranet: happiness, anger and
     disgust by what the subjects watched (22, 17 and 18 clips; the paper prints 18, 22
-    and 17, which no column gives)."""
+    and 17, which no column gives). aus: objective classes I to VII, from the action
+    units."""
     source: Literal["raw", "cropped"] = "cropped"
     """raw: rawpic. cropped: longVideoFaceCropped."""

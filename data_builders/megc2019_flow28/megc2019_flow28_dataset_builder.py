@@ -39,7 +39,7 @@ class Builder(ClipBuilder):
     differs between clips. The PNG files store them as red, green and blue.
     """
 
-    VERSION = "1.0.0"
+    VERSION = "1.1.0"
 
     def class_names(self):
         return ("negative", "positive", "surprise")

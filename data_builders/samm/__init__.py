@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import FrameSet, Protocol, megc, same
+from data_builders.config import (
+    AUS,
+    OBJECTIVE_CLASS,
+    FrameSet,
+    Protocol,
+    megc,
+    objective,
+    same,
+)
 
 NEGATIVE = ("anger", "contempt", "disgust", "fear", "sadness")
 OTHER = ("other", "others")
@@ -14,16 +22,23 @@ class Samm(FrameSet):
     """SAMM: 136 clips of 27 subjects in 5 classes; needs a licence."""
 
     name: ClassVar[str] = "samm"
+    frame_rate: ClassVar[float] = 200
     protocols: ClassVar = {
         "5class": Protocol(
             {**same("anger", "contempt", "happiness", "surprise"), "other": OTHER}
         ),
         "megc": Protocol(megc(NEGATIVE)),
+        "objective": Protocol(objective(), column=OBJECTIVE_CLASS),
+        "aus": AUS,
     }
-    vocabulary: ClassVar = {"emotion": (*NEGATIVE, "happiness", "surprise", *OTHER)}
+    vocabulary: ClassVar = {
+        "emotion": (*NEGATIVE, "happiness", "surprise", *OTHER),
+        OBJECTIVE_CLASS: sum(objective().values(), ()),
+    }
 
-    protocol: Literal["5class", "megc"] = "5class"
+    protocol: Literal["5class", "megc", "objective", "aus"] = "5class"
     """5class: anger, contempt, happiness, surprise, other. megc: negative, positive,
-    surprise as in MEGC 2019, 133 clips."""
+    surprise as in MEGC 2019, 133 clips. objective: classes I to VII of action units, as
+    the sheet has them. aus: as the action units give them."""
     source: Literal["raw"] = "raw"
     """raw: the images as distributed; there are no others."""

@@ -25,6 +25,7 @@ class Builder(FrameBuilder):
         "apex": ("Apex Frame", "Apex"),
         "offset": ("Offset Frame", "Offset"),
         "emotion": ("Estimated Emotion", "Emotion"),
+        "objective class": ("Objective Classes", "Objective Class"),
         "action_units": ("Action Units", "AU"),
     }
     corrections = (

@@ -24,3 +24,7 @@ class Smic(FrameSet):
     """raw: SMIC_all_raw. cropped: SMIC_all_cropped."""
     missing_apex: Literal["refuse", "middle"] = "middle"
     """The owners give no apex: refuse such clips, or let them peak halfway."""
+
+    @property
+    def frame_rate(self) -> float:  # type: ignore[override]
+        return 100 if self.part == "HS" else 25

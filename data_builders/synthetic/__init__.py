@@ -24,9 +24,9 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     frame. flow: motion between neighbouring frames of that clip."""
     frames: int = 0
     """Frames of a stored clip (flow has one less); 0: as many as are generated."""
-    resample: Literal[  # type: ignore[assignment]
+    resample: Literal[
         "none", "linear", "uniform", "random-sorted", "apex-window", "tim"
-    ] = "none"
+    ] = "none"  # type: ignore[assignment]
     """How the frames are chosen. none: all. linear: onset..offset, interpolated pixel
     by pixel. tim: the same by the temporal interpolation model. uniform: the centres of
     equal segments of onset..offset. random-sorted: any frames of onset..offset in their

@@ -21,7 +21,7 @@ class Builder(ClipBuilder):
     that: true as long as all frames are kept, estimated otherwise or if asked for.
     """
 
-    VERSION = "1.0.0"
+    VERSION = "1.1.0"
     data: Synthetic
 
     def class_names(self):

@@ -62,7 +62,8 @@ class ClipBuilder(  # type: ignore[call-arg]
         return []
 
     def examples(self) -> Iterator[dict[str, Any]]:
-        """One dictionary a clip; names of clips are unique within their subject."""
+        """One dictionary a clip; names of clips are unique within their subject. What
+        has no `frame_rate` gets 0."""
         raise NotImplementedError
 
     def summary(self) -> str:
@@ -89,6 +90,7 @@ class ClipBuilder(  # type: ignore[call-arg]
                     "apex": scalar,
                     "offset": scalar,
                     "action_units": tfds.features.Text(),
+                    "frame_rate": tfds.features.Scalar(np.float32),
                 }
             ),
             metadata=tfds.core.MetadataDict(
@@ -104,7 +106,7 @@ class ClipBuilder(  # type: ignore[call-arg]
     def _generate_examples(self):
         for example in self.examples():
             key = f"{example['dataset']}/{example['subject']}/{example['clip_id']}"
-            yield key, example
+            yield key, {"frame_rate": 0.0, **example}
 
     def digests(self) -> dict[str, str]:
         """A hash of the content of each source file, by its path in `manual_dir`."""

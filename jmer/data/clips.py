@@ -9,7 +9,10 @@ import numpy as np
 
 from jmer.errors import JmerError
 
-COLUMNS = ("subject", "dataset", "clip_id", "onset", "apex", "offset", "action_units")
+COLUMNS = (
+    *("subject", "dataset", "clip_id", "onset", "apex", "offset", "action_units"),
+    *("frame_rate", "train_only"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +22,7 @@ class ClipSet:
     `inputs` holds one array [n, ...] for each feature, in its stored type. `label` is
     an index in `classes`; `onset`, `apex` and `offset` are frame indices into the
     stored clip, -1 where unknown. `subject` names one person in the whole set.
+    `frame_rate` is that of the recording, in frames a second, 0 where there is none.
     `train_only` marks clips that may train but are never tested, such as
     macro-expressions beside the micro-expressions of a set (default: none is).
 
@@ -37,14 +41,17 @@ class ClipSet:
     apex: np.ndarray
     offset: np.ndarray
     action_units: np.ndarray
+    frame_rate: np.ndarray = None  # type: ignore[assignment]
     train_only: np.ndarray = None  # type: ignore[assignment]
 
     def __post_init__(self):
+        if self.frame_rate is None:
+            object.__setattr__(self, "frame_rate", np.zeros(len(self), np.float32))
         if self.train_only is None:
             object.__setattr__(self, "train_only", np.zeros(len(self), bool))
         if not len(self):
             raise JmerError(f"data set {self.name} has no clips; prepare it again.")
-        columns = {name: getattr(self, name) for name in (*COLUMNS, "train_only")}
+        columns = {name: getattr(self, name) for name in COLUMNS}
         for name, array in {**columns, **self.inputs}.items():
             if len(array) != len(self):
                 raise JmerError(
@@ -107,8 +114,9 @@ class ClipSet:
             digest.update(f"\0{field}\0{names}".encode())
         for field in ("label", "onset", "apex", "offset"):
             digest.update(np.ascontiguousarray(getattr(self, field), "<i4").tobytes())
-        if self.train_only.any():
-            digest.update(b"train_only" + self.train_only.tobytes())
+        for field in ("frame_rate", "train_only"):
+            if (array := getattr(self, field)).any():
+                digest.update(field.encode() + array.tobytes())
         for name in sorted(self.inputs):
             array = np.ascontiguousarray(self.inputs[name])
             digest.update(f"{name}{array.dtype.str}{array.shape}".encode())

@@ -153,6 +153,7 @@ def _gather(builder: "ClipBuilder", examples: list[dict]) -> ClipSet:
         **{name: text(name) for name in ("subject", "dataset", "clip_id")},
         **{name: number(name) for name in ("label", "onset", "apex", "offset")},
         "action_units": text("action_units"),
+        "frame_rate": np.array([e["frame_rate"] for e in examples], np.float32),
     }
     if builder.some_train_only:
         columns["train_only"] = np.array([e["train_only"] for e in examples], bool)

@@ -14,7 +14,7 @@ UNPADDED = 92  # rows before this one have frame numbers without zeros
 
 
 class Casme(FrameLayout):
-    """`CASME_raw_selected/sub01/EP01_12/EP01_12-1.jpg`, and cropped faces."""
+    """CASME: `CASME_raw_selected/sub01/EP01_12/EP01_12-1.jpg`, and cropped faces."""
 
     name = "casme"
     words: ClassVar = {
@@ -72,8 +72,6 @@ class Casme(FrameLayout):
             take.quirks.append("frame numbers with three digits")
 
     def disturb(self, draft):
-        rows = draft.books[0].sheets["Sheet1"]
-        quirks.untidy_header(rows)
-        quirks.blank_rows(rows, 3, len(rows))
+        quirks.untidy(draft, draft.books[0].sheets["Sheet1"])
         quirks.add_junk_sheets(draft, "Sheet2")
         quirks.leave_remains(draft)

@@ -17,7 +17,7 @@ INCOMPLETE = ("sub16", "EP01_08")
 
 
 class Casme2(FrameLayout):
-    """`CASME2_RAW_selected/sub01/EP02_01f/img46.jpg`, and cropped faces."""
+    """CASME II: `CASME2_RAW_selected/sub01/EP02_01f/img46.jpg`, and cropped faces."""
 
     name = "casme2"
     words: ClassVar = {
@@ -89,8 +89,6 @@ class Casme2(FrameLayout):
 
     def disturb(self, draft):
         draft.options = ("--missing-apex", "middle", "--missing-frames", "neighbour")
-        rows = draft.books[0].sheets["Sheet1"]
-        quirks.untidy_header(rows)
-        quirks.blank_rows(rows, 2, len(rows))
+        quirks.untidy(draft, draft.books[0].sheets["Sheet1"])
         quirks.add_junk_sheets(draft, "Sheet2")
         quirks.leave_remains(draft)

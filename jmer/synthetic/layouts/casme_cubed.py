@@ -19,7 +19,7 @@ UPPER_CASE = "spNO.14"
 
 
 class CasmeCubed(FrameLayout):
-    """`part_A/spNO.1/a/color/355.jpg`, `Part_A_ME_clip/frame/spNo.1_a_355/355.jpg`."""
+    """CAS(ME)³, part A: `part_A/spNO.1/a/color/355.jpg`, and the clips alone."""
 
     name = "casme_cubed"
     words: ClassVar = {
@@ -104,9 +104,7 @@ class CasmeCubed(FrameLayout):
             take.quirks.append("action units with full-width commas")
 
     def disturb(self, draft):
-        rows = draft.books[0].sheets["label"]
-        quirks.untidy_header(rows)
-        quirks.blank_rows(rows, 3, len(rows))
+        quirks.untidy(draft, draft.books[0].sheets["label"])
         quirks.add_junk_sheets(draft, "Sheet1", "Sheet3")
         quirks.leave_remains(draft)
         for take in draft.takes[:3]:

@@ -26,7 +26,7 @@ MISNAMED = 19  # one of its folders starts with another subject's number
 
 
 class CasmeSquared(FrameLayout):
-    """`rawpic/s15/15_0101disgustingteeth/img001.jpg`, and cropped `img_1.jpg`."""
+    """CAS(ME)²: `rawpic/s15/15_0101disgustingteeth/img001.jpg`, and cropped faces."""
 
     name = "casme_squared"
     words: ClassVar = {
@@ -109,7 +109,7 @@ class CasmeSquared(FrameLayout):
         rows.append([*macro[:3], 0, shown.offset, None, "negative"])
         rows[-1] += ["macro-expression", "sad"]
         draft.quirks.append("macro-expressions without offset or apex (0)")
-        quirks.blank_rows(rows, 2, len(rows))
+        quirks.insert_blanks(draft, rows, 2, len(rows))
         book.sheets[TITLE] = rows
         draft.quirks.append("the annotation is not the first sheet")
         quirks.leave_remains(draft)

@@ -12,9 +12,10 @@ QUALITY = (cv2.IMWRITE_JPEG_QUALITY, 97)
 def framed(
     frames: UInt8[np.ndarray, "t h h 3"], aspect: float, *, grey: bool = False
 ) -> UInt8[np.ndarray, "t h w 3"]:
-    """Square frames made `aspect` times as wide as high: mirrored at the sides, or cut.
+    """Square frames made `aspect` times as wide as high, with the face in the middle.
 
-    The width is even. Grey frames have three equal channels.
+    Sides are cut off, or the outermost columns repeated: mirrored ones would show
+    parts of a second face. The width is even; grey frames have three equal channels.
     """
     size = frames.shape[1]
     width = 2 * round(size * aspect / 2)
@@ -22,7 +23,7 @@ def framed(
     if left >= 0:
         right = width - size - left
         sides = ((0, 0), (0, 0), (left, right), (0, 0))
-        frames = np.pad(frames, sides, mode="reflect")
+        frames = np.pad(frames, sides, mode="edge")
     else:
         frames = frames[:, :, -left : width - left]
     if not grey:

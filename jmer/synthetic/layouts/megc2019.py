@@ -10,7 +10,7 @@ from jmer.synthetic.layouts.smic import Smic
 
 
 class Megc2019(Layout):
-    """CASME II, SAMM and SMIC HS, each as large as asked for, of other faces."""
+    """MEGC 2019: CASME II, SAMM and SMIC HS, each as large as asked for."""
 
     name = "megc2019"
 

@@ -30,20 +30,23 @@ def add_junk_sheets(draft: Draft, *titles: str) -> None:
     draft.quirks.append(f"sheets {', '.join(titles)} hold something else")
 
 
-def untidy_header(rows: list[Cells], row: int = 0) -> None:
-    """Stray blanks, another case and a column without a name, in place."""
-    header = rows[row]
+def untidy(draft: Draft, rows: list[Cells], header_row: int = 0) -> None:
+    """Stray blanks and capitals in a header, columns without a name, empty rows."""
+    header = rows[header_row]
     named = [i for i, cell in enumerate(header) if cell]
     header[named[1]] = f" {header[named[1]]}"
     header[named[-2]] = f"{header[named[-2]]}  "
     header[named[-1]] = str(header[named[-1]]).upper()
     header.extend([None, " "])
+    draft.quirks.append("blanks and capitals in the header, columns without a name")
+    insert_blanks(draft, rows, header_row + 3, len(rows))
 
 
-def blank_rows(rows: list[Cells], *places: int) -> None:
-    """Empty rows at `places`, in place, the last one first."""
+def insert_blanks(draft: Draft, rows: list[Cells], *places: int) -> None:
+    """Empty rows, in place."""
     for place in sorted(places, reverse=True):
-        rows.insert(min(place, len(rows)), [None, None])
+        rows.insert(place, [None, None])
+    draft.quirks.append("empty rows")
 
 
 def lose_frame(take: Take, number: int, *sources: str) -> None:

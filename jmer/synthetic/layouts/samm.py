@@ -19,7 +19,10 @@ CORRECTED, OFFSET = ("013", "013_1_9"), 5739
 
 
 class Samm(FrameLayout):
-    """`SAMM/006/006_5_1/006_05562.jpg`; videos 1 to 4 belong to published errata."""
+    """SAMM: `SAMM/006/006_5_1/006_05562.jpg`, grey.
+
+    No clip is of videos 1 to 4, to some of which published corrections belong.
+    """
 
     name = "samm"
     words: ClassVar = {
@@ -91,7 +94,6 @@ class Samm(FrameLayout):
         rows = draft.books[0].sheets["MICRO_ONLY"]
         del rows[: PREAMBLE - 2]
         draft.quirks.append("two rows above the header instead of 13")
-        quirks.untidy_header(rows, 2)
-        quirks.blank_rows(rows, 4, len(rows))
+        quirks.untidy(draft, rows, 2)
         quirks.add_junk_sheets(draft, "Key")
         quirks.leave_remains(draft)

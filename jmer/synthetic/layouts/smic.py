@@ -19,7 +19,7 @@ LATE = 20  # the subject whose frame numbers have eight digits
 
 @dataclass(frozen=True)
 class Smic(FrameLayout):
-    """`SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image012345.bmp`, and cropped.
+    """SMIC: `SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image012345.bmp`, cropped too.
 
     VIS and NIR have every fourth frame of some of the clips; NIR is grey. A folder
     holds nothing but the frames from onset to offset.
@@ -88,7 +88,7 @@ class Smic(FrameLayout):
 
     def bend(self, take, shot):
         length = take.offset - take.onset + 1
-        if shot.index % 4 == 0 and length > 2:
+        if shot.index == 0 and length > 2:
             quirks.lose_frame(take, take.onset + 1, "raw", "cropped")
         elif shot.index % 4 == 1:
             quirks.rename_ending(take, "BMP")
