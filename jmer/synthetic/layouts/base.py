@@ -49,8 +49,6 @@ class FrameLayout(Layout):
     word is that of a class in the usual protocol."""
     views: ClassVar[Mapping[str, View]]
     """The images by the `source` that reads them."""
-    label: ClassVar[str] = "emotion"
-    """The column of `words`."""
     most_subjects: ClassVar[int] = 9999
     corrected: ClassVar[tuple[int, ...]] = ()
     """Lengths of sheets whose published corrections go by row."""
@@ -81,7 +79,7 @@ class FrameLayout(Layout):
 
     def labels(self, shot: Shot) -> dict[str, str]:
         """The word in every column of labels, in lower case."""
-        return {self.label: shot.word.strip().lower()}
+        return {"emotion": shot.word.lower()}
 
     def bend(self, take: Take, shot: Shot) -> None:
         """Makes a clip irregular in place, before its frames are written."""
