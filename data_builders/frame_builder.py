@@ -54,8 +54,6 @@ class FrameBuilder(ClipBuilder):
     columns: ClassVar[Columns] = {}
     """Names of the columns: subject, clip, onset, apex, offset, those of labels, and
     action_units."""
-    optional: ClassVar[tuple[str, ...]] = ("action_units",)
-    """The columns that a sheet may lack."""
     positions: ClassVar[tuple[str, ...]] = ()
     """The columns in order, where the sheet has no header."""
     corrections: ClassVar[tuple[Correction, ...]] = ()
@@ -107,13 +105,18 @@ class FrameBuilder(ClipBuilder):
         """Raises: JmerError if the sheet is missing, unreadable or lacks a column."""
         return [self.row(line) for line in self._lines()]
 
-    def _lines(self) -> list[Line]:
+    @property
+    def optional(self) -> set[str]:
+        """The columns that a sheet may lack."""
         column = self.data.rules.column
         needed = "action_units" if column == ACTION_UNITS else column
+        return {"action_units", OBJECTIVE_CLASS} - {needed}
+
+    def _lines(self) -> list[Line]:
         return read_table(
             self.table,
             self.columns,
-            optional={*self.optional, OBJECTIVE_CLASS} - {needed},
+            optional=self.optional,
             sheet=self.sheet,
             positions=self.positions,
         )

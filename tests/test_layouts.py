@@ -68,6 +68,14 @@ FORMS = {
         r"part_A/spNO\.\d+/[a-m]/color/[1-9]\d*\.jpg",
         r"Part_A_ME_clip/frame/spNo\.\d+_[a-m]_\d+/[1-9]\d*\.jpg",
     ],
+    "mmew": [
+        r"MMEW_Final/Micro_Expression/[a-z]+/S\d\d-\d\d-\d{3}/[1-9]\d*\.jpg",
+    ],
+    "fourdme": [r"gray_micro/\d+/EP\d\d_\d+/[1-9]\d*\.jpg"],
+    "dfme": [
+        rf"{part}/sub\d{{4}}_\d\d/\d{{5}}\.png"
+        for part in ("train_data", "test_data_A", "test_data_B")
+    ],
 }
 FORMS["megc2019"] = [
     f"{name.upper()}/{form.replace('(HS|VIS|NIR)', '(HS)')}"
@@ -94,6 +102,21 @@ SHEETS = {
     "casme_cubed": (
         *("cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx", "label", 1),
         "Subject,Filename,Onset,Apex,Offset,AU,Objective class,emotion",
+    ),
+    "mmew": (
+        *("MMEW_Micro_Exp.xlsx", "Sheet1", 1),
+        "Subject,Filename,OnsetFrame,ApexFrame,OffsetFrame,Action Units,"
+        "Estimated Emotion,remarks",
+    ),
+    "fourdme": (
+        *("4DME_Labelling_Micro_release v1.xlsx", "Sheet1", 1),
+        "fold,sub_ID,fold_name,Emotion,Onset,Apex,Offset,eye blink,Positive,Negative,"
+        "Surprise,Repression,Others,AUs,AU1,AU2,AU4,AU5,AU6,AU7,AU9,AU10,AU12,AU14,"
+        "AU15,AU17,AU20,AU23,AU24,AU25,AU26",
+    ),
+    "dfme": (
+        *("training_full_with_AU.xlsx", "Sheet1", 1),
+        "Subject,Filename,OnsetFrame,ApexFrame,OffsetFrame,Emotion,EmotionId,Fps,AU",
     ),
 }
 
@@ -122,7 +145,7 @@ def test_the_printed_commands_read_what_was_written(name, quirks, tmp_path, caps
     assert any(clip["quirks"] for clip in manifest["clips"]) == quirks
     draft = Draft(taken(manifest))
     checks, prepares = (printed_commands(said, word) for word in ("check", "prepare"))
-    assert len(checks) == len(prepares) == (3 if name == "smic" else 1)
+    assert len(checks) == len(prepares) == len(LAYOUTS[name]().readers())
     for checking, preparing in zip(checks, prepares, strict=True):
         part = checking[checking.index("--part") + 1] if "--part" in checking else ""
         fields = {"part": part} if part else {}
@@ -192,7 +215,7 @@ def test_files_show_the_generated_frames(name, quirks, tmp_path):
                 k = np.clip(number - take.onset + onset, 0, len(frames) - 1)
                 found = read(path)
                 assert not grey or (found == found[..., :1]).all()
-                if path.suffix.lower() == ".bmp":
+                if path.suffix.lower() in (".bmp", ".png"):
                     assert_array_equal(found, wide[k])
                 else:
                     assert psnr(found, wide[k]) >= 35
@@ -202,16 +225,18 @@ def test_files_show_the_generated_frames(name, quirks, tmp_path):
         for path in tree.root.rglob("*")
         if path.suffix.lower() in endings and not path.name.startswith("._")
     }
-    beside = {p for p in there - expected if "non_micro" in str(p) or "depth" in str(p)}
+    others = ("non_micro", "depth", "Macro_Expression")
+    beside = {p for p in there - expected if any(o in str(p) for o in others)}
     assert there - beside == expected
-    assert bool(beside) == (quirks and name in ("smic", "casme_cubed", "megc2019"))
+    untidy = ("smic", "casme_cubed", "megc2019", "mmew")
+    assert bool(beside) == (quirks and name in untidy)
 
 
 @EVERY
 def test_files_are_called_as_the_owners_call_them(name, tmp_path):
     tree = write(name, tmp_path)
     files = [p for p in tree.root.rglob("*") if p.is_file()]
-    images = [p for p in files if p.suffix in (".jpg", ".bmp")]
+    images = [p for p in files if p.suffix in (".jpg", ".bmp", ".png")]
     hits = collections.Counter()
     for path in images:
         place = path.relative_to(tree.root).as_posix()
@@ -221,7 +246,10 @@ def test_files_are_called_as_the_owners_call_them(name, tmp_path):
     assert set(hits) == set(FORMS[name])
     others = {p.name for p in files} - {p.name for p in images}
     sheets = {"casme2", "samm"} if name == "megc2019" else {name} - {"smic"}
-    assert others == {"jmer-manifest.json", *(SHEETS[n][0] for n in sheets)}
+    tables = {SHEETS[n][0] for n in sheets}
+    if name == "dfme":
+        tables |= {f"test{part}_full_with_AU.xlsx" for part in "AB"}
+    assert others == {"jmer-manifest.json", *tables}
 
 
 @pytest.mark.parametrize("name", sorted(SHEETS))

@@ -29,6 +29,9 @@ COLUMNS = {
     "samm": {"onset": 3, "apex": 4, "offset": 5, "emotion": 9},
     "casme_squared": {"onset": 2, "apex": 3, "offset": 4, "emotion": 1},
     "casme_cubed": {"onset": 2, "apex": 3, "offset": 4, "emotion": 7},
+    "mmew": {"onset": 2, "apex": 3, "offset": 4, "emotion": 6},
+    "fourdme": {"subject": 1, "onset": 4, "apex": 5, "offset": 6, "emotion": 3},
+    "dfme": {"onset": 2, "apex": 3, "offset": 4, "emotion": 5},
 }
 RECIPE = {"size": 32, "frames": 4, "resample": "uniform"}
 

@@ -9,9 +9,15 @@ from jmer.synthetic.layouts.casme import Casme
 from jmer.synthetic.layouts.casme2 import Casme2
 from jmer.synthetic.layouts.casme_cubed import CasmeCubed
 from jmer.synthetic.layouts.casme_squared import CasmeSquared
+from jmer.synthetic.layouts.dfme import Dfme
+from jmer.synthetic.layouts.fourdme import Fourdme
 from jmer.synthetic.layouts.megc2019 import Megc2019
+from jmer.synthetic.layouts.mmew import Mmew
 from jmer.synthetic.layouts.samm import Samm
 from jmer.synthetic.layouts.smic import Smic
 
-ALL = (Casme, Casme2, CasmeSquared, CasmeCubed, Megc2019, Samm, Smic)
+ALL = (
+    *(Casme, Casme2, CasmeSquared, CasmeCubed, Dfme, Fourdme, Megc2019, Mmew),
+    *(Samm, Smic),
+)
 LAYOUTS: dict[str, type[Layout]] = {layout.name: layout for layout in ALL}
