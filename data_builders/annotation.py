@@ -107,7 +107,16 @@ class Clip:
     offset: int
     folder: Path
     frames: tuple[Path, ...]
-    """A file for each number from onset to offset."""
+    """A file for each number from onset to offset, and for those of the context."""
+    before: int = 0
+    """How many of them come before the onset."""
+
+    @property
+    def interval(self) -> tuple[int, int, int]:
+        """Onset, apex and offset among `frames`."""
+        moments = (self.onset, self.apex, self.offset)
+        onset, apex, offset = (m - self.onset + self.before for m in moments)
+        return onset, apex, offset
 
 
 def subject_number(text: str) -> int | None:

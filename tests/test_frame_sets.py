@@ -13,15 +13,16 @@ import openpyxl
 import pytest
 from conftest import SHARED
 from numpy.testing import assert_array_equal
-from trees import COLUMNS, CONFIGS, FRAME_SETS, write
+from trees import COLUMNS, CONFIGS, FRAME_SETS, read, write
 
 from data_builders.annotation import Row, by_row, correct
 from data_builders.sheets import read_table
 from jmer.data.load import builder_of, check, datasets, load, prepare
 from jmer.errors import JmerError, UsageError
-from jmer.preprocess.features import neighbour_flow
+from jmer.preprocess.features import neighbour_flow, resize
 from jmer.preprocess.flow import apex_flow
-from jmer.preprocess.temporal import resample
+from jmer.preprocess.temporal import linear, resample
+from jmer.synthetic.layouts import LAYOUTS
 from jmer.synthetic.layouts.images import write_image
 
 ALL = FRAME_SETS
@@ -287,6 +288,59 @@ def test_the_other_images(name, tmp_path):
         assert_array_equal(clips.inputs["clip"][i], shown)
 
 
+WHOLE = [
+    (name, source)
+    for name in ALL
+    for source, view in LAYOUTS[name].views.items()
+    if view.whole
+]
+
+
+@pytest.mark.parametrize(("name", "source"), WHOLE)
+@pytest.mark.parametrize("context", [1, 3, 1000])
+def test_whole_clips_have_the_frames_that_are_there(name, source, context, tmp_path):
+    fields = {"resample": "whole", "context": context, "frames": 7, "min_frames": 2}
+    tree = write(name, tmp_path, source=source, special="sf", **fields)
+    clips = load(tree.config)
+    assert_annotated(clips, tree)
+    there = {
+        take.images[source].path(tree.root, number)
+        for take in tree.draft.takes
+        for number in take.images[source].numbers
+    }
+    for i, take in enumerate(tree.loaded):
+        first, last = take.onset, take.offset
+        while first > take.onset - context and take.path(first - 1) in there:
+            first -= 1
+        while last < take.offset + context and take.path(last + 1) in there:
+            last += 1
+        assert last - first > take.offset - take.onset
+        shown = np.stack([read(take.path(n)) for n in range(first, last + 1)])
+        made = linear(resize(shown, 32), 7)
+        assert_array_equal(clips.inputs["clip"][i], made)
+        assert_array_equal(clips.inputs["special"][i, 1], take.shown[take.interval[1]])
+        times = np.linspace(first, last, 7)
+        for field in ("onset", "apex", "offset"):
+            nearest = np.abs(times - getattr(take, field)).argmin()
+            assert getattr(clips, field)[i] == nearest
+
+
+def test_context_ends_where_a_frame_is_missing(tmp_path):
+    fields = {"resample": "whole", "context": 9, "frames": 2}
+    tree = write("samm", tmp_path, **fields)
+    take = tree.loaded[1]
+    take.path(take.onset - 1).unlink()
+    clip = load(tree.config).inputs["clip"][1]
+    assert_array_equal(clip[0], take.shown[0])
+
+
+def test_a_broken_frame_of_the_context_is_named(tmp_path):
+    tree = write("samm", tmp_path, resample="whole", context=1)
+    take = tree.loaded[1]
+    take.path(take.onset - 1).write_bytes(b"")
+    refuses(tree, "is empty. Restore")
+
+
 def test_repairs_of_hsta(tmp_path):
     tree = write("casme_cubed", tmp_path, repairs="hsta")
     moments = builder_of(tree.config).moments
@@ -528,6 +582,13 @@ def test_smic_labels_agree_with_the_published_list(tmp_path):
         ("casme2", {"frames": 1}, "frames=1: must be at least 2"),
         ("samm", {"size": 3}, "size=3: must be at least 4"),
         ("smic", {"min_frames": 0}, "min_frames=0: must be at least 1"),
+        ("samm", {"context": -1}, "context=-1: must be at least 0"),
+        ("samm", {"context": 2}, "context=2 goes with resample=whole .* not with"),
+        (
+            "samm",
+            {"context": 2, "resample": "whole", "modality": "apex-flow"},
+            "context=2 goes with .*not with resample=whole and modality=apex-flow",
+        ),
         ("casme", {"modality": "flow", "special": "sf"}, "special=sf .*modality=clip"),
         (
             "casme",

@@ -42,6 +42,7 @@ def features(
         method or recipe.resample,
         name=name,
         padding=recipe.padding,
+        context=recipe.context,
     )
     if recipe.modality == "flow":
         return {"flow": neighbour_flow(clip, recipe.flow)}, stored
