@@ -97,10 +97,10 @@ def resample(
 ) -> tuple[UInt8[np.ndarray, "s h w c"], tuple[int, int, int]]:
     """A clip of `n` frames, and where onset, apex and offset are in it.
 
-    `none` keeps every frame, `apex-window` looks at the whole clip, `whole` also at the
-    `context` frames on either side of onset..offset, where there are as many, and the
-    other methods at onset..offset alone. Each of the three moments goes to the frame that
-    is nearest in time. `random-sorted` depends on `name`. With `padding` of zeros,
+    `none` keeps every frame, `apex-window` looks at the whole clip, `whole` also at
+    the `context` frames on either side of onset..offset, as far as there are, and the
+    other methods at onset..offset alone. Each of the three moments goes to the frame
+    that is nearest in time. `random-sorted` depends on `name`. With `padding` of zeros,
     black frames stand where frames would be repeated because a clip has too few.
 
     Raises: ValueError unless 0 <= onset <= apex <= offset < t.
