@@ -271,8 +271,8 @@ class FrameBuilder(ClipBuilder):
         halfway = row.apex in NO_APEX and self.data.missing_apex == "middle"
         if halfway and ends[0] is not None and ends[1] is not None:
             numbers["apex"] = (ends[0] + ends[1]) // 2
-        for name, number in numbers.items():
-            if number is None:
+        for name in ("onset", "offset", "apex"):
+            if numbers[name] is None:
                 remedy = (
                     "Correct the sheet, or choose --missing-apex middle."
                     if name == "apex"
