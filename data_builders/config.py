@@ -48,6 +48,8 @@ def megc(negative: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
 class FaceSet(ClipRecipe, DataConfig):
     """Fields of a set whose frames show a face somewhere."""
 
+    files: ClassVar[tuple[str, ...]] = (*ClipRecipe.files, "landmarks")
+
     landmarks: Path | None = None
     """Table of five points of the face in each onset frame, in pixels, which are used
     instead of a detector (columns subject, clip, left_eye_x, left_eye_y, right_eye_x,
@@ -69,7 +71,6 @@ class FaceSet(ClipRecipe, DataConfig):
     def recipe(self) -> dict[str, Any]:
         """Whether there are landmarks, not where."""
         fields = super().recipe
-        del fields["landmarks"]
         if self.align != "none":
             fields["points"] = "detected" if self.landmarks is None else "given"
         return fields

@@ -5,14 +5,14 @@ import functools
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from data_builders import alignment, frames, landmarks
+from data_builders import alignment, frames
 from data_builders.annotation import (
     Clip,
     Correction,
@@ -344,7 +344,7 @@ class FrameBuilder(ClipBuilder):
         and the content of three: to read every frame again at each load takes minutes.
         """
         base = self.require_manual_dir()
-        made = {**self._sheet_digest(), **self.loose_digests()}
+        made = self._sheet_digest()
         for clip in self.survey[0]:
             digest = hashlib.sha256()
             for path in clip.frames:
@@ -360,9 +360,6 @@ class FrameBuilder(ClipBuilder):
             )
             made[key] = digest.hexdigest()[:16]
         return made
-
-    def loose_digests(self):
-        return landmarks.digests(self.data.landmarks)
 
     def _sheet_digest(self) -> dict[str, str]:
         return self.digest_of([self.table])
@@ -381,27 +378,31 @@ class FrameBuilder(ClipBuilder):
         self.info.metadata["errata"] = self.annotation.changes
         return super()._split_generators(dl_manager)
 
-    def examples(self) -> Iterator[dict[str, Any]]:
-        for clip in self.survey[0]:
-            inputs, (onset, apex, offset) = self._inputs(clip)
-            if self.some_train_only:
-                inputs["train_only"] = clip.row.train_only
-            yield {
-                **inputs,
-                "label": clip.label,
-                "subject": clip.row.subject,
-                "dataset": self.data.name,
-                "clip_id": clip.row.clip,
-                "onset": onset,
-                "apex": apex,
-                "offset": offset,
-                "action_units": clip.row.action_units,
-                "frame_rate": clip.row.frame_rate or self.data.frame_rate,
-            }
+    def items(self):
+        return [(clip, self.squares[0].get(clip.row.key)) for clip in self.survey[0]]
 
-    def _inputs(self, clip: Clip) -> tuple[dict[str, Any], Interval]:
+    def example(self, item: tuple[Clip, Square | None]) -> dict[str, Any]:
+        clip, square = item
+        inputs, (onset, apex, offset) = self._inputs(clip, square)
+        if self.some_train_only:
+            inputs["train_only"] = clip.row.train_only
+        return {
+            **inputs,
+            "label": clip.label,
+            "subject": clip.row.subject,
+            "dataset": self.data.name,
+            "clip_id": clip.row.clip,
+            "onset": onset,
+            "apex": apex,
+            "offset": offset,
+            "action_units": clip.row.action_units,
+            "frame_rate": clip.row.frame_rate or self.data.frame_rate,
+        }
+
+    def _inputs(
+        self, clip: Clip, square: Square | None
+    ) -> tuple[dict[str, Any], Interval]:
         data, interval = self.data, clip.interval
-        square = self.squares[0].get(clip.row.key)
         if data.modality == "apex-flow":
             # Of a long clip in full size, only the two frames that it takes. Flow is
             # estimated before it is shrunk, of an aligned face as of a whole frame.

@@ -1,8 +1,6 @@
 """Five points of the face in the onset frame of each clip, as a user gives them."""
 
-import hashlib
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +14,6 @@ from jmer.preprocess.align import POINTS, SMALLEST, Pose
 
 Key = tuple[int | None, str]
 COLUMNS = ("subject", "clip", *(f"{name}_{axis}" for name in POINTS for axis in "xy"))
-SOURCE = "landmarks file"
-"""What the file is called among the sources of a prepared set."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +54,6 @@ def read_landmarks(path: Path) -> dict[Key, Marked | str]:
             first[name] = line.where.rsplit(", ", 1)[-1]
             made[name] = _problem(line, title) or Marked(line.where, _points(line))
     return made
-
-
-def digests(path: Path | None) -> Mapping[str, str]:
-    """A hash of what the file says; nothing without one.
-
-    Raises: JmerError if it is not there.
-    """
-    if path is None:
-        return {}
-    _require(path)
-    return {SOURCE: hashlib.sha256(path.read_bytes()).hexdigest()[:16]}
 
 
 def outside(marked: Marked, height: int, width: int) -> str:

@@ -17,6 +17,7 @@ usage: jmer COMMAND …
   data check NAME          what is missing or odd in a download, before it is prepared
   data prepare NAME        turn a download into tensors, once
   data synthesize          write synthetic faces as real data sets are distributed
+  data show NAME           a picture of some clips as they are prepared
   weights import NETWORK   published PyTorch checkpoints as jmer weights
   report RUN…              tables and figures of one run, or of several side by side
   list WHAT                experiments, models, datasets or layouts
@@ -76,6 +77,7 @@ def _command(words: list[str]) -> int:
         ("data", "check"): commands.data_check,
         ("data", "prepare"): commands.data_prepare,
         ("data", "synthesize"): commands.data_synthesize,
+        ("data", "show"): commands.data_show,
         ("weights", "import"): commands.weights_import,
         ("report",): commands.report,
         ("list",): commands.list_,

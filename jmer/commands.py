@@ -15,7 +15,7 @@ from jmer.data.config import DataConfig
 from jmer.errors import UsageError
 from jmer.experiment import Experiment, load_experiment
 from jmer.interrupt import Interruption
-from jmer.progress import make_view
+from jmer.progress import counting, make_view
 from jmer.rundir import command_line
 from jmer.synthetic.spec import SyntheticSpec
 from jmer.text import duration
@@ -159,6 +159,9 @@ class PrepareOptions:
     data: tyro.conf.OmitArgPrefixes[DataConfig]
     overwrite: bool = False
     """Prepare it again, replacing what is there."""
+    beam: tuple[str, ...] | None = None
+    """Let Apache Beam prepare it, on the workers of a runner; its options without
+    dashes, such as runner=DirectRunner direct_num_workers=8."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,19 +212,62 @@ def data_synthesize(words: list[str]) -> int:
     return 0
 
 
+@dataclasses.dataclass(frozen=True)
+class ShowOptions:
+    """Draw some clips of a data set as they are prepared, as one picture."""
+
+    data: tyro.conf.OmitArgPrefixes[DataConfig]
+    out: Path
+    """The picture to write (.png)."""
+    count: int = 6
+    """How many clips, of classes and subjects as different as can be."""
+    only: Annotated[tuple[str, ...], tyro.conf.arg(name="class")] = ()
+    """Classes to show (default: all)."""
+
+    def __post_init__(self):
+        if not 1 <= self.count <= 100:  # a picture of more is too tall to be drawn
+            raise UsageError(f"count={self.count} must be from 1 to 100")
+        if self.out.suffix.lower() != ".png":
+            raise UsageError(f"out={self.out} must end in .png")
+
+
 def data_prepare(words: list[str]) -> int:
     config, words = _dataset("prepare", words)
     prog = f"jmer data prepare {config.name}"
     options = _parse(PrepareOptions, prog, words, PrepareOptions(config))
     from jmer.data import load, prepare
 
-    folder = prepare(options.data, overwrite=options.overwrite)
+    beam = options.beam and [f"--{option}" for option in options.beam]
+    with counting(f"preparing {config.name}") as watch:
+        folder = prepare(
+            options.data, overwrite=options.overwrite, watch=watch, beam=beam
+        )
     summary = load(options.data).summary()
     counts = ", ".join(f"{n} {name}" for name, n in summary["per_class"].items())
     print(f"{summary['n_clips']} clips, {summary['n_subjects']} subjects ({counts})")
     if extra := summary.get("n_train_only"):
         print(f"{extra} of them for training alone")
     print(f"fingerprint {summary['fingerprint']}; prepared in {folder}")
+    return 0
+
+
+def data_show(words: list[str]) -> int:
+    config, words = _dataset("show", words)
+    prog = f"jmer data show {config.name}"
+    default = ShowOptions(config, out=Path(f"{config.name}.png"))
+    options = _parse(ShowOptions, prog, words, default)
+    from jmer.data import load
+    from jmer.report.contact import write_sheet
+
+    clips = load(options.data)
+    shown = write_sheet(
+        clips,
+        options.out,
+        count=options.count,
+        classes=options.only,
+        special=getattr(options.data, "special", "none"),
+    )
+    print(f"{len(shown)} of {len(clips)} clips in {options.out}")
     return 0
 
 
@@ -370,6 +416,8 @@ def _experiments() -> list[dict[str, Any]]:
     folder = next((f for f in (Path("experiments"), checkout) if f.is_dir()), None)
     records = []
     for file in sorted(folder.rglob("*.py")) if folder else []:
+        if "\nEXPERIMENT = " not in file.read_text():
+            continue  # a program of its own, such as the benchmark of optical flow
         doc = ast.get_docstring(ast.parse(file.read_text())) or ""
         first = doc.splitlines()[0] if doc else ""
         records.append({"file": str(file), "what": first})

@@ -1,6 +1,7 @@
 """Writing files so that a reader sees the old content, the new, or an error."""
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -69,6 +70,18 @@ def write_text(path: Path, content: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """`write_bytes`, of indented JSON; keys keep their order."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def content_hash(path: Path) -> str:
+    """16 hexadecimal digits that stand for the content of a file.
+
+    Raises: JmerError if it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise JmerError(f"cannot read {path}: {error.strerror}.") from error
 
 
 def read_json(path: Path) -> Any:

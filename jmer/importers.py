@@ -1,23 +1,19 @@
 """Published PyTorch checkpoints as jmer weights."""
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from jmer.errors import JmerError
 from jmer.models.base import NetworkConfig, default_config
+from jmer.torch_files import StateDict, read_state_dict
 from jmer.train.tasks import Task
 from jmer.weights import Weights
-
-StateDict = Mapping[str, np.ndarray]
 
 
 def import_torch(network: str, folder: Path) -> Weights:
     """The checkpoints of `folder`, one for each held-out subject, named after it.
-
-    They are read with `weights_only=True`: a stranger's file runs no code.
 
     Raises: JmerError for an unknown network, a folder without checkpoints, one that
     cannot be read safely, or one of another network; or without PyTorch.
@@ -81,33 +77,3 @@ def read_trunk(network: NetworkConfig, file: Path | None) -> tuple[StateDict, st
             f"{', '.join([*state][:4]) or 'no tensors'}…"
         ) from error
     return arrays, hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-
-
-def read_state_dict(file: Path) -> StateDict:
-    """The arrays of a PyTorch checkpoint, in float32.
-
-    Wrappers and `module.` prefixes go, and so does what is no tensor.
-
-    Raises: JmerError if PyTorch is missing, or refuses the file.
-    """
-    try:
-        import torch
-    except ImportError as error:
-        raise JmerError(
-            "reading PyTorch checkpoints needs PyTorch: pip install 'jmer[torch]'."
-        ) from error
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged files meet many kinds inside PyTorch
-        reason = [*str(error).splitlines(), type(error).__name__][0]
-        raise JmerError(
-            f"{file} cannot be read as plain weights ({reason}). "
-            f"It is damaged, or holds code, which is never run."
-        ) from error
-    if isinstance(state, Mapping):
-        state = state.get("state_dict", state)
-    return {
-        str(name).removeprefix("module."): value.detach().float().numpy()
-        for name, value in (state.items() if isinstance(state, Mapping) else ())
-        if isinstance(value, torch.Tensor)
-    }

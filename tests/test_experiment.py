@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from data_builders.casme2 import Casme2
 from data_builders.megc2019_flow28 import Megc2019Flow28
 from data_builders.synthetic import Synthetic
 from jmer.data.splits import HoldOut, KFold, Loso
@@ -76,6 +77,14 @@ def test_identity_leaves_out_what_no_number_depends_on(fields):
     other = replace(BASE, **fields)
     assert other.resolved() != BASE.resolved()
     assert other.identity() == BASE.identity()
+
+
+def test_identity_has_whether_landmarks_are_given_and_not_where():
+    def identity(landmarks):
+        data = Casme2(align="crop", landmarks=landmarks and Path(landmarks))
+        return replace(BASE, data=data).identity()
+
+    assert identity("/here.csv") == identity("/there.csv") != identity(None)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from jmer.commands import RunOptions, _parse
+from jmer.commands import RunOptions, _experiments, _parse
 from jmer.data.splits import ClipHoldOut, ClipKFold, Loso
 from jmer.experiment import load_experiment
 from jmer.optim import AdamConfig, AdamWConfig, UntunedWarmupConfig
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
-FILES = sorted(EXPERIMENTS.rglob("*.py"))
+FILES = [
+    file
+    for file in sorted(EXPERIMENTS.rglob("*.py"))
+    # A program of its own.
+    if file != EXPERIMENTS / "benchmarks" / "flow.py"
+]
 # One option away from the file: rows of the papers' tables, and what they change.
 ROWS = [
     ("stanet_casme_ablation", "--model.no-sab", "model.sab", False),
@@ -53,6 +58,11 @@ def test_every_experiment_feeds_its_network(file):
         experiment.model.inputs, experiment.model.input_shapes, strict=True
     ):
         assert shapes[name][0] == shape
+
+
+def test_experiments_are_listed_and_other_programs_are_not():
+    listed = {Path(record["file"]).resolve() for record in _experiments()}
+    assert listed == set(FILES)
 
 
 @pytest.mark.parametrize(("name", "option", "field", "value"), ROWS)

@@ -22,7 +22,6 @@ from jmer.synthetic.clips import generate
 from jmer.synthetic.layouts import LAYOUTS, base
 from jmer.synthetic.layouts.draft import Draft
 from jmer.synthetic.layouts.images import framed
-from jmer.synthetic.layouts.objective import objective_class
 from jmer.synthetic.layouts.write import find_layout, synthesize
 from jmer.synthetic.spec import CLASS_NAMES, SyntheticSpec
 
@@ -322,17 +321,6 @@ def test_wider_frames_are_extended_and_narrower_ones_cut():
     grey = framed(frames, 1, grey=True)
     luma = (frames @ [0.299, 0.587, 0.114])[..., None]
     assert np.abs(grey - luma).max() <= 0.51
-
-
-@pytest.mark.parametrize(
-    ("units", "name"),
-    [
-        *(("6+12", "I"), ("R12+L6", "I"), ("1+2", "II"), ("4", "III"), ("7+4", "III")),
-        *(("10", "IV"), ("15+17", "V"), ("4+1+2", "VI"), ("14", "VII"), ("", "VII")),
-    ],
-)
-def test_objective_classes(units, name):
-    assert objective_class(units) == name
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,7 @@
 """TFDS builder of the MEGC 2019 composite."""
 
 import functools
-import itertools
 
-from data_builders import landmarks
 from data_builders.frame_builder import FrameBuilder
 from data_builders.megc2019 import Megc2019
 from jmer.data.builder import ClipBuilder
@@ -36,11 +34,12 @@ class Builder(ClipBuilder):
     def digests(self):
         return {k: v for part in self.parts for k, v in part.digests().items()}
 
-    def loose_digests(self):
-        return landmarks.digests(self.data.landmarks)
-
     def summary(self):
         return "\n".join(f"{part.data.name}: {part.summary()}" for part in self.parts)
 
-    def examples(self):
-        return itertools.chain.from_iterable(part.examples() for part in self.parts)
+    def items(self):
+        return [(i, x) for i, part in enumerate(self.parts) for x in part.items()]
+
+    def example(self, item):
+        part, its_own = item
+        return self.parts[part].example(its_own)

@@ -32,10 +32,10 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     equal segments of onset..offset. random-sorted: any frames of onset..offset in their
     order, the same ones at every preparation. apex-window: neighbours of the apex.
     whole: as linear, over the clip with its context, for spotting."""
-    flow: Literal["auto", "farneback", "dis", "tvl1"] = "auto"  # type: ignore[assignment]
+    flow: Literal["auto", "farneback", "dis", "tvl1", "flownet2"] = "auto"  # type: ignore[assignment]
     """auto: the true flow where all frames are kept, else Farnebäck's method, as also
-    from onset to apex. dis: Kroeger et al. 2016. tvl1: Zach et al. 2007, in batches on
-    the accelerator."""
+    from onset to apex. dis: Kroeger et al. 2016. On the accelerator, tvl1: Zach et al.
+    2007; flownet2: Ilg et al. 2017."""
     align: ClassVar[Literal["none"]] = "none"  # type: ignore[misc]
     # Faces are drawn in place, and the true flow is that of the whole frame.
     flow_size: int = 28
@@ -69,6 +69,7 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
             flow="farneback" if self.flow == "auto" else self.flow,
             padding=self.padding,
             context=self.context,
+            flow_weights=self.flow_weights,
             special=self.special,
         )
 

@@ -2,7 +2,8 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,7 +11,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jmer.data.config import DataConfig
+from jmer.data.parallel import in_order
 from jmer.errors import JmerError
+from jmer.files import content_hash
 
 # Nothing is downloaded, and jmer shows its own progress.
 tfds.disable_progress_bar()
@@ -37,6 +40,10 @@ class ClipBuilder(  # type: ignore[call-arg]
     data: DataConfig
     """The configuration of the set."""
 
+    on_beam = False
+    """Whether Apache Beam makes the examples, on the workers of its runner."""
+    watch: Callable[[int, int | None], Any] = staticmethod(lambda done, total: None)
+    """Is told how many clips are made, of how many."""
     some_train_only = False
     """Whether examples say `train_only`: of clips that are never tested."""
 
@@ -63,8 +70,18 @@ class ClipBuilder(  # type: ignore[call-arg]
 
     def examples(self) -> Iterator[dict[str, Any]]:
         """One dictionary a clip; names of clips are unique within their subject. What
-        has no `frame_rate` gets 0."""
+        has no `frame_rate` gets 0. Of a set that defines `items`, not needed."""
         raise NotImplementedError
+
+    def items(self) -> Iterable[Any]:
+        """What to make an example of each: small, and able to be pickled, where
+        `example` is what takes the time.
+        """
+        return self.examples()
+
+    def example(self, item: Any) -> dict[str, Any]:
+        """The example of one of `items`; called in several threads or processes."""
+        return item
 
     def summary(self) -> str:
         """What `jmer data check` says of a source without problems."""
@@ -101,12 +118,33 @@ class ClipBuilder(  # type: ignore[call-arg]
     def _split_generators(self, dl_manager):
         del dl_manager  # nothing is downloaded: the owners give the data to a person
         self.info.metadata["sources"] = self.digests()
+        self.info.metadata["files"] = self.file_digests()
         return {"full": self._generate_examples()}
 
     def _generate_examples(self):
-        for example in self.examples():
-            key = f"{example['dataset']}/{example['subject']}/{example['clip_id']}"
-            yield key, {"frame_rate": 0.0, **example}
+        if self.on_beam:
+            return self._pipeline()
+        return self._one_after_another()
+
+    def _pipeline(self):
+        import apache_beam as beam
+
+        # Shuffled, so that neighbours go to different workers.
+        items = beam.Create(list(self.items())) | beam.Reshuffle()
+        return items | beam.Map(self._keyed)
+
+    def _one_after_another(self):
+        items = self.items()
+        total = len(items) if isinstance(items, Sized) else None
+        made = in_order(self._keyed, items, os.cpu_count() or 1)
+        for done, example in enumerate(made, start=1):
+            yield example
+            self.watch(done, total)
+
+    def _keyed(self, item: Any) -> tuple[str, dict[str, Any]]:
+        example = self.example(item)
+        key = f"{example['dataset']}/{example['subject']}/{example['clip_id']}"
+        return key, {"frame_rate": 0.0, **example}
 
     def digests(self) -> dict[str, str]:
         """A hash of the content of each source file, by its path in `manual_dir`."""
@@ -118,10 +156,13 @@ class ClipBuilder(  # type: ignore[call-arg]
             for path in self.sources()
         }
 
-    def loose_digests(self) -> Mapping[str, str]:
-        """Of those, the ones of files that the configuration names outside of
-        `manual_dir`, by what they are called."""
-        return {}
+    def file_digests(self) -> dict[str, str]:
+        """A hash of the content of each file that the configuration names, by field.
+
+        Raises: JmerError for a file that cannot be read.
+        """
+        named = {name: getattr(self.data, name) for name in self.data.files}
+        return {name: content_hash(file) for name, file in named.items() if file}
 
     def require_manual_dir(self) -> Path:
         """The folder of the original data.

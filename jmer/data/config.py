@@ -26,6 +26,9 @@ class DataConfig:
     folds of the true sizes."""
     stored_as: ClassVar[str] = "float32"
     """Type of its features."""
+    files: ClassVar[tuple[str, ...]] = ()
+    """Fields that name a file which preparing reads: what is prepared depends on its
+    content, and not on its place."""
 
     manual_dir: Path | None = None
     """Folder of the data set as its owners distribute it."""
@@ -34,10 +37,20 @@ class DataConfig:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """The fields that decide what is prepared: all but the two folders."""
+        """The fields that decide what is prepared: all but places."""
         fields = dataclasses.asdict(self)
-        del fields["manual_dir"], fields["data_dir"]
-        return fields
+        return {name: v for name, v in fields.items() if name not in self.places}
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The fields that only say where something lies."""
+        return ("manual_dir", "data_dir", *self.files)
+
+    def require_files(self) -> None:
+        """Makes sure of `files`, before anything is prepared.
+
+        Raises: JmerError if one is needed and not given, or cannot be used.
+        """
 
     @property
     def config_name(self) -> str:

@@ -5,9 +5,9 @@ import importlib
 import io
 import pkgutil
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jmer.data.builder import ClipBuilder
 
 SPLIT = "full"
+Watch = Callable[[int, int | None], None]
 
 
 def builder_of(config: DataConfig) -> "ClipBuilder":
@@ -73,33 +74,63 @@ def check(config: DataConfig) -> tuple[list[str], str]:
     Raises: JmerError if there is no source to look at.
     """
     builder = builder_of(config)
+    config.require_files()
     problems = builder.problems()
     return problems, "" if problems else builder.summary()
 
 
-def prepare(config: DataConfig, *, overwrite: bool = False) -> Path:
+def prepare(
+    config: DataConfig,
+    *,
+    overwrite: bool = False,
+    watch: Watch | None = None,
+    beam: Sequence[str] | None = None,
+) -> Path:
     """Builds the set unless it is there already; returns its folder.
 
-    A set appears under its name only when it is complete.
+    A set appears under its name only when it is complete. `watch` is told how many
+    clips are made, and of how many where that is known. With options of `beam`
+    (`--runner=DirectRunner`), Apache Beam makes them, on the workers of its runner.
 
     Raises: JmerError for an unusable source, naming the first problem.
     """
     builder = builder_of(config)
+    if watch is not None:
+        builder.watch = watch
     folder = Path(builder.data_dir)
     if not overwrite and complete(folder):
+        refuse_changed_files(builder)
         refuse_changed_sources(builder)
         return folder
+    config.require_files()
     # An unusable source does not cost what was prepared from an earlier one.
     if problems := builder.problems():
         more = f" (and {len(problems) - 1} more: `jmer data check`)"
         raise JmerError(problems[0] + (more if len(problems) > 1 else ""))
     _discard_remains(folder)
     # TFDS speaks of downloads, of which there are none.
+    settings = _beam_config(builder, beam)
     with _building(folder), contextlib.redirect_stdout(io.StringIO()):
         if folder.exists():
             shutil.rmtree(folder)
-        builder.download_and_prepare()
+        builder.download_and_prepare(download_config=settings)
     return folder
+
+
+def _beam_config(builder: "ClipBuilder", options: Sequence[str] | None) -> Any:
+    """How TFDS is to make the examples. Raises: JmerError if Beam is not installed."""
+    if options is None:
+        return None
+    try:
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise JmerError(
+            "--beam needs Apache Beam: pip install 'jmer[beam]', or leave --beam out."
+        ) from error
+    from tensorflow_datasets.core.download import DownloadConfig
+
+    builder.on_beam = True
+    return DownloadConfig(beam_options=PipelineOptions(list(options)))
 
 
 @contextlib.contextmanager
@@ -172,25 +203,34 @@ def _gather(builder: "ClipBuilder", examples: list[dict]) -> ClipSet:
 def refuse_changed_sources(builder: "ClipBuilder") -> None:
     """Raises: JmerError if the source given differs from the one prepared."""
     config = builder.data
-    before = dict(builder.info.metadata.get("sources", {}))
-    loose = builder.loose_digests()
     if config.manual_dir is None:
-        before, now = {name: before.get(name) for name in loose}, loose
-    else:
-        builder.require_manual_dir()
-        now = builder.digests() if before else {}
+        return
+    builder.require_manual_dir()
+    before = dict(builder.info.metadata.get("sources", {}))
+    if not before:
+        return
+    now = builder.digests()
     changed = sorted(p for p in before.keys() | now if before.get(p) != now.get(p))
     if changed:
-        root = config.manual_dir or Path("DIR")
-        place: object = root / changed[0]
-        other = "leave --manual-dir out to use what was prepared"
-        if changed[0] in loose:
-            place, other = f"the {changed[0]}", "give the one that was used then"
         raise JmerError(
-            f"{place} has changed since {builder.data_dir} was prepared "
-            f"({len(changed)} files differ). Prepare it again: `jmer data prepare "
-            f"{config.name} --manual-dir {root} --overwrite`, or {other}."
+            f"{config.manual_dir / changed[0]} has changed since {builder.data_dir} "
+            f"was prepared ({len(changed)} files differ). Prepare it again: `jmer data "
+            f"prepare {config.name} --manual-dir {config.manual_dir} --overwrite`, or "
+            f"leave --manual-dir out to use what was prepared."
         )
+
+
+def refuse_changed_files(builder: "ClipBuilder") -> None:
+    """Raises: JmerError if a file that a field names differs from the one used."""
+    config, before = builder.data, dict(builder.info.metadata.get("files", {}))
+    for name, digest in builder.file_digests().items():
+        if name in before and before[name] != digest:
+            raise JmerError(
+                f"{name}={getattr(config, name)} is not the file that "
+                f"{builder.data_dir} was prepared with. Prepare it again: `jmer data "
+                f"prepare {config.name} --overwrite` with the same options, or give "
+                f"the file that was used."
+            )
 
 
 def _discard_remains(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """From decoded frames and their annotation to what a recipe stores."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 from jaxtyping import Float16, UInt8
@@ -30,9 +32,10 @@ def features(
 
     Raises: ValueError unless 0 <= onset <= apex <= offset < t.
     """
+    estimator = recipe.flow, recipe.flow_weights
     if recipe.modality == "apex-flow":
         onset, apex, _ = interval
-        flow = apex_flow(frames, onset, apex, recipe.size, recipe.flow)
+        flow = apex_flow(frames, onset, apex, recipe.size, *estimator)
         return {"apex_flow": flow.astype(np.float16)}, interval
     small = resize(frames, recipe.size)
     clip, stored = resample(
@@ -45,7 +48,7 @@ def features(
         context=recipe.context,
     )
     if recipe.modality == "flow":
-        return {"flow": neighbour_flow(clip, recipe.flow)}, stored
+        return {"flow": neighbour_flow(clip, *estimator)}, stored
     made = {"clip": clip}
     if recipe.special != "none":
         made["special"] = special_images(recipe, small, interval, name)
@@ -53,10 +56,10 @@ def features(
 
 
 def neighbour_flow(
-    clip: UInt8[np.ndarray, "t h w 3"], method: str
+    clip: UInt8[np.ndarray, "t h w 3"], method: str, weights: Path | None = None
 ) -> Float16[np.ndarray, "t-1 h w 2"]:
     """Flow from each frame to the next, in pixels (right, down)."""
-    return estimate_pairs(clip[:-1], clip[1:], method).astype(np.float16)
+    return estimate_pairs(clip[:-1], clip[1:], method, weights).astype(np.float16)
 
 
 def special_images(
@@ -72,7 +75,8 @@ def special_images(
         return np.stack([tracks(part) for part in parts])
     if recipe.special == "dense":
         moments = small[[onset, apex, offset]]
-        return flow_colours(estimate_pairs(moments[:-1], moments[1:], recipe.flow))
+        estimator = recipe.flow, recipe.flow_weights
+        return flow_colours(estimate_pairs(moments[:-1], moments[1:], *estimator))
     return small[special_frames(recipe.special, interval, name)]
 
 

@@ -3,6 +3,8 @@
 Flow is in pixels, u to the right and v down.
 """
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -56,22 +58,32 @@ def dis(
     return search.calc(_grey(first), _grey(second), None)
 
 
-def estimate(first: np.ndarray, second: np.ndarray, method: str) -> np.ndarray:
+def estimate(
+    first: np.ndarray, second: np.ndarray, method: str, weights: Path | None = None
+) -> np.ndarray:
     """Flow of one pair by the `method` of that name, as `estimate_pairs`."""
-    return estimate_pairs(first[None], second[None], method)[0]
+    return estimate_pairs(first[None], second[None], method, weights)[0]
 
 
 def estimate_pairs(
     first: UInt8[np.ndarray, "n h w *rgb"],
     second: UInt8[np.ndarray, "n h w *rgb"],
     method: str,
+    weights: Path | None = None,
 ) -> Float32[np.ndarray, "n h w 2"]:
-    """Flow of each pair by the `method` of that name: farneback, dis or tvl1.
+    """Flow of each pair by the `method` of that name: farneback, dis, tvl1, or flownet2
+    with the checkpoint `weights`.
 
-    The result of a pair is the same alone or among others.
+    The result of a pair is the same alone or among others (of flownet2, to rounding).
 
-    Raises: ValueError for what `method` cannot take.
+    Raises: ValueError for what `method` cannot take; JmerError for other weights.
     """
+    if method == "flownet2":
+        from jmer.flownet2.estimate import flownet2
+
+        if weights is None:
+            raise ValueError("flownet2 needs weights")
+        return flownet2(first, second, weights)
     if method == "tvl1":
         # JAX starts only for who asks for it.
         from jmer.preprocess.tvl1 import tvl1
@@ -125,6 +137,7 @@ def apex_flow(
     apex: int,
     size: int,
     method: str = "farneback",
+    weights: Path | None = None,
 ) -> Float32[np.ndarray, "{size} {size} 3"]:
     """Flow (u, v) from the onset to the apex frame, and its strain, at `size`.
 
@@ -138,7 +151,7 @@ def apex_flow(
         raise ValueError(f"{onset=} and {apex=} must be frames 0 to {frames - 1}")
     if size < 2:
         raise ValueError(f"{size=}: must be at least 2")
-    flow = estimate(clip[onset], clip[apex], method)
+    flow = estimate(clip[onset], clip[apex], method, weights)
     height, width = flow.shape[:2]
     shrink = size <= min(height, width)
     average = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR

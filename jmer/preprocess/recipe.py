@@ -1,7 +1,8 @@
 """What is made of an annotated clip: the fields that all such data sets share."""
 
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -16,6 +17,8 @@ class ClipRecipe:
 
     Raises: UsageError naming the field, its value and the remedy.
     """
+
+    files: ClassVar[tuple[str, ...]] = ("flow_weights",)
 
     modality: Literal["clip", "flow", "apex-flow"] = "clip"
     """clip: frames. flow: motion between neighbouring frames of that clip. apex-flow:
@@ -38,9 +41,12 @@ class ClipRecipe:
     its first and last one again, or black."""
     size: int = 128
     """Side of what is stored, in pixels; frames are stretched to a square."""
-    flow: Literal["farneback", "dis", "tvl1"] = "farneback"
-    """How flow is estimated: Farnebäck's method, DIS (Kroeger et al. 2016), or TV-L1
-    (Zach et al. 2007), which runs in batches on the accelerator."""
+    flow: Literal["farneback", "dis", "tvl1", "flownet2"] = "farneback"
+    """How flow is estimated: Farnebäck's method, DIS (Kroeger et al. 2016), or on the
+    accelerator TV-L1 (Zach et al. 2007) or FlowNet 2.0 (Ilg et al. 2017)."""
+    flow_weights: Path | None = None
+    """The checkpoint of FlowNet 2.0 for PyTorch that NVIDIA published; flow=flownet2
+    needs it unless the set is prepared already."""
     align: Literal["none", "crop", "landmarks"] = "none"
     """What is cut from each frame before all else; the onset frame decides for its
     clip. none: the frame as published. crop: the face, in an upright square. landmarks:
@@ -67,11 +73,34 @@ class ClipRecipe:
         estimated = self.modality == "flow" or self.special == "dense"
         if estimated and self.flow == "dis" and self.size < 12:
             raise UsageError(f"size={self.size}: flow=dis needs at least 12")
+        if self.flow_weights is not None and self.flow != "flownet2":
+            raise UsageError(
+                f"flow_weights={self.flow_weights}: goes with flow=flownet2, not with "
+                f"flow={self.flow}"
+            )
         if self.special != "none" and self.modality != "clip":
             raise UsageError(
                 f"special={self.special} goes with modality=clip, not with "
                 f"modality={self.modality}"
             )
+
+    def require_files(self) -> None:
+        """Reads the weights that the flow needs, if it needs any.
+
+        Raises: UsageError if none are given, JmerError if they cannot be used.
+        """
+        estimated = self.modality != "clip" or self.special == "dense"
+        if not estimated or self.flow != "flownet2":
+            return
+        if self.flow_weights is None:
+            raise UsageError(
+                "flow=flownet2 needs flow_weights: give the file "
+                "FlowNet2_checkpoint.pth.tar that NVIDIA published for PyTorch"
+            )
+        # JAX starts only for who asks for it.
+        from jmer.flownet2.estimate import load_network
+
+        load_network(self.flow_weights)
 
     @property
     def shapes(self) -> Shapes:

@@ -8,9 +8,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float32, UInt8
 
-from jmer.arrays import Array
+from jmer.arrays import Array, Float, Shaped, typed
 from jmer.preprocess.primal_dual import refined
 from jmer.preprocess.pyramid import blurred, enlarged, pyramid
 
@@ -28,33 +27,38 @@ class Tvl1:
     a small `tightness` and more iterations, the two terms come to agree.
     """
 
-    attachment: float = 5.0
+    attachment: float = 4.0
     """Weight of the grey values beside total variation: the less, the smoother."""
-    tightness: float = 0.05
+    tightness: float = 0.01
     """How far the two may differ as they take turns (theta of Zach et al. 2007)."""
-    warps: int = 5
+    slack: float = 20.0
+    """Times `tightness` at the first warp of a level, 1 at the last, and falling by the
+    same factor between: far motion is reached first, then its bounds."""
+    warps: int = 8
     """At each level of the pyramid."""
     iterations: int = 30
     """After each warp."""
     median: bool = False
     """3 x 3 medians of the flow before each warp (Wedel et al. 2009)."""
-    blur: float = 1.0
+    blur: float = 0.7
     """Standard deviation of a Gaussian on the images first, in pixels; 0: none."""
-    contrast: float = 1.5
+    contrast: float = 1.25
     """Standard deviation of the window in which grey values are then set to mean 0 and
     deviation 1, in pixels; 0: left as they are."""
     floor: float = 0.03
     """Added, squared, to the variance there: what is less than this counts as noise, in
     grey values of 0 to 1."""
     cubic: bool = True
-    """Interpolation by cubic splines through four points, and derivatives of fourth
-    order, a quarter of them those of the first image; else linear, second order, and
-    of the second image alone."""
+    """Interpolation by cubics through four pixels and derivatives of fourth order;
+    else linear, and of second order."""
 
 
+SUITED = Tvl1()
 SCIKIT_IMAGE = Tvl1(
     attachment=15.0,
     tightness=0.3,
+    slack=1.0,
+    warps=5,
     iterations=10,
     blur=0.0,
     contrast=0.0,
@@ -63,10 +67,10 @@ SCIKIT_IMAGE = Tvl1(
 
 
 def tvl1(
-    first: UInt8[np.ndarray, "n h w *rgb"],
-    second: UInt8[np.ndarray, "n h w *rgb"],
-    config: Tvl1 | None = None,
-) -> Float32[np.ndarray, "n h w 2"]:
+    first: Shaped[np.ndarray, "n h w *rgb"],
+    second: Shaped[np.ndarray, "n h w *rgb"],
+    config: Tvl1 = SUITED,
+) -> Float[np.ndarray, "n h w 2"]:
     """Motion from `first` to `second`, RGB or grey, in pixels (right, down).
 
     Zach, Pock and Bischof 2007, with the pyramid of Sánchez, Meinhardt-Llopis and
@@ -81,7 +85,6 @@ def tvl1(
     Raises: ValueError unless both are uint8 images of one shape, 4 x 4 or more.
     """
     _check(first, second)
-    config = config or Tvl1()
     n = len(first)
     flow = np.empty((*first.shape[:3], 2), np.float32)
     on_cpu = jax.default_backend() == "cpu"
@@ -116,19 +119,27 @@ def _check(first: np.ndarray, second: np.ndarray) -> None:
 
 
 @partial(jax.jit, static_argnames="config")
-def solve(first: Array, second: Array, config: Tvl1) -> Array:
+@typed
+def solve(
+    first: Shaped[Array, "n h w *rgb"],
+    second: Shaped[Array, "n h w *rgb"],
+    config: Tvl1,
+) -> Float[Array, "n h w 2"]:
     """`tvl1` of one batch, as one program."""
     pair = [_prepared(images, config) for images in (first, second)]
     levels = list(zip(*map(pyramid, pair), strict=True))
     flow = jnp.zeros((2, *levels[0][0].shape), np.float32)
-    for coarse, fine in levels:
-        flow = enlarged(flow, *coarse.shape[1:])
+    for one, other in levels:
+        height, width = one.shape[1:]
+        if flow.shape[2:] != (height, width):
+            flow = enlarged(flow, height, width)
         flow = refined(
-            coarse,
-            fine,
+            one,
+            other,
             flow,
             attachment=config.attachment,
             tightness=config.tightness,
+            slack=config.slack,
             warps=config.warps,
             iterations=config.iterations,
             median=config.median,

@@ -5,9 +5,11 @@ look for a screen. Figures are small in inches, so that their text can be read w
 phone shrinks them.
 """
 
+import contextlib
 import io
 import re
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,11 +35,18 @@ def _figure(width: float, height: float) -> "Figure":
     return figure
 
 
-def _png(figure: "Figure") -> bytes:
-    file = io.BytesIO()
+@contextlib.contextmanager
+def any_script() -> Iterator[None]:
+    """A name in a script that the font lacks is drawn as boxes, without a warning."""
     with warnings.catch_warnings():
-        # A class named in a script that the font lacks is drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def png(figure: "Figure") -> bytes:
+    """The figure as it is, at its own resolution."""
+    file = io.BytesIO()
+    with any_script():
         # No version inside: the same run gives the same bytes.
         figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
@@ -92,7 +101,7 @@ def confusion_png(confusion: np.ndarray, classes: list[str]) -> bytes:
     axes.spines[:].set_visible(False)
     axes.set_xlabel("recognised as", color=MUTED, size=8.5)
     axes.set_ylabel("true class", color=MUTED, size=8.5)
-    return _png(figure)
+    return png(figure)
 
 
 def learning_png(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
@@ -123,7 +132,7 @@ def learning_png(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
         f"epoch (the dotted line marks the last, {last})", color=MUTED, size=8.5
     )
     grid[-1].xaxis.get_major_locator().set_params(integer=True)
-    return _png(figure)
+    return png(figure)
 
 
 def _draw_curve(axes: Any, name: str, epochs: np.ndarray, values: np.ndarray) -> None:

@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
+from jmer.facs import objective_class, parse_action_units
 from jmer.synthetic.layouts import quirks
 from jmer.synthetic.layouts.base import FrameLayout, turn
-from jmer.synthetic.layouts.objective import objective_class
 from jmer.synthetic.layouts.shot import View
 
 HEADER = (
@@ -72,7 +72,7 @@ class CasmeCubed(FrameLayout):
         return f"Part_A_ME_clip/frame/{folder}/{{n}}.jpg"
 
     def labels(self, shot):
-        units = objective_class(shot.clip.action_units)
+        units = objective_class(parse_action_units(shot.clip.action_units))
         return {"emotion": shot.word, "objective class": units.lower()}
 
     def cells(self, shot):
@@ -80,7 +80,8 @@ class CasmeCubed(FrameLayout):
         units = shot.clip.action_units
         moments = (self.written(shot), shot.apex, shot.offset)
         return [
-            *(subject, letter, *map(str, moments), units, objective_class(units)),
+            *(subject, letter, *map(str, moments), units),
+            objective_class(parse_action_units(units)),
             shot.word,
         ]
 

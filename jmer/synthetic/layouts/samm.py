@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
+from jmer.facs import OBJECTIVE, objective_class, parse_action_units
 from jmer.synthetic.layouts import quirks
 from jmer.synthetic.layouts.base import FrameLayout
 from jmer.synthetic.layouts.draft import Book
-from jmer.synthetic.layouts.objective import CLASSES, objective_class
 from jmer.synthetic.layouts.shot import View
 
 HEADER = (
@@ -62,7 +62,8 @@ class Samm(FrameLayout):
         return [
             *(subject, clip, 1 + shot.index % 7, shot.onset, shot.apex, shot.offset),
             *(shot.offset - shot.onset + 1, "Micro - 1/2", units, shot.word),
-            *(CLASSES.index(objective_class(units)) + 1, None),
+            OBJECTIVE.index(objective_class(parse_action_units(units))) + 1,
+            None,
         ]
 
     def books(self, takes):
