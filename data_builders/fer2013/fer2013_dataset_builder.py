@@ -137,21 +137,23 @@ class Builder(ClipBuilder):
             digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
         return {str(self.table.relative_to(self.require_manual_dir())): digest}
 
-    def examples(self) -> Iterator[dict[str, Any]]:
-        rows = self.rows
-        for i, (label, usage) in enumerate(zip(rows.label, rows.usage, strict=True)):
-            yield {
-                "image": rows.images[i],
-                "label": label,
-                "subject": usage,
-                "dataset": self.data.name,
-                "clip_id": f"{i:05d}",
-                "onset": 0,
-                "apex": 0,
-                "offset": 0,
-                "action_units": "",
-                "train_only": usage == "training",
-            }
+    def items(self):
+        return range(len(self.rows.label))
+
+    def example(self, item: int) -> dict[str, Any]:
+        usage = self.rows.usage[item]
+        return {
+            "image": self.rows.images[item],
+            "label": self.rows.label[item],
+            "subject": usage,
+            "dataset": self.data.name,
+            "clip_id": f"{item:05d}",
+            "onset": 0,
+            "apex": 0,
+            "offset": 0,
+            "action_units": "",
+            "train_only": usage == "training",
+        }
 
 
 def _label(text: str) -> int:

@@ -11,7 +11,7 @@ FIRST = 373  # what the first file is called
 
 
 class CasmeCubedC(FrameLayout):
-    """`part_C/01/a/color/373.jpg`, which is file 1 of its folder."""
+    """CAS(ME)³, part C: `part_C/01/a/color/373.jpg`, which is file 1 of its folder."""
 
     name = "casme_cubed_c"
     words: ClassVar = {

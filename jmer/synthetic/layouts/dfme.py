@@ -18,7 +18,7 @@ APART = 3000  # between the subjects of two lists
 
 
 class Dfme(FrameLayout):
-    """`train_data/sub0003_01/00000.png`; each list has other subjects."""
+    """DFME: `train_data/sub0003_01/00000.png`; each list has other subjects."""
 
     name = "dfme"
     words: ClassVar = {

@@ -17,7 +17,7 @@ MARKS = HEADER.index("AUs")
 
 
 class Fourdme(FrameLayout):
-    """`gray_micro/1/EP01_01/1.jpg`."""
+    """4DME: `gray_micro/1/EP01_01/1.jpg`."""
 
     name = "fourdme"
     words: ClassVar = {

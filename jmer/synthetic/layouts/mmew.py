@@ -19,7 +19,7 @@ MACRO = "MMEW_Final/Macro_Expression"
 
 
 class Mmew(FrameLayout):
-    """`MMEW_Final/Micro_Expression/happiness/S01-01-001/1.jpg`."""
+    """MMEW: `MMEW_Final/Micro_Expression/happiness/S01-01-001/1.jpg`."""
 
     name = "mmew"
     words: ClassVar = {

@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
+from jmer.facs import OBJECTIVE, objective_class, parse_action_units
 from jmer.synthetic.layouts import quirks, samm
 from jmer.synthetic.layouts.draft import Book
-from jmer.synthetic.layouts.objective import CLASSES, objective_class
 from jmer.synthetic.layouts.shot import View
 
 HEADER = (
@@ -17,11 +17,11 @@ CLIPS = "SAMM_Micro_FACS_Codes_v2.xlsx"
 
 
 class SammLong(samm.Samm):
-    """`SAMM_longvideos/006_5/006_5_0001.jpg`, and the sheet of the clips beside it."""
+    """SAMM, long videos: `SAMM_longvideos/006_5/006_5_0001.jpg`, and both sheets."""
 
     name = "samm_long"
     views: ClassVar = {"long": View(960 / 650, grey=True)}
-    corrected = ()
+    corrected: ClassVar = ()
 
     def video(self, shot):
         return "_".join(self.key(shot)[1].split("_")[:2])
@@ -49,20 +49,20 @@ class SammLong(samm.Samm):
     def books(self, takes):
         above = [[f"Note {i + 1} on how the set was coded"] for i in range(PREAMBLE)]
         rows = [*above, list(HEADER), *(take.cells for take in takes)]
-        clips = [
-            [
-                *(take.subject, take.clip, take.cells[2], take.onset + SHIFT),
-                *(take.apex + SHIFT, take.offset + SHIFT, take.cells[6]),
-                *("Micro - 1/2", take.action_units),
-                *(take.labels["emotion"].capitalize(),
-                  CLASSES.index(objective_class(take.action_units)) + 1, None),
-            ]
-            for take in takes
-            if take.labels["emotion"]
-        ]  # fmt: skip
+        clips = [self.clip_cells(take) for take in takes if take.labels["emotion"]]
         return [
             Book("SAMM_LongVideos_V1_Release.xlsx", {"FACS_Movement_Only": rows}),
             Book(CLIPS, {"MICRO_ONLY": [list(samm.HEADER), *clips]}),
+        ]
+
+    def clip_cells(self, take):
+        """The row of a clip in the sheet of clips."""
+        moments = (take.onset + SHIFT, take.apex + SHIFT, take.offset + SHIFT)
+        units = objective_class(parse_action_units(take.action_units))
+        return [
+            *(take.subject, take.clip, take.cells[2], *moments, take.cells[6]),
+            *("Micro - 1/2", take.action_units, take.labels["emotion"].capitalize()),
+            *(OBJECTIVE.index(units) + 1, None),
         ]
 
     def readers(self):

@@ -28,7 +28,7 @@ class Again(Shot):
 
 @dataclass(frozen=True)
 class SmicLong(Smic):
-    """`SMIC-E_raw image/HS_long/SMIC-HS-E/s03/s3_ne_03/image012345.jpg`."""
+    """SMIC-E: `HS_long/SMIC-HS-E/s03/s3_ne_03/image012345.jpg`, whole recordings."""
 
     parts: tuple[str, ...] = ("HS", "VIS")
     """The cameras that the sheet knows."""
