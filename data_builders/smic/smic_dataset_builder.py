@@ -116,7 +116,8 @@ class Builder(FrameBuilder):
 
     def _lines(self):
         lines = super()._lines()
-        if lines and f", sheet {self.sheet}, " not in lines[0].where:
+        where = lines[0].where if lines else ""
+        if ", sheet " in where and f", sheet {self.sheet}, " not in where:
             raise JmerError(
                 f"{self.table} has no sheet {self.sheet} that names the columns. Give "
                 f"a workbook that has one with --table FILE, or choose another --part."
