@@ -21,7 +21,7 @@ class SammLong(samm.Samm):
 
     name = "samm_long"
     views: ClassVar = {"long": View(960 / 650, grey=True)}
-    corrected: ClassVar = ()
+    corrected: ClassVar[tuple[int, ...]] = ()
 
     def video(self, shot):
         return "_".join(self.key(shot)[1].split("_")[:2])
