@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from data_builders.frame_builder import FrameBuilder
 from data_builders.smic import Smic
 from jmer.errors import JmerError
 
+CLIP = r"s(\d{1,9})_(ne|po|sur)_(\d{1,9})"
 TAGS = {"ne": "negative", "po": "positive", "sur": "surprise"}
 
 
@@ -31,23 +33,40 @@ class Builder(FrameBuilder):
     subject_folder = r"s\d+"
 
     def _holds_subjects(self, folder):
-        part = frames.children(folder).get(self.data.part.lower())
+        part = frames.child(folder, self.data.part)
         return part is not None and super()._holds_subjects(part)
 
     @property
     def part(self) -> Path:
-        return frames.children(self.root)[self.data.part.lower()]
+        return frames.child(self.root, self.data.part) or self.root
 
     def rows(self):
-        return [
-            self._row(i, clip)
-            for i, clip in enumerate(sorted(self.part.glob("s*/micro/*/*")))
-            if clip.is_dir()
-        ]
+        return [self._row(i, clip) for i, clip in enumerate(self._clips())]
+
+    def _clips(self) -> Iterator[Path]:
+        """Raises: JmerError if what is called as a clip or holds clips is no folder of
+        one."""
+        for home in frames.folders(self.part):
+            micro = frames.child(home, "micro")
+            if micro is None:
+                continue
+            if not re.fullmatch(self.subject_folder, home.name, re.IGNORECASE):
+                raise JmerError(
+                    f"{home} holds clips, but is no name of a subject, such as s1. "
+                    f"Rename it, or move it elsewhere."
+                )
+            for emotion in frames.folders(micro):
+                with frames.looking(emotion):
+                    inside = sorted(emotion.iterdir())
+                for path in inside:
+                    if path.is_dir():
+                        yield path
+                    elif re.fullmatch(CLIP, path.name.lower()):
+                        raise JmerError(f"{path} is no folder. Restore that clip.")
 
     def _row(self, number: int, folder: Path) -> Row:
         there = sorted(frames.numbered(folder))
-        found = re.fullmatch(r"s(\d+)_(ne|po|sur)_(\d+)", folder.name.lower())
+        found = re.fullmatch(CLIP, folder.name.lower())
         if found is None:
             raise JmerError(
                 f"{folder} is no name of a clip, such as s1_ne_01. Rename it, or move "
