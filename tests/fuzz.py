@@ -301,9 +301,8 @@ def run(number: int, *, loading: bool) -> str:
         case = Case(number, folder).damage()
         return judge(case, loading=loading)
     except Exception as error:
-        raise AssertionError(f"{case or number}\n{type(error).__name__}: {error}") from error
+        words = f"{case or number}\n{type(error).__name__}: {error}"
+        raise AssertionError(words) from error
     finally:
         fuzz_trees.release(folder)
         shutil.rmtree(folder, ignore_errors=True)
-
-

@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -434,7 +435,7 @@ def images(folder: Path) -> dict[int, list[Path]]:
 
 def wanted(folder: Path, onset: int, offset: int, missing: str):
     """A file for each number from onset to offset; None if that cannot be."""
-    there = images(folder)
+    there = {} if closed(folder) else images(folder)
     if any(len(paths) > 1 for paths in there.values()):
         return None
     span = range(onset, offset + 1)
@@ -506,6 +507,8 @@ class Folders:
         home = _one(homes)
         if home is None:
             return homes
+        if closed(home):
+            return [home, home]  # it may be there: named, but not to be had
         inside = _folders(home)
         if self.name == "casme_squared":
             code = VIDEOS.get(clip.split("_")[0].lower())
@@ -536,16 +539,27 @@ def _one(paths: list[Path]) -> Path | None:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    if closed(folder) or not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.is_dir())
+
+
+def closed(folder: Path) -> bool:
+    """Whether we may not look into a folder."""
+    return folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK)
 
 
 def from_folders(part: Part, tree: Folders) -> Verdict:
     """SMIC: every folder of a clip is a row."""
     made, seen = Verdict(), set()
     for other in tree.others:
+        if closed(other):
+            return refused("closed")
         if any(p.name.lower() == "micro" for p in _folders(other)):
             return refused("clips of nobody")
     for subject in tree.subjects:
+        if closed(subject):
+            return refused("closed")
         micro = [p for p in _folders(subject) if p.name.lower() == "micro"]
         if len(micro) > 1:
             return refused("two folders micro")
@@ -569,6 +583,8 @@ def _folder_row(part: Part, subject: Path, emotion: Path, clip: Path, seen: set)
     home = re.findall(r"\d+", subject.name)[-1]
     if KNOWN_TAGS[tag] != emotion.name.lower() or int(number) != int(home):
         return "in the wrong place"
+    if closed(clip):
+        return "closed"
     there = images(clip)
     if any(len(paths) > 1 for paths in there.values()):
         return "two frames of one number"

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from fuzz_model import IMAGES, Part
+from fuzz_model import IMAGES, Part, closed
 
 from jmer.synthetic.layouts.images import write_image
 
@@ -15,7 +15,7 @@ def _frame(case, part: Part) -> Path | None:
     """A frame that is still there."""
     take = case.pick(part.takes)
     folder = part.folder(take)
-    names = sorted(folder.iterdir()) if folder.is_dir() else []
+    names = sorted(folder.iterdir()) if _is_open(folder) else []
     there = [p for p in names if p.suffix.lower() in IMAGES and p.is_file()]
     inside = [part.frame(take, n) for n in range(take.onset, take.offset + 1)]
     there = [p for p in inside if p in there] or there
@@ -23,15 +23,27 @@ def _frame(case, part: Part) -> Path | None:
 
 
 def _folder(case, part: Part) -> Path | None:
-    there = [f for f in map(part.folder, part.takes) if f.is_dir()]
+    there = [f for f in map(part.folder, part.takes) if _is_open(f)]
     return case.pick(there) if there else None
 
 
 def _subject(case, part: Part) -> Path | None:
-    if not part.home.is_dir():
+    if not _is_open(part.home):
         return None
-    there = [p for p in sorted(part.home.iterdir()) if p.is_dir() and not p.is_symlink()]
+    return _pick_folder(case, part.home)
+
+
+def _pick_folder(case, folder: Path) -> Path | None:
+    inside = sorted(folder.iterdir())
+    there = [p for p in inside if _is_open(p) and not p.is_symlink()]
     return case.pick(there) if there else None
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether it is a folder that may be looked into."""
+    with contextlib.suppress(PermissionError):
+        return folder.is_dir() and not closed(folder)
+    return False
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -242,8 +254,13 @@ def subject_renamed(case, path):
     number = "".join(c for c in path.name if c.isdigit())
     name = case.pick(
         (
-            *(path.name.upper(), path.name.lower(), f"{path.name}x", "名前", f"{number}"),
-            *(f"sub{number.zfill(9)}", f"s{number.lstrip('0')}", f"sub{'9' * 40}"),
+            *(path.name.upper(), path.name.lower(), f"{path.name}x", "名前"),
+            *(
+                number,
+                f"sub{number.zfill(9)}",
+                f"s{number.lstrip('0')}",
+                f"sub{'9' * 40}",
+            ),
         )
     )
     if not path.with_name(name).exists():
@@ -271,10 +288,9 @@ def subject_gone(case, path):
 
 def inside_renamed(case, path):
     """A folder between subject and clip, where there is one."""
-    there = [p for p in sorted(path.iterdir()) if p.is_dir() and not p.is_symlink()]
-    if not there:
+    old = _pick_folder(case, path)
+    if old is None:
         return "is empty"
-    old = case.pick(there)
     new = old.with_name(case.pick((old.name.upper(), old.name.capitalize(), "other")))
     if not new.exists():
         old.rename(new)
@@ -325,11 +341,10 @@ def root_changed(case, part):
 
 def release(folder: Path) -> None:
     """So that it can be deleted by whom it was closed to."""
-    if os.geteuid():
-        for path, names, _ in os.walk(folder):
-            for name in names:
-                with contextlib.suppress(OSError):
-                    (Path(path) / name).chmod(0o700)
+    for path, names, _ in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                (Path(path) / name).chmod(0o700)
 
 
 def _for_subjects(change):
