@@ -129,9 +129,10 @@ class Clip:
 
 
 def subject_number(text: str) -> int | None:
-    """The last number of `1`, `01`, `s01`, `sub01`, `006` or `spNO.1`."""
-    found = re.findall(r"\d+", text)
-    return int(found[-1]) if found else None
+    """The number of `1`, `01`, `s01`, `sub01`, `006` or `spNO.1`; None where there is
+    none or more than one, as in `1.5` and dates."""
+    found = re.fullmatch(r"(?!-)\D*(\d{1,9})\D*", text)
+    return int(found[1]) if found else None
 
 
 def frame_number(text: str) -> int | None:

@@ -4,6 +4,7 @@ import collections
 import functools
 import hashlib
 import itertools
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -83,7 +84,10 @@ class FrameBuilder(ClipBuilder):
         )
 
     def left_out(self, row: Row) -> str:
-        """Why a row is of no concern to any protocol; empty if it is."""
+        """Why a row is of no concern to any protocol; empty if it is.
+
+        Raises: JmerError if the row does not tell.
+        """
         del row
         return ""
 
@@ -93,8 +97,13 @@ class FrameBuilder(ClipBuilder):
 
     def clip_folder(self, row: Row) -> Path | None:
         """The folder of a clip's frames, None if there is none."""
-        home = self.subject_folders.get(subject_number(row.subject))
-        return home and frames.children(home).get((row.folder or row.clip).lower())
+        home = self.subject_home(row)
+        return home and frames.child(home, row.folder or row.clip)
+
+    def subject_home(self, row: Row) -> Path | None:
+        """The folder of a row's subject. Raises: JmerError if there are two."""
+        number = subject_number(row.subject)
+        return frames.one_of(self.subject_folders.get(number, ()))
 
     def numbered(self, folder: Path) -> dict[int, Path]:
         """The images of a folder by the numbers that the sheet knows them by."""
@@ -145,13 +154,17 @@ class FrameBuilder(ClipBuilder):
 
     def _holds_subjects(self, folder: Path) -> bool:
         pattern = re.compile(self.subject_folder, re.IGNORECASE)
-        return any(pattern.fullmatch(name) for name in frames.children(folder))
+        return any(pattern.fullmatch(p.name) for p in frames.folders(folder))
 
     @functools.cached_property
-    def subject_folders(self) -> dict[int | None, Path]:
+    def subject_folders(self) -> dict[int | None, list[Path]]:
+        """The folders of each subject, by number; more than one is a mistake."""
         pattern = re.compile(self.subject_folder, re.IGNORECASE)
-        found = frames.children(self.root).values()
-        return {subject_number(p.name): p for p in found if pattern.fullmatch(p.name)}
+        found = collections.defaultdict(list)
+        for path in frames.folders(self.root):
+            if pattern.fullmatch(path.name):
+                found[subject_number(path.name)].append(path)
+        return dict(found)
 
     @functools.cached_property
     def annotation(self) -> Annotation:
@@ -162,20 +175,25 @@ class FrameBuilder(ClipBuilder):
         made = Annotation([], collections.Counter(), changes, [])
         seen: dict[tuple[str, str], Row] = {}
         for row in rows:
-            if reason := self.left_out(row):
+            try:
+                reason = self.left_out(row)
+            except JmerError as error:
+                made.problems.append(str(error))
+                continue
+            if reason:
                 made.left_out[reason] += 1
             elif not (row.subject and row.clip):
                 made.problems.append(
                     f"{row.where}: subject or clip is empty or no name. Fill it in or "
                     f"remove the row."
                 )
-            elif row.key in seen:
+            elif (key := (row.subject, row.clip.lower())) in seen:
                 made.problems.append(
                     f"{row.where}: duplicate clip {row.title}, first in "
-                    f"{seen[row.key].where.rsplit(', ', 1)[-1]}. Remove one of the two."
+                    f"{seen[key].where.rsplit(', ', 1)[-1]}. Remove one of the two."
                 )
             else:
-                seen[row.key] = row
+                seen[key] = row
                 self._choose(row, made)
         if not made.chosen and not made.problems:
             made.problems.append(
@@ -302,9 +320,8 @@ class FrameBuilder(ClipBuilder):
                 f"{row.where}: clip {row.title} lacks {len(missing)} of "
                 f"{len(wanted)} frames ({shown}) in {folder}. {remedy}"
             )
-        known = np.array(sorted(there))
-        nearest = [int(known[np.abs(known - n).argmin()]) for n in wanted]
-        return tuple(there[n] for n in nearest)
+        known = sorted(there)
+        return tuple(there[frames.nearest(known, n)] for n in wanted)
 
     def _context(self, folder: Path, onset: int, offset: int):
         """The frames before onset and after offset that `context` asks for, as far as
@@ -348,7 +365,9 @@ class FrameBuilder(ClipBuilder):
         for clip in self.survey[0]:
             digest = hashlib.sha256()
             for path in clip.frames:
-                digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+                # The name as the disk has it, in whatever encoding.
+                size = path.stat().st_size
+                digest.update(os.fsencode(path.name) + f" {size}\n".encode())
             for moment in clip.interval:
                 digest.update(clip.frames[moment].read_bytes())
             place = f"{clip.folder.relative_to(base)}"

@@ -1,5 +1,6 @@
 """Five points of the face in the onset frame of each clip, as a user gives them."""
 
+import contextlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,10 @@ def outside(marked: Marked, height: int, width: int) -> str:
 
 
 def _require(path: Path) -> None:
-    if not path.is_file():
+    there = False
+    with contextlib.suppress(OSError):  # such as a name that is too long
+        there = path.is_file()
+    if not there:
         raise JmerError(
             f"landmarks file {path} does not exist or is no file: give a table with "
             f"the columns {', '.join(COLUMNS)}, or leave --landmarks out."

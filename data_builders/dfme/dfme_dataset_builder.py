@@ -71,7 +71,7 @@ class Builder(FrameBuilder):
         return replace(row, frame_rate=_rate(line))
 
     def clip_folder(self, row):
-        return frames.children(self.root).get(row.clip.lower())
+        return frames.child(self.root, row.clip)
 
 
 def _rate(line: Line) -> float:

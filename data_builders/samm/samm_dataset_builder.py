@@ -121,7 +121,7 @@ class Builder(FrameBuilder):
 
     def clip_folder(self, row):
         if self.long:
-            return frames.children(self.root).get(row.folder)
+            return frames.child(self.root, row.folder)
         return super().clip_folder(row)
 
     def _sheet_digest(self):
