@@ -18,6 +18,7 @@ RANKS = [
     {"experiment", "report", "weights"},
     {"rundir", "outcome", "progress", "importers", "interrupt"},
     {"plan", "notebook"},
+    {"start"},
     {"session"},
     {"run", "evaluate", "bench"},
     {"commands"},

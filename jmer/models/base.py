@@ -116,6 +116,15 @@ class NetworkConfig:
         """
         return 0
 
+    def frozen(self, path: tuple[str, ...]) -> bool:
+        """Whether training leaves a parameter as it is, though tasks differ in it: what
+        each fold has trained before, on its own clips.
+
+        The network should stop the gradient there (`jax.lax.stop_gradient`), which
+        saves its time. What no task trains is part of `prefix` instead.
+        """
+        return False
+
     def prefix(self, inputs: Inputs) -> Inputs:
         """The part of the network that training does not change, of a batch of clips.
 
