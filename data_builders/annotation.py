@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from jmer.errors import shortened
+
 
 @dataclass(frozen=True)
 class Row:
@@ -36,7 +38,7 @@ class Row:
 
     @property
     def title(self) -> str:
-        return f"{self.subject}/{self.clip}"
+        return shortened(f"{self.subject}/{self.clip}")
 
 
 Field = Literal["onset", "apex", "offset", "action_units", "emotion"]

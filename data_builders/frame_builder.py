@@ -25,7 +25,7 @@ from data_builders.annotation import (
 from data_builders.config import ACTION_UNITS, OBJECTIVE_CLASS, FrameSet
 from data_builders.sheets import Columns, Line, find_table, read_table
 from jmer.data.builder import ClipBuilder
-from jmer.errors import JmerError
+from jmer.errors import JmerError, quoted
 from jmer.facs import objective_class, parse_action_units
 from jmer.preprocess.align import Square
 from jmer.preprocess.features import Interval, features, resize
@@ -220,8 +220,8 @@ class FrameBuilder(ClipBuilder):
         names = [name for name, words in rules.classes.items() if word in words]
         if word not in known:
             made.problems.append(
-                f"{row.where}: unknown {rules.column} {word!r} of clip {row.title}. It "
-                f"must be one of {', '.join(known)}."
+                f"{row.where}: unknown {rules.column} {quoted(word)} of clip "
+                f"{row.title}. It must be one of {', '.join(known)}."
             )
         elif not names:
             made.left_out[f"{word} (no class of {self.data.protocol})"] += 1
@@ -297,8 +297,8 @@ class FrameBuilder(ClipBuilder):
                     else "Correct the sheet."
                 )
                 raise JmerError(
-                    f"{row.where}: {name} {texts[name]!r} of clip {row.title} is no "
-                    f"frame number. {remedy}"
+                    f"{row.where}: {name} {quoted(texts[name])} of clip {row.title} is "
+                    f"no frame number. {remedy}"
                 )
         return numbers["onset"], numbers["apex"], numbers["offset"]  # type: ignore[return-value]
 

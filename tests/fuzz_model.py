@@ -2,6 +2,8 @@
 
 import collections
 import csv
+import itertools
+import operator
 import os
 import re
 from dataclasses import dataclass, field
@@ -52,7 +54,8 @@ class Part:
     format: str = "xlsx"
     delimiter: str = ","
     encoding: str = "utf-8"
-    merged: list[str] = field(default_factory=list)
+    merged: list[tuple[str, list, list]] = field(default_factory=list)
+    """A column, and two rows that are one cell in it, if they still follow."""
     after: list[Any] = field(default_factory=list)
     """What is done to the written file, as functions of its path."""
     unreadable: str = ""
@@ -126,8 +129,10 @@ class Part:
             for row in rows:
                 sheet.append(row)
             if rows is self.rows:
-                for cells in self.merged:
-                    sheet.merge_cells(cells)
+                for column, *both in self.merged:
+                    for i, pair in enumerate(itertools.pairwise(rows), start=1):
+                        if all(map(operator.is_, pair, both)):
+                            sheet.merge_cells(f"{column}{i}:{column}{i + 1}")
         if not book.worksheets:
             book.create_sheet("Sheet")
         book.save(self.table)

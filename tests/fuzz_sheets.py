@@ -227,7 +227,7 @@ def merged(case, part):
     k = part.columns[case.pick(("subject", "clip"))]
     letter = "ABCDEFGHIJKLMN"[k]
     _own(part, i + 1, k + 1)[k] = None
-    part.merged.append(f"{letter}{i + 1}:{letter}{i + 2}")
+    part.merged.append((letter, part.rows[i], part.rows[i + 1]))
     # Merging a row twice is nothing that a program allows.
     part.merged = part.merged[:1]
     return f"rows {i + 1} and {i + 2}, column {k + 1}"
@@ -373,7 +373,10 @@ def another_ending(case, part):
     if ending.lower() == part.table.suffix:
         return "the same"
     part.after.append(lambda path: path.rename(path.with_suffix(ending)))
-    part.unreadable = f"it ends in {ending}"
+    if part.unreadable == "two sheets":  # the other one may be all that is found
+        part.unreadable, part.doubtful = "", True
+    else:
+        part.unreadable = f"it ends in {ending}"
     return ending
 
 

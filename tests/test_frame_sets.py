@@ -893,3 +893,13 @@ def test_the_composite_is_its_three_parts(tmp_path):
     with pytest.raises(JmerError, match="has changed since"):
         load(tree.config)
     assert re.search("is empty. Restore", check(tree.config)[0][0])
+
+
+def test_errors_quote_long_cells_in_part(tmp_path):
+    tree = write("casme2", tmp_path)
+    tree.loaded[1].cells[3] = "9" * 5000
+    tree.loaded[2].cells[1] = "x" * 5000
+    tree.write_sheet()
+    problems, _ = check(tree.config)
+    assert len(problems) == 2 and all(len(problem) < 500 for problem in problems)
+    assert "'99999" in problems[0] and "xxx…xxx" in problems[1]

@@ -20,7 +20,7 @@ RANKS = [
     {"plan", "notebook"},
     {"start"},
     {"session"},
-    {"run", "evaluate", "bench"},
+    {"run", "evaluate", "explain", "bench"},
     {"commands"},
     {"cli"},
     {"__main__"},

@@ -10,7 +10,7 @@ from data_builders.annotation import Correction, Row
 from data_builders.casme_cubed import CasmeCubed
 from data_builders.frame_builder import FrameBuilder
 from data_builders.sheets import Line, find_table, read_table
-from jmer.errors import JmerError
+from jmer.errors import JmerError, quoted
 
 HSTA_LONGEST = 50
 MOMENTS = {"onset": ("Onset",), "offset": ("Offset",), "emotion": ("emotion",)}
@@ -166,7 +166,7 @@ def _is_macro(line: Line) -> bool:
     kind = line.values["kind"].lower()
     if not kind.startswith(("macro", "micro")):
         raise JmerError(
-            f"{line.where}: unknown expression type {line.values['kind']!r}. It must "
-            f"be micro-expression or macro-expression."
+            f"{line.where}: unknown expression type {quoted(line.values['kind'])}. It "
+            f"must be micro-expression or macro-expression."
         )
     return kind.startswith("macro")

@@ -9,7 +9,7 @@ from data_builders.annotation import Row, subject_number
 from data_builders.casme_squared import CasmeSquared
 from data_builders.frame_builder import FrameBuilder
 from data_builders.sheets import Line
-from jmer.errors import JmerError
+from jmer.errors import JmerError, quoted
 
 # "naming rule1" and "naming rule2" of the workbook.
 SUBJECTS = (15, 16, *range(19, 28), *range(29, 39), 40)
@@ -64,8 +64,9 @@ class Builder(FrameBuilder):
     def left_out(self, row):
         if not row.labels["kind"].startswith(("macro", "micro")):
             raise JmerError(
-                f"{row.where}: unknown kind of expression {row.labels['kind']!r}. It "
-                f"must be one of micro-expression, macro-expression."
+                f"{row.where}: unknown kind of expression "
+                f"{quoted(row.labels['kind'])}. It must be one of micro-expression, "
+                f"macro-expression."
             )
         macro = row.labels["kind"].startswith("macro")
         return "macro-expressions" if macro else ""

@@ -12,7 +12,7 @@ import numpy as np
 
 from data_builders.frames import looking
 from jmer.data.builder import ClipBuilder
-from jmer.errors import JmerError
+from jmer.errors import JmerError, quoted
 
 TABLE = "combined_3_class2_for_optical_flow.csv"
 FOLDER = "STSNet_whole_norm_u_v_os"
@@ -93,8 +93,8 @@ class Builder(ClipBuilder):
                 continue
             if row.label not in ("0", "1", "2"):
                 problems.append(
-                    f"{where}: unknown label {row.label!r} of clip {row.clip}. It must "
-                    f"be 0 (negative), 1 (positive) or 2 (surprise)."
+                    f"{where}: unknown label {quoted(row.label)} of clip {row.clip}. "
+                    f"It must be 0 (negative), 1 (positive) or 2 (surprise)."
                 )
             key = (row.subject, row.clip)
             if key in seen:

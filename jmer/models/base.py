@@ -138,6 +138,20 @@ class NetworkConfig:
         """Logits [b, classes] of a batch, as `prefix` leaves it."""
         return model(*(inputs[name] for name in self.inputs), **options)
 
+    def explain(
+        self, model: nnx.Module, inputs: Inputs
+    ) -> tuple[Array, dict[str, Array]]:
+        """Logits [b, classes] of clips as a data set has them, and what there is to
+        show of them by name, clips first: what the module's `explain` returns.
+
+        Raises: JmerError if the network has nothing to show.
+        """
+        show = getattr(model, "explain", None)
+        if show is None:
+            raise JmerError(f"{self.name} has nothing to show: it has no attention.")
+        seen = self.prefix(inputs)
+        return show(*(seen[name] for name in self.inputs))
+
     def predict(self, model: nnx.Module, inputs: Inputs) -> Array:
         """Logits [b, classes] of clips as a data set has them."""
         return self.apply(model, self.prefix(inputs), train=False)
