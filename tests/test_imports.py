@@ -13,6 +13,7 @@ RANKS = [
     {"arrays", "facs", "files", "text", "torch_files"},
     {"keys", "trees", "losses", "metrics"},
     {"augment", "nn", "data", "synthetic", "optim", "results", "peers"},
+    {"magnet"},
     {"models", "flownet2"},
     {"train", "preprocess"},
     {"experiment", "report", "weights"},
