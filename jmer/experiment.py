@@ -161,8 +161,10 @@ class Experiment:
         can share a run directory. Seeds are not among them, so that more can follow.
         """
         fields = self.resolved()
-        # The checkpoint counts by its content, which a run adds.
+        # Checkpoints count by their content, which a run adds.
         del fields["engine"], fields["seeds"], fields["pretrained"]
+        for name in self.model.files:
+            del fields["model"][name]
         fields["data"] = {"name": self.data.name, **_plain(self.data.recipe)}
         if self.selection != "inner":
             for name in ("fraction", "unit", "criterion"):
