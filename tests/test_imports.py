@@ -19,6 +19,7 @@ RANKS = [
     {"experiment", "report", "weights"},
     {"rundir", "outcome", "progress", "importers", "interrupt"},
     {"plan", "notebook"},
+    {"features", "exporters"},
     {"session"},
     {"run", "evaluate", "bench"},
     {"commands"},
