@@ -149,6 +149,7 @@ def test_networks_without_names_in_pytorch_are_not_exported():
         STSTNetConfig().to_torch({})
 
 
+@pytest.mark.slow
 def test_from_faces_to_aman(tmp_path, monkeypatch):
     """Synthetic faces as FER2013, an epoch on them, and AMAN sees by what it left."""
     pytest.importorskip("torch")
