@@ -12,7 +12,7 @@ RANKS = [
     {"errors", "__init__", "annotations"},
     {"arrays", "facs", "files", "text", "torch_files"},
     {"keys", "trees", "losses", "metrics"},
-    {"augment", "nn", "data", "synthetic", "optim", "results", "peers"},
+    {"augment", "nn", "data", "synthetic", "optim", "results", "peers", "spotting"},
     {"models", "flownet2"},
     {"train", "preprocess"},
     {"experiment", "report", "weights"},
