@@ -44,7 +44,9 @@ ABLATIONS = {
     "plain": dataclasses.replace(
         SMALL, contrast=False, temporal_net=False, intensity=False
     ),
+    "memory": dataclasses.replace(SMALL, phase="memory"),
 }
+FRAMES = dataclasses.replace(SMALL, phase="spatial")
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +123,18 @@ def loss_gradients(config, graphdef, params, stats, inputs, key=None):
         ({"temporal_net": False}, PAPER - MOTION - 256),
         ({"fc6_dilation": 2}, PAPER),
         ({"intensity": False}, PAPER - 256 * 256 - 256 - 257),
+        ({"phase": "spatial"}, 14_714_688 + 4_719_616 + 5 * 1024 + 5),
     ],
 )
 def test_has_the_parameters_of_the_paper(options, parameters):
     record = describe(VisualMemoryConfig(**options))
     assert record["parameters"] == record["trained"] == parameters
+
+
+def test_the_memory_trains_as_many_parameters_as_the_paper_says():
+    """With the spatial network up to its fc6 and the network of motion left alone."""
+    record = describe(VisualMemoryConfig(phase="memory"))
+    assert (record["parameters"], record["trained"]) == (PAPER, 5_542_790)
 
 
 def test_its_parts_have_the_parameters_of_the_paper():
@@ -170,6 +179,14 @@ def test_shapes_at_the_size_of_the_paper():
         "intensity": (2, 14),
     }
     assert {value.dtype for value in shown.values()} == {jnp.dtype(jnp.float32)}
+
+
+def gradients_of(twin):
+    """The gradients of its parameters, zero where it has none, beside its statistics."""
+    gradients = {
+        name: 0 * p if p.grad is None else p.grad for name, p in twin.named_parameters()
+    }
+    return dict(twin.state_dict()) | gradients
 
 
 def agree(found, expected):
@@ -228,8 +245,7 @@ def test_trains_as_its_twin(twins, name):
     expected.backward()
     assert_allclose(loss, expected.item(), rtol=1e-5)
     # Reordering is linear: a gradient goes through the import as its weight does.
-    state = dict(twin.state_dict()) | {n: p.grad for n, p in twin.named_parameters()}
-    wanted = twins.ours(config, state)
+    wanted = twins.ours(config, gradients_of(twin))
     found = flatten({"params": gradients, "stats": stats})
     assert found.keys() == wanted.keys()
     largest = max(np.abs(v).max() for n, v in wanted.items() if n.startswith("params"))
@@ -242,6 +258,78 @@ def test_trains_as_its_twin(twins, name):
         rtol = 1e-4 if path.startswith("params.") else 1e-5
         atol = rtol * np.abs(wanted[path]).max()
         assert_allclose(value, wanted[path], rtol, atol, err_msg=path)
+
+
+def test_frames_by_themselves_as_their_twin(twins):
+    """The first phase: logits, and gradients of frames by how much they show."""
+    import torch
+
+    twin = twins.random_twin(FRAMES, CLASSES, seed=4)
+    ours = split_of(FRAMES, twins.ours(FRAMES, twin.state_dict()))
+    inputs = inputs_of(FRAMES)
+    assert inputs.keys() == {"clip", "intensity"}
+    twin = twin.double()
+    clip = twins.channels_first(CLIP).double()
+    logits, frames = twin.explain(clip)
+    loss, gradients, (found, _) = loss_gradients(FRAMES, *ours, inputs)
+    close(found[0], logits.detach().numpy())
+    close(found[1]["step_logits"], frames.detach().numpy())
+    close(explain(*ours, CLIP)[0], twin(clip, None).detach().numpy())
+    label = torch.tensor(LABEL).long().repeat_interleave(4)
+    each = torch.nn.functional.cross_entropy(
+        frames.flatten(0, 1), label, reduction="none"
+    )
+    shows = torch.tensor(TARGET).double().flatten()
+    expected = (each * shows).sum() / shows.sum()
+    expected.backward()
+    assert_allclose(loss, expected.item(), rtol=1e-5)
+    wanted = twins.ours(FRAMES, gradients_of(twin))
+    found = flatten({"params": gradients})
+    assert found.keys() == wanted.keys()
+    for path, value in found.items():
+        atol = 1e-4 * np.abs(wanted[path]).max()
+        assert_allclose(value, wanted[path], 1e-4, atol, err_msg=path)
+
+
+def test_frames_without_intensity_count_alike():
+    graphdef, params, stats = split(FRAMES)
+    alike = dataclasses.replace(FRAMES, intensity=False)
+    assert alike.inputs == ("clip",)
+    model = nnx.merge(graphdef, params, stats)
+    ones = np.ones_like(TARGET)
+    options = {"weight": ONES, "key": KEY}
+    expected = FRAMES.loss(model, inputs_of(FRAMES, intensity=ones), LABEL, **options)
+    assert_allclose(alike.loss(model, {"clip": CLIP}, LABEL, **options), expected)
+
+
+def test_the_phases_share_what_is_handed_on():
+    """The second starts from arrays of the same names and shapes as the first ends."""
+    first, second = (
+        flatten(split(dataclasses.replace(SMALL, phase=phase))[1])
+        for phase in ("spatial", "memory")
+    )
+    shared = {path for path in first if path.startswith("spatial.")}
+    assert shared == first.keys() & second.keys()
+    assert len(shared) == 2 * (13 + 1)
+    assert all(first[path].shape == second[path].shape for path in shared)
+
+
+def test_the_memory_leaves_the_two_networks_alone():
+    """No gradient, no statistic, no dropout: training sees what tests see."""
+    config = ABLATIONS["memory"]
+    ours = split(config)
+    _, gradients, (found, stats) = loss_gradients(config, *ours, inputs_of(config), KEY)
+    gradients = flatten(gradients)
+    for path, value in gradients.items():
+        frozen = config.frozen(tuple(path.split(".")))
+        assert frozen == path.startswith(("spatial.", "motion."))
+        assert np.any(value) != frozen, path
+    for path, value in flatten(stats).items():
+        assert_array_equal(value, flatten(ours[2])[path])
+    close(found[1]["step_logits"], explain(*ours, CLIP, FLOW)[1]["step_logits"])
+    assert not any(
+        SMALL.frozen(tuple(path.split("."))) for path in flatten(split()[1])
+    )
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (5, 2), (2, 2)])
@@ -415,6 +503,7 @@ def test_lowers_for_every_platform(name):
         ({"intensity_weight": -1}, "model.intensity-weight=-1 must be finite and not"),
         ({"rotate": float("nan")}, "model.rotate=nan must be finite and not negative"),
         ({"rescale": 1.0}, "model.rescale=1.0 must be at least 0 and below 1"),
+        ({"phase": "third"}, "model.phase=third must be one of"),
         ({"memory": "lstm"}, "model.memory=lstm must be one of"),
         ({"context": "wide"}, "model.context=wide must be one of"),
         ({"flow_channels": "rgb"}, "model.flow-channels=rgb must be one of"),

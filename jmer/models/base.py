@@ -116,6 +116,12 @@ class NetworkConfig:
         """
         return 0
 
+    def frozen(self, path: tuple[str, ...]) -> bool:
+        """Whether training leaves this parameter as it is, its decay too. The network
+        itself sees to its statistics.
+        """
+        return False
+
     def prefix(self, inputs: Inputs) -> Inputs:
         """The part of the network that training does not change, of a batch of clips.
 
@@ -137,9 +143,9 @@ class NetworkConfig:
 def describe(config: NetworkConfig) -> dict[str, str | int]:
     """The record of a network in `jmer list models --json`, at the paper's size."""
 
-    def count(model, kind) -> int:
-        leaves = jax.tree.leaves(nnx.state(model, kind))
-        return sum(leaf.size for leaf in leaves)
+    def count(model, kind, frozen=lambda path: False) -> int:
+        leaves = jax.tree_util.tree_leaves_with_path(nnx.state(model, kind))
+        return sum(leaf.size for path, leaf in leaves if not frozen(_names(path)))
 
     model = nnx.eval_shape(
         lambda: config.build(
@@ -151,9 +157,13 @@ def describe(config: NetworkConfig) -> dict[str, str | int]:
         "name": config.name,
         "paper": config.paper,
         "parameters": count(model, (nnx.Param, Frozen)),
-        "trained": count(model, nnx.Param),
+        "trained": count(model, nnx.Param, config.frozen),
         "input": ", ".join(f"{n} {'x'.join(map(str, s))}" for n, s in shapes),
     }
+
+
+def _names(path: tuple) -> tuple[str, ...]:
+    return tuple(jax.tree_util.keystr(path, simple=True, separator=".").split("."))
 
 
 class Frozen(nnx.Variable):

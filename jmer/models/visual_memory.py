@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import lax
 from jax.typing import DTypeLike
 
 from jmer import augment, keys, nn
@@ -39,6 +40,11 @@ class VisualMemoryConfig(NetworkConfig):
         "others",
     )
 
+    phase: Literal["joint", "spatial", "memory"] = "joint"
+    """joint: everything is trained at once. The paper trains in two: spatial is the
+    spatial network alone, which tells the class of single frames; memory is all the
+    rest, which starts from such a run and leaves that network and the one of motion as
+    they are."""
     frames: int = 15
     """Frames of a clip; flow has one less, and so has what the network finds: a step is
     a pair of neighbours, and tells the class and the intensity of the second."""
@@ -94,6 +100,7 @@ class VisualMemoryConfig(NetworkConfig):
             self._check(name, fits, "be finite and not negative")
         self._check("rescale", 0 <= self.rescale < 1, "be at least 0 and below 1")
         for name, known in (
+            ("phase", ("joint", "spatial", "memory")),
             ("context", ("dilated", "gap")),
             ("flow_channels", ("polar", "uv")),
             ("memory", ("gru", "convgru", "none")),
@@ -108,7 +115,7 @@ class VisualMemoryConfig(NetworkConfig):
     @property
     def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
         """`intensity` is seen by the loss alone."""
-        flow = ("flow",) if self.temporal_net else ()
+        flow = ("flow",) if self.temporal_net and self.phase != "spatial" else ()
         return ("clip", *flow, *(("intensity",) if self.intensity else ()))
 
     @property
@@ -122,7 +129,11 @@ class VisualMemoryConfig(NetworkConfig):
         return tuple(shapes[name] for name in self.inputs)
 
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
-        return VisualMemory(self, classes, dtype=dtype, rngs=rngs)
+        kind = FrameClassifier if self.phase == "spatial" else VisualMemory
+        return kind(self, classes, dtype=dtype, rngs=rngs)
+
+    def frozen(self, path):
+        return self.phase == "memory" and path[0] in ("spatial", "motion")
 
     def trunk_from_torch(self, state):
         """torchvision's `vgg16` of images, for the spatial network up to its fc6.
@@ -176,7 +187,13 @@ class VisualMemoryConfig(NetworkConfig):
         _, shown = self._explain(model, inputs, train=True, key=key, weight=weight)
         steps = shown["step_logits"]
         each = jnp.broadcast_to(label[:, None], steps.shape[:2])
-        value = cross_entropy(steps, each).mean(1)
+        value = cross_entropy(steps, each)
+        if self.phase == "spatial":
+            # A frame shows the class of its clip as far as it shows an expression.
+            shows = inputs["intensity"].astype(jnp.float32) if self.intensity else 1.0
+            shows = jnp.broadcast_to(weight[:, None] * shows, value.shape)
+            return weighted_mean(value.reshape(-1), shows.reshape(-1))
+        value = value.mean(1)
         if self.intensity:
             error = shown["intensity"] - inputs["intensity"][:, 1:].astype(jnp.float32)
             value = value + self.intensity_weight * jnp.abs(error).mean(1)
@@ -186,12 +203,25 @@ class VisualMemoryConfig(NetworkConfig):
         return self._explain(model, inputs, **options)[0]
 
     def _explain(self, model, inputs, **options):
-        return model.explain(inputs["clip"], inputs.get("flow"), **options)
+        flow = {"flow": inputs["flow"]} if "flow" in inputs else {}
+        return model.explain(inputs["clip"], **flow, **options)
+
+
+def _frames(clip: Array) -> Array:
+    """[b * t, h, w, 3], blue first and about 0, of RGB from 0 to 255."""
+    frames = clip.reshape(-1, *clip.shape[2:]).astype(jnp.float32)
+    return frames[..., ::-1] - MEAN
+
+
+def _of_clip(logits: Array) -> Array:
+    """Logarithm of the mean over steps [b, s, k] of the class probabilities."""
+    each = jax.nn.log_softmax(logits)
+    return jax.nn.logsumexp(each, axis=1) - np.log(logits.shape[1])
 
 
 def _windows(x: Array, start: Array, length: int) -> Array:
     """`length` frames of each clip, from its `start` [b]."""
-    return jax.vmap(lambda x, i: jax.lax.dynamic_slice_in_dim(x, i, length))(x, start)
+    return jax.vmap(lambda x, i: lax.dynamic_slice_in_dim(x, i, length))(x, start)
 
 
 class VisualMemory(nnx.Module):
@@ -214,6 +244,7 @@ class VisualMemory(nnx.Module):
         glorot = {"kernel_init": nn.glorot, **same}
         wide, features = 4 * config.width, 2 * config.width
         self.polar = config.flow_channels == "polar"
+        self.memory_only = config.phase == "memory"
         self.spatial = nn.LargeFOV(
             config.width, fc6_dilation=config.fc6_dilation, **same
         )
@@ -272,8 +303,9 @@ class VisualMemory(nnx.Module):
         mean absolute differences of equations 1 to 3; motion: [b, s, i, j, 1], 0 to 1.
         """
         b, t = clip.shape[:2]
-        frames = clip.reshape(b * t, *clip.shape[2:]).astype(jnp.float32)
-        x = self.spatial(frames[..., ::-1] - MEAN, train=train, key=key)
+        learns = train and not self.memory_only
+        x = self.spatial(_frames(clip), train=learns, key=key)
+        x = lax.stop_gradient(x) if self.memory_only else x
         for layer in self.reduce:
             x = jnp.tanh(layer(x))
         x = x.reshape(b, t, *x.shape[1:])
@@ -294,8 +326,7 @@ class VisualMemory(nnx.Module):
         shown["step_logits"] = self.classes(x)
         if self.intensity is not None:
             shown["intensity"] = nnx.sigmoid(self.intensity(x))[..., 0]
-        each = jax.nn.log_softmax(shown["step_logits"])
-        return jax.nn.logsumexp(each, axis=1) - np.log(t - 1), shown
+        return _of_clip(shown["step_logits"]), shown
 
     def _move(self, flow, train, weight):
         b, s = flow.shape[:2]
@@ -303,7 +334,9 @@ class VisualMemory(nnx.Module):
         # Each field is an image of its own, and counts as its clip does.
         fields = None if weight is None else jnp.repeat(weight, s)
         x = x.reshape(b * s, *flow.shape[2:])
-        mask = self.motion(x, train=train, weight=fields)
+        learns = train and not self.memory_only
+        mask = self.motion(x, train=learns, weight=fields)
+        mask = lax.stop_gradient(mask) if self.memory_only else mask
         mask = nn.avg_pool(mask, (2, 2))
         return mask.reshape(b, s, *mask.shape[1:])
 
@@ -315,6 +348,49 @@ class VisualMemory(nnx.Module):
         for layer in self.flatten:
             x = nnx.relu(layer(x))
         return x if self.memory is None else self.memory(x)
+
+
+class FrameClassifier(nnx.Module):
+    """The spatial network with a linear layer of its mean over the image, which the
+    paper's first phase trains; it names the class of each frame by itself.
+    """
+
+    def __init__(
+        self,
+        config: VisualMemoryConfig,
+        classes: int,
+        *,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
+    ):
+        same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
+        self.spatial = nn.LargeFOV(
+            config.width, fc6_dilation=config.fc6_dilation, **same
+        )
+        features = 16 * config.width
+        self.emotion = nn.Linear(features, classes, kernel_init=nn.glorot, **same)
+
+    def __call__(self, clip: Array, **options) -> Array:
+        """Logits [b, classes] of RGB frames [b, t, h, w, 3], 0 to 255."""
+        return self.explain(clip, **options)[0]
+
+    @typed
+    def explain(
+        self,
+        clip: Shaped[Array, "b t h w 3"],
+        *,
+        train: bool = False,
+        key: PRNGKeyArray | None = None,
+        weight: Float[Array, " b"] | None = None,
+    ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
+        """Logarithm of the mean over frames of the class probabilities, and the logits
+        of each frame: step_logits [b, t, k]. Nothing depends on `weight`.
+        """
+        del weight
+        x = self.spatial(_frames(clip), train=train, key=key)
+        logits = self.emotion(x.astype(jnp.float32).mean((1, 2))).astype(jnp.float32)
+        logits = logits.reshape(*clip.shape[:2], -1)
+        return _of_clip(logits), {"step_logits": logits}
 
 
 class Head(nnx.Module):

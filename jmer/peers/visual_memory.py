@@ -142,9 +142,7 @@ class VisualMemory(nn.Module):
 
     def explain(self, clip, flow=None):
         b, _, t = clip.shape[:3]
-        mean = clip.new_tensor(MEAN)[:, None, None]
-        frames = clip.transpose(1, 2).flatten(0, 1).flip(1) - mean
-        x = self.drop(self.fc6(self.features(frames)).relu())
+        x = self.drop(self.fc6(self.features(_frames(clip))).relu())
         for layer in self.reduce:
             x = layer(x).tanh()
         parts = [_of_pair(x, b, 0), _of_pair(x, b, 1)]
@@ -176,6 +174,18 @@ class VisualMemory(nn.Module):
             intensity = self.heads["intensity"](x)[..., 0].sigmoid()
         return steps.softmax(-1).mean(1).log(), steps, intensity, motion
 
+    def train(self, mode=True):
+        """Where only the rest is trained, the two networks stay in evaluation mode."""
+        super().train(mode)
+        if self.config.phase == "memory":
+            for part in (self.features, self.fc6, self.drop, *self._motion):
+                part.eval().requires_grad_(False)
+        return self
+
+    @property
+    def _motion(self):
+        return [self.motion] if self.config.temporal_net else []
+
     def _channels(self, flow):
         flow = flow.transpose(1, 2).flatten(0, 1)
         if self.config.flow_channels == "uv":
@@ -191,6 +201,32 @@ class VisualMemory(nn.Module):
         return self.explain(clip, *others[: int(self.config.temporal_net)])[0]
 
 
+class FrameClassifier(nn.Module):
+    """The spatial network and a linear layer of its mean; logits of each frame too."""
+
+    def __init__(self, config, classes):
+        super().__init__()
+        width, d = config.width, config.fc6_dilation
+        self.features = large_fov(width)
+        self.fc6 = conv(8 * width, 16 * width, 3, padding=d, dilation=d)
+        self.drop = nn.Dropout(0.5)
+        self.emotion = linear(16 * width, classes)
+
+    def explain(self, clip):
+        x = self.drop(self.fc6(self.features(_frames(clip))).relu())
+        frames = self.emotion(x.mean((2, 3))).unflatten(0, (len(clip), -1))
+        return frames.softmax(-1).mean(1).log(), frames
+
+    def forward(self, clip, *others):
+        return self.explain(clip)[0]
+
+
+def _frames(clip):
+    """Images [b * t, 3, h, w], blue first, of [b, 3, t, h, w]."""
+    mean = clip.new_tensor(MEAN)[:, None, None]
+    return clip.transpose(1, 2).flatten(0, 1).flip(1) - mean
+
+
 def _of_pair(x, clips, which):
     """Maps of the first (0) or second (1) frame of every pair, [b * s, c, h, w]."""
     x = x.unflatten(0, (clips, -1))
@@ -200,4 +236,5 @@ def _of_pair(x, clips, which):
 
 def build(config, classes: int, *, tuned: bool) -> nn.Module:
     """The twin of a `VisualMemoryConfig`; nothing in it would be written faster."""
-    return VisualMemory(config, classes)
+    kind = FrameClassifier if config.phase == "spatial" else VisualMemory
+    return kind(config, classes)

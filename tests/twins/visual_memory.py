@@ -5,14 +5,14 @@ import torch
 from twins.stanet import arrays, channels_first, randomise
 
 from jmer.nn import torch_names
-from jmer.peers.visual_memory import VisualMemory
+from jmer.peers.visual_memory import build
 
 __all__ = ["arrays", "channels_first", "conv_gru", "ours", "random_twin"]
 
 
-def random_twin(config, classes: int, seed: int) -> VisualMemory:
+def random_twin(config, classes: int, seed: int) -> torch.nn.Module:
     torch.manual_seed(seed)
-    return randomise(VisualMemory(config, classes), seed)
+    return randomise(build(config, classes, tuned=False), seed)
 
 
 def ours(config, state) -> dict:
@@ -20,6 +20,8 @@ def ours(config, state) -> dict:
     state = arrays(state)
     conv, norm = torch_names.conv, torch_names.batch_norm
     flat = torch_names.vgg16(state, "spatial") | conv(state, "fc6", "spatial.fc6.conv")
+    if config.phase == "spatial":
+        return flat | torch_names.linear(state, "emotion", "emotion")
     for i in range(2):
         flat |= conv(state, f"reduce.{i}", f"reduce.{i}")
     flat |= conv(state, "fuse", "fuse")
