@@ -13,7 +13,7 @@ RANKS = [
     {"arrays", "facs", "files", "text", "torch_files"},
     {"keys", "trees", "losses", "metrics"},
     {"augment", "nn", "data", "synthetic", "optim", "results", "peers", "spotting"},
-    {"models", "flownet2"},
+    {"models", "flownet2", "spotted"},
     {"train", "preprocess"},
     {"experiment", "report", "weights"},
     {"rundir", "outcome", "progress", "importers", "interrupt"},

@@ -39,14 +39,18 @@ ABLATIONS = {
         SMALL, context="gap", memory="none", fc6_dilation=2, flow_channels="uv"
     ),
     "convgru": dataclasses.replace(
-        SMALL, memory="convgru", memory_channels=3, intensity_weight=0.5
+        SMALL,
+        memory="convgru",
+        memory_channels=3,
+        intensity_weight=0.5,
+        steps_count="by-intensity",
     ),
     "plain": dataclasses.replace(
         SMALL, contrast=False, temporal_net=False, intensity=False
     ),
     "memory": dataclasses.replace(SMALL, phase="memory"),
 }
-FRAMES = dataclasses.replace(SMALL, phase="spatial")
+FRAMES = dataclasses.replace(SMALL, phase="spatial", steps_count="by-intensity")
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +186,7 @@ def test_shapes_at_the_size_of_the_paper():
 
 
 def gradients_of(twin):
-    """The gradients of its parameters, zero where it has none, beside its statistics."""
+    """The gradients of its parameters, zero where it has none, and statistics."""
     gradients = {
         name: 0 * p if p.grad is None else p.grad for name, p in twin.named_parameters()
     }
@@ -238,9 +242,14 @@ def test_trains_as_its_twin(twins, name):
     agree(found, wanted)
     _, steps, intensity, _ = wanted
     label = torch.tensor(LABEL).long().repeat_interleave(3)
-    expected = torch.nn.functional.cross_entropy(steps.flatten(0, 1), label)
+    each = torch.nn.functional.cross_entropy(
+        steps.flatten(0, 1), label, reduction="none"
+    )
+    true = torch.tensor(TARGET[:, 1:]).double()
+    counts = true.flatten() if config.by_intensity else torch.ones_like(each)
+    expected = (each * counts).sum() / counts.sum()
     if config.intensity:
-        error = (intensity - torch.tensor(TARGET[:, 1:]).double()).abs().mean()
+        error = (intensity - true).abs().mean()
         expected = expected + config.intensity_weight * error
     expected.backward()
     assert_allclose(loss, expected.item(), rtol=1e-5)
@@ -293,7 +302,7 @@ def test_frames_by_themselves_as_their_twin(twins):
 
 def test_frames_without_intensity_count_alike():
     graphdef, params, stats = split(FRAMES)
-    alike = dataclasses.replace(FRAMES, intensity=False)
+    alike = dataclasses.replace(FRAMES, steps_count="alike", intensity=False)
     assert alike.inputs == ("clip",)
     model = nnx.merge(graphdef, params, stats)
     ones = np.ones_like(TARGET)
@@ -327,9 +336,7 @@ def test_the_memory_leaves_the_two_networks_alone():
     for path, value in flatten(stats).items():
         assert_array_equal(value, flatten(ours[2])[path])
     close(found[1]["step_logits"], explain(*ours, CLIP, FLOW)[1]["step_logits"])
-    assert not any(
-        SMALL.frozen(tuple(path.split("."))) for path in flatten(split()[1])
-    )
+    assert not any(SMALL.frozen(tuple(path.split("."))) for path in flatten(split()[1]))
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (5, 2), (2, 2)])
@@ -503,6 +510,11 @@ def test_lowers_for_every_platform(name):
         ({"intensity_weight": -1}, "model.intensity-weight=-1 must be finite and not"),
         ({"rotate": float("nan")}, "model.rotate=nan must be finite and not negative"),
         ({"rescale": 1.0}, "model.rescale=1.0 must be at least 0 and below 1"),
+        (
+            {"steps_count": "by-intensity", "intensity": False},
+            "model.steps-count=by-intensity needs model.intensity",
+        ),
+        ({"steps_count": "by"}, "model.steps-count=by must be one of"),
         ({"phase": "third"}, "model.phase=third must be one of"),
         ({"memory": "lstm"}, "model.memory=lstm must be one of"),
         ({"context": "wide"}, "model.context=wide must be one of"),

@@ -1,4 +1,10 @@
-"""Visual memory, small, on the embedded synthetic faces: classes and intensities."""
+"""Visual memory, small, on synthetic videos: spotting and recognition.
+
+Each video has two short expressions of one class, with rest around them, a blink and a
+quick move of the head.
+
+Run:    jmer run experiments/synthetic/visual_memory.py
+"""
 
 from data_builders.synthetic import Synthetic
 from jmer.data.splits import KFold
@@ -8,25 +14,32 @@ from jmer.optim import AdamConfig
 
 EXPERIMENT = Experiment(
     model=VisualMemoryConfig(
-        frames=8,
-        steps=7,
+        frames=40,
+        steps=39,
         size=32,
-        width=8,
+        width=4,
         hidden=32,
         flow_channels="uv",
+        intensity_weight=3.0,
+        steps_count="by-intensity",
         augmented=False,
     ),
     data=Synthetic(
         modality="clip",
         subjects=6,
-        clips=180,
-        length=8,
+        clips=120,
+        length=40,
         size=32,
         difficulty=0.0,
         noise=0.2,
+        imbalance=0.0,
+        expressions=2,
+        blinks=1,
+        head_moves=1,
     ),
-    optim=AdamConfig(lr=1.5e-3),
-    epochs=16,
-    batch_size=8,
-    protocol=KFold(3),
+    optim=AdamConfig(lr=2e-3),
+    epochs=8,
+    batch_size=2,
+    eval_every=8,
+    protocol=KFold(2),
 )

@@ -79,6 +79,10 @@ class VisualMemoryConfig(NetworkConfig):
     """Whether frames learn the data set's `intensity` too (equation 5)."""
     intensity_weight: float = 1.0
     """Factor of the mean absolute error of the intensity in the loss."""
+    steps_count: Literal["alike", "by-intensity"] = "alike"
+    """How much each step counts for the class: all alike, as in the paper, or by the
+    intensity, the true one in training and the network's own in tests, for videos in
+    which most frames show nothing."""
     augmented: bool = True
     """Whether training clips are turned, scaled and moved at random (section 3)."""
     rotate: float = 10.0
@@ -101,16 +105,27 @@ class VisualMemoryConfig(NetworkConfig):
         self._check("rescale", 0 <= self.rescale < 1, "be at least 0 and below 1")
         for name, known in (
             ("phase", ("joint", "spatial", "memory")),
+            ("steps_count", ("alike", "by-intensity")),
             ("context", ("dilated", "gap")),
             ("flow_channels", ("polar", "uv")),
             ("memory", ("gru", "convgru", "none")),
         ):
             self._check(name, getattr(self, name) in known, f"be one of {known}")
+        if self.by_intensity and not self.intensity:
+            raise UsageError(
+                "model.steps-count=by-intensity needs model.intensity: without it, "
+                "leave model.steps-count=alike"
+            )
 
     def _check(self, name: str, fits: bool, rule: str) -> None:
         if not fits:
             option, value = name.replace("_", "-"), getattr(self, name)
             raise UsageError(f"model.{option}={value} must {rule}")
+
+    @property
+    def by_intensity(self) -> bool:
+        """Whether steps count by their intensity."""
+        return self.steps_count == "by-intensity"
 
     @property
     def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -182,22 +197,22 @@ class VisualMemoryConfig(NetworkConfig):
 
     def loss(self, model, inputs, label, *, weight, key):
         """Cross-entropy and absolute error of the intensity, means over the steps of a
-        clip (equations 4 and 5).
+        clip (equations 4 and 5). The spatial phase has the former only.
         """
         _, shown = self._explain(model, inputs, train=True, key=key, weight=weight)
         steps = shown["step_logits"]
         each = jnp.broadcast_to(label[:, None], steps.shape[:2])
         value = cross_entropy(steps, each)
-        if self.phase == "spatial":
-            # A frame shows the class of its clip as far as it shows an expression.
-            shows = inputs["intensity"].astype(jnp.float32) if self.intensity else 1.0
-            shows = jnp.broadcast_to(weight[:, None] * shows, value.shape)
-            return weighted_mean(value.reshape(-1), shows.reshape(-1))
-        value = value.mean(1)
+        counts = jnp.broadcast_to(weight[:, None], value.shape)
         if self.intensity:
-            error = shown["intensity"] - inputs["intensity"][:, 1:].astype(jnp.float32)
-            value = value + self.intensity_weight * jnp.abs(error).mean(1)
-        return weighted_mean(value, weight)
+            # Of the last frames, one for each step: in pairs, a step is of the second.
+            true = inputs["intensity"][:, -value.shape[1] :].astype(jnp.float32)
+            counts = counts * true if self.by_intensity else counts
+        total = weighted_mean(value.reshape(-1), counts.reshape(-1))
+        if self.intensity and self.phase != "spatial":
+            error = jnp.abs(shown["intensity"] - true).mean(1)
+            total = total + self.intensity_weight * weighted_mean(error, weight)
+        return total
 
     def apply(self, model, inputs, **options):
         return self._explain(model, inputs, **options)[0]
@@ -213,10 +228,12 @@ def _frames(clip: Array) -> Array:
     return frames[..., ::-1] - MEAN
 
 
-def _of_clip(logits: Array) -> Array:
-    """Logarithm of the mean over steps [b, s, k] of the class probabilities."""
-    each = jax.nn.log_softmax(logits)
-    return jax.nn.logsumexp(each, axis=1) - np.log(logits.shape[1])
+def _of_clip(logits: Array, counts: Array) -> Array:
+    """Logarithm of the mean over steps [b, s, k] of the class probabilities, where each
+    step counts as much as the exponential of `counts` [b, s].
+    """
+    counts = counts - jax.nn.logsumexp(counts, axis=1, keepdims=True)
+    return jax.nn.logsumexp(jax.nn.log_softmax(logits) + counts[..., None], axis=1)
 
 
 def _windows(x: Array, start: Array, length: int) -> Array:
@@ -244,6 +261,7 @@ class VisualMemory(nnx.Module):
         glorot = {"kernel_init": nn.glorot, **same}
         wide, features = 4 * config.width, 2 * config.width
         self.polar = config.flow_channels == "polar"
+        self.by_intensity = config.by_intensity
         self.memory_only = config.phase == "memory"
         self.spatial = nn.LargeFOV(
             config.width, fc6_dilation=config.fc6_dilation, **same
@@ -296,8 +314,8 @@ class VisualMemory(nnx.Module):
         key: PRNGKeyArray | None = None,
         weight: Float[Array, " b"] | None = None,
     ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
-        """Logarithm of the mean over steps of the class probabilities, and, for each
-        step, which is a frame but the first:
+        """Logarithm of the mean over steps of the class probabilities (`steps_count`
+        says how much each counts), and, for each step, which is a frame but the first:
 
         step_logits: [b, s, k]; intensity: [b, s], 0 to 1; contrast: [b, s, i, j, 3],
         mean absolute differences of equations 1 to 3; motion: [b, s, i, j, 1], 0 to 1.
@@ -324,9 +342,12 @@ class VisualMemory(nnx.Module):
         x = nnx.relu(self.fuse(x.reshape(b * (t - 1), *x.shape[2:])))
         x = self._remember(x.reshape(b, t - 1, *x.shape[1:]))
         shown["step_logits"] = self.classes(x)
+        counts = jnp.zeros(x.shape[:2])
         if self.intensity is not None:
-            shown["intensity"] = nnx.sigmoid(self.intensity(x))[..., 0]
-        return _of_clip(shown["step_logits"]), shown
+            height = self.intensity(x)[..., 0]
+            shown["intensity"] = nnx.sigmoid(height)
+            counts = jax.nn.log_sigmoid(height) if self.by_intensity else counts
+        return _of_clip(shown["step_logits"], counts), shown
 
     def _move(self, flow, train, weight):
         b, s = flow.shape[:2]
@@ -390,7 +411,8 @@ class FrameClassifier(nnx.Module):
         x = self.spatial(_frames(clip), train=train, key=key)
         logits = self.emotion(x.astype(jnp.float32).mean((1, 2))).astype(jnp.float32)
         logits = logits.reshape(*clip.shape[:2], -1)
-        return _of_clip(logits), {"step_logits": logits}
+        counts = jnp.zeros(logits.shape[:2])
+        return _of_clip(logits, counts), {"step_logits": logits}
 
 
 class Head(nnx.Module):

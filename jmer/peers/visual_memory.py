@@ -172,7 +172,11 @@ class VisualMemory(nn.Module):
         intensity = None
         if self.config.intensity:
             intensity = self.heads["intensity"](x)[..., 0].sigmoid()
-        return steps.softmax(-1).mean(1).log(), steps, intensity, motion
+        counts = torch.ones_like(steps[..., 0])
+        if self.config.steps_count == "by-intensity":
+            counts = intensity
+        each = steps.softmax(-1) * (counts / counts.sum(1, keepdim=True))[..., None]
+        return each.sum(1).log(), steps, intensity, motion
 
     def train(self, mode=True):
         """Where only the rest is trained, the two networks stay in evaluation mode."""
