@@ -217,6 +217,9 @@ class VisualMemoryConfig(NetworkConfig):
     def apply(self, model, inputs, **options):
         return self._explain(model, inputs, **options)[0]
 
+    def explain(self, model, inputs):
+        return self._explain(model, inputs)
+
     def _explain(self, model, inputs, **options):
         flow = {"flow": inputs["flow"]} if "flow" in inputs else {}
         return model.explain(inputs["clip"], **flow, **options)
