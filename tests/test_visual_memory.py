@@ -524,3 +524,13 @@ def test_lowers_for_every_platform(name):
 def test_impossible_fields_are_refused(options, message):
     with pytest.raises(UsageError, match=message):
         VisualMemoryConfig(**options)
+
+
+@pytest.mark.parametrize("name", ["paper", "convgru"])
+def test_black_frames_in_which_nothing_moves_are_no_trouble(name):
+    """Nothing to divide by, and nothing to normalise: all stays finite."""
+    config = ABLATIONS[name]
+    inputs = inputs_of(config, 0 * CLIP, 0 * FLOW, 0 * TARGET)
+    loss, gradients, (found, stats) = loss_gradients(config, *split(config), inputs)
+    for value in jax.tree.leaves((loss, gradients, found, stats)):
+        assert np.isfinite(value).all()
