@@ -2,13 +2,14 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from jmer.annotations import Float, Int
+from jmer.data.clips import ClipSet
 from jmer.errors import JmerError, UsageError
 from jmer.spotting import (
     NEUTRAL,
@@ -141,6 +142,32 @@ def watch(
         label=int(label),
         maps={name: shown[name] for name in MAPS if name in shown},
     )
+
+
+def watch_all(
+    clips: ClipSet, explained: Iterable[tuple[int, np.ndarray, Mapping]]
+) -> list[Watched]:
+    """The tested clips of a set, each as its index there, its logits, and what
+    `explain` shows of it.
+
+    Raises: JmerError as `watch`, or if the set tells no intensity.
+    """
+    if "intensity" not in clips.inputs:
+        raise JmerError(
+            f"{clips.name} has {', '.join(clips.inputs)} and no intensity, so there is "
+            f"nothing to compare with: prepare it with modality=video."
+        )
+    return [
+        watch(
+            clip=str(clips.clip_id[i]),
+            subject=str(clips.subject[i]),
+            logits=logits,
+            shown=shown,
+            true=clips.inputs["intensity"][i],
+            label=int(clips.label[i]),
+        )
+        for i, logits, shown in explained
+    ]
 
 
 def frame_roc(clips: Sequence[Watched]) -> Roc:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from data_builders.synthetic import Synthetic
+from jmer.data.load import load
 from jmer.errors import JmerError, UsageError
 from jmer.report.spotting import write_spotting
 from jmer.report.spotting_figures import maps_png
@@ -20,6 +22,7 @@ from jmer.spotted import (
     score,
     state_counts,
     watch,
+    watch_all,
 )
 from jmer.spotting import STATES, states
 
@@ -133,6 +136,21 @@ def test_a_network_tells_the_last_frames():
             watch("x", "s", np.zeros(3), other, true, 2)
     with pytest.raises(JmerError, match="clip x: the network tells step_logits and no"):
         watch("x", "s", np.zeros(3), {"step_logits": np.zeros((2, 3))}, true, 2)
+
+
+def test_tested_clips_are_found_in_their_set(tmp_path):
+    fields = {"modality": "clip", "length": 5, "size": 32, "data_dir": tmp_path}
+    clips = load(Synthetic(subjects=2, clips=6, **fields))
+    shown = {"intensity": np.linspace(0, 1, 4)}
+    logits = np.array([0.1, 0.9, 0.2])
+    first, second = watch_all(clips, [(4, logits, shown), (1, -logits, shown)])
+    assert (first.clip, first.subject) == (clips.clip_id[4], clips.subject[4])
+    assert (first.predicted, second.predicted) == (1, 0)
+    assert (first.label, second.label) == (clips.label[4], clips.label[1])
+    np.testing.assert_allclose(second.true, clips.inputs["intensity"][1, 1:])
+    still = replace(clips, inputs={"clip": clips.inputs["clip"]})
+    with pytest.raises(JmerError, match="synthetic has clip and no intensity"):
+        watch_all(still, [(4, logits, shown)])
 
 
 @pytest.mark.parametrize(

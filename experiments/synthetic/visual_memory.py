@@ -14,10 +14,12 @@ from jmer.optim import AdamConfig
 
 EXPERIMENT = Experiment(
     model=VisualMemoryConfig(
+        phase="memory",
+        train_motion=True,
         frames=40,
         steps=39,
         size=32,
-        width=4,
+        width=8,
         hidden=32,
         flow_channels="uv",
         intensity_weight=3.0,
@@ -26,7 +28,7 @@ EXPERIMENT = Experiment(
     ),
     data=Synthetic(
         modality="clip",
-        subjects=6,
+        subjects=8,
         clips=120,
         length=40,
         size=32,
@@ -38,8 +40,8 @@ EXPERIMENT = Experiment(
         head_moves=1,
     ),
     optim=AdamConfig(lr=2e-3),
-    epochs=8,
+    epochs=10,
     batch_size=2,
-    eval_every=8,
+    eval_every=2,
     protocol=KFold(2),
 )

@@ -45,6 +45,9 @@ class VisualMemoryConfig(NetworkConfig):
     spatial network alone, which tells the class of single frames; memory is all the
     rest, which starts from such a run and leaves that network and the one of motion as
     they are."""
+    train_motion: bool = False
+    """In the memory phase, train the network of motion too, where there are no weights
+    of it to start from."""
     frames: int = 15
     """Frames of a clip; flow has one less, and so has what the network finds: a step is
     a pair of neighbours, and tells the class and the intensity of the second."""
@@ -111,6 +114,11 @@ class VisualMemoryConfig(NetworkConfig):
             ("memory", ("gru", "convgru", "none")),
         ):
             self._check(name, getattr(self, name) in known, f"be one of {known}")
+        if self.train_motion and self.phase != "memory":
+            raise UsageError(
+                f"model.train-motion goes with model.phase=memory, not with "
+                f"model.phase={self.phase}"
+            )
         if self.by_intensity and not self.intensity:
             raise UsageError(
                 "model.steps-count=by-intensity needs model.intensity: without it, "
@@ -148,7 +156,14 @@ class VisualMemoryConfig(NetworkConfig):
         return kind(self, classes, dtype=dtype, rngs=rngs)
 
     def frozen(self, path):
-        return self.phase == "memory" and path[0] in ("spatial", "motion")
+        return path[0] in self.left_alone
+
+    @property
+    def left_alone(self) -> tuple[str, ...]:
+        """The parts that training leaves as they are."""
+        if self.phase != "memory":
+            return ()
+        return ("spatial",) if self.train_motion else ("spatial", "motion")
 
     def trunk_from_torch(self, state):
         """torchvision's `vgg16` of images, for the spatial network up to its fc6.
@@ -265,7 +280,7 @@ class VisualMemory(nnx.Module):
         wide, features = 4 * config.width, 2 * config.width
         self.polar = config.flow_channels == "polar"
         self.by_intensity = config.by_intensity
-        self.memory_only = config.phase == "memory"
+        self.left_alone = config.left_alone
         self.spatial = nn.LargeFOV(
             config.width, fc6_dilation=config.fc6_dilation, **same
         )
@@ -324,9 +339,9 @@ class VisualMemory(nnx.Module):
         mean absolute differences of equations 1 to 3; motion: [b, s, i, j, 1], 0 to 1.
         """
         b, t = clip.shape[:2]
-        learns = train and not self.memory_only
-        x = self.spatial(_frames(clip), train=learns, key=key)
-        x = lax.stop_gradient(x) if self.memory_only else x
+        alone = "spatial" in self.left_alone
+        x = self.spatial(_frames(clip), train=train and not alone, key=key)
+        x = lax.stop_gradient(x) if alone else x
         for layer in self.reduce:
             x = jnp.tanh(layer(x))
         x = x.reshape(b, t, *x.shape[1:])
@@ -358,9 +373,9 @@ class VisualMemory(nnx.Module):
         # Each field is an image of its own, and counts as its clip does.
         fields = None if weight is None else jnp.repeat(weight, s)
         x = x.reshape(b * s, *flow.shape[2:])
-        learns = train and not self.memory_only
-        mask = self.motion(x, train=learns, weight=fields)
-        mask = lax.stop_gradient(mask) if self.memory_only else mask
+        alone = "motion" in self.left_alone
+        mask = self.motion(x, train=train and not alone, weight=fields)
+        mask = lax.stop_gradient(mask) if alone else mask
         mask = nn.avg_pool(mask, (2, 2))
         return mask.reshape(b, s, *mask.shape[1:])
 

@@ -179,16 +179,15 @@ class VisualMemory(nn.Module):
         return each.sum(1).log(), steps, intensity, motion
 
     def train(self, mode=True):
-        """Where only the rest is trained, the two networks stay in evaluation mode."""
+        """What is not trained stays in evaluation mode."""
         super().train(mode)
         if self.config.phase == "memory":
-            for part in (self.features, self.fc6, self.drop, *self._motion):
+            alone = [self.features, self.fc6, self.drop]
+            if self.config.temporal_net and not self.config.train_motion:
+                alone.append(self.motion)
+            for part in alone:
                 part.eval().requires_grad_(False)
         return self
-
-    @property
-    def _motion(self):
-        return [self.motion] if self.config.temporal_net else []
 
     def _channels(self, flow):
         flow = flow.transpose(1, 2).flatten(0, 1)
