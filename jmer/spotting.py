@@ -43,10 +43,13 @@ def linear_intensity(
 
 
 def states(intensity: Real[np.ndarray, " t"]) -> Int[np.ndarray, " t"]:
-    """The state of each frame, as index in `STATES`; the highest frame, the first of
-    several, ends what comes before the apex.
+    """The state of each frame, as index in `STATES`. Of the frames between two neutral
+    ones, the highest, the first of several, ends what comes before the apex.
     """
-    before = np.arange(len(intensity)) <= np.argmax(intensity)
+    before = np.zeros(len(intensity), bool)
+    for onset, offset in intervals(intensity):
+        peak = onset + np.argmax(intensity[onset : offset + 1])
+        before[onset : peak + 1] = True
     sides = np.where(before[:, None], (0, 1, 2, 3), (0, 5, 4, 3))
     level = np.digitize(intensity, (NEUTRAL, WEAK, STRONG))
     return sides[np.arange(len(intensity)), level]

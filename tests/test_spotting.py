@@ -41,6 +41,11 @@ def test_states_follow_the_levels_on_either_side_of_the_peak():
     ]
     weak = [STATES[i] for i in spotting.states(np.array([0.2, 0.4, 0.4, 0.2]))]
     assert weak == ["onset", "onset-apex", "apex-offset", "offset"]
+    # Each expression of a video has a peak of its own.
+    two = np.array([0.2, 0.9, 0.2, 0.0, 0.2, 0.5, 0.2])
+    assert [STATES[i] for i in spotting.states(two)] == [
+        *("onset", "apex", "offset", "neutral", "onset", "onset-apex", "offset")
+    ]
 
 
 def test_intervals_are_cut_merged_and_dropped():
