@@ -300,7 +300,8 @@ class VisualMemory(nnx.Module):
         )
         stacked = features * (5 if config.contrast else 2) + config.temporal_net
         self.fuse = nn.Conv(stacked, config.hidden, (1, 1), **glorot)
-        self.flatten, self.memory = nnx.List(), nnx.data(None)
+        self.flatten: nnx.List[nn.Linear] = nnx.List()
+        self.memory: nn.GRU | nn.ConvGRU | None = nnx.data(None)
         hidden = config.hidden
         if config.memory == "convgru":
             hidden = config.memory_channels
@@ -381,7 +382,7 @@ class VisualMemory(nnx.Module):
 
     def _remember(self, x: Array) -> Array:
         """[b, s, d] of maps [b, s, i, j, c]."""
-        if not self.flatten:
+        if isinstance(self.memory, nn.ConvGRU):
             return self.memory(x).mean((2, 3))
         x = x.reshape(*x.shape[:2], -1)
         for layer in self.flatten:

@@ -61,10 +61,10 @@ class MPNet(nnx.Module):
         for layer in self.encoder:
             skips.append(nnx.relu(layer(x, **options)))
             x = max_pool(skips[-1], (2, 2))
-        for layer, skip in zip(self.decoder, reversed(skips[2:]), strict=True):
+        for up, skip in zip(self.decoder, reversed(skips[2:]), strict=True):
             shape = (*skip.shape[:3], x.shape[-1])
             x = jax.image.resize(x, shape, "bilinear").astype(skip.dtype)
-            x = nnx.relu(layer(jnp.concatenate([x, skip], -1), **options))
+            x = nnx.relu(up(jnp.concatenate([x, skip], -1), **options))
         return nnx.sigmoid(self.mask(x).astype(jnp.float32))
 
 

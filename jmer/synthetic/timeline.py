@@ -48,15 +48,15 @@ def draw_video(
     onset, apex, offset, intensity, closure = timeline
     if spec.expressions:
         intensity = np.zeros(length)
-        part, first = length / spec.expressions, ()
+        part, every = length / spec.expressions, []
         for i in range(spec.expressions):
             frames = round(rng.uniform(0.35, 0.6) * part)
             start = int(i * part + 1 + rng.uniform() * (part - frames - 3))
             peak = start + round(rng.uniform(0.35, 0.6) * frames)
             moments = start, peak, start + frames
-            first = first or moments
+            every.append(moments)
             intensity += _curve(length, moments, rng.uniform(0.8, 1.4))
-        onset, apex, offset = first
+        onset, apex, offset = every[0]
     for _ in range(spec.blinks):
         blink = _blink(length, rng.uniform(0, last), rng.uniform(2.5, 4))
         closure = np.maximum(closure, blink)
