@@ -3,7 +3,8 @@
 Each video has two short expressions of one class, with rest around them, a blink and a
 quick move of the head.
 
-Run:    jmer run experiments/synthetic/visual_memory.py
+Run:    jmer run experiments/synthetic/visual_memory_spatial.py --run-dir RUN, then
+        jmer run experiments/synthetic/visual_memory.py --start-from RUN
 """
 
 from data_builders.synthetic import Synthetic
