@@ -59,7 +59,8 @@ class SyntheticSpec:
     """Seed of every random draw."""
     expressions: int = 0
     """0: one expression, over most of the clip. 1 or more: so many shorter ones of the
-    clip's class, each in its own equal part of the clip, with rest before and after."""
+    clip's class, each in its own equal part of the clip, with rest before and after;
+    the clip's onset, apex and offset are then those of the first."""
     blinks: int = 0
     """Blinks at random moments of each clip, beside those of `noise`."""
     head_moves: int = 0
