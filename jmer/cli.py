@@ -20,6 +20,7 @@ usage: jmer COMMAND …
   data synthesize          write synthetic faces as real data sets are distributed
   data show NAME           a picture of some clips as they are prepared
   weights import NETWORK   published PyTorch checkpoints as jmer weights
+  weights export DIR       trained weights as a PyTorch checkpoint
   report RUN…              tables and figures of one run, or of several side by side
   list WHAT                experiments, models, datasets or layouts
 
@@ -84,6 +85,7 @@ def _command(words: list[str]) -> int:
         ("data", "synthesize"): data.synthesize,
         ("data", "show"): data.show,
         ("weights", "import"): results.weights_import,
+        ("weights", "export"): results.weights_export,
         ("report",): results.report,
         ("list",): listing.list_,
     }

@@ -168,6 +168,8 @@ class Experiment:
         # Checkpoints and other runs count by their content, which a run adds.
         del fields["engine"], fields["seeds"]
         del fields["pretrained"], fields["start_from"]
+        for name in self.model.files:
+            del fields["model"][name]
         fields["data"] = {"name": self.data.name, **_plain(self.data.recipe)}
         if self.selection != "inner":
             for name in ("fraction", "unit", "criterion"):

@@ -44,7 +44,7 @@ def run(
     clips = hosts.first_then_all(lambda: load(experiment.data)) or load(experiment.data)
     check_inputs(experiment.model, clips)
     folds = make_folds(experiment.protocol, clips)
-    session = Session(experiment, clips, folds)
+    session = Session(experiment, clips, folds, view.say)
     description = {
         "name": name,
         "command": command,
@@ -53,6 +53,7 @@ def run(
             **experiment.identity(),
             "dtype": session.dtype_name,
             **session.start.identity,
+            "weights": experiment.model.file_hashes,
             "data_fingerprint": clips.fingerprint,
         },
         "data": {"config": experiment.data.config_name, **clips.summary()},

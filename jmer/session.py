@@ -15,6 +15,7 @@ from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
+from jmer.features import seen_by_tasks
 from jmer.models.base import NetworkConfig
 from jmer.nn.lowering import default
 from jmer.outcome import test_accuracy
@@ -31,7 +32,7 @@ from jmer.train.mesh import compute_dtype
 from jmer.train.pack import PackResult, Progress, Schedule, result_of, train_pack
 from jmer.train.planner import out_of_memory
 from jmer.train.probe import Work, device_bytes
-from jmer.train.step import Data, Trainer, features
+from jmer.train.step import Data, Trainer
 from jmer.train.tasks import Task, make_table, training_sizes
 from jmer.train.variants import columns
 
@@ -62,9 +63,18 @@ class Pack:
 
 
 class Session:
-    """The tasks of an experiment on this machine."""
+    """The tasks of an experiment on this machine.
 
-    def __init__(self, experiment: Experiment, clips: ClipSet, folds: Sequence[Fold]):
+    `say` is told what is computed once for all of them.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        clips: ClipSet,
+        folds: Sequence[Fold],
+        say: Callable[[str], None] = lambda text: None,
+    ):
         self.experiment = experiment
         self.clips = clips
         self.folds = folds
@@ -99,8 +109,7 @@ class Session:
             lowering=default(self.device.platform),
         )
         self.start = read_start(experiment, folds, clips)
-        inputs = {name: clips.inputs[name] for name in experiment.model.inputs}
-        seen = features(experiment.model, inputs, self.trainer.lowering)
+        seen = seen_by_tasks(experiment.model, clips, self.trainer.lowering, say)
         self.data = Data(seen, clips.label)
 
     @property

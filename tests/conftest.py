@@ -63,3 +63,13 @@ def ststnet_checkpoints() -> Path:
     if not folder.is_dir():
         pytest.skip("the published STSTNet checkpoints are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def magnification() -> Path:
+    """The published magnification weights, with images; absent elsewhere, as above."""
+    pytest.importorskip("torch")
+    folder = SHARED / "magnification"
+    if not folder.is_dir():
+        pytest.skip("the published magnification weights are not on this machine")
+    return folder

@@ -1,14 +1,21 @@
 """FER2013: a table of pixels becomes images, or one clear error."""
 
+import dataclasses
 import re
+import shlex
 
 import numpy as np
 import pytest
 
 from data_builders.fer2013 import EMOTIONS, Fer2013
+from jmer.cli import main
 from jmer.data.load import check, load, prepare
 from jmer.data.splits import Loso, make_folds
 from jmer.errors import JmerError
+from jmer.synthetic.layouts.fer2013 import Fer2013 as Layout
+from jmer.synthetic.layouts.write import synthesize
+from jmer.synthetic.spec import CLASS_NAMES, SyntheticSpec
+from jmer.synthetic.stills import render_still
 
 USAGES = ("Training", "Training", "PublicTest", "PrivateTest")
 N = 15
@@ -124,3 +131,69 @@ def test_a_row_cut_off_at_the_end(images, tmp_path):
     path.write_bytes(path.read_bytes()[:-4000])
     problems, _ = check(config)
     assert len(problems) == 1 and "line 16: " in problems[0]
+
+
+# --- synthetic faces in this form
+
+USE = ["training", "publictest", "privatetest"]
+SPEC = SyntheticSpec(subjects=5, clips=35, size=32, classes=5, difficulty=0, noise=0)
+
+
+@pytest.mark.parametrize("quirks", [False, True], ids=["", "quirks"])
+def test_the_printed_commands_read_what_was_synthesized(quirks, tmp_path, capsys):
+    out = tmp_path / "set"
+    size = ["--subjects", "2", "--clips", "11", "--size", "32", *["--quirks"] * quirks]
+    assert (
+        main(["data", "synthesize", "--layout", "fer2013", f"--out={out}", *size]) == 0
+    )
+    said = capsys.readouterr().out
+    assert said.startswith("11 clips of 3 subjects")
+    commands = [line for line in said.splitlines() if line.startswith("  jmer ")]
+    assert len(commands) == 2
+    for line in commands:
+        assert main(shlex.split(line)[1:]) == 0
+    header = (out / "fer2013.csv").read_text().splitlines()[0]
+    assert header == ("emotion, Usage, pixels" if quirks else "emotion,pixels,Usage")
+    assert ("all black" in (out / "jmer-manifest.json").read_text()) == quirks
+    clips = load(Fer2013(manual_dir=out, data_dir=tmp_path / "set-prepared"))
+    black = [image.max() == 0 for image in clips.inputs["image"]]
+    assert sum(black) == quirks
+
+
+def test_synthetic_images_are_what_their_rows_say(tmp_path):
+    draft = synthesize(Layout(), SPEC, tmp_path / "set")
+    clips = load(Fer2013(manual_dir=tmp_path / "set", data_dir=tmp_path / "out"))
+    order = np.argsort(clips.clip_id)
+    assert clips.clip_id[order].tolist() == [take.clip for take in draft.takes]
+    assert clips.subject[order].tolist() == [take.subject for take in draft.takes]
+    words = [clips.classes[i] for i in clips.label[order]]
+    assert words == [take.labels["emotion"] for take in draft.takes]
+    assert [words.count(name) > 0 for name in EMOTIONS] == [True] * 7
+    assert sorted(take.index for take in draft.takes) == list(range(35))
+    uses = [take.subject for take in draft.takes]
+    assert uses == sorted(uses, key=USE.index)
+    assert [uses.count(use) for use in USE] == [21, 7, 7]
+
+
+def test_an_expression_moves_its_part_of_the_face():
+    """Eyes and brows lie in the upper half, of which the mouth has nothing."""
+    rest, joy, surprise, fear = (
+        render_still(SPEC, 2, emotion).astype(float)
+        for emotion in (None, "happiness", "surprise", "fear")
+    )
+    upper, lower = slice(0, 16), slice(16, 32)
+    change = {name: np.abs(image - rest).mean(-1) for name, image in
+              (("joy", joy), ("surprise", surprise), ("fear", fear))}  # fmt: skip
+    assert all(x.max() > 20 for x in change.values())
+    assert change["joy"][lower].mean() > 2 * change["joy"][upper].mean()
+    assert change["surprise"][upper].mean() > 1
+    other = dataclasses.replace(SPEC, difficulty=1.0)
+    weak = render_still(other, 2, "happiness") - rest
+    assert np.abs(weak).mean() < change["joy"].mean()
+
+
+@pytest.mark.parametrize("classes", CLASS_NAMES)
+def test_every_class_can_occur(classes, tmp_path):
+    spec = SyntheticSpec(subjects=2, clips=40, size=32, classes=classes)
+    draft = synthesize(Layout(), spec, tmp_path / "set")
+    assert {take.labels["emotion"] for take in draft.takes} == set(EMOTIONS)

@@ -12,7 +12,7 @@ import numpy as np
 import openpyxl
 import pytest
 from numpy.testing import assert_array_equal
-from trees import CONFIGS, FRAME_SETS, RECIPE, SPEC, Tree, read, taken, write
+from trees import CLIP_SETS, CONFIGS, FRAME_SETS, RECIPE, SPEC, Tree, read, taken, write
 
 from jmer.cli import main
 from jmer.data.load import check, load
@@ -40,7 +40,7 @@ OPTIONS = [
     "25",
 ]
 READ = ["--size", "32", "--frames", "4", "--resample", "uniform"]
-EVERY = pytest.mark.parametrize("name", sorted(LAYOUTS))
+EVERY = pytest.mark.parametrize("name", CLIP_SETS)
 BOTH = pytest.mark.parametrize("quirks", [False, True], ids=["", "quirks"])
 # The real form of the files, as `datasets.md` and public loaders have it.
 FORMS = {
@@ -338,7 +338,7 @@ def test_without_errata_the_known_mistakes_are_reported(name, words, tmp_path):
 def test_the_known_irregularities_are_there(tmp_path):
     found = {
         name: str(write(name, tmp_path / name, quirks=True).draft.manifest)
-        for name in LAYOUTS
+        for name in CLIP_SETS
     }
     assert "no apex: `/`" in found["casme2"] and "is missing" in found["casme2"]
     assert "called 23_0502funnyerrors" in found["casme_squared"]

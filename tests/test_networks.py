@@ -23,9 +23,11 @@ from engine import (
 )
 from toy import clips_for
 
+from jmer.models.aman import AmanConfig
 from jmer.models.base import describe, networks
 from jmer.models.hsta import HstaConfig
 from jmer.models.meranet import MeranetConfig, Resnet3dConfig
+from jmer.models.resnet18 import Resnet18Config
 from jmer.models.stanet import STANetConfig
 from jmer.models.visual_memory import VisualMemoryConfig
 from jmer.optim import SgdConfig
@@ -35,6 +37,9 @@ NETWORKS = [
     STANetConfig(frames=3, size=33, width=2, levels=1, lstm=3, flip=True),
     MeranetConfig(frames=4, size=19, width=2, reduction=2, st_kernel=3),
     Resnet3dConfig(frames=4, size=19, width=2),
+    # Trained on clips as they are, its frozen part inline.
+    AmanConfig(k=2, n=2, frames=3, size=19, width=2, magnify="linear", pretrain="none"),
+    Resnet18Config(size=9, shown=19, width=2),
     HstaConfig(
         depth=(1, 1, 2),
         num_frames=2,
@@ -60,7 +65,7 @@ def _network(request):
 
 
 def test_all_networks_are_here():
-    others = {"ststnet"}  # in test_folds.py
+    others = {"ststnet", "magnet"}  # in test_folds.py; no classifier
     tested = {config.name for config in NETWORKS}
     assert {kind.name for kind in networks()} - others == tested
 
@@ -68,10 +73,13 @@ def test_all_networks_are_here():
 def test_networks_are_listed_with_their_sizes():
     sizes = {kind.name: describe(kind())["parameters"] for kind in networks()}
     assert sizes == {
+        "aman": 2_782_784 + 8_397_319,
         "hsta": 81_887_623,
+        "magnet": 928_144,
         "meranet": 33_256_851,
         "resnet3d": 33_167_811,
         "stanet": 12_883_332,
+        "resnet18": 11_180_103,
         "ststnet": 1_683,
         "visual_memory": 28_066_887,
     }

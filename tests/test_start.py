@@ -16,7 +16,7 @@ from jmer import run as runs
 from jmer.data.random import RandomClips
 from jmer.data.splits import KFold, make_folds
 from jmer.errors import JmerError
-from jmer.experiment import Experiment
+from jmer.experiment import EngineConfig, Experiment
 from jmer.models.ststnet import STSTNetConfig
 from jmer.optim import AdamWConfig, Horizon, RmspropConfig, SgdConfig, trained_alone
 from jmer.start import read_start
@@ -37,31 +37,34 @@ EXPERIMENT = Experiment(
     optim=SgdConfig(lr=0.05, weight_decay=0.1),
     epochs=2,
     batch_size=4,
+    engine=EngineConfig(plan_seconds=0, chunk=4, devices=1),
 )
 SECOND = dataclasses.replace(EXPERIMENT, model=FrozenTrunk(size=7, filters=(2,)))
 
 
-@pytest.fixture
-def train(tmp_path, monkeypatch):
-    """Runs an experiment on clips in memory, in a folder of that name."""
+class View(Silent):
+    def close(self):
+        pass
 
-    class View(Silent):
-        def close(self):
-            pass
 
-    def train(name, clips, experiment=EXPERIMENT, **fields):
-        monkeypatch.setattr(runs, "load", lambda data: clips)
+def trained(folder, clips, experiment=EXPERIMENT, **fields):
+    """Runs an experiment on clips in memory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "load", lambda data: clips)
         runs.run(
             dataclasses.replace(experiment, **fields),
-            name=name,
-            command=f"jmer run {name}",
-            run_dir=tmp_path / name,
+            name=folder.name,
+            command=f"jmer run {folder.name}",
+            run_dir=folder,
             overwrite=False,
             view=View(),
         )
-        return jmer.load_run(tmp_path / name)
+    return jmer.load_run(folder)
 
-    return train
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("runs") / "first", make_clips())
 
 
 @pytest.mark.parametrize(
@@ -96,10 +99,9 @@ def test_without_frozen_parameters_a_rule_is_as_it_was():
     assert updates[0] == updates[1]
 
 
-def test_each_fold_starts_from_its_own(train):
+def test_each_fold_starts_from_its_own(first, tmp_path):
     clips = make_clips()
-    first = train("first", clips)
-    second = train("second", clips, SECOND, start_from=first.folder)
+    second = trained(tmp_path / "second", clips, SECOND, start_from=first.folder)
     for subject in "s0", "s1", "s2", "s3":
         begun, ended = (run.params(subject=subject) for run in (first, second))
         for name, value in begun["block"]["conv"].items():
@@ -109,17 +111,16 @@ def test_each_fold_starts_from_its_own(train):
     assert len({kernel.tobytes() for kernel in kernels}) == 4
 
 
-def test_the_first_step_begins_at_the_given_weights(train):
+def test_the_first_step_begins_at_the_given_weights(first, tmp_path):
     clips = make_clips()
-    first = train("first", clips)
     slow = dataclasses.replace(EXPERIMENT.optim, lr=1e-12)
-    second = train("second", clips, optim=slow, start_from=first.folder)
+    second = trained(tmp_path / "second", clips, optim=slow, start_from=first.folder)
     for path, value in first.weights.arrays.items():
         if path.startswith("params."):
             assert_allclose(second.weights.arrays[path], value, atol=1e-6)
 
 
-def test_nothing_held_out_reaches_its_fold_through_two_runs(train):
+def test_nothing_held_out_reaches_its_fold_through_two_runs(tmp_path):
     clips = make_clips()
     out = clips.subject == "s2"
     rng = np.random.default_rng(3)
@@ -129,8 +130,12 @@ def test_nothing_held_out_reaches_its_fold_through_two_runs(train):
     changed = dataclasses.replace(clips, inputs={"apex_flow": flow}, label=label)
     params = []
     for name, kind in (("a", clips), ("b", changed)):
-        first = train(f"{name}1", kind)
-        params.append(train(f"{name}2", kind, SECOND, start_from=first.folder).weights)
+        first = trained(tmp_path / f"{name}1", kind)
+        params.append(
+            trained(
+                tmp_path / f"{name}2", kind, SECOND, start_from=first.folder
+            ).weights
+        )
     arrays = [
         {path: value[w.index("s2")] for path, value in w.arrays.items()} for w in params
     ]
@@ -141,21 +146,20 @@ def test_nothing_held_out_reaches_its_fold_through_two_runs(train):
     assert not np.array_equal(*kernels)
 
 
-def test_a_run_that_saw_what_a_fold_tests_is_refused(train):
+def test_a_run_that_saw_what_a_fold_tests_is_refused(tmp_path):
     clips = make_clips()
-    first = train("first", clips, protocol=KFold(2))
+    first = trained(tmp_path / "first", clips, protocol=KFold(2))
     with pytest.raises(JmerError, match=r"fold s0 tests clip clip0, which .*first did"):
-        train("second", clips, start_from=first.folder)
+        trained(tmp_path / "second", clips, start_from=first.folder)
 
 
-def test_frozen_weights_need_values(train):
+def test_frozen_weights_need_values(tmp_path):
     with pytest.raises(JmerError, match=r"not trained .*params\.block.* --start-from"):
-        train("alone", make_clips(), SECOND)
+        trained(tmp_path / "alone", make_clips(), SECOND)
 
 
-def test_a_run_of_another_network_is_refused(train):
+def test_a_run_of_another_network_is_refused(first, tmp_path):
     clips = make_clips()
-    first = train("first", clips)
     model = STSTNetConfig(size=7, filters=(3, 5))
     experiment = dataclasses.replace(
         EXPERIMENT, model=model, start_from=first.folder, seeds=(0, 1)
@@ -167,9 +171,9 @@ def test_a_run_of_another_network_is_refused(train):
     assert read_start(other, make_folds(other.protocol, clips), clips).paths
 
 
-def test_the_only_seed_serves_all(train):
+def test_the_only_seed_serves_all(tmp_path):
     clips = make_clips()
-    first = train("first", clips, seeds=(7,))
+    first = trained(tmp_path / "first", clips, seeds=(7,))
     experiment = dataclasses.replace(EXPERIMENT, start_from=first.folder)
     start = read_start(experiment, make_folds(experiment.protocol, clips), clips)
     rows = start.of([Task(5, "s1"), Task(6, "s3")])["params.head.kernel"]
@@ -177,9 +181,16 @@ def test_the_only_seed_serves_all(train):
         assert_array_equal(row, first.params(subject=subject)["head"]["kernel"])
 
 
-def test_another_start_is_another_run(train):
+def test_another_start_is_another_run(first, tmp_path):
     clips = make_clips()
-    folders = [train(f"from{seed}", clips, seeds=(seed,)).folder for seed in (0, 1)]
-    train("second", clips, start_from=folders[0])
-    with pytest.raises(JmerError, match="start_from is "):
-        train("second", clips, start_from=folders[1])
+    other = trained(tmp_path / "other", clips, seeds=(1,))
+    start = [
+        read_start(
+            dataclasses.replace(EXPERIMENT, start_from=run.folder),
+            make_folds(EXPERIMENT.protocol, clips),
+            clips,
+        )
+        for run in (first, other, first)
+    ]
+    names = [one.identity["start_from"] for one in start]
+    assert names[0] == names[2] != names[1]

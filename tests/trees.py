@@ -31,6 +31,7 @@ CONFIGS["casme_cubed_c"] = functools.partial(
     missing_apex="middle",
 )
 FRAME_SETS = sorted(n for n, kind in LAYOUTS.items() if issubclass(kind, FrameLayout))
+CLIP_SETS = sorted({*LAYOUTS} - {"fer2013"})  # which is of still images
 # Where the rows of a sheet have what.
 COLUMNS = {
     "casme": {"onset": 3, "apex": 4, "offset": 6, "emotion": 11},

@@ -32,6 +32,33 @@ def weights_import(words: list[str]) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """Write the weights of one training as a PyTorch checkpoint."""
+
+    weights: tyro.conf.Positional[Path]
+    """Run directory, or folder of imported weights."""
+    fold: str
+    """Which training: name of its fold, the held-out subject under LOSO."""
+    out: Path
+    """File to write (.pth)."""
+    seed: int | None = None
+    """Its seed, where there are several."""
+
+    def __post_init__(self):
+        if self.out.suffix != ".pth":
+            raise UsageError(f"out={self.out} must end in .pth")
+
+
+def weights_export(words: list[str]) -> int:
+    options = parse(ExportOptions, "jmer weights export", words)
+    from jmer.exporters import export_torch
+
+    export_torch(options.weights, options.out, options.fold, options.seed)
+    print(f"weights of fold {options.fold} in {options.out}")
+    return 0
+
+
+@dataclasses.dataclass(frozen=True)
 class ReportOptions:
     """Write the report of a run again, or set several runs side by side."""
 

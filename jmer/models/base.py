@@ -5,6 +5,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import jax
@@ -16,6 +17,7 @@ from jax.typing import DTypeLike
 from jmer import trees
 from jmer.arrays import Array, PRNGKeyArray
 from jmer.errors import JmerError
+from jmer.files import content_hash
 from jmer.losses import cross_entropy, weighted_mean
 
 Inputs = Mapping[str, Array]
@@ -39,6 +41,9 @@ class NetworkConfig:
     """Features of the data set that the network sees."""
     values: ClassVar[tuple[str, ...]] = ()
     """Fields in which variants of one experiment may differ: numbers of the loss."""
+    files: ClassVar[tuple[str, ...]] = ()
+    """Fields that name a file of weights: results depend on its content, and not on its
+    place."""
     paper_classes: ClassVar[tuple[str, ...]]
     """Classes of the paper's main result, in the order of its published weights."""
 
@@ -69,6 +74,13 @@ class NetworkConfig:
         is not of its trunk.
         """
         raise JmerError(f"{self.name} does not start from weights of another network.")
+
+    def to_torch(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """A PyTorch state from one training's arrays by path.
+
+        Raises: JmerError if nobody wrote down PyTorch's names.
+        """
+        raise JmerError(f"{self.name} has no names in PyTorch that jmer knows.")
 
     def peer(self, classes: int, *, tuned: bool = False) -> Any:
         """The same network as a `torch.nn.Module` that takes the inputs channels
@@ -116,6 +128,31 @@ class NetworkConfig:
         learning rates that decay with depth; 0 wherever a paper has none.
         """
         return 0
+
+    @property
+    def frozen_parameters(self) -> int:
+        """Weights of the network that lie in `prefix`, the same for all tasks."""
+        return 0
+
+    @property
+    def file_hashes(self) -> dict[str, str]:
+        """A hash of the content of each of `files` that is given, by field.
+
+        Raises: JmerError for one that cannot be read.
+        """
+        named = {name: getattr(self, name) for name in self.files}
+        return {name: content_hash(Path(file)) for name, file in named.items() if file}
+
+    @property
+    def has_prefix(self) -> bool:
+        """Whether `prefix` does anything."""
+        return type(self).prefix is not NetworkConfig.prefix
+
+    @property
+    def prefix_facts(self) -> dict[str, Any]:
+        """The fields that `prefix` depends on, apart from `files`, as JSON values."""
+        fields = dataclasses.asdict(self)
+        return {name: v for name, v in fields.items() if name not in self.files}
 
     def frozen(self, path: tuple[str, ...]) -> bool:
         """Whether training leaves a parameter as it is, though tasks differ in it: what
@@ -176,14 +213,10 @@ def describe(config: NetworkConfig) -> dict[str, str | int]:
     return {
         "name": config.name,
         "paper": config.paper,
-        "parameters": count(model, (nnx.Param, Frozen)),
+        "parameters": count(model, nnx.Param) + config.frozen_parameters,
         "trained": count(model, nnx.Param, config.frozen),
         "input": ", ".join(f"{n} {'x'.join(map(str, s))}" for n, s in shapes),
     }
-
-
-class Frozen(nnx.Variable):
-    """A published weight that training does not change; the same for all tasks."""
 
 
 def networks() -> Iterator[type[NetworkConfig]]:

@@ -10,6 +10,11 @@ import numpy as np
 
 State = Mapping[str, np.ndarray]
 Arrays = dict[str, np.ndarray]
+LEAVES = {
+    **{"kernel": "weight", "scale": "weight", "bias": "bias"},
+    **{"mean": "running_mean", "var": "running_var"},
+}
+"""PyTorch's names of arrays, by jmer's."""
 
 
 def conv(state: State, source: str, target: str) -> Arrays:
@@ -105,6 +110,28 @@ def resnet18(state: State, target: str = "trunk") -> Arrays:
             arrays |= batch_norm(state, f"{block}.bn{number}", f"{path}.{place}.norm")
         arrays |= _shortcut(state, block, path)
     return arrays
+
+
+def to_resnet18(arrays: Mapping[str, np.ndarray], trunk: str, head: str) -> State:
+    """What `resnet18` and `linear` make arrays of: a state in torchvision's names."""
+    modules = {
+        f"{trunk}.stem.conv": "conv1",
+        f"{trunk}.stem.norm": "bn1",
+        head: "fc",
+    }
+    for block, path in _blocks(trunk):
+        for number, place in ((1, "first"), (2, "second")):
+            modules[f"{path}.{place}.conv"] = f"{block}.conv{number}"
+            modules[f"{path}.{place}.norm"] = f"{block}.bn{number}"
+        modules[f"{path}.shortcut.conv"] = f"{block}.downsample.0"
+        modules[f"{path}.shortcut.norm"] = f"{block}.downsample.1"
+    state = {}
+    for path, value in arrays.items():
+        module, _, leaf = path.split(".", 1)[1].rpartition(".")
+        if leaf == "kernel":
+            value = np.moveaxis(value, (-1, -2), (0, 1))
+        state[f"{modules[module]}.{LEAVES[leaf]}"] = np.ascontiguousarray(value)
+    return state
 
 
 def r3d_18(state: State, target: str = "trunk") -> Arrays:

@@ -1,6 +1,7 @@
 """The training of one task: pure functions that know of no other."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Literal
 
 import jax
@@ -54,10 +55,17 @@ class Data:
 
 
 def features(
-    network: NetworkConfig, inputs: Inputs, lowering: Lowering, batch: int = 32
+    network: NetworkConfig,
+    inputs: Inputs,
+    lowering: Lowering,
+    batch: int = 8,
+    watch: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> Inputs:
-    """What tasks see of all clips: the network's frozen prefix, run once for each."""
-    if type(network).prefix is NetworkConfig.prefix:
+    """What tasks see of all clips: the network's frozen prefix, run once for each.
+
+    `watch` is told of how many clips that is done, and of how many there are.
+    """
+    if not network.has_prefix:
         return inputs
 
     @jax.jit
@@ -66,11 +74,19 @@ def features(
             return network.prefix(part)
 
     clips = len(next(iter(inputs.values())))
-    parts = [
-        jax.device_get(run({k: v[i : i + batch] for k, v in inputs.items()}))
-        for i in range(0, clips, batch)
-    ]
-    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+    batch = min(batch, clips)
+    made: dict[str, np.ndarray] = {}
+    for start in range(0, clips, batch):
+        # The last ones are filled up, so that one program serves all.
+        index = np.resize(np.arange(start, min(start + batch, clips)), batch)
+        part = jax.device_get(run({name: x[index] for name, x in inputs.items()}))
+        stop = min(start + batch, clips)
+        for name, x in part.items():
+            if name not in made:
+                made[name] = np.empty((clips, *x.shape[1:]), x.dtype)
+            made[name][start:stop] = x[: stop - start]
+        watch(stop, clips)
+    return made
 
 
 @struct.dataclass

@@ -11,6 +11,7 @@ from jmer.synthetic.layouts.casme_cubed import CasmeCubed
 from jmer.synthetic.layouts.casme_cubed_c import CasmeCubedC
 from jmer.synthetic.layouts.casme_squared import CasmeSquared
 from jmer.synthetic.layouts.dfme import Dfme
+from jmer.synthetic.layouts.fer2013 import Fer2013
 from jmer.synthetic.layouts.fourdme import Fourdme
 from jmer.synthetic.layouts.megc2019 import Megc2019
 from jmer.synthetic.layouts.mmew import Mmew
@@ -27,6 +28,7 @@ ALL = (
         CasmeCubed,
         CasmeCubedC,
         Dfme,
+        Fer2013,
         Fourdme,
         Megc2019,
         Mmew,

@@ -1,0 +1,25 @@
+"""AMAN on SAMM, five classes, leave-one-subject-out.
+
+Paper:  AMAN, table 2: ACC 0.6885, F1 0.6682. Other rows are an option away:
+            --model.n 5        figure 3: other numbers of frames, from 1 to 20
+            --model.fa mean    table 3, magnification attention alone: ACC 0.5957
+            --model.ma single:5  table 3, frame attention alone: ACC 0.5625
+Run:    jmer run experiments/aman_samm.py --data.manual-dir DIR --model.magnifier
+        learning_based_mag.pth.tar --model.backbone fer.pth
+        (fer.pth: experiments/resnet18_fer2013.py)
+Cost:   about 2.2e16 multiplications, and 1.6e14 once for features of 2.7 GB
+Expect: not run here, the data need a licence; see experiments/aman_casme2.py
+"""
+
+from data_builders.samm import Samm
+from jmer.experiment import Experiment
+from jmer.models.aman import AmanConfig
+from jmer.optim import RmspropConfig
+
+EXPERIMENT = Experiment(
+    model=AmanConfig(),
+    data=Samm(frames=20, resample="tim", size=224, align="landmarks"),
+    optim=RmspropConfig(lr=1e-3, weight_decay=1e-4, every=30),
+    epochs=50,
+    batch_size=4,
+)

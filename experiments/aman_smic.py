@@ -1,0 +1,26 @@
+"""AMAN on SMIC-HS, three classes, leave-one-subject-out.
+
+Paper:  AMAN, table 2: ACC 0.7987 (131 of 164 clips), F1 0.7708. Other rows are an
+        option away:
+            --model.n 5        figure 3: other numbers of frames, from 1 to 20
+            --model.fa mean    table 3, magnification attention alone: ACC 0.6402
+            --model.ma single:5  table 3, frame attention alone: ACC 0.6280
+Run:    jmer run experiments/aman_smic.py --data.manual-dir DIR --model.magnifier
+        learning_based_mag.pth.tar --model.backbone fer.pth
+        (fer.pth: experiments/resnet18_fer2013.py)
+Cost:   about 1.5e16 multiplications, and 1.9e14 once for features of 3.3 GB
+Expect: not run here, the data need a licence; see experiments/aman_casme2.py
+"""
+
+from data_builders.smic import Smic
+from jmer.experiment import Experiment
+from jmer.models.aman import AmanConfig
+from jmer.optim import RmspropConfig
+
+EXPERIMENT = Experiment(
+    model=AmanConfig(),
+    data=Smic(source="raw", frames=20, resample="tim", size=224, align="landmarks"),
+    optim=RmspropConfig(lr=1e-3, weight_decay=1e-4, every=30),
+    epochs=50,
+    batch_size=4,
+)

@@ -1,0 +1,309 @@
+"""AMAN: attention over factors of magnification, and over frames."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.typing import DTypeLike
+
+from jmer import nn
+from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
+from jmer.errors import JmerError, UsageError
+from jmer.magnet.frames import linear, magnified
+from jmer.magnet.network import LEAST, MULTIPLE
+from jmer.magnet.weights import FILE, load_magnet
+from jmer.models.base import NetworkConfig
+from jmer.nn.resnet18 import (
+    LOWER,
+    Stages,
+    filled,
+    load_lower,
+    read_resnet18,
+    stage,
+)
+
+CHOICES = {
+    "fa": ("attn", "mean"),
+    "magnify": ("network", "linear"),
+    "pretrain": ("all", "frozen", "none"),
+    "cache": ("float32", "float16", "bfloat16", "none"),
+    "amp_offset": (0, 1),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class AmanConfig(NetworkConfig):
+    """AMAN: frames magnified by many factors, weighed by what the factors show, and
+    then by what the frames show.
+
+    The data set has clips as they are: to store each of 99 magnified images would take
+    15 MB a clip, and every `k` and `n` another preparation. What training does not
+    change, the magnifier and ResNet-18 up to its third stage, runs once a clip on the
+    accelerator, one clip after another.
+    """
+
+    name: ClassVar[str] = "aman"
+    paper: ClassVar[str] = (
+        "Wei et al. 2022, A Novel Micro-expression Recognition Approach Using "
+        "Attention-based Magnification-adaptive Networks, ICASSP"
+    )
+    inputs: ClassVar[tuple[str, ...]] = ("clip",)
+    files: ClassVar[tuple[str, ...]] = ("magnifier", "backbone")
+    paper_classes: ClassVar[tuple[str, ...]] = (
+        "disgust",
+        "happiness",
+        "repression",
+        "surprise",
+        "others",
+    )
+
+    k: int = 9
+    """Factors of magnification, from 1 to this one (section 3.1.2)."""
+    n: int = 11
+    """Frames of a clip that are seen, at even steps from its first one, the onset; that
+    one alone, without any motion, if 1."""
+    ma: str = "attn"
+    """Magnification attention (section 2.2.1); mean: all factors count alike; single:5:
+    there is no other factor than that one."""
+    fa: Literal["attn", "mean"] = "attn"
+    """Frame attention (section 2.2.2); mean: all frames count alike."""
+    frames: int = 20
+    """Frames of a stored clip (section 2.1: after temporal interpolation)."""
+    size: int = 224
+    """Height and width of a frame, in pixels."""
+    magnify: Literal["network", "linear"] = "network"
+    """network: Oh et al. 2018, which needs `magnifier`. linear: the onset frame plus a
+    multiple of each pixel's change since."""
+    magnifier: str | None = None
+    """The published checkpoint `learning_based_mag.pth.tar`."""
+    magnify_size: int = 0
+    """Side that the network magnifies frames at, in pixels; 0: `size`, as in the paper.
+    Its authors show 384."""
+    amp_offset: Literal[0, 1] = 0
+    """What is added to factors before the network gets them, which adds one less than
+    that many motions; 1 makes its result equation 2."""
+    rounded: bool = True
+    """Magnified images have whole pixels of 0 to 255, as image files have."""
+    pretrain: Literal["all", "frozen", "none"] = "all"
+    """What starts with the weights in `backbone`: all of ResNet-18, all but the fourth
+    stage, or nothing. What does not is random, and the frozen part then always is the
+    same."""
+    backbone: str | None = None
+    """PyTorch checkpoint of a ResNet-18 (torchvision's names), in the paper one that
+    was trained on facial expressions."""
+    width: int = 64
+    """Channels of the first convolution; the last stage has eight times as many."""
+    cache: Literal["float32", "float16", "bfloat16", "none"] = "float32"
+    """Type in which features of the frozen part are kept: 20 MB a clip in float32, half
+    as much in the others. none: they are computed anew for every batch."""
+
+    def __post_init__(self):
+        for name in ("k", "frames", "size", "width"):
+            if not getattr(self, name) >= 1:
+                value = getattr(self, name)
+                raise UsageError(f"model.{name}={value} must be at least 1")
+        if not 1 <= self.n <= self.frames:
+            raise UsageError(
+                f"model.n={self.n} must be from 1 to model.frames={self.frames}"
+            )
+        for name, known in CHOICES.items():
+            if (value := getattr(self, name)) not in known:
+                option = name.replace("_", "-")
+                raise UsageError(f"model.{option}={value} must be one of {known}")
+        self._single  # noqa: B018  raises for one that is none
+        side = self.magnify_size or self.size
+        name = "magnify-size" if self.magnify_size else "size"
+        if self.magnify == "network" and (side < LEAST or side % MULTIPLE):
+            raise UsageError(
+                f"model.{name}={side} must be a multiple of {MULTIPLE}, {LEAST} or "
+                f"more, for model.magnify=network"
+            )
+
+    @property
+    def _single(self) -> float | None:
+        """The only factor, if there is but one."""
+        if self.ma in ("attn", "mean"):
+            return None
+        kind, _, number = self.ma.partition(":")
+        try:
+            factor = float(number)
+        except ValueError:
+            factor = math.nan
+        if kind != "single" or not 1 <= factor < math.inf:
+            raise UsageError(
+                f"model.ma={self.ma} must be attn, mean, or single: and a factor of 1 "
+                f"or more, such as single:5"
+            )
+        return factor
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """Those of magnification; 1 leaves a frame as it is, for `amp_offset` 0."""
+        if self._single is not None:
+            return (self._single,)
+        return tuple(float(factor) for factor in range(1, self.k + 1))
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """Numbers of the frames that are seen, from 0."""
+        steps = np.linspace(0, self.frames - 1, self.n)
+        return tuple(np.rint(steps).astype(int).tolist())
+
+    @property
+    def input_shapes(self):
+        return ((self.frames, self.size, self.size, 3),)
+
+    @property
+    def frozen_parameters(self):
+        lower = nnx.eval_shape(
+            lambda: Stages(self.width, LOWER, rngs=nnx.Rngs(params=0))
+        )
+        return sum(x.size for x in jax.tree.leaves(nnx.state(lower, nnx.Param)))
+
+    def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "Aman":
+        model = Aman(self, classes, dtype=dtype, rngs=rngs)
+        if self.pretrain == "all" and self.backbone is not None:
+            arrays = read_resnet18(self.width, Path(self.backbone))
+            start = filled(nnx.state(model.stage), arrays, "trunk.stages.3")
+            nnx.update(model.stage, jax.tree.map(jnp.asarray, start))
+        return model
+
+    def trunk_from_torch(self, state):
+        """Raises: JmerError, since the frozen part must be of the same checkpoint."""
+        raise JmerError(
+            "aman takes the weights of ResNet-18 as --model.backbone FILE, not as "
+            "--pretrained: they are in its frozen part too."
+        )
+
+    @property
+    def has_prefix(self):
+        return self.cache != "none"
+
+    @property
+    def prefix_facts(self):
+        """Attention and what starts the fourth stage are not among them."""
+        fields = dataclasses.asdict(self)
+        named = ("size", "magnify", "magnify_size", "rounded", "width", "cache")
+        return {
+            **{name: fields[name] for name in named},
+            "factors": [factor + self.amp_offset for factor in self.factors],
+            "frames": self.seen,
+            "random": self.pretrain == "none",
+        }
+
+    def prefix(self, inputs):
+        """The features of the third stage, of each frame by each factor."""
+        if not self.has_prefix:
+            return inputs
+        return {"clip": self.features(inputs["clip"]).astype(self.cache)}
+
+    @typed
+    def features(self, clip: Shaped[Array, "b t h w 3"]) -> Float[Array, "b n k H W c"]:
+        """Of RGB pixels of 0 to 255, by the magnifier and ResNet-18's third stage.
+
+        Raises: UsageError if the file of one of them is not given; JmerError if it
+        cannot be used.
+        """
+        factors = jnp.array(self.factors) + self.amp_offset
+        frozen = load_lower(self.width, self._file("backbone", self.pretrain != "none"))
+        lower = nnx.merge(*jax.tree.map(jnp.asarray, frozen))
+        file = self._file("magnifier", self.magnify == "network")
+        magnet = file and nnx.merge(*jax.tree.map(jnp.asarray, load_magnet(file)))
+
+        def of_clip(frames):
+            first, frames = frames[:1], frames[None]
+            if magnet is None:
+                images = linear(first, frames, factors)
+            else:
+                size = self.magnify_size or None
+                images = magnified(magnet, first, frames, factors, size=size)
+            images = images.reshape(-1, *images.shape[3:])
+            images = nn.imagenet(jnp.rint(images) if self.rounded else images)
+            with jax.default_matmul_precision("float32"):
+                features = lower(images)
+            return features.reshape(self.n, len(factors), *features.shape[1:])
+
+        # All clips of a call at once would take gigabytes.
+        return jax.lax.map(of_clip, clip[:, np.array(self.seen)])
+
+    def _file(self, name: str, needed: bool) -> Path | None:
+        given = getattr(self, name)
+        if needed and given is None:
+            switch, what = {
+                "magnifier": ("magnify linear", f"the published {FILE}"),
+                "backbone": ("pretrain none", "a checkpoint of ResNet-18"),
+            }[name]
+            raise UsageError(
+                f"model.{name} is not given: give {what} as --model.{name} FILE, or do "
+                f"without by --model.{switch}"
+            )
+        return Path(given) if needed else None
+
+
+class Aman(nnx.Module):
+    """The fourth stage of ResNet-18 and the mean over space; means over factors and
+    over frames, weighed by attention; linear. Figure 2 and equations 5 to 10.
+    """
+
+    def __init__(
+        self, config: AmanConfig, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
+    ):
+        same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
+        self.config = config
+        features = 8 * config.width
+        self.stage = stage(features // 2, features, 2, **same)
+        self.factor_score = nnx.data(
+            nn.Linear(features, 1, **same) if config.ma == "attn" else None
+        )
+        self.frame_score = nnx.data(
+            nn.Linear(features, 1, **same) if config.fa == "attn" else None
+        )
+        self.head = nn.Linear(features, classes, **same)
+
+    def __call__(self, clip: Array, **options) -> Array:
+        """Logits [b, classes] of clips, or of what `prefix` made of them."""
+        return self.explain(clip, **options)[0]
+
+    @typed
+    def explain(
+        self,
+        clip: Shaped[Array, "b t h w 3"] | Float[Array, "b n k h w c"],
+        *,
+        train: bool = False,
+        key: PRNGKeyArray | None = None,
+        weight: Float[Array, " b"] | None = None,
+    ) -> tuple[Float[Array, "b classes"], dict[str, Array]]:
+        """Logits, and the weights from 0 to 1 where the network has them:
+
+        factor_weight: [b, n, k], α of equation 5; frame_weight: [b, n], β of eq. 8.
+        """
+        features = self.config.features(clip) if clip.ndim == 5 else clip
+        b, n, k = features.shape[:3]
+        # Each image is one of its own, and counts as its clip does.
+        images = None if weight is None else jnp.repeat(weight, n * k)
+        x = features.reshape(b * n * k, *features.shape[3:])
+        for block in self.stage:
+            x = block(x, train=train, weight=images)
+        x = x.astype(jnp.float32).mean((1, 2)).reshape(b, n, k, -1)
+        shown: dict[str, Array] = {}
+        x = _mean(self.factor_score, x, shown, "factor_weight")
+        x = _mean(self.frame_score, x, shown, "frame_weight")
+        return self.head(x).astype(jnp.float32), shown
+
+
+def _mean(score: nn.Linear | None, x: Array, shown: dict[str, Array], name: str):
+    """The mean of `x` [..., m, d] over m, weighed by the sigmoid of a score.
+
+    Equations 5 to 7, and 8 to 10. The sum of weights is divided by as logarithms,
+    where it could be 0.
+    """
+    if score is None:
+        return x.mean(-2)
+    scores = score(x).astype(jnp.float32)
+    shown[name] = nnx.sigmoid(scores[..., 0])
+    return (jax.nn.softmax(nnx.log_sigmoid(scores), axis=-2) * x).sum(-2)

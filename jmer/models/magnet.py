@@ -1,0 +1,62 @@
+"""The magnification network of Oh et al. 2018, which other networks see frames by."""
+
+import dataclasses
+from typing import ClassVar
+
+from flax import nnx
+from jax.typing import DTypeLike
+
+from jmer.errors import JmerError, UsageError
+from jmer.magnet.network import LEAST, MULTIPLE, WIDTH, Magnet
+from jmer.magnet.weights import arrays
+from jmer.models.base import NetworkConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class MagnetConfig(NetworkConfig):
+    """The magnifier of AMAN. It tells no classes apart, and no experiment trains it."""
+
+    name: ClassVar[str] = "magnet"
+    paper: ClassVar[str] = (
+        "Oh et al. 2018, Learning-based Video Motion Magnification, ECCV"
+    )
+    inputs: ClassVar[tuple[str, ...]] = ("onset_frame", "frame", "factor")
+    paper_classes: ClassVar[tuple[str, ...]] = ()
+
+    size: int = 384
+    """Height and width of a frame, in pixels."""
+    width: int = WIDTH
+    """Channels of the first layer."""
+
+    def __post_init__(self):
+        if self.width < 1:
+            raise UsageError(f"model.width={self.width} must be at least 1")
+        if self.size < LEAST or self.size % MULTIPLE:
+            raise UsageError(
+                f"model.size={self.size} must be a multiple of {MULTIPLE}, {LEAST} or "
+                f"more"
+            )
+
+    @property
+    def input_shapes(self):
+        image = (self.size, self.size, 3)
+        return (image, image, ())
+
+    def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> Magnet:
+        del classes
+        return Magnet(width=self.width, dtype=dtype, rngs=rngs)
+
+    def from_torch(self, state):
+        """The published `learning_based_mag.pth.tar`."""
+        found = arrays(state, width=self.width)
+        return {
+            ".".join(["params", *map(str, path)]): value
+            for path, value in found.items()
+        }
+
+    def apply(self, model, inputs, **options):
+        """Raises: JmerError, since there are no logits."""
+        raise JmerError(
+            f"{self.name} magnifies motion and tells no classes apart: choose another "
+            f"network, such as aman, which sees frames by its weights."
+        )
