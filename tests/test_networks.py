@@ -29,6 +29,7 @@ from jmer.models.hsta import HstaConfig
 from jmer.models.meranet import MeranetConfig, Resnet3dConfig
 from jmer.models.resnet18 import Resnet18Config
 from jmer.models.stanet import STANetConfig
+from jmer.models.visual_memory import VisualMemoryConfig
 from jmer.optim import SgdConfig
 
 # Random numbers where the paper has them: augmentation, dropout, stochastic depth.
@@ -50,6 +51,7 @@ NETWORKS = [
         heads=2,
         mlp_ratio=2,
     ),
+    VisualMemoryConfig(frames=4, steps=2, size=16, width=2, hidden=3),
 ]
 # Rounding grows through many layers of normalisation, the more the fewer values they
 # see: all clips in a batch, and few steps.
@@ -79,6 +81,7 @@ def test_networks_are_listed_with_their_sizes():
         "stanet": 12_883_332,
         "resnet18": 11_180_103,
         "ststnet": 1_683,
+        "visual_memory": 28_066_887,
     }
 
 

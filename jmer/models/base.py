@@ -14,6 +14,7 @@ import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
+from jmer import trees
 from jmer.arrays import Array, PRNGKeyArray
 from jmer.errors import JmerError
 from jmer.files import content_hash
@@ -197,9 +198,11 @@ class NetworkConfig:
 def describe(config: NetworkConfig) -> dict[str, str | int]:
     """The record of a network in `jmer list models --json`, at the paper's size."""
 
-    def count(model, kind) -> int:
-        leaves = jax.tree.leaves(nnx.state(model, kind))
-        return sum(leaf.size for leaf in leaves)
+    def count(model, kind, frozen=lambda path: False) -> int:
+        leaves = jax.tree_util.tree_leaves_with_path(nnx.state(model, kind))
+        names = [tuple(trees.path_name(path).split(".")) for path, _ in leaves]
+        sizes = [leaf.size for _, leaf in leaves]
+        return sum(n for n, path in zip(sizes, names, strict=True) if not frozen(path))
 
     model = nnx.eval_shape(
         lambda: config.build(
@@ -211,7 +214,7 @@ def describe(config: NetworkConfig) -> dict[str, str | int]:
         "name": config.name,
         "paper": config.paper,
         "parameters": count(model, nnx.Param) + config.frozen_parameters,
-        "trained": count(model, nnx.Param),
+        "trained": count(model, nnx.Param, config.frozen),
         "input": ", ".join(f"{n} {'x'.join(map(str, s))}" for n, s in shapes),
     }
 
