@@ -22,6 +22,7 @@ usage: jmer COMMAND …
   weights import NETWORK   published PyTorch checkpoints as jmer weights
   weights export DIR       trained weights as a PyTorch checkpoint
   report RUN…              tables and figures of one run, or of several side by side
+  spot RUN                 where a run found expressions: frames and intervals, scored
   list WHAT                experiments, models, datasets or layouts
 
 `jmer COMMAND --help` explains a command, `jmer run FILE --help` every field of the
@@ -87,6 +88,7 @@ def _command(words: list[str]) -> int:
         ("weights", "import"): results.weights_import,
         ("weights", "export"): results.weights_export,
         ("report",): results.report,
+        ("spot",): results.spot,
         ("list",): listing.list_,
     }
     for length in (1, 2):

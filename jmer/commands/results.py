@@ -1,12 +1,14 @@
-"""Commands of reports and of published weights."""
+"""Commands of finished runs and of published weights."""
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
 from jmer.commands.parsing import parse
 from jmer.errors import UsageError
+from jmer.spotted import Rule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,4 +87,62 @@ def report(words: list[str]) -> int:
 
         with tempfile.TemporaryDirectory() as folder:
             print(write_comparison(list(options.runs), Path(folder)))
+    return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class SpotOptions:
+    """Score where a run found expressions: frames and intervals of its test clips."""
+
+    run: tyro.conf.Positional[Path]
+    """Run directory of a network that tells the intensity of frames."""
+    rule: Annotated[Rule, tyro.conf.arg(name="")]
+    seed: int | None = None
+    """Which of the run's seeds (default: the first)."""
+    most: int = 12
+    """Clips to draw."""
+    data_dir: Path | None = None
+    """Folder of the prepared set, if it is no longer where the run found it."""
+    manual_dir: Path | None = None
+    """Folder of its source, likewise."""
+
+    def __post_init__(self):
+        if self.most < 0:
+            raise UsageError(f"most={self.most} must not be negative")
+
+
+def spot(words: list[str]) -> int:
+    options = parse(SpotOptions, "jmer spot", words)
+    from jmer.explain import explained, set_of
+    from jmer.notebook import load_run
+    from jmer.report.spotting import write_spotting
+    from jmer.spotted import watch_all
+
+    run = load_run(options.run)
+    places = {"data_dir": options.data_dir, "manual_dir": options.manual_dir}
+    clips = set_of(run, **{name: p for name, p in places.items() if p is not None})
+    seeds = sorted({task.seed for task in run.tasks})
+    seed = seeds[0] if options.seed is None else options.seed
+    if seed not in seeds:
+        raise UsageError(f"seed={seed}: {options.run} has {', '.join(map(str, seeds))}")
+    variant = run.metrics["variant"]
+    found = watch_all(
+        clips,
+        (
+            (one.index, one.logits, one.shown)
+            for one in explained(run, clips)
+            if (one.task.seed, one.task.variant) == (seed, variant)
+        ),
+    )
+    folder = options.run / "spotting"
+    record = write_spotting(
+        folder, found, clips.classes, options.rule, most=options.most
+    )
+    intervals = record["intervals"]
+    print(
+        f"AUC of {record['frames']} frames {record['auc']:.4f}; intervals: F1 "
+        f"{intervals['f1']:.4f} (precision {intervals['precision']:.4f}, recall "
+        f"{intervals['recall']:.4f}), STRS {record['strs']:.4f}\n"
+        f"figures and tables in {folder}"
+    )
     return 0
