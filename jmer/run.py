@@ -52,7 +52,7 @@ def run(
         "identity": {
             **experiment.identity(),
             "dtype": session.dtype_name,
-            "pretrained": session.pretrained_digest,
+            **session.start.identity,
             "weights": experiment.model.file_hashes,
             "data_fingerprint": clips.fingerprint,
         },

@@ -86,7 +86,10 @@ def test_networks_are_listed_with_their_sizes():
     ("mode", "dtype", "close"),
     [
         ("own", jnp.float32, {"rtol": 2e-3, "atol": 2e-4}),
-        ("shared", jnp.bfloat16, {"rtol": 0.03, "atol": 0.01}),
+        pytest.param(
+            *("shared", jnp.bfloat16, {"rtol": 0.03, "atol": 0.01}),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["own batches", "shared batches in bfloat16"],
 )

@@ -153,6 +153,15 @@ class NetworkConfig:
         fields = dataclasses.asdict(self)
         return {name: v for name, v in fields.items() if name not in self.files}
 
+    def frozen(self, path: tuple[str, ...]) -> bool:
+        """Whether training leaves a parameter as it is, though tasks differ in it: what
+        each fold has trained before, on its own clips.
+
+        The network should stop the gradient there (`jax.lax.stop_gradient`), which
+        saves its time. What no task trains is part of `prefix` instead.
+        """
+        return False
+
     def prefix(self, inputs: Inputs) -> Inputs:
         """The part of the network that training does not change, of a batch of clips.
 
@@ -165,6 +174,20 @@ class NetworkConfig:
     def apply(self, model: nnx.Module, inputs: Inputs, **options) -> Array:
         """Logits [b, classes] of a batch, as `prefix` leaves it."""
         return model(*(inputs[name] for name in self.inputs), **options)
+
+    def explain(
+        self, model: nnx.Module, inputs: Inputs
+    ) -> tuple[Array, dict[str, Array]]:
+        """Logits [b, classes] of clips as a data set has them, and what there is to
+        show of them by name, clips first: what the module's `explain` returns.
+
+        Raises: JmerError if the network has nothing to show.
+        """
+        show = getattr(model, "explain", None)
+        if show is None:
+            raise JmerError(f"{self.name} has nothing to show: it has no attention.")
+        seen = self.prefix(inputs)
+        return show(*(seen[name] for name in self.inputs))
 
     def predict(self, model: nnx.Module, inputs: Inputs) -> Array:
         """Logits [b, classes] of clips as a data set has them."""
