@@ -84,8 +84,6 @@ def _file(network: NetworkConfig, clips: ClipSet, lowering: Lowering) -> Path:
 
 def _read(file: Path) -> Arrays | None:
     """None if there is no such file. Raises: JmerError if it is damaged."""
-    if not file.exists():
-        return None
     try:
         # NumPy leaves a file open that it cannot read.
         with file.open("rb") as opened, np.load(opened) as arrays:
@@ -94,6 +92,8 @@ def _read(file: Path) -> Arrays | None:
                 name, kind = entry.rsplit(".", 1)
                 found[name] = arrays[entry].view(jnp.dtype(kind))
             return found
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except Exception as error:  # of a damaged archive, NumPy lets many through
         reason = str(error) or type(error).__name__
         raise JmerError(

@@ -23,6 +23,7 @@ ROWS = [
     ("stanet_casme_ablation", "--model.no-sab", "model.sab", False),
     ("stanet_casme_ablation", "--model.lambda-l1 1e-8", "model.lambda_l1", 1e-8),
     ("stanet_casme", "--model.lambda-l1 0", "model.lambda_l1", 0.0),
+    ("synthetic/aman", "--model.ma single:3", "model.ma", "single:3"),
     ("aman_casme2", "--model.k 7", "model.k", 7),
     ("aman_casme2", "--model.n 5", "model.n", 5),
     ("aman_samm", "--model.fa mean", "model.fa", "mean"),
