@@ -1,12 +1,15 @@
 """Eight CPU devices, checked shapes, and data sets small enough to train in seconds."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
 # Before JAX is imported anywhere: the backend reads them once.
 os.environ["JMER_TYPECHECK"] = "1"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JMER_CACHE"] = tempfile.mkdtemp(prefix="jmer-cache-")
+atexit.register(shutil.rmtree, os.environ["JMER_CACHE"], ignore_errors=True)
 os.environ["XLA_FLAGS"] = " ".join(
     (
         os.environ.get("XLA_FLAGS", ""),

@@ -1,12 +1,14 @@
 """The synthetic set survives its preparation: what is loaded is what was generated."""
 
+import tempfile
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 from data_builders.synthetic import Synthetic
 from data_builders.synthetic import synthetic_dataset_builder as builder
-from jmer.data.load import check, datasets, load, prepare
+from jmer.data.load import builder_of, check, datasets, load, prepare
 from jmer.errors import JmerError, UsageError
 from jmer.preprocess.colour import flow_colours
 from jmer.preprocess.flow import apex_flow, dis, estimate, farneback
@@ -218,3 +220,10 @@ def test_bad_fields_are_refused(tmp_path, fields, words):
 
 def test_the_set_is_listed():
     assert Synthetic in set(datasets())
+
+
+def test_looking_at_a_set_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    builder_of(Synthetic(data_dir=tmp_path / "sets"))
+    assert not list((tmp_path / "temporary").iterdir())

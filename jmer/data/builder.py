@@ -96,7 +96,7 @@ class ClipBuilder(  # type: ignore[call-arg]
         }
         if self.some_train_only:
             tensors["train_only"] = tfds.features.Scalar(np.bool_)
-        return self.dataset_info_from_configs(
+        info = self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
                     **tensors,
@@ -115,6 +115,9 @@ class ClipBuilder(  # type: ignore[call-arg]
                 recipe=self.data.recipe, code=str(self.VERSION)
             ),
         )
+        # No set of ours is in TFDS's bucket; each look there leaves a temporary folder.
+        info.initialize_from_bucket = lambda: None  # type: ignore[method-assign]
+        return info
 
     def _split_generators(self, dl_manager):
         del dl_manager  # nothing is downloaded: the owners give the data to a person
