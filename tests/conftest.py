@@ -1,15 +1,12 @@
 """Eight CPU devices, checked shapes, and data sets small enough to train in seconds."""
 
-import atexit
 import os
-import shutil
 import tempfile
 
 # Before JAX is imported anywhere: the backend reads them once.
 os.environ["JMER_TYPECHECK"] = "1"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JMER_CACHE"] = tempfile.mkdtemp(prefix="jmer-cache-")
-atexit.register(shutil.rmtree, os.environ["JMER_CACHE"], ignore_errors=True)
 os.environ["XLA_FLAGS"] = " ".join(
     (
         os.environ.get("XLA_FLAGS", ""),
@@ -20,7 +17,9 @@ os.environ["XLA_FLAGS"] = " ".join(
     )
 )
 
+import atexit
 import gc
+import shutil
 from pathlib import Path
 
 import jax
@@ -30,6 +29,7 @@ from toy import make_clips
 
 from jmer.data.clips import ClipSet
 
+atexit.register(shutil.rmtree, os.environ["JMER_CACHE"], ignore_errors=True)
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
