@@ -33,10 +33,11 @@ def squares(data: FrameSet, clips: Sequence[Clip]) -> tuple[Squares, list[str]]:
 
 
 def _detected(data: FrameSet, finder: Detector, clip: Clip) -> Square:
-    face = find_face(frames.decode(clip.frames[:1])[0], finder)
+    start = clip.frames[clip.before]
+    face = find_face(frames.decode([start])[0], finder)
     if face is None:
         raise JmerError(
-            f"{clip.frames[0]}: no face was found in the onset frame of clip "
+            f"{start}: no face was found in the onset frame of clip "
             f"{clip.row.title}. Choose --source cropped (where there is one) or "
             f"--align none, or give the points of all faces with --landmarks FILE."
         )
@@ -56,7 +57,7 @@ def _given(
         )
     if isinstance(marked, str):
         raise JmerError(marked)
-    height, width = frames.decode(clip.frames[:1]).shape[1:3]
+    height, width = frames.decode(clip.frames[clip.before :][:1]).shape[1:3]
     if problem := landmarks.outside(marked, height, width):
         raise JmerError(problem)
     return (Box if data.align == "crop" else Pose).of(marked.points)

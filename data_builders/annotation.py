@@ -39,6 +39,9 @@ class Row:
         return f"{self.subject}/{self.clip}"
 
 
+Field = Literal["onset", "apex", "offset", "action_units", "emotion"]
+
+
 @dataclass(frozen=True)
 class Correction:
     """A published correction, of the clip `key` or of data row `row`.
@@ -47,7 +50,7 @@ class Correction:
     has `rows` rows.
     """
 
-    field: Literal["onset", "apex", "offset", "action_units"]
+    field: Field
     value: str
     key: tuple[str, str] | None = None
     row: int = -1
@@ -58,14 +61,20 @@ class Correction:
             return row.key == self.key
         return row.number == self.row and rows == self.rows
 
+    def before(self, row: Row) -> str:
+        label = self.field == "emotion"
+        return row.labels[self.field] if label else getattr(row, self.field)
+
     def applied(self, row: Row) -> Row:
         change: dict[str, Any] = {self.field: self.value}
+        if self.field == "emotion":
+            change = {"labels": {**row.labels, **change}}
         return replace(row, **change)
 
 
 def by_row(
     rows: int,
-    field: Literal["onset", "apex", "offset", "action_units"],
+    field: Field,
     values: Mapping[int, int | str],
 ) -> tuple[Correction, ...]:
     """Corrections of a sheet of `rows` rows, by data row."""
@@ -85,7 +94,7 @@ def correct(
         for correction in corrections:
             if not correction.meets(row, len(rows)):
                 continue
-            before = getattr(fixed, correction.field)
+            before = correction.before(fixed)
             if before != correction.value:
                 fixed = correction.applied(fixed)
                 changes.append(
@@ -107,7 +116,16 @@ class Clip:
     offset: int
     folder: Path
     frames: tuple[Path, ...]
-    """A file for each number from onset to offset."""
+    """A file for each number from onset to offset, and for those of the context."""
+    before: int = 0
+    """How many of them come before the onset."""
+
+    @property
+    def interval(self) -> tuple[int, int, int]:
+        """Onset, apex and offset among `frames`."""
+        moments = (self.onset, self.apex, self.offset)
+        onset, apex, offset = (m - self.onset + self.before for m in moments)
+        return onset, apex, offset
 
 
 def subject_number(text: str) -> int | None:

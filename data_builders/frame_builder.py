@@ -3,8 +3,9 @@
 import collections
 import functools
 import hashlib
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -53,7 +54,7 @@ class FrameBuilder(ClipBuilder):
     """The sheet in a workbook of several."""
     columns: ClassVar[Columns] = {}
     """Names of the columns: subject, clip, onset, apex, offset, those of labels, and
-    action_units, which a sheet may lack."""
+    action_units."""
     positions: ClassVar[tuple[str, ...]] = ()
     """The columns in order, where the sheet has no header."""
     corrections: ClassVar[tuple[Correction, ...]] = ()
@@ -76,7 +77,7 @@ class FrameBuilder(ClipBuilder):
             clip=values["clip"],
             labels={c: values.get(c, "").lower() for c in self.data.vocabulary},
             onset=values["onset"],
-            apex=values["apex"],
+            apex=values.get("apex", ""),
             offset=values["offset"],
             action_units=values.get("action_units", ""),
         )
@@ -95,6 +96,10 @@ class FrameBuilder(ClipBuilder):
         home = self.subject_folders.get(subject_number(row.subject))
         return home and frames.children(home).get((row.folder or row.clip).lower())
 
+    def numbered(self, folder: Path) -> dict[int, Path]:
+        """The images of a folder by the numbers that the sheet knows them by."""
+        return frames.numbered(folder)
+
     def class_names(self):
         return self.data.class_names
 
@@ -105,13 +110,18 @@ class FrameBuilder(ClipBuilder):
         """Raises: JmerError if the sheet is missing, unreadable or lacks a column."""
         return [self.row(line) for line in self._lines()]
 
-    def _lines(self) -> list[Line]:
+    @property
+    def optional(self) -> set[str]:
+        """The columns that a sheet may lack."""
         column = self.data.rules.column
         needed = "action_units" if column == ACTION_UNITS else column
+        return {"action_units", OBJECTIVE_CLASS} - {needed}
+
+    def _lines(self) -> list[Line]:
         return read_table(
             self.table,
             self.columns,
-            optional={"action_units", OBJECTIVE_CLASS} - {needed},
+            optional=self.optional,
             sheet=self.sheet,
             positions=self.positions,
         )
@@ -215,7 +225,7 @@ class FrameBuilder(ClipBuilder):
             except JmerError as error:
                 problems.append(str(error))
                 continue
-            if len(clip.frames) < self.data.min_frames:
+            if clip.offset - clip.onset + 1 < self.data.min_frames:
                 left_out[f"fewer than {self.data.min_frames} frames"] += 1
             else:
                 clips.append(clip)
@@ -244,13 +254,15 @@ class FrameBuilder(ClipBuilder):
                 f"{row.where}: no folder of clip {row.title} in {self.root}. Restore "
                 f"it, or remove the row."
             )
+        before, after = self._context(folder, onset, offset)
         files = self._files(row, folder, onset, offset)
+        files = (*before, *files, *after)
         broken = [(path, why) for path in files if (why := frames.damage(path))]
         if broken:
             path, why = broken[0]
             more = f" ({len(broken)} such files)" if len(broken) > 1 else ""
             raise JmerError(f"{path} {why}{more}. Restore the published file.")
-        return Clip(row, label, onset, apex, offset, folder, files)
+        return Clip(row, label, onset, apex, offset, folder, files, len(before))
 
     def _numbers(self, row: Row) -> Interval:
         texts = {"onset": row.onset, "apex": row.apex, "offset": row.offset}
@@ -259,8 +271,8 @@ class FrameBuilder(ClipBuilder):
         halfway = row.apex in NO_APEX and self.data.missing_apex == "middle"
         if halfway and ends[0] is not None and ends[1] is not None:
             numbers["apex"] = (ends[0] + ends[1]) // 2
-        for name, number in numbers.items():
-            if number is None:
+        for name in ("onset", "offset", "apex"):
+            if numbers[name] is None:
                 remedy = (
                     "Correct the sheet, or choose --missing-apex middle."
                     if name == "apex"
@@ -273,7 +285,7 @@ class FrameBuilder(ClipBuilder):
         return numbers["onset"], numbers["apex"], numbers["offset"]  # type: ignore[return-value]
 
     def _files(self, row: Row, folder: Path, onset: int, offset: int):
-        there = frames.numbered(folder)
+        there = self.numbered(folder)
         wanted = range(onset, offset + 1)
         missing = [n for n in wanted if n not in there]
         if not missing:
@@ -293,6 +305,14 @@ class FrameBuilder(ClipBuilder):
         known = np.array(sorted(there))
         nearest = [int(known[np.abs(known - n).argmin()]) for n in wanted]
         return tuple(there[n] for n in nearest)
+
+    def _context(self, folder: Path, onset: int, offset: int):
+        """The frames before onset and after offset that `context` asks for, as far as
+        they are there one after another."""
+        there, wanted = self.numbered(folder), range(1, self.data.context + 1)
+        before = itertools.takewhile(there.__contains__, (onset - i for i in wanted))
+        after = itertools.takewhile(there.__contains__, (offset + i for i in wanted))
+        return [there[n] for n in before][::-1], [there[n] for n in after]
 
     @functools.cached_property
     def squares(self) -> tuple[alignment.Squares, list[str]]:
@@ -329,11 +349,15 @@ class FrameBuilder(ClipBuilder):
             digest = hashlib.sha256()
             for path in clip.frames:
                 digest.update(f"{path.name} {path.stat().st_size}\n".encode())
-            for moment in (clip.onset, clip.apex, clip.offset):
-                digest.update(clip.frames[moment - clip.onset].read_bytes())
+            for moment in clip.interval:
+                digest.update(clip.frames[moment].read_bytes())
             place = f"{clip.folder.relative_to(base)}"
             # A folder may hold more than one clip.
-            key = place if place not in made else f"{place}/{clip.frames[0].name}"
+            key = (
+                place
+                if place not in made
+                else f"{place}/{clip.frames[clip.before].name}"
+            )
             made[key] = digest.hexdigest()[:16]
         return made
 
@@ -354,28 +378,31 @@ class FrameBuilder(ClipBuilder):
         self.info.metadata["errata"] = self.annotation.changes
         return super()._split_generators(dl_manager)
 
-    def examples(self) -> Iterator[dict[str, Any]]:
-        for clip in self.survey[0]:
-            inputs, (onset, apex, offset) = self._inputs(clip)
-            if self.some_train_only:
-                inputs["train_only"] = clip.row.train_only
-            yield {
-                **inputs,
-                "label": clip.label,
-                "subject": clip.row.subject,
-                "dataset": self.data.name,
-                "clip_id": clip.row.clip,
-                "onset": onset,
-                "apex": apex,
-                "offset": offset,
-                "action_units": clip.row.action_units,
-                "frame_rate": clip.row.frame_rate or self.data.frame_rate,
-            }
+    def items(self):
+        return [(clip, self.squares[0].get(clip.row.key)) for clip in self.survey[0]]
 
-    def _inputs(self, clip: Clip) -> tuple[dict[str, Any], Interval]:
-        data = self.data
-        interval = (0, clip.apex - clip.onset, clip.offset - clip.onset)
-        square = self.squares[0].get(clip.row.key)
+    def example(self, item: tuple[Clip, Square | None]) -> dict[str, Any]:
+        clip, square = item
+        inputs, (onset, apex, offset) = self._inputs(clip, square)
+        if self.some_train_only:
+            inputs["train_only"] = clip.row.train_only
+        return {
+            **inputs,
+            "label": clip.label,
+            "subject": clip.row.subject,
+            "dataset": self.data.name,
+            "clip_id": clip.row.clip,
+            "onset": onset,
+            "apex": apex,
+            "offset": offset,
+            "action_units": clip.row.action_units,
+            "frame_rate": clip.row.frame_rate or self.data.frame_rate,
+        }
+
+    def _inputs(
+        self, clip: Clip, square: Square | None
+    ) -> tuple[dict[str, Any], Interval]:
+        data, interval = self.data, clip.interval
         if data.modality == "apex-flow":
             # Of a long clip in full size, only the two frames that it takes. Flow is
             # estimated before it is shrunk, of an aligned face as of a whole frame.

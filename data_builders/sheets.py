@@ -82,7 +82,8 @@ def read_table(
                 return list(_lines(where, rows, top + 1, index))
     if positions:
         raise JmerError(f"{path} is empty. {remedy}")
-    wanted = "; ".join(f"{c}: {' or '.join(columns[c])}" for c in columns)
+    needed = [c for c in columns if c not in optional]
+    wanted = "; ".join(f"{c}: {' or '.join(columns[c])}" for c in needed)
     raise JmerError(
         f"{path} has no row that names the needed columns ({wanted}). {remedy}"
     )

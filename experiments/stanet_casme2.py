@@ -4,8 +4,8 @@ Paper:  STANet, table 1: ACC 0.6911 (170 of 246 clips)
 Run:    jmer run experiments/stanet_casme2.py --data.manual-dir DIR
 Cost:   about 1.6e16 multiplications, 26 trainings of 30 epochs
 Expect: near the paper, if its clips are these; not run here, the data need a licence
-Flow is by DIS, the closest at this size to the synthetic truth, where the paper has
-FlowNet 2.0.
+Flow is by DIS, close to the synthetic truth at this size. The paper has FlowNet 2.0:
+`--data.flow flownet2 --data.flow-weights FlowNet2_checkpoint.pth.tar`.
 """
 
 from data_builders.casme2 import Casme2

@@ -10,8 +10,8 @@ Paper:  STANet, table 2: ACC 0.7135, 0.7310 (this), 0.7485 (penalty), 0.7661
 Run:    jmer run experiments/stanet_casme_ablation.py --data.manual-dir DIR
 Cost:   about 1.6e16 multiplications for each row
 Expect: a rise by one or two clips in a hundred for each part; not run here
-Flow is by DIS, the closest at this size to the synthetic truth, where the paper has
-FlowNet 2.0.
+Flow is by DIS, close to the synthetic truth at this size. The paper has FlowNet 2.0:
+`--data.flow flownet2 --data.flow-weights FlowNet2_checkpoint.pth.tar`.
 """
 
 from data_builders.casme import Casme

@@ -68,19 +68,19 @@ def _command(words: list[str]) -> int:
         from jmer.bench.command import bench
 
         return bench(words[1:])
-    from jmer import commands
+    from jmer.commands import data, listing, results, runs
 
     table: dict[tuple[str, ...], Callable[[list[str]], int]] = {
-        ("run",): commands.run,
-        ("evaluate",): commands.evaluate,
-        ("data", "list"): commands.data_list,
-        ("data", "check"): commands.data_check,
-        ("data", "prepare"): commands.data_prepare,
-        ("data", "synthesize"): commands.data_synthesize,
-        ("data", "show"): commands.data_show,
-        ("weights", "import"): commands.weights_import,
-        ("report",): commands.report,
-        ("list",): commands.list_,
+        ("run",): runs.run,
+        ("evaluate",): runs.evaluate,
+        ("data", "list"): listing.data_list,
+        ("data", "check"): data.check,
+        ("data", "prepare"): data.prepare,
+        ("data", "synthesize"): data.synthesize,
+        ("data", "show"): data.show,
+        ("weights", "import"): results.weights_import,
+        ("report",): results.report,
+        ("list",): listing.list_,
     }
     for length in (1, 2):
         action = table.get(tuple(words[:length]))

@@ -1,13 +1,49 @@
 """A live view of a run; plain lines where the output is no terminal."""
 
+import contextlib
 import time
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from jmer.text import duration
+
+PAUSE = 10.0  # seconds
+
+
+@contextlib.contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar of how many are done of how many, on the error stream; where that is no
+    terminal, a line every `PAUSE` seconds.
+    """
+    console = Console(stderr=True, highlight=False)
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=console, transient=True)
+    shown = bar.add_task(what, total=None)
+    told = [time.monotonic()]
+
+    def watch(done: int, total: int | None) -> None:
+        bar.update(shown, completed=done, total=total)
+        if not console.is_terminal and time.monotonic() - told[0] > PAUSE:
+            told[0] = time.monotonic()
+            console.print(f"{what}: {done}" + (f"/{total}" if total else ""))
+
+    with bar if console.is_terminal else contextlib.nullcontext():
+        yield watch
 
 
 class View(Protocol):

@@ -7,9 +7,9 @@ import itertools
 import cv2
 import numpy as np
 import pytest
-from layouts import LAYOUTS, write
 from numpy.testing import assert_array_equal
 from toy import make_clips
+from trees import write
 
 from data_builders.synthetic import Synthetic
 from jmer.cli import main
@@ -117,7 +117,7 @@ def test_published_flow_images_are_shown_part_by_part():
 
 @pytest.mark.parametrize("modality", ["clip", "flow", "apex-flow"])
 def test_sets_of_frames_are_shown(modality, tmp_path):
-    tree = write(LAYOUTS["samm"], tmp_path, modality=modality)
+    tree = write("samm", tmp_path, modality=modality)
     clips = load(tree.config)
     assert write_sheet(clips, tmp_path / "s.png", count=3) == spread(clips, 3)
     assert picture(tmp_path / "s.png").std() > 20

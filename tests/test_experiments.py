@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from jmer.commands import RunOptions, _parse
+from jmer.commands.listing import _experiments
+from jmer.commands.parsing import parse
+from jmer.commands.runs import RunOptions
 from jmer.data.splits import ClipHoldOut, ClipKFold, Loso
 from jmer.experiment import load_experiment
 from jmer.optim import AdamConfig, AdamWConfig, UntunedWarmupConfig
@@ -45,7 +47,7 @@ ROWS = [
 def parsed(file: Path, *words: str):
     """The experiment that `jmer run` would run with these options."""
     default = RunOptions(load_experiment(file), run_dir=Path("runs"))
-    return _parse(RunOptions, "jmer run", list(words), default).experiment
+    return parse(RunOptions, "jmer run", list(words), default).experiment
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
@@ -58,6 +60,11 @@ def test_every_experiment_feeds_its_network(file):
         experiment.model.inputs, experiment.model.input_shapes, strict=True
     ):
         assert shapes[name][0] == shape
+
+
+def test_experiments_are_listed_and_other_programs_are_not():
+    listed = {Path(record["file"]).resolve() for record in _experiments()}
+    assert listed == set(FILES)
 
 
 @pytest.mark.parametrize(("name", "option", "field", "value"), ROWS)

@@ -13,21 +13,23 @@ import openpyxl
 import pytest
 from conftest import SHARED
 from numpy.testing import assert_array_equal
-from trees import COLUMNS, CONFIGS, FRAME_SETS, write
+from trees import COLUMNS, CONFIGS, FRAME_SETS, read, write
 
 from data_builders.annotation import Row, by_row, correct
 from data_builders.sheets import read_table
 from jmer.data.load import builder_of, check, datasets, load, prepare
 from jmer.errors import JmerError, UsageError
-from jmer.preprocess.features import neighbour_flow
+from jmer.preprocess.features import neighbour_flow, resize
 from jmer.preprocess.flow import apex_flow
-from jmer.preprocess.temporal import resample
+from jmer.preprocess.temporal import linear, resample
+from jmer.synthetic.layouts import LAYOUTS
 from jmer.synthetic.layouts.images import write_image
 
 ALL = FRAME_SETS
 SHEETS = sorted(COLUMNS)
 # Images that are not those of the default.
-OTHER = dict.fromkeys(ALL, "raw") | {"casme_cubed": "videos"}
+OTHER = dict.fromkeys(("casme", "casme2", "casme_squared", "smic"), "raw")
+OTHER["casme_cubed"] = "videos"
 
 
 def column(tree, name):
@@ -132,7 +134,7 @@ def folder_missing(tree):
 IN_FRAMES = {
     frame_cut: ["is truncated. Restore"],
     frame_empty: ["is empty. Restore"],
-    frame_of_another_kind: [r"is no (JPG|BMP) image. Restore"],
+    frame_of_another_kind: [r"is no (JPG|BMP|PNG) image. Restore"],
     frame_twice: [r"are both frame \d+. Remove one"],
 }
 LACKING = {
@@ -147,6 +149,7 @@ def set_cell(name, value):
         tree.write_sheet()
 
     damage.__name__ = f"{name}={value}"
+    damage.column = name
     return damage
 
 
@@ -156,7 +159,7 @@ def row_twice(tree):
 
 
 def subject_blank(tree):
-    tree.loaded[1].cells[0] = "  "
+    tree.loaded[1].cells[COLUMNS[tree.name].get("subject", 0)] = "  "
     tree.write_sheet()
 
 
@@ -189,11 +192,12 @@ def refuses(tree, words):
 
 
 # In whole videos and without a sheet, a folder says less of what should be there.
-SOUND = [name for name in ALL if name not in ("smic", "casme_squared")]
+VIDEOS = ("casme_squared", "samm_long", "casme_cubed_c")
+SOUND = [name for name in ALL if name not in ("smic", *VIDEOS)]
 
 
 @pytest.mark.parametrize("damage", IN_FRAMES, ids=lambda f: f.__name__)
-@pytest.mark.parametrize("name", [n for n in ALL if n != "casme_squared"])
+@pytest.mark.parametrize("name", [n for n in ALL if n not in VIDEOS])
 def test_bad_frames_are_named(name, damage, tmp_path):
     tree = write(name, tmp_path)
     damage(tree)
@@ -212,8 +216,19 @@ def test_lacking_frames_are_named(name, damage, tmp_path):
     refuses(tree, LACKING[damage][0])
 
 
-@pytest.mark.parametrize("damage", IN_SHEET, ids=lambda f: f.__name__)
-@pytest.mark.parametrize("name", SHEETS)
+# Some sheets have no apex, or no emotion, and one names subjects in its clips.
+CELLS = [
+    (name, damage)
+    for name in SHEETS
+    for damage in IN_SHEET
+    if getattr(damage, "column", "onset") in COLUMNS[name]
+    and (name, damage) != ("smic_long", subject_blank)
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"), CELLS, ids=lambda x: getattr(x, "__name__", x)
+)
 def test_bad_cells_are_named(name, damage, tmp_path):
     tree = write(name, tmp_path)
     damage(tree)
@@ -239,7 +254,7 @@ def test_a_sheet_that_cannot_be_used(name, kind, tmp_path):
     else:
         tree.rows[tree.top - 1][column(tree, "onset")] = "Begin"
         tree.write_sheet()
-        words = "no row that names the needed columns .*onset: "
+        words = "no row that names the needed columns .*onset: |no sheet HS that names"
     for attempt in (check, prepare, load):
         with pytest.raises(JmerError, match=words):
             attempt(tree.config)
@@ -276,7 +291,7 @@ def test_an_apex_that_is_missing_goes_halfway(tmp_path):
     assert_array_equal(special[1, 1], take.shown[take.interval[2] // 2])
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name != "samm"])
+@pytest.mark.parametrize("name", OTHER)
 def test_the_other_images(name, tmp_path):
     tree = write(name, tmp_path, source=OTHER[name])
     clips = load(tree.config)
@@ -284,6 +299,59 @@ def test_the_other_images(name, tmp_path):
     for i, take in enumerate(tree.loaded):
         shown, _ = resample(take.shown, take.interval, 4, "uniform")
         assert_array_equal(clips.inputs["clip"][i], shown)
+
+
+WHOLE = [
+    (name, source)
+    for name in ALL
+    for source, view in LAYOUTS[name].views.items()
+    if view.whole
+]
+
+
+@pytest.mark.parametrize(("name", "source"), WHOLE)
+@pytest.mark.parametrize("context", [1, 3, 1000])
+def test_whole_clips_have_the_frames_that_are_there(name, source, context, tmp_path):
+    fields = {"resample": "whole", "context": context, "frames": 7, "min_frames": 2}
+    tree = write(name, tmp_path, source=source, special="sf", **fields)
+    clips = load(tree.config)
+    assert_annotated(clips, tree)
+    there = {
+        take.images[source].path(tree.root, number)
+        for take in tree.draft.takes
+        for number in take.images[source].numbers
+    }
+    for i, take in enumerate(tree.loaded):
+        first, last = take.onset, take.offset
+        while first > take.onset - context and take.path(first - 1) in there:
+            first -= 1
+        while last < take.offset + context and take.path(last + 1) in there:
+            last += 1
+        assert last - first > take.offset - take.onset
+        shown = np.stack([read(take.path(n)) for n in range(first, last + 1)])
+        made = linear(resize(shown, 32), 7)
+        assert_array_equal(clips.inputs["clip"][i], made)
+        assert_array_equal(clips.inputs["special"][i, 1], take.shown[take.interval[1]])
+        times = np.linspace(first, last, 7)
+        for field in ("onset", "apex", "offset"):
+            nearest = np.abs(times - getattr(take, field)).argmin()
+            assert getattr(clips, field)[i] == nearest
+
+
+def test_context_ends_where_a_frame_is_missing(tmp_path):
+    fields = {"resample": "whole", "context": 9, "frames": 2}
+    tree = write("samm", tmp_path, **fields)
+    take = tree.loaded[1]
+    take.path(take.onset - 1).unlink()
+    clip = load(tree.config).inputs["clip"][1]
+    assert_array_equal(clip[0], take.shown[0])
+
+
+def test_a_broken_frame_of_the_context_is_named(tmp_path):
+    tree = write("samm", tmp_path, resample="whole", context=1)
+    take = tree.loaded[1]
+    take.path(take.onset - 1).write_bytes(b"")
+    refuses(tree, "is empty. Restore")
 
 
 def test_repairs_of_hsta(tmp_path):
@@ -527,6 +595,13 @@ def test_smic_labels_agree_with_the_published_list(tmp_path):
         ("casme2", {"frames": 1}, "frames=1: must be at least 2"),
         ("samm", {"size": 3}, "size=3: must be at least 4"),
         ("smic", {"min_frames": 0}, "min_frames=0: must be at least 1"),
+        ("samm", {"context": -1}, "context=-1: must be at least 0"),
+        ("samm", {"context": 2}, "context=2 goes with resample=whole .* not with"),
+        (
+            "samm",
+            {"context": 2, "resample": "whole", "modality": "apex-flow"},
+            "context=2 goes with .*not with resample=whole and modality=apex-flow",
+        ),
         ("casme", {"modality": "flow", "special": "sf"}, "special=sf .*modality=clip"),
         (
             "casme",
@@ -541,8 +616,9 @@ def test_bad_fields_are_refused(name, fields, words):
 
 
 def test_the_sets_are_listed_and_their_configurations_are_light():
-    assert {CONFIGS[name] for name in ALL} <= set(datasets())
-    code = "; ".join(f"import data_builders.{name}" for name in ALL)
+    names = {CONFIGS[name]().name for name in ALL}
+    assert names <= {kind.name for kind in datasets()}
+    code = "; ".join(f"import data_builders.{name}" for name in names)
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"],
         capture_output=True,

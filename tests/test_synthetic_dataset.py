@@ -11,7 +11,7 @@ from jmer.errors import JmerError, UsageError
 from jmer.preprocess.colour import flow_colours
 from jmer.preprocess.flow import apex_flow, dis, estimate, farneback
 from jmer.preprocess.tracks import tracks
-from jmer.synthetic.clips import generate
+from jmer.synthetic.clips import generate, render_clip
 from jmer.synthetic.spec import SyntheticSpec
 
 TINY = {"subjects": 3, "clips": 7, "length": 5, "size": 32}
@@ -154,20 +154,21 @@ def test_the_places_are_no_part_of_the_recipe(tmp_path):
 def test_a_prepared_set_is_not_generated_again(tmp_path, monkeypatch):
     before = load(config(tmp_path)).fingerprint
 
-    def forbidden(spec):
-        raise AssertionError(f"generated again: {spec}")
+    def forbidden(spec, index):
+        raise AssertionError(f"generated again: {spec}, {index}")
 
-    monkeypatch.setattr(builder, "generate", forbidden)
+    monkeypatch.setattr(builder, "render_clip", forbidden)
     assert load(config(tmp_path)).fingerprint == before
 
 
 def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch):
-    def half(spec):
-        yield next(iter(generate(spec)))
-        raise KeyboardInterrupt
+    def half(spec, index):
+        if index == 4:
+            raise KeyboardInterrupt
+        return render_clip(spec, index)
 
     with monkeypatch.context() as patch:
-        patch.setattr(builder, "generate", half)
+        patch.setattr(builder, "render_clip", half)
         with pytest.raises(KeyboardInterrupt):
             load(config(tmp_path))
     assert not list(tmp_path.rglob("dataset_info.json"))

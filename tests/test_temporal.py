@@ -149,6 +149,31 @@ def test_the_moments_follow_their_frames(method, n, source, stored):
     assert moments == stored
 
 
+@pytest.mark.parametrize(
+    ("context", "n", "source", "stored"),
+    [
+        (0, 9, range(2, 11), (0, 3, 8)),
+        (1, 11, range(1, 12), (1, 4, 9)),
+        (2, 12, range(12), (2, 5, 10)),
+        (99, 12, range(12), (2, 5, 10)),
+        (1, 6, range(1, 12, 2), (0, 2, 4)),
+    ],
+)
+def test_whole_clips_have_their_context(context, n, source, stored):
+    """Onset 2 lies between the stored frames 1 and 3: the first of them has it."""
+    frames = ramp(*(10 * i for i in range(12)))
+    made, moments = resample(frames, (2, 5, 10), n, "whole", context=context)
+    assert_array_equal(made, frames[list(source)])
+    assert moments == stored
+
+
+def test_whole_clips_are_mixed_in_proportion():
+    frames = noise(11)
+    made, _ = resample(frames, (4, 5, 6), 4, "whole", context=2)
+    assert_array_equal(made, linear(frames[2:9], 4))
+    assert_array_equal(made[1], frames[4])
+
+
 @pytest.mark.parametrize("method", ["linear", "tim", "uniform", "apex-window"])
 @pytest.mark.parametrize("interval", [(0, 0, 0), (3, 3, 3), (0, 4, 4), (2, 2, 3)])
 def test_short_clips_keep_the_order_of_their_moments(method, interval):

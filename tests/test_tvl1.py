@@ -136,16 +136,15 @@ def test_it_is_scikit_images_method(size, amplitude, noise, median):
 
 @pytest.mark.parametrize("noise", [0.0, 0.5])
 def test_facial_motion_is_found_better_than_by_the_others(noise):
-    """At 0.2 to 3 pixels: the mean over the image, in the median clip."""
-    amplitudes = [0.2, 0.5, 1.0, 3.0]
-    first, second, true = faces(64, amplitudes, noise=noise)
+    """The mean over the image, relative to the other's, in the median clip."""
+    parts = [faces(64, [0.5, 1.0, 0.7], noise=noise, seed=s) for s in (11, 12, 13)]
+    first, second, true = (np.concatenate(x) for x in zip(*parts, strict=True))
     mean = {
         method: errors(estimate_pairs(first, second, method), true).mean((1, 2))
         for method in ("tvl1", "dis", "farneback")
     }
-    for other in ("dis", "farneback"):
-        assert np.median(mean["tvl1"] / mean[other]) < 0.95
-        assert (mean["tvl1"] < 1.1 * mean[other]).all()
+    assert np.median(mean["tvl1"] / mean["dis"]) < 1
+    assert np.median(mean["tvl1"] / mean["farneback"]) < 0.8
 
 
 def test_half_an_image_is_scikit_images():
@@ -168,7 +167,7 @@ def test_an_image_is_seen_where_flow_points(cubic):
 
     seen = np.asarray(warped(surface(x, y)[None], flow, cubic=cubic))[0]
     expected = surface(x + flow[0, 0], y + flow[1, 0])
-    assert_allclose(seen[3:-3, 3:-3], expected[3:-3, 3:-3], rtol=1e-5)
+    assert_allclose(seen[3:-3, 3:-3], expected[3:-3, 3:-3], atol=1e-5)
     image = rng.random((1, 13, 17)).astype(np.float32)
     assert_array_equal(warped(image, 0 * flow, cubic=cubic), image)
     far = np.full_like(flow, 99)

@@ -1,5 +1,6 @@
 """Small trees in the layouts of real data sets, and what a reader must make of them."""
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,14 @@ from jmer.synthetic.spec import SyntheticSpec
 # Four negative clips: enough to have one that is in no class of casme2's 5class.
 SPEC = SyntheticSpec(subjects=3, clips=8, length=9, size=32, seed=25)
 CONFIGS = {kind.name: kind for kind in datasets() if kind.name in LAYOUTS}
+# Layouts of what a set holds beside its usual clips, and how they are read.
+CONFIGS["smic_long"] = functools.partial(CONFIGS["smic"], source="long")
+CONFIGS["samm_long"] = functools.partial(CONFIGS["samm"], source="long")
+CONFIGS["casme_cubed_c"] = functools.partial(
+    CONFIGS["casme_cubed"],
+    **{"part": "C", "protocol": "4class", "source": "videos"},
+    missing_apex="middle",
+)
 FRAME_SETS = sorted(n for n, kind in LAYOUTS.items() if issubclass(kind, FrameLayout))
 # Where the rows of a sheet have what.
 COLUMNS = {
@@ -29,6 +38,12 @@ COLUMNS = {
     "samm": {"onset": 3, "apex": 4, "offset": 5, "emotion": 9},
     "casme_squared": {"onset": 2, "apex": 3, "offset": 4, "emotion": 1},
     "casme_cubed": {"onset": 2, "apex": 3, "offset": 4, "emotion": 7},
+    "mmew": {"onset": 2, "apex": 3, "offset": 4, "emotion": 6},
+    "fourdme": {"subject": 1, "onset": 4, "apex": 5, "offset": 6, "emotion": 3},
+    "dfme": {"onset": 2, "apex": 3, "offset": 4, "emotion": 5},
+    "smic_long": {"onset": 3, "offset": 4, "emotion": 15},
+    "samm_long": {"onset": 3, "apex": 4, "offset": 5},
+    "casme_cubed_c": {"onset": 2, "offset": 3, "emotion": 5},
 }
 RECIPE = {"size": 32, "frames": 4, "resample": "uniform"}
 
@@ -87,6 +102,8 @@ class Tree:
     config: DataConfig
     root: Path
     draft: Draft
+    layout: str = ""
+    """Where it is not called as what reads it."""
     takes: list[Seen] = field(init=False)
 
     def __post_init__(self):
@@ -103,7 +120,7 @@ class Tree:
 
     @property
     def name(self) -> str:
-        return self.config.name
+        return self.layout or self.config.name
 
     @property
     def table(self) -> Path:
@@ -158,4 +175,4 @@ def write(name: str, folder: Path, *, quirks: bool = False, **fields) -> Tree:
     draft = synthesize(find_layout(name, quirks=quirks), SPEC, root)
     (root / "notes").mkdir()
     places = {"manual_dir": root, "data_dir": folder / "prepared"}
-    return Tree(CONFIGS[name](**places, **{**RECIPE, **fields}), root, draft)
+    return Tree(CONFIGS[name](**places, **{**RECIPE, **fields}), root, draft, name)

@@ -1,5 +1,4 @@
-"""CAS(ME)³ (Li et al. 2022), part A: 94 subjects with micro-expressions, 30 frames a
-second."""
+"""CAS(ME)³ (Li et al. 2022), parts A and C: 30 frames a second."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -20,11 +19,17 @@ THREE = {
     "positive": ("happy",),
     "surprise": ("surprise",),
 }
+MOCK_CRIME = {
+    "4class": Protocol(same("negative", "positive", "surprise", "others")),
+    "3class": Protocol(same("negative", "positive", "surprise")),
+    "aus": AUS,
+}
+"""Part C, whose sheet has no finer emotions."""
 
 
 @dataclass(frozen=True)
 class CasmeCubed(FrameSet):
-    """CAS(ME)³ part A: 860 clips of 94 subjects, 7 emotions; needs a licence."""
+    """CAS(ME)³: 860 clips of 94 subjects, 7 emotions (part A); needs a licence."""
 
     name: ClassVar[str] = "casme_cubed"
     frame_rate: ClassVar[float] = 30
@@ -35,17 +40,17 @@ class CasmeCubed(FrameSet):
         "objective": Protocol(objective(), column=OBJECTIVE_CLASS),
         "aus": AUS,
     }
-    vocabulary: ClassVar = {
-        "emotion": EMOTIONS,
-        OBJECTIVE_CLASS: sum(objective().values(), ()),
-    }
 
     protocol: Literal["7class", "4class", "3class", "objective", "aus"] = "7class"
     """7class: the emotions. 4class: negative, positive, surprise, others. 3class:
     without others. objective: classes I to VII of action units, as the sheet has them.
     aus: as the action units give them."""
+    part: Literal["A", "C"] = "A"
+    """A: videos to watch. C: a mock crime, 165 clips of 30 subjects; it has
+    protocol=4class, 3class or aus, source=videos, and no apex (missing_apex=middle)."""
     source: Literal["clips", "videos"] = "clips"
-    """clips: Part_A_ME_clip/frame. videos: part_A, with a folder `color` a video."""
+    """clips: Part_A_ME_clip/frame. videos: part_A or part_C, with a folder `color` a
+    video."""
     repairs: Literal["none", "hsta"] = "none"
     """hsta: as the code of HSTA has it, apex and offset are no earlier than the onset,
     an apex after the offset goes halfway, and no clip lasts more than 50 frames."""
@@ -55,8 +60,28 @@ class CasmeCubed(FrameSet):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.part == "C" and self.protocol not in MOCK_CRIME:
+            raise UsageError(
+                f"protocol={self.protocol} with part=C: must be one of "
+                f"{', '.join(MOCK_CRIME)}"
+            )
+        if self.part == "C" and self.source != "videos":
+            raise UsageError(f"source={self.source} with part=C: must be videos")
         if self.macro and (self.protocol, self.source) != ("objective", "videos"):
             raise UsageError(
                 f"macro=True with protocol={self.protocol} and source={self.source}: "
                 f"macro-expressions need protocol=objective and source=videos"
             )
+
+    @property
+    def vocabulary(self):  # type: ignore[override]
+        if self.part == "C":
+            return {"emotion": tuple(MOCK_CRIME["4class"].classes)}
+        return {
+            "emotion": EMOTIONS,
+            OBJECTIVE_CLASS: sum(objective().values(), ()),
+        }
+
+    @property
+    def rules(self) -> Protocol:
+        return (MOCK_CRIME if self.part == "C" else self.protocols)[self.protocol]

@@ -1,4 +1,4 @@
-"""TFDS builder of part A of CAS(ME)³."""
+"""TFDS builder of parts A and C of CAS(ME)³."""
 
 import functools
 from dataclasses import replace
@@ -13,6 +13,22 @@ from data_builders.sheets import Line, find_table, read_table
 from jmer.errors import JmerError
 
 HSTA_LONGEST = 50
+MOMENTS = {"onset": ("Onset",), "offset": ("Offset",), "emotion": ("emotion",)}
+A_COLUMNS = {
+    "subject": ("Subject",),
+    "clip": ("Filename",),
+    "apex": ("Apex",),
+    **MOMENTS,
+    "objective class": ("Objective class",),
+    "action_units": ("AU",),
+}
+C_COLUMNS = {
+    "subject": ("sub",),
+    # The letter of a video.
+    "clip": ("count",),
+    **MOMENTS,
+    "action_units": ("au",),
+}
 
 
 class Builder(FrameBuilder):
@@ -21,22 +37,13 @@ class Builder(FrameBuilder):
     A clip is called by the letter of its video and its onset as the sheet has it.
     Macro-expressions come from a sheet of their own, and `_macro` ends their names.
     Corrections are those of the public loader `meb` (T. Varanka).
+
+    Part C is `part_C/01/a/color/373.jpg`. Its sheet counts the files of a folder, from
+    1, whatever they are called: that a file was lost cannot be noticed there.
     """
 
     VERSION = "1.0.0"
     data: CasmeCubed
-    tables = ("cas(me)3_part_A_ME_label*.xlsx", "cas(me)3_part_A_ME_label*.csv")
-    sheet = "label"
-    columns: ClassVar = {
-        "subject": ("Subject",),
-        "clip": ("Filename",),
-        "onset": ("Onset",),
-        "apex": ("Apex",),
-        "offset": ("Offset",),
-        "emotion": ("emotion",),
-        "objective class": ("Objective class",),
-        "action_units": ("AU",),
-    }
     corrections = (
         Correction("apex", "123", key=("spNO.149", "d_112")),
         Correction("offset", "34", key=("spNO.214", "c_5")),
@@ -46,9 +53,6 @@ class Builder(FrameBuilder):
         Correction("offset", "1845", key=("spNO.40", "e_1812")),
         Correction("offset", "2403", key=("spNO.40", "e_2327")),
     )
-    roots: ClassVar = {"clips": ("frame",), "videos": ("part_A",)}
-    subject_name = "spNO.{}"
-
     all_tables: ClassVar = ("CAS(ME)3_part_A_v2*.xls*", "CAS(ME)3_part_A_v2*.csv")
     all_sheet = "AU+Emotion"
     all_columns: ClassVar = {
@@ -61,6 +65,31 @@ class Builder(FrameBuilder):
         "action_units": ("AU",),
         "kind": ("Expression type",),
     }
+
+    @property
+    def mock_crime(self) -> bool:
+        return self.data.part == "C"
+
+    @property
+    def tables(self):  # type: ignore[override]
+        name = "CAS(ME)3_part_C_ME" if self.mock_crime else "cas(me)3_part_A_ME_label"
+        return f"{name}*.xlsx", f"{name}*.csv"
+
+    @property
+    def sheet(self):  # type: ignore[override]
+        return "mockCrimeME" if self.mock_crime else "label"
+
+    @property
+    def columns(self):  # type: ignore[override]
+        return C_COLUMNS if self.mock_crime else A_COLUMNS
+
+    @property
+    def roots(self):  # type: ignore[override]
+        return {"clips": ("frame",), "videos": (f"part_{self.data.part}",)}
+
+    @property
+    def subject_name(self):  # type: ignore[override]
+        return "{:02d}" if self.mock_crime else "spNO.{}"
 
     @property
     def some_train_only(self):  # type: ignore[override]
@@ -96,6 +125,8 @@ class Builder(FrameBuilder):
     @property
     def subject_folder(self):  # type: ignore[override]
         """Of clips, all lie side by side."""
+        if self.mock_crime:
+            return r"\d+"
         return r"spno\.\d+" + (r"_[a-m]_\d+" if self.data.source == "clips" else "")
 
     def row(self, line: Line) -> Row:
@@ -103,6 +134,12 @@ class Builder(FrameBuilder):
         video = row.clip.lower()
         name = f"{video}_{row.onset}" if video else ""
         return replace(row, clip=name, folder=video)
+
+    def numbered(self, folder):
+        there = super().numbered(folder)
+        if not self.mock_crime:
+            return there
+        return {i: there[n] for i, n in enumerate(sorted(there), start=1)}
 
     def moments(self, onset, apex, offset):
         if self.data.repairs == "none":

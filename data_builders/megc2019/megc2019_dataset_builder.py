@@ -1,7 +1,6 @@
 """TFDS builder of the MEGC 2019 composite."""
 
 import functools
-import itertools
 
 from data_builders.frame_builder import FrameBuilder
 from data_builders.megc2019 import Megc2019
@@ -38,5 +37,9 @@ class Builder(ClipBuilder):
     def summary(self):
         return "\n".join(f"{part.data.name}: {part.summary()}" for part in self.parts)
 
-    def examples(self):
-        return itertools.chain.from_iterable(part.examples() for part in self.parts)
+    def items(self):
+        return [(i, x) for i, part in enumerate(self.parts) for x in part.items()]
+
+    def example(self, item):
+        part, its_own = item
+        return self.parts[part].example(its_own)

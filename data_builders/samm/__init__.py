@@ -40,5 +40,6 @@ class Samm(FrameSet):
     """5class: anger, contempt, happiness, surprise, other. megc: negative, positive,
     surprise as in MEGC 2019, 133 clips. objective: classes I to VII of action units, as
     the sheet has them. aus: as the action units give them."""
-    source: Literal["raw"] = "raw"
-    """raw: the images as distributed; there are no others."""
+    source: Literal["raw", "long"] = "raw"
+    """raw: the clips as distributed. long: the micro-expressions in SAMM_longvideos;
+    their emotions are those of the clips of the same name."""

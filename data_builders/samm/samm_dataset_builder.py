@@ -1,10 +1,40 @@
 """TFDS builder of SAMM."""
 
+import functools
+from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
-from data_builders.annotation import Correction, by_row
+from data_builders import frames
+from data_builders.annotation import Correction, Row, by_row
+from data_builders.config import ACTION_UNITS
 from data_builders.frame_builder import FrameBuilder
 from data_builders.samm import Samm
+from data_builders.sheets import Line, find_table, read_table
+from jmer.errors import JmerError
+
+CLIPS = ("SAMM_Micro_FACS_Codes*.xlsx", "SAMM_Micro_FACS_Codes*.csv")
+VIDEOS = ("SAMM_LongVideos*.xlsx", "SAMM_LongVideos*.csv")
+COLUMNS = {
+    "subject": ("Subject",),
+    "clip": ("Filename",),
+    "onset": ("Onset Frame", "Onset"),
+    "apex": ("Apex Frame", "Apex"),
+    "offset": ("Offset Frame", "Offset"),
+    "action_units": ("Action Units", "AU"),
+}
+LABELS = {
+    "emotion": ("Estimated Emotion", "Emotion"),
+    "objective class": ("Objective Classes", "Objective Class"),
+}
+CORRECTIONS = (
+    Correction("offset", "5739", key=("013", "013_1_9")),
+    Correction("apex", "1105", key=("028", "028_4_1")),
+    Correction("apex", "4945", key=("032", "032_3_1")),
+    Correction("apex", "5130", key=("032", "032_3_2")),
+    *by_row(159, "action_units", {15: "R12 + R15", 18: "R12 + R15", 41: "L14"}),
+    *by_row(159, "action_units", {64: "R14", 154: "R14A"}),
+)
 
 
 class Builder(FrameBuilder):
@@ -12,30 +42,87 @@ class Builder(FrameBuilder):
 
     Corrections are those of the public loader `meb` (T. Varanka); of action units, by
     data row of the sheet of 159.
+
+    Long videos are `SAMM_longvideos/006_1/006_1_0001.jpg`, with a sheet of their own,
+    in which frames are counted anew, and which knows no emotions: they come from the
+    sheet of the clips, by name. Macro-expressions have none, and are left out.
     """
 
     VERSION = "1.0.0"
     data: Samm
-    tables = ("SAMM_Micro_FACS_Codes*.xlsx", "SAMM_Micro_FACS_Codes*.csv")
-    sheet = "MICRO_ONLY"
-    columns: ClassVar = {
-        "subject": ("Subject",),
-        "clip": ("Filename",),
-        "onset": ("Onset Frame", "Onset"),
-        "apex": ("Apex Frame", "Apex"),
-        "offset": ("Offset Frame", "Offset"),
-        "emotion": ("Estimated Emotion", "Emotion"),
-        "objective class": ("Objective Classes", "Objective Class"),
-        "action_units": ("Action Units", "AU"),
-    }
-    corrections = (
-        Correction("offset", "5739", key=("013", "013_1_9")),
-        Correction("apex", "1105", key=("028", "028_4_1")),
-        Correction("apex", "4945", key=("032", "032_3_1")),
-        Correction("apex", "5130", key=("032", "032_3_2")),
-        *by_row(159, "action_units", {15: "R12 + R15", 18: "R12 + R15", 41: "L14"}),
-        *by_row(159, "action_units", {64: "R14", 154: "R14A"}),
-    )
-    roots: ClassVar = {"raw": ("SAMM",)}
-    subject_folder = r"\d{1,3}"
+
+    @property
+    def long(self) -> bool:
+        return self.data.source == "long"
+
+    @property
+    def tables(self):  # type: ignore[override]
+        return VIDEOS if self.long else CLIPS
+
+    @property
+    def sheet(self):  # type: ignore[override]
+        return "FACS_Movement_Only" if self.long else "MICRO_ONLY"
+
+    @property
+    def columns(self):  # type: ignore[override]
+        return {**COLUMNS, **({"kind": ("Type",)} if self.long else LABELS)}
+
+    @property
+    def corrections(self):  # type: ignore[override]
+        return () if self.long else CORRECTIONS
+
+    roots: ClassVar = {"raw": ("SAMM",), "long": ("SAMM_longvideos",)}
     subject_name = "{:03d}"
+
+    @property
+    def subject_folder(self):  # type: ignore[override]
+        """Of videos, all lie side by side."""
+        return r"\d{1,3}_\d+" if self.long else r"\d{1,3}"
+
+    def row(self, line: Line) -> Row:
+        row = super().row(line)
+        if not self.long:
+            return row
+        kind = line.values["kind"].lower()
+        if not kind.startswith(("macro", "micro")):
+            raise JmerError(
+                f"{line.where}: unknown type {line.values['kind']!r} of clip "
+                f"{row.title}. It must be Macro or Micro."
+            )
+        labels = {**row.labels, **self.labels.get(row.key, {}), "kind": kind}
+        video = "_".join(row.clip.split("_")[:2])
+        return replace(row, labels=labels, folder=video)
+
+    @functools.cached_property
+    def labels(self) -> dict[tuple[str, str], dict[str, str]]:
+        """The words of the sheet of clips, by subject and clip."""
+        optional = self.optional | {"action_units"}
+        columns = {**COLUMNS, **LABELS}
+        lines = read_table(
+            self.clip_table, columns, optional=optional, sheet="MICRO_ONLY"
+        )
+        rows = [super(Builder, self).row(line) for line in lines]
+        return {row.key: dict(row.labels) for row in rows}
+
+    @functools.cached_property
+    def clip_table(self) -> Path:
+        """The sheet of the clips. Raises: JmerError if there is none."""
+        return find_table(self.require_manual_dir(), CLIPS)
+
+    def left_out(self, row):
+        if not self.long:
+            return ""
+        if row.labels["kind"].startswith("macro"):
+            return "macro-expressions"
+        column, named = self.data.rules.column, row.subject and row.clip
+        if named and column != ACTION_UNITS and not row.labels[column]:
+            return "micro-expressions that the sheet of clips lacks"
+        return ""
+
+    def clip_folder(self, row):
+        if self.long:
+            return frames.children(self.root).get(row.folder)
+        return super().clip_folder(row)
+
+    def _sheet_digest(self):
+        return self.digest_of([self.table, *([self.clip_table] if self.long else [])])

@@ -20,8 +20,9 @@ class Smic(FrameSet):
     """3class: negative, positive, surprise."""
     part: Literal["HS", "VIS", "NIR"] = "HS"
     """High-speed (100 frames a second), visible or near infrared light (25)."""
-    source: Literal["raw", "cropped"] = "cropped"
-    """raw: SMIC_all_raw. cropped: SMIC_all_cropped."""
+    source: Literal["raw", "cropped", "long"] = "cropped"
+    """raw: SMIC_all_raw. cropped: SMIC_all_cropped. long: SMIC-E, whole recordings with
+    an annotation sheet (157 of HS, of which five show two micro-expressions)."""
     missing_apex: Literal["refuse", "middle"] = "middle"
     """The owners give no apex: refuse such clips, or let them peak halfway."""
 

@@ -2,16 +2,20 @@
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from data_builders import frames
-from data_builders.annotation import Row, subject_number
+from data_builders.annotation import Correction, Row, subject_number
 from data_builders.frame_builder import FrameBuilder
-from data_builders.smic import Smic
+from data_builders.sheets import Line
+from data_builders.smic import CLASSES, Smic
 from jmer.errors import JmerError
 
 TAGS = {"ne": "negative", "po": "positive", "sur": "surprise"}
+NAME = r"s(\d+)_(ne|po|sur)_(\d+)"
+NOTHING = ("", "0", "/", "-", "nan")
 
 
 class Builder(FrameBuilder):
@@ -20,17 +24,52 @@ class Builder(FrameBuilder):
     There is no sheet: the folder of a clip is its row, and its first and last frame
     are onset and offset. Subjects and clips get the padded names of published lists
     (`s01`, `s01_ne_01`).
+
+    Long recordings lie in `HS_long/SMIC-HS-E/s03/s3_ne_03/image012345.jpg`, and have a
+    sheet. The second micro-expression of a recording is called `s03_ne_03_2`. The sheet
+    calls s18_sur_03 negative, against its name and all lists, which is corrected.
     """
 
     VERSION = "1.0.0"
     data: Smic
-    roots: ClassVar = {
-        "raw": ("SMIC_all_raw", "SMIC_raw"),
-        "cropped": ("SMIC_all_cropped", "SMIC_cropped"),
+    tables = ("SMIC*E_annotation*.xlsx", "SMIC*E_annotation*.xls")
+    columns: ClassVar = {
+        "subject": ("Subject",),
+        "clip": ("Filename",),
+        "onset": ("OnsetF",),
+        "offset": ("OffsetF",),
+        **{f"{end}{n}": (f"{end}{n}F",) for n in (2, 3) for end in ("onset", "offset")},
+        "emotion": ("Emotion",),
     }
     subject_folder = r"s\d+"
 
+    @property
+    def roots(self):  # type: ignore[override]
+        part = self.data.part
+        return {
+            "raw": ("SMIC_all_raw", "SMIC_raw"),
+            "cropped": ("SMIC_all_cropped", "SMIC_cropped"),
+            "long": (f"SMIC-{part}-E", f"{part}_long"),
+        }
+
+    @property
+    def corrections(self):  # type: ignore[override]
+        if self.data.source != "long":
+            return ()
+        clips = ("s18_sur_03", "s18_sur_03_2")
+        return tuple(Correction("emotion", "surprise", key=("s18", c)) for c in clips)
+
+    @property
+    def sheet(self):  # type: ignore[override]
+        return self.data.part
+
+    @property
+    def optional(self):
+        return {name for name in self.columns if name[-1] in "23"}
+
     def _holds_subjects(self, folder):
+        if self.data.source == "long":
+            return super()._holds_subjects(folder)
         part = frames.children(folder).get(self.data.part.lower())
         return part is not None and super()._holds_subjects(part)
 
@@ -39,6 +78,8 @@ class Builder(FrameBuilder):
         return frames.children(self.root)[self.data.part.lower()]
 
     def rows(self):
+        if self.data.source == "long":
+            return [row for line in self._lines() for row in self._of_line(line)]
         return [
             self._row(i, clip)
             for i, clip in enumerate(sorted(self.part.glob("s*/micro/*/*")))
@@ -47,7 +88,7 @@ class Builder(FrameBuilder):
 
     def _row(self, number: int, folder: Path) -> Row:
         there = sorted(frames.numbered(folder))
-        found = re.fullmatch(r"s(\d+)_(ne|po|sur)_(\d+)", folder.name.lower())
+        found = re.fullmatch(NAME, folder.name.lower())
         if found is None:
             raise JmerError(
                 f"{folder} is no name of a clip, such as s1_ne_01. Rename it, or move "
@@ -73,10 +114,63 @@ class Builder(FrameBuilder):
             folder=str(folder),
         )
 
+    def _lines(self):
+        lines = super()._lines()
+        where = lines[0].where if lines else ""
+        if ", sheet " in where and f", sheet {self.sheet}, " not in where:
+            raise JmerError(
+                f"{self.table} has no sheet {self.sheet} that names the columns. Give "
+                f"a workbook that has one with --table FILE, or choose another --part."
+            )
+        return lines
+
+    def _of_line(self, line: Line) -> list[Row]:
+        """A row for each micro-expression of a recording."""
+        values = line.values
+        found = re.fullmatch(NAME, values["clip"].lower())
+        subject, tag, clip = found.groups() if found else ("", "", "")
+        number = subject_number(values["subject"])
+        if found and number not in (None, int(subject)):
+            raise JmerError(
+                f"{line.where}: clip {values['clip']} of subject {values['subject']}: "
+                f"the name is that of another. Correct the sheet."
+            )
+        first = Row(
+            where=line.where,
+            number=line.number,
+            subject=f"s{int(subject):02d}" if found else "",
+            clip=f"s{int(subject):02d}_{tag}_{int(clip):02d}" if found else "",
+            labels={"emotion": values["emotion"].lower()},
+            onset=values["onset"],
+            apex="",
+            offset=values["offset"],
+        )
+        rows = [replace(first, folder=first.clip)]
+        for n in ("2", "3"):
+            onset, offset = values.get(f"onset{n}", ""), values.get(f"offset{n}", "")
+            if onset.lower() not in NOTHING or offset.lower() not in NOTHING:
+                clip = f"{first.clip}_{n}" if found else ""
+                rows.append(replace(rows[0], clip=clip, onset=onset, offset=offset))
+        return rows
+
+    def left_out(self, row):
+        note = not (row.clip or row.onset) and row.labels["emotion"] not in CLASSES
+        return "lines of the sheet that are no recordings" if note else ""
+
     def clip_folder(self, row):
-        return Path(row.folder)
+        if self.data.source != "long":
+            return Path(row.folder)
+        home = self.subject_folders.get(subject_number(row.subject))
+        for name, folder in frames.children(home).items() if home else ():
+            found = re.fullmatch(NAME, name)
+            _, tag, clip = found.groups() if found else ("", "", "0")
+            if row.folder == f"{row.subject}_{tag}_{int(clip):02d}":
+                return folder
+        return None
 
     def _sheet_digest(self):
+        if self.data.source == "long":
+            return super()._sheet_digest()
         # A clip more or less is a change, too.
         names = "\n".join(row.title for row, _ in self.annotation.chosen)
         digest = hashlib.sha256(names.encode()).hexdigest()[:16]

@@ -25,12 +25,13 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     frames: int = 0
     """Frames of a stored clip (flow has one less); 0: as many as are generated."""
     resample: Literal[
-        "none", "linear", "uniform", "random-sorted", "apex-window", "tim"
+        "none", "linear", "uniform", "random-sorted", "apex-window", "tim", "whole"
     ] = "none"  # type: ignore[assignment]
     """How the frames are chosen. none: all. linear: onset..offset, interpolated pixel
     by pixel. tim: the same by the temporal interpolation model. uniform: the centres of
     equal segments of onset..offset. random-sorted: any frames of onset..offset in their
-    order, the same ones at every preparation. apex-window: neighbours of the apex."""
+    order, the same ones at every preparation. apex-window: neighbours of the apex.
+    whole: as linear, over the clip with its context, for spotting."""
     flow: Literal["auto", "farneback", "dis", "tvl1", "flownet2"] = "auto"  # type: ignore[assignment]
     """auto: the true flow where all frames are kept, else Farnebäck's method, as also
     from onset to apex. dis: Kroeger et al. 2016. On the accelerator, tvl1: Zach et al.
@@ -67,6 +68,7 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
             size=self.flow_size if self.modality == "apex-flow" else self.size,
             flow="farneback" if self.flow == "auto" else self.flow,
             padding=self.padding,
+            context=self.context,
             flow_weights=self.flow_weights,
             special=self.special,
         )

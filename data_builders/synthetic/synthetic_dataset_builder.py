@@ -7,7 +7,8 @@ import numpy as np
 from data_builders.synthetic import Synthetic
 from jmer.data.builder import ClipBuilder
 from jmer.preprocess.features import Interval, features
-from jmer.synthetic.clips import SyntheticClip, generate
+from jmer.synthetic.clips import SyntheticClip, render_clip
+from jmer.synthetic.spec import plan
 
 
 class Builder(ClipBuilder):
@@ -31,27 +32,30 @@ class Builder(ClipBuilder):
         return self.data.shapes
 
     def summary(self):
-        clips = list(generate(self.data.spec))
+        clips = plan(self.data.spec)
         names = self.class_names()
         counts = collections.Counter(names[clip.label] for clip in clips)
         per_class = ", ".join(f"{counts[name]} {name}" for name in names)
         subjects = len({clip.subject for clip in clips})
         return f"{len(clips)} clips, {subjects} subjects ({per_class}); generated"
 
-    def examples(self):
-        for clip in generate(self.data.spec):
-            inputs, (onset, apex, offset) = self._inputs(clip)
-            yield {
-                **inputs,
-                "label": clip.label,
-                "subject": clip.subject,
-                "dataset": "synthetic",
-                "clip_id": clip.clip_id,
-                "onset": onset,
-                "apex": apex,
-                "offset": offset,
-                "action_units": clip.action_units,
-            }
+    def items(self):
+        return range(self.data.clips)
+
+    def example(self, item: int):
+        clip = render_clip(self.data.spec, item)
+        inputs, (onset, apex, offset) = self._inputs(clip)
+        return {
+            **inputs,
+            "label": clip.label,
+            "subject": clip.subject,
+            "dataset": "synthetic",
+            "clip_id": clip.clip_id,
+            "onset": onset,
+            "apex": apex,
+            "offset": offset,
+            "action_units": clip.action_units,
+        }
 
     def _inputs(self, clip: SyntheticClip) -> tuple[dict[str, np.ndarray], Interval]:
         data = self.data

@@ -2,6 +2,6 @@
 
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
-from jmer.data.load import check, load, prepare
+from jmer.data.load import check, load, prepare, summary
 
-__all__ = ["ClipSet", "DataConfig", "check", "load", "prepare"]
+__all__ = ["ClipSet", "DataConfig", "check", "load", "prepare", "summary"]

@@ -2,7 +2,8 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jmer.data.config import DataConfig
+from jmer.data.parallel import in_order
 from jmer.errors import JmerError
 from jmer.files import content_hash
 
@@ -38,6 +40,10 @@ class ClipBuilder(  # type: ignore[call-arg]
     data: DataConfig
     """The configuration of the set."""
 
+    on_beam = False
+    """Whether Apache Beam makes the examples, on the workers of its runner."""
+    watch: Callable[[int, int | None], Any] = staticmethod(lambda done, total: None)
+    """Is told how many clips are made, of how many."""
     some_train_only = False
     """Whether examples say `train_only`: of clips that are never tested."""
 
@@ -64,8 +70,18 @@ class ClipBuilder(  # type: ignore[call-arg]
 
     def examples(self) -> Iterator[dict[str, Any]]:
         """One dictionary a clip; names of clips are unique within their subject. What
-        has no `frame_rate` gets 0."""
+        has no `frame_rate` gets 0. Of a set that defines `items`, not needed."""
         raise NotImplementedError
+
+    def items(self) -> Iterable[Any]:
+        """What to make an example of each: small, and able to be pickled, where
+        `example` is what takes the time.
+        """
+        return self.examples()
+
+    def example(self, item: Any) -> dict[str, Any]:
+        """The example of one of `items`; called in several threads or processes."""
+        return item
 
     def summary(self) -> str:
         """What `jmer data check` says of a source without problems."""
@@ -106,9 +122,29 @@ class ClipBuilder(  # type: ignore[call-arg]
         return {"full": self._generate_examples()}
 
     def _generate_examples(self):
-        for example in self.examples():
-            key = f"{example['dataset']}/{example['subject']}/{example['clip_id']}"
-            yield key, {"frame_rate": 0.0, **example}
+        if self.on_beam:
+            return self._pipeline()
+        return self._one_after_another()
+
+    def _pipeline(self):
+        import apache_beam as beam
+
+        # Shuffled, so that neighbours go to different workers.
+        items = beam.Create(list(self.items())) | beam.Reshuffle()
+        return items | beam.Map(self._keyed)
+
+    def _one_after_another(self):
+        items = self.items()
+        total = len(items) if isinstance(items, Sized) else None
+        made = in_order(self._keyed, items, os.cpu_count() or 1)
+        for done, example in enumerate(made, start=1):
+            yield example
+            self.watch(done, total)
+
+    def _keyed(self, item: Any) -> tuple[str, dict[str, Any]]:
+        example = self.example(item)
+        key = f"{example['dataset']}/{example['subject']}/{example['clip_id']}"
+        return key, {"frame_rate": 0.0, **example}
 
     def digests(self) -> dict[str, str]:
         """A hash of the content of each source file, by its path in `manual_dir`."""

@@ -2,11 +2,12 @@
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from jmer.data.summary import Summary
 from jmer.errors import JmerError
 
 COLUMNS = (
@@ -59,8 +60,8 @@ class ClipSet:
                     f"clips. Prepare the set again."
                 )
         for name, array in self.inputs.items():
-            if not np.isfinite(array).all():
-                bad = next(i for i, a in enumerate(array) if not np.isfinite(a).all())
+            bad = next((i for i, a in enumerate(array) if not np.isfinite(a).all()), -1)
+            if bad >= 0:
                 raise JmerError(
                     f"{self.name}: {name} of clip {self.clip_id[bad]} of subject "
                     f"{self.subject[bad]} has a value that is not finite. Remove the "
@@ -107,33 +108,17 @@ class ClipSet:
     @functools.cached_property
     def fingerprint(self) -> str:
         """A hash of all there is to see: names, labels, intervals and pixels."""
-        digest = hashlib.sha256(repr(self.classes).encode())
-        for field in ("subject", "dataset", "clip_id", "action_units"):
-            # The field's name ends what came before it.
-            names = "\0".join(getattr(self, field))
-            digest.update(f"\0{field}\0{names}".encode())
-        for field in ("label", "onset", "apex", "offset"):
-            digest.update(np.ascontiguousarray(getattr(self, field), "<i4").tobytes())
-        for field in ("frame_rate", "train_only"):
-            if (array := getattr(self, field)).any():
-                digest.update(field.encode() + array.tobytes())
-        for name in sorted(self.inputs):
-            array = np.ascontiguousarray(self.inputs[name])
-            digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
-            digest.update(array.tobytes())
-        return digest.hexdigest()[:16]
+        return self.summary()["fingerprint"]
 
-    def summary(self) -> dict:
+    def summary(self) -> dict[str, Any]:
         """What a run records of its data."""
-        extra = int(self.train_only.sum())
-        return {
-            "name": self.name,
-            "fingerprint": self.fingerprint,
-            "n_clips": len(self),
-            **({"n_train_only": extra} if extra else {}),
-            "n_subjects": len(set(self.subject)),
-            "classes": list(self.classes),
-            "per_class": {
-                c: int((self.label == i).sum()) for i, c in enumerate(self.classes)
-            },
-        }
+        summary = Summary(self.name, self.classes)
+        columns = {name: getattr(self, name).tolist() for name in ("label", *COLUMNS)}
+        for i in range(len(self)):
+            summary.add(
+                {
+                    **{name: column[i] for name, column in columns.items()},
+                    **{name: array[i] for name, array in self.inputs.items()},
+                }
+            )
+        return summary.record()

@@ -5,15 +5,16 @@ import importlib
 import io
 import pkgutil
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
 from jmer.data.random import RandomClips
+from jmer.data.summary import Summary
 from jmer.errors import JmerError
 from jmer.files import make_folder, writing
 
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from jmer.data.builder import ClipBuilder
 
 SPLIT = "full"
+TYPES = {
+    **dict.fromkeys(("subject", "dataset", "clip_id", "action_units"), np.str_),
+    **dict.fromkeys(("label", "onset", "apex", "offset"), np.int32),
+    "frame_rate": np.float32,
+    "train_only": np.bool_,
+}
+Watch = Callable[[int, int | None], None]
 
 
 def builder_of(config: DataConfig) -> "ClipBuilder":
@@ -78,14 +86,24 @@ def check(config: DataConfig) -> tuple[list[str], str]:
     return problems, "" if problems else builder.summary()
 
 
-def prepare(config: DataConfig, *, overwrite: bool = False) -> Path:
+def prepare(
+    config: DataConfig,
+    *,
+    overwrite: bool = False,
+    watch: Watch | None = None,
+    beam: Sequence[str] | None = None,
+) -> Path:
     """Builds the set unless it is there already; returns its folder.
 
-    A set appears under its name only when it is complete.
+    A set appears under its name only when it is complete. `watch` is told how many
+    clips are made, and of how many where that is known. With options of `beam`
+    (`--runner=DirectRunner`), Apache Beam makes them, on the workers of its runner.
 
     Raises: JmerError for an unusable source, naming the first problem.
     """
     builder = builder_of(config)
+    if watch is not None:
+        builder.watch = watch
     folder = Path(builder.data_dir)
     if not overwrite and complete(folder):
         refuse_changed_files(builder)
@@ -98,11 +116,28 @@ def prepare(config: DataConfig, *, overwrite: bool = False) -> Path:
         raise JmerError(problems[0] + (more if len(problems) > 1 else ""))
     _discard_remains(folder)
     # TFDS speaks of downloads, of which there are none.
+    settings = _beam_config(builder, beam)
     with _building(folder), contextlib.redirect_stdout(io.StringIO()):
         if folder.exists():
             shutil.rmtree(folder)
-        builder.download_and_prepare()
+        builder.download_and_prepare(download_config=settings)
     return folder
+
+
+def _beam_config(builder: "ClipBuilder", options: Sequence[str] | None) -> Any:
+    """How TFDS is to make the examples. Raises: JmerError if Beam is not installed."""
+    if options is None:
+        return None
+    try:
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise JmerError(
+            "--beam needs Apache Beam: pip install 'jmer[beam]', or leave --beam out."
+        ) from error
+    from tensorflow_datasets.core.download import DownloadConfig
+
+    builder.on_beam = True
+    return DownloadConfig(beam_options=PipelineOptions(list(options)))
 
 
 @contextlib.contextmanager
@@ -132,44 +167,95 @@ def load(config: DataConfig) -> ClipSet:
         return config.clips()
     folder = prepare(config)
     builder = builder_of(config)
+    with _reading(config, folder):
+        return _gather(builder, stored(builder))
+
+
+def summary(config: DataConfig) -> dict[str, Any]:
+    """`ClipSet.summary` of a prepared set, which need not fit into memory.
+
+    Raises: JmerError if what is stored cannot be read.
+    """
+    builder = builder_of(config)
+    made = Summary(config.name, builder.class_names())
+    with _reading(config, Path(builder.data_dir)):
+        for clip in stored(builder):
+            made.add(clip)
+    return made.record()
+
+
+@contextlib.contextmanager
+def _reading(config: DataConfig, folder: Path) -> Iterator[None]:
     try:
-        examples = list(builder.as_data_source(split=SPLIT))
-        expected = builder.info.splits[SPLIT].num_examples
-        if len(examples) != expected:
-            raise ValueError(f"{len(examples)} of {expected} clips are there")
+        yield
+    except JmerError:
+        raise
     except Exception as error:  # array_record raises what its C++ library raises
         raise JmerError(
             f"the prepared set {folder} cannot be read ({error}). Prepare it again: "
             f"`jmer data prepare {config.name} --overwrite`."
         ) from error
-    return _gather(builder, examples)
 
 
-def _gather(builder: "ClipBuilder", examples: list[dict]) -> ClipSet:
-    def text(name: str) -> np.ndarray:
-        return np.array([example[name].decode() for example in examples])
+def stored(builder: "ClipBuilder") -> Iterator[dict[str, Any]]:
+    """The clips of a prepared set as they lie there, one after another: the columns of
+    `ClipSet` as plain values, inputs as arrays.
+    """
+    source = builder.as_data_source(split=SPLIT)
+    expected = builder.info.splits[SPLIT].num_examples
+    if len(source) != expected:
+        raise ValueError(f"{len(source)} of {expected} clips are there")
+    tensors = builder.tensors()
+    for i in range(expected):
+        example = source[i]
+        clip = {name: example[name] for name in tensors}
+        for name in ("subject", "dataset", "clip_id", "action_units"):
+            clip[name] = example[name].decode()
+        for name in ("label", "onset", "apex", "offset"):
+            clip[name] = int(example[name])
+        clip["frame_rate"] = float(example["frame_rate"])
+        clip["train_only"] = bool(example.get("train_only", False))
+        yield clip
 
-    def number(name: str) -> np.ndarray:
-        return np.array([example[name] for example in examples], np.int32)
 
-    columns = {
-        **{name: text(name) for name in ("subject", "dataset", "clip_id")},
-        **{name: number(name) for name in ("label", "onset", "apex", "offset")},
-        "action_units": text("action_units"),
-        "frame_rate": np.array([e["frame_rate"] for e in examples], np.float32),
+def _gather(builder: "ClipBuilder", clips: Iterable[dict[str, Any]]) -> ClipSet:
+    expected = builder.info.splits[SPLIT].num_examples
+    columns: dict[str, list] = {name: [] for name in TYPES}
+    # Filled in place: the arrays are most of the memory, and are there only once.
+    inputs = {
+        name: np.empty((expected, *shape), dtype)
+        for name, (shape, dtype) in builder.tensors().items()
     }
-    if builder.some_train_only:
-        columns["train_only"] = np.array([e["train_only"] for e in examples], bool)
-    order = np.lexsort((columns["clip_id"], columns["subject"], columns["dataset"]))
+    for i, clip in enumerate(clips):
+        for name, column in columns.items():
+            column.append(clip[name])
+        for name, array in inputs.items():
+            array[i] = clip[name]
+    keys = [columns[name] for name in ("clip_id", "subject", "dataset")]
+    order = np.lexsort(keys)
+    for array in inputs.values():
+        _reorder(array, order)
     return ClipSet(
         name=builder.data.name,
         classes=tuple(builder.class_names()),
-        inputs={
-            name: np.stack([examples[i][name] for i in order])
-            for name in builder.tensors()
-        },
-        **{name: column[order] for name, column in columns.items()},
+        inputs=inputs,
+        **{name: np.array(columns[name], TYPES[name])[order] for name in columns},
     )
+
+
+def _reorder(array: np.ndarray, order: np.ndarray) -> None:
+    """`array[:] = array[order]`, in place."""
+    source = order.copy()
+    for start in range(len(source)):
+        if source[start] == start:
+            continue
+        first, place = array[start].copy(), start
+        while (other := source[place]) != start:
+            array[place] = array[other]
+            source[place] = place
+            place = other
+        array[place] = first
+        source[place] = place
 
 
 def refuse_changed_sources(builder: "ClipBuilder") -> None:

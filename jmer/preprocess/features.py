@@ -45,6 +45,7 @@ def features(
         method or recipe.resample,
         name=name,
         padding=recipe.padding,
+        context=recipe.context,
     )
     if recipe.modality == "flow":
         return {"flow": neighbour_flow(clip, *estimator)}, stored

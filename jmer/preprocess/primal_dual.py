@@ -27,19 +27,24 @@ def refined(
     *,
     attachment: float,
     tightness: float,
+    slack: float,
     warps: int,
     iterations: int,
     median: bool,
     cubic: bool,
 ) -> Float[Array, "2 n h w"]:
     """The flow after all warps of this level; see `Tvl1`."""
+    fall = slack ** (-1 / max(warps - 1, 1))
 
-    def warp(_, state):
+    def warp(k, state):
         _, start, dual = state
+        theta = tightness * slack * fall**k
+        # Dual variables are stored times theta.
+        dual = dual if slack == 1 else tuple(fall * part for part in dual)
         there = warped(second, start, cubic=cubic)
         gradient = derivatives(there, cubic=cubic)
-        step = _data_step(there - first, gradient, start, attachment * tightness)
-        flow, dual = _alternate(step, start, dual, tightness, iterations)
+        step = _data_step(there - first, gradient, start, attachment * theta)
+        flow, dual = _alternate(step, start, dual, theta, iterations)
         return flow, smooth(flow), dual
 
     def smooth(flow: Array) -> Array:
@@ -52,7 +57,7 @@ def refined(
     return jax.lax.fori_loop(0, warps, warp, state)[0]
 
 
-def _data_step(difference: Array, gradient: Array, origin: Array, most: float):
+def _data_step(difference: Array, gradient: Array, origin: Array, most):
     """From a flow to the one that the data ask for, linearised at `origin`.
 
     The three cases of Zach et al., eq. 14, are one clipped step.
@@ -70,7 +75,7 @@ def _data_step(difference: Array, gradient: Array, origin: Array, most: float):
     return step
 
 
-def _alternate(step, flow: Array, dual, tightness: float, iterations: int):
+def _alternate(step, flow: Array, dual, theta, iterations: int):
     """`iterations` of the data's step and of Chambolle's projection."""
     height, width = flow.shape[2:]
     # Nothing is to the right of the last column, nor below the last row.
@@ -81,7 +86,7 @@ def _alternate(step, flow: Array, dual, tightness: float, iterations: int):
         here = _view(values)
         right = in_row * (_view(values, right=1) - here)
         down = in_column * (_view(values, down=1) - here)
-        norm = 1 / (1 + STEP / tightness * jnp.sqrt(right * right + down * down))
+        norm = 1 / (1 + STEP / theta * jnp.sqrt(right * right + down * down))
         steps = (STEP * right, STEP * down)
         return tuple(
             _put(buffer, (_view(buffer) + change) * norm)

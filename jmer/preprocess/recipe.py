@@ -25,13 +25,17 @@ class ClipRecipe:
     motion and strain from onset to apex."""
     frames: int = 16
     """Frames of a stored clip (flow has one less)."""
-    resample: Literal["linear", "uniform", "random-sorted", "apex-window", "tim"] = (
-        "linear"
-    )
+    resample: Literal[
+        "linear", "uniform", "random-sorted", "apex-window", "tim", "whole"
+    ] = "linear"
     """How the frames are chosen. linear: onset..offset, interpolated pixel by pixel.
     tim: the same by the temporal interpolation model. uniform: the centres of equal
     segments of onset..offset. random-sorted: any frames of onset..offset in their
-    order, the same ones at every preparation. apex-window: neighbours of the apex."""
+    order, the same ones at every preparation. apex-window: neighbours of the apex.
+    whole: as linear, over the clip with its context, for spotting."""
+    context: int = 0
+    """With resample=whole, frames before the onset and after the offset that belong to
+    the clip, or as many as the recording has there."""
     padding: Literal["repeat", "zeros"] = "repeat"
     """What uniform, random-sorted and apex-window put where a clip has too few frames:
     its first and last one again, or black."""
@@ -59,6 +63,13 @@ class ClipRecipe:
             raise UsageError(f"frames={self.frames}: must be at least 2")
         if self.size < 4:
             raise UsageError(f"size={self.size}: must be at least 4")
+        if self.context < 0:
+            raise UsageError(f"context={self.context}: must be at least 0")
+        if self.context and (self.resample != "whole" or self.modality == "apex-flow"):
+            raise UsageError(
+                f"context={self.context} goes with resample=whole and modality=clip or "
+                f"flow, not with resample={self.resample} and modality={self.modality}"
+            )
         estimated = self.modality == "flow" or self.special == "dense"
         if estimated and self.flow == "dis" and self.size < 12:
             raise UsageError(f"size={self.size}: flow=dis needs at least 12")

@@ -9,7 +9,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64, Int, UInt8
 
-Method = Literal["none", "linear", "uniform", "random-sorted", "apex-window", "tim"]
+Method = Literal[
+    "none", "linear", "uniform", "random-sorted", "apex-window", "tim", "whole"
+]
 Padding = Literal["repeat", "zeros"]
 
 
@@ -91,12 +93,14 @@ def resample(
     *,
     name: str = "",
     padding: Padding = "repeat",
+    context: int = 0,
 ) -> tuple[UInt8[np.ndarray, "s h w c"], tuple[int, int, int]]:
     """A clip of `n` frames, and where onset, apex and offset are in it.
 
-    `none` keeps every frame, `apex-window` looks at the whole clip, and the other
-    methods at onset..offset alone. Each of the three moments goes to the frame that
-    is nearest in time. `random-sorted` depends on `name`. With `padding` of zeros,
+    `none` keeps every frame, `apex-window` looks at the whole clip, `whole` also at
+    the `context` frames on either side of onset..offset, as far as there are, and the
+    other methods at onset..offset alone. Each of the three moments goes to the frame
+    that is nearest in time. `random-sorted` depends on `name`. With `padding` of zeros,
     black frames stand where frames would be repeated because a clip has too few.
 
     Raises: ValueError unless 0 <= onset <= apex <= offset < t.
@@ -118,9 +122,10 @@ def resample(
         )
         made, times = _take(frames, wanted, onset, offset, padding)
     else:
-        interpolate = {"linear": linear, "tim": tim}[method]
-        made = interpolate(frames[onset : offset + 1], n)
-        times = onset + _even(offset - onset + 1, n)
+        wider = context if method == "whole" else 0
+        first, last = max(onset - wider, 0), min(offset + wider, len(frames) - 1)
+        made = (tim if method == "tim" else linear)(frames[first : last + 1], n)
+        times = first + _even(last - first + 1, n)
     nearest = [int(np.argmin(np.abs(times - moment))) for moment in interval]
     return made, (nearest[0], nearest[1], nearest[2])
 

@@ -27,11 +27,14 @@ class Tvl1:
     a small `tightness` and more iterations, the two terms come to agree.
     """
 
-    attachment: float = 4.5
+    attachment: float = 4.0
     """Weight of the grey values beside total variation: the less, the smoother."""
-    tightness: float = 0.04
+    tightness: float = 0.01
     """How far the two may differ as they take turns (theta of Zach et al. 2007)."""
-    warps: int = 5
+    slack: float = 20.0
+    """Times `tightness` at the first warp of a level, 1 at the last, and falling by the
+    same factor between: far motion is reached first, then its bounds."""
+    warps: int = 8
     """At each level of the pyramid."""
     iterations: int = 30
     """After each warp."""
@@ -54,6 +57,8 @@ SUITED = Tvl1()
 SCIKIT_IMAGE = Tvl1(
     attachment=15.0,
     tightness=0.3,
+    slack=1.0,
+    warps=5,
     iterations=10,
     blur=0.0,
     contrast=0.0,
@@ -134,6 +139,7 @@ def solve(
             flow,
             attachment=config.attachment,
             tightness=config.tightness,
+            slack=config.slack,
             warps=config.warps,
             iterations=config.iterations,
             median=config.median,

@@ -35,7 +35,7 @@ class Samm(FrameLayout):
         "others": ("Other", "Other", "Fear"),
     }
     views: ClassVar = {"raw": View(960 / 650, grey=True)}
-    corrected = (159,)
+    corrected: ClassVar[tuple[int, ...]] = (159,)
 
     def number(self, shot):
         first, other = (13, 6) if self.quirks else (6, 13)

@@ -1,0 +1,30 @@
+"""DFME (Zhao et al. 2023): lists of a challenge; 200, 300 or 500 frames a second."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from data_builders.config import AUS, FrameSet, Protocol, same
+
+# In the order of the published numbers, from 0.
+EMOTIONS = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
+
+
+@dataclass(frozen=True)
+class Dfme(FrameSet):
+    """DFME: 1,856 clips of 176 subjects, 7 emotions, and two more lists to test;
+    needs a licence."""
+
+    name: ClassVar[str] = "dfme"
+    # Of most; each clip has its own.
+    frame_rate: ClassVar[float] = 200
+    protocols: ClassVar = {"7class": Protocol(same(*EMOTIONS)), "aus": AUS}
+    vocabulary: ClassVar = {"emotion": EMOTIONS}
+
+    protocol: Literal["7class", "aus"] = "7class"
+    """7class: anger, contempt, disgust, fear, happiness, sadness, surprise. aus:
+    objective classes I to VII, from the action units."""
+    part: Literal["training", "testA", "testB"] = "training"
+    """The list: training (1,856 clips), testA (474) or testB (299); their subjects
+    differ."""
+    source: Literal["raw"] = "raw"
+    """raw: the images as distributed; there are no others."""

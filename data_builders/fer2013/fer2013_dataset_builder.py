@@ -1,0 +1,175 @@
+"""TFDS builder of FER2013."""
+
+import collections
+import csv
+import functools
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from data_builders.fer2013 import EMOTIONS
+from jmer.data.builder import ClipBuilder
+from jmer.errors import JmerError
+
+TABLE = "fer2013.csv"
+COLUMNS = ("emotion", "pixels", "usage")
+SIZE = 48
+USAGES = {"training": 28_709, "publictest": 3_589, "privatetest": 3_589}
+COUNTS = dict(
+    zip(EMOTIONS, (4_953, 547, 5_121, 8_989, 6_077, 4_002, 6_198), strict=True)
+)
+"""Published numbers of images."""
+SHOWN = 20  # of many damaged rows
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the table holds; images lie in one array, since there are many."""
+
+    label: list[int]
+    usage: list[str]
+    images: UInt8[np.ndarray, "n 48 48 1"]
+    problems: list[str]
+
+
+class Builder(ClipBuilder):
+    """`image` is uint8 [48, 48, 1]: a clip of one frame, its onset, apex and offset.
+
+    Who is shown is not known. A "subject" is therefore the use of an image (training,
+    publictest, privatetest), of which training is never tested: leave-one-subject-out
+    then has two folds, one a half of the test set, and people may be on both sides.
+    """
+
+    VERSION = "1.0.0"
+    some_train_only = True
+
+    def class_names(self):
+        return EMOTIONS
+
+    def tensors(self):
+        return {"image": ((SIZE, SIZE, 1), np.uint8)}
+
+    @functools.cached_property
+    def table(self) -> Path:
+        """Raises: JmerError if it is not there."""
+        root = self.require_manual_dir()
+        for path in (root / TABLE, root / "fer2013" / TABLE):
+            if path.is_file():
+                return path
+        raise JmerError(
+            f"no {TABLE} in {root}: put it there as published, not the variant of "
+            f"folders of images."
+        )
+
+    @functools.cached_property
+    def rows(self) -> Rows:
+        """Raises: JmerError if the table cannot be read or lacks a column."""
+        made = Rows([], [], np.zeros((0, SIZE, SIZE, 1), np.uint8), [])
+        images: list[np.ndarray] = []
+        for line, (emotion, pixels, usage) in self._cells():
+            try:
+                label, image = _label(emotion), _image(pixels)
+                if usage.lower() not in USAGES:
+                    raise ValueError(f"unknown usage {usage[:20]!r}; it must be one of "
+                                     f"Training, PublicTest, PrivateTest")  # fmt: skip
+            except ValueError as error:
+                made.problems.append(
+                    f"{self.table}, line {line}: {error}. Restore the published file, "
+                    f"or remove the line."
+                )
+                continue
+            made.label.append(label)
+            made.usage.append(usage.lower())
+            images.append(image)
+        if not images and not made.problems:
+            made.problems.append(f"{self.table} has no images. Restore the file.")
+        return Rows(made.label, made.usage, np.array(images), made.problems)
+
+    def _cells(self) -> Iterator[tuple[int, tuple[str, str, str]]]:
+        """Line numbers, and the three columns that are needed of each."""
+        try:
+            with self.table.open(newline="", encoding="utf-8-sig") as file:
+                reader = csv.reader(file)
+                header = [cell.strip().lower() for cell in next(reader, [])]
+                if missing := [c for c in COLUMNS if c not in header]:
+                    raise JmerError(
+                        f"{self.table} has no column {missing[0]!r} in its first line: "
+                        f"it needs emotion, pixels, Usage. Restore the published file."
+                    )
+                at = [header.index(column) for column in COLUMNS]
+                for cells in reader:
+                    if cells:
+                        cells += [""] * (max(at) + 1 - len(cells))
+                        emotion, pixels, usage = (cells[i].strip() for i in at)
+                        yield reader.line_num, (emotion, pixels, usage)
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise JmerError(
+                f"cannot read {self.table} ({error}): restore the published file."
+            ) from error
+
+    def problems(self):
+        found = self.rows.problems
+        more = [f"{self.table}: {len(found) - SHOWN} more such lines."]
+        return found[:SHOWN] + (more if len(found) > SHOWN else [])
+
+    def summary(self):
+        rows = self.rows
+        of_class = collections.Counter(EMOTIONS[i] for i in rows.label)
+        of_usage = collections.Counter(rows.usage)
+        per_class = ", ".join(f"{of_class[name]} {name}" for name in EMOTIONS)
+        lines = [f"{len(rows.label)} images, no subjects ({per_class})"]
+        for counts, published in ((of_class, COUNTS), (of_usage, USAGES)):
+            lines += [
+                f"  note: {counts[name]} {name}, {number} were published"
+                for name, number in published.items()
+                if counts[name] != number
+            ]
+        return "\n".join(lines)
+
+    def digests(self):
+        with self.table.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return {str(self.table.relative_to(self.require_manual_dir())): digest}
+
+    def items(self):
+        return range(len(self.rows.label))
+
+    def example(self, item: int) -> dict[str, Any]:
+        usage = self.rows.usage[item]
+        return {
+            "image": self.rows.images[item],
+            "label": self.rows.label[item],
+            "subject": usage,
+            "dataset": self.data.name,
+            "clip_id": f"{item:05d}",
+            "onset": 0,
+            "apex": 0,
+            "offset": 0,
+            "action_units": "",
+            "train_only": usage == "training",
+        }
+
+
+def _label(text: str) -> int:
+    if text not in {f"{i}" for i in range(len(EMOTIONS))}:
+        raise ValueError(f"unknown emotion {text[:20]!r}; it must be 0 to 6")
+    return int(text)
+
+
+def _image(text: str) -> UInt8[np.ndarray, "48 48 1"]:
+    """Raises: ValueError unless `text` is 48x48 whole numbers of 0 to 255."""
+    if not re.fullmatch("[0-9 ]+", text):
+        raise ValueError("pixels are not all whole numbers")
+    # Of digits and blanks, this parser makes the 83 million numbers in seconds.
+    values = np.fromstring(text, np.int64, sep=" ")
+    if values.size != SIZE * SIZE:
+        raise ValueError(f"{values.size} pixels instead of {SIZE * SIZE}")
+    if values.max() > 255:
+        raise ValueError(f"pixel {values.max()} is not in 0..255")
+    return values.astype(np.uint8).reshape(SIZE, SIZE, 1)

@@ -1,0 +1,39 @@
+"""MMEW (Ben et al. 2021): micro-expressions of 36 subjects, 90 frames a second."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from data_builders.config import AUS, FrameSet, Protocol, same
+
+SIX = ("happiness", "surprise", "disgust", "fear", "sadness", "anger")
+# The sheet says others where the folders say repression, or so a public loader has it.
+OTHERS = ("others", "repression")
+THREE = {
+    "negative": ("anger", "disgust", "fear", "sadness"),
+    "positive": ("happiness",),
+    "surprise": ("surprise",),
+}
+
+
+@dataclass(frozen=True)
+class Mmew(FrameSet):
+    """MMEW: 300 clips of 36 subjects, 7 classes of emotion; needs a licence."""
+
+    name: ClassVar[str] = "mmew"
+    frame_rate: ClassVar[float] = 90
+    protocols: ClassVar = {
+        "7class": Protocol({**same(*SIX), "others": OTHERS}),
+        "6class": Protocol(same(*SIX)),
+        "4class": Protocol({**THREE, "others": OTHERS}),
+        "3class": Protocol(THREE),
+        "aus": AUS,
+    }
+    vocabulary: ClassVar = {"emotion": (*SIX, *OTHERS)}
+
+    protocol: Literal["7class", "6class", "4class", "3class", "aus"] = "7class"
+    """7class: happiness, surprise, disgust, fear, sadness, anger, others, which some
+    copies call repression. 6class: without others. 4class: negative (anger, disgust,
+    fear, sadness), positive, surprise, others. 3class: without others. aus: objective
+    classes I to VII, from the action units."""
+    source: Literal["cropped"] = "cropped"
+    """cropped: faces as the owners cut them out; there are no others."""

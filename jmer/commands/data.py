@@ -1,0 +1,163 @@
+"""Commands of data sets."""
+
+import dataclasses
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from jmer.commands.parsing import parse
+from jmer.data.config import DataConfig
+from jmer.errors import UsageError
+from jmer.progress import counting
+from jmer.synthetic.spec import SyntheticSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepareOptions:
+    """Turn a data set as its owners distribute it into tensors, once."""
+
+    data: tyro.conf.OmitArgPrefixes[DataConfig]
+    overwrite: bool = False
+    """Prepare it again, replacing what is there."""
+    beam: tuple[str, ...] | None = None
+    """Let Apache Beam prepare it, on the workers of a runner; its options without
+    dashes, such as runner=DirectRunner direct_num_workers=8."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckOptions:
+    """Say what is missing or odd in a data set before it is prepared."""
+
+    data: tyro.conf.OmitArgPrefixes[DataConfig]
+
+
+@dataclasses.dataclass(frozen=True)
+class SynthesizeOptions:
+    """Write synthetic faces on disk as the owners of a real data set distribute theirs.
+
+    Frames are `--size` high and as wide as the real ones; what reads them stretches
+    them to a square.
+    """
+
+    layout: str
+    """Name of the real set; `jmer list layouts` has them all."""
+    out: Path
+    """Folder to write, in which nothing may lie yet."""
+    spec: tyro.conf.OmitArgPrefixes[SyntheticSpec] = dataclasses.field(
+        default_factory=lambda: SyntheticSpec(classes=5)
+    )
+    quirks: bool = False
+    """With the irregularities that the real set is known for; jmer-manifest.json then
+    says of each clip what a reader must return or report."""
+
+
+def synthesize(words: list[str]) -> int:
+    options = parse(SynthesizeOptions, "jmer data synthesize", words)
+    from jmer.synthetic.layouts.write import MANIFEST, find_layout, synthesize
+
+    out = options.out
+    layout = find_layout(options.layout, quirks=options.quirks)
+    draft = synthesize(layout, options.spec, out)
+    subjects = {(take.dataset, take.subject) for take in draft.takes}
+    print(f"{len(draft.takes)} clips of {len(subjects)} subjects in {out}")
+    odd = sum(bool(take.quirks) for take in draft.takes)
+    if options.quirks:
+        print(f"{odd} clips are irregular: {out / MANIFEST} says how")
+    print("next (apart from what was prepared of the real set):")
+    for name, *needed in layout.readers():
+        places = ["--manual-dir", str(out), "--data-dir", f"{out}-prepared"]
+        for action, more in (("check", ()), ("prepare", draft.options)):
+            command = ["jmer", "data", action, name, *needed, *places, *more]
+            print(f"  {shlex.join(command)}")
+    return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ShowOptions:
+    """Draw some clips of a data set as they are prepared, as one picture."""
+
+    data: tyro.conf.OmitArgPrefixes[DataConfig]
+    out: Path
+    """The picture to write (.png)."""
+    count: int = 6
+    """How many clips, of classes and subjects as different as can be."""
+    only: Annotated[tuple[str, ...], tyro.conf.arg(name="class")] = ()
+    """Classes to show (default: all)."""
+
+    def __post_init__(self):
+        if not 1 <= self.count <= 100:  # a picture of more is too tall to be drawn
+            raise UsageError(f"count={self.count} must be from 1 to 100")
+        if self.out.suffix.lower() != ".png":
+            raise UsageError(f"out={self.out} must end in .png")
+
+
+def prepare(words: list[str]) -> int:
+    config, words = _dataset("prepare", words)
+    prog = f"jmer data prepare {config.name}"
+    options = parse(PrepareOptions, prog, words, PrepareOptions(config))
+    from jmer.data import prepare, summary
+
+    beam = options.beam and [f"--{option}" for option in options.beam]
+    with counting(f"preparing {config.name}") as watch:
+        folder = prepare(
+            options.data, overwrite=options.overwrite, watch=watch, beam=beam
+        )
+    found = summary(options.data)
+    counts = ", ".join(f"{n} {name}" for name, n in found["per_class"].items())
+    print(f"{found['n_clips']} clips, {found['n_subjects']} subjects ({counts})")
+    if extra := found.get("n_train_only"):
+        print(f"{extra} of them for training alone")
+    print(f"fingerprint {found['fingerprint']}; prepared in {folder}")
+    return 0
+
+
+def show(words: list[str]) -> int:
+    config, words = _dataset("show", words)
+    prog = f"jmer data show {config.name}"
+    default = ShowOptions(config, out=Path(f"{config.name}.png"))
+    options = parse(ShowOptions, prog, words, default)
+    from jmer.data import load
+    from jmer.report.contact import write_sheet
+
+    clips = load(options.data)
+    shown = write_sheet(
+        clips,
+        options.out,
+        count=options.count,
+        classes=options.only,
+        special=getattr(options.data, "special", "none"),
+    )
+    print(f"{len(shown)} of {len(clips)} clips in {options.out}")
+    return 0
+
+
+def check(words: list[str]) -> int:
+    config, words = _dataset("check", words)
+    prog = f"jmer data check {config.name}"
+    options = parse(CheckOptions, prog, words, CheckOptions(config))
+    from jmer.data import check
+
+    problems, summary = check(options.data)
+    for problem in problems:
+        print(problem)
+    print(f"{len(problems)} problems" if problems else f"{summary}\nno problems")
+    return 1 if problems else 0
+
+
+def _dataset(command: str, words: list[str]) -> tuple[DataConfig, list[str]]:
+    from jmer.data.load import datasets
+
+    found = {kind.name: kind for kind in datasets()}
+    if not words or words[0].startswith("-"):
+        usage = f"usage: jmer data {command} NAME [options]; NAME: {', '.join(found)}"
+        if words and words[0] in ("-h", "--help"):
+            print(usage)
+            raise SystemExit(0)
+        raise UsageError(f"the name of the data set comes first. {usage}")
+    if words[0] not in found:
+        raise UsageError(
+            f"no data set is called {words[0]!r}; there are: {', '.join(found)}."
+        )
+    return found[words[0]](), words[1:]

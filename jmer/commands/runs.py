@@ -1,0 +1,114 @@
+"""Commands that train and test."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.console import Console
+
+from jmer.commands.parsing import Fields, parse, read_experiment
+from jmer.interrupt import Interruption
+from jmer.progress import make_view
+from jmer.rundir import command_line
+from jmer.text import duration
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """Train and test an experiment: every fold and seed, as many at once as fit."""
+
+    experiment: Fields
+    run_dir: Path
+    """Folder of the results; an unfinished run there is resumed."""
+    overwrite: bool = False
+    """Replace the run in that folder, whatever it is a run of."""
+    coordinator: str | None = None
+    """HOST:PORT of the first of several processes, where no launcher tells them."""
+    num_processes: int | None = None
+    """How many processes share the run."""
+    process_id: int | None = None
+    """Which of them this is, from 0."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+    """Test weights that are trained already, each on its own held-out subject."""
+
+    experiment: Fields
+    weights: Path
+    """Folder of imported weights, or a run directory."""
+    run_dir: Path
+    """Folder of the results."""
+    overwrite: bool = False
+    """Replace the run in that folder."""
+
+
+def run(words: list[str]) -> int:
+    file, experiment, words = read_experiment("run", words)
+    default = RunOptions(experiment, run_dir=Path("runs") / file.stem)
+    options = parse(RunOptions, f"jmer run {file}", words, default)
+    from jmer.plan import keep_compiled_programs
+    from jmer.run import run
+    from jmer.train.hosts import connect
+    from jmer.train.mesh import use_cpu_cores
+
+    use_cpu_cores(options.experiment.engine.devices)
+    keep_compiled_programs()
+    connect(options.coordinator, options.num_processes, options.process_id)
+    with Interruption() as interruption:
+        metrics = run(
+            options.experiment,
+            name=file.stem,
+            command=command_line(),
+            run_dir=options.run_dir,
+            overwrite=options.overwrite,
+            view=make_view(),
+            stopping=interruption.asked,
+        )
+    if metrics is not None:  # of several processes, the first one has them
+        _print_summary(metrics, options.run_dir)
+    return 0
+
+
+def evaluate(words: list[str]) -> int:
+    file, experiment, words = read_experiment("evaluate", words)
+    default = EvaluateOptions(
+        experiment,
+        weights=tyro.MISSING,
+        run_dir=Path("runs") / f"{file.stem}-evaluated",
+    )
+    options = parse(EvaluateOptions, f"jmer evaluate {file}", words, default)
+    from jmer.evaluate import evaluate
+
+    metrics = evaluate(
+        options.experiment,
+        weights=options.weights,
+        name=file.stem,
+        command=command_line(),
+        run_dir=options.run_dir,
+        overwrite=options.overwrite,
+    )
+    _print_summary(metrics, options.run_dir)
+    return 0
+
+
+def _print_summary(metrics: dict[str, Any], folder: Path) -> None:
+    def scored(name: str) -> str:
+        low, high = metrics["ci95"][name]
+        return f"{name.upper()} {metrics[name]:.4f} ({low:.3f} to {high:.3f})"
+
+    say = Console(soft_wrap=True, highlight=False).print
+    say(f"{scored('uf1')}  {scored('uar')}  {scored('acc')}")
+    say(
+        f"  {metrics['protocol']}; {metrics['n_samples']} clips; selection "
+        f"{metrics['selection']}; 95% intervals over subjects"
+    )
+    if metrics["oracle"]:
+        say(
+            f"  inflated, for comparison: UF1 {metrics['oracle']['uf1']:.4f} with the "
+            f"epoch chosen on the test subject"
+        )
+    if metrics["diverged"]:
+        say(f"  {len(metrics['diverged'])} tasks diverged and are left out")
+    say(f"  {duration(metrics['wall_seconds'])}; report: {folder / 'report.html'}")

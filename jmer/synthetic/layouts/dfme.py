@@ -1,0 +1,89 @@
+"""DFME: three lists of a challenge, and clips side by side."""
+
+import dataclasses
+from typing import ClassVar
+
+from jmer.synthetic.layouts import quirks
+from jmer.synthetic.layouts.base import FrameLayout, turn
+from jmer.synthetic.layouts.draft import Book
+from jmer.synthetic.layouts.shot import View
+
+HEADER = (
+    *("Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame", "Emotion"),
+    *("EmotionId", "Fps", "AU"),
+)
+EMOTIONS = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
+FOLDERS = {"training": "train_data", "testA": "test_data_A", "testB": "test_data_B"}
+APART = 3000  # between the subjects of two lists
+
+
+class Dfme(FrameLayout):
+    """DFME: `train_data/sub0003_01/00000.png`; each list has other subjects."""
+
+    name = "dfme"
+    words: ClassVar = {
+        "negative": ("disgust", "fear", "anger", "sadness", "contempt"),
+        "positive": ("happiness",),
+        "surprise": ("surprise",),
+        "disgust": ("disgust", "contempt"),
+        "happiness": ("happiness",),
+        "repression": ("sadness", "fear"),
+        "others": ("anger", "fear"),
+    }
+    views: ClassVar = {"raw": View(4 / 3)}
+    most_subjects = APART
+
+    def key(self, shot):
+        number = shot.subject + 1 + APART * list(FOLDERS).index(shot.part)
+        return f"sub{number:04d}", f"sub{number:04d}_{shot.count + 1:02d}"
+
+    def pattern(self, shot, source):
+        folder = FOLDERS[shot.part]
+        if self.quirks and shot.part == "testB":
+            folder = f"{folder}/{folder}"
+        return f"{folder}/{self.key(shot)[1]}/{{n:05d}}.png"
+
+    def first(self, shot):
+        return 0
+
+    def shots(self, spec):
+        for shot in super().shots(spec):
+            yield from (dataclasses.replace(shot, part=part) for part in FOLDERS)
+
+    def cells(self, shot):
+        return [
+            *(*self.key(shot), shot.onset, shot.apex, shot.offset, shot.word),
+            *(EMOTIONS.index(shot.word), turn((200, 300, 500), shot.index)),
+            shot.clip.action_units,
+        ]
+
+    def books(self, takes):
+        return [
+            Book(
+                f"{part}_full_with_AU.xlsx",
+                {"Sheet1": [list(HEADER), *(t.cells for t in takes if t.part == part)]},
+            )
+            for part in FOLDERS
+        ]
+
+    def readers(self):
+        return tuple((self.name, "--part", part) for part in FOLDERS)
+
+    def bend(self, take, shot):
+        if shot.index % 4 == 0:
+            take.action_units = take.cells[8] = f"{take.action_units}+AD31"
+            take.quirks.append("a code that is no action unit: AD31")
+        elif shot.index % 4 == 1:
+            take.action_units = take.cells[8] = f"M58+{take.action_units}"
+            take.quirks.append("a code that is no action unit: M58")
+        elif shot.index % 4 == 2:
+            take.cells[0] = shot.subject + 1 + APART * list(FOLDERS).index(shot.part)
+            quirks.as_text(take, 2, 3, 4, 6, 7)
+        else:
+            quirks.spoil_text(take, 5)
+
+    def disturb(self, draft):
+        for book in draft.books:
+            quirks.untidy(draft, book.sheets["Sheet1"])
+        draft.quirks.append("the frames of testB lie in a folder within another")
+        quirks.leave_remains(draft)

@@ -1,0 +1,126 @@
+"""FER2013: a table of pixels becomes images, or one clear error."""
+
+import re
+
+import numpy as np
+import pytest
+
+from data_builders.fer2013 import EMOTIONS, Fer2013
+from jmer.data.load import check, load, prepare
+from jmer.data.splits import Loso, make_folds
+from jmer.errors import JmerError
+
+USAGES = ("Training", "Training", "PublicTest", "PrivateTest")
+N = 15
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(3).integers(0, 256, (N, 48, 48, 1), np.uint8)
+
+
+def table(images) -> list[list[str]]:
+    return [
+        [f"{i % 7}", " ".join(map(str, image.ravel())), USAGES[i % 4]]
+        for i, image in enumerate(images)
+    ]
+
+
+def write(folder, rows, header="emotion,pixels,Usage"):
+    text = "\n".join([header, *(",".join(row) for row in rows), ""])
+    (folder / "fer2013.csv").write_text(text)
+    return Fer2013(manual_dir=folder, data_dir=folder / "out")
+
+
+def test_what_is_written_is_what_is_loaded(images, tmp_path):
+    config = write(tmp_path, table(images))
+    problems, summary = check(config)
+    assert not problems
+    lines = summary.splitlines()
+    assert lines[0] == (
+        "15 images, no subjects (3 angry, 2 disgust, 2 fear, 2 happy, 2 sad, "
+        "2 surprise, 2 neutral)"
+    )
+    assert "  note: 2 disgust, 547 were published" in lines
+    assert "  note: 8 training, 28709 were published" in lines
+    clips = load(config)
+    assert clips.classes == EMOTIONS
+    place = [int(name) for name in clips.clip_id]
+    assert sorted(place) == list(range(N))
+    np.testing.assert_array_equal(clips.inputs["image"], images[place])
+    assert clips.label.tolist() == [i % 7 for i in place]
+    assert clips.subject.tolist() == [USAGES[i % 4].lower() for i in place]
+    assert not clips.onset.any() and not clips.offset.any()
+
+
+def test_only_the_test_images_are_tested(images, tmp_path):
+    clips = load(write(tmp_path, table(images)))
+    folds = make_folds(Loso(), clips)
+    assert sorted(fold.name for fold in folds) == ["privatetest", "publictest"]
+    for fold in folds:
+        assert set(clips.subject[fold.test]) == {fold.name}
+        assert "training" in clips.subject[fold.train]
+
+
+def test_columns_may_be_in_another_order(images, tmp_path):
+    rows = [[usage, "x", pixels, emotion] for emotion, pixels, usage in table(images)]
+    clips = load(write(tmp_path, rows, " Usage,other,Pixels,EMOTION"))
+    assert len(clips) == N
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "words"),
+    [
+        (0, lambda text: "7", "unknown emotion '7'; it must be 0 to 6"),
+        (0, lambda text: "", "unknown emotion ''"),
+        (1, lambda text: text.rsplit(" ", 1)[0], "2303 pixels instead of 2304"),
+        (1, lambda text: text + " 0", "2305 pixels instead of 2304"),
+        (1, lambda text: text + "x", "pixels are not all whole numbers"),
+        (1, lambda text: "-" + text, "pixels are not all whole numbers"),
+        (1, lambda text: "", "pixels are not all whole numbers"),
+        (1, lambda text: "256 " + text.split(" ", 1)[1], "pixel 256 is not in 0..255"),
+        (1, lambda text: "9" * 30 + " " + text.split(" ", 1)[1], "is not in 0..255"),
+        (2, lambda text: "Test", "unknown usage 'Test'; it must be one of Training"),
+    ],
+)
+def test_damaged_rows_are_named(column, change, words, images, tmp_path):
+    rows = table(images)
+    rows[4][column] = change(rows[4][column])
+    config = write(tmp_path, rows)
+    problems, summary = check(config)
+    assert not summary and len(problems) == 1
+    assert re.search(rf"fer2013.csv, line 6: .*{words}.*Restore", problems[0])
+    with pytest.raises(JmerError, match="line 6"):
+        prepare(config)
+    assert not list(config.data_dir.rglob("dataset_info.json"))
+
+
+def test_of_many_damaged_rows_some_are_named(images, tmp_path):
+    rows = [["0", "1 2", "Training"]] * 30
+    problems, _ = check(write(tmp_path, rows))
+    assert len(problems) == 21 and "10 more such lines" in problems[-1]
+
+
+def test_a_table_that_cannot_be_used(images, tmp_path):
+    config = Fer2013(manual_dir=tmp_path, data_dir=tmp_path / "out")
+    with pytest.raises(JmerError, match=r"no fer2013.csv in .*put it there"):
+        check(config)
+    write(tmp_path, table(images), "emotion,pixels")
+    with pytest.raises(JmerError, match="no column 'usage' in its first line"):
+        check(config)
+    write(tmp_path, [])
+    assert "has no images" in check(config)[0][0]
+    (tmp_path / "fer2013.csv").write_bytes(b"\xff\xfe\x00emotion")
+    with pytest.raises(JmerError, match=r"cannot read .*restore"):
+        check(config)
+    (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage\n0," + "1 " * 200_000)
+    with pytest.raises(JmerError, match="field larger than field limit"):
+        check(config)
+
+
+def test_a_row_cut_off_at_the_end(images, tmp_path):
+    config = write(tmp_path, table(images))
+    path = tmp_path / "fer2013.csv"
+    path.write_bytes(path.read_bytes()[:-4000])
+    problems, _ = check(config)
+    assert len(problems) == 1 and "line 16: " in problems[0]
