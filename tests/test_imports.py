@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RANKS = [
     {"errors", "__init__", "annotations"},
     {"arrays", "facs", "files", "text", "torch_files"},
-    {"keys", "trees", "losses", "metrics"},
+    {"keys", "trees", "losses", "metrics", "pretrained"},
     {"augment", "nn", "data", "synthetic", "optim", "results", "peers"},
     {"magnet"},
     {"models", "flownet2"},
@@ -20,7 +20,7 @@ RANKS = [
     {"rundir", "outcome", "progress", "importers", "interrupt"},
     {"plan", "notebook"},
     {"session"},
-    {"run", "evaluate", "bench"},
+    {"run", "evaluate", "bench", "pretrain"},
     {"commands"},
     {"cli"},
     {"__main__"},
