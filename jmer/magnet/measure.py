@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from jmer import keys
-from jmer.arrays import Array, Float, PRNGKeyArray, typed
+from jmer.arrays import Array, Float, typed
 from jmer.magnet.texture import NUMBERS, Texture, random_texture
 
 SHORTEST = 8.0  # pixels of a wave, so that shifts of some pixels stay unambiguous
@@ -70,16 +70,11 @@ def measure(
     seed: int = 0,
 ) -> Measured:
     """On textures that move as a whole, each another way, in whole grey levels."""
-    key = keys.named(keys.seed_key(seed), "measure")
     margin = int(max(motions) * max(factors)) + 3
     lengths, times = np.float32(motions), np.float32(factors)
 
     @jax.jit
-    def one(key: PRNGKeyArray) -> tuple[Array, Array]:
-        numbers = jax.random.uniform(keys.named(key, "texture"), (NUMBERS,))
-        texture = random_texture(numbers, size, shortest=SHORTEST)
-        turn = 2 * jnp.pi * jax.random.uniform(keys.named(key, "direction"))
-        way = jnp.stack([jnp.cos(turn), jnp.sin(turn)])
+    def one(texture: Texture, way: Array) -> tuple[Array, Array]:
         onset, *frames = (
             jnp.rint(_seen(texture, size, length * way)) for length in (0, *lengths)
         )
@@ -98,9 +93,18 @@ def measure(
         return places @ way / lengths[:, None], error
 
     found, error = zip(
-        *(one(keys.named(key, scene)) for scene in range(scenes)), strict=True
+        *(one(*shifted_scene(seed, n, size)) for n in range(scenes)), strict=True
     )
     return Measured(lengths, times, np.stack(found, -1), np.stack(error, -1))
+
+
+def shifted_scene(seed: int, number: int, size: int) -> tuple[Texture, Array]:
+    """A texture and the direction [2] that it moves in."""
+    key = keys.named(keys.seed_key(seed), "measure", number)
+    numbers = jax.random.uniform(keys.named(key, "texture"), (NUMBERS,))
+    turn = 2 * jnp.pi * jax.random.uniform(keys.named(key, "direction"))
+    texture = random_texture(numbers, size, shortest=SHORTEST)
+    return texture, jnp.stack([jnp.cos(turn), jnp.sin(turn)])
 
 
 @typed
