@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from jmer.errors import shortened
+
 
 @dataclass(frozen=True)
 class Row:
@@ -36,7 +38,7 @@ class Row:
 
     @property
     def title(self) -> str:
-        return f"{self.subject}/{self.clip}"
+        return shortened(f"{self.subject}/{self.clip}")
 
 
 Field = Literal["onset", "apex", "offset", "action_units", "emotion"]
@@ -129,9 +131,10 @@ class Clip:
 
 
 def subject_number(text: str) -> int | None:
-    """The last number of `1`, `01`, `s01`, `sub01`, `006` or `spNO.1`."""
-    found = re.findall(r"\d+", text)
-    return int(found[-1]) if found else None
+    """The number of `1`, `01`, `s01`, `sub01`, `006` or `spNO.1`; None where there is
+    none or more than one, as in `1.5` and dates."""
+    found = re.fullmatch(r"(?!-)\D*(\d{1,9})\D*", text)
+    return int(found[1]) if found else None
 
 
 def frame_number(text: str) -> int | None:

@@ -4,6 +4,7 @@ import collections
 import functools
 import hashlib
 import itertools
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from data_builders.annotation import (
 from data_builders.config import ACTION_UNITS, OBJECTIVE_CLASS, FrameSet
 from data_builders.sheets import Columns, Line, find_table, read_table
 from jmer.data.builder import ClipBuilder
-from jmer.errors import JmerError
+from jmer.errors import JmerError, quoted
 from jmer.facs import objective_class, parse_action_units
 from jmer.preprocess.align import Square
 from jmer.preprocess.features import Interval, features, resize
@@ -83,7 +84,10 @@ class FrameBuilder(ClipBuilder):
         )
 
     def left_out(self, row: Row) -> str:
-        """Why a row is of no concern to any protocol; empty if it is."""
+        """Why a row is of no concern to any protocol; empty if it is.
+
+        Raises: JmerError if the row does not tell.
+        """
         del row
         return ""
 
@@ -93,8 +97,13 @@ class FrameBuilder(ClipBuilder):
 
     def clip_folder(self, row: Row) -> Path | None:
         """The folder of a clip's frames, None if there is none."""
-        home = self.subject_folders.get(subject_number(row.subject))
-        return home and frames.children(home).get((row.folder or row.clip).lower())
+        home = self.subject_home(row)
+        return home and frames.child(home, row.folder or row.clip)
+
+    def subject_home(self, row: Row) -> Path | None:
+        """The folder of a row's subject. Raises: JmerError if there are two."""
+        number = subject_number(row.subject)
+        return frames.one_of(self.subject_folders.get(number, ()))
 
     def numbered(self, folder: Path) -> dict[int, Path]:
         """The images of a folder by the numbers that the sheet knows them by."""
@@ -145,13 +154,17 @@ class FrameBuilder(ClipBuilder):
 
     def _holds_subjects(self, folder: Path) -> bool:
         pattern = re.compile(self.subject_folder, re.IGNORECASE)
-        return any(pattern.fullmatch(name) for name in frames.children(folder))
+        return any(pattern.fullmatch(p.name) for p in frames.folders(folder))
 
     @functools.cached_property
-    def subject_folders(self) -> dict[int | None, Path]:
+    def subject_folders(self) -> dict[int | None, list[Path]]:
+        """The folders of each subject, by number; more than one is a mistake."""
         pattern = re.compile(self.subject_folder, re.IGNORECASE)
-        found = frames.children(self.root).values()
-        return {subject_number(p.name): p for p in found if pattern.fullmatch(p.name)}
+        found = collections.defaultdict(list)
+        for path in frames.folders(self.root):
+            if pattern.fullmatch(path.name):
+                found[subject_number(path.name)].append(path)
+        return dict(found)
 
     @functools.cached_property
     def annotation(self) -> Annotation:
@@ -162,20 +175,25 @@ class FrameBuilder(ClipBuilder):
         made = Annotation([], collections.Counter(), changes, [])
         seen: dict[tuple[str, str], Row] = {}
         for row in rows:
-            if reason := self.left_out(row):
+            try:
+                reason = self.left_out(row)
+            except JmerError as error:
+                made.problems.append(str(error))
+                continue
+            if reason:
                 made.left_out[reason] += 1
             elif not (row.subject and row.clip):
                 made.problems.append(
                     f"{row.where}: subject or clip is empty or no name. Fill it in or "
                     f"remove the row."
                 )
-            elif row.key in seen:
+            elif (key := (row.subject, row.clip.lower())) in seen:
                 made.problems.append(
                     f"{row.where}: duplicate clip {row.title}, first in "
-                    f"{seen[row.key].where.rsplit(', ', 1)[-1]}. Remove one of the two."
+                    f"{seen[key].where.rsplit(', ', 1)[-1]}. Remove one of the two."
                 )
             else:
-                seen[row.key] = row
+                seen[key] = row
                 self._choose(row, made)
         if not made.chosen and not made.problems:
             made.problems.append(
@@ -202,8 +220,8 @@ class FrameBuilder(ClipBuilder):
         names = [name for name, words in rules.classes.items() if word in words]
         if word not in known:
             made.problems.append(
-                f"{row.where}: unknown {rules.column} {word!r} of clip {row.title}. It "
-                f"must be one of {', '.join(known)}."
+                f"{row.where}: unknown {rules.column} {quoted(word)} of clip "
+                f"{row.title}. It must be one of {', '.join(known)}."
             )
         elif not names:
             made.left_out[f"{word} (no class of {self.data.protocol})"] += 1
@@ -279,8 +297,8 @@ class FrameBuilder(ClipBuilder):
                     else "Correct the sheet."
                 )
                 raise JmerError(
-                    f"{row.where}: {name} {texts[name]!r} of clip {row.title} is no "
-                    f"frame number. {remedy}"
+                    f"{row.where}: {name} {quoted(texts[name])} of clip {row.title} is "
+                    f"no frame number. {remedy}"
                 )
         return numbers["onset"], numbers["apex"], numbers["offset"]  # type: ignore[return-value]
 
@@ -302,9 +320,8 @@ class FrameBuilder(ClipBuilder):
                 f"{row.where}: clip {row.title} lacks {len(missing)} of "
                 f"{len(wanted)} frames ({shown}) in {folder}. {remedy}"
             )
-        known = np.array(sorted(there))
-        nearest = [int(known[np.abs(known - n).argmin()]) for n in wanted]
-        return tuple(there[n] for n in nearest)
+        known = sorted(there)
+        return tuple(there[frames.nearest(known, n)] for n in wanted)
 
     def _context(self, folder: Path, onset: int, offset: int):
         """The frames before onset and after offset that `context` asks for, as far as
@@ -348,7 +365,9 @@ class FrameBuilder(ClipBuilder):
         for clip in self.survey[0]:
             digest = hashlib.sha256()
             for path in clip.frames:
-                digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+                # The name as the disk has it, in whatever encoding.
+                size = path.stat().st_size
+                digest.update(os.fsencode(path.name) + f" {size}\n".encode())
             for moment in clip.interval:
                 digest.update(clip.frames[moment].read_bytes())
             place = f"{clip.folder.relative_to(base)}"

@@ -1,8 +1,11 @@
 """Folders of numbered frames: found, checked without decoding, and decoded."""
 
+import bisect
+import contextlib
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,27 +27,88 @@ ENDINGS = {
 DEPTH = 3
 
 
+@contextlib.contextmanager
+def looking(path: Path) -> Iterator[None]:
+    """Turns an `OSError` met while reading `path` into one clear error.
+
+    Raises: JmerError naming the path, the system's reason and the remedy.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise JmerError(
+            f"cannot read {path}: {error.strerror or error}. Restore it, or make it "
+            f"readable."
+        ) from error
+
+
 @functools.lru_cache(maxsize=4096)
-def children(folder: Path) -> dict[str, Path]:
+def folders(folder: Path) -> tuple[Path, ...]:
+    """The folders in a folder. Raises: JmerError if it cannot be looked into."""
+    with looking(folder):
+        return tuple(p for p in sorted(folder.iterdir()) if p.is_dir())
+
+
+@functools.lru_cache(maxsize=4096)
+def children(folder: Path) -> dict[str, tuple[Path, ...]]:
     """The folders in a folder, by name in lower case."""
-    return {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_dir()}
+    found: dict[str, tuple[Path, ...]] = {}
+    for path in folders(folder):
+        name = path.name.lower()
+        found[name] = (*found.get(name, ()), path)
+    return found
+
+
+def child(folder: Path, name: str) -> Path | None:
+    """The folder of that name in a folder, without regard to case.
+
+    Raises: JmerError if there are two, or the folder cannot be looked into.
+    """
+    return one_of(children(folder).get(name.lower(), ()))
+
+
+def one_of(found: Sequence[Path]) -> Path | None:
+    """The only one, None if there is none. Raises: JmerError if there are more."""
+    if len(found) > 1:
+        raise JmerError(
+            f"{found[0]} and {found[1]} are named alike. Remove or rename one of the "
+            f"two."
+        )
+    return found[0] if found else None
 
 
 def find_root(
     base: Path, names: Iterable[str], holds: Callable[[Path], bool]
 ) -> Path | None:
     """The nearest folder of one of the names, at most `DEPTH` below `base`, that
-    `holds` what it should; `base` itself may have any name."""
+    `holds` what it should; `base` itself may have any name.
+
+    Raises: JmerError if two at the same depth have the same name; if there is none, and
+    a folder could not be looked into.
+    """
     if holds(base):
         return base
-    wanted = {name.lower() for name in names}
-    level = [base]
+    level, closed = [base], list[JmerError]()
     for _ in range(DEPTH):
-        level = [child for folder in level for child in children(folder).values()]
-        for folder in level:
-            if folder.name.lower() in wanted and holds(folder):
-                return folder
+        level = [p for folder in level for p in _opened(folder, closed)]
+        for name in names:
+            named = [p for p in level if p.name.lower() == name.lower()]
+            # Two ways to one folder are no contradiction.
+            held = {p.resolve(): p for p in named if _opened(p, closed) and holds(p)}
+            if found := one_of(list(held.values())):
+                return found
+    if closed:
+        raise closed[0]
     return None
+
+
+def _opened(folder: Path, closed: list[JmerError]) -> tuple[Path, ...]:
+    """The folders in a folder; why not goes to `closed`."""
+    try:
+        return folders(folder)
+    except JmerError as error:
+        closed.append(error)
+        return ()
 
 
 @functools.lru_cache(maxsize=256)
@@ -54,7 +118,9 @@ def numbered(folder: Path) -> dict[int, Path]:
     Raises: JmerError if two have the same number.
     """
     found: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()):
+    with looking(folder):
+        paths = sorted(folder.iterdir())
+    for path in paths:
         numbers = re.findall(r"\d+", path.stem)
         hidden = path.name.startswith(".")
         if hidden or path.suffix.lower() not in ENDINGS or not numbers:
@@ -69,8 +135,15 @@ def numbered(folder: Path) -> dict[int, Path]:
     return found
 
 
+def nearest(known: Sequence[int], number: int) -> int:
+    """The one of the sorted numbers that is nearest, the lower one of two."""
+    at = bisect.bisect_left(known, number)
+    return min(known[max(0, at - 1) : at + 1], key=lambda n: abs(n - number))
+
+
 def forget() -> None:
     """Looks at the disk again from here on."""
+    folders.cache_clear()
     children.cache_clear()
     numbered.cache_clear()
 
@@ -78,11 +151,17 @@ def forget() -> None:
 def damage(path: Path) -> str:
     """What can be seen to be wrong with an image file without decoding it."""
     start, end = ENDINGS[path.suffix.lower()]
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(16)
-        file.seek(max(0, size - 64))
-        tail = file.read()
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            return "is no file"
+        size = about.st_size
+        with path.open("rb") as file:
+            head = file.read(16)
+            file.seek(max(0, size - 64))
+            tail = file.read()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
     if not size:
         return "is empty"
     if not head.startswith(start):
@@ -113,8 +192,12 @@ def decode(
 
 
 def _decode(path: Path, cut: Cut | None) -> tuple[Path, tuple[int, int], np.ndarray]:
-    content = np.frombuffer(path.read_bytes(), np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    with looking(path):
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+    try:
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    except cv2.error:  # more pixels than OpenCV believes
+        image = None
     if image is None:
         raise JmerError(
             f"{path} cannot be decoded ({content.size} bytes). Restore the file."

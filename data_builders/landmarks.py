@@ -1,5 +1,6 @@
 """Five points of the face in the onset frame of each clip, as a user gives them."""
 
+import contextlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from jaxtyping import Float64
 
 from data_builders.annotation import subject_number
 from data_builders.sheets import Line, read_table
-from jmer.errors import JmerError
+from jmer.errors import JmerError, quoted, shortened
 from jmer.preprocess.align import POINTS, SMALLEST, Pose
 
 Key = tuple[int | None, str]
@@ -43,7 +44,7 @@ def read_landmarks(path: Path) -> dict[Key, Marked | str]:
     columns = {name: (name,) for name in COLUMNS}
     remedy = f"It needs the columns {', '.join(COLUMNS)}."
     for line in read_table(path, columns, remedy=remedy):
-        title = f"{line.values['subject']}/{line.values['clip']}"
+        title = shortened(f"{line.values['subject']}/{line.values['clip']}")
         name = key(line.values["subject"], line.values["clip"])
         if name in first:
             made[name] = (
@@ -68,7 +69,10 @@ def outside(marked: Marked, height: int, width: int) -> str:
 
 
 def _require(path: Path) -> None:
-    if not path.is_file():
+    there = False
+    with contextlib.suppress(OSError):  # such as a name that is too long
+        there = path.is_file()
+    if not there:
         raise JmerError(
             f"landmarks file {path} does not exist or is no file: give a table with "
             f"the columns {', '.join(COLUMNS)}, or leave --landmarks out."
@@ -84,8 +88,8 @@ def _problem(line: Line, title: str) -> str:
     for name in COLUMNS[2:]:
         if not _is_number(line.values[name]):
             return (
-                f"{line.where}: {name} {line.values[name]!r} of clip {title} is no "
-                f"number. Correct it."
+                f"{line.where}: {name} {quoted(line.values[name])} of clip {title} is "
+                f"no number. Correct it."
             )
     points = _points(line)
     left_eye, right_eye, _, mouth_left, mouth_right = points

@@ -71,6 +71,34 @@ def random_rotate(
     return rotate(x, angle, vectors=vectors)
 
 
+def random_similarity(
+    clips: int,
+    size: tuple[int, int],
+    key: PRNGKeyArray,
+    *,
+    degrees: float,
+    rescale: float,
+    shift: float,
+) -> Array:
+    """A map for `warp`, [b, 2, 3], for each of `clips` clips of this height and width.
+
+    It turns them about the centre by up to `degrees` either way, scales them by up to
+    the share `rescale`, then moves them along each axis by up to `shift` pixels.
+    """
+
+    def draw(name: str, most: float, *shape: int) -> Array:
+        key_of = keys.named(key, name)
+        return jax.random.uniform(key_of, (clips, *shape), minval=-most, maxval=most)
+
+    angle, scale = jnp.radians(draw("angle", degrees)), 1 + draw("scale", rescale)
+    cos, sin = jnp.cos(angle) / scale, jnp.sin(angle) / scale
+    centre = jnp.array([size[1] - 1, size[0] - 1], jnp.float32) / 2
+    # Where the result's centre was moved from has its place at the clip's centre.
+    x, y = jnp.moveaxis(centre + draw("shift", shift, 2), -1, 0)
+    away = jnp.stack([sin * y - cos * x, -sin * x - cos * y], -1)
+    return _affine(cos, -sin, sin, cos, centre + away)
+
+
 @typed
 def corner_crop(
     x: Shaped[Array, "b *t h w c"],

@@ -1,5 +1,6 @@
 """The command line: `jmer COMMAND …`."""
 
+import io
 import sys
 from collections.abc import Callable, Sequence
 
@@ -35,6 +36,10 @@ exit codes: 0 done; 1 the data, the disk or the training failed; 2 wrong usage;
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Names of files may hold what an encoding lacks.
+            stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     if not debug:

@@ -101,6 +101,10 @@ class Experiment:
     pretrained: Path | None = None
     """PyTorch checkpoint of the network's trunk, trained on something else, that every
     training starts from (.pth, .pt or .tar, torchvision's names)."""
+    start_from: Path | None = None
+    """Finished run whose weights trainings start from: each from those of its own fold
+    and seed, or the only seed. Weights of the same name and shape are taken; a fold
+    must test nothing that the run's fold may have trained on."""
     eval_every: int = 1
     """Epochs between two evaluations."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -161,8 +165,9 @@ class Experiment:
         can share a run directory. Seeds are not among them, so that more can follow.
         """
         fields = self.resolved()
-        # The checkpoint counts by its content, which a run adds.
-        del fields["engine"], fields["seeds"], fields["pretrained"]
+        # Checkpoints and other runs count by their content, which a run adds.
+        del fields["engine"], fields["seeds"]
+        del fields["pretrained"], fields["start_from"]
         fields["data"] = {"name": self.data.name, **_plain(self.data.recipe)}
         if self.selection != "inner":
             for name in ("fraction", "unit", "criterion"):

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from jmer.errors import quoted
+
 Side = Literal["", "left", "right", "asymmetric", "top", "bottom"]
 
 SIDES: dict[str, Side] = {
@@ -77,7 +79,7 @@ def parse_action_units(text: str) -> tuple[ActionUnit, ...]:
         first, *others = re.split(r"or", part, flags=re.IGNORECASE)
         found = [CODE.fullmatch(code.upper()) for code in (first, *others)]
         if not all(found) or found[0] is None:
-            raise ValueError(f"{part!r} is no action unit")
+            raise ValueError(f"{quoted(part)} is no action unit")
         code = found[0]
         if code["static"]:
             continue

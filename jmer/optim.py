@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jmer import trees
 from jmer.errors import UsageError
 
 Depth = Callable[[tuple[str, ...]], int]
@@ -241,6 +242,30 @@ class RmspropConfig(OptimConfig):
         return self.lr * jnp.float32(self.factor) ** falls
 
 
+def trained_alone(
+    rule: optax.GradientTransformation, frozen: Callable[[tuple[str, ...]], bool]
+) -> optax.GradientTransformation:
+    """`rule` for the parameters that are not frozen; the others get no update, and take
+    no room in its state.
+    """
+
+    def kinds(params):
+        return jax.tree_util.tree_map_with_path(
+            lambda path, _: "frozen" if frozen(_names(path)) else "trained", params
+        )
+
+    rules = {"trained": rule, "frozen": optax.set_to_zero()}
+
+    def of(params) -> optax.GradientTransformation:
+        same = "frozen" not in jax.tree.leaves(kinds(params))
+        return rule if same else optax.multi_transform(rules, kinds)
+
+    return optax.GradientTransformation(
+        lambda params: of(params).init(params),
+        lambda updates, state, params=None: of(updates).update(updates, state, params),
+    )
+
+
 def _half_cosine(done: Number) -> jax.Array:
     """From 1 at 0 to 0 at 1."""
     return (1 + jnp.cos(jnp.pi * jnp.clip(done, 0, 1))) / 2
@@ -269,12 +294,15 @@ def _scale_layers(factor: float, depth: Depth) -> optax.GradientTransformation:
 
     def update(updates, params):
         def scale(path, value):
-            names = jax.tree_util.keystr(path, simple=True, separator=".")
-            return value * factor ** depth(tuple(names.split(".")))
+            return value * factor ** depth(_names(path))
 
         return jax.tree_util.tree_map_with_path(scale, updates)
 
     return optax.stateless(update)
+
+
+def _names(path: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(trees.path_name(path).split("."))
 
 
 def _check_share(config: OptimConfig, *names: str) -> None:

@@ -52,7 +52,7 @@ def run(
         "identity": {
             **experiment.identity(),
             "dtype": session.dtype_name,
-            "pretrained": session.pretrained_digest,
+            **session.start.identity,
             "data_fingerprint": clips.fingerprint,
         },
         "data": {"config": experiment.data.config_name, **clips.summary()},

@@ -15,13 +15,13 @@ from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
-from jmer.importers import read_trunk
 from jmer.models.base import NetworkConfig
 from jmer.nn.lowering import default
 from jmer.outcome import test_accuracy
 from jmer.plan import Plan, fit, make_plan, memory_limit
 from jmer.progress import View
 from jmer.rundir import EventLog
+from jmer.start import read_start
 from jmer.text import duration
 from jmer.train import hosts
 from jmer.train.batches import BatchPlan
@@ -98,9 +98,7 @@ class Session:
             ),
             lowering=default(self.device.platform),
         )
-        self.start, self.pretrained_digest = read_trunk(
-            experiment.model, experiment.pretrained
-        )
+        self.start = read_start(experiment, folds, clips)
         inputs = {name: clips.inputs[name] for name in experiment.model.inputs}
         seen = features(experiment.model, inputs, self.trainer.lowering)
         self.data = Data(seen, clips.label)
@@ -275,7 +273,7 @@ class Session:
                 watch,
                 stopping,
                 {"plan": pack.plan.record()},
-                self.start,
+                self.start.of(tasks),
             )
         finally:
             checkpoints.close()

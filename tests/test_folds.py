@@ -75,6 +75,7 @@ def test_any_part_of_the_tasks_trains_the_same(seed, mode, data):
         assert_trees_close(row(part, i), row(everything, tasks.index(task)))
 
 
+@pytest.mark.slow
 @settings(max_examples=4, deadline=None)
 @given(st.data())
 def test_random_networks_and_splits_keep_every_promise(data):

@@ -3,11 +3,13 @@
 import collections
 import csv
 import dataclasses
+import os
 import re
 import shutil
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import openpyxl
 import pytest
@@ -17,6 +19,7 @@ from trees import COLUMNS, CONFIGS, FRAME_SETS, read, write
 
 from data_builders.annotation import Row, by_row, correct
 from data_builders.sheets import read_table
+from jmer.cli import main
 from jmer.data.load import builder_of, check, datasets, load, prepare
 from jmer.errors import JmerError, UsageError
 from jmer.preprocess.features import neighbour_flow, resize
@@ -33,7 +36,7 @@ OTHER["casme_cubed"] = "videos"
 
 
 def column(tree, name):
-    return COLUMNS[tree.name][name]
+    return {"subject": 0, **COLUMNS[tree.name]}[name]
 
 
 def assert_annotated(clips, tree):
@@ -403,6 +406,245 @@ def test_names_of_columns_may_be_untidy(tmp_path):
     assert lines[1].where.endswith("row 6")
 
 
+def book(path, **sheets):
+    made = openpyxl.Workbook()
+    made.remove(made.worksheets[0])
+    for title, rows in sheets.items():
+        sheet = made.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    made.save(path)
+    return path
+
+
+def copied(folder, name):
+    shutil.copytree(folder, folder.with_name(name))
+
+
+def subject_twice(tree):
+    home = tree.loaded[1].folder.parent
+    copied(home, f"sub0{home.name[3:]}")
+
+
+def folder_twice(tree):
+    folder = tree.loaded[1].folder
+    copied(folder, folder.name.lower())
+
+
+def frame_is(kind):
+    def damage(tree):
+        take = tree.loaded[1]
+        path = take.path(take.apex)
+        path.unlink()
+        if kind == "folder":
+            path.mkdir()
+        elif kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to(path if kind == "loop" else "nowhere")
+
+    damage.__name__ = kind
+    return damage
+
+
+def clip_in_other_letters(tree):
+    row = list(tree.loaded[1].cells)
+    row[1] = row[1].swapcase()
+    tree.rows.append(row)
+    tree.write_sheet()
+
+
+FUZZED = {
+    subject_twice: r"sub0+\d and .*sub0+\d are named alike. Remove or rename",
+    folder_twice: r"EP\w+ and .*ep\w+ are named alike. Remove or rename one",
+    frame_is("folder"): r"img\d+\.jpg is no file. Restore",
+    frame_is("pipe"): r"img\d+\.jpg is no file. Restore",
+    frame_is("loop"): r"img\d+\.jpg cannot be read \(.*\). Restore",
+    frame_is("dangling"): r"img\d+\.jpg cannot be read \(No such file.*\). Restore",
+    clip_in_other_letters: r"row 10: duplicate clip .*, first in row \d+. Remove",
+    set_cell("subject", "9" * 5000): "row .*: subject or clip is empty or no name",
+    set_cell("subject", 1.5): "row .*: subject or clip is empty or no name",
+    set_cell("subject", "-1"): "row .*: subject or clip is empty or no name",
+    set_cell("subject", "2014-05-08"): "row .*: subject or clip is empty or no name",
+}
+
+
+@pytest.mark.parametrize("damage", FUZZED, ids=lambda f: f.__name__[:24])
+def test_what_fuzzing_found_is_named(damage, tmp_path):
+    tree = write("casme2", tmp_path)
+    damage(tree)
+    problems, summary = check(tree.config)
+    assert problems and not summary
+    assert all(re.search(FUZZED[damage], problem) for problem in problems), problems
+    with pytest.raises(JmerError, match=re.escape(problems[0])):
+        prepare(tree.config)
+
+
+def test_a_neighbour_is_near_even_of_huge_numbers(tmp_path):
+    tree = write("casme2", tmp_path, missing_frames="neighbour", special="sf")
+    take = tree.loaded[1]
+    before = take.shown[take.interval[1] - 1]
+    frame_missing(tree)
+    shutil.copy(take.path(take.offset), take.folder / f"reg_img{2**63}.jpg")
+    assert_array_equal(load(tree.config).inputs["special"][1, 1], before)
+
+
+def test_names_that_are_no_utf8(tmp_path, capsys):
+    tree = write("casme2", tmp_path)
+    take = tree.loaded[1]
+    path = take.path(take.apex)
+    path = path.rename(path.with_name(f"bild\udcff{take.apex}.jpg"))
+    assert len(load(tree.config)) == len(tree.loaded)
+    path.write_bytes(b"")
+    words = [f"--manual-dir={tree.root}", f"--data-dir={tmp_path / 'out'}"]
+    assert main(["data", "check", "casme2", *words]) == 1
+    assert rf"bild\udcff{take.apex}.jpg is empty" in capsys.readouterr().out
+
+
+def test_an_image_that_claims_too_many_pixels(tmp_path):
+    tree = write("casme2", tmp_path)
+    take = tree.loaded[1]
+    path = take.path(take.apex)
+    content = cv2.imencode(".jpg", np.zeros((32, 26, 3), np.uint8))[1].tobytes()
+    at = content.index(b"\xff\xc0") + 5  # height and width
+    path.write_bytes(content[:at] + b"\xff\xdc\xff\xdc" + content[at + 4 :])
+    with pytest.raises(JmerError, match=rf"{re.escape(str(path))} cannot be decoded"):
+        prepare(tree.config)
+
+
+@pytest.mark.parametrize("name", ["S1", "Micro"])
+def test_folders_of_smic_in_capitals_are_clips_too(name, tmp_path):
+    tree = write("smic", tmp_path)
+    found = [p for p in tree.root.rglob("*") if p.name == name.lower()]
+    home = found[0] if found else tree.loaded[0].folder.parents[2]
+    home.rename(home.with_name(home.name.capitalize()))
+    assert check(tree.config)[1].startswith(f"{len(tree.loaded)} clips")
+
+
+@pytest.mark.parametrize("kind", ["file", "subject", "dangling"])
+def test_clips_of_smic_that_lie_wrong_are_named(kind, tmp_path):
+    tree = write("smic", tmp_path)
+    folder = tree.loaded[1].folder
+    words = "is no folder. Restore that clip"
+    if kind == "subject":
+        home = folder.parents[2]
+        home.rename(home.with_name(f"{home.name}x"))
+        words = "holds clips, but is no name of a subject"
+    else:
+        shutil.rmtree(folder)
+        folder.touch() if kind == "file" else folder.symlink_to("nowhere")
+    with pytest.raises(JmerError, match=words):
+        check(tree.config)
+
+
+def test_a_video_that_lies_there_twice(tmp_path):
+    tree = write("casme_squared", tmp_path)
+    folder = tree.loaded[1].folder
+    copied(folder, f"{folder.name}_copy")
+    problems, _ = check(tree.config)
+    assert problems and all("are named alike" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("kind", ["", "#REF!", "macr"])
+def test_kinds_of_expressions_are_checked(kind, tmp_path):
+    tree = write("casme_squared", tmp_path)
+    tree.loaded[1].cells[7] = kind
+    tree.write_sheet()
+    refuses(tree, "row .*: unknown kind of expression '.*'. It must be one of micro-")
+
+
+def test_two_folders_of_images_at_one_depth(tmp_path):
+    tree = write("casme2", tmp_path)
+    for place in ("a", "b"):
+        shutil.copytree(tree.root / "Cropped", tree.root / place / "Cropped")
+    assert not check(tree.config)[0]  # the upper one counts
+    shutil.rmtree(tree.root / "Cropped")
+    with pytest.raises(JmerError, match=r"a/Cropped and .*b/Cropped are named alike"):
+        check(tree.config)
+    shutil.rmtree(tree.root / "b/Cropped")
+    (tree.root / "b/Cropped").symlink_to(tree.root / "a/Cropped")
+    assert not check(tree.config)[0]  # both are one
+
+
+def test_links_upwards_show_no_second_sheet(tmp_path):
+    tree = write("casme2", tmp_path)
+    (tree.root / "Cropped/up").symlink_to("..")
+    assert not check(tree.config)[0]
+
+
+def test_folders_that_nobody_may_read_are_named(tmp_path, monkeypatch):
+    tree = write("casme2", tmp_path)
+    shut = tree.loaded[1].folder
+    listed = type(shut).iterdir
+
+    def iterdir(self):
+        if self == shut:
+            raise PermissionError(13, "Permission denied", str(self))
+        return listed(self)
+
+    monkeypatch.setattr(type(shut), "iterdir", iterdir)
+    refuses(tree, rf"cannot read {shut}: Permission denied. Restore it, or make it")
+    shut = tree.root / "notes"  # needs not be read
+    assert not check(tree.config)[0]
+    shut = tree.root / "Cropped"
+    with pytest.raises(JmerError, match=rf"cannot read {shut}: Permission denied"):
+        check(tree.config)
+
+
+COLUMN = {"clip": ("Filename",), "onset": ("Onset",), "label": ("Emotion",)}
+NAMED = ["Filename", "Onset", "Emotion"]
+FIRST, SECOND = ["a", 7, "joy"], ["b", 9, "joy"]
+
+
+@pytest.mark.parametrize(
+    ("sheets", "words"),
+    [
+        ({"S": [FIRST, NAMED, SECOND]}, "row 1 stands above .* in row 2, .* Put the n"),
+        (
+            {"S": [[*NAMED, "onset "], FIRST]},
+            "row 1: two columns are called 'Onset'. R",
+        ),
+        ({"A": [NAMED, FIRST], "B": [NAMED]}, "sheets A, B all have .* ask for a part"),
+        ({"S": [["Filename"]], "B": [FIRST]}, "no row that names the needed columns"),
+    ],
+)
+def test_no_row_of_a_sheet_is_passed_over(sheets, words, tmp_path):
+    path = book(tmp_path / "t.xlsx", **sheets)
+    with pytest.raises(JmerError, match=words) as error:
+        read_table(path, COLUMN, sheet="S")
+    assert str(path) in str(error.value)
+
+
+def test_of_several_sheets_one_counts(tmp_path):
+    path = book(tmp_path / "t.xlsx", A=[NAMED, FIRST], S=[NAMED, SECOND], C=[["x"]])
+    assert read_table(path, COLUMN, sheet="S")[0].values["clip"] == "b"
+    path = book(tmp_path / "u.xlsx", C=[["x"]], A=[NAMED, FIRST])
+    assert read_table(path, COLUMN, sheet="S")[0].values["clip"] == "a"
+
+
+def test_a_cell_far_beyond_the_table(tmp_path):
+    made = openpyxl.Workbook()
+    made.active.append(NAMED)
+    made.active.cell(1_048_576, 16_384, "x")
+    made.save(tmp_path / "t.xlsx")
+    words = "cells as far as column 16384 and row 1048576. Delete what lies beyond"
+    with pytest.raises(JmerError, match=words):
+        read_table(tmp_path / "t.xlsx", COLUMN)
+
+
+def test_a_table_in_another_encoding(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("Filename,Onset,Emotion\nü,1,joy\n", encoding="latin-1")
+    with pytest.raises(JmerError, match=r"cannot read .*t\.csv .*: save it as UTF-8"):
+        read_table(path, COLUMN)
+
+
+def test_places_with_names_that_are_too_long(tmp_path):
+    config = CONFIGS["casme2"](manual_dir=tmp_path / ("x" * 300), data_dir=tmp_path)
+    with pytest.raises(JmerError, match=r"manual directory .* does not exist"):
+        check(config)
+
+
 NASTY = (
     *("", " ", "/", "0", "-1", "1e9", "9" * 40, "nan", "٣", "4,11", "x" * 40_000),
     *("sub01", "EP02_01f", "../..", "\x00", "名前", "=1+1", '"', "\r\n", "surprise"),
@@ -651,3 +893,13 @@ def test_the_composite_is_its_three_parts(tmp_path):
     with pytest.raises(JmerError, match="has changed since"):
         load(tree.config)
     assert re.search("is empty. Restore", check(tree.config)[0][0])
+
+
+def test_errors_quote_long_cells_in_part(tmp_path):
+    tree = write("casme2", tmp_path)
+    tree.loaded[1].cells[3] = "9" * 5000
+    tree.loaded[2].cells[1] = "x" * 5000
+    tree.write_sheet()
+    problems, _ = check(tree.config)
+    assert len(problems) == 2 and all(len(problem) < 500 for problem in problems)
+    assert "'99999" in problems[0] and "xxx…xxx" in problems[1]

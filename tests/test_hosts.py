@@ -65,6 +65,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_two_processes_give_what_one_gives(tmp_path):
     (tmp_path / "tiny.py").write_text(EXPERIMENT)
     finish(start(tmp_path, "alone"))

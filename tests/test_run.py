@@ -283,6 +283,7 @@ def to_the_end(place: Path, run_dir: Path, *options: str) -> int:
 LONG = ("--epochs", "150", "--engine.checkpoint-seconds", "0")
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_a_run_ends_the_same_to_the_bit(place, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     for number in range(3):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jmer.errors import UsageError
-from jmer.synthetic.clips import Warp, _smooth_paths, generate, render_clip, true_flow
+from jmer.synthetic.clips import Warp, generate, render_clip, true_flow
 from jmer.synthetic.face import Face, draw_face, face_texture
 from jmer.synthetic.motion import (
     ACTION_UNITS,
@@ -21,6 +21,7 @@ from jmer.synthetic.motion import (
     pixel_grid,
 )
 from jmer.synthetic.spec import SyntheticSpec, plan
+from jmer.synthetic.timeline import smooth_paths
 
 TINY = SyntheticSpec(subjects=3, clips=7, length=9, size=32, noise=1.0)
 CLEAN = replace(TINY, noise=0.0, difficulty=0.0)
@@ -237,7 +238,7 @@ def test_noise_brings_grain_and_head_drift():
     for loud, calm in zip(noisy, quiet, strict=True):
         border = np.abs(loud.flow[:, 0]).max(), np.abs(calm.flow[:, 0]).max()
         assert border[0] > 0.01 > border[1]
-    assert 0.5 < _smooth_paths(np.random.default_rng(0), 300, 30).std() < 1.5
+    assert 0.5 < smooth_paths(np.random.default_rng(0), 300, 30).std() < 1.5
 
 
 def test_faces_differ_by_as_much_as_asked():

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from data_builders import frames
-from data_builders.annotation import Correction, Row, subject_number
+from data_builders.annotation import Correction, Row
 from data_builders.casme_cubed import CasmeCubed
 from data_builders.frame_builder import FrameBuilder
 from data_builders.sheets import Line, find_table, read_table
-from jmer.errors import JmerError
+from jmer.errors import JmerError, quoted
 
 HSTA_LONGEST = 50
 MOMENTS = {"onset": ("Onset",), "offset": ("Offset",), "emotion": ("emotion",)}
@@ -152,13 +152,13 @@ class Builder(FrameBuilder):
 
     def clip_folder(self, row) -> Path | None:
         if self.data.source == "videos":
-            home = self.subject_folders.get(subject_number(row.subject))
-            video = home and frames.children(home).get(row.folder)
-            return video and frames.children(video).get("color")
-        here = frames.children(self.root)
+            home = self.subject_home(row)
+            video = home and frames.child(home, row.folder)
+            return video and frames.child(video, "color")
         # The folder is named by the onset, before its correction or after.
         names = (f"{row.subject}_{row.clip}", f"{row.subject}_{row.folder}_{row.onset}")
-        return next((here[n.lower()] for n in names if n.lower() in here), None)
+        found = (frames.child(self.root, name) for name in names)
+        return next((folder for folder in found if folder), None)
 
 
 def _is_macro(line: Line) -> bool:
@@ -166,7 +166,7 @@ def _is_macro(line: Line) -> bool:
     kind = line.values["kind"].lower()
     if not kind.startswith(("macro", "micro")):
         raise JmerError(
-            f"{line.where}: unknown expression type {line.values['kind']!r}. It must "
-            f"be micro-expression or macro-expression."
+            f"{line.where}: unknown expression type {quoted(line.values['kind'])}. It "
+            f"must be micro-expression or macro-expression."
         )
     return kind.startswith("macro")

@@ -9,6 +9,7 @@ from data_builders.annotation import Row, subject_number
 from data_builders.casme_squared import CasmeSquared
 from data_builders.frame_builder import FrameBuilder
 from data_builders.sheets import Line
+from jmer.errors import JmerError, quoted
 
 # "naming rule1" and "naming rule2" of the workbook.
 SUBJECTS = (15, 16, *range(19, 28), *range(29, 39), 40)
@@ -61,14 +62,20 @@ class Builder(FrameBuilder):
         )
 
     def left_out(self, row):
+        if not row.labels["kind"].startswith(("macro", "micro")):
+            raise JmerError(
+                f"{row.where}: unknown kind of expression "
+                f"{quoted(row.labels['kind'])}. It must be one of micro-expression, "
+                f"macro-expression."
+            )
         macro = row.labels["kind"].startswith("macro")
         return "macro-expressions" if macro else ""
 
     def clip_folder(self, row) -> Path | None:
-        home = self.subject_folders.get(subject_number(row.subject))
+        home = self.subject_home(row)
         code = VIDEOS.get(row.folder)
         if home is None or code is None:
             return None
         # One folder of s19 is said to start with another number: the code decides.
-        found = [p for n, p in frames.children(home).items() if f"_{code}" in n]
-        return found[0] if len(found) == 1 else None
+        there = frames.folders(home)
+        return frames.one_of([p for p in there if f"_{code}" in p.name])

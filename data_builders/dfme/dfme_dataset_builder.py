@@ -9,7 +9,7 @@ from data_builders.annotation import Row
 from data_builders.dfme import EMOTIONS, Dfme
 from data_builders.frame_builder import FrameBuilder
 from data_builders.sheets import Line
-from jmer.errors import JmerError
+from jmer.errors import JmerError, quoted
 
 TABLES = {
     "training": ("*train*",),
@@ -71,7 +71,7 @@ class Builder(FrameBuilder):
         return replace(row, frame_rate=_rate(line))
 
     def clip_folder(self, row):
-        return frames.children(self.root).get(row.clip.lower())
+        return frames.child(self.root, row.clip)
 
 
 def _rate(line: Line) -> float:
@@ -82,6 +82,7 @@ def _rate(line: Line) -> float:
     text = line.values.get("frame_rate", "")
     if text and not re.fullmatch(r"[1-9]\d{0,4}(\.\d+)?", text):
         raise JmerError(
-            f"{line.where}: {text!r} is no number of frames a second. Correct the list."
+            f"{line.where}: {quoted(text)} is no number of frames a second. Correct "
+            f"the list."
         )
     return float(text or 0)

@@ -11,7 +11,7 @@ from data_builders.config import ACTION_UNITS
 from data_builders.fourdme import EMOTIONS, Fourdme
 from data_builders.frame_builder import FrameBuilder
 from data_builders.sheets import Line
-from jmer.errors import JmerError
+from jmer.errors import JmerError, quoted
 
 SWAPPED, PUBLISHED = (144, 145), 267
 UNITS = range(1, 47)
@@ -74,8 +74,8 @@ class Builder(FrameBuilder):
         for name, mark in marks.items():
             if mark not in ("", "0", "1"):
                 raise JmerError(
-                    f"{line.where}: {mark!r} in the column of {name} is neither 0 nor "
-                    f"1. Correct the sheet."
+                    f"{line.where}: {quoted(mark)} in the column of {name} is neither "
+                    f"0 nor 1. Correct the sheet."
                 )
         return [name for name, mark in marks.items() if mark == "1"]
 

@@ -1,6 +1,7 @@
 """TFDS builder of the flow images that were published with STSTNet."""
 
 import collections
+import contextlib
 import csv
 import functools
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from data_builders.frames import looking
 from jmer.data.builder import ClipBuilder
-from jmer.errors import JmerError
+from jmer.errors import JmerError, quoted
 
 TABLE = "combined_3_class2_for_optical_flow.csv"
 FOLDER = "STSNet_whole_norm_u_v_os"
@@ -91,8 +93,8 @@ class Builder(ClipBuilder):
                 continue
             if row.label not in ("0", "1", "2"):
                 problems.append(
-                    f"{where}: unknown label {row.label!r} of clip {row.clip}. It must "
-                    f"be 0 (negative), 1 (positive) or 2 (surprise)."
+                    f"{where}: unknown label {quoted(row.label)} of clip {row.clip}. "
+                    f"It must be 0 (negative), 1 (positive) or 2 (surprise)."
                 )
             key = (row.subject, row.clip)
             if key in seen:
@@ -112,7 +114,7 @@ class Builder(ClipBuilder):
         return problems
 
     def _image_problems(self, row: Row, where: str) -> list[str]:
-        if not row.image.is_file():
+        if not _is_file(row.image):
             return [
                 f"{where}: image {row.image} of clip {row.clip} is missing. Restore "
                 f"the file or remove the line."
@@ -125,7 +127,7 @@ class Builder(ClipBuilder):
 
     def sources(self):
         table = self.require_manual_dir() / TABLE
-        return [table, *(row.image for row in self.rows if row.image.is_file())]
+        return [table, *(row.image for row in self.rows if _is_file(row.image))]
 
     def summary(self):
         names = self.class_names()
@@ -157,19 +159,30 @@ class Builder(ClipBuilder):
             }
 
 
+def _is_file(path: Path) -> bool:
+    """Of a name from a table, which may be longer than any file's."""
+    with contextlib.suppress(OSError):
+        return path.is_file()
+    return False
+
+
 def read_image(path: Path) -> np.ndarray:
     """A flow image, uint8 [28, 28, 3] in the order horizontal, vertical, strain.
 
     Raises: JmerError if the file is truncated, no PNG, or of another size.
     """
-    content = path.read_bytes()
+    with looking(path):
+        content = path.read_bytes()
     # OpenCV decodes what is there of a truncated PNG, and leaves the rest black.
     whole = content.startswith(b"\x89PNG") and b"IEND" in content[-12:]
-    image = (
-        cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-        if whole
-        else None
-    )
+    try:
+        image = (
+            cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+            if whole
+            else None
+        )
+    except cv2.error:  # more pixels than OpenCV believes
+        image = None
     if image is None:
         raise JmerError(
             f"image {path} is truncated or no PNG ({len(content)} bytes). Restore it "

@@ -55,13 +55,13 @@ class Builder(FrameBuilder):
         """The folders of frames by their names in lower case."""
         found: dict[str, list[Path]] = {}
         pattern = re.compile(self.subject_folder, re.IGNORECASE)
-        for home in frames.children(self.root).values():
+        for home in frames.folders(self.root):
             if not pattern.fullmatch(home.name):
                 continue
-            for name, folder in frames.children(home).items():
-                deeper = {} if re.fullmatch(CLIP, name) else frames.children(folder)
-                for clip, place in (deeper or {name: folder}).items():
-                    found.setdefault(clip, []).append(place)
+            for folder in frames.folders(home):
+                clip = re.fullmatch(CLIP, folder.name.lower())
+                for place in (not clip and frames.folders(folder)) or (folder,):
+                    found.setdefault(place.name.lower(), []).append(place)
         return found
 
     def clip_folder(self, row) -> Path | None:

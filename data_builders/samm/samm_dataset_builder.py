@@ -11,7 +11,7 @@ from data_builders.config import ACTION_UNITS
 from data_builders.frame_builder import FrameBuilder
 from data_builders.samm import Samm
 from data_builders.sheets import Line, find_table, read_table
-from jmer.errors import JmerError
+from jmer.errors import JmerError, quoted
 
 CLIPS = ("SAMM_Micro_FACS_Codes*.xlsx", "SAMM_Micro_FACS_Codes*.csv")
 VIDEOS = ("SAMM_LongVideos*.xlsx", "SAMM_LongVideos*.csv")
@@ -86,7 +86,7 @@ class Builder(FrameBuilder):
         kind = line.values["kind"].lower()
         if not kind.startswith(("macro", "micro")):
             raise JmerError(
-                f"{line.where}: unknown type {line.values['kind']!r} of clip "
+                f"{line.where}: unknown type {quoted(line.values['kind'])} of clip "
                 f"{row.title}. It must be Macro or Micro."
             )
         labels = {**row.labels, **self.labels.get(row.key, {}), "kind": kind}
@@ -121,7 +121,7 @@ class Builder(FrameBuilder):
 
     def clip_folder(self, row):
         if self.long:
-            return frames.children(self.root).get(row.folder)
+            return frames.child(self.root, row.folder)
         return super().clip_folder(row)
 
     def _sheet_digest(self):

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -13,8 +14,8 @@ from data_builders.sheets import Line
 from data_builders.smic import CLASSES, Smic
 from jmer.errors import JmerError
 
+CLIP = r"s(\d{1,9})_(ne|po|sur)_(\d{1,9})"
 TAGS = {"ne": "negative", "po": "positive", "sur": "surprise"}
-NAME = r"s(\d+)_(ne|po|sur)_(\d+)"
 NOTHING = ("", "0", "/", "-", "nan")
 
 
@@ -70,25 +71,42 @@ class Builder(FrameBuilder):
     def _holds_subjects(self, folder):
         if self.data.source == "long":
             return super()._holds_subjects(folder)
-        part = frames.children(folder).get(self.data.part.lower())
+        part = frames.child(folder, self.data.part)
         return part is not None and super()._holds_subjects(part)
 
     @property
     def part(self) -> Path:
-        return frames.children(self.root)[self.data.part.lower()]
+        return frames.child(self.root, self.data.part) or self.root
 
     def rows(self):
         if self.data.source == "long":
             return [row for line in self._lines() for row in self._of_line(line)]
-        return [
-            self._row(i, clip)
-            for i, clip in enumerate(sorted(self.part.glob("s*/micro/*/*")))
-            if clip.is_dir()
-        ]
+        return [self._row(i, clip) for i, clip in enumerate(self._clips())]
+
+    def _clips(self) -> Iterator[Path]:
+        """Raises: JmerError if what is called as a clip or holds clips is no folder of
+        one."""
+        for home in frames.folders(self.part):
+            micro = frames.child(home, "micro")
+            if micro is None:
+                continue
+            if not re.fullmatch(self.subject_folder, home.name, re.IGNORECASE):
+                raise JmerError(
+                    f"{home} holds clips, but is no name of a subject, such as s1. "
+                    f"Rename it, or move it elsewhere."
+                )
+            for emotion in frames.folders(micro):
+                with frames.looking(emotion):
+                    inside = sorted(emotion.iterdir())
+                for path in inside:
+                    if path.is_dir():
+                        yield path
+                    elif re.fullmatch(CLIP, path.name.lower()):
+                        raise JmerError(f"{path} is no folder. Restore that clip.")
 
     def _row(self, number: int, folder: Path) -> Row:
         there = sorted(frames.numbered(folder))
-        found = re.fullmatch(NAME, folder.name.lower())
+        found = re.fullmatch(CLIP, folder.name.lower())
         if found is None:
             raise JmerError(
                 f"{folder} is no name of a clip, such as s1_ne_01. Rename it, or move "
@@ -127,7 +145,7 @@ class Builder(FrameBuilder):
     def _of_line(self, line: Line) -> list[Row]:
         """A row for each micro-expression of a recording."""
         values = line.values
-        found = re.fullmatch(NAME, values["clip"].lower())
+        found = re.fullmatch(CLIP, values["clip"].lower())
         subject, tag, clip = found.groups() if found else ("", "", "")
         number = subject_number(values["subject"])
         if found and number not in (None, int(subject)):
@@ -160,13 +178,14 @@ class Builder(FrameBuilder):
     def clip_folder(self, row):
         if self.data.source != "long":
             return Path(row.folder)
-        home = self.subject_folders.get(subject_number(row.subject))
-        for name, folder in frames.children(home).items() if home else ():
-            found = re.fullmatch(NAME, name)
+        home = self.subject_home(row)
+        there = []
+        for folder in frames.folders(home) if home else ():
+            found = re.fullmatch(CLIP, folder.name.lower())
             _, tag, clip = found.groups() if found else ("", "", "0")
             if row.folder == f"{row.subject}_{tag}_{int(clip):02d}":
-                return folder
-        return None
+                there.append(folder)
+        return frames.one_of(there)
 
     def _sheet_digest(self):
         if self.data.source == "long":

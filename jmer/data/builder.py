@@ -1,5 +1,6 @@
 """What all TFDS builders of jmer share. The only module that imports TFDS."""
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -176,7 +177,10 @@ class ClipBuilder(  # type: ignore[call-arg]
                 f"and no source is given: say where the original files are with "
                 f"--data.manual-dir DIR (--manual-dir DIR for `jmer data`)."
             )
-        if not root.is_dir():
+        there = False
+        with contextlib.suppress(OSError):  # such as a name that is too long
+            there = root.is_dir()
+        if not there:
             raise JmerError(
                 f"manual directory {root} does not exist or is no folder: give the "
                 f"folder that holds the files of {self.data.name}."

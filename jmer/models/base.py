@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
+from jmer import trees
 from jmer.arrays import Array, PRNGKeyArray
 from jmer.errors import JmerError
 from jmer.losses import cross_entropy, weighted_mean
@@ -116,6 +117,15 @@ class NetworkConfig:
         """
         return 0
 
+    def frozen(self, path: tuple[str, ...]) -> bool:
+        """Whether training leaves a parameter as it is, though tasks differ in it: what
+        each fold has trained before, on its own clips.
+
+        The network should stop the gradient there (`jax.lax.stop_gradient`), which
+        saves its time. What no task trains is part of `prefix` instead.
+        """
+        return False
+
     def prefix(self, inputs: Inputs) -> Inputs:
         """The part of the network that training does not change, of a batch of clips.
 
@@ -129,6 +139,20 @@ class NetworkConfig:
         """Logits [b, classes] of a batch, as `prefix` leaves it."""
         return model(*(inputs[name] for name in self.inputs), **options)
 
+    def explain(
+        self, model: nnx.Module, inputs: Inputs
+    ) -> tuple[Array, dict[str, Array]]:
+        """Logits [b, classes] of clips as a data set has them, and what there is to
+        show of them by name, clips first: what the module's `explain` returns.
+
+        Raises: JmerError if the network has nothing to show.
+        """
+        show = getattr(model, "explain", None)
+        if show is None:
+            raise JmerError(f"{self.name} has nothing to show: it has no attention.")
+        seen = self.prefix(inputs)
+        return show(*(seen[name] for name in self.inputs))
+
     def predict(self, model: nnx.Module, inputs: Inputs) -> Array:
         """Logits [b, classes] of clips as a data set has them."""
         return self.apply(model, self.prefix(inputs), train=False)
@@ -137,9 +161,11 @@ class NetworkConfig:
 def describe(config: NetworkConfig) -> dict[str, str | int]:
     """The record of a network in `jmer list models --json`, at the paper's size."""
 
-    def count(model, kind) -> int:
-        leaves = jax.tree.leaves(nnx.state(model, kind))
-        return sum(leaf.size for leaf in leaves)
+    def count(model, kind, frozen=lambda path: False) -> int:
+        leaves = jax.tree_util.tree_leaves_with_path(nnx.state(model, kind))
+        names = [tuple(trees.path_name(path).split(".")) for path, _ in leaves]
+        sizes = [leaf.size for _, leaf in leaves]
+        return sum(n for n, path in zip(sizes, names, strict=True) if not frozen(path))
 
     model = nnx.eval_shape(
         lambda: config.build(
@@ -151,7 +177,7 @@ def describe(config: NetworkConfig) -> dict[str, str | int]:
         "name": config.name,
         "paper": config.paper,
         "parameters": count(model, (nnx.Param, Frozen)),
-        "trained": count(model, nnx.Param),
+        "trained": count(model, nnx.Param, config.frozen),
         "input": ", ".join(f"{n} {'x'.join(map(str, s))}" for n, s in shapes),
     }
 

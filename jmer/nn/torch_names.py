@@ -63,6 +63,36 @@ def lstm(state: State, source: str, target: str) -> Arrays:
     }
 
 
+def gru(state: State, source: str, target: str) -> Arrays:
+    """A `torch.nn.GRU` of one layer and one direction."""
+    names = {
+        "weight_ih": "input_kernel",
+        "weight_hh": "hidden_kernel",
+        "bias_ih": "input_bias",
+        "bias_hh": "hidden_bias",
+    }
+    return {
+        f"params.{target}.{ours}": state[f"{source}.{name}_l0"].T
+        for name, ours in names.items()
+    }
+
+
+def vgg16(state: State, target: str) -> Arrays:
+    """The 13 convolutions of torchvision's `vgg16` without batch norm.
+
+    Raises: ValueError if `state` has more layers than that, or others between them.
+    """
+    groups = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
+    found = sum(name.startswith("features.") for name in state)
+    if found != 2 * sum(map(len, groups)):
+        raise ValueError(f"{found} arrays of features are not VGG-16's 26")
+    arrays: Arrays = {}
+    for i, group in enumerate(groups):
+        for j, layer in enumerate(group):
+            arrays |= conv(state, f"features.{layer}", f"{target}.groups.{i}.{j}")
+    return arrays
+
+
 def resnet18(state: State, target: str = "trunk") -> Arrays:
     """torchvision's `resnet18` without `fc`: stem, and four stages of two blocks."""
     arrays = {

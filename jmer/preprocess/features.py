@@ -11,6 +11,7 @@ from jmer.preprocess.flow import apex_flow, estimate_pairs
 from jmer.preprocess.recipe import ClipRecipe
 from jmer.preprocess.temporal import Method, generator, resample
 from jmer.preprocess.tracks import tracks
+from jmer.spotting import linear_intensity
 
 Interval = tuple[int, int, int]
 
@@ -50,6 +51,9 @@ def features(
     if recipe.modality == "flow":
         return {"flow": neighbour_flow(clip, *estimator)}, stored
     made = {"clip": clip}
+    if recipe.modality == "video":
+        made["flow"] = neighbour_flow(clip, *estimator)
+        made["intensity"] = linear_intensity(*stored, len(clip))
     if recipe.special != "none":
         made["special"] = special_images(recipe, small, interval, name)
     return made, stored

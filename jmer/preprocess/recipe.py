@@ -20,9 +20,11 @@ class ClipRecipe:
 
     files: ClassVar[tuple[str, ...]] = ("flow_weights",)
 
-    modality: Literal["clip", "flow", "apex-flow"] = "clip"
-    """clip: frames. flow: motion between neighbouring frames of that clip. apex-flow:
-    motion and strain from onset to apex."""
+    modality: Literal["clip", "flow", "video", "apex-flow"] = "clip"
+    """clip: frames. flow: motion between neighbouring frames of that clip. video: both,
+    and how far each frame shows the expression, which rises in a straight line from
+    onset to apex and falls to the offset. apex-flow: motion and strain from onset to
+    apex."""
     frames: int = 16
     """Frames of a stored clip (flow has one less)."""
     resample: Literal[
@@ -67,10 +69,11 @@ class ClipRecipe:
             raise UsageError(f"context={self.context}: must be at least 0")
         if self.context and (self.resample != "whole" or self.modality == "apex-flow"):
             raise UsageError(
-                f"context={self.context} goes with resample=whole and modality=clip or "
-                f"flow, not with resample={self.resample} and modality={self.modality}"
+                f"context={self.context} goes with resample=whole and modality=clip, "
+                f"flow or video, not with resample={self.resample} and "
+                f"modality={self.modality}"
             )
-        estimated = self.modality == "flow" or self.special == "dense"
+        estimated = self.modality in ("flow", "video") or self.special == "dense"
         if estimated and self.flow == "dis" and self.size < 12:
             raise UsageError(f"size={self.size}: flow=dis needs at least 12")
         if self.flow_weights is not None and self.flow != "flownet2":
@@ -111,6 +114,9 @@ class ClipRecipe:
         if self.modality == "flow":
             return {"flow": ((self.frames - 1, *square, 2), np.float16)}
         shapes: Shapes = {"clip": ((self.frames, *square, 3), np.uint8)}
+        if self.modality == "video":
+            shapes["flow"] = ((self.frames - 1, *square, 2), np.float16)
+            shapes["intensity"] = ((self.frames,), np.float32)
         if self.special != "none":
             shapes["special"] = ((2, *square, 3), np.uint8)
         return shapes

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,6 +13,13 @@ from jmer.synthetic import motion
 from jmer.synthetic.face import MARGIN, SCALE, draw_face, face_texture
 from jmer.synthetic.motion import Field, blink_field, expression_field, pixel_grid
 from jmer.synthetic.spec import SyntheticSpec, plan, subject_name
+from jmer.synthetic.timeline import (
+    Timeline,
+    draw_timeline,
+    draw_video,
+    head_moves,
+    smooth_paths,
+)
 
 OVERSAMPLE = 2  # frames are rendered this many times larger, then averaged
 FLOW_ERROR = 1e-3  # pixels
@@ -31,26 +37,17 @@ class SyntheticClip:
     apex_flow: Float32[np.ndarray, "h w 2"]
     """True motion from the onset frame to the apex frame."""
     intensity: Float32[np.ndarray, " t"]
-    """Strength of the expression, 1 at the apex and 0 outside onset..offset."""
+    """Strength of the expression, 1 at an apex and 0 outside onset..offset."""
     label: int
     """Index in `SyntheticSpec.class_names`."""
     subject: str
     clip_id: str
     onset: int
+    """Of the first expression, where there are several; so the apex and the offset."""
     apex: int
     offset: int
     action_units: str
     """What moved, such as '6+12'; R or L for one side of the person only."""
-
-
-class Timeline(NamedTuple):
-    """Frame indices, and intensity and eye closure per frame, both 0 to 1."""
-
-    onset: int
-    apex: int
-    offset: int
-    intensity: Float32[np.ndarray, " t"]
-    closure: Float32[np.ndarray, " t"]
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,11 @@ def render_clip(spec: SyntheticSpec, index: int) -> SyntheticClip:
     rng = np.random.default_rng([4, spec.seed, slot.subject, index])
     action_units, field = draw_expression(spec, slot.subject, slot.label, rng)
     timeline = draw_timeline(spec, rng)
-    warps = draw_warps(spec, slot.subject, field, timeline, rng)
+    # Draws of their own: what is not asked for leaves all others as they are.
+    events = np.random.default_rng([6, spec.seed, slot.subject, index])
+    timeline = draw_video(spec, timeline, events)
+    moves = head_moves(spec, events)
+    warps = draw_warps(spec, slot.subject, field, timeline, rng, moves)
     flow = [true_flow(a, b, spec.size) for a, b in pairwise(warps)]
     return SyntheticClip(
         frames=render_frames(spec, face_texture(spec, slot.subject), warps, rng),
@@ -154,35 +155,16 @@ def draw_expression(
     return units, field
 
 
-def draw_timeline(spec: SyntheticSpec, rng: np.random.Generator) -> Timeline:
-    """An expression that leaves and regains rest within the clip, and a blink."""
-    last = spec.length - 1
-    onset = int(rng.uniform(0.04, 0.20) * last)
-    offset = min(last, max(onset + 2, round(rng.uniform(0.75, 0.98) * last)))
-    rise = round(rng.uniform(0.3, 0.6) * (offset - onset))
-    apex = onset + min(max(rise, 1), offset - onset - 1)
-    frame = np.arange(spec.length)
-    phase = np.interp(frame, [onset, apex, offset], [0, 1, 0])
-    shape = rng.uniform(0.8, 1.4)  # lingers near the apex, or near rest
-    intensity = (0.5 - 0.5 * np.cos(np.pi * phase)) ** shape
-    closure = np.zeros(spec.length)
-    moment, half = rng.uniform(0, last), rng.uniform(2.5, 4)
-    if rng.random() < 0.5 * spec.noise:
-        near = np.clip(np.abs(frame - moment) / half, 0, 1)
-        closure = 0.5 + 0.5 * np.cos(np.pi * near)
-    return Timeline(
-        onset, apex, offset, intensity.astype(np.float32), closure.astype(np.float32)
-    )
-
-
 def draw_warps(
     spec: SyntheticSpec, subject: int, field: Field, timeline: Timeline,
-    rng: np.random.Generator,
+    rng: np.random.Generator, moves: Float32[np.ndarray, "2 t"] | float = 0.0,
 ) -> list[Warp]:  # fmt: skip
-    """One warp per frame, with the head drifting slowly on a smooth path."""
+    """One warp per frame, with the head drifting slowly on a smooth path, and `moves`
+    in pixels besides.
+    """
     blink = blink_field(draw_face(spec, subject), spec.size, field)
-    paths = _smooth_paths(rng, 4, spec.length) * spec.noise
-    shifts = 1.0 * spec.size / 64 * paths[:2]
+    paths = smooth_paths(rng, 4, spec.length) * spec.noise
+    shifts = 1.0 * spec.size / 64 * paths[:2] + moves
     angles, scales = 0.010 * paths[2], 1 + 0.008 * paths[3]
     centre = (spec.size - 1) / 2
     warps = []
@@ -193,17 +175,6 @@ def draw_warps(
         moved = _sum(field, timeline.intensity[t], blink, timeline.closure[t])
         warps.append(Warp(moved, turn, shift, centre))
     return warps
-
-
-def _smooth_paths(rng: np.random.Generator, paths: int, frames: int) -> np.ndarray:
-    """Random paths [paths, frames] about 0, of standard deviation about 1."""
-    time = np.linspace(0, 1, frames)
-    total = np.zeros((paths, frames))
-    for waves in (0.35, 0.8, 1.6):
-        phase = rng.uniform(0, 2 * np.pi, (paths, 1))
-        strength = 0.8 * rng.standard_normal((paths, 1)) * min(1.0, 0.6 / waves)
-        total += strength * np.sin(2 * np.pi * waves * time + phase)
-    return total
 
 
 def _sum(first: Field, gain: float, second: Field, other: float) -> Field:
@@ -242,7 +213,7 @@ def render_frames(
     """Frames as the camera sees them: uint8 [t, size, size, 3] RGB."""
     size, large = spec.size, spec.size * OVERSAMPLE
     exposure = 1 + 0.03 * spec.noise * rng.standard_normal(len(warps))
-    tilt = 0.05 * spec.noise * _smooth_paths(rng, 2, len(warps))
+    tilt = 0.05 * spec.noise * smooth_paths(rng, 2, len(warps))
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
     frames = np.empty((len(warps), size, size, 3), np.uint8)
     for t, warp in enumerate(warps):

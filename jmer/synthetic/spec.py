@@ -20,8 +20,13 @@ WHOLE = {
     "clips": (6, 1_000_000),
     "length": (4, 10_000),
     "size": (32, 1024),
+    "expressions": (0, 100),
+    "blinks": (0, 100),
+    "head_moves": (0, 100),
     "seed": (0, 2**63 - 1),
 }
+ROOM = 12
+"""Frames that each of several expressions has around it, at least."""
 SHARES = ("difficulty", "noise", "imbalance", "identities")
 
 
@@ -52,6 +57,14 @@ class SyntheticSpec:
     """0 (everyone looks the same) to 1: how far faces differ."""
     seed: int = 0
     """Seed of every random draw."""
+    expressions: int = 0
+    """0: one expression, over most of the clip. 1 or more: so many shorter ones of the
+    clip's class, each in its own equal part of the clip, with rest before and after."""
+    blinks: int = 0
+    """Blinks at random moments of each clip, beside those of `noise`."""
+    head_moves: int = 0
+    """Quick moves of the head at random moments of each clip, as far as a strong
+    expression moves the skin."""
 
     def __post_init__(self):
         for name, (low, high) in WHOLE.items():
@@ -68,6 +81,11 @@ class SyntheticSpec:
                 raise UsageError(f"{name}={value!r}: must be a number from 0 to 1")
         if self.size % 2:
             raise UsageError(f"size={self.size}: must be even, from 32 to 1024")
+        if self.expressions * ROOM > self.length:
+            raise UsageError(
+                f"expressions={self.expressions}: need length={ROOM} each, "
+                f"{self.expressions * ROOM} in all, but length={self.length}"
+            )
         least = max(self.subjects, 2 * self.classes)
         if self.clips < least:
             raise UsageError(

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from jmer import trees
 from jmer.errors import JmerError
 
 Flat = dict[str, np.ndarray]
@@ -23,13 +24,7 @@ MARGIN = 1_000_000  # bytes for the metadata of a checkpoint, generously
 def flatten(tree: Any) -> Flat:
     """Host arrays of a pytree by the path of each leaf (`params.conv.kernel`)."""
     leaves = jax.tree_util.tree_leaves_with_path(jax.device_get(tree))
-    return {_name(path): np.asarray(leaf) for path, leaf in leaves}
-
-
-def _name(path: tuple) -> str:
-    # Flax variables are nodes with one child, `value`, which says nothing.
-    name = jax.tree_util.keystr(path, simple=True, separator=".")
-    return name.removesuffix(".value")
+    return {trees.path_name(path): np.asarray(leaf) for path, leaf in leaves}
 
 
 def unflatten(template: Any, flat: Mapping[str, np.ndarray], where: Path) -> Any:
@@ -39,7 +34,7 @@ def unflatten(template: Any, flat: Mapping[str, np.ndarray], where: Path) -> Any
     """
 
     def pick(path, leaf):
-        name = _name(path)
+        name = trees.path_name(path)
         if name not in flat:
             raise JmerError(f"{where} has no array {name}: it is of another network.")
         if flat[name].shape[1:] != leaf.shape[1:]:
@@ -53,20 +48,22 @@ def unflatten(template: Any, flat: Mapping[str, np.ndarray], where: Path) -> Any
 
 
 def replaced(tree: Any, flat: Mapping[str, np.ndarray]) -> Any:
-    """`tree`, task axis first, with the arrays of `flat` in every task instead.
+    """`tree`, task axis first, with the arrays of `flat` instead, each with an axis of
+    all tasks or of length 1.
 
     Raises: JmerError if a name is not in it or a shape differs.
     """
     left = dict(flat)
 
     def pick(path, leaf):
-        value = left.pop(_name(path), None)
+        name = trees.path_name(path)
+        value = left.pop(name, None)
         if value is None:
             return leaf
-        if value.shape != leaf.shape[1:]:
+        if value.shape[1:] != leaf.shape[1:]:
             raise JmerError(
-                f"the pretrained {_name(path)} has shape {value.shape}, but the "
-                f"network's is {leaf.shape[1:]}: choose a network of its size."
+                f"the pretrained {name} has shape {value.shape[1:]}, but the network's "
+                f"is {leaf.shape[1:]}: choose a network of its size."
             )
         every = np.broadcast_to(value.astype(leaf.dtype), leaf.shape)
         return jax.device_put(every, leaf.sharding)

@@ -96,7 +96,8 @@ def train_pack(
 ) -> PackResult:
     """Trains `tasks` from where `checkpoints` left off, and saves the result there.
 
-    Fresh tasks begin with the arrays of `start`, by path, where it has them.
+    Fresh tasks begin with the arrays of `start`, by path, where it has them; their
+    first axis is that of `tasks`, or 1 where all begin with the same.
 
     `table` has a row for each task; rows are added to fill the devices, and dropped
     again from all that is saved, so that another machine can go on. `notes` (JSON
@@ -145,7 +146,11 @@ class _PackRun:
 
     def begin(self, start: Mapping[str, np.ndarray]) -> None:
         if self.checkpoints.epoch is None:
-            self.state = _started(self.program.init(self.table.key), start)
+            rows = {
+                path: value[self.rows] if len(value) > 1 else value
+                for path, value in start.items()
+            }
+            self.state = _started(self.program.init(self.table.key), rows)
             return
         self.epoch, flat, meta = self.checkpoints.restore()
         template = jax.eval_shape(self.program.init, self.table.key)

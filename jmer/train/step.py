@@ -14,7 +14,7 @@ from jmer import keys, metrics, trees
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering import Lowering, use_lowering
-from jmer.optim import Horizon, OptimConfig
+from jmer.optim import Horizon, OptimConfig, trained_alone
 from jmer.train.batches import BatchPlan
 from jmer.train.tasks import TaskTable
 from jmer.train.variants import Values, with_values
@@ -132,7 +132,8 @@ class Trainer:
         network = with_values(self.network, "model", values)
         optim = with_values(self.optim, "optim", values)
         horizon = Horizon(self.epochs, self.plan.updates(clips))
-        return network, optim.transform(horizon, self.network.layers_above)
+        rule = optim.transform(horizon, network.layers_above)
+        return network, trained_alone(rule, network.frozen)
 
     def step(
         self,

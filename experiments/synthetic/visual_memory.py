@@ -1,0 +1,47 @@
+"""Visual memory, small, on synthetic videos: spotting and recognition.
+
+Each video has two short expressions of one class, with rest around them, a blink and a
+quick move of the head.
+
+Run:    jmer run experiments/synthetic/visual_memory.py
+"""
+
+from data_builders.synthetic import Synthetic
+from jmer.data.splits import KFold
+from jmer.experiment import Experiment
+from jmer.models.visual_memory import VisualMemoryConfig
+from jmer.optim import AdamConfig
+
+EXPERIMENT = Experiment(
+    model=VisualMemoryConfig(
+        phase="memory",
+        train_motion=True,
+        frames=40,
+        steps=39,
+        size=32,
+        width=8,
+        hidden=32,
+        flow_channels="uv",
+        intensity_weight=3.0,
+        steps_count="by-intensity",
+        augmented=False,
+    ),
+    data=Synthetic(
+        modality="clip",
+        subjects=8,
+        clips=120,
+        length=40,
+        size=32,
+        difficulty=0.0,
+        noise=0.2,
+        imbalance=0.0,
+        expressions=2,
+        blinks=1,
+        head_moves=1,
+    ),
+    optim=AdamConfig(lr=2e-3),
+    epochs=10,
+    batch_size=2,
+    eval_every=2,
+    protocol=KFold(2),
+)

@@ -1,0 +1,141 @@
+"""What trained networks have to show of clips that they were tested on."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jmer.data import load
+from jmer.data.clips import ClipSet
+from jmer.data.config import DataConfig
+from jmer.data.load import datasets
+from jmer.errors import JmerError
+from jmer.notebook import Run
+from jmer.train.tasks import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Explained:
+    """One clip by the weights of one training that had not seen it."""
+
+    task: Task
+    index: int
+    """Of the clip in its set."""
+    logits: np.ndarray
+    """[classes], float32."""
+    shown: dict[str, np.ndarray]
+    """What the network's `explain` returns beside them, without the axis of clips."""
+
+
+def explained(
+    run: Run, clips: ClipSet, chosen: Sequence[int] | None = None, batch: int = 8
+) -> Iterator[Explained]:
+    """Every tested clip of a run, or the `chosen` of them, by each training that held
+    it out, at the epoch that was selected.
+
+    Raises: JmerError if the set is not the run's, if the network shows nothing, or if a
+    chosen clip was not tested.
+    """
+    _require_same(run, clips)
+    weights = run.weights
+    network, (graphdef, states) = weights.config, weights.states()
+
+    @jax.jit
+    def show(state, inputs):
+        return network.explain(nnx.merge(graphdef, *state), inputs)
+
+    number = {clip: i for i, clip in enumerate(_names(clips))}
+    wanted = set(range(len(clips)) if chosen is None else chosen)
+    rows = {task: row for row, task in enumerate(weights.tasks)}
+    for task, tested in sorted(_tested(run, number).items()):
+        held_out = [i for i in tested if i in wanted]
+        state = jax.tree.map(lambda x, row=rows[task]: jnp.asarray(x[row]), states)
+        for start in range(0, len(held_out), batch):
+            part = held_out[start : start + batch]
+            index = np.resize(part, batch)  # one shape, so that one program serves
+            inputs = {name: clips.inputs[name][index] for name in network.inputs}
+            logits, shown = jax.device_get(show(state, inputs))
+            for i, clip in enumerate(part):
+                own = {name: value[i] for name, value in shown.items()}
+                yield Explained(task, clip, logits[i], own)
+
+
+def set_of(run: Run, **places: Path) -> ClipSet:
+    """The data set of a run, prepared where need be; `places` are fields of its
+    configuration, such as `data_dir`, where those of the run are on another machine.
+
+    Raises: JmerError if it cannot be read any more, or is another by now.
+    """
+    fields = dict(run.experiment["experiment"]["data"])
+    kind = {kind.name: kind for kind in datasets()}.get(name := fields.pop("name"))
+    if kind is None:
+        raise JmerError(
+            f"{run.folder} was trained on data set {name}, which this jmer does not "
+            f"know: install the version that trained it."
+        )
+    types_of = typing.get_type_hints(kind)
+    known = {name: _restored(types_of[name], value) for name, value in fields.items()}
+    clips = load(typing.cast(DataConfig, kind(**{**known, **places})))
+    _require_same(run, clips)
+    return clips
+
+
+def find_clip(clips: ClipSet, name: str) -> int:
+    """The index of the clip of that name, or of `subject/clip`, where names repeat.
+
+    Raises: JmerError if there is none, or more than one.
+    """
+    found = [
+        i
+        for i, (_, subject, clip) in enumerate(_names(clips))
+        if name in (clip, f"{subject}/{clip}")
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        several = ", ".join("/".join(_names(clips)[i][1:]) for i in found[:4])
+        raise JmerError(f"several clips are called {name}: give one of {several}.")
+    some = ", ".join(clip for _, _, clip in _names(clips)[:4])
+    raise JmerError(f"{clips.name} has no clip {name}; it has {some}, …")
+
+
+def _tested(run: Run, number: dict[tuple[str, ...], int]) -> dict[Task, list[int]]:
+    """The clips that each training was tested on."""
+    p = run.predictions
+    made: dict[Task, list[int]] = {}
+    columns = (p.seed, p.fold, p.variant, p.dataset, p.subject, p.clip)
+    for seed, fold, variant, *clip in zip(*columns, strict=True):
+        task = Task(int(seed), str(fold), int(variant))
+        made.setdefault(task, []).append(number[tuple(map(str, clip))])
+    return made
+
+
+def _names(clips: ClipSet) -> list[tuple[str, ...]]:
+    columns = (clips.dataset, clips.subject, clips.clip_id)
+    return [tuple(map(str, names)) for names in zip(*columns, strict=True)]
+
+
+def _require_same(run: Run, clips: ClipSet) -> None:
+    trained = run.experiment["data"]["fingerprint"]
+    if clips.fingerprint != trained:
+        raise JmerError(
+            f"{run.folder} was trained on a set with fingerprint {trained}, but that "
+            f"of {clips.name} is {clips.fingerprint}: its files have changed, or it "
+            f"was prepared otherwise. Run the experiment again."
+        )
+
+
+def _restored(kind: Any, value: Any) -> Any:
+    """A field of a configuration from its JSON value."""
+    if isinstance(value, list):
+        return tuple(_restored(None, item) for item in value)
+    union = isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union
+    paths = Path in typing.get_args(kind) if union else kind is Path
+    return Path(value) if paths and isinstance(value, str) else value

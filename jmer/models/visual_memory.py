@@ -1,0 +1,445 @@
+"""Time-contrasted features with visual memory: spotting and recognition in one."""
+
+import dataclasses
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import lax
+from jax.typing import DTypeLike
+
+from jmer import augment, keys, nn
+from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
+from jmer.errors import UsageError
+from jmer.losses import cross_entropy, weighted_mean
+from jmer.models.base import NetworkConfig
+from jmer.nn import torch_names
+from jmer.nn.imagenet import DEVIATION
+from jmer.nn.imagenet import MEAN as IMAGENET_MEAN
+
+MEAN = np.array([103.939, 116.779, 123.68], np.float32)
+"""Of blue, green and red over ImageNet, 0 to 255, as VGG-16 was trained."""
+
+
+@dataclasses.dataclass(frozen=True)
+class VisualMemoryConfig(NetworkConfig):
+    """Features of neighbouring frames against one another, and a memory of them: the
+    class and the intensity of each step, and their class of the whole clip.
+    """
+
+    name: ClassVar[str] = "visual_memory"
+    paper: ClassVar[str] = (
+        "Nag, Bhunia, Konwer, Roy. Facial Micro-expression Spotting and Recognition "
+        "using Time Contrasted Feature with Visual Memory. ICASSP 2019"
+    )
+    values: ClassVar[tuple[str, ...]] = ("intensity_weight",)
+    paper_classes: ClassVar[tuple[str, ...]] = (
+        *("happiness", "disgust", "surprise", "repression"),
+        "others",
+    )
+
+    phase: Literal["joint", "spatial", "memory"] = "joint"
+    """joint: everything is trained at once. The paper trains in two: spatial is the
+    spatial network alone, which tells the class of single frames; memory is all the
+    rest, which starts from such a run and leaves that network and the one of motion as
+    they are."""
+    train_motion: bool = False
+    """In the memory phase, train the network of motion too, where there are no weights
+    of it to start from."""
+    frames: int = 15
+    """Frames of a clip; flow has one less, and so has what the network finds: a step is
+    a pair of neighbours, and tells the class and the intensity of the second."""
+    steps: int = 14
+    """Steps of a training sequence; where clips have more, it begins at random. Tests
+    always go over the whole clip."""
+    size: int = 64
+    """Height and width of frames and flow, in pixels; a multiple of 16."""
+    width: int = 64
+    """Channels of the first convolutions; all others are multiples of it."""
+    hidden: int = 256
+    """Units of the memory, and of each layer before and after it."""
+    contrast: bool = True
+    """Differences of local and context features in time (equations 1 to 3)."""
+    context: nn.Context = "dilated"
+    """What context is: a convolution of 3x3 pixels that lie 3 apart, or a linear layer
+    of the mean over the image; the paper leaves it open."""
+    temporal_net: bool = True
+    """The network of motion, which sees the flow; without it, no flow is needed."""
+    flow_channels: Literal["polar", "uv"] = "polar"
+    """What that network sees: the angle over pi and the magnitude as a share of the
+    field's largest, or u and v in pixels."""
+    memory: Literal["gru", "convgru", "none"] = "gru"
+    """Recurrent units of a vector, or of images (7x7 convolutions, as one sentence of
+    the paper says; then no layers that flatten them), or none: each step for itself."""
+    memory_channels: int = 64
+    """Channels of the state of convgru."""
+    fc6_dilation: int = 12
+    """Distance of the pixels of the last wide convolution. At 8 or more on images of 64
+    pixels, only the middle one of nine lies within; 2 uses all."""
+    intensity: bool = True
+    """Whether frames learn the data set's `intensity` too (equation 5)."""
+    intensity_weight: float = 1.0
+    """Factor of the mean absolute error of the intensity in the loss."""
+    steps_count: Literal["alike", "by-intensity"] = "alike"
+    """How much each step counts for the class: all alike, as in the paper, or by the
+    intensity, the true one in training and the network's own in tests, for videos in
+    which most frames show nothing."""
+    augmented: bool = True
+    """Whether training clips are turned, scaled and moved at random (section 3)."""
+    rotate: float = 10.0
+    """Largest angle of that, in degrees."""
+    rescale: float = 0.1
+    """Largest change of scale, as a share, 0 to below 1."""
+    shift: float = 2.0
+    """Largest move along either axis, in pixels."""
+
+    def __post_init__(self):
+        for name in ("steps", "width", "hidden", "memory_channels", "fc6_dilation"):
+            self._check(name, getattr(self, name) >= 1, "be at least 1")
+        fits = self.frames > self.steps
+        self._check("frames", fits, f"be more than model.steps={self.steps}")
+        whole = self.size >= 16 and self.size % 16 == 0
+        self._check("size", whole, "be a multiple of 16")
+        for name in ("rotate", "shift", "intensity_weight"):
+            fits = 0 <= getattr(self, name) < float("inf")
+            self._check(name, fits, "be finite and not negative")
+        self._check("rescale", 0 <= self.rescale < 1, "be at least 0 and below 1")
+        for name, known in (
+            ("phase", ("joint", "spatial", "memory")),
+            ("steps_count", ("alike", "by-intensity")),
+            ("context", ("dilated", "gap")),
+            ("flow_channels", ("polar", "uv")),
+            ("memory", ("gru", "convgru", "none")),
+        ):
+            self._check(name, getattr(self, name) in known, f"be one of {known}")
+        if self.train_motion and self.phase != "memory":
+            raise UsageError(
+                f"model.train-motion goes with model.phase=memory, not with "
+                f"model.phase={self.phase}"
+            )
+        if self.by_intensity and not self.intensity:
+            raise UsageError(
+                "model.steps-count=by-intensity needs model.intensity: without it, "
+                "leave model.steps-count=alike"
+            )
+
+    def _check(self, name: str, fits: bool, rule: str) -> None:
+        if not fits:
+            option, value = name.replace("_", "-"), getattr(self, name)
+            raise UsageError(f"model.{option}={value} must {rule}")
+
+    @property
+    def by_intensity(self) -> bool:
+        """Whether steps count by their intensity."""
+        return self.steps_count == "by-intensity"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """`intensity` is seen by the loss alone."""
+        flow = ("flow",) if self.temporal_net and self.phase != "spatial" else ()
+        return ("clip", *flow, *(("intensity",) if self.intensity else ()))
+
+    @property
+    def input_shapes(self):
+        square = (self.size, self.size)
+        shapes = {
+            "clip": (self.frames, *square, 3),
+            "flow": (self.frames - 1, *square, 2),
+            "intensity": (self.frames,),
+        }
+        return tuple(shapes[name] for name in self.inputs)
+
+    def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        kind = FrameClassifier if self.phase == "spatial" else VisualMemory
+        return kind(self, classes, dtype=dtype, rngs=rngs)
+
+    def frozen(self, path):
+        return path[0] in self.left_alone
+
+    @property
+    def left_alone(self) -> tuple[str, ...]:
+        """The parts that training leaves as they are."""
+        if self.phase != "memory":
+            return ()
+        return ("spatial",) if self.train_motion else ("spatial", "motion")
+
+    def trunk_from_torch(self, state):
+        """torchvision's `vgg16` of images, for the spatial network up to its fc6.
+
+        It takes red first, over a deviation, where ours takes blue first, as the
+        original did. The two agree, but for some thousandths of the border: what lies
+        around the image is the mean, which is rounded differently.
+        """
+        if state["features.0.weight"].shape != (self.width, 3, 3, 3):
+            raise ValueError(f"not a VGG-16 of {self.width} channels for images")
+        arrays = torch_names.vgg16(state, "spatial")
+        first = "params.spatial.groups.0.0"
+        kernel = arrays[f"{first}.kernel"] / (255 * DEVIATION[:, None])
+        offset = MEAN[::-1] - 255 * IMAGENET_MEAN
+        bias = arrays[f"{first}.bias"] + np.einsum("ijcd,c->d", kernel, offset)
+        arrays[f"{first}.bias"] = bias.astype(np.float32)
+        arrays[f"{first}.kernel"] = np.ascontiguousarray(kernel[:, :, ::-1])
+        return arrays
+
+    def augment(self, inputs, key, version):
+        """A random window of each clip, all of it turned, scaled and moved alike.
+
+        Flow goes through the change too, where the paper estimates it anew.
+        """
+        made = dict(inputs)
+        if self.frames > self.steps + 1:
+            last = self.frames - self.steps
+            where = inputs["clip"].shape[:1], 0, last
+            start = jax.random.randint(keys.named(key, "window"), *where)
+            for name, value in made.items():
+                length = self.steps + (name != "flow")
+                made[name] = _windows(value, start, length)
+        if self.augmented:
+            matrix = augment.random_similarity(
+                made["clip"].shape[0],
+                (self.size, self.size),
+                keys.named(key, "similarity"),
+                degrees=self.rotate,
+                rescale=self.rescale,
+                shift=self.shift,
+            )
+            for name in {"clip", "flow"} & made.keys():
+                moves = name == "flow"
+                made[name] = augment.warp(made[name], matrix, vectors=moves)
+        return made
+
+    def loss(self, model, inputs, label, *, weight, key):
+        """Cross-entropy and absolute error of the intensity, means over the steps of a
+        clip (equations 4 and 5). The spatial phase has the former only.
+        """
+        _, shown = self._explain(model, inputs, train=True, key=key, weight=weight)
+        steps = shown["step_logits"]
+        each = jnp.broadcast_to(label[:, None], steps.shape[:2])
+        value = cross_entropy(steps, each)
+        counts = jnp.broadcast_to(weight[:, None], value.shape)
+        if self.intensity:
+            # Of the last frames, one for each step: in pairs, a step is of the second.
+            true = inputs["intensity"][:, -value.shape[1] :].astype(jnp.float32)
+            counts = counts * true if self.by_intensity else counts
+        total = weighted_mean(value.reshape(-1), counts.reshape(-1))
+        if self.intensity and self.phase != "spatial":
+            error = jnp.abs(shown["intensity"] - true).mean(1)
+            total = total + self.intensity_weight * weighted_mean(error, weight)
+        return total
+
+    def apply(self, model, inputs, **options):
+        return self._explain(model, inputs, **options)[0]
+
+    def explain(self, model, inputs):
+        return self._explain(model, inputs)
+
+    def _explain(self, model, inputs, **options):
+        flow = {"flow": inputs["flow"]} if "flow" in inputs else {}
+        return model.explain(inputs["clip"], **flow, **options)
+
+
+def _frames(clip: Array) -> Array:
+    """[b * t, h, w, 3], blue first and about 0, of RGB from 0 to 255."""
+    frames = clip.reshape(-1, *clip.shape[2:]).astype(jnp.float32)
+    return frames[..., ::-1] - MEAN
+
+
+def _of_clip(logits: Array, counts: Array) -> Array:
+    """Logarithm of the mean over steps [b, s, k] of the class probabilities, where each
+    step counts as much as the exponential of `counts` [b, s].
+    """
+    counts = counts - jax.nn.logsumexp(counts, axis=1, keepdims=True)
+    return jax.nn.logsumexp(jax.nn.log_softmax(logits) + counts[..., None], axis=1)
+
+
+def _windows(x: Array, start: Array, length: int) -> Array:
+    """`length` frames of each clip, from its `start` [b]."""
+    return jax.vmap(lambda x, i: lax.dynamic_slice_in_dim(x, i, length))(x, start)
+
+
+class VisualMemory(nnx.Module):
+    """Spatial features of each frame; what neighbours have in contrast; motion between
+    them; a memory; the class and intensity of each step.
+
+    Figure 1 and equations 1 to 3; sizes that the paper leaves out are those of the
+    networks that it names.
+    """
+
+    def __init__(
+        self,
+        config: VisualMemoryConfig,
+        classes: int,
+        *,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
+    ):
+        same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
+        glorot = {"kernel_init": nn.glorot, **same}
+        wide, features = 4 * config.width, 2 * config.width
+        self.polar = config.flow_channels == "polar"
+        self.by_intensity = config.by_intensity
+        self.left_alone = config.left_alone
+        self.spatial = nn.LargeFOV(
+            config.width, fc6_dilation=config.fc6_dilation, **same
+        )
+        self.reduce = nnx.List(
+            [
+                nn.Conv(4 * wide, wide, (1, 1), **glorot),
+                nn.Conv(wide, features, (1, 1), **glorot),
+            ]
+        )
+        self.motion = nnx.data(
+            nn.MPNet(config.width, **same) if config.temporal_net else None
+        )
+        self.contrast = nnx.data(
+            nn.TimeContrast(features, config.context, **same)
+            if config.contrast
+            else None
+        )
+        stacked = features * (5 if config.contrast else 2) + config.temporal_net
+        self.fuse = nn.Conv(stacked, config.hidden, (1, 1), **glorot)
+        self.flatten, self.memory = nnx.List(), nnx.data(None)
+        hidden = config.hidden
+        if config.memory == "convgru":
+            hidden = config.memory_channels
+            self.memory = nn.ConvGRU(config.hidden, hidden, **same)
+        else:
+            pixels = (config.size // 8) ** 2
+            for inputs in (pixels * hidden, hidden):
+                self.flatten.append(nn.Linear(inputs, hidden, **glorot))
+        if config.memory == "gru":
+            self.memory = nn.GRU(hidden, hidden, **same)
+        self.classes = Head(hidden, config.hidden, classes, **same)
+        self.intensity = nnx.data(
+            Head(hidden, config.hidden, 1, **same) if config.intensity else None
+        )
+
+    def __call__(self, clip: Array, flow: Array | None = None, **options) -> Array:
+        """Logits [b, classes] of RGB frames [b, t, h, w, 3], 0 to 255, and the flow
+        from each to the next, [b, t-1, h, w, 2] in pixels, if the network uses it.
+        """
+        return self.explain(clip, flow, **options)[0]
+
+    @typed
+    def explain(
+        self,
+        clip: Shaped[Array, "b t h w 3"],
+        flow: Shaped[Array, "b s h w 2"] | None = None,
+        *,
+        train: bool = False,
+        key: PRNGKeyArray | None = None,
+        weight: Float[Array, " b"] | None = None,
+    ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
+        """Logarithm of the mean over steps of the class probabilities (`steps_count`
+        says how much each counts), and, for each step, which is a frame but the first:
+
+        step_logits: [b, s, k]; intensity: [b, s], 0 to 1; contrast: [b, s, i, j, 3],
+        mean absolute differences of equations 1 to 3; motion: [b, s, i, j, 1], 0 to 1.
+        """
+        b, t = clip.shape[:2]
+        alone = "spatial" in self.left_alone
+        x = self.spatial(_frames(clip), train=train and not alone, key=key)
+        x = lax.stop_gradient(x) if alone else x
+        for layer in self.reduce:
+            x = jnp.tanh(layer(x))
+        x = x.reshape(b, t, *x.shape[1:])
+        parts, shown = [x[:, :-1], x[:, 1:]], {}
+        if self.contrast is not None:
+            differences = self.contrast(x)
+            shown["contrast"] = jnp.stack(
+                [jnp.abs(d.astype(jnp.float32)).mean(-1) for d in differences], -1
+            )
+            parts += differences
+        if self.motion is not None:
+            assert flow is not None
+            shown["motion"] = self._move(flow, train, weight)
+            parts.append(shown["motion"].astype(x.dtype))
+        x = jnp.concatenate(parts, -1)
+        x = nnx.relu(self.fuse(x.reshape(b * (t - 1), *x.shape[2:])))
+        x = self._remember(x.reshape(b, t - 1, *x.shape[1:]))
+        shown["step_logits"] = self.classes(x)
+        counts = jnp.zeros(x.shape[:2])
+        if self.intensity is not None:
+            height = self.intensity(x)[..., 0]
+            shown["intensity"] = nnx.sigmoid(height)
+            counts = jax.nn.log_sigmoid(height) if self.by_intensity else counts
+        return _of_clip(shown["step_logits"], counts), shown
+
+    def _move(self, flow, train, weight):
+        b, s = flow.shape[:2]
+        x = nn.polar_flow(flow) if self.polar else flow.astype(jnp.float32)
+        # Each field is an image of its own, and counts as its clip does.
+        fields = None if weight is None else jnp.repeat(weight, s)
+        x = x.reshape(b * s, *flow.shape[2:])
+        alone = "motion" in self.left_alone
+        mask = self.motion(x, train=train and not alone, weight=fields)
+        mask = lax.stop_gradient(mask) if alone else mask
+        mask = nn.avg_pool(mask, (2, 2))
+        return mask.reshape(b, s, *mask.shape[1:])
+
+    def _remember(self, x: Array) -> Array:
+        """[b, s, d] of maps [b, s, i, j, c]."""
+        if not self.flatten:
+            return self.memory(x).mean((2, 3))
+        x = x.reshape(*x.shape[:2], -1)
+        for layer in self.flatten:
+            x = nnx.relu(layer(x))
+        return x if self.memory is None else self.memory(x)
+
+
+class FrameClassifier(nnx.Module):
+    """The spatial network with a linear layer of its mean over the image, which the
+    paper's first phase trains; it names the class of each frame by itself.
+    """
+
+    def __init__(
+        self,
+        config: VisualMemoryConfig,
+        classes: int,
+        *,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
+    ):
+        same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
+        self.spatial = nn.LargeFOV(
+            config.width, fc6_dilation=config.fc6_dilation, **same
+        )
+        features = 16 * config.width
+        self.emotion = nn.Linear(features, classes, kernel_init=nn.glorot, **same)
+
+    def __call__(self, clip: Array, **options) -> Array:
+        """Logits [b, classes] of RGB frames [b, t, h, w, 3], 0 to 255."""
+        return self.explain(clip, **options)[0]
+
+    @typed
+    def explain(
+        self,
+        clip: Shaped[Array, "b t h w 3"],
+        *,
+        train: bool = False,
+        key: PRNGKeyArray | None = None,
+        weight: Float[Array, " b"] | None = None,
+    ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
+        """Logarithm of the mean over frames of the class probabilities, and the logits
+        of each frame: step_logits [b, t, k]. Nothing depends on `weight`.
+        """
+        del weight
+        x = self.spatial(_frames(clip), train=train, key=key)
+        logits = self.emotion(x.astype(jnp.float32).mean((1, 2))).astype(jnp.float32)
+        logits = logits.reshape(*clip.shape[:2], -1)
+        counts = jnp.zeros(logits.shape[:2])
+        return _of_clip(logits, counts), {"step_logits": logits}
+
+
+class Head(nnx.Module):
+    """Two linear layers with a ReLU between them; the result is float32."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, **options):
+        options = {"kernel_init": nn.glorot, **options}
+        self.wide = nn.Linear(inputs, hidden, **options)
+        self.narrow = nn.Linear(hidden, outputs, **options)
+
+    def __call__(self, x: Array) -> Array:
+        return self.narrow(nnx.relu(self.wide(x))).astype(jnp.float32)

@@ -1,0 +1,111 @@
+"""The figures of spotting, as PNG bytes: intensities, the ROC curve, heat maps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jmer.annotations import Float
+from jmer.report.figures import BLUE, INK, MUTED, _figure, _plain, _short, png
+from jmer.spotted import Rule, Watched
+from jmer.spotting import STATES, Roc, states
+
+# Rising warm, falling cold, the apex darkest: told apart by lightness in grey too.
+COLOURS = ("#d5dbe0", "#f3c98b", "#e08a2e", "#7a2f10", "#3f7fb5", "#a9cbe6")
+MAPS = (
+    "local to context\nof the next",
+    "local to local\nof the next",
+    "local of the next\nto context",
+)
+
+
+def intensity_png(clip: Watched, rule: Rule) -> bytes:
+    """The intensity of each frame that was found, coloured by its state, under the true
+    one; bars below are the intervals of both.
+    """
+    figure = _figure(4.8, 2.5)
+    axes = figure.add_subplot()
+    frame, state = np.arange(len(clip.found)), states(clip.found)
+    for i, name in enumerate(STATES):
+        here = state == i
+        if here.any():
+            axes.bar(frame[here], clip.found[here], 1.0, color=COLOURS[i], label=name)
+    axes.plot(frame, clip.true, color=INK, linewidth=1.3, label="true")
+    video = clip.video(rule)
+    for rows, colour, height in ((video.true, INK, -0.06), (video.found, BLUE, -0.13)):
+        for onset, offset in rows:
+            axes.plot([onset - 0.4, offset + 0.4], [height] * 2, color=colour, lw=3)
+    axes.axhline(rule.threshold, color=MUTED, linewidth=0.8, linestyle=":")
+    axes.set_ylim(-0.18, 1.05)
+    axes.set_xlim(-1, len(frame))
+    axes.set_xlabel("frame (bars below: true over found)", color=MUTED, size=8.5)
+    axes.set_ylabel("intensity", color=MUTED, size=8.5)
+    axes.set_title(_short(clip.clip, 48), size=8.5, color=INK)
+    _plain([axes.title])
+    _dress(axes)
+    axes.legend(
+        frameon=False, fontsize=7, labelcolor=INK, ncols=4, loc="upper center",
+        bbox_to_anchor=(0.5, -0.28), handlelength=1.2, columnspacing=1.0,
+    )  # fmt: skip
+    return png(figure)
+
+
+def roc_png(curve: Roc) -> bytes:
+    """True over false positive rate of frames; the diagonal is chance."""
+    figure = _figure(3.2, 3.1)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], ":", color=MUTED, linewidth=1)
+    axes.plot(curve.false_positive, curve.true_positive, color=BLUE, linewidth=1.6)
+    axes.set_title(f"area {curve.area:.3f}", size=9, color=INK)
+    axes.set_xlabel("neutral frames taken for an expression", color=MUTED, size=8.5)
+    axes.set_ylabel("frames of expressions found", color=MUTED, size=8.5)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_aspect("equal")
+    _dress(axes)
+    return png(figure)
+
+
+def maps_png(
+    maps: Mapping[str, Float[np.ndarray, "s i j d"]],
+    intensity: Float[np.ndarray, " s"],
+    columns: int = 6,
+) -> bytes:
+    """Heat maps of a clip: the three differences in time, and the mask of motion.
+
+    `maps` has those that the network has, by the names of `explain`; rows are maps,
+    columns steps at equal distances. Each kind has a scale of its own, from 0.
+    """
+    rows = []
+    if "contrast" in maps:
+        top = float(maps["contrast"].max())
+        rows += [
+            (name, maps["contrast"][..., i], top, "magma")
+            for i, name in enumerate(MAPS)
+        ]
+    if "motion" in maps:
+        rows.append(("motion", maps["motion"][..., 0], 1.0, "viridis"))
+    if not rows:
+        raise ValueError(f"no map among {sorted(maps)}")
+    steps = len(intensity)
+    shown = np.unique(np.linspace(0, steps - 1, columns).round().astype(int))
+    figure = _figure(0.75 * len(shown) + 1.5, 0.75 * len(rows) + 0.6)
+    grid = figure.subplots(len(rows), len(shown), squeeze=False)
+    for (name, values, top, colours), line in zip(rows, grid, strict=True):
+        for step, axes in zip(shown, line, strict=True):
+            scale: dict[str, Any] = {"vmin": 0, "vmax": top or 1.0}
+            axes.imshow(values[step], cmap=colours, **scale)
+            axes.set_xticks([])
+            axes.set_yticks([])
+        label: dict[str, Any] = {"rotation": 0, "ha": "right", "va": "center"}
+        line[0].set_ylabel(name, color=INK, size=7, **label)
+    for step, axes in zip(shown, grid[0], strict=True):
+        title = f"step {step + 1}\n{intensity[step]:.2f}"
+        axes.set_title(title, size=7, color=INK)
+    return png(figure)
+
+
+def _dress(axes: Any) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#aab4bd")
+    axes.tick_params(colors=INK, labelsize=8, color="#aab4bd")

@@ -1,0 +1,223 @@
+"""Scores and figures of spotting: against answers worked out by hand."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from data_builders.synthetic import Synthetic
+from jmer.data.load import load
+from jmer.errors import JmerError, UsageError
+from jmer.report.spotting import write_spotting
+from jmer.report.spotting_figures import maps_png
+from jmer.spotted import (
+    COLUMNS,
+    Rule,
+    Watched,
+    frame_table,
+    score,
+    state_counts,
+    watch,
+    watch_all,
+)
+from jmer.spotting import STATES, states
+
+CLASSES = ("happiness", "disgust", "surprise")
+RULE = Rule(threshold=0.5, min_frames=2, max_gap=1)
+
+
+def clip(name="a1", subject="a", found=(), true=(), predicted=0, label=0, **more):
+    arrays = (np.array(x, float) for x in (found, true))
+    return Watched(name, subject, *arrays, predicted, label, **more)
+
+
+# An expression found with a gap in it, a false one, and one too short to count.
+FIRST = clip(
+    found=[0, 0, 0.6, 0.2, 0.9, 0.0, 0.0, 0.7, 0.8, 0.0, 0.0, 0.6, 0.0],
+    true=[0, 0, 0.5, 1.0, 0.5, 0.1, 0, 0, 0, 0, 0, 0, 0],
+)
+# One that is found, in another class than its own, and one that is missed.
+SECOND = clip(
+    *("b1", "b"),
+    found=[0.7, 0.9, 0.9, 0.1, 0.3, 0.1],
+    true=[0.2, 1.0, 0.3, 0.0, 1.0, 0.4],
+    predicted=1,
+    label=2,
+)
+# Nothing but rest.
+THIRD = clip("b2", "b", found=[0.1, 0.0, 0.2], true=[0, 0, 0], label=2)
+CLIPS = [FIRST, SECOND, THIRD]
+
+
+def test_intervals_of_all_clips_are_pooled():
+    record = score(CLIPS, CLASSES, RULE)
+    # Found 2..4 and 7..8 of true 2..5; 0..2 of true 0..2 and 4..5; nothing.
+    expected = {"hits": 2, "found": 3, "true": 3}
+    assert {k: record["intervals"][k] for k in expected} == expected
+    assert record["intervals"]["f1"] == pytest.approx(2 / 3)
+    assert (record["clips"], record["frames"]) == (3, 22)
+    assert record["frames_of_expressions"] == 4 + 5
+    # Right once of two: precision 1 and recall 1 of happiness, 0 of surprise.
+    assert record["analysis_f1"] == pytest.approx(0.5)
+    assert record["strs"] == pytest.approx(2 / 3 * 0.5)
+    assert record["per_subject"]["b"]["f1"] == pytest.approx(2 / 3)
+    assert json.loads(json.dumps(record)) == record
+
+
+def test_the_rule_decides_what_is_found():
+    longer = score(CLIPS, CLASSES, replace(RULE, max_gap=0))["intervals"]
+    assert (longer["hits"], longer["found"]) == (1, 2)
+    single = score(CLIPS, CLASSES, replace(RULE, min_frames=1))["intervals"]
+    assert (single["hits"], single["found"]) == (2, 4)
+    higher = score(CLIPS, CLASSES, replace(RULE, threshold=0.95))["intervals"]
+    assert (higher["hits"], higher["found"], higher["f1"]) == (0, 0, 0.0)
+
+
+def test_frames_of_all_clips_are_pooled():
+    record = score(CLIPS, CLASSES, RULE)
+    found, true = (
+        np.concatenate([getattr(c, name) for c in CLIPS]) for name in ("found", "true")
+    )
+    assert record["auc"] == pytest.approx(roc_auc_score(true >= 0.1, found))
+    assert record["mean_absolute_error"] == pytest.approx(np.abs(found - true).mean())
+    own = record["per_subject"]["a"]
+    assert own["auc"] == pytest.approx(roc_auc_score(FIRST.true >= 0.1, FIRST.found))
+    assert own["clips"] == 1
+
+
+def test_a_subject_at_rest_has_no_curve_of_its_own():
+    record = score([FIRST, THIRD], CLASSES, RULE)
+    assert record["per_subject"]["b"] == {"clips": 1, "auc": None, "f1": 0.0}
+    with pytest.raises(JmerError, match="all 3 frames are outside an expression"):
+        score([THIRD], CLASSES, RULE)
+    with pytest.raises(JmerError, match="all 2 frames are within an expression"):
+        score([clip(found=[0.1, 0.2], true=[0.5, 1.0])], CLASSES, RULE)
+    with pytest.raises(JmerError, match="no clip to score"):
+        score([], CLASSES, RULE)
+
+
+def test_frames_are_counted_by_state():
+    counts = state_counts(CLIPS)
+    assert counts.sum() == 22
+    true = np.concatenate([states(c.true) for c in CLIPS])
+    found = np.concatenate([states(c.found) for c in CLIPS])
+    for i, j in ((0, 0), (3, 0), (0, 2), (4, 3)):
+        assert counts[i, j] == ((true == i) & (found == j)).sum()
+    record = score(CLIPS, CLASSES, RULE)["states"]
+    assert record == {"names": list(STATES), "counts": counts.tolist()}
+
+
+def test_the_table_has_every_frame():
+    rows = list(csv.reader(io.StringIO(frame_table(CLIPS))))
+    assert tuple(rows[0]) == COLUMNS
+    assert len(rows) == 1 + 22
+    assert rows[5] == ["a", "a1", "4", "0.5000", "0.9000", "apex-offset", "apex"]
+
+
+def test_a_network_tells_the_last_frames():
+    shown = {
+        "intensity": np.array([0.2, 0.6], np.float32),
+        "motion": np.zeros((2, 3, 3, 1)),
+        "step_logits": np.zeros((2, 3)),
+    }
+    true = np.array([0.0, 0.3, 1.0], np.float32)
+    seen = watch("x", "s", np.array([0.1, 0.9, 0.2]), shown, true, 2)
+    np.testing.assert_allclose(seen.true, [0.3, 1.0], rtol=1e-6)
+    np.testing.assert_allclose(seen.found, [0.2, 0.6], rtol=1e-6)
+    assert (seen.predicted, seen.label) == (1, 2)
+    assert seen.maps.keys() == {"motion"}
+    for steps in (0, 4):
+        other = shown | {"intensity": np.zeros(steps)}
+        with pytest.raises(JmerError, match=f"clip x: {steps} intensities were found"):
+            watch("x", "s", np.zeros(3), other, true, 2)
+    with pytest.raises(JmerError, match="clip x: the network tells step_logits and no"):
+        watch("x", "s", np.zeros(3), {"step_logits": np.zeros((2, 3))}, true, 2)
+
+
+def test_tested_clips_are_found_in_their_set(tmp_path):
+    fields = {"modality": "clip", "length": 5, "size": 32, "data_dir": tmp_path}
+    clips = load(Synthetic(subjects=2, clips=6, **fields))
+    shown = {"intensity": np.linspace(0, 1, 4)}
+    logits = np.array([0.1, 0.9, 0.2])
+    first, second = watch_all(clips, [(4, logits, shown), (1, -logits, shown)])
+    assert (first.clip, first.subject) == (clips.clip_id[4], clips.subject[4])
+    assert (first.predicted, second.predicted) == (1, 0)
+    assert (first.label, second.label) == (clips.label[4], clips.label[1])
+    np.testing.assert_allclose(second.true, clips.inputs["intensity"][1, 1:])
+    still = replace(clips, inputs={"clip": clips.inputs["clip"]})
+    with pytest.raises(JmerError, match="synthetic has clip and no intensity"):
+        watch_all(still, [(4, logits, shown)])
+
+
+@pytest.mark.parametrize(
+    ("found", "true", "message"),
+    [
+        ([0.1, np.nan], [0, 1], "clip a1: an intensity of nan is found"),
+        ([0.1, 0.2], [0, 1.5], "clip a1: an intensity of 1.5 is true"),
+        ([-0.1, 0.2], [0, 1], "clip a1: an intensity of -0.1 is found"),
+        ([0.1], [0, 1], r"clip a1: \(1,\) intensities were found, but \(2,\) are true"),
+    ],
+)
+def test_what_is_no_intensity_is_refused_by_clip(found, true, message):
+    with pytest.raises(JmerError, match=message):
+        clip(found=found, true=true)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": 0.0}, "threshold=0.0 must be above 0"),
+        ({"threshold": 1.1}, "threshold=1.1 must be above 0, at most 1"),
+        ({"min_frames": 0}, "min-frames=0 must be at least 1"),
+        ({"max_gap": -1}, "max-gap=-1 must be at least 0"),
+    ],
+)
+def test_an_impossible_rule_is_refused(options, message):
+    with pytest.raises(UsageError, match=message):
+        Rule(**options)
+
+
+def maps(steps):
+    rng = np.random.default_rng(0)
+    return {
+        "contrast": rng.uniform(size=(steps, 4, 4, 3)),
+        "motion": rng.uniform(size=(steps, 4, 4, 1)),
+    }
+
+
+def test_one_call_writes_record_table_and_figures(tmp_path):
+    clips = [replace(FIRST, maps=maps(13)), SECOND, THIRD]
+    record = write_spotting(tmp_path, clips, CLASSES, RULE, most=2)
+    assert json.loads((tmp_path / "spotting.json").read_text()) == record
+    assert record["drawn"] == {"01": "a1", "02": "b1"}
+    assert (tmp_path / "frames.csv").read_text() == frame_table(clips)
+    figures = sorted(file.name for file in (tmp_path / "figures").iterdir())
+    assert figures == [
+        *("intensity-01.png", "intensity-02.png", "maps-01.png", "roc.png")
+    ]
+    for name in figures:
+        content = (tmp_path / "figures" / name).read_bytes()
+        assert content.startswith(b"\x89PNG") and len(content) > 5000
+
+
+def test_nothing_is_written_without_a_score(tmp_path):
+    with pytest.raises(JmerError, match="outside an expression"):
+        write_spotting(tmp_path / "out", [THIRD], CLASSES, RULE)
+    assert not (tmp_path / "out").exists()
+
+
+def test_maps_show_what_there_is():
+    """Clips of fewer steps than columns, and networks without one of the maps."""
+    both = maps(2)
+    shown = np.array([0.2, 0.7])
+    sizes = [
+        len(maps_png({name: both[name] for name in names}, shown))
+        for names in (("contrast", "motion"), ("contrast",), ("motion",))
+    ]
+    assert sizes[0] > sizes[1] > sizes[2]
+    with pytest.raises(ValueError, match="no map among"):
+        maps_png({}, shown)
