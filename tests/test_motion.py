@@ -22,6 +22,7 @@ from jmer.magnet.motion import (
     random_sample,
     random_scene,
 )
+from jmer.magnet.outline import Outline
 from jmer.magnet.texture import NUMBERS, TERMS, random_texture
 
 SIZE = 20
@@ -101,9 +102,11 @@ def test_figures_carry_their_textures_along():
     """Well inside a large figure, what is seen is its texture, moved."""
     scene = scene_of(KEYS[1], 1.5, ALL)
     large = scene.figures._replace(
-        centre=jnp.full((3, 2), SIZE / 2),
-        radius=jnp.array([3.0, 4.0, 7.0]),
-        outline=jnp.zeros((3, 4, 2)),
+        outline=Outline(
+            centre=jnp.full((3, 2), SIZE / 2),
+            radius=jnp.array([3.0, 4.0, 7.0]),
+            waves=jnp.zeros((3, 4, 2)),
+        ),
         shown=jnp.ones(3),
     )
     scene = scene._replace(figures=large)
@@ -131,9 +134,11 @@ def test_an_edge_covers_pixels_by_their_distance():
     ground = jax.tree.map(lambda x: x[0], plain)._replace(plain=jnp.zeros(3))
     disc = scene.figures._replace(
         texture=plain,
-        centre=jnp.full((3, 2), 9.3),
-        radius=jnp.full(3, 5.0),
-        outline=jnp.zeros((3, 4, 2)),
+        outline=Outline(
+            centre=jnp.full((3, 2), 9.3),
+            radius=jnp.full(3, 5.0),
+            waves=jnp.zeros((3, 4, 2)),
+        ),
         shown=jnp.array([0.0, 1.0, 0.0]),
     )
     made = drawn(scene._replace(background=ground, figures=disc), 1.0)

@@ -22,12 +22,13 @@ from jmer.magnet.motion import Motions
 from jmer.magnet.weights import arrays, load_magnet
 from jmer.optim import AdamConfig, SgdConfig
 from jmer.pretrain.magnifier import MagnifierRecipe
+from jmer.pretrain.recipe import Recipe
 from jmer.pretrain.run import pretrain
 from jmer.pretrain.trainer import Trainer
 from jmer.pretrained import read_weights, write_weights
 
 TINY = Motions(size=8, objects=1, factor=5, motion=1, magnified=3)
-RECIPE = MagnifierRecipe(TINY, AdamConfig(lr=3e-3), batch_size=2, width=2)
+RECIPE = MagnifierRecipe(AdamConfig(lr=3e-3), TINY, batch_size=2, width=2)
 
 
 class Net(nnx.Module):
@@ -41,10 +42,12 @@ class Net(nnx.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class Sums:
+class Sums(Recipe):
     """A network with statistics that learns to add: it compiles in no time."""
 
     name: ClassVar[str] = "sums"
+    steps: ClassVar[int] = 9
+
     optim: SgdConfig = dataclasses.field(
         default_factory=lambda: SgdConfig(lr=0.05, momentum=0.9)
     )
@@ -209,9 +212,7 @@ def test_a_place_that_cannot_be_written_is_known_before_training(tmp_path):
 def test_a_loss_that_is_no_number_is_never_written(tmp_path):
     out = tmp_path / "a.npz"
     wild = Sums(optim=SgdConfig(lr=1e25, momentum=0.9))
-    with pytest.raises(
-        JmerError, match=r"the loss is (nan|inf) .* smaller --lr"
-    ):
+    with pytest.raises(JmerError, match=r"the loss is (nan|inf) .* smaller --lr"):
         train(out, 50, wild, every=1)
     saved, about = read_weights(out)
     assert all(np.isfinite(x).all() for x in saved.values())
@@ -375,8 +376,8 @@ def test_the_command_trains_stops_and_goes_on(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("pretrain", "NAME: magnet"),
-        ("pretrain everything", "NAME: magnet"),
+        ("pretrain", "NAME: magnet, motion"),
+        ("pretrain everything", "NAME: magnet, motion"),
         (f"{WORDS} --out a.pth", "out=a.pth must end in .npz"),
         (f"{WORDS} --steps 0", "steps=0 must be at least 1"),
         (f"{WORDS} --size 9", "size=9 must be a multiple of 4"),

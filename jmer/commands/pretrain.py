@@ -14,23 +14,26 @@ from jmer.errors import UsageError
 from jmer.interrupt import Interruption
 from jmer.magnet.network import MULTIPLE
 from jmer.pretrain.magnifier import MagnifierRecipe
+from jmer.pretrain.motion import MotionRecipe
+from jmer.pretrain.recipe import Recipe
 from jmer.progress import counting
 
-RECIPES = {recipe.name: recipe for recipe in (MagnifierRecipe,)}
+RECIPES = {recipe.name: recipe for recipe in (MagnifierRecipe, MotionRecipe)}
 
 
 @dataclasses.dataclass(frozen=True)
 class PretrainOptions:
     """Train a part of networks on scenes that are made up as it goes: no data set.
 
-    The file that it writes is what `--model.magnifier` reads. The same command goes on
-    where a stopped one ended, and with more `--steps` where a finished one did.
+    The file that it writes is what `aman` takes as `--model.magnifier` (magnet), or
+    `visual_memory` as `--pretrained` (motion). The same command goes on where a stopped
+    one ended, and with more `--steps` where a finished one did.
     """
 
-    recipe: tyro.conf.OmitArgPrefixes[MagnifierRecipe]
+    recipe: tyro.conf.OmitArgPrefixes[Recipe]
     out: Path
     """File of weights to write (.npz)."""
-    steps: int = 260_000
+    steps: int
     """Updates in all."""
     seed: int = 0
     """Of the first weights and of all that is made up."""
@@ -55,7 +58,9 @@ def pretrain(words: list[str]) -> int:
             raise SystemExit(0)
         raise UsageError(f"the name of what is trained comes first. {usage}")
     name, *words = words
-    default = PretrainOptions(RECIPES[name](), out=Path(f"{name}.npz"))
+    recipe = RECIPES[name]
+    out = Path(f"{name}.npz")
+    default = PretrainOptions(recipe(), out=out, steps=recipe.steps)
     options = parse(PretrainOptions, f"jmer pretrain {name}", words, default)
     from jmer.plan import keep_compiled_programs
     from jmer.pretrain.run import pretrain

@@ -11,18 +11,16 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.stats import norm
 
 from jmer import keys
 from jmer.arrays import Array, Float, Int, PRNGKeyArray, typed
 from jmer.errors import UsageError
 from jmer.magnet.network import LEAST, MULTIPLE
+from jmer.magnet.outline import MARKS, Outline, random_outline
 from jmer.magnet.texture import NUMBERS, Texture, random_texture
 
 KINDS = 5  # as many of each
 ALL, BLURRED, BACKGROUND, STILL, STILL_BACKGROUND = range(KINDS)
-WAVES = 4  # of an outline, once to four times around
-SOFTNESS = 0.6  # standard deviation in pixels of what a pixel gathers across an edge
 MID = 127.5  # the grey level that the strength of noise is told for
 
 
@@ -81,9 +79,7 @@ class Figures(NamedTuple):
     """Textures in outlines of their own, later ones before earlier ones."""
 
     texture: Texture  # n ...
-    centre: Array  # n 2
-    radius: Array  # n
-    outline: Array  # n k 2: shares of the radius, of cosine and sine
+    outline: Outline  # n ...
     shown: Array  # n: whether they are there, 0 or 1
 
 
@@ -110,27 +106,13 @@ class Scene(NamedTuple):
 
         def paste(image, layer):
             figure, motion, tint = layer
-            cover = _cover(figure, size, factor * motion)[..., None]
+            cover = figure.shown * figure.outline.cover(size, factor * motion)
             texture = figure.texture.image(size, factor * motion) + tint
-            return image + cover * (texture - image), None
+            return image + cover[..., None] * (texture - image), None
 
         layers = (self.figures, self.motions, tints[1:])
         image, _ = jax.lax.scan(paste, image + tints[0], layers)
         return jnp.clip(image, 0, 255)
-
-
-def _cover(figure: Figures, size: int, offset: Array) -> Array:
-    """The share [h, w] of each pixel that one figure covers."""
-    centre = figure.centre + offset
-    x, y = jnp.arange(size)[None] - centre[0], jnp.arange(size)[:, None] - centre[1]
-    away = jnp.maximum(jnp.hypot(x, y), 1e-3)
-    cosine, sine = x / away, y / away
-    wave, edge = (cosine, sine), jnp.ones_like(away)
-    for k in range(WAVES):
-        edge += figure.outline[k, 0] * wave[0] + figure.outline[k, 1] * wave[1]
-        # Of the next multiple of the angle.
-        wave = (wave[0] * cosine - wave[1] * sine, wave[1] * cosine + wave[0] * sine)
-    return figure.shown * norm.cdf((figure.radius * edge - away) / SOFTNESS)
 
 
 @typed
@@ -143,10 +125,12 @@ def random_scene(
     """Of one of the five kinds, with motions of up to `longest` pixels."""
     size, most = motions.size, motions.objects
     # Few draws of many numbers: each draw is a program of its own to compile.
-    numbers = jax.random.uniform(keys.named(key, "layers"), (most + 1, NUMBERS + 13))
+    numbers = jax.random.uniform(
+        keys.named(key, "layers"), (most + 1, NUMBERS + 2 + MARKS)
+    )
     blur, count = jax.random.uniform(keys.named(key, "scene"), (2,))
-    textures, length, angle, centre, radius, outline = jnp.split(
-        numbers, [NUMBERS, *(NUMBERS + n for n in (1, 2, 4, 5))], axis=-1
+    textures, length, angle, outlines = jnp.split(
+        numbers, [NUMBERS, NUMBERS + 1, NUMBERS + 2], axis=-1
     )
     moves = (
         longest
@@ -160,14 +144,11 @@ def random_scene(
     fewest = (most + 1) // 2
     number = fewest + jnp.floor(count * (most + 1 - fewest))
     shown = (jnp.arange(most) < number) & jnp.not_equal(kind, BACKGROUND)
-    waves = jnp.arange(1, WAVES + 1)[:, None]
     return Scene(
         background=background.blurred((1 + 4 * blur) * jnp.equal(kind, BLURRED)),
         figures=Figures(
             texture=jax.vmap(lambda n: random_texture(n, size))(textures[1:]),
-            centre=size * centre[1:],
-            radius=size * (0.06 + 0.16 * radius[1:, 0]),
-            outline=0.7 / waves * (outline[1:].reshape(most, WAVES, 2) - 0.5),
+            outline=jax.vmap(lambda n: random_outline(n, size))(outlines[1:]),
             shown=shown.astype(jnp.float32),
         ),
         background_motion=moves[0] * jnp.not_equal(kind, STILL_BACKGROUND),

@@ -15,15 +15,17 @@ from jmer.magnet.motion import Motions, Sample, random_sample
 from jmer.magnet.network import WIDTH, Magnet
 from jmer.nn.lowering import use_lowering
 from jmer.optim import AdamConfig
+from jmer.pretrain.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)
-class MagnifierRecipe:
+class MagnifierRecipe(Recipe):
     """Learning-based motion magnification (Oh et al. 2018), as `aman` and others use
     it; its paper has 384 pixels and some 260,000 steps.
     """
 
     name: ClassVar[str] = "magnet"
+    steps: ClassVar[int] = 260_000
 
     motions: Motions = dataclasses.field(default_factory=Motions)
     optim: AdamConfig = dataclasses.field(default_factory=lambda: AdamConfig(lr=1e-4))

@@ -12,7 +12,8 @@ import numpy as np
 
 from jmer import __version__, trees
 from jmer.errors import JmerError
-from jmer.pretrain.trainer import Recipe, State, Trainer
+from jmer.pretrain.recipe import Recipe
+from jmer.pretrain.trainer import State, Trainer
 from jmer.pretrained import read_weights, write_weights
 from jmer.rundir import first_difference
 from jmer.train.checkpoint import flatten, unflatten
@@ -42,7 +43,7 @@ def pretrain(
     Raises: JmerError if `out` is another file or of another recipe, cannot be written,
     or the loss is no number; KeyboardInterrupt if `stopping`, once it is written.
     """
-    fields = dataclasses.asdict(recipe)  # type: ignore[call-overload]
+    fields = dataclasses.asdict(recipe)
     identity = {"network": recipe.name, "seed": seed, "dtype": dtype, "recipe": fields}
     trainer = Trainer(recipe, seed=seed, dtype=dtype)
     state, begun = _begin(trainer, out, identity)

@@ -1,6 +1,6 @@
 """Training on samples that a key makes: many steps a call, and nothing in between."""
 
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,23 +9,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jmer import keys
-from jmer.arrays import Array, PRNGKeyArray
-from jmer.optim import OptimConfig
-
-
-class Recipe(Protocol):
-    """What is trained, on what, and how."""
-
-    name: str
-    optim: OptimConfig
-
-    def build(self, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module: ...
-
-    def batch(self, key: PRNGKeyArray) -> Any:
-        """The samples of one step."""
-
-    def loss(self, model: Any, batch: Any) -> Array:
-        """A number; the model's statistics may change."""
+from jmer.arrays import Array
+from jmer.pretrain.recipe import Recipe
 
 
 class State(NamedTuple):
