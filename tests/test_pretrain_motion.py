@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from jmer import keys, nn
 from jmer.errors import JmerError, UsageError
 from jmer.importers import read_trunk
-from jmer.models.ststnet import StstNetConfig
+from jmer.models.ststnet import STSTNetConfig
 from jmer.models.visual_memory import VisualMemoryConfig
 from jmer.optim import SgdConfig
 from jmer.pretrain.motion import QUARTER, SLIGHTEST, MotionRecipe
@@ -78,7 +78,7 @@ def test_errors_of_flow_are_as_large_as_they_may_be(fields):
     noisy = jax.jit(dataclasses.replace(EXACT, noise=0.5).batch)(keys.seed_key(0))
     assert_array_equal(noisy.mask, fields.mask)
     wrong = np.asarray(noisy.flow) - fields.flow
-    assert 0.1 < np.abs(wrong).max() and np.abs(wrong).mean() < 0.5 * 2
+    assert np.abs(wrong).max() > 0.1 and np.abs(wrong).mean() < 0.5 * 2
     steps = np.abs(np.diff(wrong, axis=1)).mean()
     assert steps < 0.5 * np.abs(wrong).mean()
 
@@ -139,7 +139,7 @@ def test_visual_memory_starts_from_it(trained):
 @pytest.mark.parametrize(
     ("network", "words"),
     [
-        (StstNetConfig(), "ststnet does not start from weights of motion"),
+        (STSTNetConfig(), "ststnet does not start from weights of motion"),
         (
             dataclasses.replace(NETWORK, width=3),
             "trained with --width 2, but model.width=3",

@@ -1,15 +1,16 @@
 """Training on samples that a key makes: many steps a call, and nothing in between."""
 
+import dataclasses
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
-from jax.typing import DTypeLike
 
 from jmer import keys
-from jmer.arrays import Array
+from jmer.arrays import Array, PRNGKeyArray
 from jmer.pretrain.recipe import Recipe
 
 
@@ -22,76 +23,86 @@ class State(NamedTuple):
     optim: optax.OptState
 
 
+def on_accelerator() -> bool:
+    return jax.default_backend() != "cpu"
+
+
+@dataclasses.dataclass(frozen=True)
 class Trainer:
     """One recipe from one seed.
 
     What a step sees depends on the seed and its number alone. With `looped`, all steps
     of a call are one program, whose argument their number is: nothing depends on where
     calls begin and end. A CPU, whose loops run convolutions slowly, does better
-    without; an accelerator then waits for the host.
+    without; an accelerator would wait for the host.
     """
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        *,
-        seed: int,
-        dtype: DTypeLike = jnp.float32,
-        looped: bool | None = None,
-    ):
-        self.recipe, self.dtype = recipe, dtype
-        self._looped = jax.default_backend() != "cpu" if looped is None else looped
-        self._key = keys.named(keys.seed_key(seed), "pretrain", recipe.name)
-        self._transform = recipe.optim.transform()
-        model = nnx.eval_shape(self._build)
-        self._graphdef = nnx.split(model, nnx.Param, nnx.BatchStat)[0]
-        self._one = jax.jit(self._step, donate_argnums=0)
-        self._many = jax.jit(self._steps, donate_argnums=0)
+    recipe: Recipe
+    seed: int
+    dtype: str = "float32"
+    """What the network computes in."""
+    looped: bool = dataclasses.field(default_factory=on_accelerator)
 
-    def _build(self) -> nnx.Module:
-        start = keys.named(self._key, "start")
-        return self.recipe.build(self.dtype, nnx.Rngs(params=start))
+    @property
+    def _key(self) -> PRNGKeyArray:
+        return keys.named(keys.seed_key(self.seed), "pretrain", self.recipe.name)
 
     def start(self) -> State:
         """Before the first step."""
-
-        def make():
-            _, params, stats = nnx.split(self._build(), nnx.Param, nnx.BatchStat)
-            optim = self._transform.init(params)
-            return State(jnp.zeros((), jnp.int32), params, stats, optim)
-
-        return jax.jit(make)()
+        return _start(self.recipe, self.dtype, keys.named(self._key, "start"))
 
     def advance(self, state: State, count: int) -> tuple[State, Array]:
         """After `count` more steps, with the mean of their losses; uses `state` up."""
-        if self._looped:
-            return self._many(state, count)
+        key = keys.named(self._key, "batch")
+        if self.looped:
+            return _many(self.recipe, self.dtype, key, state, count)
         losses = []
         for _ in range(count):
-            state, loss = self._one(state)
+            state, loss = _one(self.recipe, self.dtype, key, state)
             losses.append(loss)
         return state, jnp.stack(losses).mean()
 
-    def _steps(self, state: State, count: Array) -> tuple[State, Array]:
-        def one(_, carried):
-            state, total = carried
-            state, loss = self._step(state)
-            return state, total + loss
 
-        # A loop whose length is no part of the program, unlike that of a scan.
-        state, total = jax.lax.fori_loop(0, count, one, (state, jnp.zeros(())))
-        return state, total / count
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _start(recipe: Recipe, dtype: str, key: PRNGKeyArray) -> State:
+    model = recipe.build(dtype, nnx.Rngs(params=key))
+    _, params, stats = nnx.split(model, nnx.Param, nnx.BatchStat)
+    optim = recipe.optim.transform().init(params)
+    return State(jnp.zeros((), jnp.int32), params, stats, optim)
 
-    def _step(self, state: State) -> tuple[State, Array]:
-        batch = self.recipe.batch(keys.named(self._key, "batch", state.step))
 
-        def objective(params):
-            model = nnx.merge(self._graphdef, params, state.stats, copy=True)
-            loss = self.recipe.loss(model, batch)
-            return loss, nnx.state(model, nnx.BatchStat)
+@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=3)
+def _one(recipe: Recipe, dtype: str, key: PRNGKeyArray, state: State):
+    return _step(recipe, dtype, key, state)
 
-        grad = jax.value_and_grad(objective, has_aux=True)
-        (loss, stats), gradients = grad(state.params)
-        updates, optim = self._transform.update(gradients, state.optim, state.params)
-        params = optax.apply_updates(state.params, updates)
-        return State(state.step + 1, params, stats, optim), loss
+
+@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=3)
+def _many(recipe: Recipe, dtype: str, key: PRNGKeyArray, state: State, count: Array):
+    def one(_, carried):
+        state, total = carried
+        state, loss = _step(recipe, dtype, key, state)
+        return state, total + loss
+
+    # A loop whose length is no part of the program, unlike that of a scan.
+    state, total = jax.lax.fori_loop(0, count, one, (state, jnp.zeros(())))
+    return state, total / count
+
+
+def _step(
+    recipe: Recipe, dtype: str, key: PRNGKeyArray, state: State
+) -> tuple[State, Array]:
+    batch = recipe.batch(keys.named(key, state.step))
+    model = nnx.eval_shape(lambda: recipe.build(dtype, nnx.Rngs(params=0)))
+    graphdef, *_ = nnx.split(model, nnx.Param, nnx.BatchStat)
+
+    def objective(params):
+        model = nnx.merge(graphdef, params, state.stats, copy=True)
+        loss = recipe.loss(model, batch)
+        return loss, nnx.state(model, nnx.BatchStat)
+
+    grad = jax.value_and_grad(objective, has_aux=True)
+    (loss, stats), gradients = grad(state.params)
+    transform = recipe.optim.transform()
+    updates, optim = transform.update(gradients, state.optim, state.params)
+    params = optax.apply_updates(state.params, updates)
+    return State(state.step + 1, params, stats, optim), loss
