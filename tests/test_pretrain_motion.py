@@ -21,7 +21,7 @@ from jmer.pretrain.run import pretrain
 from jmer.pretrained import read_weights
 from jmer.weights import structure
 
-SIZE = 32
+SIZE = 48
 EXACT = MotionRecipe(size=SIZE, objects=1, batch_size=24, motion=2, noise=0, width=2)
 NETWORK = VisualMemoryConfig(
     phase="memory", frames=3, steps=2, size=16, width=2, hidden=3, flow_channels="uv"
@@ -47,7 +47,7 @@ def test_a_figure_moves_otherwise_than_its_background_by_one_vector(fields):
     lengths = []
     for flow, mask in zip(*fields, strict=True):
         parts, share = quarters(flow), mask[..., 0]
-        behind, within = share < 1e-6, share > 1 - 1e-6
+        behind, within = share < 1e-6, share > 0.9995
         known = places[behind].reshape(-1, 3)
         linear, *_ = np.linalg.lstsq(known, parts[behind].reshape(-1, 2), rcond=None)
         assert_allclose(known @ linear, parts[behind].reshape(-1, 2), atol=1e-4)
@@ -55,15 +55,15 @@ def test_a_figure_moves_otherwise_than_its_background_by_one_vector(fields):
         assert np.abs(linear[1:]).max() <= 0.02 + 1e-5
         if within.any():
             apart = (parts[within] - places[within] @ linear).reshape(-1, 2)
-            assert_allclose(apart, np.broadcast_to(apart[0], apart.shape), atol=1e-3)
-            lengths.append(np.hypot(*apart[0]))
+            vector = np.median(apart, 0)
+            assert_allclose(apart, np.broadcast_to(vector, apart.shape), atol=0.02)
+            lengths.append(np.hypot(*vector))
             # Half covered is half of the way there.
             edge = (share > 0.2) & (share < 0.8)
             mean = (parts[edge] - places[edge] @ linear).mean(1)
-            expected = share[edge][:, None] * apart[0]
-            assert_allclose(mean, expected, atol=1e-3)
+            assert_allclose(mean, share[edge][:, None] * vector, atol=0.02)
     assert len(lengths) > 5
-    assert min(lengths) >= 2 * SLIGHTEST - 1e-3 and max(lengths) <= 2 + 1e-3
+    assert min(lengths) >= 2 * SLIGHTEST - 0.02 and max(lengths) <= 2.02
 
 
 def test_some_fields_have_no_figure_and_the_rest_does_not_fill_them(fields):
