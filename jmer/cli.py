@@ -19,8 +19,10 @@ usage: jmer COMMAND …
   data prepare NAME        turn a download into tensors, once
   data synthesize          write synthetic faces as real data sets are distributed
   data show NAME           a picture of some clips as they are prepared
+  pretrain NAME            train a part of networks on what is made up, without data
   weights import NETWORK   published PyTorch checkpoints as jmer weights
   weights export DIR       trained weights as a PyTorch checkpoint
+  weights measure FILE     by how much a magnifier magnifies motion that is known
   report RUN…              tables and figures of one run, or of several side by side
   spot RUN                 where a run found expressions: frames and intervals, scored
   list WHAT                experiments, models, datasets or layouts
@@ -75,7 +77,7 @@ def _command(words: list[str]) -> int:
         from jmer.bench.command import bench
 
         return bench(words[1:])
-    from jmer.commands import data, listing, results, runs
+    from jmer.commands import data, listing, pretrain, results, runs
 
     table: dict[tuple[str, ...], Callable[[list[str]], int]] = {
         ("run",): runs.run,
@@ -85,8 +87,10 @@ def _command(words: list[str]) -> int:
         ("data", "prepare"): data.prepare,
         ("data", "synthesize"): data.synthesize,
         ("data", "show"): data.show,
+        ("pretrain",): pretrain.pretrain,
         ("weights", "import"): results.weights_import,
         ("weights", "export"): results.weights_export,
+        ("weights", "measure"): pretrain.measure,
         ("report",): results.report,
         ("spot",): results.spot,
         ("list",): listing.list_,

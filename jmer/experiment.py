@@ -100,7 +100,8 @@ class Experiment:
     the lowest loss."""
     pretrained: Path | None = None
     """PyTorch checkpoint of the network's trunk, trained on something else, that every
-    training starts from (.pth, .pt or .tar, torchvision's names)."""
+    training starts from (.pth, .pt or .tar, torchvision's names); or the file of a part
+    of it that `jmer pretrain` wrote."""
     start_from: Path | None = None
     """Finished run whose weights trainings start from: each from those of its own fold
     and seed, or the only seed. Weights of the same name and shape are taken; a fold

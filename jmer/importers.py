@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from jmer.errors import JmerError
+from jmer.files import content_hash
 from jmer.models.base import NetworkConfig, default_config
+from jmer.pretrained import has_weights, read_weights
 from jmer.torch_files import StateDict, read_state_dict
 from jmer.train.tasks import Task
 from jmer.weights import Weights
@@ -68,6 +70,8 @@ def read_trunk(network: NetworkConfig, file: Path | None) -> tuple[StateDict, st
     """
     if file is None:
         return {}, ""
+    if has_weights(file):
+        return _read_part(network, file), content_hash(file)
     state = read_state_dict(file)
     try:
         arrays = network.trunk_from_torch(state)
@@ -77,3 +81,16 @@ def read_trunk(network: NetworkConfig, file: Path | None) -> tuple[StateDict, st
             f"{', '.join([*state][:4]) or 'no tensors'}…"
         ) from error
     return arrays, hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def _read_part(network: NetworkConfig, file: Path) -> dict[str, np.ndarray]:
+    """Of a file that `jmer pretrain` wrote, by the paths of the whole network."""
+    flat, about = read_weights(file)
+    trained = about.get("identity", {})
+    part = network.pretrained_part(trained.get("network"), trained.get("recipe", {}))
+    paths = (name.split(".", 1) for name in flat if name != "step")
+    return {
+        f"{kind}.{part}.{rest}": flat[f"{kind}.{rest}"]
+        for kind, rest in paths
+        if kind in ("params", "stats")
+    }

@@ -21,13 +21,13 @@ PAUSE = 10.0  # seconds
 
 
 @contextlib.contextmanager
-def counting(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar of how many are done of how many, on the error stream; where that is no
-    terminal, a line every `PAUSE` seconds.
+def counting(what: str) -> Iterator[Callable[..., None]]:
+    """A bar of how many are done of how many, and a note if there is one, on the error
+    stream; where that is no terminal, a line every `PAUSE` seconds.
     """
     console = Console(stderr=True, highlight=False)
     columns = (
-        TextColumn(what),
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -36,11 +36,13 @@ def counting(what: str) -> Iterator[Callable[[int, int | None], None]]:
     shown = bar.add_task(what, total=None)
     told = [time.monotonic()]
 
-    def watch(done: int, total: int | None) -> None:
-        bar.update(shown, completed=done, total=total)
+    def watch(done: int, total: int | None, note: str = "") -> None:
+        described = f"{what}  {note}" if note else what
+        bar.update(shown, completed=done, total=total, description=described)
         if not console.is_terminal and time.monotonic() - told[0] > PAUSE:
             told[0] = time.monotonic()
-            console.print(f"{what}: {done}" + (f"/{total}" if total else ""))
+            of = f"/{total}" if total else ""
+            console.print(f"{what}: {done}{of}" + (f"  {note}" if note else ""))
 
     with bar if console.is_terminal else contextlib.nullcontext():
         yield watch

@@ -236,7 +236,7 @@ def merged(case, part):
 def sheet_renamed(case, part):
     sheets = part.book.sheets
     title = next(t for t, rows in sheets.items() if rows is part.rows)
-    new = case.pick(("Sheet 7", "Tabelle1", "名前", "x" * 31, title.upper() + "_"))
+    new = case.pick(("Sheet 7", "Tabelle1", "名前", "x" * 31, title.upper()[:30] + "_"))
     items = [(new if t == title else t, rows) for t, rows in sheets.items()]
     part.book.sheets = dict(items)
     return new

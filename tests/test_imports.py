@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RANKS = [
     {"errors", "__init__", "annotations"},
     {"arrays", "facs", "files", "text", "torch_files"},
-    {"keys", "trees", "losses", "metrics"},
+    {"keys", "trees", "losses", "metrics", "pretrained"},
     {"augment", "nn", "data", "synthetic", "optim", "results", "peers", "spotting"},
     {"magnet"},
     {"models", "flownet2", "spotted"},
@@ -21,7 +21,7 @@ RANKS = [
     {"plan", "notebook"},
     {"start", "features", "exporters"},
     {"session"},
-    {"run", "evaluate", "explain", "bench"},
+    {"run", "evaluate", "explain", "bench", "pretrain"},
     {"commands"},
     {"cli"},
     {"__main__"},

@@ -8,6 +8,7 @@ from flax import nnx
 
 from jmer.errors import JmerError
 from jmer.magnet.network import WIDTH, Magnet
+from jmer.pretrained import has_weights, read_weights
 from jmer.torch_files import StateDict, read_state_dict
 
 FILE = "learning_based_mag.pth.tar"
@@ -98,14 +99,37 @@ def load_magnet(file: Path) -> tuple[nnx.GraphDef, nnx.State]:
 def _load(file: Path, *version: int) -> tuple[nnx.GraphDef, nnx.State]:
     del version
     try:
-        found = arrays(read_state_dict(file))
+        found = _trained(file) if has_weights(file) else arrays(read_state_dict(file))
     except ValueError as error:
         raise JmerError(
             f"{file} is no checkpoint of the magnification network: {error}. Give the "
-            f"published {FILE}."
+            f"published {FILE}, or a file of `jmer pretrain magnet`."
         ) from error
     graphdef, params = structure(
         len(found[("encoder", "first", "conv", "kernel")][0, 0, 0])
     )
     leaves = [(p, v.replace(found[p])) for p, v in nnx.to_flat_state(params)]
     return graphdef, nnx.from_flat_state(leaves)
+
+
+def _trained(file: Path) -> dict[tuple, np.ndarray]:
+    """The arrays of a file that `jmer pretrain` wrote, as `arrays` has them.
+
+    Raises: ValueError if it is of another network or an array is missing or wrongly
+    shaped.
+    """
+    flat, about = read_weights(file)
+    identity = about.get("identity", {})
+    if identity.get("network") != "magnet":
+        raise ValueError(f"it is of {identity.get('network')}")
+    state = {}
+    for path, variable in nnx.to_flat_state(structure(identity["recipe"]["width"])[1]):
+        name = ".".join(["params", *map(str, path)])
+        if name not in flat:
+            raise ValueError(f"{name} is missing")
+        if flat[name].shape != variable.shape:
+            raise ValueError(
+                f"{name} has shape {flat[name].shape} instead of {variable.shape}"
+            )
+        state[path] = flat[name]
+    return state

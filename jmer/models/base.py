@@ -82,6 +82,13 @@ class NetworkConfig:
         """
         raise JmerError(f"{self.name} has no names in PyTorch that jmer knows.")
 
+    def pretrained_part(self, name: str, fields: Mapping[str, Any]) -> str:
+        """The path of the part that `jmer pretrain NAME` trained with these fields.
+
+        Raises: JmerError if the network has no such part, or one of another size.
+        """
+        raise JmerError(f"{self.name} does not start from weights of {name}.")
+
     def peer(self, classes: int, *, tuned: bool = False) -> Any:
         """The same network as a `torch.nn.Module` that takes the inputs channels
         first; `tuned` asks for one that its author would write for speed.

@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 
 from jmer import augment, keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
-from jmer.errors import UsageError
+from jmer.errors import JmerError, UsageError
 from jmer.losses import cross_entropy, weighted_mean
 from jmer.models.base import NetworkConfig
 from jmer.nn import torch_names
@@ -164,6 +164,20 @@ class VisualMemoryConfig(NetworkConfig):
         if self.phase != "memory":
             return ()
         return ("spatial",) if self.train_motion else ("spatial", "motion")
+
+    def pretrained_part(self, name, fields):
+        """The network of motion."""
+        if name != "motion" or not self.temporal_net or self.phase == "spatial":
+            return super().pretrained_part(name, fields)
+        for field in ("width", "flow_channels"):
+            trained, ours = fields.get(field), getattr(self, field)
+            if trained != ours:
+                option = field.replace("_", "-")
+                raise JmerError(
+                    f"weights of {name} were trained with --{option} {trained}, but "
+                    f"model.{option}={ours}: choose others, or this."
+                )
+        return "motion"
 
     def trunk_from_torch(self, state):
         """torchvision's `vgg16` of images, for the spatial network up to its fc6.

@@ -1,0 +1,1 @@
+"""Parts of networks that learn from what is made up, before any data set is seen."""
