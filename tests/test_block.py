@@ -292,7 +292,8 @@ def test_every_pixel_has_one_slot_and_pools_see_theirs(geometry):
     )
     pooled = blocks(padded, geometry.pooled, geometry.pool).max(-1)
     expected = blocks(pooled, geometry.cells, geometry.average).mean(-1)
-    np.testing.assert_allclose(cells, np.ravel(expected), rtol=1e-6)
+    # Means of values of both signs may be small beside their terms.
+    np.testing.assert_allclose(cells, np.ravel(expected), rtol=1e-6, atol=1e-6)
 
 
 @settings(max_examples=30, deadline=None)
