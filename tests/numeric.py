@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
 
@@ -23,3 +24,10 @@ def pulled(function, *arguments):
     """The value, and the gradients of a random projection of it."""
     value, pull = jax.vjp(function, *arguments)
     return value, pull(jnp.asarray(normal(9, *value.shape), value.dtype))
+
+
+def first_of(names, first):
+    """Parameters of a test that takes seconds for each: all but one are slow."""
+    assert first in names
+    slow = pytest.mark.slow
+    return [n if n == first else pytest.param(n, marks=slow) for n in names]

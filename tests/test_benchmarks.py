@@ -66,6 +66,7 @@ def twins(name):
     return config, model, peer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
 def test_networks_and_their_twins_agree(name):
     config, model, peer = twins(name)

@@ -18,6 +18,7 @@ from engine import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numeric import first_of
 from toy import make_clips
 
 from jmer import trees
@@ -61,6 +62,7 @@ def test_a_fold_in_a_pack_equals_the_fold_alone(clips, mode, layout, devices):
         assert_trees_close(row(record.test_logits, i), row(own.test_logits, 0))
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 99), st.sampled_from(sorted(MODES)), st.data())
 def test_any_part_of_the_tasks_trains_the_same(seed, mode, data):
@@ -147,7 +149,11 @@ def with_labels(clips, index):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("inner", [False, True], ids=["last", "inner"])
+@pytest.mark.parametrize(
+    "inner",
+    [pytest.param(False, marks=pytest.mark.slow), True],
+    ids=["last", "inner"],
+)
 def test_nothing_of_a_held_out_subject_reaches_its_fold(mode, layout, inner):
     """Bit for bit, in parameters, statistics, optimiser and choice of epoch."""
     clips = make_clips(5, 4)
@@ -266,7 +272,7 @@ def test_one_training_clip_changes_its_fold(clips, mode):
         assert differs == (task.fold != "s1")
 
 
-@pytest.mark.parametrize("devices", [1, 4, 8])
+@pytest.mark.parametrize("devices", first_of([1, 4, 8], 4))
 def test_the_compiled_program_has_no_collective(clips, mode, devices):
     program = make_program(clips, **mode, devices=devices, inner=True)
     tasks = tasks_of(clips)
