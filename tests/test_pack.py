@@ -44,7 +44,7 @@ def test_fresh_tasks_start_from_given_weights(clips, tmp_path):
     tasks = tasks_of(clips)
     usual = result(program, clips, tasks, tmp_path / "usual")
     name = "params.block.conv.kernel"
-    given = {name: np.full(usual.weights[name].shape[1:], 0.25, np.float32)}
+    given = {name: np.full((1, *usual.weights[name].shape[1:]), 0.25, np.float32)}
     started = result(program, clips, tasks, tmp_path / "started", start=given)
     for path, value in started.weights.items():
         if path == name:
@@ -70,7 +70,7 @@ def test_fresh_tasks_start_from_given_weights(clips, tmp_path):
     ],
 )
 def test_weights_of_another_network_are_refused(clips, tmp_path, path, shape, words):
-    start = {path: np.zeros(shape, np.float32)}
+    start = {path: np.zeros((1, *shape), np.float32)}
     with pytest.raises(JmerError, match=words):
         result(make_program(clips), clips, tasks_of(clips), tmp_path, start=start)
 
