@@ -49,7 +49,7 @@ def test_noise_leaves_some_hundredths_of_a_pixel():
     inner = drawn(jnp.zeros(2))[MARGIN:-MARGIN, MARGIN:-MARGIN]
     slope = jnp.sqrt(jnp.square(jnp.diff(inner, axis=1)).sum())
     assert 2 / slope < 0.02
-    assert_allclose(found, [0.9, -0.2], atol=3 * 2 / slope)
+    assert_allclose(found, [0.9, -0.2], atol=5 * 2 / slope)
 
 
 SCENES, MEASURED, MOVED, TIMES = 2, 44, (0.2, 0.5), (2.0, 6.0)

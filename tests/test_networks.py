@@ -59,7 +59,18 @@ OPTIONS = {"optim": SgdConfig(lr=0.003), "batch_size": 12}
 EPOCHS = 2
 
 
-@pytest.fixture(params=NETWORKS, ids=lambda config: config.name, name="network")
+@pytest.fixture(
+    # Those whose parts are others' too are tested with the slow ones.
+    params=[
+        pytest.param(
+            config,
+            id=config.name,
+            marks=[pytest.mark.slow] * config.name.startswith("resnet"),
+        )
+        for config in NETWORKS
+    ],
+    name="network",
+)
 def _network(request):
     return request.param
 

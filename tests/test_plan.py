@@ -124,6 +124,7 @@ def test_flops_are_those_of_the_mathematics():
     assert 2 * conv < step_flops(work.trainer, work.data) < 4 * conv
 
 
+@pytest.mark.slow
 def test_memory_grows_linearly_with_the_pack():
     clips = make_clips(12, 2)
     program, every = make_program(clips, chunk=3), tasks_of(clips)
@@ -220,6 +221,7 @@ def test_what_fits_is_left_alone():
     assert fit(plan, work, None) == (plan, 4)
 
 
+@pytest.mark.slow
 def test_a_pack_beyond_the_limit_is_split_before_it_runs():
     work = make_work(seeds=tuple(range(8)))
     plan = Plan(Layout(1, 2, "patches"), 1, "pinned")

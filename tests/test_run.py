@@ -310,6 +310,7 @@ def test_killed_at_random_moments_a_run_ends_the_same_to_the_bit(place, tmp_path
         np.testing.assert_array_equal(value, other.arrays[path])
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(place, finished, tmp_path):
     """Files may not grow beyond a few kB, as on a disk without room."""
     folder = tmp_path / "run"

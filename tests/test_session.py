@@ -92,6 +92,7 @@ def test_out_of_memory_halves_the_chunk_once(tmp_path, monkeypatch):
         train(tmp_path / "broken", chunk=4, devices=1)
 
 
+@pytest.mark.slow
 def test_a_pack_beyond_the_limit_is_split(tmp_path):
     generous, _, (plan,) = train(tmp_path / "one", chunk=1, devices=1, memory_limit=1.0)
     assert len(generous) == 1
