@@ -41,8 +41,8 @@ EXPERIMENT = Experiment(
         head_moves=1,
     ),
     optim=AdamConfig(lr=2e-3),
-    epochs=20,
+    epochs=14,
     batch_size=2,
     eval_every=2,
-    protocol=KFold(2),
+    protocol=KFold(4),
 )
