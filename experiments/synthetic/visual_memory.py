@@ -4,7 +4,11 @@ Each video has two short expressions of one class, with rest around them, a blin
 quick move of the head.
 
 Run:    jmer run experiments/synthetic/visual_memory_spatial.py --run-dir RUN, then
-        jmer run experiments/synthetic/visual_memory.py --start-from RUN
+        jmer run experiments/synthetic/visual_memory.py --start-from RUN, then
+        jmer spot runs/visual_memory
+Cost:   6 s an epoch on 2 CPU cores, and 1 to 2 minutes of compilation
+Expect: UF1 0.854 (0.721 to 0.968 over subjects), one seed; spotting: AUC of frames 0.886,
+        F1 of intervals 0.860, STRS 0.846. Settings were chosen on these very clips
 """
 
 from data_builders.synthetic import Synthetic
