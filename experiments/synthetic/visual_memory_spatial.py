@@ -36,8 +36,8 @@ EXPERIMENT = Experiment(
         head_moves=1,
     ),
     optim=AdamConfig(lr=3e-4),
-    epochs=2,
+    epochs=4,
     batch_size=8,
-    eval_every=2,
-    protocol=KFold(4),
+    eval_every=4,
+    protocol=KFold(2),
 )
