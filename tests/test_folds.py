@@ -42,7 +42,10 @@ LAYOUTS = {
 }
 
 
-@pytest.fixture(params=MODES, name="mode")
+@pytest.fixture(
+    params=["own", pytest.param("own together", marks=pytest.mark.slow), "shared"],
+    name="mode",
+)
 def _mode(request):
     return MODES[request.param]
 

@@ -230,6 +230,7 @@ def test_arrays_of_another_shape_are_refused(tmp_path):
 # --- the magnifier
 
 
+@pytest.mark.slow
 def test_its_loss_is_that_of_a_twin():
     """Section 3.3 in PyTorch, and its gradients."""
     torch = pytest.importorskip("torch")
@@ -282,6 +283,7 @@ def trained(tmp_path_factory):
     return out, [float(note.split()[1]) for note in told]
 
 
+@pytest.mark.slow
 def test_a_trained_magnifier_is_read_as_the_published_one_is(trained):
     out, losses = trained
     assert losses[-1] < losses[0]
@@ -308,6 +310,7 @@ def wider(saved, about):
     about["identity"]["recipe"]["width"] = 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -324,6 +327,7 @@ def test_other_files_are_refused_as_magnifiers(trained, tmp_path, change, words)
         load_magnet(tmp_path / "odd.npz")
 
 
+@pytest.mark.slow
 def test_bfloat16_is_for_computing_alone():
     trainer = Trainer(RECIPE, seed=0, dtype="bfloat16")
     state, loss = trainer.advance(trainer.start(), 1)
@@ -395,6 +399,7 @@ def test_wrong_usage_is_one_line(words, said, capsys, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_command_measures(trained, tmp_path, capsys):
     table = tmp_path / "table.csv"
     words = ["weights", "measure", str(trained[0]), "--out", str(table)]

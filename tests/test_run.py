@@ -347,7 +347,9 @@ def test_a_run_directory_that_cannot_be_written(place, tmp_path, capsys):
     assert error.startswith("error: cannot write") and "file" in error
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_saves_and_says_how_to_go_on(place, tmp_path, stop):
     running = process(place, tmp_path / "run", "--epochs", "100000")
     progress = tmp_path / "run/progress.jsonl"
