@@ -9,8 +9,8 @@ Run:    jmer run experiments/synthetic/visual_memory_spatial.py --run-dir RUN, t
 Cost:   6 s an epoch on 2 CPU cores, and 1 to 2 minutes of compilation
 Expect: UF1 0.854 (0.721 to 0.968 over subjects), one seed; spotting: AUC of frames
         0.886, F1 of intervals 0.860, STRS 0.846. Settings were chosen on these clips,
-        and training is not steady: of four folds in 30 epochs one stays near chance, and
-        all together have UF1 0.795, AUC 0.746
+        and training is not steady: in four folds and 30 epochs one fold stays near
+        chance, and all together have UF1 0.795, AUC 0.746
 """
 
 from data_builders.synthetic import Synthetic
