@@ -1,6 +1,5 @@
 """Five points of the face in the onset frame of each clip, as a user gives them."""
 
-import contextlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from data_builders.annotation import subject_number
-from data_builders.sheets import Line, read_table
+from data_builders.sheets import Line, is_file, read_table
 from jmer.errors import JmerError, quoted, shortened
 from jmer.preprocess.align import POINTS, SMALLEST, Pose
 
@@ -69,10 +68,7 @@ def outside(marked: Marked, height: int, width: int) -> str:
 
 
 def _require(path: Path) -> None:
-    there = False
-    with contextlib.suppress(OSError):  # such as a name that is too long
-        there = path.is_file()
-    if not there:
+    if not is_file(path):
         raise JmerError(
             f"landmarks file {path} does not exist or is no file: give a table with "
             f"the columns {', '.join(COLUMNS)}, or leave --landmarks out."

@@ -40,7 +40,7 @@ def find_table(root: Path, patterns: Sequence[str], chosen: str = "") -> Path:
         for path in root.glob(depth)
         if any(fnmatch.fnmatch(path.name.lower(), p.lower()) for p in wanted)
         and not path.name.startswith(("~$", "."))  # locks and remains of others
-        and _is_file(path)
+        and is_file(path)
     )
     # By links, one file can be found in several places; the shortest way counts.
     found = sorted({p.resolve(): p for p in sorted(found, key=_depth)[::-1]}.values())
@@ -217,8 +217,9 @@ def _column(letters: bytes) -> int:
     return number
 
 
-def _is_file(path: Path) -> bool:
-    with contextlib.suppress(PermissionError):
+def is_file(path: Path) -> bool:
+    """Also of what may not be looked at, or has a name longer than any file's."""
+    with contextlib.suppress(OSError):
         return path.is_file()
     return False
 

@@ -3,7 +3,7 @@
 import dataclasses
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,15 @@ class Explained:
 
 
 def explained(
-    run: Run, clips: ClipSet, chosen: Sequence[int] | None = None, batch: int = 8
+    run: Run,
+    clips: ClipSet,
+    chosen: Sequence[int] | None = None,
+    *,
+    which: Callable[[Task], bool] = lambda task: True,
+    batch: int = 8,
 ) -> Iterator[Explained]:
     """Every tested clip of a run, or the `chosen` of them, by each training that held
-    it out, at the epoch that was selected.
+    it out, or `which` of these, at the epoch that was selected.
 
     Raises: JmerError if the set is not the run's, if the network shows nothing, or if a
     chosen clip was not tested.
@@ -51,10 +56,12 @@ def explained(
     def show(state, inputs):
         return network.explain(nnx.merge(graphdef, *state), inputs)
 
-    number = {clip: i for i, clip in enumerate(_names(clips))}
+    number = {clip: i for i, clip in enumerate(clips.names)}
     wanted = set(range(len(clips)) if chosen is None else chosen)
     rows = {task: row for row, task in enumerate(weights.tasks)}
     for task, tested in sorted(_tested(run, number).items()):
+        if not which(task):
+            continue
         held_out = [i for i in tested if i in wanted]
         state = jax.tree.map(lambda x, row=rows[task]: jnp.asarray(x[row]), states)
         for start in range(0, len(held_out), batch):
@@ -94,15 +101,15 @@ def find_clip(clips: ClipSet, name: str) -> int:
     """
     found = [
         i
-        for i, (_, subject, clip) in enumerate(_names(clips))
+        for i, (_, subject, clip) in enumerate(clips.names)
         if name in (clip, f"{subject}/{clip}")
     ]
     if len(found) == 1:
         return found[0]
     if found:
-        several = ", ".join("/".join(_names(clips)[i][1:]) for i in found[:4])
+        several = ", ".join("/".join(clips.names[i][1:]) for i in found[:4])
         raise JmerError(f"several clips are called {name}: give one of {several}.")
-    some = ", ".join(clip for _, _, clip in _names(clips)[:4])
+    some = ", ".join(clip for _, _, clip in clips.names[:4])
     raise JmerError(f"{clips.name} has no clip {name}; it has {some}, …")
 
 
@@ -115,11 +122,6 @@ def _tested(run: Run, number: dict[tuple[str, ...], int]) -> dict[Task, list[int
         task = Task(int(seed), str(fold), int(variant))
         made.setdefault(task, []).append(number[tuple(map(str, clip))])
     return made
-
-
-def _names(clips: ClipSet) -> list[tuple[str, ...]]:
-    columns = (clips.dataset, clips.subject, clips.clip_id)
-    return [tuple(map(str, names)) for names in zip(*columns, strict=True)]
 
 
 def _require_same(run: Run, clips: ClipSet) -> None:

@@ -80,7 +80,7 @@ def read_trunk(network: NetworkConfig, file: Path | None) -> tuple[StateDict, st
             f"{file} holds no trunk of {network.name} ({error}); it holds "
             f"{', '.join([*state][:4]) or 'no tensors'}…"
         ) from error
-    return arrays, hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    return arrays, content_hash(file)
 
 
 def _read_part(network: NetworkConfig, file: Path) -> dict[str, np.ndarray]:

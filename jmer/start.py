@@ -1,7 +1,6 @@
 """The weights that trainings begin with, where those are not random."""
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 
 import jax
@@ -11,6 +10,7 @@ from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
+from jmer.files import content_hash
 from jmer.importers import read_trunk
 from jmer.notebook import Run, load_run
 from jmer.rundir import PREDICTIONS
@@ -104,18 +104,17 @@ def _refuse_leaks(run: Run, folds: Sequence[Fold], clips: ClipSet) -> None:
     columns = (predictions.dataset, predictions.subject, predictions.clip)
     for fold, *clip in zip(predictions.fold, *columns, strict=True):
         held_out.setdefault(str(fold), set()).add(tuple(map(str, clip)))
+    names = clips.names
     for fold in folds:
         for i in fold.test:
-            names = (clips.dataset[i], clips.subject[i], clips.clip_id[i])
-            if tuple(map(str, names)) not in held_out.get(fold.name, ()):
+            if names[i] not in held_out.get(fold.name, ()):
                 raise JmerError(
-                    f"fold {fold.name} tests clip {names[2]}, which {run.folder} did "
-                    f"not hold out of its fold of that name, and may have trained on. "
-                    f"Start from a run of the same data set and --protocol."
+                    f"fold {fold.name} tests clip {names[i][2]}, which {run.folder} "
+                    f"did not hold out of its fold of that name, and may have trained "
+                    f"on. Start from a run of the same data set and --protocol."
                 )
 
 
 def _digest(run: Run) -> str:
     """Of what its weights predict, which tells them apart as well as their values."""
-    file = run.folder / PREDICTIONS
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    return content_hash(run.folder / PREDICTIONS)

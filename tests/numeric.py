@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from jmer.train.checkpoint import flatten
+
 
 def normal(seed, *shape):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
@@ -31,3 +33,15 @@ def first_of(names, first):
     assert first in names
     slow = pytest.mark.slow
     return [n if n == first else pytest.param(n, marks=slow) for n in names]
+
+
+def filled(graphdef, params, stats, flat):
+    """A network with the arrays of `flat`: as many, and of the same shapes."""
+    tree = {"params": params, "stats": stats}
+    template = flatten(tree)
+    assert set(template) == set(flat)
+    for path, value in template.items():
+        assert flat[path].shape == value.shape, path
+    leaves = [jnp.asarray(flat[path]) for path in template]
+    tree = jax.tree.unflatten(jax.tree.structure(tree), leaves)
+    return graphdef, tree["params"], tree["stats"]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from numeric import close, first_of, normal
+from numeric import close, filled, first_of, normal
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import keys, trees
@@ -52,16 +52,8 @@ def split(config=SMALL, dtype=jnp.float32, seed=0):
 
 
 def split_of(config, flat):
-    """jmer's network with a twin's arrays: as many, and of the same shapes."""
-    graphdef, params, stats = split(config)
-    tree = {"params": params, "stats": stats}
-    template = flatten(tree)
-    assert set(template) == set(flat)
-    for path, value in template.items():
-        assert flat[path].shape == value.shape, path
-    leaves = [jnp.asarray(flat[path]) for path in template]
-    tree = jax.tree.unflatten(jax.tree.structure(tree), leaves)
-    return graphdef, tree["params"], tree["stats"]
+    """jmer's network with a twin's arrays."""
+    return filled(*split(config), flat)
 
 
 @functools.partial(jax.jit, static_argnums=0, static_argnames="train")

@@ -1,7 +1,6 @@
 """TFDS builder of the flow images that were published with STSTNet."""
 
 import collections
-import contextlib
 import csv
 import functools
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 
 from data_builders.frames import looking
+from data_builders.sheets import is_file
 from jmer.data.builder import ClipBuilder
 from jmer.errors import JmerError, quoted
 
@@ -114,7 +114,7 @@ class Builder(ClipBuilder):
         return problems
 
     def _image_problems(self, row: Row, where: str) -> list[str]:
-        if not _is_file(row.image):
+        if not is_file(row.image):
             return [
                 f"{where}: image {row.image} of clip {row.clip} is missing. Restore "
                 f"the file or remove the line."
@@ -127,7 +127,7 @@ class Builder(ClipBuilder):
 
     def sources(self):
         table = self.require_manual_dir() / TABLE
-        return [table, *(row.image for row in self.rows if _is_file(row.image))]
+        return [table, *(row.image for row in self.rows if is_file(row.image))]
 
     def summary(self):
         names = self.class_names()
@@ -157,13 +157,6 @@ class Builder(ClipBuilder):
                 "offset": -1,
                 "action_units": "",
             }
-
-
-def _is_file(path: Path) -> bool:
-    """Of a name from a table, which may be longer than any file's."""
-    with contextlib.suppress(OSError):
-        return path.is_file()
-    return False
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -126,14 +126,10 @@ def spot(words: list[str]) -> int:
     if seed not in seeds:
         raise UsageError(f"seed={seed}: {options.run} has {', '.join(map(str, seeds))}")
     variant = run.metrics["variant"]
-    found = watch_all(
-        clips,
-        (
-            (one.index, one.logits, one.shown)
-            for one in explained(run, clips)
-            if (one.task.seed, one.task.variant) == (seed, variant)
-        ),
+    chosen = explained(
+        run, clips, which=lambda task: (task.seed, task.variant) == (seed, variant)
     )
+    found = watch_all(clips, ((one.index, one.logits, one.shown) for one in chosen))
     folder = options.run / "spotting"
     record = write_spotting(
         folder, found, clips.classes, options.rule, most=options.most

@@ -101,6 +101,12 @@ class ClipSet:
         return len(self.label)
 
     @property
+    def names(self) -> list[tuple[str, ...]]:
+        """Data set, subject and clip, which together name each clip."""
+        columns = (self.dataset, self.subject, self.clip_id)
+        return [tuple(map(str, names)) for names in zip(*columns, strict=True)]
+
+    @property
     def testable(self) -> np.ndarray:
         """Indices of the clips that are not for training alone."""
         return np.flatnonzero(~self.train_only)
