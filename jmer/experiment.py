@@ -187,9 +187,23 @@ def _plain(value: Any) -> Any:
 
 
 def load_experiment(path: Path) -> Experiment:
-    """The `EXPERIMENT` that a Python file defines.
+    """The `EXPERIMENT` that a Python file defines, or the base of its `SWEEP`.
 
-    Raises: UsageError if there is no such file, it fails, or it defines none.
+    Raises: UsageError if there is no such file, it fails, or it defines neither.
+    """
+    defined = definitions(path)
+    experiment = defined.get("EXPERIMENT", getattr(defined.get("SWEEP"), "base", None))
+    if not isinstance(experiment, Experiment):
+        raise UsageError(
+            f"experiment file {path} defines no EXPERIMENT = Experiment(...)."
+        )
+    return experiment
+
+
+def definitions(path: Path) -> dict[str, Any]:
+    """All that a Python file defines, by name.
+
+    Raises: UsageError if there is no such file, or it fails.
     """
     if not path.is_file():
         raise UsageError(
@@ -208,9 +222,4 @@ def load_experiment(path: Path) -> Experiment:
         raise UsageError(
             f"experiment file {path} fails: {type(error).__name__}: {error}"
         ) from error
-    experiment = getattr(module, "EXPERIMENT", None)
-    if not isinstance(experiment, Experiment):
-        raise UsageError(
-            f"experiment file {path} defines no EXPERIMENT = Experiment(...)."
-        )
-    return experiment
+    return vars(module)

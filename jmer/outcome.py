@@ -14,6 +14,11 @@ from jmer.train.pack import PackResult
 from jmer.train.step import Record
 from jmer.train.tasks import Task
 
+
+class AllDiverged(JmerError):
+    """No task of a run is left to score."""
+
+
 Choose = Callable[[PackResult, int, np.ndarray], int]
 
 
@@ -27,7 +32,7 @@ def selected_predictions(
 
     Tasks that diverged are left out.
 
-    Raises: JmerError if none is left.
+    Raises: AllDiverged if none is left.
     """
     return _predictions(results, wanted, folds, clips, _selected)
 
@@ -62,7 +67,7 @@ def _predictions(results, wanted, folds, clips, choose: Choose) -> Predictions:
         logits = result.test_logits[choose(result, i, test), i, : len(test)]
         parts.append(predict(task, test, logits, clips))
     if not parts:
-        raise JmerError(
+        raise AllDiverged(
             "every task diverged: its loss was not finite. Lower --optim.lr, or look "
             "at the data with `jmer data check`."
         )

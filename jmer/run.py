@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from jmer.data import load
+from jmer.data.clips import ClipSet
+from jmer.data.config import DataConfig
 from jmer.data.splits import make_folds
 from jmer.experiment import Experiment
 from jmer.files import write_json
@@ -37,11 +39,10 @@ def run(
     Returns the metrics; of several processes the first one, which writes.
 
     Raises: JmerError for unusable data, a run directory of another experiment, or a
-    disk that cannot be written; KeyboardInterrupt, with a checkpoint saved, once
-    `stopping` says so.
+    disk that cannot be written (AllDiverged if nothing is left to score);
+    KeyboardInterrupt, with a checkpoint saved, once `stopping` says so.
     """
-    # The first process prepares the set where need be; the others find it done.
-    clips = hosts.first_then_all(lambda: load(experiment.data)) or load(experiment.data)
+    clips = load_everywhere(experiment.data)
     check_inputs(experiment.model, clips)
     folds = make_folds(experiment.protocol, clips)
     session = Session(experiment, clips, folds, view.say)
@@ -76,12 +77,19 @@ def run(
     return write_results(session, results, run_dir)
 
 
+def load_everywhere(data: DataConfig) -> ClipSet:
+    """The clips of a data set, on each process: the first one prepares the set where
+    need be; the others find it done.
+    """
+    return hosts.first_then_all(lambda: load(data)) or load(data)
+
+
 def write_results(
     session: Session, results: Sequence[PackResult], run_dir: Path
 ) -> dict[str, Any]:
     """Predictions, metrics and reports of the tasks that the experiment asks for.
 
-    Raises: JmerError if every task diverged.
+    Raises: AllDiverged if every task diverged.
     """
     experiment = session.experiment
     wanted = set(session.tasks)

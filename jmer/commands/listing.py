@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -80,7 +81,7 @@ def _experiments() -> list[dict[str, Any]]:
     folder = next((f for f in (Path("experiments"), checkout) if f.is_dir()), None)
     records = []
     for file in sorted(folder.rglob("*.py")) if folder else []:
-        if "\nEXPERIMENT = " not in file.read_text():
+        if not re.search(r"^(EXPERIMENT|SWEEP) = ", file.read_text(), re.MULTILINE):
             continue  # a program of its own, such as the benchmark of optical flow
         doc = ast.get_docstring(ast.parse(file.read_text())) or ""
         first = doc.splitlines()[0] if doc else ""

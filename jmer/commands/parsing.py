@@ -16,14 +16,19 @@ def read_experiment(
     command: str, words: list[str]
 ) -> tuple[Path, Experiment, list[str]]:
     """The experiment file that the words begin with, and the words after it."""
+    file, words = read_file(command, words)
+    return file, load_experiment(file), words
+
+
+def read_file(command: str, words: list[str]) -> tuple[Path, list[str]]:
+    """The name of the experiment file, and the words after it."""
     if not words or words[0].startswith("-"):
         usage = f"usage: jmer {command} FILE [options]"
         if words and words[0] in ("-h", "--help"):
             print(f"{usage}\n\n`jmer {command} FILE --help` explains the options.")
             raise SystemExit(0)
         raise UsageError(f"the experiment file comes first. {usage}")
-    file = Path(words[0])
-    return file, load_experiment(file), words[1:]
+    return Path(words[0]), words[1:]
 
 
 def parse(kind: type, prog: str, words: list[str], default: Any = None) -> Any:

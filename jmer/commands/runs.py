@@ -7,10 +7,12 @@ from typing import Any
 import tyro
 from rich.console import Console
 
-from jmer.commands.parsing import Fields, parse, read_experiment
+from jmer.commands.parsing import Fields, parse, read_experiment, read_file
+from jmer.errors import UsageError
 from jmer.interrupt import Interruption
 from jmer.progress import make_view
 from jmer.rundir import command_line
+from jmer.sweep import load_sweep
 from jmer.text import duration
 
 
@@ -20,9 +22,16 @@ class RunOptions:
 
     experiment: Fields
     run_dir: Path
-    """Folder of the results; an unfinished run there is resumed."""
+    """Folder of the results; an unfinished run there is resumed. Of a sweep, each cell
+    has a folder in it."""
     overwrite: bool = False
     """Replace the run in that folder, whatever it is a run of."""
+    sweep: tuple[str, ...] = ()
+    """Fields and values to run the experiment with, all combinations, such as
+    optim.lr=1e-4,1e-3 model.tab=True,False. What variants can differ in is trained in
+    one program, anything else in a run of its own."""
+    cells: tuple[str, ...] = ()
+    """Names of the cells of a sweep to run (default: all)."""
     coordinator: str | None = None
     """HOST:PORT of the first of several processes, where no launcher tells them."""
     num_processes: int | None = None
@@ -45,9 +54,14 @@ class EvaluateOptions:
 
 
 def run(words: list[str]) -> int:
-    file, experiment, words = read_experiment("run", words)
-    default = RunOptions(experiment, run_dir=Path("runs") / file.stem)
+    file, words = read_file("run", words)
+    sweep = load_sweep(file)
+    default = RunOptions(sweep.base, run_dir=Path("runs") / file.stem)
     options = parse(RunOptions, f"jmer run {file}", words, default)
+    sweep = sweep.over(options.experiment, options.sweep)
+    if options.cells and sweep.single:
+        raise UsageError(f"cells={options.cells}: {file} is no sweep")
+    cells = sweep.choose(options.cells)
     from jmer.plan import keep_compiled_programs
     from jmer.run import run
     from jmer.train.hosts import connect
@@ -56,16 +70,21 @@ def run(words: list[str]) -> int:
     use_cpu_cores(options.experiment.engine.devices)
     keep_compiled_programs()
     connect(options.coordinator, options.num_processes, options.process_id)
+    about: dict[str, Any] = {
+        "name": file.stem,
+        "command": command_line(),
+        "run_dir": options.run_dir,
+        "overwrite": options.overwrite,
+    }
     with Interruption() as interruption:
-        metrics = run(
-            options.experiment,
-            name=file.stem,
-            command=command_line(),
-            run_dir=options.run_dir,
-            overwrite=options.overwrite,
-            view=make_view(),
-            stopping=interruption.asked,
-        )
+        about["stopping"] = interruption.asked
+        if not sweep.single:
+            from jmer.sweeping import run_sweep
+
+            text = run_sweep(sweep.cells, chosen=cells, make_view=make_view, **about)
+            print(text or "", end="")
+            return 0
+        metrics = run(options.experiment, view=make_view(), **about)
     if metrics is not None:  # of several processes, the first one has them
         _print_summary(metrics, options.run_dir)
     return 0

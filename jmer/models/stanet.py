@@ -26,6 +26,7 @@ class STANetConfig(NetworkConfig):
         "(manuscript without names, after 2018)"
     )
     inputs: ClassVar[tuple[str, ...]] = ("flow",)
+    values: ClassVar[tuple[str, ...]] = ("lambda_l1",)
     paper_classes: ClassVar[tuple[str, ...]] = (
         "disgust",
         "repression",

@@ -1,11 +1,12 @@
 """Reports of finished runs, as Markdown and as one HTML file that needs nothing."""
 
+import dataclasses
 from pathlib import Path
 
 from jmer.errors import JmerError
 from jmer.files import write_bytes, write_text
 from jmer.report import html, markdown
-from jmer.report.blocks import Page
+from jmer.report.blocks import Page, Section
 from jmer.report.comparison import comparison_page
 from jmer.report.one_run import run_page
 from jmer.report.run import read_run
@@ -30,8 +31,16 @@ def write_report(run_dir: Path) -> None:
     _write(run_page(read_run(run_dir)), run_dir)
 
 
-def write_comparison(run_dirs: list[Path], out: Path) -> str:
+def write_comparison(
+    run_dirs: list[Path],
+    out: Path,
+    *,
+    names: list[str] | None = None,
+    title: str | None = None,
+    more: tuple[Section, ...] = (),
+) -> str:
     """Writes `report.md` and `report.html`, a row per run, and returns the Markdown.
+    Sections of `more` follow the scores.
 
     Raises: JmerError if one is no finished run, or if `out` is a run itself, whose
     own report would be lost.
@@ -43,4 +52,9 @@ def write_comparison(run_dirs: list[Path], out: Path) -> str:
             f"{out} is a run, and keeps its own report: choose another folder for the "
             f"comparison with --out."
         )
-    return _write(comparison_page([read_run(folder) for folder in run_dirs]), out)
+    page = comparison_page([read_run(folder) for folder in run_dirs], names)
+    first, *others = page.sections
+    page = dataclasses.replace(
+        page, title=title or page.title, sections=(first, *more, *others)
+    )
+    return _write(page, out)

@@ -97,17 +97,24 @@ def choose(
     return sorted(found, key=lambda m: m.seconds)
 
 
-def measure(layout: Layout, work: Work, limit: float | None) -> Measurement | None:
+def measure(
+    layout: Layout,
+    work: Work,
+    limit: float | None,
+    *,
+    steps: int = STEPS,
+    repeats: int = REPEATS,
+) -> Measurement | None:
     """The layout on one chunk a device, a few steps; None if it does not fit."""
     seed = work.tasks[0].seed
     count = sum(task.seed == seed for task in work.tasks)  # sorted: those come first
     some = work.first(min(count, layout.chunk * layout.devices))
     try:
-        probe = Probe(layout, some, steps=STEPS)
+        probe = Probe(layout, some, steps=steps)
         if limit is not None and probe.bytes > limit:
             return None
         probe.warm_up()
-        seconds = statistics.median(probe.epoch_seconds() for _ in range(REPEATS))
+        seconds = statistics.median(probe.epoch_seconds() for _ in range(repeats))
     except jax.errors.JaxRuntimeError as error:
         if not out_of_memory(error):
             raise

@@ -1,0 +1,92 @@
+"""The report of a sweep: its finished cells side by side, and their variants."""
+
+from pathlib import Path
+from typing import Any
+
+from jmer.errors import JmerError
+from jmer.files import read_json
+from jmer.report import write_comparison
+from jmer.report.blocks import Block, Paragraph, Section, Table
+from jmer.text import counted, points
+
+SWEEP = "sweep.json"
+METRICS = "metrics.json"
+
+
+def is_sweep(folder: Path) -> bool:
+    return (folder / SWEEP).is_file()
+
+
+def cells_of(folder: Path) -> dict[str, Path]:
+    """The folder of each cell of a sweep, by name.
+
+    Raises: JmerError if `sweep.json` is damaged.
+    """
+    try:
+        cells = read_json(folder / SWEEP)["cells"]
+        return {cell["name"]: folder / cell["folder"] for cell in cells}
+    except (KeyError, TypeError) as error:
+        raise JmerError(
+            f"{folder / SWEEP} is damaged: start the sweep again; what is finished is "
+            f"kept."
+        ) from error
+
+
+def finished_cells(folder: Path) -> dict[str, Path]:
+    """Those that have results."""
+    return {n: f for n, f in cells_of(folder).items() if (f / METRICS).is_file()}
+
+
+def write_sweep(folder: Path) -> str:
+    """Writes `report.md` and `report.html`, a row per finished cell, each against the
+    first, and returns the Markdown.
+
+    Raises: JmerError if no cell is finished.
+    """
+    cells, finished = cells_of(folder), finished_cells(folder)
+    if not finished:
+        raise JmerError(f"no cell of {folder} has results: run the sweep again.")
+    missing = [name for name in cells if name not in finished]
+    return write_comparison(
+        list(finished.values()),
+        folder,
+        names=list(finished),
+        title=f"Sweep of {counted(len(cells), 'cell')}",
+        more=(_section(finished, missing),),
+    )
+
+
+def _section(finished: dict[str, Path], missing: list[str]) -> Section:
+    columns = ("Cell", "Variant", "ACC", "UF1", "UAR")
+    found = {name: read_json(folder / METRICS) for name, folder in finished.items()}
+    rows = tuple(
+        (name, _values(variant), *(points(variant[s]) for s in ("acc", "uf1", "uar")))
+        for name, metrics in found.items()
+        for variant in metrics["variants"]
+    )
+    several = len(rows) > len(finished)
+    text = "Each cell differs from the others in what its name says."
+    if several:
+        text += (
+            " Above, a cell has the scores of its first variant that has not diverged; "
+            "here are all of them."
+        )
+    blocks: list[Block] = [Paragraph(text)]
+    if missing:
+        blocks.append(
+            Paragraph(f"Cells without results: {', '.join(missing)}.", "warning")
+        )
+    if several:
+        blocks.append(Table(columns, rows, left=2))
+    blocks.append(
+        Paragraph(
+            "All were tested on the same people. The best of them, chosen by these "
+            "scores, is no result: its score is what chance adds to it, too.",
+            "small",
+        )
+    )
+    return Section("Cells and variants", tuple(blocks))
+
+
+def _values(variant: dict[str, Any]) -> str:
+    return ", ".join(f"{n}={v:g}" for n, v in variant["values"].items()) or "–"
