@@ -1,10 +1,10 @@
 """AMAN on CASME II, five classes, leave-one-subject-out.
 
-Paper:  AMAN, table 2: ACC 0.7540, F1 0.7125. Other rows are an option away:
-            --model.k 7        table 1: ACC 0.6985; 8: 0.7234; 10: 0.6923; 11: 0.6641
-            --model.n 5        figure 3: other numbers of frames, from 1 to 20
-            --model.fa mean    table 3, magnification attention alone: ACC 0.5919
-            --model.ma single:5  table 3, frame attention alone: ACC 0.6271
+Paper:  AMAN, table 2: jmer report --table aman-2. Other rows are an option away:
+            --model.k 7        table 1, aman_table1.py: factors of magnification
+            --model.n 5        figure 3, aman_figure3.py: numbers of frames, 1 to 20
+            --model.fa mean    table 3, aman_table3.py: magnification attention alone
+            --model.ma single:5  table 3: frame attention alone
 Run:    jmer run experiments/aman_casme2.py --data.manual-dir DIR --model.magnifier
         learning_based_mag.pth.tar --model.backbone fer.pth
         (fer.pth: experiments/resnet18_fer2013.py)

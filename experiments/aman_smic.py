@@ -1,10 +1,9 @@
 """AMAN on SMIC-HS, three classes, leave-one-subject-out.
 
-Paper:  AMAN, table 2: ACC 0.7987 (131 of 164 clips), F1 0.7708. Other rows are an
-        option away:
+Paper:  AMAN, table 2: jmer report --table aman-2. Other rows are an option away:
             --model.n 5        figure 3: other numbers of frames, from 1 to 20
-            --model.fa mean    table 3, magnification attention alone: ACC 0.6402
-            --model.ma single:5  table 3, frame attention alone: ACC 0.6280
+            --model.fa mean    table 3, aman_table3.py: magnification attention alone
+            --model.ma single:5  table 3: frame attention alone
 Run:    jmer run experiments/aman_smic.py --data.manual-dir DIR --model.magnifier
         learning_based_mag.pth.tar --model.backbone fer.pth
         (fer.pth: experiments/resnet18_fer2013.py)

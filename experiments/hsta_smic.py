@@ -1,6 +1,6 @@
 """HSTA, table 5: SMIC-HS, three classes of MEGC 2019, leave-one-subject-out.
 
-Paper:  HSTA, Hao et al. 2024, table 5: UF1 0.847, UAR 0.780
+Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-5
 Run:    jmer run experiments/hsta_smic.py --data.manual-dir DIR
 Cost:   about 4.9e16 multiplications
 Expect: below the paper: its code trains on frames of the test subject under every

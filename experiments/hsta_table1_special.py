@@ -1,8 +1,8 @@
 """HSTA, table 1: how many units of attention for the special frames alone.
 
---model.depth 1 U 0 has U units; this file 1.
+A sweep of eight cells; `--cells "special frames 4"` runs one of them.
 
-Paper:  HSTA, Hao et al. 2024, table 1: UF1 0.294 (1), 0.310 (4), 0.322 (8), 0.314 (12)
+Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-1
 Run:    jmer run experiments/hsta_table1_special.py --data.manual-dir DIR
 Cost:   about 1.5e15 multiplications for one unit
 Expect: UF1 about 0.3; not run here, the data need a licence
@@ -16,15 +16,21 @@ from jmer.data.splits import ClipKFold
 from jmer.experiment import Experiment
 from jmer.models.hsta import HstaConfig
 from jmer.optim import AdamWConfig
+from jmer.papers import table
+from jmer.sweep import Sweep
 
-EXPERIMENT = Experiment(
-    model=HstaConfig(depth=(1, 1, 0), csta=False, streams="s"),
-    data=CasmeCubed(
-        repairs="hsta", frames=6, resample="uniform", size=224, special="sf"
+ROWS = table("hsta-1").sweep_rows()
+SWEEP = Sweep(
+    Experiment(
+        model=HstaConfig(depth=(1, 1, 0), csta=False, streams="s"),
+        data=CasmeCubed(
+            repairs="hsta", frames=6, resample="uniform", size=224, special="sf"
+        ),
+        optim=AdamWConfig(final_lr=1.25e-7, layer_decay=0.9),
+        epochs=150,
+        batch_size=32,
+        sampling="balanced",
+        protocol=ClipKFold(k=5),
     ),
-    optim=AdamWConfig(final_lr=1.25e-7, layer_decay=0.9),
-    epochs=150,
-    batch_size=32,
-    sampling="balanced",
-    protocol=ClipKFold(k=5),
+    rows={name: row for name, row in ROWS.items() if row["model.streams"] == "s"},
 )

@@ -1,8 +1,8 @@
 """HSTA, table 1: how many units of attention for the video alone.
 
---model.depth 1 0 U has U units; this file 1.
+A sweep of eight cells; `--cells "video 4"` runs one of them.
 
-Paper:  HSTA, Hao et al. 2024, table 1: UF1 0.311 (1), 0.298 (4), 0.335 (8), 0.318 (12)
+Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-1
 Run:    jmer run experiments/hsta_table1_video.py --data.manual-dir DIR
 Cost:   about 9e15 multiplications for one unit
 Expect: UF1 about 0.3; not run here, the data need a licence
@@ -16,15 +16,21 @@ from jmer.data.splits import ClipKFold
 from jmer.experiment import Experiment
 from jmer.models.hsta import HstaConfig
 from jmer.optim import AdamWConfig
+from jmer.papers import table
+from jmer.sweep import Sweep
 
-EXPERIMENT = Experiment(
-    model=HstaConfig(depth=(1, 0, 1), csta=False, streams="v"),
-    data=CasmeCubed(
-        repairs="hsta", frames=6, resample="uniform", size=224, special="sf"
+ROWS = table("hsta-1").sweep_rows()
+SWEEP = Sweep(
+    Experiment(
+        model=HstaConfig(depth=(1, 0, 1), csta=False, streams="v"),
+        data=CasmeCubed(
+            repairs="hsta", frames=6, resample="uniform", size=224, special="sf"
+        ),
+        optim=AdamWConfig(final_lr=1.25e-7, layer_decay=0.9),
+        epochs=150,
+        batch_size=32,
+        sampling="balanced",
+        protocol=ClipKFold(k=5),
     ),
-    optim=AdamWConfig(final_lr=1.25e-7, layer_decay=0.9),
-    epochs=150,
-    batch_size=32,
-    sampling="balanced",
-    protocol=ClipKFold(k=5),
+    rows={name: row for name, row in ROWS.items() if row["model.streams"] == "v"},
 )

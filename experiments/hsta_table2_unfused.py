@@ -1,9 +1,8 @@
-"""HSTA, table 2: streams that do not look at each other, row a5.
+"""HSTA, table 2: streams that do not look at each other, row a5 alone.
 
---model.depth 1 0 1 is a3, 1 1 0 is a4, and 1 0 0 is a1, in which nothing looks at
-anything: its logits do not depend on the clip.
+hsta_table2.py has all rows. --model.depth 1 0 1 is a3, 1 1 0 is a4, and 1 0 0 is a1.
 
-Paper:  HSTA, Hao et al. 2024, table 2: UF1 0.297 (a5), a3 0.311, a4 0.294, a1 0.161
+Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-2
 Run:    jmer run experiments/hsta_table2_unfused.py --data.manual-dir DIR
 Cost:   about 1e16 multiplications
 Expect: UF1 about 0.3; of a1 0.04 at most, whatever the paper prints

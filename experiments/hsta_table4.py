@@ -1,10 +1,10 @@
 """HSTA, table 4: how many layers, for three shapes of them.
 
---model.depth N 1 1, N 1 2 or N 2 2 is any entry; this file is 4 1 2, HSTA's own.
+A sweep over `model.depth`; `--cells "N=4 lv=2 ls=1"` runs HSTA's own entry alone.
 
-Paper:  HSTA, Hao et al. 2024, table 4: UF1 0.351 (4 1 2), 0.351 (8 1 1), 0.336 (5 2 2)
+Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-4
 Run:    jmer run experiments/hsta_table4.py --data.manual-dir DIR
-Cost:   about 6.8e16 multiplications at 4 layers, 5 trainings of 150 epochs
+Cost:   about 6.8e16 multiplications for HSTA's own entry of 4 layers
 Expect: UF1 about 0.35; not run here, the data need a licence
 The folds are of clips, so nearly everyone tested is trained on too: not
 subject-independent, and every report says so. Folds are drawn by the split seed; the
@@ -16,15 +16,20 @@ from jmer.data.splits import ClipKFold
 from jmer.experiment import Experiment
 from jmer.models.hsta import HstaConfig
 from jmer.optim import AdamWConfig
+from jmer.papers import table
+from jmer.sweep import Sweep
 
-EXPERIMENT = Experiment(
-    model=HstaConfig(),
-    data=CasmeCubed(
-        repairs="hsta", frames=6, resample="uniform", size=224, special="sf"
+SWEEP = Sweep(
+    Experiment(
+        model=HstaConfig(),
+        data=CasmeCubed(
+            repairs="hsta", frames=6, resample="uniform", size=224, special="sf"
+        ),
+        optim=AdamWConfig(final_lr=1.25e-7, layer_decay=0.9),
+        epochs=150,
+        batch_size=32,
+        sampling="balanced",
+        protocol=ClipKFold(k=5),
     ),
-    optim=AdamWConfig(final_lr=1.25e-7, layer_decay=0.9),
-    epochs=150,
-    batch_size=32,
-    sampling="balanced",
-    protocol=ClipKFold(k=5),
+    rows=table("hsta-4").sweep_rows(),
 )

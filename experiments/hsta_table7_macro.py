@@ -1,8 +1,8 @@
 """HSTA, table 7: macro-expressions train too; this file is the row of special frames.
 
-    --data.special of            tracks of optical flow instead
+hsta_table7.py has all rows. --data.special of is that with tracks of optical flow.
 
-Paper:  HSTA, Hao et al. 2024, table 7: UF1 0.527 (this), 0.418 (of)
+Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-7
 Run:    jmer run experiments/hsta_table7_macro.py --data.manual-dir DIR
 Data:   `part_A` of CAS(ME)3 and both of its sheets: of the micro-expressions, and of
         all expressions, `CAS(ME)3_part_A_v2.xls`

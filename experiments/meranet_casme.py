@@ -2,7 +2,8 @@
 
 --model.attn ca and --model.attn st leave one of the two gates out.
 
-Paper:  Gajjala et al. 2021, table 1: ACC 0.905 on a quarter of the clips
+Paper:  Gajjala et al. 2021, table 1, on a quarter of the clips:
+        jmer report --table meranet-1
 Run:    jmer run experiments/meranet_casme.py --data.manual-dir DIR
 Cost:   about 9e14 multiplications
 Expect: a score that a few test clips decide, of people who were trained on too;

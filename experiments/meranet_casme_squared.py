@@ -3,10 +3,11 @@
 --model.attn ca and --model.attn st leave one of the two gates out.
 
 The figures of the paper compare, by the validation loss:
-    --model.ca-shared mlp        linear layers in channel attention (figure 4)
-    --model.st-kernel 3          another kernel of space-time attention (figure 5)
+    --sweep model.ca-shared=conv,mlp    layers of channel attention (figure 4)
+    --sweep model.st-kernel=3,5,7       kernels of space-time attention (figure 5)
 
-Paper:  Gajjala et al. 2021, table 1: ACC 0.917 on a fifth of the clips
+Paper:  Gajjala et al. 2021, table 1, on a fifth of the clips:
+        jmer report --table meranet-1
 Run:    jmer run experiments/meranet_casme_squared.py --data.manual-dir DIR
 Cost:   about 9e14 multiplications
 Expect: a score that a few test clips decide, of people who were trained on too;

@@ -1,7 +1,7 @@
 """3D ResNet-18 on CASME, three classes, one random division of clips.
 
-
-Paper:  Gajjala et al. 2021, table 1: ACC 0.81 on a quarter of the clips
+Paper:  Gajjala et al. 2021, table 1, on a quarter of the clips:
+        jmer report --table meranet-1
 Run:    jmer run experiments/resnet3d_casme.py --data.manual-dir DIR
 Cost:   about 9e14 multiplications
 Expect: a score that a few test clips decide, of people who were trained on too;

@@ -4,16 +4,17 @@
 --model.context gap and --model.fc6-dilation 2 are its parts, of which the paper has no
 table.
 
-Paper:  Nag et al. 2019, table 1: AUC of spotting 0.9424; table 2: ACC 0.8146
+Paper:  Nag et al. 2019: jmer report --table visual-memory-1, spotting;
+        --table visual-memory-2, recognition
 Run:    jmer run experiments/visual_memory_casme2.py --data.manual-dir DIR
         --start-from RUN --pretrained MOTION, with the run of
         visual_memory_casme2_spatial.py and the network of motion trained on synthetic
         motion; --model.phase joint trains all at once, from random weights
 Cost:   about 30,000 updates of a sequence for each of 26 folds, 4.5e16 multiplications
-Expect: unknown. The paper's 0.8146 is no share of 246, 247 or 74 clips, so its test set
-        is another one. Steps count by their intensity for the class, since most frames
-        of a whole recording show nothing; --model.steps-count alike is the paper's.
-        Not run here
+Expect: unknown. The paper's accuracy is no share of 246, 247 or 74 clips, so its test
+        set is another one. Steps count by their intensity for the class, since most
+        frames of a whole recording show nothing; --model.steps-count alike is the
+        paper's. Not run here
 """
 
 from data_builders.casme2 import Casme2

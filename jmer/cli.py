@@ -11,7 +11,7 @@ from jmer.errors import JmerError, UsageError
 OVERVIEW = """\
 usage: jmer COMMAND …
 
-  run FILE                 train and test an experiment, all folds in parallel
+  run FILE                 train and test an experiment, or a sweep of it, in parallel
   bench FILE               time an experiment, beside PyTorch if asked
   evaluate FILE            test weights that are trained already
   data list                data sets, and which are prepared
@@ -23,9 +23,10 @@ usage: jmer COMMAND …
   weights import NETWORK   published PyTorch checkpoints as jmer weights
   weights export DIR       trained weights as a PyTorch checkpoint
   weights measure FILE     by how much a magnifier magnifies motion that is known
-  report RUN…              tables and figures of one run, or of several side by side
+  report RUN…              tables and figures of one run, or of several side by side; a
+                           paper's table with our figures beside it
   spot RUN                 where a run found expressions: frames and intervals, scored
-  list WHAT                experiments, models, datasets or layouts
+  list WHAT                experiments, models, datasets, layouts or tables
 
 `jmer COMMAND --help` explains a command, `jmer run FILE --help` every field of the
 experiment in FILE. `--debug` anywhere shows the traceback of an error.

@@ -72,7 +72,8 @@ def run_sweep(
     stopping: Callable[[], bool] = lambda: False,
 ) -> str | None:
     """Runs the chosen cells that are not finished, each in its folder in `run_dir`, and
-    returns the report of all finished ones as Markdown; of several processes, the first.
+    returns the report of all finished ones as Markdown (of several processes, the
+    first).
 
     Raises: JmerError as `run`, or if `run_dir` is something else; KeyboardInterrupt
     once `stopping` says so.

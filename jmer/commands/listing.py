@@ -1,4 +1,4 @@
-"""What there is: experiments, networks, data sets and layouts."""
+"""What there is: experiments, networks, data sets, layouts and tables."""
 
 import dataclasses
 import json
@@ -18,8 +18,10 @@ from jmer.commands.parsing import parse
 class ListOptions:
     """Show what there is."""
 
-    what: tyro.conf.Positional[Literal["experiments", "models", "datasets", "layouts"]]
-    """Which things."""
+    what: tyro.conf.Positional[
+        Literal["experiments", "models", "datasets", "layouts", "tables"]
+    ]
+    """Which things; tables are those of papers, with the commands that make them."""
     json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print JSON records."""
 
@@ -35,6 +37,7 @@ def list_(words: list[str]) -> int:
         "models": _models,
         "datasets": _datasets,
         "layouts": _layouts,
+        "tables": _tables,
     }
     records = listings[options.what]()
     if options.json:
@@ -71,6 +74,16 @@ def _layouts() -> list[dict[str, Any]]:
 
     docs = {name: kind.__doc__ or "" for name, kind in sorted(LAYOUTS.items())}
     return [{"name": n, "what": doc.splitlines()[0]} for n, doc in docs.items()]
+
+
+def _tables() -> list[dict[str, Any]]:
+    from jmer.papers import TABLES
+    from jmer.report.reproduction import commands
+
+    return [
+        {"name": name, "what": one.title, "made by": "; ".join(commands(one))}
+        for name, one in TABLES.items()
+    ]
 
 
 def _experiments() -> list[dict[str, Any]]:

@@ -1,6 +1,9 @@
 """Commands of finished runs and of published weights."""
 
+import contextlib
 import dataclasses
+import functools
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -62,32 +65,62 @@ def weights_export(words: list[str]) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class ReportOptions:
-    """Write the report of a run again, or set several runs side by side."""
+    """Write the report of a run or a sweep again, set several runs side by side, or a
+    paper's table beside them."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Run directories."""
+    """Run directories; that of a sweep stands for its finished cells."""
     out: Path | None = None
-    """Folder of the comparison (default: print it only)."""
+    """Folder of the comparison or the table (default: print it only)."""
+    table: str | None = None
+    """Table of a paper, as `jmer list tables` names it: its rows, and the runs that are
+    these rows."""
+    other_data: bool = False
+    """In a table, runs on other data than the paper's too; it says so of them."""
+
+    def __post_init__(self):
+        if not self.runs and self.table is None:
+            raise UsageError("jmer report needs one or more run directories.")
+        if self.other_data and self.table is None:
+            raise UsageError("other-data goes with --table")
 
 
 def report(words: list[str]) -> int:
     options = parse(ReportOptions, "jmer report", words)
     from jmer.report import write_comparison, write_report
+    from jmer.report.sweep import finished_cells, is_sweep, write_sweep
 
-    if not options.runs:
-        raise UsageError("jmer report needs one or more run directories.")
-    for folder in options.runs:
-        write_report(folder)
-    if options.out is not None:
-        print(write_comparison(list(options.runs), options.out))
-    elif len(options.runs) == 1:
-        print((options.runs[0] / "report.md").read_text())
+    runs = [
+        run
+        for folder in options.runs
+        for run in (finished_cells(folder).values() if is_sweep(folder) else [folder])
+    ]
+    if options.table is not None:
+        write = functools.partial(_table, options, runs)
+    elif len(options.runs) == 1 and is_sweep(options.runs[0]) and not options.out:
+        print(write_sweep(options.runs[0]))
+        return 0
     else:
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            print(write_comparison(list(options.runs), Path(folder)))
+        for folder in runs:
+            write_report(folder)
+        if len(runs) == 1 and not options.out:
+            print((runs[0] / "report.md").read_text())
+            return 0
+        write = functools.partial(write_comparison, runs)
+    with contextlib.ExitStack() as stack:
+        temporary = tempfile.TemporaryDirectory
+        print(write(options.out or Path(stack.enter_context(temporary()))))
     return 0
+
+
+def _table(options: ReportOptions, runs: list[Path], out: Path) -> str:
+    from jmer.papers import table
+    from jmer.report import write_page
+    from jmer.report.reproduction import reproduction_page
+
+    wanted = table(str(options.table))
+    page = reproduction_page(wanted, runs, other_data=options.other_data)
+    return write_page(page, out)
 
 
 @dataclasses.dataclass(frozen=True)

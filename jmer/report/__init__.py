@@ -11,10 +11,11 @@ from jmer.report.comparison import comparison_page
 from jmer.report.one_run import run_page
 from jmer.report.run import read_run
 
-__all__ = ["write_comparison", "write_report"]
+__all__ = ["write_comparison", "write_page", "write_report"]
 
 
-def _write(page: Page, out: Path) -> str:
+def write_page(page: Page, out: Path) -> str:
+    """Writes `report.md`, `report.html` and figures, and returns the Markdown."""
     text = markdown.render(page)
     for figure in page.figures():
         write_bytes(out / figure.path, figure.png)
@@ -28,7 +29,7 @@ def write_report(run_dir: Path) -> None:
 
     Raises: JmerError if it is no finished run, or cannot be written.
     """
-    _write(run_page(read_run(run_dir)), run_dir)
+    write_page(run_page(read_run(run_dir)), run_dir)
 
 
 def write_comparison(
@@ -57,4 +58,4 @@ def write_comparison(
     page = dataclasses.replace(
         page, title=title or page.title, sections=(first, *more, *others)
     )
-    return _write(page, out)
+    return write_page(page, out)

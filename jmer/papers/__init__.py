@@ -1,0 +1,23 @@
+"""Tables of results as the papers printed them: the one place of expected figures."""
+
+from jmer.errors import UsageError
+from jmer.papers.aman import AMAN
+from jmer.papers.hsta import HSTA
+from jmer.papers.meranet import MERANET
+from jmer.papers.stanet import STANET
+from jmer.papers.table import PaperTable, Row
+from jmer.papers.visual_memory import VISUAL_MEMORY
+
+__all__ = ["TABLES", "PaperTable", "Row", "table"]
+
+TABLES = {t.name: t for t in (*STANET, *HSTA, *MERANET, *AMAN, *VISUAL_MEMORY)}
+
+
+def table(name: str) -> PaperTable:
+    """The table of a name.
+
+    Raises: UsageError if there is none.
+    """
+    if name not in TABLES:
+        raise UsageError(f"table={name!r} must be one of {', '.join(TABLES)}")
+    return TABLES[name]

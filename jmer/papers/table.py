@@ -1,0 +1,81 @@
+"""What a paper printed, and which experiment is which of its rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Fields = Mapping[str, Any]
+"""Values of an experiment's fields by dotted name; `model.name` and `data.name` are the
+network and the data set."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table, on one data set."""
+
+    name: str
+    figures: Mapping[str, float]
+    """By metric (acc, uf1, uar, auc), in percent, as printed."""
+    data: str
+    """Name of the data set, one of the table's."""
+    switches: Fields | None = None
+    """What makes an experiment this row; None for another's method, not run here."""
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table of results."""
+
+    name: str
+    """Name on the command line."""
+    title: str
+    paper: str
+    protocol: str
+    """What the paper says of its division into training and test."""
+    independent: bool
+    """Whether nobody was trained and tested on."""
+    pooling: Literal["pooled", "mean over folds", "one division", "unknown"]
+    """What the figures are taken over."""
+    files: tuple[str, ...]
+    """Experiment files that make its rows."""
+    data: Mapping[str, Fields]
+    """Fields that tell each data set and its classes."""
+    rows: tuple[Row, ...]
+    switches: Fields = field(default_factory=dict)
+    """What all rows have that name nothing else."""
+    note: str = ""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All metrics, in the order of the paper."""
+        return tuple(dict.fromkeys(m for row in self.rows for m in row.figures))
+
+    def wanted(self, row: Row, *, other_data: bool = False) -> Fields:
+        """The fields of the experiment that is this row; on any data, if asked."""
+        data = {} if other_data else self.data[row.data]
+        return {**self.switches, **data, **(row.switches or {})}
+
+    def sweep_rows(self, data: str | None = None) -> dict[str, dict[str, Any]]:
+        """The rows that can be run, as those of a sweep; of one data set, if named."""
+        return {
+            row.name: dict(row.switches)
+            for row in self.rows
+            if row.switches is not None and data in (None, row.data)
+        }
+
+
+def others(
+    data: tuple[str, ...], metrics: tuple[str, ...], *lines: tuple[Any, ...]
+) -> tuple[Row, ...]:
+    """Rows of methods that are not run here: a name, then a figure or None for each
+    metric of the first data set, of the second, and so on.
+    """
+    rows = []
+    for name, *figures in lines:
+        for i, one in enumerate(data):
+            part = figures[i * len(metrics) : (i + 1) * len(metrics)]
+            known = zip(metrics, part, strict=True)
+            printed = {m: v for m, v in known if v is not None}
+            if printed:
+                rows.append(Row(name, printed, one))
+    return tuple(rows)

@@ -1,0 +1,52 @@
+"""Tables of visual memory, "time-contrasted feature" (Nag et al. 2019)."""
+
+from typing import Any
+
+from jmer.papers.table import PaperTable, Row, others
+
+DATA = {"CASME II": {"data.name": "casme2", "data.protocol": "5class"}}
+OURS = {
+    "model.contrast": True,
+    "model.temporal_net": True,
+    "model.memory": "gru",
+}
+ABOUT: dict[str, Any] = {
+    "paper": "TCF, Nag et al. 2019",
+    "protocol": "leave-one-out, elsewhere 70/30",
+    "independent": False,
+    "pooling": "unknown",
+    "files": ("visual_memory_casme2",),
+    "data": DATA,
+    "switches": {"model.name": "visual_memory"},
+}
+
+VISUAL_MEMORY = (
+    PaperTable(
+        name="visual-memory-1",
+        title="Visual memory, table 1: spotting",
+        rows=(
+            *others(("CASME II",), ("auc",), ("LBP", 92.98), ("HOOF", 64.99)),
+            Row("TCF", {"auc": 94.24}, "CASME II", OURS),
+        ),
+        note="Ours is there once `jmer spot RUN` has scored the run's frames.",
+        **ABOUT,
+    ),
+    PaperTable(
+        name="visual-memory-2",
+        title="Visual memory, table 2: recognition",
+        rows=(
+            *others(
+                ("CASME II",),
+                ("acc",),
+                ("Baseline", 63.41),
+                ("Kim", 60.98),
+                ("Peng", 66.67),
+                ("AdaptiveMM", 75.30),
+                ("Park", 69.63),
+            ),
+            Row("TCF", {"acc": 81.46}, "CASME II", OURS),
+        ),
+        note="The printed value is no share of 246, 247 or 74 clips.",
+        **ABOUT,
+    ),
+)
