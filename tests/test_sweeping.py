@@ -281,10 +281,10 @@ def test_the_ablation_of_stanet(tmp_path, monkeypatch):
     monkeypatch.setattr(Session, "_compiled", counted)
     base = Experiment(
         model=STANetConfig(frames=3, size=29, width=4, lstm=6, levels=1),
-        data=RandomClips(shapes=(("flow", (3, 29, 29, 2)),), subjects=2, per_subject=3),
+        data=RandomClips(shapes=(("flow", (3, 29, 29, 2)),), subjects=3, per_subject=4),
         optim=AdamConfig(lr=1e-3),
         epochs=1,
-        batch_size=3,
+        batch_size=4,
         seeds=(0, 1),
         engine=EngineConfig(plan_seconds=0, devices=1),
     )
@@ -299,7 +299,7 @@ def test_the_ablation_of_stanet(tmp_path, monkeypatch):
     assert len(compiled) == 2
     before = contents(tmp_path / "s" / "base") | contents(tmp_path / "s" / "+SAB")
     text, said = sweep_in(tmp_path / "s", sweep=sweep)
-    assert "to run: 2 programs, 24 tasks" in said
+    assert "to run: 2 programs, 36 tasks" in said
     after = contents(tmp_path / "s" / "base") | contents(tmp_path / "s" / "+SAB")
     assert before == after
     assert len(compiled) == 4 and len(set(compiled)) == 3

@@ -78,10 +78,9 @@ def _layouts() -> list[dict[str, Any]]:
 
 def _tables() -> list[dict[str, Any]]:
     from jmer.papers import TABLES
-    from jmer.report.reproduction import commands
 
     return [
-        {"name": name, "what": one.title, "made by": "; ".join(commands(one))}
+        {"name": name, "what": one.title, "jmer run": "\n".join(one.paths)}
         for name, one in TABLES.items()
     ]
 

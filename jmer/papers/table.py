@@ -46,6 +46,11 @@ class PaperTable:
     note: str = ""
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """Its experiment files, which say what options they need."""
+        return tuple(f"experiments/{name}.py" for name in self.files)
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """All metrics, in the order of the paper."""
         return tuple(dict.fromkeys(m for row in self.rows for m in row.figures))

@@ -80,17 +80,15 @@ def reproduction_page(
     lead = (Paragraph(_about(table)), *_warnings(table, found, runs))
     sections = (
         Section("Paper and ours", (Table(tuple(columns), rows, left=5, cards=True),)),
-        Section("How to run it", (Code("\n".join(commands(table))),)),
+        Section(
+            "How to run it",
+            (Code("\n".join(f"jmer run {path}" for path in table.paths)),),
+        ),
     )
     matched = len({id(one.row) for one in found if one.run})
     possible = sum(row.switches is not None for row in table.rows)
     subtitle = f"{table.paper} · {matched} of {counted(possible, 'row')} run"
     return Page(table.title, subtitle, lead, sections)
-
-
-def commands(table: PaperTable) -> list[str]:
-    """What makes it; the experiment files say which options they need."""
-    return [f"jmer run experiments/{name}.py" for name in table.files]
 
 
 def _about(table: PaperTable) -> str:

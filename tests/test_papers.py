@@ -1,0 +1,339 @@
+"""The papers' tables: their figures, their experiments, and ours beside them."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jmer.cli import main
+from jmer.errors import UsageError
+from jmer.experiment import load_experiment
+from jmer.fields import with_fields
+from jmer.files import write_json
+from jmer.papers import TABLES, table
+from jmer.report.markdown import render
+from jmer.report.reproduction import is_row, matches, reproduction_page
+from jmer.report.run import Run, read_run
+from jmer.results import Predictions, score
+from jmer.sweep import Cell, load_sweep
+
+ROOT = Path(__file__).resolve().parent.parent
+EXPERIMENTS = ROOT / "experiments"
+# The facts of the papers as they were read, where the folder is there.
+FACTS = ROOT.parent / "shared" / "models.md"
+UNUSED = "no row of this table, by their network, switches, data set or classes"
+ROWS = {
+    **{"stanet-1": 21, "stanet-2": 4, "meranet-1": 20, "aman-1": 5, "aman-2": 20},
+    **{"aman-3": 9, "visual-memory-1": 3, "visual-memory-2": 6, "hsta-1": 16},
+    **{"hsta-2": 6, "hsta-3": 12, "hsta-4": 30, "hsta-5": 33, "hsta-6": 8, "hsta-7": 5},
+}
+
+
+def figures(name: str, prefix: str = "") -> Counter:
+    """How often each figure is in a table, in the rows of a prefix."""
+    return Counter(
+        value
+        for row in table(name).rows
+        if row.name.startswith(prefix)
+        for value in row.figures.values()
+    )
+
+
+def printed(lines: list[str], first: int) -> Counter:
+    """The figures of comma-separated lines, from a column on."""
+    cells = [cell for line in lines for cell in line.split(",")[first:]]
+    return Counter(float(cell) for cell in cells if cell.strip())
+
+
+def test_every_table_has_its_rows():
+    assert {name: len(one.rows) for name, one in TABLES.items()} == ROWS
+    for one in TABLES.values():
+        keys = [(row.name, row.data) for row in one.rows]
+        assert len(set(keys)) == len(keys)
+        assert {row.data for row in one.rows} == set(one.data)
+
+
+@pytest.mark.skipif(not FACTS.is_file(), reason="the papers' facts are not here")
+def test_every_figure_of_the_papers_is_there_once():
+    lines = FACTS.read_text().splitlines()
+    start = {
+        int(m[1]): i for i, x in enumerate(lines) if (m := re.match(r"## (\d)\.", x))
+    }
+    section = {n: lines[i : start.get(n + 1)] for n, i in start.items()}
+
+    def between(number: int, first: str, last: str | None = None) -> list[str]:
+        part = section[number]
+        begin = part.index(first) + 1
+        end = next(i for i in range(begin, len(part)) if part[i] in (last, "```"))
+        return part[begin:end]
+
+    methods, ablation = "method,CASME1,CASME2,SMIC_HS", "ablation_CASME1,sab,l1,tab,ACC"
+    assert figures("stanet-1") == printed(between(1, methods, ablation), 1)
+    assert figures("stanet-2") == printed(between(1, ablation), 4)
+    columns = {1: 2, 2: 5, 3: 5, 4: 2, 5: 2, 6: 3, 7: 5}
+    for number, column in columns.items():
+        rows = [x for x in section[2] if x.startswith(f"T{number},")][1:]
+        assert figures(f"hsta-{number}") == printed(rows, column), number
+    video = [x for x in section[2] if re.match(r"T1,\d", x)]
+    video = [",".join(x.split(",")[:5]) for x in video]
+    assert figures("hsta-1", "video") == printed(video, 2)
+    assert figures("meranet-1") == printed(
+        between(3, "method,CASME1,CASME2,CASME_sq"), 1
+    )
+    methods = "method,C2_ACC,C2_F1,SAMM_ACC,SAMM_F1,SMIC_ACC,SMIC_F1"
+    assert figures("aman-1") == printed(between(4, "k,ACC_CASME2", methods), 1)
+    modules = "modules,C2,SAMM,SMIC"
+    assert figures("aman-2") == printed(between(4, methods, modules), 1)
+    assert figures("aman-3") == printed(between(4, modules), 1)
+    spotting = between(5, "spotting,AUC", "recognition,ACC")
+    assert figures("visual-memory-1") == printed(spotting, 1)
+    assert figures("visual-memory-2") == printed(between(5, "recognition,ACC"), 1)
+
+
+def of_cell(cell: Cell) -> Run:
+    """What a run of a cell says of itself."""
+    resolved = json.loads(json.dumps(cell.experiment.resolved()))
+    return Run(Path(cell.folder), {}, {"experiment": resolved}, None, {})
+
+
+@pytest.mark.parametrize("one", TABLES.values(), ids=TABLES)
+def test_the_experiments_of_a_table_make_each_of_its_rows_once(one):
+    cells = [
+        cell
+        for file in one.files
+        for cell in load_sweep(EXPERIMENTS / f"{file}.py").cells
+    ]
+    made = [
+        (row.name, row.data)
+        for cell in cells
+        for row in one.rows
+        if row.switches is not None and is_row(of_cell(cell), one.wanted(row))
+    ]
+    possible = [(row.name, row.data) for row in one.rows if row.switches is not None]
+    assert sorted(made) == sorted(possible) and len(cells) == len(possible)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "cell", "file"),
+    [
+        ("stanet_table1", "CASME", "stanet_casme"),
+        ("stanet_table1", "CASME II", "stanet_casme2"),
+        ("stanet_table1", "SMIC-HS", "stanet_smic"),
+        ("stanet_casme_ablation", "+SAB+TAB+l1", "stanet_casme"),
+        ("hsta_table2", "a5", "hsta_table2_unfused"),
+        ("hsta_table5", "SAMM", "hsta_samm"),
+        ("hsta_table5", "CASME II", "hsta_casme2"),
+        ("hsta_table6", "3 classes", "hsta_table6_3class"),
+        ("hsta_table6", "7 classes", "hsta_table6_7class"),
+        ("hsta_table7", "SF+MaE+OC", "hsta_table7_macro"),
+        ("meranet_table1", "3DResNet, CASME II", "resnet3d_casme2"),
+        ("meranet_table1", "MERANet, CAS(ME)²", "meranet_casme_squared"),
+        ("aman_table1", "k=9", "aman_casme2"),
+        ("aman_table2", "SMIC-HS", "aman_smic"),
+        ("aman_table3", "MA+FA, SAMM", "aman_samm"),
+    ],
+)
+def test_a_cell_is_the_experiment_of_the_same_name(sweep, cell, file):
+    (found,) = load_sweep(EXPERIMENTS / f"{sweep}.py").choose([cell])
+    assert found.experiment == load_experiment(EXPERIMENTS / f"{file}.py")
+
+
+def make_run(folder, name, fields=None, *, file="stanet_casme_ablation", **changes):
+    """A finished run of a cell, with other fields, that gets 2 clips in 3 right."""
+    (cell,) = load_sweep(EXPERIMENTS / f"{file}.py").choose([name])
+    experiment = with_fields(cell.experiment, fields or {})
+    label = np.arange(12) % 3
+    predicted = np.where(np.arange(12) < 8, label, (label + 1) % 3)
+    text = {
+        "dataset": np.full(12, "casme"),
+        "subject": np.array([f"s{i // 3}" for i in range(12)]),
+        "clip": np.array([f"c{i}" for i in range(12)]),
+        "fold": np.array([f"s{i // 3}" for i in range(12)]),
+    }
+    zeros = np.zeros(12, int)
+    predictions = Predictions(
+        ("a", "b", "c"),
+        **text,
+        seed=zeros,
+        variant=zeros,
+        label=label,
+        predicted=predicted,
+        probabilities=np.eye(3, dtype=np.float32)[predicted],
+    )
+    folder.mkdir(parents=True)
+    predictions.save(folder / "predictions.csv")
+    about = {
+        "protocol": "leave-one-subject-out, 4 folds",
+        "selection": "last",
+        "batches": "own",
+        "subject_independent": True,
+        "oracle": None,
+        "diverged": [],
+        "wall_seconds": 1.0,
+        "throughput": None,
+        "variants": [{"values": {}, "acc": 0.5, "uf1": 0.5, "uar": 0.5}],
+    }
+    write_json(folder / "metrics.json", score(predictions) | about | changes)
+    described = {
+        "name": name,
+        "command": "jmer run x.py",
+        "experiment": experiment.resolved(),
+        "versions": {},
+        "device": {"kind": "cpu", "count": 1, "platform": "cpu"},
+        "revision": None,
+        "data": {"name": experiment.data.name, "config": "x", "fingerprint": "f"},
+        "created": "",
+    }
+    write_json(folder / "experiment.json", described)
+    return folder
+
+
+def cells_of_row(text: str, row: str) -> list[str]:
+    """The cells of the table's row, as the Markdown has them."""
+    line = next(x for x in text.splitlines() if x.startswith(f"| {row} |"))
+    return [cell.strip().replace("\\", "") for cell in line.strip("|").split("|")]
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return [
+        make_run(tmp_path / "sab", "+SAB"),
+        make_run(tmp_path / "full", "+SAB+TAB+l1", {"optim.lr": 0.5}),
+    ]
+
+
+def test_our_figure_stands_beside_the_papers(runs):
+    text = render(reproduction_page(table("stanet-2"), runs))
+    found = read_run(runs[0]).metrics
+    low, high = found["ci95"]["acc"]
+    assert cells_of_row(text, "+SAB") == [
+        *("+SAB", "CASME", str(runs[0]), "leave-one-subject-out, 4 folds", "last"),
+        *("0.731", f"0.6667 [{low:.3f}, {high:.3f}]", "4", "12", "1"),
+    ]
+    assert cells_of_row(text, "+SAB+TAB+l1")[2] == str(runs[1])
+    for row in ("base", "+SAB+l1"):
+        assert cells_of_row(text, row)[2] == "not run"
+    assert "2 of 4 rows run" in text and "experiments/stanet_casme_ablation.py" in text
+    assert "subject-independent" not in text and "other data" not in text
+
+
+def test_methods_of_others_are_not_ours_to_run(runs):
+    text = render(reproduction_page(table("stanet-1"), runs))
+    assert cells_of_row(text, "HIGO")[2] == "another method"
+    assert cells_of_row(text, "STANet")[1:3] == ["CASME", str(runs[1])]
+    assert f"{UNUSED}: {runs[0]}." in text
+
+
+def test_all_runs_of_a_row_are_shown(runs, tmp_path):
+    """None is chosen, least of all by its score."""
+    again = make_run(tmp_path / "again", "+SAB", {"epochs": 3})
+    found = matches(table("stanet-2"), [read_run(r) for r in (*runs, again)])
+    assert [m.run.folder.name for m in found if m.row.name == "+SAB"] == [
+        "sab",
+        "again",
+    ]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model.sab": False, "model.tab": True},
+        {"model.lambda_l1": 1e-7},
+        {"data.protocol": "meranet"},
+        {"protocol": None},
+    ],
+)
+def test_a_run_with_another_switch_or_set_or_classes_is_no_row(tmp_path, fields):
+    from data_builders.smic import Smic
+
+    if "protocol" in fields:
+        fields = {"data": Smic(modality="flow", frames=20, size=192, flow="dis")}
+    run = make_run(tmp_path / "run", "+SAB+l1", fields)
+    found = matches(table("stanet-2"), [read_run(run)])
+    assert [one.run for one in found] == [None] * 4
+
+
+def test_a_variant_counts_by_its_own_numbers(tmp_path):
+    variants = [{"values": {"model.lambda_l1": 1e-8}, "acc": 0, "uf1": 0, "uar": 0}]
+    run = make_run(tmp_path / "run", "+SAB", variants=variants * 2)
+    page = reproduction_page(table("stanet-2"), [run])
+    text = render(page)
+    assert cells_of_row(text, "+SAB+l1")[2] == str(run)
+    assert cells_of_row(text, "+SAB")[2] == "not run"
+    assert "the first counts" in text
+
+
+def test_figures_on_other_data_are_shown_only_if_asked_and_say_so(tmp_path):
+    from data_builders.synthetic import Synthetic
+
+    run = make_run(tmp_path / "run", "+SAB", {"data": Synthetic()})
+    text = render(reproduction_page(table("stanet-2"), [run]))
+    assert cells_of_row(text, "+SAB")[2] == "not run"
+    assert f"{UNUSED}: {run}." in text
+    text = render(reproduction_page(table("stanet-2"), [run], other_data=True))
+    assert cells_of_row(text, "+SAB")[1:3] == ["synthetic, not CASME", str(run)]
+    assert "on other data than the paper's" in text
+
+
+def test_protocols_that_mix_people_are_named(tmp_path):
+    mixed = make_run(
+        tmp_path / "mixed",
+        "b4",
+        file="hsta_table3",
+        subject_independent=False,
+        protocol="5 folds",
+        fold_mean={"acc": 0.6, "f1": 0.5, "recall": 0.4},
+    )
+    text = render(reproduction_page(table("hsta-3"), [mixed]))
+    assert "The paper's figures are not subject-independent" in text
+    assert f"Runs that train and test on the same people: {mixed}." in text
+    row = cells_of_row(text, "b4")
+    assert row[3] == "5 folds (subjects mixed)"
+    assert [row[i] for i in (5, 7, 9)] == ["0.407", "0.351", "0.32"]
+    assert "(mean over folds 0.6000)" in row[6] and "folds 0.4000)" in row[8]
+    text = render(reproduction_page(table("stanet-2"), [mixed]))
+    assert "Runs that train and test" not in text  # it is none of the rows
+
+
+def test_spotting_has_a_figure_once_it_was_scored(tmp_path):
+    run = make_run(tmp_path / "run", "base", file="visual_memory_casme2")
+    text = render(reproduction_page(table("visual-memory-1"), [run]))
+    assert cells_of_row(text, "TCF")[5:7] == ["0.9424", "not spotted"]
+    write_json(run / "spotting" / "spotting.json", {"auc": 0.8})
+    text = render(reproduction_page(table("visual-memory-1"), [run]))
+    assert cells_of_row(text, "TCF")[5:7] == ["0.9424", "0.8000"]
+
+
+def test_the_command_prints_a_table_or_writes_it(runs, tmp_path, capsys):
+    sweep = {"cells": [{"name": "+SAB", "folder": "sab"}, {"name": "x", "folder": "x"}]}
+    write_json(tmp_path / "sweep.json", sweep)
+    assert main(["report", "--table", "stanet-2", str(tmp_path)]) == 0
+    assert cells_of_row(capsys.readouterr().out, "+SAB")[2] == str(runs[0])
+    out = tmp_path / "out"
+    command = ["report", str(runs[0]), "--table", "stanet-2", "--out", str(out)]
+    assert main(command) == 0
+    assert "+SAB" in (out / "report.html").read_text()
+    assert not (runs[0] / "report.md").exists()
+    assert main(["report", "--table", "aman-3"]) == 0
+    assert "not run" in capsys.readouterr().out
+    assert main(["report", "--table", "hsta-9"]) == 2
+    assert "table='hsta-9' must be one of stanet-1" in capsys.readouterr().err
+    assert main(["report", str(runs[0]), "--other-data"]) == 2
+    assert main(["report"]) == 2
+
+
+def test_tables_are_listed_with_what_makes_them(capsys):
+    assert main(["list", "tables", "--json"]) == 0
+    listed = {r["name"]: r for r in json.loads(capsys.readouterr().out)}
+    assert set(listed) == set(TABLES)
+    for name, record in listed.items():
+        files = record["jmer run"].split()
+        assert files and all((ROOT / file).is_file() for file in files), name
+
+
+def test_a_table_that_there_is_not():
+    with pytest.raises(UsageError, match="must be one of stanet-1, stanet-2, hsta-1"):
+        table("stanet-3")
