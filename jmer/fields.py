@@ -18,10 +18,10 @@ def option(name: str) -> str:
 
 
 def get_field(experiment: Experiment, name: str) -> Any:
-    """The value of a field."""
+    """The value of a field; None if there is none."""
     value: Any = experiment
     for part in name.split("."):
-        value = getattr(value, part)
+        value = getattr(value, part, None)
     return value
 
 

@@ -14,8 +14,10 @@ from jmer.errors import UsageError, quoted
 from jmer.experiment import Experiment, definitions
 from jmer.fields import get_field, option, read_value, shown, with_fields
 
-TAKEN = ("sweep.json", "report.md", "report.html", "figures", "comparison.csv")
-TAKEN += ("comparison.tex",)
+TAKEN = (
+    *("sweep.json", "report.md", "report.html", "figures"),
+    *("comparison.csv", "comparison.tex"),
+)
 LONGEST = 200  # bytes of a folder's name
 
 
@@ -223,10 +225,8 @@ def _require_different(cells: Sequence[Cell]) -> None:
     alike: dict[str, str] = {}
     for cell in cells:
         experiment, folder = cell.experiment, cell.folder.casefold()
-        files = {
-            name: getattr(experiment.model, name) for name in experiment.model.files
-        }
-        start = [experiment.pretrained, experiment.start_from, files]
+        start = [experiment.pretrained, experiment.start_from]
+        start += [getattr(experiment.model, name) for name in experiment.model.files]
         facts = json.dumps([experiment.identity(), start], default=str)
         if facts in alike:
             raise UsageError(

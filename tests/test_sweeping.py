@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jmer import sweeping
+from jmer import sweep_plan, sweeping
 from jmer.cli import main
 from jmer.data.random import RandomClips
 from jmer.errors import JmerError
@@ -18,7 +18,9 @@ from jmer.optim import AdamConfig, SgdConfig
 from jmer.outcome import AllDiverged
 from jmer.session import Session
 from jmer.sweep import Sweep
-from jmer.sweeping import Planned, plan_text, run_sweep, structure
+from jmer.sweep_plan import Planned, plan_sweep, plan_text, structure
+from jmer.sweeping import run_sweep
+from jmer.train.planner import Measurement
 
 BASE = Experiment(
     model=STSTNetConfig(size=7, filters=(2,)),
@@ -101,7 +103,7 @@ def test_a_stopped_sweep_goes_on_and_runs_no_finished_cell_again(stopped):
 def test_a_finished_sweep_runs_nothing(stopped, monkeypatch):
     folder, *_ = stopped
     monkeypatch.setattr(sweeping, "run", None)
-    monkeypatch.setattr(sweeping, "load_everywhere", None)
+    monkeypatch.setattr(sweep_plan, "load_everywhere", None)
     before = contents(folder / "plain") | contents(folder / "shared")
     _, said = sweep_in(folder)
     assert "2 cells, 2 finished" in said and "to run" not in said
@@ -145,6 +147,7 @@ def test_the_report_has_a_row_for_each_cell_and_each_variant(stopped, capsys):
 
 def test_a_sweep_grows_but_is_not_mixed_with_another(stopped, tmp_path):
     folder, *_ = stopped
+    described = (folder / "sweep.json").read_bytes()
     less = dataclasses.replace(SWEEP, rows={"plain": {}})
     with pytest.raises(JmerError, match="is another sweep, with a cell 'shared'"):
         sweep_in(folder, sweep=less)
@@ -165,14 +168,40 @@ def test_a_sweep_grows_but_is_not_mixed_with_another(stopped, tmp_path):
     assert "third" in (folder / "sweep.json").read_text()
     report = (folder / "report.md").read_text()
     assert "Cells without results: third" in report
-    sweeping._open(folder, SWEEP.cells, "toy", "jmer run toy.py", True)
+    with pytest.raises(JmerError, match="is another sweep, with a cell 'third'"):
+        sweep_in(folder, cells=["plain"])
+    sweeping._require_own(folder, SWEEP.cells, True)
+    (folder / "sweep.json").unlink()
+    with pytest.raises(JmerError, match="is no sweep"):
+        sweep_in(folder)
+    (folder / "sweep.json").write_bytes(described)
+
+
+def test_a_run_is_finished_only_with_all_that_is_asked(stopped, tmp_path):
+    state, finished = sweep_plan._state, stopped[0] / "plain"
+    experiment = SWEEP.cells[0].experiment
+    folder = tmp_path / "plain"
+    assert state(experiment, finished) == "finished"
+    assert state(experiment, folder) == "new"
+    for seeds in ((0,), (0, 1, 2)):
+        more = dataclasses.replace(experiment, seeds=seeds)
+        assert state(more, finished) == "begun"
+    start = dataclasses.replace(experiment, start_from=tmp_path / "other")
+    assert state(start, finished) == "begun"  # the run compares its content
+    folder.mkdir()
+    (folder / "experiment.json").write_bytes(
+        (finished / "experiment.json").read_bytes()
+    )
+    assert state(experiment, folder) == "begun"
+    (folder / "metrics.json").write_text("{}")
+    with pytest.raises(JmerError, match=r"metrics.json beside it was edited.*remove"):
+        state(experiment, folder)
 
 
 def test_a_cell_in_which_all_diverge_does_not_stop_the_others(
     stopped, tmp_path, monkeypatch
 ):
     folder = tmp_path / "sweep"
-    trained = sweeping.run
 
     def run(experiment, *, run_dir, **options):
         if run_dir.name == "plain":
@@ -184,7 +213,6 @@ def test_a_cell_in_which_all_diverge_does_not_stop_the_others(
         source = stopped[0] / "shared" / "predictions.csv"
         (run_dir / source.name).write_bytes(source.read_bytes())
 
-    assert trained is not run
     monkeypatch.setattr(sweeping, "run", run)
     text, said = sweep_in(folder)
     assert "cell plain has no result: every task diverged" in said
@@ -226,16 +254,10 @@ def test_one_step_of_each_structure_is_measured(tmp_path, monkeypatch):
 
     def measure(layout, work, limit, **options):
         measured.append(options)
-        return dataclasses.replace(FOUND, seconds=len(work.tasks) * 0.25)
+        return Measurement(layout, len(work.tasks) * 0.25, 0.0, 0)
 
-    from jmer.train.planner import Measurement
-    from jmer.train.probe import Layout
-
-    FOUND = Measurement(Layout(1, 1, "patches"), 0.0, 0.0, 0)
-    monkeypatch.setattr(sweeping, "measure", measure)
-    plans = sweeping.plan_sweep(
-        sweep.cells, tmp_path, False, lambda text: None, lambda: False
-    )
+    monkeypatch.setattr(sweep_plan, "measure", measure)
+    plans = plan_sweep(sweep.cells, tmp_path, False, lambda text: None, lambda: False)
     assert measured == [{"steps": 1, "repeats": 1}] * 2
     # A quarter of a second for an epoch of a task; 3 folds.
     assert [one.seconds for one in plans] == [
@@ -249,7 +271,7 @@ def test_one_step_of_each_structure_is_measured(tmp_path, monkeypatch):
 def test_a_step_is_measured_in_truth(tmp_path):
     engine = dataclasses.replace(BASE.engine, plan_seconds=1)
     cells = Sweep(dataclasses.replace(BASE, engine=engine)).cells
-    (one,) = sweeping.plan_sweep(cells, tmp_path, False, str, lambda: False)
+    (one,) = plan_sweep(cells, tmp_path, False, str, lambda: False)
     assert one.seconds is not None and one.seconds > 0
     assert not list(tmp_path.iterdir())
 

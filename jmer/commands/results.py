@@ -1,8 +1,6 @@
 """Commands of finished runs and of published weights."""
 
-import contextlib
 import dataclasses
-import functools
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -87,7 +85,8 @@ class ReportOptions:
 
 def report(words: list[str]) -> int:
     options = parse(ReportOptions, "jmer report", words)
-    from jmer.report import write_comparison, write_report
+    from jmer.papers import table
+    from jmer.report import write_comparison, write_report, write_table
     from jmer.report.sweep import finished_cells, is_sweep, write_sweep
 
     runs = [
@@ -95,32 +94,22 @@ def report(words: list[str]) -> int:
         for folder in options.runs
         for run in (finished_cells(folder).values() if is_sweep(folder) else [folder])
     ]
-    if options.table is not None:
-        write = functools.partial(_table, options, runs)
-    elif len(options.runs) == 1 and is_sweep(options.runs[0]) and not options.out:
-        print(write_sweep(options.runs[0]))
-        return 0
-    else:
-        for folder in runs:
-            write_report(folder)
-        if len(runs) == 1 and not options.out:
-            print((runs[0] / "report.md").read_text())
-            return 0
-        write = functools.partial(write_comparison, runs)
-    with contextlib.ExitStack() as stack:
-        temporary = tempfile.TemporaryDirectory
-        print(write(options.out or Path(stack.enter_context(temporary()))))
+    with tempfile.TemporaryDirectory() as temporary:
+        out = options.out or Path(temporary)
+        if options.table is not None:
+            wanted = table(options.table)
+            text = write_table(wanted, runs, out, other_data=options.other_data)
+        elif len(options.runs) == 1 and is_sweep(options.runs[0]):
+            text = write_sweep(options.runs[0], options.out)
+        else:
+            for folder in runs:
+                write_report(folder)
+            if options.out is not None or len(runs) > 1:
+                text = write_comparison(runs, out)
+            else:
+                text = (runs[0] / "report.md").read_text()
+    print(text)
     return 0
-
-
-def _table(options: ReportOptions, runs: list[Path], out: Path) -> str:
-    from jmer.papers import table
-    from jmer.report import write_page
-    from jmer.report.reproduction import reproduction_page
-
-    wanted = table(str(options.table))
-    page = reproduction_page(wanted, runs, other_data=options.other_data)
-    return write_page(page, out)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,17 +5,18 @@ from pathlib import Path
 
 from jmer.errors import JmerError
 from jmer.files import write_bytes, write_text
+from jmer.papers import PaperTable
 from jmer.report import html, markdown
 from jmer.report.blocks import Page, Section
 from jmer.report.comparison import comparison_page
 from jmer.report.one_run import run_page
+from jmer.report.reproduction import reproduction_page
 from jmer.report.run import read_run
 
-__all__ = ["write_comparison", "write_page", "write_report"]
+__all__ = ["write_comparison", "write_report", "write_table"]
 
 
-def write_page(page: Page, out: Path) -> str:
-    """Writes `report.md`, `report.html` and figures, and returns the Markdown."""
+def _write(page: Page, out: Path) -> str:
     text = markdown.render(page)
     for figure in page.figures():
         write_bytes(out / figure.path, figure.png)
@@ -29,7 +30,7 @@ def write_report(run_dir: Path) -> None:
 
     Raises: JmerError if it is no finished run, or cannot be written.
     """
-    write_page(run_page(read_run(run_dir)), run_dir)
+    _write(run_page(read_run(run_dir)), run_dir)
 
 
 def write_comparison(
@@ -48,14 +49,29 @@ def write_comparison(
     """
     if not run_dirs:
         raise JmerError("there is no run to compare: name one or more run directories.")
-    if (out / "metrics.json").exists():
-        raise JmerError(
-            f"{out} is a run, and keeps its own report: choose another folder for the "
-            f"comparison with --out."
-        )
+    _require_no_run(out)
     page = comparison_page([read_run(folder) for folder in run_dirs], names)
     first, *others = page.sections
     page = dataclasses.replace(
         page, title=title or page.title, sections=(first, *more, *others)
     )
-    return write_page(page, out)
+    return _write(page, out)
+
+
+def write_table(
+    table: PaperTable, run_dirs: list[Path], out: Path, *, other_data: bool = False
+) -> str:
+    """Writes a paper's table with the runs that are its rows, and returns the Markdown.
+
+    Raises: JmerError as `write_comparison`.
+    """
+    _require_no_run(out)
+    return _write(reproduction_page(table, run_dirs, other_data=other_data), out)
+
+
+def _require_no_run(out: Path) -> None:
+    if (out / "metrics.json").exists():
+        raise JmerError(
+            f"{out} is a run, and keeps its own report: choose another folder for the "
+            f"comparison with --out."
+        )

@@ -13,12 +13,11 @@ from jmer.text import counted
 
 NAMES = {"acc": "ACC", "uf1": "UF1", "uar": "UAR", "auc": "AUC of frames"}
 OVER_FOLDS = {"acc": "acc", "uf1": "f1", "uar": "recall"}
-NOT_APART = "train and test on the same people"
 
 
 @dataclass(frozen=True)
 class Match:
-    """A row of a table, and a run of it: None if there is none."""
+    """A row of a table, and a run of it; None if there is none."""
 
     row: Row
     run: Run | None = None
@@ -113,30 +112,33 @@ def _warnings(
             "same people may be in training and test.",
             "warning",
         )
-    matched = [one for one in found if one.run]
-    mixed = _names(m.run for m in matched if not m.run.metrics["subject_independent"])
+    matched = [(one.run, one.same_data) for one in found if one.run]
+    mixed = _names(run for run, _ in matched if not run.metrics["subject_independent"])
     if mixed:
-        yield Paragraph(f"Runs that {NOT_APART}: {', '.join(mixed)}.", "warning")
-    other = _names(m.run for m in matched if not m.same_data)
+        yield Paragraph(
+            f"Runs that train and test on the same people: {', '.join(mixed)}.",
+            "warning",
+        )
+    other = _names(run for run, same_data in matched if not same_data)
     if other:
         yield Paragraph(
             f"Runs on other data than the paper's, so that their figures do not "
             f"compare with its: {', '.join(other)}.",
             "warning",
         )
-    used = {id(one.run) for one in matched}
+    used = {id(run) for run, _ in matched}
     unused = _names(run for run in runs if id(run) not in used)
     if unused:
         yield Paragraph(
             f"Runs that are no row of this table, by their network, switches, data set "
             f"or classes: {', '.join(unused)}."
         )
-    if any(len(m.run.metrics.get("variants", ())) > 1 for m in matched):
+    if any(len(run.metrics.get("variants", ())) > 1 for run, _ in matched):
         yield Paragraph("Of a run with several variants, the first counts.", "small")
 
 
-def _names(runs: Iterable[Run | None]) -> list[str]:
-    return list(dict.fromkeys(str(run.folder) for run in runs if run))
+def _names(runs: Iterable[Run]) -> list[str]:
+    return list(dict.fromkeys(str(run.folder) for run in runs))
 
 
 def _cells(table: PaperTable, one: Match) -> tuple[str, ...]:

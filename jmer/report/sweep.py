@@ -37,9 +37,9 @@ def finished_cells(folder: Path) -> dict[str, Path]:
     return {n: f for n, f in cells_of(folder).items() if (f / METRICS).is_file()}
 
 
-def write_sweep(folder: Path) -> str:
-    """Writes `report.md` and `report.html`, a row per finished cell, each against the
-    first, and returns the Markdown.
+def write_sweep(folder: Path, out: Path | None = None) -> str:
+    """Writes the comparison of the finished cells, each against the first, into the
+    sweep's folder or another one, and returns its Markdown.
 
     Raises: JmerError if no cell is finished.
     """
@@ -49,7 +49,7 @@ def write_sweep(folder: Path) -> str:
     missing = [name for name in cells if name not in finished]
     return write_comparison(
         list(finished.values()),
-        folder,
+        out or folder,
         names=list(finished),
         title=f"Sweep of {counted(len(cells), 'cell')}",
         more=(_section(finished, missing),),

@@ -1,0 +1,22 @@
+"""STANet without its parts, small, on the embedded synthetic faces.
+
+A sweep of the four rows of the paper's table 2, on other data: the figures say nothing
+about the paper's, and `jmer report` shows them beside these only with --other-data.
+
+Run:    jmer run experiments/synthetic/stanet_ablation.py
+Then:   jmer report runs/stanet_ablation --table stanet-2 --other-data
+Cost:   about four times that of experiments/synthetic/stanet.py
+Expect: the last row is that of experiments/synthetic/stanet.py; the others were not run
+        here
+"""
+
+from pathlib import Path
+
+from jmer.experiment import load_experiment
+from jmer.papers import table
+from jmer.sweep import Sweep
+
+SWEEP = Sweep(
+    load_experiment(Path(__file__).parent / "stanet.py"),
+    rows=table("stanet-2").sweep_rows(),
+)
