@@ -118,7 +118,7 @@ def plan_text(plans: Sequence[Planned], run_dir: Path) -> list[str]:
         )
         if known:
             lines.append(
-                "times are of training, from a measured step of each structure; "
+                "times are of whole trainings, from a measured step of each structure; "
                 "compiling comes on top"
             )
     return lines

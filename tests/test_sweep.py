@@ -245,3 +245,15 @@ def test_the_command_refuses_before_anything_runs(words, said, capsys, tmp_path)
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
     assert not folder.exists()
+
+
+def test_the_command_sweeps_any_experiment(monkeypatch, tmp_path):
+    asked = {}
+    monkeypatch.setattr("jmer.sweeping.run_sweep", lambda cells, **o: asked.update(o))
+    words = ["--epochs", "2", "--sweep", "optim.lr=1e-4,1e-3", "model.dropout=0,0.5"]
+    more = ["--run-dir", str(tmp_path), "--cells", "model.dropout=0.5"]
+    assert main(["run", "experiments/quickstart.py", *words, *more]) == 0
+    (cell,) = asked["chosen"]
+    assert (cell.experiment.epochs, cell.experiment.model.dropout) == (2, 0.5)
+    assert cell.experiment.variants == ("optim.lr=0.0001", "optim.lr=0.001")
+    assert (asked["name"], asked["run_dir"]) == ("quickstart", tmp_path)

@@ -231,8 +231,8 @@ def test_the_plan_counts_programs_tasks_and_time():
         "  plain: finished",
         "  shared: 12 tasks (3 folds, 2 seeds, 2 variants), about 90.0 s",
         "to run: 1 program, 12 tasks, about 90.0 s",
-        "times are of training, from a measured step of each structure; compiling "
-        "comes on top",
+        "times are of whole trainings, from a measured step of each structure; "
+        "compiling comes on top",
     ]
     unknown = dataclasses.replace(plans[1], seconds=None)
     text = plan_text([*plans[1:], unknown], Path("r"))

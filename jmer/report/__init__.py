@@ -50,7 +50,11 @@ def write_comparison(
     if not run_dirs:
         raise JmerError("there is no run to compare: name one or more run directories.")
     _require_no_run(out)
-    page = comparison_page([read_run(folder) for folder in run_dirs], names)
+    runs = [read_run(folder) for folder in run_dirs]
+    for i, name in enumerate(names or ()):
+        about = {**runs[i].experiment, "name": name}
+        runs[i] = dataclasses.replace(runs[i], experiment=about)
+    page = comparison_page(runs)
     first, *others = page.sections
     page = dataclasses.replace(
         page, title=title or page.title, sections=(first, *more, *others)

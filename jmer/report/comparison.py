@@ -73,9 +73,9 @@ def _clips(p: Predictions) -> set[tuple]:
     return set(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def comparison_page(runs: list[Run], names: list[str] | None = None) -> Page:
+def comparison_page(runs: list[Run]) -> Page:
     """One row per run, in the order given."""
-    names = names or _names(runs)
+    names = _names(runs)
     columns = (
         *("Experiment", "Protocol", "Selection", "Batches", "Seeds", "Clips", "ACC"),
         *("UF1 [95 %]", "UAR [95 %]", "Oracle UF1 (inflated)", "Wall time"),
