@@ -12,6 +12,7 @@ from jmer.report.run import Run, band, read_run
 from jmer.text import counted
 
 NAMES = {"acc": "ACC", "uf1": "UF1", "uar": "UAR", "auc": "AUC of frames"}
+MADE = ("Run", "Folder", "Protocol", "Epoch", "Subjects", "Clips", "Seeds")
 OVER_FOLDS = {"acc": "acc", "uf1": "f1", "uar": "recall"}
 
 
@@ -71,23 +72,27 @@ def reproduction_page(
     """
     runs = [read_run(folder) for folder in folders]
     found = matches(table, runs, other_data=other_data)
-    columns = ["Row", "Data", "Run", "Our protocol", "Epoch"]
+    ours = {str(one.run.folder): one.run for one in found if one.run}
+    numbers = {name: str(i) for i, name in enumerate(ours, start=1)}
+    columns = ["Row", "Data", "Run"]
     for metric in table.metrics:
         columns += [f"{NAMES[metric]}, paper", f"{NAMES[metric]}, ours [95 %]"]
-    columns += ["Subjects", "Clips", "Seeds"]
-    rows = tuple(_cells(table, one) for one in found)
-    lead = (Paragraph(_about(table)), *_warnings(table, found, runs))
-    sections = (
-        Section("Paper and ours", (Table(tuple(columns), rows, left=5, cards=True),)),
-        Section(
-            "How to run it",
-            (Code("\n".join(f"jmer run {path}" for path in table.paths)),),
-        ),
-    )
+    rows = tuple(_figures(table, one, numbers) for one in found)
+    commands = "\n".join(f"jmer run {path}" for path in table.paths)
+    sections = [
+        Section("Paper and ours", (Table(tuple(columns), rows, left=3, cards=True),)),
+        Section("How to run it", (Code(commands),)),
+    ]
+    if ours:
+        made = tuple((numbers[name], *_made(run)) for name, run in ours.items())
+        sections.insert(
+            1, Section("Our runs", (Table(MADE, made, left=4, cards=True),))
+        )
     matched = len({id(one.row) for one in found if one.run})
     possible = sum(row.switches is not None for row in table.rows)
     subtitle = f"{table.paper} · {matched} of {counted(possible, 'row')} run"
-    return Page(table.title, subtitle, lead, sections)
+    lead = (Paragraph(_about(table)), *_warnings(table, found, runs))
+    return Page(table.title, subtitle, lead, tuple(sections))
 
 
 def _about(table: PaperTable) -> str:
@@ -141,30 +146,38 @@ def _names(runs: Iterable[Run]) -> list[str]:
     return list(dict.fromkeys(str(run.folder) for run in runs))
 
 
-def _cells(table: PaperTable, one: Match) -> tuple[str, ...]:
-    row, run = one.row, one.run
-    if run is None:
-        status = "not run" if row.switches is not None else "another method"
-        head, tail = (row.name, row.data, status, "–", "–"), ("–", "–", "–")
-        return (*head, *_figures(table, row, lambda metric: "–"), *tail)
+def _figures(
+    table: PaperTable, one: Match, numbers: Mapping[str, str]
+) -> tuple[str, ...]:
+    """A row of the page: what is printed, and what we have."""
+    row, run, data = one.row, one.run, one.row.data
+    which = "another method" if row.switches is None else "not run"
+    if run is not None:
+        which = numbers[str(run.folder)]
+        if not one.same_data:
+            data = f"{run.experiment['data']['name']}, not {data}"
+    cells = [row.name, data, which]
+    for metric in table.metrics:
+        value = row.figures.get(metric)
+        there = value is not None and run is not None
+        cells += [_printed(value), _ours(table, run, metric) if there else "–"]
+    return tuple(cells)
+
+
+def _printed(value: float | None) -> str:
+    """A figure of a paper in [0, 1], with the digits that it has in percent."""
+    digits = len(str(value).partition(".")[2])
+    return "–" if value is None else f"{value / 100:.{digits + 2}f}"
+
+
+def _made(run: Run) -> tuple[str, ...]:
+    """How a run was made."""
     found = run.metrics
-    data = row.data
-    if not one.same_data:
-        data = f"{run.experiment['data']['name']}, not {row.data}"
     mixed = "" if found["subject_independent"] else " (subjects mixed)"
     return (
-        *(row.name, data, str(run.folder)),
-        *(found["protocol"] + mixed, found["selection"]),
-        *_figures(table, row, lambda metric: _ours(table, run, metric)),
+        *(str(run.folder), found["protocol"] + mixed, found["selection"]),
         *(str(found["n_subjects"]), str(found["n_samples"]), str(len(found["seeds"]))),
     )
-
-
-def _figures(table: PaperTable, row: Row, ours) -> Iterable[str]:
-    for metric in table.metrics:
-        printed = row.figures.get(metric)
-        yield "–" if printed is None else f"{printed / 100:.4g}"
-        yield "–" if printed is None else ours(metric)
 
 
 def _ours(table: PaperTable, run: Run, metric: str) -> str:
