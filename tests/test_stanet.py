@@ -18,7 +18,9 @@ from jmer.errors import UsageError
 from jmer.losses import cross_entropy, weighted_mean
 from jmer.models.base import describe
 from jmer.models.stanet import STANetConfig, frame_weight
+from jmer.optim import AdamConfig
 from jmer.train.checkpoint import flatten
+from jmer.train.variants import parse_variant, with_values
 
 SMALL = STANetConfig(frames=3, size=29, width=4, lstm=6, levels=1, lambda_l1=1e-3)
 COLOURS = dataclasses.replace(SMALL, input="rgb")
@@ -394,3 +396,22 @@ def test_the_smallest_frame_has_logits():
     config = dataclasses.replace(SMALL, size=9, frames=1)
     flow = FLOW[:, :1, :9, :9]
     assert np.isfinite(explain(*split(config), flow, train=True)[0]).all()
+
+
+def test_variants_may_differ_in_the_penalty():
+    class Known:
+        """A network that gives the same logits and mask for whatever clips."""
+
+        def explain(self, flow, **options):
+            mask = jnp.full((2, 3, 4, 4, 8), 0.5)
+            return jnp.zeros((2, CLASSES)), {"mask": mask}
+
+    def loss(penalty):
+        changed = with_values(SMALL, "model", {"model.lambda_l1": penalty})
+        inputs = {"flow": FLOW[:2]}
+        return changed.loss(Known(), inputs, LABEL[:2], weight=ONES[:2], key=KEY)
+
+    found = jax.vmap(loss)(jnp.array([0.0, 1e-3]))
+    assert_allclose(found[1] - found[0], 1e-3 * 0.5 * 3 * 4 * 4 * 8, rtol=1e-5)
+    fields = {"optim": AdamConfig(lr=1.0), "model": SMALL}
+    assert parse_variant("model.lambda-l1=1e-8", fields) == {"model.lambda_l1": 1e-8}

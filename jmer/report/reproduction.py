@@ -151,7 +151,7 @@ def _figures(
 ) -> tuple[str, ...]:
     """A row of the page: what is printed, and what we have."""
     row, run, data = one.row, one.run, one.row.data
-    which = "another method" if row.switches is None else "not run"
+    which = "another method" if row.switches is None else "not\N{NO-BREAK SPACE}run"
     if run is not None:
         which = numbers[str(run.folder)]
         if not one.same_data:
