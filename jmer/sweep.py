@@ -47,7 +47,7 @@ class Sweep:
 
     base: Experiment
     rows: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    """The fields of each row, by its name."""
+    """The fields of each row, by its name; each row is a run of its own."""
     values: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
     """The values of a field; every row is trained with each combination of them."""
 

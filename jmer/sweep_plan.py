@@ -150,6 +150,7 @@ def _epoch_of_a_task(
     engine = experiment.engine
     if engine.plan_seconds == 0 or experiment.model.has_prefix:
         return None
+    say(f"measuring a step of {experiment.model.name}")
     session = Session(experiment, clips, folds)
     work = session.work(session.tasks)
     plan = make_plan(engine, work, say)

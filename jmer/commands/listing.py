@@ -43,7 +43,9 @@ def list_(words: list[str]) -> int:
     if options.json:
         print(json.dumps(records, indent=2))
         return 0
-    table = Table(*records[0], box=None) if records else Table(options.what)
+    table = Table(box=None)
+    for name in records[0] if records else (options.what,):
+        table.add_column(name, overflow="fold")  # names of files stay whole
     for record in records:
         table.add_row(*(str(value) for value in record.values()))
     Console().print(table)
