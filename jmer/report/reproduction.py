@@ -159,8 +159,8 @@ def _figures(
     cells = [row.name, data, which]
     for metric in table.metrics:
         value = row.figures.get(metric)
-        there = value is not None and run is not None
-        cells += [_printed(value), _ours(table, run, metric) if there else "–"]
+        ours = "–" if value is None or run is None else _ours(table, run, metric)
+        cells += [_printed(value), ours]
     return tuple(cells)
 
 
