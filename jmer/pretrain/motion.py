@@ -63,6 +63,7 @@ class MotionRecipe(Recipe):
     of textures are."""
 
     def __post_init__(self):
+        super().__post_init__()
         for name in ("batch_size", "width", "objects"):
             if getattr(self, name) < 1:
                 value, option = getattr(self, name), name.replace("_", "-")
