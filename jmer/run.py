@@ -11,7 +11,7 @@ from jmer.data import load
 from jmer.data.splits import make_folds
 from jmer.experiment import Experiment
 from jmer.files import write_json
-from jmer.outcome import oracle_predictions, selected_predictions
+from jmer.outcome import chosen_epochs, oracle_predictions, selected_predictions
 from jmer.progress import View
 from jmer.report import write_report
 from jmer.results import Predictions, score
@@ -98,6 +98,12 @@ def write_results(
         "subject_independent": experiment.protocol.subject_independent,
         **score(predictions.select(variant=shown)),
         "oracle": brief(oracle.select(variant=shown)),
+        "epochs": chosen_epochs(
+            results,
+            {task for task in wanted if task.variant == shown},
+            session.folds,
+            session.clips,
+        ),
         "variant": shown,
         "variants": [
             {"values": session.variants[i], **brief(predictions.select(variant=i))}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jmer.annotations import Float
-from jmer.report.figures import BLUE, INK, MUTED, _figure, _plain, _short, png
+from jmer.report.figures import BLUE, INK, MUTED, _figure, _plain, _short, dressed, png
 from jmer.spotted import Rule, Watched
 from jmer.spotting import STATES, Roc, states
 
@@ -42,7 +42,7 @@ def intensity_png(clip: Watched, rule: Rule) -> bytes:
     axes.set_ylabel("intensity", color=MUTED, size=8.5)
     axes.set_title(_short(clip.clip, 48), size=8.5, color=INK)
     _plain([axes.title])
-    _dress(axes)
+    dressed(axes)
     axes.legend(
         frameon=False, fontsize=7, labelcolor=INK, ncols=4, loc="upper center",
         bbox_to_anchor=(0.5, -0.28), handlelength=1.2, columnspacing=1.0,
@@ -62,7 +62,7 @@ def roc_png(curve: Roc) -> bytes:
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_aspect("equal")
-    _dress(axes)
+    dressed(axes)
     return png(figure)
 
 
@@ -103,9 +103,3 @@ def maps_png(
         title = f"step {step + 1}\n{intensity[step]:.2f}"
         axes.set_title(title, size=7, color=INK)
     return png(figure)
-
-
-def _dress(axes: Any) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#aab4bd")
-    axes.tick_params(colors=INK, labelsize=8, color="#aab4bd")
