@@ -245,6 +245,12 @@ class FrameBuilder(ClipBuilder):
                 continue
             if clip.offset - clip.onset + 1 < self.data.min_frames:
                 left_out[f"fewer than {self.data.min_frames} frames"] += 1
+            elif clip.onset == clip.offset:
+                problems.append(
+                    f"{row.where}: clip {row.title} has one frame, {clip.onset}, in "
+                    f"which nothing can move. Correct the sheet, or choose "
+                    f"--min-frames 2."
+                )
             else:
                 clips.append(clip)
         if not clips and not problems:
