@@ -138,9 +138,7 @@ def _check_alike(first: Counts, second: Counts, classes: tuple[str, ...]) -> Non
             f"clips have other labels: {_named(wrong)}. The first of them is {names}."
         )
     for counts, which in ((first, "first"), (second, "second")):
-        for seed, n in zip(
-            counts.seeds, counts.confusion.sum((1, 2, 3)), strict=True
-        ):
+        for seed, n in zip(counts.seeds, counts.confusion.sum((1, 2, 3)), strict=True):
             if n < len(counts.labels):
                 raise JmerError(
                     f"seed {seed} of the {which} has {int(n)} of {len(counts.labels)} "

@@ -8,9 +8,9 @@ import numpy as np
 
 from jmer.report.blocks import Block, Figure, Paragraph, Section, Table
 from jmer.report.figures import confusion_png, learning_png
-from jmer.report.run import SCORES, Run
+from jmer.report.run import SCORES, Run, band_of
 from jmer.results import Predictions
-from jmer.text import counted, points
+from jmer.text import banded, counted, points
 
 HARD_CLIPS = 15
 
@@ -19,7 +19,7 @@ def _score_rows(rows: Iterable[tuple[str, dict[str, Any]]]) -> tuple:
     return tuple(
         (
             *(name, str(row["n_subjects"]), str(row["n_samples"])),
-            *(points(row[score]) for score in SCORES),
+            *(banded(row[score], band_of(row, score)) for score in SCORES),
         )
         for name, row in rows
     )
@@ -74,7 +74,8 @@ def details(run: Run) -> Iterable[Section]:
     found = run.metrics
     data_sets = found["per_dataset"]
     if data_sets:
-        columns = ("Data set", "Subjects", "Clips", *SCORES.values())
+        scores = (f"{name} [95 %]" for name in SCORES.values())
+        columns = ("Data set", "Subjects", "Clips", *scores)
         table = Table(columns, _score_rows(data_sets.items()))
         yield Section("Per data set", (table,))
     if len(found.get("variants", ())) > 1:

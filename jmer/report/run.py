@@ -1,5 +1,6 @@
 """Reading a finished run directory."""
 
+import functools
 import json
 import math
 from collections import defaultdict
@@ -31,13 +32,17 @@ NEEDED = {
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run; `curves` maps names in `CURVES` to (epochs, values)."""
+    """A finished run."""
 
     folder: Path
     metrics: dict[str, Any]
     experiment: dict[str, Any]
     predictions: Predictions
-    curves: dict[str, tuple[np.ndarray, np.ndarray]]
+
+    @functools.cached_property
+    def curves(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """(epochs, values) by name in `CURVES`."""
+        return read_curves(self.folder / "progress.jsonl")
 
 
 def band(run: Run, score: str) -> tuple[float, float] | None:
@@ -45,8 +50,17 @@ def band(run: Run, score: str) -> tuple[float, float] | None:
 
     One person drawn again and again would give an interval without width.
     """
-    low, high = run.metrics["ci95"][score]
-    return (low, high) if run.metrics["n_subjects"] > 1 else None
+    return band_of(run.metrics, score)
+
+
+def band_of(found: dict[str, Any], score: str) -> tuple[float, float] | None:
+    """`band`, of all clips or of one data set; None in a run of older versions, which
+    have it for all clips alone.
+    """
+    if "ci95" not in found or found["n_subjects"] < 2:
+        return None
+    low, high = found["ci95"][score]
+    return low, high
 
 
 def _read(folder: Path, name: str) -> dict[str, Any]:
@@ -81,9 +95,7 @@ def read_run(folder: Path) -> Run:
             f"`{experiment['command']}` again."
         )
     predictions = Predictions.load(path).select(variant=metrics.get("variant", 0))
-    return Run(
-        folder, metrics, experiment, predictions, read_curves(folder / "progress.jsonl")
-    )
+    return Run(folder, metrics, experiment, predictions)
 
 
 def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
