@@ -14,6 +14,7 @@ from jmer.annotations import Float, Real
 from jmer.errors import JmerError
 from jmer.metrics import METRICS, class_f1, drawn_subjects
 from jmer.results import Counts, Predictions, count
+from jmer.text import counted
 
 NAMED_CLIPS = 3
 TIE = 1e-9
@@ -38,7 +39,7 @@ class Difference:
     def __repr__(self) -> str:
         return (
             f"{self.score.upper()} {self.value:+.4f} [{self.low:+.3f}, "
-            f"{self.high:+.3f}], p {self.p:.4f}, {self.subjects} subjects"
+            f"{self.high:+.3f}], p {self.p:.4f}, {counted(self.subjects, 'subject')}"
         )
 
 
@@ -208,7 +209,11 @@ def _p_values(
 
 
 def holm(p: Sequence[float]) -> Float[np.ndarray, " n"]:
-    """p-values of n tests, corrected so that all n may be looked at. Holm 1979."""
+    """p-values of n tests, corrected so that all n may be looked at. Holm 1979.
+
+    >>> holm([0.04, 0.01, 0.03])
+    array([0.06, 0.03, 0.06])
+    """
     found = np.asarray(p, float)
     order = np.argsort(found)
     steps = found[order] * np.arange(len(found), 0, -1)

@@ -20,6 +20,7 @@ from jmer.metrics import (
     seed_mean,
     subject_bootstrap,
 )
+from jmer.text import counted
 
 NAMES = ("dataset", "subject", "clip", "fold")
 NUMBERS = ("seed", "variant")
@@ -28,7 +29,7 @@ COLUMNS = NAMES + NUMBERS + CLASS_COLUMNS
 PROBABILITY = "prob_"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Predictions:
     """Test predictions, one row per (clip, seed, variant).
 
@@ -66,6 +67,14 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    def __repr__(self) -> str:
+        parts = [
+            counted(len(np.unique(getattr(self, name))), name)
+            for name in ("fold", "seed", "variant")
+        ]
+        rows, named = counted(len(self), "prediction"), ", ".join(self.classes)
+        return f"{rows} ({', '.join(parts)}) of {named}"
 
     def select(
         self,

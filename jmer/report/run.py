@@ -4,6 +4,7 @@ import functools
 import json
 import math
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,13 +111,7 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     values: dict[str, dict[int, dict[Any, float]]] = {
         name: defaultdict(dict) for name in CURVES
     }
-    for line in path.read_text(errors="replace").splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if not isinstance(event, dict) or event.get("event") != "evaluation":
-            continue
+    for event in _evaluations(path):
         epoch = event.get("epoch")
         for name in CURVES:
             value = event.get(name)
@@ -131,3 +126,15 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             means = [np.mean(list(by_epoch[epoch].values())) for epoch in epochs]
             curves[name] = (np.array(epochs), np.array(means))
     return curves
+
+
+def _evaluations(path: Path) -> Iterator[dict[str, Any]]:
+    # Line by line: a thousand packs of one task write a hundred megabytes.
+    with path.open(errors="replace") as file:
+        for line in file:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict) and event.get("event") == "evaluation":
+                yield event
