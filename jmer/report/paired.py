@@ -11,7 +11,7 @@ from jmer.results import Predictions
 from jmer.text import counted
 
 NAMES = {**SCORES, "f1": "F1"}
-ENDS = ("Score", "Difference", "95 % interval", "p", "p, corrected")
+INTERVAL = "[95\N{NO-BREAK SPACE}%]"
 FEW_SUBJECTS = 6
 """With fewer no p can be below 0.05."""
 
@@ -98,7 +98,7 @@ def _blocks(first: str, against: Against) -> Iterator[Block]:
         f"subjects again, the same for both runs. p is the share of random swaps of "
         f"the two runs' predictions, subject by subject, that give a difference at "
         f"least as large. {counted(runs, 'run')} {'is' if runs == 1 else 'are'} "
-        f"compared; the last column is corrected (Holm) for all tests of a score in "
+        f"compared; p in brackets is corrected (Holm) for all tests of that score in "
         f"its table."
     )
     least = min(row.found.subjects for row in against.overall)
@@ -108,30 +108,40 @@ def _blocks(first: str, against: Against) -> Iterator[Block]:
             f"{2 / 2**least:.3g}: nothing can be shown with so few.",
             "warning",
         )
-    yield from (table for _, table in paired_tables(against))
+    for what, table in paired_tables(against):
+        yield Paragraph(f"{what.capitalize()}:")
+        yield table
 
 
 def paired_tables(against: Against) -> Iterator[tuple[str, Table]]:
-    """The differences as tables, each with what it is of."""
+    """The differences as tables, a row per run and part, each with what it is of."""
     parts = (
         ("all clips", (), against.overall),
-        ("classes", ("Class",), against.per_class),
-        ("data sets", ("Data set",), against.per_dataset),
+        ("each class", ("Class",), against.per_class),
+        ("each data set", ("Data set",), against.per_dataset),
     )
     for what, column, rows in parts:
-        if rows:
-            cells = tuple(_cells(row, bool(column)) for row in rows)
-            columns = ("Run", *column, *ENDS)
-            yield what, Table(columns, cells, left=2 + len(column), cards=True)
+        left = 1 + len(column)
+        lines: dict[tuple[str, ...], list[Row]] = {}
+        for row in rows:
+            lines.setdefault((row.run, row.part)[:left], []).append(row)
+        if not lines:
+            continue
+        names = [NAMES[row.found.score] for row in next(iter(lines.values()))]
+        ends = [
+            (f"{name} difference {INTERVAL}", f"{name} p (corrected)") for name in names
+        ]
+        columns = ("Run", *column, *(end for pair in ends for end in pair))
+        cells = tuple(
+            (*key, *(cell for row in own for cell in _cells(row)))
+            for key, own in lines.items()
+        )
+        yield what, Table(columns, cells, left=left, cards=True)
 
 
-def _cells(row: Row, parted: bool) -> tuple[str, ...]:
+def _cells(row: Row) -> tuple[str, str]:
     found = row.found
+    band = f" [{found.low:+.3f},\N{NO-BREAK SPACE}{found.high:+.3f}]"
     # One person drawn again and again would give an interval without width.
-    known = found.subjects > 1
-    return (
-        *(row.run, *([row.part] if parted else []), NAMES[found.score]),
-        f"{found.value:+.4f}",
-        f"{found.low:+.3f} to {found.high:+.3f}" if known else "–",
-        *(f"{found.p:.4f}", f"{row.corrected:.4f}"),
-    )
+    difference = f"{found.value:+.4f}" + (band if found.subjects > 1 else "")
+    return difference, f"{found.p:.4f} ({row.corrected:.4f})"
