@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from jmer.annotations import Float, Real
-from jmer.errors import JmerError
+from jmer.errors import JmerError, UsageError
 from jmer.metrics import METRICS, class_f1, drawn_subjects
 from jmer.results import Counts, Predictions, count
 from jmer.text import counted
@@ -75,7 +75,7 @@ def paired(
     Intervals are percentiles over draws of subjects, the same for both methods (Efron
     and Tibshirani 1993, chapter 13). p comes from swapping the two methods' predictions
     of subjects at random: over all 2^subjects ways if these are no more than `draws`,
-    else over that many, counting the one observed (Phipson and Smyth 2010, eq. 2).
+    else over that many, counting the one observed (Phipson and Smyth 2010).
     Scores pool the folds of a seed and average over seeds. Seeds are matched in
     ascending order; if one method has fewer, its seeds are repeated as often as it
     takes, which leaves its scores as they are.
@@ -84,7 +84,7 @@ def paired(
     clips, or if `count` refuses one of the two.
     """
     if draws < 1:
-        raise ValueError(f"{draws=} must be positive")
+        raise UsageError(f"{draws=} must be positive")
     classes = tuple(dict.fromkeys((*a.classes, *b.classes)))
     first, second = _count(a, classes), _count(b, classes)
     _check_alike(first, second, classes)

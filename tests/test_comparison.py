@@ -212,7 +212,7 @@ def test_an_oracle_of_older_runs_has_no_interval(tmp_path):
 COMMANDS = {
     **{name: letter for letter, name in (("\\", "textbackslash"), ("|", "textbar"))},
     **{"textasciitilde": "~", "textasciicircum": "^", "textless": "<"},
-    **{"textgreater": ">", "textquotedbl": '"', "textquotesingle": "'"},
+    **{"textgreater": ">", "char34": '"', "textquotesingle": "'"},
     **{"textasciigrave": "`", "textendash": "–", "texttimes": "×"},
 }
 
@@ -221,7 +221,7 @@ def read_latex(text):
     """What LaTeX makes of escaped text; anything that would act on it is an error."""
     shown, i = "", 0
     pattern = re.compile(
-        r"\\([a-z]+)\{\}|\\([&%$#_{}])|\{([\[*])\}|(-)\{\}|(\$-\$)|(~)|([^\\{}$&#^_%~])"
+        r"\\([a-z]+\d*)\{\}|\\([&%$#_{}])|\{([\[*])\}|(-)\{\}|(\$-\$)|(~)|([^\\{}$&#^_%~])"
     )
     while i < len(text):
         match = pattern.match(text, i)

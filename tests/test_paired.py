@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import false_discovery_control, kstest, permutation_test
 from sklearn import metrics as reference
 
-from jmer.errors import JmerError
+from jmer.errors import JmerError, UsageError
 from jmer.paired import holm, paired
 from jmer.results import Predictions
 
@@ -304,6 +304,12 @@ def test_one_subject_proves_nothing():
     label = np.array([0, 1, 2])
     found = paired(make([1, 2, 0], label), make(label, label)).overall["acc"]
     assert (found.value, found.p, found.subjects) == (1, 1, 1)
+
+
+def test_draws_must_be_positive():
+    run = make([0, 1, 2], [0, 1, 2])
+    with pytest.raises(UsageError, match="draws=0 must be positive"):
+        paired(run, run, draws=0)
 
 
 def test_holm_by_hand():

@@ -13,7 +13,8 @@ SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    # Its command exists in some font encodings alone.
+    '"': r"\char34{}",
     "'": r"\textquotesingle{}",
     "`": r"\textasciigrave{}",
     # After a line end a bracket or star would belong to it.
@@ -59,6 +60,6 @@ def _table(caption: str, table: Table) -> str:
 
 def render(tables: Iterable[tuple[str, Table]]) -> str:
     """The tables, each under its caption."""
-    parts = ["% \\usepackage{booktabs,textcomp}"]
+    parts = ["% \\usepackage{booktabs,textcomp}; other scripts need LuaLaTeX"]
     parts += [_table(caption, table) for caption, table in tables]
     return "\n\n".join(parts) + "\n"
