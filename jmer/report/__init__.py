@@ -63,7 +63,7 @@ def write_comparison(
     if len(set(names)) != len(run_dirs):
         raise JmerError(f"every run needs a name of its own, not {', '.join(names)}.")
     against = against_first(names, [run.predictions for run in runs])
-    text = _write(comparison_page(names, runs, against), out)
+    page = comparison_page(names, runs, against)
     write_text(out / "comparison.csv", tables.comparison_csv(names, runs, against))
     shown = [("Scores", scores_table(names, runs))]
     shown += [
@@ -71,4 +71,4 @@ def write_comparison(
         for what, table in paired_tables(against)
     ]
     write_text(out / "comparison.tex", latex.render(shown))
-    return text
+    return _write(page, out)

@@ -76,7 +76,7 @@ def details(run: Run) -> Iterable[Section]:
     if data_sets:
         scores = (f"{name} [95 %]" for name in SCORES.values())
         columns = ("Data set", "Subjects", "Clips", *scores)
-        table = Table(columns, _score_rows(data_sets.items()))
+        table = Table(columns, _score_rows(data_sets.items()), cards=True)
         yield Section("Per data set", (table,))
     if len(found.get("variants", ())) > 1:
         rows = tuple(
