@@ -88,6 +88,8 @@ def test_markdown_has_the_differences_of_every_run(compared, pairs):
         assert row[3] == f"{one.p:.4f} ({holm(p)[3 * i + 2]:.4f})"
         (row,) = [r for r in found if r[:2] == [name, "second_set"]]
         assert row[4].startswith(f"{pair.per_dataset['second_set']['uar'].value:+.4f}")
+    for what in ("All clips, 2", "Each class, 6", "Each data set, 4"):
+        assert f"{what} tests of each score:" in text
     assert "Each run minus net_one" in text and "2 runs are compared" in text
 
 

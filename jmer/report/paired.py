@@ -109,7 +109,8 @@ def _blocks(first: str, against: Against) -> Iterator[Block]:
             "warning",
         )
     for what, table in paired_tables(against):
-        yield Paragraph(f"{what.capitalize()}:")
+        tests = counted(len(table.rows), "test")
+        yield Paragraph(f"{what.capitalize()}, {tests} of each score:")
         yield table
 
 
