@@ -21,6 +21,8 @@ from jmer.train import hosts
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
 
+OF_ORACLE = ("n_samples", "n_subjects", "ci95", "per_dataset")
+
 
 def run(
     experiment: Experiment,
@@ -97,7 +99,7 @@ def write_results(
         "batches": experiment.batches,
         "subject_independent": experiment.protocol.subject_independent,
         **score(predictions.select(variant=shown)),
-        "oracle": brief(oracle.select(variant=shown)),
+        "oracle": brief(oracle.select(variant=shown), *OF_ORACLE),
         "epochs": chosen_epochs(
             results,
             {task for task in wanted if task.variant == shown},
@@ -121,9 +123,9 @@ def write_results(
     return metrics
 
 
-def brief(predictions: Predictions) -> dict[str, float]:
+def brief(predictions: Predictions, *more: str) -> dict[str, Any]:
     scores = score(predictions)
-    return {name: scores[name] for name in ("acc", "uf1", "uar")}
+    return {name: scores[name] for name in ("acc", "uf1", "uar", *more)}
 
 
 def diverged(results: Sequence[PackResult], wanted: set[Task]):

@@ -13,7 +13,7 @@ RANKS = [
     {"arrays", "facs", "files", "text", "torch_files"},
     {"keys", "trees", "losses", "metrics", "pretrained"},
     {"augment", "nn", "data", "synthetic", "optim", "results", "peers", "spotting"},
-    {"magnet"},
+    {"magnet", "paired"},
     {"models", "flownet2", "spotted"},
     {"train", "preprocess"},
     {"experiment", "report", "weights"},

@@ -67,7 +67,8 @@ class ReportOptions:
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """Run directories."""
     out: Path | None = None
-    """Folder of the comparison (default: print it only)."""
+    """Folder of the comparison: report.md, report.html, comparison.csv and
+    comparison.tex (default: print it only)."""
 
 
 def report(words: list[str]) -> int:

@@ -1,13 +1,15 @@
 """Reports of finished runs, as Markdown and as one HTML file that needs nothing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from jmer.errors import JmerError
 from jmer.files import write_bytes, write_text
-from jmer.report import html, markdown
+from jmer.report import html, latex, markdown, tables
 from jmer.report.blocks import Page
-from jmer.report.comparison import comparison_page
+from jmer.report.comparison import comparison_page, run_names, scores_table
 from jmer.report.one_run import run_page
+from jmer.report.paired import against_first, paired_tables
 from jmer.report.run import read_run
 
 __all__ = ["write_comparison", "write_report"]
@@ -23,15 +25,28 @@ def _write(page: Page, out: Path) -> str:
 
 
 def write_report(run_dir: Path) -> None:
-    """Writes `report.md`, `report.html` and `figures/*.png` into a run directory.
+    """Writes the report of a run into its directory.
+
+    That is `report.md`, `report.html`, `figures/*.png`, and the scores as `scores.csv`
+    and `scores.tex`.
 
     Raises: JmerError if it is no finished run, or cannot be written.
     """
-    _write(run_page(read_run(run_dir)), run_dir)
+    run = read_run(run_dir)
+    _write(run_page(run), run_dir)
+    write_text(run_dir / "scores.csv", tables.scores_csv(run))
+    scores = tables.scores_table(run)
+    write_text(run_dir / "scores.tex", latex.render([(run.experiment["name"], scores)]))
 
 
-def write_comparison(run_dirs: list[Path], out: Path) -> str:
-    """Writes `report.md` and `report.html`, a row per run, and returns the Markdown.
+def write_comparison(
+    run_dirs: Sequence[Path], out: Path, *, names: Sequence[str] | None = None
+) -> str:
+    """Writes the comparison of runs into `out`, and returns its Markdown.
+
+    That is `report.md`, `report.html`, `comparison.csv` and `comparison.tex`, with a
+    row per run and its paired differences from the first. `names` are those of the runs
+    (default: of their experiments).
 
     Raises: JmerError if one is no finished run, or if `out` is a run itself, whose
     own report would be lost.
@@ -43,4 +58,17 @@ def write_comparison(run_dirs: list[Path], out: Path) -> str:
             f"{out} is a run, and keeps its own report: choose another folder for the "
             f"comparison with --out."
         )
-    return _write(comparison_page([read_run(folder) for folder in run_dirs]), out)
+    runs = [read_run(folder) for folder in run_dirs]
+    names = run_names(runs) if names is None else names
+    if len(set(names)) != len(run_dirs):
+        raise JmerError(f"every run needs a name of its own, not {', '.join(names)}.")
+    against = against_first(names, [run.predictions for run in runs])
+    page = comparison_page(names, runs, against)
+    write_text(out / "comparison.csv", tables.comparison_csv(names, runs, against))
+    shown = [("Scores", scores_table(names, runs))]
+    shown += [
+        (f"Paired differences from {names[0]}: {what}", table)
+        for what, table in paired_tables(against)
+    ]
+    write_text(out / "comparison.tex", latex.render(shown))
+    return _write(page, out)

@@ -9,10 +9,10 @@ import numpy as np
 from jmer.report.blocks import Block, Figure, Paragraph, Section, Table
 from jmer.report.figures import confusion_png
 from jmer.report.learning import learning_png
-from jmer.report.run import SCORES, Run
+from jmer.report.run import SCORES, Run, band_of
 from jmer.report.subjects import subjects_png
 from jmer.results import Predictions
-from jmer.text import counted, points
+from jmer.text import banded, counted, points
 
 HARD_CLIPS = 15
 
@@ -21,7 +21,7 @@ def _score_rows(rows: Iterable[tuple[str, dict[str, Any]]]) -> tuple:
     return tuple(
         (
             *(name, str(row["n_subjects"]), str(row["n_samples"])),
-            *(points(row[score]) for score in SCORES),
+            *(banded(row[score], band_of(row, score)) for score in SCORES),
         )
         for name, row in rows
     )
@@ -76,8 +76,9 @@ def details(run: Run) -> Iterable[Section]:
     found = run.metrics
     data_sets = found["per_dataset"]
     if data_sets:
-        columns = ("Data set", "Subjects", "Clips", *SCORES.values())
-        table = Table(columns, _score_rows(data_sets.items()))
+        scores = (f"{name} [95 %]" for name in SCORES.values())
+        columns = ("Data set", "Subjects", "Clips", *scores)
+        table = Table(columns, _score_rows(data_sets.items()), cards=True)
         yield Section("Per data set", (table,))
     if len(found.get("variants", ())) > 1:
         rows = tuple(
