@@ -1,6 +1,7 @@
 """Test predictions on disk, and the scores that are reported for them."""
 
 import csv
+import functools
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -66,6 +67,12 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    @functools.cached_property
+    def names(self) -> list[tuple[str, str, str]]:
+        """Data set, subject and clip of each row, which together name a clip."""
+        columns = (self.dataset, self.subject, self.clip)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
 
     def select(
         self,
