@@ -52,7 +52,7 @@ class Evidence:
             try:
                 folds = make_folds(protocol, clips)
             except JmerError as error:
-                missing = f"read once more, but its folds cannot be derived: {error}"
+                missing = f"its folds cannot be derived: {error}"
         return cls(run, protocol, clips, tuple(folds), spans, missing)
 
     @property

@@ -9,11 +9,10 @@ from jmer.audit.evidence import Evidence
 from jmer.audit.finding import Finding
 from jmer.audit.scores import TOLERANCE, check_balance, check_size, differences
 from jmer.audit.selection import check_selection
-from jmer.audit.table import Name
 from jmer.audit.tally import Stated, Tally, Way, explained, stated_findings
+from jmer.data.clips import ClipSet
 from jmer.errors import JmerError
 from jmer.metrics import METRICS
-from jmer.notebook import Run
 from jmer.results import Predictions, score
 from jmer.text import counted, points
 
@@ -22,21 +21,22 @@ def check_figures(evidence: Evidence) -> list[Finding]:
     """Verdicts on metrics, pooling, selection, balance and size."""
     run, metrics = evidence.run, evidence.run.metrics
     shown = run.predictions.select(variant=metrics.get("variant", 0))
-    names, tested = set(shown.names), evidence.tested
-    selection = check_selection(run, tested)
+    names = set(shown.names)
+    selection = check_selection(run, evidence.tested)
     size = check_size(len({name[:2] for name in names}), len(names))
     try:
         scores = score(shown)
         derived = {**scores, **_variants(run.predictions)}
     except JmerError as error:
-        text = f"The predictions cannot be scored: {error}"
-        rules = ("metrics", "pooling", "balance")
-        return [selection, size, *(Finding(rule, "unknown", text) for rule in rules)]
+        text = "The predictions cannot be scored"
+        why = Finding("metrics", "unknown", f"{text}: {error}")
+        others = (Finding(r, "unknown", f"{text}.") for r in ("pooling", "balance"))
+        return [selection, size, why, *others]
     once = np.zeros(len(shown), int)
     answers = (shown.label, shown.predicted, len(shown.classes))
     own = Tally.of(*answers, shown.seed, shown.fold, once)
     ways = own.ways()
-    if tested is not None and (history := _history(run, shown, tested)) is not None:
+    if (history := _history(evidence, shown)) is not None:
         more = [way for way in history.ways() if way.rule == "selection"]
         ways += more
         if metrics.get("oracle"):  # the first of them, if there are several epochs
@@ -88,39 +88,39 @@ def _compared(
     return list(made.values())
 
 
-def _history(
-    run: Run, shown: Predictions, tested: Mapping[str, Sequence[Name]]
-) -> Tally | None:
-    """What the trainings of `shown` predicted at every evaluation; None if that is
-    not recorded.
+def _history(evidence: Evidence, shown: Predictions) -> Tally | None:
+    """What the trainings of `shown` predicted at every evaluation; None where that is
+    not recorded, or the set cannot be read.
     """
+    clips = evidence.clips
+    if clips is None or not evidence.folds:
+        return None
     try:
-        parts = list(_evaluations(run, shown, tested))
+        parts = list(_evaluations(evidence, clips, shown))
     except JmerError:
         return None
     if not parts:
         return None
     joined = (np.concatenate(column) for column in zip(*parts, strict=True))
     label, predicted, seed, fold, epoch = joined
-    return Tally.of(label, predicted, len(shown.classes), seed, fold, epoch)
+    return Tally.of(label, predicted, len(clips.classes), seed, fold, epoch)
 
 
 def _evaluations(
-    run: Run, shown: Predictions, tested: Mapping[str, Sequence[Name]]
+    evidence: Evidence, clips: ClipSet, shown: Predictions
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Label, prediction, seed, fold and epoch of each training's every evaluation."""
-    label_of = dict(zip(shown.names, shown.label.tolist(), strict=True))
-    wanted = set(zip(shown.seed.tolist(), shown.fold.tolist(), strict=True))
-    variant = int(shown.variant[0])
-    for pack in run.packs:
+    tests = {fold.name: fold.test for fold in evidence.folds}
+    seeds, variant = set(shown.seed.tolist()), int(shown.variant[0])
+    for pack in evidence.run.packs:
         for i, task in enumerate(pack.tasks):
-            names = tested.get(task.fold, ())
-            if (task.seed, task.fold) not in wanted or task.variant != variant:
+            if task.seed not in seeds or task.variant != variant:
                 continue
-            if not all(name in label_of for name in names):
+            if not pack.alive[-1, i] or task.fold not in tests:
                 continue
-            found = pack.test_logits[:, i, : len(names)].argmax(-1)  # e n
-            label = np.broadcast_to([label_of[name] for name in names], found.shape)
+            test = tests[task.fold]
+            found = pack.test_logits[:, i, : len(test)].argmax(-1)  # e n
+            label = np.broadcast_to(clips.label[test], found.shape)
             epoch = np.broadcast_to(pack.epoch[:, None], found.shape)
             seed, fold = (np.full(found.size, x) for x in (task.seed, task.fold))
             yield label.ravel(), found.ravel(), seed, fold, epoch.ravel()

@@ -46,6 +46,7 @@ def text(audit: Audit) -> str:
             WIDTH,
             initial_indent=" " * 9,
             subsequent_indent=" " * 9,
+            break_on_hyphens=False,
         )
         if finding.verdict in ("violation", "warning"):
             lines += (f"           {line}" for line in _rows(finding))

@@ -113,9 +113,9 @@ def read_rows(
             )
         values = {name: line[place].strip() for name, place in columns.items()}
         row = Row(where, values)
-        training = row.text("split").lower() == "train"
-        for name in required:
-            if not row.text(name) and not (training and name == "predicted"):
+        trains = row.text("split").lower() == "train"
+        for name in ("subject",) if trains else required:
+            if not row.text(name):
                 raise JmerError(f"{where}: {name} is empty. Fill it in.")
         rows.append(row)
     if not rows:

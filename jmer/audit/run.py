@@ -57,7 +57,7 @@ def audit_against(
         *check_figures(evidence),
     ]
     if clips is None:
-        text = f"The data set could not be read: {missing}"
+        text = "The data set could not be read."
         findings += [
             Finding(rule, "unknown", text) for rule in ("known", "labels", "images")
         ]
@@ -73,7 +73,9 @@ def audit_against(
 def _about(evidence: Evidence) -> tuple[str, ...]:
     metrics, experiment = evidence.run.metrics, evidence.run.experiment
     data = experiment["data"]
-    state = evidence.missing or "read once more, with the same fingerprint"
+    state = "read once more, with the same fingerprint"
+    if evidence.missing:
+        state = f"not usable: {evidence.missing}"
     return (
         f"run {experiment['name']}: {metrics['protocol']}",
         f"claimed selection: {metrics['selection']}",

@@ -142,7 +142,9 @@ def check_never(table: Table) -> Finding:
     """Whether a clip that should be tested is not."""
     rule = "never"
     if all(found.wanted is None for found in table.rounds):
-        return Finding(rule, "unknown", "Nothing lists the clips that should be tested")
+        return Finding(
+            rule, "unknown", "Nothing lists the clips that should be tested."
+        )
     rows: list[dict[str, str]] = []
     lost: list[dict[str, str]] = []
     for found in table.rounds:
