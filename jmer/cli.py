@@ -31,8 +31,9 @@ usage: jmer COMMAND …
 `jmer COMMAND --help` explains a command, `jmer run FILE --help` every field of the
 experiment in FILE. `--debug` anywhere shows the traceback of an error.
 
-exit codes: 0 done; 1 the data, the disk or the training failed; 2 wrong usage;
-130 interrupted (the same command goes on from the last checkpoint).
+exit codes: 0 done; 1 the data, the disk or the training failed, or an audit found a
+flaw; 2 wrong usage; 130 interrupted (the same command goes on from the last
+checkpoint).
 """
 
 

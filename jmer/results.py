@@ -96,6 +96,10 @@ class Predictions:
                 raise JmerError(
                     f"no predictions with {name} {wanted!r}; there are: {known}."
                 )
+        return self.where(keep)
+
+    def where(self, keep: np.ndarray) -> "Predictions":
+        """The rows that `keep` [n] is True for."""
         columns = {
             field.name: getattr(self, field.name)[keep]
             for field in fields(self)

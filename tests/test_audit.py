@@ -335,6 +335,31 @@ def test_a_training_that_diverged(copy, clips):
     assert verdicts["never"] == "warning" and not broken(verdicts)
 
 
+def test_a_score_that_is_no_number(copy, clips):
+    state(copy, uf1="0.9")
+    assert broken(audited(copy, clips)) == {"metrics"}
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "experiment.json", "predictions.csv"])
+def test_a_damaged_run_is_one_error(copy, capsys, name):
+    path = copy / name
+    path.write_text(path.read_text()[:-40])
+    assert main(["audit", str(copy)]) == 1
+    error = capsys.readouterr().err
+    assert str(path) in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "protocol", [{}, {"kind": "Dice"}, {"kind": "Loso", "k": 3}], ids=str
+)
+def test_a_protocol_of_another_version(copy, capsys, protocol):
+    about = json.loads((copy / "experiment.json").read_text())
+    about["experiment"]["protocol"] = protocol
+    (copy / "experiment.json").write_text(json.dumps(about))
+    assert main(["audit", str(copy)]) == 1
+    assert "is unknown to this jmer" in capsys.readouterr().err
+
+
 def test_what_is_no_run(tmp_path, capsys):
     assert main(["audit", str(tmp_path)]) == 1
     assert "is no finished run" in capsys.readouterr().err

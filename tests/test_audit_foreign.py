@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from jmer.audit.foreign import audit_predictions, parse_stated
+from jmer.audit.foreign import audit_predictions
+from jmer.audit.foreign_figures import parse_stated
 from jmer.audit.lists import audit_lists
 from jmer.cli import main
 from jmer.errors import JmerError, UsageError

@@ -1,7 +1,7 @@
 """What there is to check a run by, and its plain table of who is tested where."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -106,17 +106,18 @@ class Evidence:
             )
 
 
-def protocol_of(fields: Mapping[str, Any]) -> Protocol:
+def protocol_of(described: Mapping[str, Any]) -> Protocol:
     """A protocol from what `experiment.json` says of it.
 
     Raises: JmerError for one that this jmer does not know.
     """
-    values = dict(fields)
+    values = dict(described)
     kinds = {kind.__name__: kind for kind in Protocol.__subclasses__()}
-    kind = kinds.get(name := values.pop("kind"))
-    if kind is None:
+    kind = kinds.get(name := values.pop("kind", None))
+    known = {field.name for field in fields(kind)} if kind else set()
+    if kind is None or not values.keys() <= known:
         raise JmerError(
-            f"protocol {name} is unknown to this jmer: install the version that "
-            f"trained the run."
+            f"protocol {name} with {sorted(values)} is unknown to this jmer: install "
+            f"the version that trained the run."
         )
     return kind(**values)

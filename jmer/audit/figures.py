@@ -20,7 +20,9 @@ from jmer.text import counted, points
 def check_figures(evidence: Evidence) -> list[Finding]:
     """Verdicts on metrics, pooling, selection, balance and size."""
     run, metrics = evidence.run, evidence.run.metrics
-    shown = run.predictions.select(variant=metrics.get("variant", 0))
+    shown = run.predictions.select(
+        variant=metrics.get("variant", run.predictions.variant.min())
+    )
     names = set(shown.names)
     selection = check_selection(run, evidence.tested)
     size = check_size(len({name[:2] for name in names}), len(names))
@@ -63,7 +65,7 @@ def _compared(
     stated = {
         name: Stated(points(value), value - TOLERANCE, value + TOLERANCE)
         for name, value in metrics.items()
-        if name in METRICS
+        if name in METRICS and isinstance(value, int | float)
     }
     made = stated_findings(stated, derived, ways)
     found = explained(stated, derived, ways)

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from jmer.audit.finding import Audit, Finding
+from jmer.audit.foreign_figures import Answers, check_figures
 from jmer.audit.lists import check_labels, spans_of, undated
 from jmer.audit.overlap import check_frames
 from jmer.audit.rows import Row, read_rows
-from jmer.audit.scores import check_balance, check_size
 from jmer.audit.table import (
+    Name,
     Round,
     Table,
     check_clips,
@@ -20,12 +21,10 @@ from jmer.audit.table import (
     check_twice,
     positions,
 )
-from jmer.audit.tally import Stated, Tally, stated_findings
+from jmer.audit.tally import Stated
 from jmer.data.splits import Fold
-from jmer.errors import JmerError, UsageError
-from jmer.metrics import METRICS
-from jmer.results import Predictions, score
-from jmer.text import counted, points
+from jmer.errors import JmerError
+from jmer.text import counted
 
 NO_FOLDS = "There is no column fold, so each subject is taken to be one."
 REMAINDER = (
@@ -48,6 +47,7 @@ def audit_predictions(
     if not tested:
         raise JmerError(f"{path} tests nothing: every split is train.")
     table = _table(rows, tested)
+    answers = Answers.of(tested, [_fold(row) for row in tested], map(_name, tested))
     folds = "fold" in rows[0].values
     epochs = {row.number("epoch") for row in tested}
     about = (
@@ -66,31 +66,9 @@ def audit_predictions(
             check_never(table),
             check_frames(table),
             _words(rows, tested),
-            *_figures(tested, stated or {}),
+            *check_figures(answers, stated or {}),
         ),
     )
-
-
-def parse_stated(words: Sequence[str]) -> dict[str, Stated]:
-    """`uf1=0.85` as a figure that rounds, or is cut, to what is printed.
-
-    Raises: UsageError for another score, or a number outside 0 to 1.
-    """
-    made = {}
-    for word in words:
-        name, _, text = word.lower().partition("=")
-        try:
-            value = float(text)
-        except ValueError:
-            value = -1.0
-        if name not in METRICS or not 0 <= value <= 1:
-            raise UsageError(
-                f"stated={word}: must be NAME=VALUE with a name of "
-                f"{', '.join(METRICS)} and a value from 0 to 1"
-            )
-        unit = 10.0 ** -len(text.partition(".")[2])
-        made[name] = Stated(text, value - 0.5001 * unit, value + 0.9999 * unit)
-    return made
 
 
 def _trains(row: Row) -> bool:
@@ -108,7 +86,7 @@ def _fold(row: Row) -> str:
     return "/".join(part for part in (row.text("dataset"), row.text("subject")) if part)
 
 
-def _name(row: Row):
+def _name(row: Row) -> Name:
     """A row that names no clip is a clip of its own."""
     line = row.where.rpartition(" ")[2]
     return row.name or (row.text("dataset"), row.text("subject"), f"line {line}")
@@ -137,7 +115,9 @@ def _table(rows: Sequence[Row], tested: Sequence[Row]) -> Table:
     )
 
 
-def _rounds(tested: Sequence[Row], place, several: bool) -> tuple[Round, ...]:
+def _rounds(
+    tested: Sequence[Row], place: Mapping[Name, int], several: bool
+) -> tuple[Round, ...]:
     keys = (
         (row.number("seed"), _fold(row), place[_name(row)], row.number("epoch"))
         for row in tested
@@ -182,75 +162,3 @@ def _words(rows: Sequence[Row], tested: Sequence[Row]) -> Finding:
         f"{', '.join(sorted(labels)[:8])})."
     )
     return Finding("labels", "warning", text)
-
-
-def _figures(tested: Sequence[Row], stated: Mapping[str, Stated]) -> list[Finding]:
-    words = {w for row in tested for w in (row.text("label"), row.text("predicted"))}
-    classes = tuple(sorted(words))
-    code = {word: i for i, word in enumerate(classes)}
-    label = np.array([code[row.text("label")] for row in tested])
-    predicted = np.array([code[row.text("predicted")] for row in tested])
-    seed = np.array([row.number("seed") or 0 for row in tested])
-    epoch = np.array([row.number("epoch") or 0 for row in tested])
-    fold = np.array([_fold(row) for row in tested])
-    tally = Tally.of(label, predicted, len(classes), seed, fold, epoch)
-    ways = tally.ways()
-    made = stated_findings(stated, tally.honest, ways)
-    shown = ", ".join(f"{n.upper()} {points(v)}" for n, v in tally.honest.items())
-    epochs = len(set(epoch.tolist()))
-    last = " at the last epoch of each fold" if epochs > 1 else ""
-    if stated:
-        metrics = f"The stated figures follow from the predictions{last}: {shown}."
-        made.setdefault("metrics", Finding("metrics", "ok", metrics))
-        pooling = "No stated figure is the mean of the folds' own."
-        made.setdefault("pooling", Finding("pooling", "ok", pooling))
-    else:
-        metrics = f"No figure was stated. The predictions give {shown}{last}."
-        made["metrics"] = Finding("metrics", "unknown", metrics)
-        made["pooling"] = Finding("pooling", "unknown", "No figure was stated.")
-    made.setdefault("selection", _selection(tally, epochs, bool(stated)))
-    # The last epoch of each training, as the figures above.
-    trainings = list(zip(seed.tolist(), fold.tolist(), strict=True))
-    final = dict(sorted(zip(trainings, epoch.tolist(), strict=True)))
-    keep = epoch == np.array([final[training] for training in trainings])
-    names = [_name(row) for row in tested]
-    dataset, subject, clip = (np.array(x) for x in zip(*names, strict=True))
-    p = Predictions(
-        classes=classes,
-        dataset=dataset[keep],
-        subject=subject[keep],
-        clip=clip[keep],
-        fold=fold[keep],
-        seed=seed[keep],
-        variant=np.zeros(int(keep.sum()), int),
-        label=label[keep],
-        predicted=predicted[keep],
-        probabilities=np.eye(len(classes), dtype=np.float32)[predicted[keep]],
-    )
-    subjects = {name[:2] for name in names}
-    size = check_size(len(subjects), len(set(names)))
-    try:
-        balance = check_balance(score(p))
-    except JmerError:  # of a clip that is tested twice, or has two labels
-        balance = Finding("balance", "unknown", "The predictions cannot be scored.")
-    return [*made.values(), balance, size]
-
-
-def _selection(tally: Tally, epochs: int, stated: bool) -> Finding:
-    if tally.tested.sum(-1).max() == 1:
-        if epochs > 1:
-            text = (
-                "The folds were tested at different epochs: something chose them, and "
-                "nothing says that it was not the test clips."
-            )
-            return Finding("selection", "warning", text)
-        text = "One epoch of each clip does not tell how it was chosen."
-        return Finding("selection", "unknown", text)
-    best = next(way for way in tally.ways() if way.rule == "selection")
-    text = (
-        f"With {best.text}, UF1 would be {points(best.scores['uf1'])} instead of "
-        f"{points(tally.honest['uf1'])}."
-    )
-    if stated:
-        return Finding("selection", "ok", f"The stated figures are not that. {text}")
-    return Finding("selection", "unknown", f"No figure was stated. {text}")

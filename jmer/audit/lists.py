@@ -170,7 +170,7 @@ def check_labels(rows: Sequence[Row]) -> Finding:
         )
         return Finding("labels", "violation", text, wrong)
     sizes = Counter(next(iter(found)) for found in labels.values())
-    shares = ", ".join(f"{label} {n}" for label, n in sizes.most_common())
+    shares = ", ".join(f"{label} {n}" for label, n in sizes.most_common(12))
     text = (
         f"Each clip has one label, though no data set was there to compare: {shares}."
     )

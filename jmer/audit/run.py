@@ -8,6 +8,7 @@ from jmer.audit.figures import check_figures
 from jmer.audit.finding import Audit, Finding
 from jmer.audit.images import check_images
 from jmer.audit.overlap import check_frames
+from jmer.audit.scores import shown
 from jmer.audit.table import (
     check_clips,
     check_never,
@@ -22,6 +23,7 @@ from jmer.data.splits import Fold
 from jmer.errors import JmerError
 from jmer.explain import data_of, set_of
 from jmer.notebook import Run
+from jmer.report.run import SCORES, read_run
 from jmer.results import Predictions
 from jmer.text import counted
 
@@ -32,6 +34,7 @@ def audit_run(run: Run, **places: Path) -> Audit:
 
     Raises: JmerError if the run itself cannot be read.
     """
+    read_run(run.folder)  # which names what is missing of a damaged one
     try:
         clips = set_of(run, **places)
         known = spans(data_of(run, **places))
@@ -76,9 +79,11 @@ def _about(evidence: Evidence) -> tuple[str, ...]:
     state = "read once more, with the same fingerprint"
     if evidence.missing:
         state = f"not usable: {evidence.missing}"
+    scores = ", ".join(f"{SCORES[s]} {shown(metrics[s])}" for s in SCORES)
     return (
-        f"run {experiment['name']}: {metrics['protocol']}",
-        f"claimed selection: {metrics['selection']}",
+        f"run {experiment['name']}: {metrics['protocol']}, selection "
+        f"{metrics['selection']}",
+        f"claimed: {scores}",
         f"data set {data['name']}, fingerprint {data['fingerprint']}: {state}",
     )
 

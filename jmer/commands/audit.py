@@ -70,7 +70,8 @@ def _audited(options: AuditOptions):
 
     columns = parse_columns(options.columns)
     if options.predictions is not None:
-        from jmer.audit.foreign import audit_predictions, parse_stated
+        from jmer.audit.foreign import audit_predictions
+        from jmer.audit.foreign_figures import parse_stated
 
         return audit_predictions(
             options.predictions, parse_stated(options.stated), columns
