@@ -21,6 +21,7 @@ from jmer.data.splits import ClipKFold, Loso, make_folds
 from jmer.errors import JmerError
 from jmer.explain import set_of
 from jmer.outcome import oracle_predictions
+from jmer.report.run import NEEDED
 from jmer.results import Predictions, score
 
 EXPERIMENT = """
@@ -358,6 +359,49 @@ def test_a_protocol_of_another_version(copy, capsys, protocol):
     (copy / "experiment.json").write_text(json.dumps(about))
     assert main(["audit", str(copy)]) == 1
     assert "is unknown to this jmer" in capsys.readouterr().err
+
+
+def of_variants(folder: Path, p: Predictions) -> Path:
+    """A run of nothing but results, without its set and its checkpoints."""
+    p.save(folder / "predictions.csv")
+    scores = [score(p.select(variant=v)) for v in (0, 1)]
+    figures = dict.fromkeys(NEEDED["metrics.json"], 0) | scores[1]
+    figures |= {"variant": 1, "variants": scores, "diverged": [], "selection": "last"}
+    (folder / "metrics.json").write_text(json.dumps(figures))
+    about = {name: {} for name in NEEDED["experiment.json"]}
+    about["experiment"] = {"protocol": {"kind": "Loso"}, "data": {"name": "gone"}}
+    about["data"] = {"name": "gone", "fingerprint": "0"}
+    (folder / "experiment.json").write_text(json.dumps(about))
+    return folder
+
+
+def test_every_variant_is_checked(tmp_path, capsys):
+    rng = np.random.default_rng(2)
+    label = np.tile(np.arange(15) % 3, 2)
+    answers = (label + rng.integers(0, 2, 30)) % 3
+    subject = np.tile([f"s{i // 5}" for i in range(15)], 2)
+    p = Predictions(
+        classes=("a", "b", "c"),
+        dataset=np.full(30, "set"),
+        subject=subject,
+        clip=np.tile([f"c{i}" for i in range(15)], 2),
+        fold=subject,
+        seed=np.zeros(30, int),
+        variant=np.repeat([0, 1], 15),
+        label=label,
+        predicted=answers,
+        probabilities=np.eye(3, dtype=np.float32)[answers],
+    )
+    folder = of_variants(tmp_path, p)
+    assert not broken(audited(folder, None))
+    variants = metrics_of(folder)["variants"]
+    variants[0]["uar"] += 0.01
+    state(folder, variants=variants)
+    assert broken(audited(folder, None)) == {"metrics"}
+    of_variants(tmp_path, p)
+    rewrite(folder, lambda rows: [*rows, rows[-1]])
+    assert main(["audit", str(folder)]) == 1
+    assert "of seed 0, variant 1, clip set/s2/c14, times 2" in capsys.readouterr().out
 
 
 def test_what_is_no_run(tmp_path, capsys):

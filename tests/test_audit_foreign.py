@@ -385,6 +385,13 @@ def test_columns_that_are_called_otherwise(tmp_path, capsys):
     assert main(["audit", "--predictions", path, "--columns", "who=Person"]) == 2
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_other_separators(tmp_path, mark):
+    path = write(tmp_path / "p.csv", table())
+    path.write_text(path.read_text().replace(",", mark))
+    assert audit_predictions(path).sound
+
+
 def test_a_folder_without_lists(tmp_path, capsys):
     for folder in (tmp_path, tmp_path / "nowhere"):
         assert main(["audit", "--folds", str(folder)]) == 1

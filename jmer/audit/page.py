@@ -20,6 +20,8 @@ MARKS: dict[Verdict, str] = {
     "unknown": "unknown",
     "ok": "kept",
 }
+SHOWN = ("violation", "warning")
+"""Verdicts whose cases a page shows."""
 
 
 def verdict(audit: Audit) -> str:
@@ -48,7 +50,7 @@ def text(audit: Audit) -> str:
             subsequent_indent=" " * 9,
             break_on_hyphens=False,
         )
-        if finding.verdict in ("violation", "warning"):
+        if finding.verdict in SHOWN:
             lines += (f"           {line}" for line in _rows(finding))
     return "\n".join(lines)
 
@@ -66,33 +68,33 @@ def _rows(finding: Finding) -> Iterator[str]:
 
 
 def page(audit: Audit) -> Page:
-    """The page as blocks of a report."""
-    table = Table(
-        columns=("Verdict", "Rule"),
-        rows=tuple((MARKS[f.verdict], RULES[f.rule]) for f in audit.findings),
-        left=2,
+    """The page as blocks of a report: all verdicts, then the cases of broken rules."""
+    verdicts = Table(
+        columns=("Verdict", "Rule", "What was found"),
+        rows=tuple((MARKS[f.verdict], RULES[f.rule], f.text) for f in audit.findings),
+        left=3,
     )
-    style = "plain" if audit.sound else "warning"
     said = verdict(audit)
-    lead: list[Block] = [Paragraph(f"{said[0].upper()}{said[1:]}.", style)]
-    lead += [Paragraph(line) for line in audit.about]
+    outcome = Paragraph(
+        f"{said[0].upper()}{said[1:]}.", "plain" if audit.sound else "warning"
+    )
+    first, *about = audit.about
     sections = [
-        Section(f"{MARKS[finding.verdict]}: {RULES[finding.rule]}", _blocks(finding))
+        Section(f"{MARKS[finding.verdict]}: {RULES[finding.rule]}", _cases(finding))
         for finding in audit.findings
+        if finding.details and finding.verdict in SHOWN
     ]
-    return Page(f"Audit of {audit.title}", said, (*lead, table), tuple(sections))
+    lead = (outcome, *(Paragraph(line) for line in about), verdicts)
+    return Page(f"Audit of {audit.title}", first, lead, tuple(sections))
 
 
-def _blocks(finding: Finding) -> tuple[Block, ...]:
-    said = Paragraph(finding.text)
-    if not finding.details:
-        return (said,)
+def _cases(finding: Finding) -> tuple[Block, ...]:
     names = tuple(finding.details[0])
     rows = tuple(tuple(str(v) for v in row.values()) for row in finding.details[:MOST])
     table = Table(names, rows, left=len(names))
     left = len(finding.details) - MOST
     more = (Paragraph(f"… and {left} more in audit.json", "small"),) if left > 0 else ()
-    return (said, table, *more)
+    return (table, *more)
 
 
 def record(audit: Audit) -> dict[str, Any]:

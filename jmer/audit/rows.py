@@ -126,7 +126,12 @@ def read_rows(
 def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
+            # Spreadsheets write semicolons where a comma is a decimal point.
+            first = file.readline()
+            file.seek(0)
+            reader = csv.reader(
+                file, strict=True, delimiter=max(",;\t", key=first.count)
+            )
             lines = [(reader.line_num, line) for line in reader if line]
     except OSError as error:
         raise JmerError(f"cannot read {path}: {error.strerror}.") from error

@@ -80,11 +80,16 @@ def _about(evidence: Evidence) -> tuple[str, ...]:
     if evidence.missing:
         state = f"not usable: {evidence.missing}"
     scores = ", ".join(f"{SCORES[s]} {shown(metrics[s])}" for s in SCORES)
+    start = experiment["experiment"].get("pretrained")
     return (
         f"run {experiment['name']}: {metrics['protocol']}, selection "
         f"{metrics['selection']}",
         f"claimed: {scores}",
         f"data set {data['name']}, fingerprint {data['fingerprint']}: {state}",
+        *(
+            [f"started from {start}: what that was trained on is not known"]
+            * bool(start)
+        ),
     )
 
 

@@ -79,7 +79,7 @@ def check_subjects(table: Table, *, declared: bool = False) -> Finding:
                     "fold": fold.name,
                     "tested subjects": len(tested),
                     "of these also train": len(both),
-                    "such as": "/".join(part for part in both[0] if part),
+                    "such as": title(both[0]),
                 }
             )
     if not rows:
