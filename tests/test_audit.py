@@ -221,6 +221,29 @@ def test_an_epoch_that_is_not_the_last(copy, clips):
     assert flaw.details[0]["problem"] == "epoch 4 was kept, not the last, 5"
 
 
+def test_a_run_that_was_evaluated_once(copy, clips):
+    run = jmer.load_run(copy)
+    names = ("epoch", "alive", "loss", "test_logits", "inner_uf1")
+    last = [{n: getattr(pack, n)[-1:] for n in names} for pack in run.packs]
+    packs = [replace(pack, **one) for pack, one in zip(run.packs, last, strict=True)]
+    state(copy, oracle={name: metrics_of(copy)[name] for name in ("acc", "uf1", "uar")})
+    run = jmer.load_run(copy)
+    run.__dict__["packs"] = packs
+    assert audit_against(run, clips).sound
+
+
+def test_folds_that_cannot_be_derived(copy, clips):
+    """One subject has all of a class, so that it cannot be held out."""
+    label = np.where(clips.subject == clips.subject[0], 0, np.maximum(clips.label, 1))
+    audit = audit_against(jmer.load_run(copy), replace(clips, label=label))
+    assert any(
+        "its folds cannot be derived: fold syn01" in line for line in audit.about
+    )
+    verdicts = {finding.rule: finding.verdict for finding in audit.findings}
+    assert verdicts["subjects"] == "ok" and verdicts["never"] == "unknown"
+    assert broken(verdicts) == {"labels"}
+
+
 @pytest.mark.parametrize(("at", "rules"), [(4, set()), (2, {"selection"})])
 def test_the_epoch_of_inner_clips(copy, clips, at, rules):
     """The last one was kept; it is right if it was the best on inner clips."""

@@ -14,8 +14,8 @@ from jmer.errors import JmerError
 from jmer.notebook import Run
 
 REMAINDER = (
-    "Without the data set, clips of other folds are taken to train, as the protocol "
-    "says."
+    "The folds could not be derived, so clips of other folds are taken to train, as "
+    "the protocol says."
 )
 
 

@@ -39,10 +39,9 @@ def check_figures(evidence: Evidence) -> list[Finding]:
     own = Tally.of(*answers, shown.seed, shown.fold, once)
     ways = own.ways()
     if (history := _history(evidence, shown)) is not None:
-        more = [way for way in history.ways() if way.rule == "selection"]
-        ways += more
-        if metrics.get("oracle"):  # the first of them, if there are several epochs
-            derived["oracle"] = more[0].scores if more else history.honest
+        ways += [way for way in history.ways() if way.rule == "selection"]
+        if metrics.get("oracle"):
+            derived["oracle"] = history.oracle
     return [size, *_compared(metrics, derived, ways, selection), check_balance(scores)]
 
 

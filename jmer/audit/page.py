@@ -84,8 +84,8 @@ def page(audit: Audit) -> Page:
         for finding in audit.findings
         if finding.details and finding.verdict in SHOWN
     ]
-    lead = (outcome, *(Paragraph(line) for line in about), verdicts)
-    return Page(f"Audit of {audit.title}", first, lead, tuple(sections))
+    lead: list[Block] = [outcome, *map(Paragraph, about), verdicts]
+    return Page(f"Audit of {audit.title}", first, tuple(lead), tuple(sections))
 
 
 def _cases(finding: Finding) -> tuple[Block, ...]:

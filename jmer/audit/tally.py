@@ -1,6 +1,6 @@
 """Confusion by seed, fold and epoch, and all figures that can be made of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +79,13 @@ class Tally:
         """Pooled over the folds at their last epochs, averaged over seeds."""
         return pooled(self.at(self.last))
 
+    @property
+    def oracle(self) -> Scores:
+        """The same at the epoch of each fold with the best accuracy on its test clips,
+        the first of equal ones."""
+        _, best = next(self._best_of_folds())
+        return pooled(self.at(best))
+
     def ways(self) -> list[Way]:
         """The usual other ways, from the least to the most optimistic."""
         made = _by_fold("pooling", "", self.at(self.last))
@@ -95,7 +102,7 @@ class Tally:
             made.append(Way("selection", "the best seed", _highest(each)))
         return made
 
-    def _best_of_folds(self):
+    def _best_of_folds(self) -> Iterator[tuple[str, np.ndarray]]:
         accuracy = np.where(self.tested, METRICS["acc"](self.counts), -1)
         f1 = np.where(self.tested, METRICS["uf1"](self.counts), -1)
         last = accuracy.shape[-1] - 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tyro
 
+from jmer.audit.finding import Audit
 from jmer.commands.parsing import parse
 from jmer.errors import UsageError
 
@@ -64,7 +65,7 @@ def audit(words: list[str]) -> int:
     return 0 if found.sound else 1
 
 
-def _audited(options: AuditOptions):
+def _audited(options: AuditOptions) -> Audit:
     # Each alone: lists need no JAX.
     from jmer.audit.rows import parse_columns
 
