@@ -14,6 +14,7 @@ from sklearn.metrics import f1_score
 from jmer.audit.foreign import audit_predictions
 from jmer.audit.foreign_figures import parse_stated
 from jmer.audit.lists import audit_lists
+from jmer.audit.rows import Row
 from jmer.cli import main
 from jmer.errors import JmerError, UsageError
 
@@ -401,6 +402,21 @@ def test_a_folder_without_lists(tmp_path, capsys):
     said = capsys.readouterr().err
     for error in ("no pair of lists", "is no folder", "has no test_fold_2.csv"):
         assert error in said
+
+
+@pytest.mark.parametrize(
+    ("frames", "found"),
+    [
+        (("J", "3", "9"), ("set/s1/j", 3, 9)),  # letters of videos come in either case
+        (("j", "3.0", "3"), ("set/s1/j", 3, 3)),
+        (("j", "9", "3"), None),
+        (("j", "", "3"), None),
+        (("", "3", "9"), None),
+    ],
+)
+def test_the_frames_of_a_row(frames, found):
+    values = dict(zip(("video", "onset", "offset"), frames, strict=True))
+    assert Row("line 2", {"dataset": "set", "subject": "s1", **values}).span == found
 
 
 def test_a_missing_file(tmp_path):
