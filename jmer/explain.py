@@ -80,6 +80,16 @@ def set_of(run: Run, **places: Path) -> ClipSet:
 
     Raises: JmerError if it cannot be read any more, or is another by now.
     """
+    clips = load(data_of(run, **places))
+    _require_same(run, clips)
+    return clips
+
+
+def data_of(run: Run, **places: Path) -> DataConfig:
+    """The configuration of a run's data set, with other `places`.
+
+    Raises: JmerError if this jmer does not know the set.
+    """
     fields = dict(run.experiment["experiment"]["data"])
     kind = {kind.name: kind for kind in datasets()}.get(name := fields.pop("name"))
     if kind is None:
@@ -89,9 +99,7 @@ def set_of(run: Run, **places: Path) -> ClipSet:
         )
     types_of = typing.get_type_hints(kind)
     known = {name: _restored(types_of[name], value) for name, value in fields.items()}
-    clips = load(typing.cast(DataConfig, kind(**{**known, **places})))
-    _require_same(run, clips)
-    return clips
+    return typing.cast(DataConfig, kind(**{**known, **places}))
 
 
 def find_clip(clips: ClipSet, name: str) -> int:

@@ -135,7 +135,7 @@ class Run:
                 diverged=not bool(pack.alive[-1, i]),
                 loss=pack.loss[:, i],
             )
-            for pack in self._packs
+            for pack in self.packs
             for i, task in enumerate(pack.tasks)
         ]
         return tuple(sorted(summaries, key=lambda t: (t.seed, t.subject, t.variant)))
@@ -146,19 +146,19 @@ class Run:
 
         Raises: JmerError if the run trained nothing, as an evaluation does not.
         """
-        if not self._packs:
+        if not self.packs:
             raise JmerError(
                 f"{self.folder} has no trained weights: it is an evaluation, or its "
                 f"checkpoints were deleted."
             )
         fields = dict(self.experiment["experiment"]["model"])
-        paths = self._packs[0].weights
+        paths = self.packs[0].weights
         return Weights(
             config=network(fields.pop("name"), fields),
             classes=tuple(self.experiment["data"]["classes"]),
-            tasks=tuple(task for pack in self._packs for task in pack.tasks),
+            tasks=tuple(task for pack in self.packs for task in pack.tasks),
             arrays={
-                path: np.concatenate([pack.weights[path] for pack in self._packs])
+                path: np.concatenate([pack.weights[path] for pack in self.packs])
                 for path in paths
             },
             sources=(str(self.folder.absolute()),),
@@ -177,7 +177,8 @@ class Run:
         return self.weights.model(subject=subject, seed=seed, variant=variant)
 
     @functools.cached_property
-    def _packs(self) -> list[PackResult]:
+    def packs(self) -> list[PackResult]:
+        """What each program recorded: its tasks, at each evaluation."""
         packs = []
         for folder in sorted((self.folder / "checkpoints").glob("pack-*")):
             checkpoints = Checkpoints(folder)

@@ -1,6 +1,7 @@
 """Test predictions on disk, and the scores that are reported for them."""
 
 import csv
+import functools
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -76,6 +77,12 @@ class Predictions:
         rows, named = counted(len(self), "prediction"), ", ".join(self.classes)
         return f"{rows} ({', '.join(parts)}) of {named}"
 
+    @functools.cached_property
+    def names(self) -> list[tuple[str, str, str]]:
+        """Data set, subject and clip of each row, which together name a clip."""
+        columns = (self.dataset, self.subject, self.clip)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
     def select(
         self,
         *,
@@ -98,6 +105,10 @@ class Predictions:
                 raise JmerError(
                     f"no predictions with {name} {wanted!r}; there are: {known}."
                 )
+        return self.where(keep)
+
+    def where(self, keep: np.ndarray) -> "Predictions":
+        """The rows that `keep` [n] is True for."""
         columns = {
             field.name: getattr(self, field.name)[keep]
             for field in fields(self)

@@ -22,6 +22,7 @@ RANKS = [
     {"start", "features", "exporters"},
     {"session"},
     {"run", "evaluate", "explain", "bench", "pretrain"},
+    {"audit"},
     {"commands"},
     {"cli"},
     {"__main__"},
