@@ -25,6 +25,7 @@ usage: jmer COMMAND …
   weights measure FILE     by how much a magnifier magnifies motion that is known
   report RUN…              tables and figures of one run, or of several side by side
   spot RUN                 where a run found expressions: frames and intervals, scored
+  explain RUN              what a run's network looked at in a clip, as pictures
   list WHAT                experiments, models, datasets or layouts
 
 `jmer COMMAND --help` explains a command, `jmer run FILE --help` every field of the
@@ -77,7 +78,7 @@ def _command(words: list[str]) -> int:
         from jmer.bench.command import bench
 
         return bench(words[1:])
-    from jmer.commands import data, listing, pretrain, results, runs
+    from jmer.commands import data, explanations, listing, pretrain, results, runs
 
     table: dict[tuple[str, ...], Callable[[list[str]], int]] = {
         ("run",): runs.run,
@@ -93,6 +94,7 @@ def _command(words: list[str]) -> int:
         ("weights", "measure"): pretrain.measure,
         ("report",): results.report,
         ("spot",): results.spot,
+        ("explain",): explanations.explain,
         ("list",): listing.list_,
     }
     for length in (1, 2):

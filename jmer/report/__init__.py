@@ -10,15 +10,19 @@ from jmer.report.comparison import comparison_page
 from jmer.report.one_run import run_page
 from jmer.report.run import read_run
 
-__all__ = ["write_comparison", "write_report"]
+__all__ = ["write_comparison", "write_page", "write_report"]
 
 
-def _write(page: Page, out: Path) -> str:
+def write_page(page: Page, out: Path, name: str = "report") -> str:
+    """Writes `name.md`, `name.html` and the figures into `out`, and returns the former.
+
+    Raises: JmerError if it cannot be written.
+    """
     text = markdown.render(page)
     for figure in page.figures():
         write_bytes(out / figure.path, figure.png)
-    write_text(out / "report.md", text)
-    write_text(out / "report.html", html.render(page))
+    write_text(out / f"{name}.md", text)
+    write_text(out / f"{name}.html", html.render(page))
     return text
 
 
@@ -27,7 +31,7 @@ def write_report(run_dir: Path) -> None:
 
     Raises: JmerError if it is no finished run, or cannot be written.
     """
-    _write(run_page(read_run(run_dir)), run_dir)
+    write_page(run_page(read_run(run_dir)), run_dir)
 
 
 def write_comparison(run_dirs: list[Path], out: Path) -> str:
@@ -43,4 +47,4 @@ def write_comparison(run_dirs: list[Path], out: Path) -> str:
             f"{out} is a run, and keeps its own report: choose another folder for the "
             f"comparison with --out."
         )
-    return _write(comparison_page([read_run(folder) for folder in run_dirs]), out)
+    return write_page(comparison_page([read_run(folder) for folder in run_dirs]), out)

@@ -68,13 +68,14 @@ def roc_png(curve: Roc) -> bytes:
 
 def maps_png(
     maps: Mapping[str, Float[np.ndarray, "s i j d"]],
-    intensity: Float[np.ndarray, " s"],
+    intensity: Float[np.ndarray, " s"] | None,
     columns: int = 6,
 ) -> bytes:
     """Heat maps of a clip: the three differences in time, and the mask of motion.
 
     `maps` has those that the network has, by the names of `explain`; rows are maps,
-    columns steps at equal distances. Each kind has a scale of its own, from 0.
+    columns steps at equal distances, with their intensities where there are some. Each
+    kind has a scale of its own, from 0.
     """
     rows = []
     if "contrast" in maps:
@@ -87,7 +88,7 @@ def maps_png(
         rows.append(("motion", maps["motion"][..., 0], 1.0, "viridis"))
     if not rows:
         raise ValueError(f"no map among {sorted(maps)}")
-    steps = len(intensity)
+    steps = len(next(iter(maps.values())))
     shown = np.unique(np.linspace(0, steps - 1, columns).round().astype(int))
     figure = _figure(0.75 * len(shown) + 1.5, 0.75 * len(rows) + 0.6)
     grid = figure.subplots(len(rows), len(shown), squeeze=False)
@@ -100,7 +101,8 @@ def maps_png(
         label: dict[str, Any] = {"rotation": 0, "ha": "right", "va": "center"}
         line[0].set_ylabel(name, color=INK, size=7, **label)
     for step, axes in zip(shown, grid[0], strict=True):
-        title = f"step {step + 1}\n{intensity[step]:.2f}"
+        title = f"step {step + 1}"
+        title += "" if intensity is None else f"\n{intensity[step]:.2f}"
         axes.set_title(title, size=7, color=INK)
     return png(figure)
 
