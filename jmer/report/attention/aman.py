@@ -10,6 +10,8 @@ from jmer.report.attention.strip import Bars, Row, Tiles, strip_png
 from jmer.report.attention.table import table_png
 from jmer.report.blocks import Figure
 
+WIDEST = 12  # factors side by side
+
 
 def figures(case: Case) -> list[Figure]:
     """The frames with their weights, the weights of factors, the magnified frames."""
@@ -20,7 +22,8 @@ def figures(case: Case) -> list[Figure]:
     factors = [f"× {factor:g}" for factor in network.factors]
     made = []
     if "frame_weight" in shown:
-        rows = [Tiles("frame", frames), Bars("weight", shown["frame_weight"], 1.0)]
+        weight = shown["frame_weight"]
+        rows = [Tiles("frame", frames), Bars("weight", weight, float(weight.max()))]
         made.append(
             Figure(
                 "figures/frames.png",
@@ -48,7 +51,7 @@ def figures(case: Case) -> list[Figure]:
             "What the frozen stages see: motion since the first frame, magnified by "
             "each factor"
             + ("; below is the weight of the factor." if weight is not None else "."),
-            strip_png(grid_rows(images, numbers, weight), factors),
+            strip_png(grid_rows(images, numbers, weight), factors, widest=WIDEST),
         )
     )
     return made

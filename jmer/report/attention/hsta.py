@@ -6,7 +6,7 @@ import numpy as np
 from jmer.annotations import Float
 from jmer.models.hsta import HstaConfig
 from jmer.report.attention.case import Case, pictures
-from jmer.report.attention.heat import Scale, over, scale_of
+from jmer.report.attention.heat import Scale, over
 from jmer.report.attention.stanet import numbered
 from jmer.report.attention.strip import Row, Tiles, strip_png
 from jmer.report.blocks import Figure
@@ -39,9 +39,10 @@ def figures(case: Case) -> list[Figure]:
                 f"figures/{name.replace('_', '-')}.png",
                 f"What {token} takes from {where}",
                 f"What {token} takes from the patches of {where}: the mean over heads, "
-                f"dark where it is most. A patch covers {window[0]} frames, so a map "
-                f"lies over the mean of these; below it is their share of all that is "
-                f"taken, of which the token's own is left out.",
+                f"dark where it is most; were all alike, it would be "
+                f"{1 / case.shown[name][0, 0].size:.2g}. A patch covers {window[0]} "
+                f"frames, so a map lies over the mean of these; below it is their "
+                f"share of all that is taken, of which the token's own is left out.",
                 strip_png(rows, numbered(frames), together=window[0]),
             )
         )
@@ -59,7 +60,9 @@ def attention_rows(
     `window` is the size of a patch; `layers` share the units evenly.
     """
     depth, *sides = window
-    count, scale = len(maps) // layers, scale_of(maps, low=0)
+    count, even = len(maps) // layers, 1 / maps[0].size
+    # What all patches get alike is no dark: there is nothing to see.
+    scale = Scale(0, max(float(maps.max()), 3 * even))
     means = frames.reshape(-1, depth, *frames.shape[1:]).mean(1).round()
     rows: list[Row] = [Tiles("frame", frames)]
     for unit, of_unit in enumerate(maps):

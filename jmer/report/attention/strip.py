@@ -73,12 +73,14 @@ class Layout:
     columns: int
     together: int = 1
     """Columns that stay in one band: those that an image may be about."""
+    widest: int = WIDEST
+    """Columns of a band at most."""
 
     @property
     def bands(self) -> list[range]:
         """The columns of each band, in each about as many."""
         groups = -(-self.columns // self.together)
-        count = -(-groups // max(WIDEST // self.together, 1))
+        count = -(-groups // max(self.widest // self.together, 1))
         edges = np.linspace(0, groups, count + 1).round().astype(int) * self.together
         edges[-1] = self.columns
         return [range(a, b) for a, b in itertools.pairwise(edges)]
@@ -136,14 +138,18 @@ class Layout:
 
 
 def strip_png(
-    rows: Sequence[Row], captions: Sequence[str], *, together: int = 1
+    rows: Sequence[Row],
+    captions: Sequence[str],
+    *,
+    together: int = 1,
+    widest: int = WIDEST,
 ) -> bytes:
     """The rows; `captions` stand above the columns, `together` of which are never
-    parted.
+    parted, and `widest` of which are side by side at most.
 
     Raises: ValueError if a row has more images than there are captions, or too few.
     """
-    layout = Layout(rows, len(captions), together)
+    layout = Layout(rows, len(captions), together, widest)
     for row in rows:
         count = len(row.images if isinstance(row, Tiles) else row.values)
         fits = count == layout.columns or count * together == layout.columns
