@@ -8,11 +8,11 @@ import numpy as np
 
 from jmer.annotations import Float
 from jmer.report.attention.case import Case, pictures
-from jmer.report.attention.heat import over, scale_of, shades
 from jmer.report.attention.stanet import numbered
-from jmer.report.attention.strip import WIDEST, Row, Tiles, strip_png
 from jmer.report.blocks import Figure
 from jmer.report.figures import BLUE, INK, MUTED, _figure, png
+from jmer.report.heat import over, scale_of, shades
+from jmer.report.strip import WIDEST, Row, Tiles, strip_png
 
 HEAD = "params.head.kernel"
 SAID = (

@@ -5,10 +5,10 @@ import numpy as np
 
 from jmer.models.aman import AmanConfig
 from jmer.report.attention.case import Case, pictures
-from jmer.report.attention.heat import Scale
-from jmer.report.attention.strip import Bars, Row, Tiles, strip_png
 from jmer.report.attention.table import table_png
 from jmer.report.blocks import Figure
+from jmer.report.heat import Scale
+from jmer.report.strip import Bars, Row, Tiles, strip_png
 
 WIDEST = 12  # factors side by side
 

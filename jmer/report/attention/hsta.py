@@ -6,10 +6,10 @@ import numpy as np
 from jmer.annotations import Float
 from jmer.models.hsta import HstaConfig
 from jmer.report.attention.case import Case, pictures
-from jmer.report.attention.heat import Scale, over
 from jmer.report.attention.stanet import numbered
-from jmer.report.attention.strip import Row, Tiles, strip_png
 from jmer.report.blocks import Figure
+from jmer.report.heat import Scale, over
+from jmer.report.strip import Row, Tiles, strip_png
 
 CLIP, SPECIAL = "the frames of the clip", "the special frames"
 NAMES = {

@@ -5,10 +5,10 @@ import numpy as np
 from jmer.annotations import Real
 from jmer.preprocess.colour import flow_colours
 from jmer.report.attention.case import Case, pictures
-from jmer.report.attention.heat import scale_of, shades
 from jmer.report.attention.stanet import numbered
-from jmer.report.attention.strip import Row, Tiles, strip_png
 from jmer.report.blocks import Figure
+from jmer.report.heat import scale_of, shades
+from jmer.report.strip import Row, Tiles, strip_png
 
 GRADIENT = "gradient_"
 CHANNELS = {"apex_flow": ("right", "down", "strain"), "image": ("image",)}

@@ -7,10 +7,10 @@ import numpy as np
 from jmer.annotations import Float, Real
 from jmer.preprocess.colour import flow_colours
 from jmer.report.attention.case import Case, pictures
-from jmer.report.attention.heat import over, scale_of, shades
-from jmer.report.attention.strip import Bars, Row, Tiles, printed, strip_png
 from jmer.report.blocks import Figure
 from jmer.report.contact import wheel
+from jmer.report.heat import over, scale_of, shades
+from jmer.report.strip import Bars, Row, Tiles, printed, strip_png
 
 
 def figures(case: Case) -> list[Figure]:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from jmer.annotations import Float
-from jmer.report.attention.heat import Scale, colour_map
 from jmer.report.figures import INK, MUTED, _figure, _plain, _short, png
+from jmer.report.heat import Scale, colour_map
 
 PRINTED = 14  # columns with room for numbers
 

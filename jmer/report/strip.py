@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from jmer.report.attention.heat import Scale, colour_map
 from jmer.report.figures import BLUE, INK, MUTED, _figure, _plain, _short, png
+from jmer.report.heat import Scale, colour_map
 
 WIDEST = 8  # columns of a band
 LABELS, KEY = 1.05, 0.62  # inches left of the images and right of them
