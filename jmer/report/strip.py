@@ -81,9 +81,9 @@ class Layout:
         """The columns of each band, in each about as many."""
         groups = -(-self.columns // self.together)
         count = -(-groups // max(self.widest // self.together, 1))
-        edges = np.linspace(0, groups, count + 1).round().astype(int) * self.together
-        edges[-1] = self.columns
-        return [range(a, b) for a, b in itertools.pairwise(edges)]
+        sizes = [len(part) for part in np.array_split(np.arange(groups), count)]
+        edges = [0, *itertools.accumulate(size * self.together for size in sizes)]
+        return [range(a, min(b, self.columns)) for a, b in itertools.pairwise(edges)]
 
     @property
     def across(self) -> int:
@@ -275,4 +275,4 @@ def printed(value: float) -> str:
     """A number from 0 in little room: three digits, and no more than six letters."""
     if value == 0 or 0.001 <= value < 1000:
         return "0" if value == 0 else f"{value:.3g}" if value >= 1 else f"{value:.3f}"
-    return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e+")
+    return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")

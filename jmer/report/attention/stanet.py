@@ -39,10 +39,11 @@ def figures(case: Case) -> list[Figure]:
             Figure(
                 "figures/mask.png",
                 "The mask over each frame, and the features before and after it",
-                "The mean of the mask over its channels, on the frame that it is "
-                "of, and the mean strength of the features that it multiplies by one "
-                "plus itself. Dark places are raised most; shades run from the "
-                "smallest to the largest value in this clip.",
+                "The mean of the mask over its channels, on its frame, with "
+                "its mean over the frame below, and the mean strength of the features "
+                "that it multiplies by one plus itself. Dark places are raised most; "
+                "shades of the mask run from its smallest to its largest value in this "
+                "clip.",
                 strip_png(rows, numbered(flow)),
             )
         )
@@ -76,7 +77,7 @@ def mask_rows(
     parts = {"before": before, "after": after}
     return [
         Tiles("frame", images),
-        Tiles("mask", seen, of_mask, [f"mean {printed(m.mean())}" for m in places]),
+        Tiles("mask", seen, of_mask, [printed(m.mean()) for m in places]),
         *(
             Tiles(
                 f"features\n{when}", [shades(x, of_features) for x in maps], of_features
