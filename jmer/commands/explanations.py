@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -24,9 +24,9 @@ class ExplainOptions:
 
     run: tyro.conf.Positional[Path]
     """Run directory."""
-    clip: tuple[str, ...] = ()
-    """Clips by name, or by SUBJECT/NAME (default: of each class a typical one that was
-    recognised and one that was not, 8 at most)."""
+    clip: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """A clip by name, or by SUBJECT/NAME; may be given several times (default: of each
+    class a typical one that was recognised and one that was not, 8 at most)."""
     seed: int | None = None
     """Which of the run's seeds (default: the first)."""
     beside: Path | None = None

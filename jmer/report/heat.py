@@ -58,7 +58,7 @@ def over(
 
 def shades(values: Real[np.ndarray, "i j"], scale: Scale) -> UInt8[np.ndarray, "i j 3"]:
     """A map by itself, a pixel for each value."""
-    return _blend(np.float32(1), STRONGEST * scale.share(values)[..., None])
+    return _blend(np.ones(1, np.float32), STRONGEST * scale.share(values)[..., None])
 
 
 def colour_map() -> "Colormap":

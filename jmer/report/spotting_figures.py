@@ -13,8 +13,9 @@ from jmer.report.strip import Tiles, strip_png
 from jmer.spotted import Rule, Watched
 from jmer.spotting import STATES, Roc, states
 
-# Rising warm, falling cold, the apex darkest: told apart by lightness in grey too.
+# Rising warm, falling cold and hatched, the apex darkest: told apart in grey too.
 COLOURS = ("#d5dbe0", "#f3c98b", "#e08a2e", "#7a2f10", "#3f7fb5", "#a9cbe6")
+FALLING = (STATES.index("apex-offset"), STATES.index("offset"))
 MAPS = (
     "local to context\nof the next",
     "local to local\nof the next",
@@ -32,7 +33,11 @@ def intensity_png(clip: Watched, rule: Rule, first: int = 0) -> bytes:
     for i, name in enumerate(STATES):
         here = state == i
         if here.any():
-            axes.bar(frame[here], clip.found[here], 1.0, color=COLOURS[i], label=name)
+            drawn = axes.bar(frame[here], clip.found[here], 1.0, color=COLOURS[i])
+            drawn.set_label(name)
+            if i in FALLING:
+                for bar in drawn:
+                    bar.set(hatch="////", edgecolor="white", linewidth=0)
     axes.plot(frame, clip.true, color=INK, linewidth=1.3, label="true")
     video = clip.video(rule)
     for rows, colour, height in ((video.true, INK, -0.06), (video.found, BLUE, -0.13)):
@@ -42,7 +47,7 @@ def intensity_png(clip: Watched, rule: Rule, first: int = 0) -> bytes:
     axes.axhline(rule.threshold, color=MUTED, linewidth=0.8, linestyle=":")
     axes.set_ylim(-0.18, 1.05)
     axes.set_xlim(first - 1, first + len(frame))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("frame (bars below: true over found)", color=MUTED, size=8.5)
     axes.set_ylabel("intensity", color=MUTED, size=8.5)
     axes.set_title(_short(clip.clip, 48), size=8.5, color=INK)
@@ -81,7 +86,7 @@ def maps_png(
 
     `maps` has those that the network has, by the names of `explain`; columns are steps
     at equal distances, below their `frames` [s, h, w, 3] and above their intensities
-    where there are some. Each kind has a scale of its own, from 0.
+    where there are some. Each map has a scale of its own, from 0.
     """
     if not maps:
         raise ValueError("no map")
@@ -92,11 +97,10 @@ def maps_png(
     if frames is not None:
         rows.append(Tiles("frame", frames[some]))
     if "contrast" in maps:
-        contrast = maps["contrast"][some]
-        scale = Scale(0, float(maps["contrast"].max()))
         for i, name in enumerate(MAPS):
-            images = [shades(x, scale) for x in contrast[..., i]]
-            rows.append(Tiles(name, images, scale))
+            contrast = maps["contrast"][..., i]
+            scale = Scale(0, float(contrast.max()))
+            rows.append(Tiles(name, [shades(x, scale) for x in contrast[some]], scale))
     if "motion" in maps:
         scale = Scale(0, 1)
         images = [shades(x, scale) for x in maps["motion"][some, ..., 0]]

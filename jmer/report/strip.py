@@ -28,7 +28,7 @@ class Tiles:
     """
 
     label: str
-    images: Sequence[UInt8[np.ndarray, "h w 3"]]
+    images: Sequence[UInt8[np.ndarray, "h w 3"]] | UInt8[np.ndarray, "n h w 3"]
     scale: Scale | None = None
     """What their shades mean; neighbouring rows of one scale share its bar."""
     said: Sequence[str] = ()

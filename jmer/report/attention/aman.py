@@ -22,8 +22,9 @@ def figures(case: Case) -> list[Figure]:
     factors = [f"× {factor:g}" for factor in network.factors]
     made = []
     if "frame_weight" in shown:
-        weight = shown["frame_weight"]
-        rows = [Tiles("frame", frames), Bars("weight", weight, float(weight.max()))]
+        each = shown["frame_weight"]
+        rows: list[Row] = [Tiles("frame", frames)]
+        rows.append(Bars("weight", each, float(each.max())))
         made.append(
             Figure(
                 "figures/frames.png",
