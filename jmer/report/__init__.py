@@ -10,10 +10,10 @@ from jmer.report.comparison import comparison_page
 from jmer.report.one_run import run_page
 from jmer.report.run import read_run
 
-__all__ = ["write_comparison", "write_page", "write_report"]
+__all__ = ["write_comparison", "write_report"]
 
 
-def write_page(page: Page, out: Path, name: str = "report") -> str:
+def _write(page: Page, out: Path, name: str = "report") -> str:
     """Writes `name.md`, `name.html` and the figures into `out`, and returns the former.
 
     Raises: JmerError if it cannot be written.
@@ -31,7 +31,7 @@ def write_report(run_dir: Path) -> None:
 
     Raises: JmerError if it is no finished run, or cannot be written.
     """
-    write_page(run_page(read_run(run_dir)), run_dir)
+    _write(run_page(read_run(run_dir)), run_dir)
 
 
 def write_comparison(run_dirs: list[Path], out: Path) -> str:
@@ -47,4 +47,4 @@ def write_comparison(run_dirs: list[Path], out: Path) -> str:
             f"{out} is a run, and keeps its own report: choose another folder for the "
             f"comparison with --out."
         )
-    return write_page(comparison_page([read_run(folder) for folder in run_dirs]), out)
+    return _write(comparison_page([read_run(folder) for folder in run_dirs]), out)

@@ -15,10 +15,10 @@ from jaxtyping import UInt8
 from jmer.report.figures import BLUE, INK, MUTED, _figure, _plain, _short, png
 from jmer.report.heat import Scale, colour_map
 
-WIDEST = 8  # columns of a band
-LABELS, KEY = 1.05, 0.62  # inches left of the images and right of them
-SPACE, SIDE = 4.1, 0.8  # inches for all columns, and for one image at most
-GAP, CAPTION, SAID, BAR, BETWEEN = 0.05, 0.17, 0.13, 0.42, 0.14
+WIDEST = 6  # columns of a band
+LABELS, KEY = 1.2, 0.62  # inches left of the images and right of them
+SPACE, SIDE = 3.9, 0.8  # inches for all columns, and for one image at most
+GAP, CAPTION, SAID, BAR, BETWEEN = 0.05, 0.19, 0.15, 0.42, 0.14
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +188,7 @@ class _Page:
 
     def _write(self, text: str, x: float, y: float, **style: Any) -> None:
         x, y = x / self.layout.width, 1 - y / self.layout.height
-        _plain([self.figure.text(x, y, text, **{"size": 7, "color": INK, **style})])
+        _plain([self.figure.text(x, y, text, **{"size": 8, "color": INK, **style})])
 
     def write_captions(self, band: int, captions: Sequence[str]) -> None:
         top = band * (self.layout.band + BETWEEN) + CAPTION - 0.04
@@ -197,7 +197,7 @@ class _Page:
             self._write(text, x, top, ha="center", va="bottom", color=MUTED)
 
     def label(self, row: Row, top: float) -> None:
-        lines = [_short(line, 22) for line in row.label.split("\n")]
+        lines = [_short(line, 17) for line in row.label.split("\n")]
         height = BAR if isinstance(row, Bars) else self.layout.side
         y = top + height / 2
         self._write("\n".join(lines), LABELS - 0.08, y, ha="right", va="center")
@@ -211,7 +211,7 @@ class _Page:
         axes.spines[:].set_linewidth(0.5)
         if row.said:
             x, y = place.left + place.side / 2, place.top + place.side + SAID - 0.02
-            self._write(row.said[place.index], x, y, ha="center", va="bottom", size=6.5)
+            self._write(row.said[place.index], x, y, ha="center", va="bottom", size=7.5)
 
     def bars(self, row: Bars, columns: range, top: float) -> None:
         """As wide as images nearly; their values stand below them."""
@@ -226,12 +226,12 @@ class _Page:
         axes.spines["bottom"].set_color("#aab4bd")
         for middle, value in zip(middles, values, strict=True):
             x, y = LABELS + middle, top + BAR + SAID - 0.01
-            self._write(printed(value), x, y, ha="center", va="bottom", size=6.5)
+            self._write(printed(value), x, y, ha="center", va="bottom", size=7.5)
         if row.even is not None:
             axes.axhline(row.even, color=INK, linewidth=0.8, linestyle=":")
             x = LABELS + len(columns) * step
             y = top + BAR * (1 - row.even / (1.02 * row.high or 1))
-            self._write("all alike", x, y, ha="left", va="center", size=6.5)
+            self._write("all alike", x, y, ha="left", va="center", size=7.5)
 
     def keys(self) -> None:
         """Right of the first band: a bar for each scale, and the wheel for flow."""
@@ -259,7 +259,7 @@ class _Page:
             )  # fmt: skip
             axes.yaxis.tick_right()
             ends = [printed(row.scale.low), printed(row.scale.high)]
-            axes.set_yticks([0, 1], ends, size=6.5, color=INK)
+            axes.set_yticks([0, 1], ends, size=7.5, color=INK)
             axes.get_yticklabels()[0].set_va("bottom")
             axes.get_yticklabels()[1].set_va("top")
             axes.tick_params(length=0, pad=2)

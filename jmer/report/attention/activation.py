@@ -150,7 +150,7 @@ def channels_png(channels: Mapping[str, Float[np.ndarray, " c"]]) -> bytes:
     grid = figure.subplots(-(-len(channels) // 4), 4, sharey=True, squeeze=False)
     for axes in grid.flat[len(channels) :]:
         axes.set_visible(False)
-    style: dict[str, Any] = {"color": INK, "size": 7}
+    style: dict[str, Any] = {"color": INK, "size": 7.5}
     for axes, (block, weights) in zip(grid.flat, channels.items(), strict=False):
         axes.fill_between(
             np.arange(len(weights) + 1),
@@ -162,7 +162,7 @@ def channels_png(channels: Mapping[str, Float[np.ndarray, " c"]]) -> bytes:
         axes.set_xlim(0, len(weights))
         axes.set_ylim(0, 1)
         axes.set_xticks([0, len(weights)])
-        axes.tick_params(colors=INK, labelsize=6.5, color="#aab4bd")
+        axes.tick_params(colors=INK, labelsize=7, color="#aab4bd")
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color("#aab4bd")
     figure.supxlabel("channels", color=MUTED, size=7.5)

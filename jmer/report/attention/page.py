@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jmer.report import write_page
+from jmer.report import _write
 from jmer.report.attention import FIGURES, activation, figures
 from jmer.report.attention.case import Case
 from jmer.report.blocks import Block, Figure, Page, Paragraph, Section, Table
@@ -27,7 +27,7 @@ def write_explanation(folder: Path, cases: Sequence[Case]) -> None:
 
     Raises: JmerError if there is nothing to draw, or `folder` cannot be written.
     """
-    write_page(explanation(cases), folder, NAME)
+    _write(explanation(cases), folder, NAME)
 
 
 def explanation(cases: Sequence[Case]) -> Page:

@@ -33,17 +33,17 @@ def table_png(
         for (i, j), value in np.ndenumerate(values):
             colour = "white" if scale.share(value) > 0.5 else INK
             axes.text(
-                j, i, f"{value:.2f}", ha="center", va="center", size=7, color=colour
+                j, i, f"{value:.2f}", ha="center", va="center", size=7.5, color=colour
             )
     step = -(-m // PRINTED)
-    axes.set_xticks(range(0, m, step), columns[::step], size=7)
-    axes.set_yticks(range(n), [_short(name) for name in rows], size=7)
+    axes.set_xticks(range(0, m, step), columns[::step], size=7.5)
+    axes.set_yticks(range(n), [_short(name) for name in rows], size=7.5)
     _plain(axes.get_xticklabels() + axes.get_yticklabels())
     axes.tick_params(length=0, colors=INK)
     axes.spines[:].set_visible(False)
     axes.set_xlabel(across, color=MUTED, size=8)
     axes.set_ylabel(down, color=MUTED, size=8)
     bar = figure.colorbar(shown, ax=axes, pad=0.02, fraction=0.04)
-    bar.ax.tick_params(labelsize=6.5, colors=INK, length=2, color="#aab4bd")
+    bar.ax.tick_params(labelsize=7.5, colors=INK, length=2, color="#aab4bd")
     bar.outline.set_visible(False)  # type: ignore[operator]
     return png(figure)
