@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import roc_auc_score, roc_curve
 from test_report import EVIL, parse
 
 from jmer.errors import JmerError
@@ -16,13 +18,23 @@ from jmer.models.hsta import HstaConfig
 from jmer.models.meranet import Resnet3dConfig
 from jmer.models.stanet import STANetConfig
 from jmer.models.ststnet import STSTNetConfig
-from jmer.report import html, markdown
-from jmer.report.attention import activation, figures, hsta, saliency, stanet
+from jmer.report import html, markdown, spotting_figures
+from jmer.report.attention import (
+    activation,
+    figures,
+    hsta,
+    page,
+    saliency,
+    stanet,
+    table,
+)
 from jmer.report.attention.case import Case, pictures
 from jmer.report.attention.page import explanation
 from jmer.report.figures import DPI
 from jmer.report.heat import Scale, colour_map, over, scale_of, shades
 from jmer.report.strip import Bars, Layout, Tiles, printed, strip_png
+from jmer.spotted import Rule, Watched
+from jmer.spotting import roc, states
 from jmer.train.tasks import Task
 
 RNG = np.random.default_rng(1)
@@ -319,6 +331,75 @@ def test_pictures_of_other_types_run_from_black_to_white():
     assert made[:, 0, 0, 1].tolist() == [0, 128, 255]
 
 
+# ---- charts
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Figures as they are, where there would be PNG bytes of them."""
+    for module in (activation, page, spotting_figures, table):
+        monkeypatch.setattr(module, "png", lambda figure: figure)
+
+
+def test_bars_of_intensity_have_the_colour_of_their_state(drawn):
+    found = np.array([0.0, 0.15, 0.5, 0.9, 0.6, 0.2, 0.05])
+    true = np.linspace(0, 1, 7)
+    clip = Watched("$c$", "s", found, true, 0, 1)
+    axes = spotting_figures.intensity_png(clip, Rule(), 4).axes[0]
+    bars = sorted(axes.patches, key=lambda bar: bar.get_x())
+    assert_allclose([bar.get_height() for bar in bars], found)
+    assert_allclose([bar.get_x() + 0.5 for bar in bars], np.arange(4, 11))
+    of_state = [spotting_figures.COLOURS[state] for state in states(found)]
+    assert [to_hex(bar.get_facecolor()) for bar in bars] == of_state
+    assert [bool(bar.get_hatch()) for bar in bars] == [False] * 4 + [True] * 2 + [False]
+    curve = axes.lines[0]
+    assert_allclose(curve.get_xydata(), np.stack([np.arange(4, 11), true], 1))
+    spans = [line.get_xdata() for line in axes.lines[1:3]]
+    assert_allclose(spans, [[4.6, 10.4], [4.6, 9.4]])  # true from 5, found to 9
+
+
+def test_the_roc_curve_is_that_of_scikit_learn(drawn):
+    score, positive = RNG.integers(0, 6, 40) / 5, RNG.integers(0, 2, 40) > 0
+    axes = spotting_figures.roc_png(roc(score, positive)).axes[0]
+    expected = roc_curve(positive, score, drop_intermediate=False)[:2]
+    assert_allclose(axes.lines[1].get_data(), expected)
+    assert axes.get_title() == f"area {roc_auc_score(positive, score):.3f}"
+
+
+def test_bars_are_the_probabilities_and_the_true_one_is_hatched(drawn):
+    cases = [of_stanet(), of_stanet(label=2)]
+    for case, axes in zip(cases, page.probabilities_png(cases).axes, strict=True):
+        assert_allclose([bar.get_width() for bar in axes.patches], case.probabilities)
+        hatched = [bool(bar.get_hatch()) for bar in axes.patches]
+        assert hatched == [i == case.label for i in range(3)]
+        assert axes.get_yticklabels()[case.label].get_text().endswith(" (true)")
+        bold = [text.get_weight() == "bold" for text in axes.texts]
+        assert bold == [i == case.predicted for i in range(3)]
+
+
+def test_tables_are_shaded_and_printed_by_value(drawn):
+    values = RNG.uniform(size=(3, 5))
+    names = list("abc"), list("vwxyz")
+    axes = table.table_png(values, *names, Scale(0, 1), across="x", down="y").axes[0]
+    assert_array_equal(axes.images[0].get_array(), values)
+    assert axes.images[0].get_clim() == (0, 1)
+    assert [t.get_text() for t in axes.texts] == [f"{v:.2f}" for v in values.flat]
+    wide = table.table_png(
+        np.zeros((2, 40)), ["a", "b"], ["0"] * 40, Scale(0, 1), across="x"
+    ).axes[0]
+    assert not wide.texts and len(wide.get_xticks()) <= 14
+
+
+def test_channels_fall_from_the_largest_weight(drawn):
+    weights = {"1.1": RNG.uniform(size=8), "2.1": RNG.uniform(size=16)}
+    figure = activation.channels_png(weights)
+    for axes, values in zip(figure.axes, weights.values(), strict=False):
+        corners = axes.collections[0].get_paths()[0].vertices
+        assert_allclose(corners[:, 1].max(), values.max())
+        assert axes.get_title().endswith(f"mean {values.mean():.2f}")
+    assert [axes.get_visible() for axes in figure.axes] == [True, True, False, False]
+
+
 # ---- the page
 
 
@@ -326,12 +407,12 @@ def test_the_page_says_what_was_answered_and_by_whom():
     case = of_stanet()
     shares = case.probabilities
     assert shares.sum() == pytest.approx(1) and case.right
-    page = explanation([case])
-    text = markdown.render(page)
+    made = explanation([case])
+    text = markdown.render(made)
     assert f"stanet: joy, with probability {shares[1]:.2f}, which is right." in text
     assert "fold s7, seed 3, trained without this subject" in text
     assert "no proof" in text and "not keep subjects apart" not in text
-    assert len(page.figures()) == 3
+    assert len(made.figures()) == 3
     wrong = markdown.render(explanation([of_stanet(label=0, subject_unseen=False)]))
     assert f"The true class is anger, to which it gives {shares[0]:.2f}." in wrong
     assert "not keep subjects apart" in wrong and "without this clip" in wrong
@@ -344,8 +425,8 @@ def test_large_logits_are_probabilities():
 
 def test_two_runs_stand_beside_each_other():
     first, second = of_resnet3d(), of_resnet3d(folder=Path("runs/two"), label=1)
-    page = explanation([first, second])
-    names = [figure.path for figure in page.figures()]
+    made = explanation([first, second])
+    names = [figure.path for figure in made.figures()]
     assert names == [
         "figures/probabilities.png",
         "figures/side-by-side.png",
@@ -362,8 +443,7 @@ def test_names_from_data_are_escaped():
     case = of_stanet(
         clip=EVIL, subject=EVIL, dataset="a|b", classes=(EVIL, "<b>$x$</b>", "`c`")
     )
-    page = html.render(explanation([case]))
-    found = parse(page)
+    found = parse(html.render(explanation([case])))
     assert "script" not in found.tags and "b" not in found.tags
     assert EVIL in found.text
     assert "<script" not in markdown.render(explanation([case])).replace("\\<", "")

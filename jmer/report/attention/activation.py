@@ -101,17 +101,15 @@ def side_by_side(first: Case, second: Case) -> Figure:
     label = first.predicted
     rows: list[Row] = [Tiles("frame", frames)]
     for case in (first, second):
-        rows.append(activation_row(case, label, f"{case.network.name}\n{_share(case)}"))
+        told = f"{case.classes[label]} {case.probabilities[label]:.2f}"
+        rows.append(activation_row(case, label, f"{case.folder.name}\n{told}"))
     return Figure(
         "figures/side-by-side.png",
-        "Class activation maps of two networks over the frames",
-        f"Both for {first.classes[label]}, each with a scale of its own. {SAID}",
+        "Class activation maps of two runs over the frames",
+        f"Both for {first.classes[label]}, with the probability that each gives it, "
+        f"and a scale of its own. {SAID}",
         strip_png(rows, numbered(frames)),
     )
-
-
-def _share(case: Case) -> str:
-    return f"{case.classes[case.predicted]} {case.probabilities.max():.2f}"
 
 
 def _by_block(shown: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
