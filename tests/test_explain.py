@@ -22,6 +22,7 @@ from jmer.models.meranet import MeranetConfig, Resnet3dConfig
 from jmer.models.stanet import STANetConfig
 from jmer.models.ststnet import STSTNetConfig
 from jmer.models.visual_memory import VisualMemoryConfig
+from jmer.report.attention.activation import HEAD
 
 SET = {"subjects": 3, "clips": 9, "length": 6, "size": 32}
 VIDEO = {"modality": "clip"}
@@ -144,6 +145,15 @@ def test_the_weights_are_of_who_held_the_clip_out(folder, run, clips):
         guess = clips.classes[own.argmax()]
         assert f"ststnet: {guess}, with probability {own.max():.2f}" in said
         assert len({f"{share.max():.2f}" for share in shares.values()}) == 3
+
+
+@pytest.mark.slow
+def test_activation_maps_add_up_to_the_logit(place):
+    run = jmer.load_run(run_of(place, "resnet3d"))
+    one = next(explained(run, set_of(run), [4], batch=1))
+    bias = one.weights["params.head.bias"]
+    made = [(one.shown["features"] @ column).mean() for column in one.weights[HEAD].T]
+    assert_allclose(made + bias, one.logits, rtol=1e-4, atol=1e-5)
 
 
 def test_gradients_are_those_of_the_predicted_class(run, clips):

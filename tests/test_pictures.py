@@ -177,7 +177,7 @@ def test_the_mask_lies_on_its_frame_and_place():
     mask[2, 0, 1] = 0.9
     features = RNG.uniform(size=mask.shape).astype(np.float32)
     grey = np.full((4, 14, 14, 3), 90, np.uint8)
-    frame, drawn, before, after = stanet.mask_rows(grey, features, mask)
+    frame, drawn, before, after = stanet.mask_rows(Tiles("", grey), features, mask)
     assert all(len(row.images) == 4 for row in (frame, drawn, before, after))
     light = np.stack([lightness(image) for image in drawn.images])
     assert light.argmin(0)[0, 13] == 2 and light[2, 0, 13] == light.min()
@@ -193,7 +193,8 @@ def test_the_mask_lies_on_its_frame_and_place():
 def test_frames_have_their_flow_and_weight():
     case = of_stanet()
     weight = case.shown["frame_weight"]
-    rows = stanet.frame_rows(FACES[:4], case.inputs["flow"].astype(np.float32), weight)
+    seen, flow = Tiles("", FACES[:4]), case.inputs["flow"].astype(np.float32)
+    rows = stanet.frame_rows(seen, flow, weight)
     assert [len(row.images) for row in rows[:2]] == [4, 4]
     assert_array_equal(rows[2].values, weight)
     assert rows[2].even == 0.25 and rows[2].high == weight.max()
@@ -207,6 +208,8 @@ def test_without_frames_motion_is_dark():
     flow[1, 2, 3] = (3, -4)
     images = stanet.speed(flow)
     assert np.unravel_index(images[..., 0].argmin(), (2, 4, 4)) == (1, 2, 3)
+    alone = of_stanet(inputs={"flow": of_stanet().inputs["flow"]})
+    assert len(figures(alone)) == 2
 
 
 def test_the_activation_map_is_grad_cam():

@@ -18,7 +18,10 @@ def figures(case: Case) -> list[Figure]:
     flow, shown = case.inputs["flow"].astype(np.float32), case.shown
     # From each frame on to the next; other sets may keep no frames, or not these.
     faces = case.inputs.get("clip", flow[:0])
-    images = pictures(faces[:-1]) if len(faces) == len(flow) + 1 else speed(flow)
+    known = len(faces) == len(flow) + 1
+    seen = (
+        Tiles("frame", pictures(faces[:-1])) if known else Tiles("speed", speed(flow))
+    )
     weight = shown.get("frame_weight")
     said = "Motion from each frame to the next: the hue tells the direction, as from "
     said += "the middle of the wheel, the brightness the speed."
@@ -30,11 +33,11 @@ def figures(case: Case) -> list[Figure]:
             "figures/frames.png",
             "Flow of each frame" + ("" if weight is None else ", with its weight"),
             said,
-            strip_png(frame_rows(images, flow, weight), numbered(flow)),
+            strip_png(frame_rows(seen, flow, weight), numbered(flow)),
         )
     ]
     if "mask" in shown:
-        rows = mask_rows(images, shown["features"], shown["mask"])
+        rows = mask_rows(seen, shown["features"], shown["mask"])
         made.append(
             Figure(
                 "figures/mask.png",
@@ -51,11 +54,11 @@ def figures(case: Case) -> list[Figure]:
 
 
 def frame_rows(
-    images: np.ndarray, flow: Float[np.ndarray, "t h w 2"], weight: np.ndarray | None
+    seen: Tiles, flow: Float[np.ndarray, "t h w 2"], weight: np.ndarray | None
 ) -> list[Row]:
     """Frames, their flow, and their weights [t] where there are any."""
     rows: list[Row] = [
-        Tiles("frame", images),
+        seen,
         Tiles("flow", flow_colours(flow), wheel=wheel(72)),
     ]
     if weight is not None:
@@ -64,7 +67,7 @@ def frame_rows(
 
 
 def mask_rows(
-    images: np.ndarray,
+    seen: Tiles,
     features: Real[np.ndarray, "t i j c"],
     mask: Float[np.ndarray, "t i j _"],
 ) -> list[Row]:
@@ -73,11 +76,11 @@ def mask_rows(
     before = np.abs(features).mean(-1)
     after = np.abs((1 + mask) * features).mean(-1)
     of_mask, of_features = scale_of(places), scale_of(before, after, low=0)
-    seen = [over(i, m, of_mask) for i, m in zip(images, places, strict=True)]
+    laid = [over(i, m, of_mask) for i, m in zip(seen.images, places, strict=True)]
     parts = {"before": before, "after": after}
     return [
-        Tiles("frame", images),
-        Tiles("mask", seen, of_mask, [printed(m.mean()) for m in places]),
+        seen,
+        Tiles("mask", laid, of_mask, [printed(m.mean()) for m in places]),
         *(
             Tiles(
                 f"features\n{when}", [shades(x, of_features) for x in maps], of_features
@@ -88,7 +91,7 @@ def mask_rows(
 
 
 def speed(flow: Float[np.ndarray, "t h w 2"]) -> np.ndarray:
-    """How fast pixels move, in grey: white is still, for want of frames."""
+    """How fast pixels move, in grey, where there are no frames: white is still."""
     return pictures(-np.linalg.norm(flow, axis=-1, keepdims=True))
 
 
