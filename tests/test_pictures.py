@@ -32,7 +32,8 @@ from jmer.report.attention.case import Case, pictures
 from jmer.report.attention.page import explanation
 from jmer.report.figures import DPI
 from jmer.report.heat import Scale, colour_map, over, scale_of, shades
-from jmer.report.strip import Bars, Layout, Tiles, printed, strip_png
+from jmer.report.layout import Bars, Layout, Tiles
+from jmer.report.strip import printed, strip_png
 from jmer.spotted import Rule, Watched
 from jmer.spotting import roc, states
 from jmer.train.tasks import Task
@@ -316,6 +317,9 @@ def test_gradient_times_input_tells_for_and_against():
         negative = shades(np.maximum(-product[..., c], 0), pro.scale)
         assert_array_equal(pro.images[c], positive)
         assert_array_equal(contra.images[c], negative)
+    grey = RNG.integers(0, 256, (5, 5, 1)).astype(np.uint8)
+    names, (image, *_) = saliency.product_rows("image", grey, np.ones((5, 5, 1)))
+    assert names == ["image"] and (image.images[0] == grey).all()
     clip = RNG.normal(size=(4, 2, 2, 2)).astype(np.float32)
     names, (_, pro, _) = saliency.product_rows("flow", clip, clip)
     assert names == ["0", "1", "2", "3"]

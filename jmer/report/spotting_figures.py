@@ -9,7 +9,8 @@ import numpy as np
 from jmer.annotations import Float
 from jmer.report.figures import BLUE, INK, MUTED, _figure, _plain, _short, png
 from jmer.report.heat import Scale, shades
-from jmer.report.strip import Tiles, strip_png
+from jmer.report.layout import Tiles
+from jmer.report.strip import strip_png
 from jmer.spotted import Rule, Watched
 from jmer.spotting import STATES, Roc, states
 

@@ -12,7 +12,8 @@ from jmer.report.attention.stanet import numbered
 from jmer.report.blocks import Figure
 from jmer.report.figures import BLUE, INK, MUTED, _figure, png
 from jmer.report.heat import over, scale_of, shades
-from jmer.report.strip import WIDEST, Row, Tiles, strip_png
+from jmer.report.layout import WIDEST, Row, Tiles
+from jmer.report.strip import strip_png
 
 HEAD = "params.head.kernel"
 SAID = (

@@ -8,7 +8,8 @@ from jmer.report.attention.case import Case, pictures
 from jmer.report.attention.table import table_png
 from jmer.report.blocks import Figure
 from jmer.report.heat import Scale
-from jmer.report.strip import Bars, Row, Tiles, strip_png
+from jmer.report.layout import Bars, Row, Tiles
+from jmer.report.strip import strip_png
 
 WIDEST = 12  # factors side by side
 

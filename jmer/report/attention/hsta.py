@@ -9,7 +9,8 @@ from jmer.report.attention.case import Case, pictures
 from jmer.report.attention.stanet import numbered
 from jmer.report.blocks import Figure
 from jmer.report.heat import Scale, over
-from jmer.report.strip import Row, Tiles, strip_png
+from jmer.report.layout import Row, Tiles
+from jmer.report.strip import strip_png
 
 CLIP, SPECIAL = "the frames of the clip", "the special frames"
 NAMES = {

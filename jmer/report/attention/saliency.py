@@ -8,7 +8,8 @@ from jmer.report.attention.case import Case, pictures
 from jmer.report.attention.stanet import numbered
 from jmer.report.blocks import Figure
 from jmer.report.heat import scale_of, shades
-from jmer.report.strip import Row, Tiles, strip_png
+from jmer.report.layout import Row, Tiles
+from jmer.report.strip import strip_png
 
 GRADIENT = "gradient_"
 CHANNELS = {"apex_flow": ("right", "down", "strain"), "image": ("image",)}

@@ -10,7 +10,8 @@ from jmer.report.attention.case import Case, pictures
 from jmer.report.blocks import Figure
 from jmer.report.contact import wheel
 from jmer.report.heat import over, scale_of, shades
-from jmer.report.strip import Bars, Row, Tiles, printed, strip_png
+from jmer.report.layout import Bars, Row, Tiles
+from jmer.report.strip import printed, strip_png
 
 
 def figures(case: Case) -> list[Figure]:
