@@ -26,6 +26,7 @@ usage: jmer COMMAND …
   report RUN…              tables and figures of one run, or of several side by side
   audit RUN                what is wrong with a result: a run, a CSV file, fold lists
   spot RUN                 where a run found expressions: frames and intervals, scored
+  explain RUN              what a run's network looked at in a clip, as pictures
   list WHAT                experiments, models, datasets or layouts
 
 `jmer COMMAND --help` explains a command, `jmer run FILE --help` every field of the
@@ -79,7 +80,15 @@ def _command(words: list[str]) -> int:
         from jmer.bench.command import bench
 
         return bench(words[1:])
-    from jmer.commands import audit, data, listing, pretrain, results, runs
+    from jmer.commands import (
+        audit,
+        data,
+        explanations,
+        listing,
+        pretrain,
+        results,
+        runs,
+    )
 
     table: dict[tuple[str, ...], Callable[[list[str]], int]] = {
         ("run",): runs.run,
@@ -96,6 +105,7 @@ def _command(words: list[str]) -> int:
         ("report",): results.report,
         ("audit",): audit.audit,
         ("spot",): results.spot,
+        ("explain",): explanations.explain,
         ("list",): listing.list_,
     }
     for length in (1, 2):

@@ -94,6 +94,7 @@ def _save_weights(folder: Path) -> None:
         "history.alive": np.ones((e, f), bool),
         "history.loss": np.outer(1.2 / np.array(EPOCHS), np.ones(f)),
         "history.test_logits": np.zeros((e, f, CLIPS, 3)),
+        "history.inner_uf1": np.full((e, f), np.nan),
         "selected": np.full(f, EPOCHS[-1]),
     }
     named = [dataclasses.asdict(task) for task in tasks]

@@ -15,12 +15,16 @@ from jmer.report.run import read_run
 __all__ = ["write_comparison", "write_report"]
 
 
-def _write(page: Page, out: Path) -> str:
+def _write(page: Page, out: Path, name: str = "report") -> str:
+    """Writes `name.md`, `name.html` and the figures into `out`, and returns the former.
+
+    Raises: JmerError if it cannot be written.
+    """
     text = markdown.render(page)
     for figure in page.figures():
         write_bytes(out / figure.path, figure.png)
-    write_text(out / "report.md", text)
-    write_text(out / "report.html", html.render(page))
+    write_text(out / f"{name}.md", text)
+    write_text(out / f"{name}.html", html.render(page))
     return text
 
 
