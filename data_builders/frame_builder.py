@@ -25,6 +25,7 @@ from data_builders.annotation import (
 from data_builders.config import ACTION_UNITS, OBJECTIVE_CLASS, FrameSet
 from data_builders.sheets import Columns, Line, find_table, read_table
 from jmer.data.builder import ClipBuilder
+from jmer.data.span import Span
 from jmer.errors import JmerError, quoted
 from jmer.facs import objective_class, parse_action_units
 from jmer.preprocess.align import Square
@@ -245,6 +246,12 @@ class FrameBuilder(ClipBuilder):
                 continue
             if clip.offset - clip.onset + 1 < self.data.min_frames:
                 left_out[f"fewer than {self.data.min_frames} frames"] += 1
+            elif clip.onset == clip.offset:
+                problems.append(
+                    f"{row.where}: clip {row.title} has one frame, {clip.onset}, in "
+                    f"which nothing can move. Correct the sheet, or choose "
+                    f"--min-frames 2."
+                )
             else:
                 clips.append(clip)
         if not clips and not problems:
@@ -396,6 +403,19 @@ class FrameBuilder(ClipBuilder):
     def _split_generators(self, dl_manager):
         self.info.metadata["errata"] = self.annotation.changes
         return super()._split_generators(dl_manager)
+
+    def spans(self):
+        return [self._span(clip) for clip in self.survey[0]]
+
+    def _span(self, clip: Clip) -> Span:
+        first = clip.onset - clip.before
+        last = first + len(clip.frames) - 1
+        video = f"{self.data.name}/{self.video(clip)}"
+        return Span(self.data.name, *clip.row.key, video, first, last)
+
+    def video(self, clip: Clip) -> str:
+        """The recording whose frames a clip's numbers count; by default its folder."""
+        return str(clip.folder.relative_to(self.require_manual_dir()))
 
     def items(self):
         return [(clip, self.squares[0].get(clip.row.key)) for clip in self.survey[0]]

@@ -177,7 +177,8 @@ def decode(
 ) -> UInt8[np.ndarray, "t h w 3"]:
     """Frames in RGB, of each only what `cut` makes of it, if given.
 
-    Raises: JmerError naming the file that is no image or of another size.
+    Raises: JmerError naming the file that is no image, shows nothing or is of another
+    size.
     """
     with ThreadPoolExecutor() as pool:
         frames = list(pool.map(functools.partial(_decode, cut=cut), paths))
@@ -187,6 +188,13 @@ def decode(
         raise JmerError(
             f"{first} is {one[1]}x{one[0]}, but {second} of the same clip is "
             f"{two[1]}x{two[0]}. Restore the published files."
+        )
+    blank = [path for path, _, frame in frames if frame.min() == frame.max()]
+    if blank:
+        more = f" ({len(blank)} such files)" if len(blank) > 1 else ""
+        raise JmerError(
+            f"{blank[0]} shows nothing: all of its pixels are alike{more}. Restore the "
+            f"file, or delete it and choose --missing-frames neighbour."
         )
     return np.stack([frame for *_, frame in frames])
 

@@ -35,7 +35,7 @@ EXPERIMENT = Experiment(
         frames=64,
         size=64,
     ),
-    optim=RmspropConfig(lr=1e-4, weight_decay=0.005),
+    optim=RmspropConfig(lr=1e-4, weight_decay=0.005, clip=50.0),
     epochs=127,
     batch_size=1,
     eval_every=10,

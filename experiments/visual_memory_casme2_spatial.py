@@ -1,7 +1,7 @@
 """Visual memory, its first phase: the spatial network on single frames of CASME II.
 
 Paper:  Nag et al. 2019, section 3, whose networks are trained apart; schedule of
-        DeepLab, from memory, without its falling learning rate
+        DeepLab, from memory; its last layer learns ten times as fast, ours does not
 Run:    jmer run experiments/visual_memory_casme2_spatial.py --data.manual-dir DIR
         --pretrained vgg16.pth --run-dir RUN, with torchvision's VGG-16
 Cost:   about 6,000 updates of 20 frames for each of 26 folds
@@ -29,7 +29,7 @@ EXPERIMENT = Experiment(
         frames=64,
         size=64,
     ),
-    optim=SgdConfig(lr=1e-3, momentum=0.9, weight_decay=5e-4),
+    optim=SgdConfig(lr=1e-3, momentum=0.9, weight_decay=5e-4, every=34, factor=0.1),
     epochs=102,
     batch_size=4,
     eval_every=6,

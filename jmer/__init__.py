@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from jmer.notebook import load_model, load_run
+    from jmer.notebook import compare, load_model, load_run
 
-__all__ = ["__version__", "load_model", "load_run"]
+__all__ = ["__version__", "compare", "load_model", "load_run"]
 
 
 def __getattr__(name: str) -> Any:
     # `import jmer` stays cheap: JAX is loaded by the first thing that needs it.
-    if name in ("load_model", "load_run"):
+    if name in ("compare", "load_model", "load_run"):
         from jmer import notebook
 
         return getattr(notebook, name)

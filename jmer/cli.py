@@ -25,14 +25,17 @@ usage: jmer COMMAND …
   weights measure FILE     by how much a magnifier magnifies motion that is known
   report RUN…              tables and figures of one run, or of several side by side; a
                            paper's table with our figures beside it
+  audit RUN                what is wrong with a result: a run, a CSV file, fold lists
   spot RUN                 where a run found expressions: frames and intervals, scored
+  explain RUN              what a run's network looked at in a clip, as pictures
   list WHAT                experiments, models, datasets, layouts or tables
 
 `jmer COMMAND --help` explains a command, `jmer run FILE --help` every field of the
 experiment in FILE. `--debug` anywhere shows the traceback of an error.
 
-exit codes: 0 done; 1 the data, the disk or the training failed; 2 wrong usage;
-130 interrupted (the same command goes on from the last checkpoint).
+exit codes: 0 done; 1 the data, the disk or the training failed, or an audit found a
+flaw; 2 wrong usage; 130 interrupted (the same command goes on from the last
+checkpoint).
 """
 
 
@@ -78,7 +81,15 @@ def _command(words: list[str]) -> int:
         from jmer.bench.command import bench
 
         return bench(words[1:])
-    from jmer.commands import data, listing, pretrain, results, runs
+    from jmer.commands import (
+        audit,
+        data,
+        explanations,
+        listing,
+        pretrain,
+        results,
+        runs,
+    )
 
     table: dict[tuple[str, ...], Callable[[list[str]], int]] = {
         ("run",): runs.run,
@@ -93,7 +104,9 @@ def _command(words: list[str]) -> int:
         ("weights", "export"): results.weights_export,
         ("weights", "measure"): pretrain.measure,
         ("report",): results.report,
+        ("audit",): audit.audit,
         ("spot",): results.spot,
+        ("explain",): explanations.explain,
         ("list",): listing.list_,
     }
     for length in (1, 2):

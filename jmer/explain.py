@@ -18,6 +18,7 @@ from jmer.data.config import DataConfig
 from jmer.data.load import datasets
 from jmer.errors import JmerError
 from jmer.notebook import Run
+from jmer.results import Predictions
 from jmer.train.tasks import Task
 
 
@@ -32,6 +33,8 @@ class Explained:
     """[classes], float32."""
     shown: dict[str, np.ndarray]
     """What the network's `explain` returns beside them, without the axis of clips."""
+    weights: dict[str, np.ndarray]
+    """Arrays of the training by path (`params.…`, `stats.…`)."""
 
 
 def explained(
@@ -45,8 +48,8 @@ def explained(
     """Every tested clip of a run, or the `chosen` of them, by each training that held
     it out, or `which` of these, at the epoch that was selected.
 
-    Raises: JmerError if the set is not the run's, if the network shows nothing, or if a
-    chosen clip was not tested.
+    Raises: JmerError if the set is not the run's, if the network tells no classes
+    apart, or if a chosen clip was not tested.
     """
     _require_same(run, clips)
     weights = run.weights
@@ -57,12 +60,19 @@ def explained(
         return network.explain(nnx.merge(graphdef, *state), inputs)
 
     number = {clip: i for i, clip in enumerate(clips.names)}
+    tested = {t: own for t, own in sorted(_tested(run, number).items()) if which(t)}
     wanted = set(range(len(clips)) if chosen is None else chosen)
+    for i in sorted(wanted.difference(*tested.values())) if chosen is not None else ():
+        raise JmerError(
+            f"{run.folder} tested no clip {'/'.join(clips.names[i][1:])}: it is for "
+            f"training alone, or its training diverged. Name another clip."
+        )
     rows = {task: row for row, task in enumerate(weights.tasks)}
-    for task, tested in sorted(_tested(run, number).items()):
-        if not which(task):
+    for task, own_clips in tested.items():
+        held_out = [i for i in own_clips if i in wanted]
+        if not held_out:
             continue
-        held_out = [i for i in tested if i in wanted]
+        own_weights = {path: x[rows[task]] for path, x in weights.arrays.items()}
         state = jax.tree.map(lambda x, row=rows[task]: jnp.asarray(x[row]), states)
         for start in range(0, len(held_out), batch):
             part = held_out[start : start + batch]
@@ -71,7 +81,7 @@ def explained(
             logits, shown = jax.device_get(show(state, inputs))
             for i, clip in enumerate(part):
                 own = {name: value[i] for name, value in shown.items()}
-                yield Explained(task, clip, logits[i], own)
+                yield Explained(task, clip, logits[i], own, own_weights)
 
 
 def set_of(run: Run, **places: Path) -> ClipSet:
@@ -79,6 +89,16 @@ def set_of(run: Run, **places: Path) -> ClipSet:
     configuration, such as `data_dir`, where those of the run are on another machine.
 
     Raises: JmerError if it cannot be read any more, or is another by now.
+    """
+    clips = load(data_of(run, **places))
+    _require_same(run, clips)
+    return clips
+
+
+def data_of(run: Run, **places: Path) -> DataConfig:
+    """The configuration of a run's data set, with other `places`.
+
+    Raises: JmerError if this jmer does not know the set.
     """
     fields = dict(run.experiment["experiment"]["data"])
     kind = {kind.name: kind for kind in datasets()}.get(name := fields.pop("name"))
@@ -89,9 +109,7 @@ def set_of(run: Run, **places: Path) -> ClipSet:
         )
     types_of = typing.get_type_hints(kind)
     known = {name: _restored(types_of[name], value) for name, value in fields.items()}
-    clips = load(typing.cast(DataConfig, kind(**{**known, **places})))
-    _require_same(run, clips)
-    return clips
+    return typing.cast(DataConfig, kind(**{**known, **places}))
 
 
 def find_clip(clips: ClipSet, name: str) -> int:
@@ -111,6 +129,25 @@ def find_clip(clips: ClipSet, name: str) -> int:
         raise JmerError(f"several clips are called {name}: give one of {several}.")
     some = ", ".join(clip for _, _, clip in clips.names[:4])
     raise JmerError(f"{clips.name} has no clip {name}; it has {some}, …")
+
+
+def typical(predictions: Predictions, most: int = 8) -> list[int]:
+    """Rows of clips to look at: of each class the clip that was recognised, and then
+    of each the one that was not, whose true class has the median probability among
+    its like; no more than `most`.
+    """
+    p = predictions
+    trust = p.probabilities[np.arange(len(p)), p.label]
+    chosen: list[int] = []
+    for right in (True, False):
+        for label in range(len(p.classes)):
+            rows = np.flatnonzero(
+                (p.label == label) & ((p.predicted == label) == right)
+            )
+            if len(rows):
+                ranked = rows[np.argsort(trust[rows], kind="stable")]
+                chosen.append(int(ranked[(len(rows) - 1) // 2]))
+    return sorted(chosen[:most])
 
 
 def _tested(run: Run, number: dict[tuple[str, ...], int]) -> dict[Task, list[int]]:

@@ -31,6 +31,18 @@ def squared_error(
 
 
 @typed
+def share_cross_entropy(
+    found: Float[Array, "*b"], wanted: Float[Array, "*b"]
+) -> Float[Array, "*b"]:
+    """-(wanted log(found) + (1 - wanted) log(1 - found)) of shares, in nats.
+
+    `found` counts as 1e-6 and 1 - 1e-6 beyond these.
+    """
+    likely = jnp.clip(found.astype(jnp.float32), 1e-6, 1 - 1e-6)
+    return -(wanted * jnp.log(likely) + (1 - wanted) * jnp.log1p(-likely))
+
+
+@typed
 def weighted_mean(
     value: Float[Array, " b"], weight: Float[Array, " b"]
 ) -> Float[Array, ""]:

@@ -113,6 +113,18 @@ def seed_mean(metric: Metric, confusion: Real[Any, "*b s k k"]) -> Real[Any, "*b
     return _ratio(total, xp.sum(used, axis=-1, dtype=total.dtype))
 
 
+def drawn_subjects(
+    subjects: int, samples: int, generator: np.random.Generator
+) -> Real[np.ndarray, "d m"]:
+    """How often each of m subjects comes up when m are drawn with replacement.
+
+    In float64: counts are exact in it, and it takes the BLAS path that integers do not
+    have.
+    """
+    evenly = np.full(subjects, 1 / subjects)
+    return generator.multinomial(subjects, evenly, size=samples).astype(float)
+
+
 def subject_bootstrap(
     confusions: Real[np.ndarray, "s m k k"],
     *,
@@ -133,11 +145,8 @@ def subject_bootstrap(
     subjects = confusions.shape[1]
     if not subjects or samples < 1 or not 0 < level < 1:
         raise ValueError(f"no bootstrap of {subjects=} with {samples=}, {level=}")
-    generator = np.random.default_rng(seed)
-    evenly = np.full(subjects, 1 / subjects)
-    drawn = generator.multinomial(subjects, evenly, size=samples)  # samples m
-    # float64 counts are exact, and take the BLAS path that integers do not have.
-    pooled = np.tensordot(drawn.astype(float), confusions.astype(float), (1, 1))
+    drawn = drawn_subjects(subjects, samples, np.random.default_rng(seed))
+    pooled = np.tensordot(drawn, confusions.astype(float), (1, 1))
     tail = (1 - level) / 2
     return {
         name: tuple(np.quantile(seed_mean(metric, pooled), (tail, 1 - tail)).tolist())

@@ -63,7 +63,30 @@ class OptimConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class SgdConfig(OptimConfig):
+class SteppedConfig(OptimConfig):
+    """What those have in common whose learning rate may fall in steps."""
+
+    every: int = dataclasses.field(default=0, kw_only=True)
+    """Epochs between two falls of the learning rate; 0 keeps it."""
+    factor: float = dataclasses.field(default=0.2, kw_only=True)
+    """What the learning rate is multiplied by when it falls, 0 to 1."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_not_negative(self, "every")
+        if not 0 < self.factor <= 1:
+            raise UsageError(
+                f"optim.factor={self.factor} must be above 0 and at most 1"
+            )
+
+    def rate(self, step: Number, horizon: Horizon) -> jax.Array:
+        """Learning rate of update `step`, from 0."""
+        falls = step // horizon.steps_per_epoch // self.every if self.every else 0
+        return self.lr * jnp.float32(self.factor) ** falls
+
+
+@dataclasses.dataclass(frozen=True)
+class SgdConfig(SteppedConfig):
     """Stochastic gradient descent with momentum."""
 
     values: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
@@ -80,7 +103,9 @@ class SgdConfig(OptimConfig):
 
     def transform(self, horizon=FOREVER, depth=lambda path: 0):
         return optax.chain(
-            _decay(self.weight_decay), optax.sgd(self.lr, self.momentum or None)
+            _decay(self.weight_decay),
+            optax.trace(self.momentum) if self.momentum else optax.identity(),
+            optax.scale_by_schedule(lambda step: -self.rate(step, horizon)),
         )
 
 
@@ -204,8 +229,8 @@ class UntunedWarmupConfig(MomentsConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class RmspropConfig(OptimConfig):
-    """RMSprop as in PyTorch, with a learning rate that falls in steps."""
+class RmspropConfig(SteppedConfig):
+    """RMSprop as in PyTorch."""
 
     values: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
 
@@ -215,31 +240,21 @@ class RmspropConfig(OptimConfig):
     """Added to the root of that mean."""
     weight_decay: float = 0.0
     """L2 penalty, added to the gradient (torch.optim.RMSprop)."""
-    every: int = 0
-    """Epochs between two falls of the learning rate; 0 keeps it."""
-    factor: float = 0.2
-    """What the learning rate is multiplied by when it falls, 0 to 1."""
+    clip: float = 0.0
+    """Largest absolute value of any entry of the gradient, before all else; 0: none."""
 
     def __post_init__(self):
         super().__post_init__()
         _check_share(self, "smoothing")
-        _check_not_negative(self, "epsilon", "weight_decay", "every")
-        if not 0 < self.factor <= 1:
-            raise UsageError(
-                f"optim.factor={self.factor} must be above 0 and at most 1"
-            )
+        _check_not_negative(self, "epsilon", "weight_decay", "clip")
 
     def transform(self, horizon=FOREVER, depth=lambda path: 0):
         return optax.chain(
+            optax.clip(self.clip) if self.clip else optax.identity(),
             _decay(self.weight_decay),
             optax.scale_by_rms(self.smoothing, self.epsilon, eps_in_sqrt=False),
             optax.scale_by_schedule(lambda step: -self.rate(step, horizon)),
         )
-
-    def rate(self, step: Number, horizon: Horizon) -> jax.Array:
-        """Learning rate of update `step`, from 0."""
-        falls = step // horizon.steps_per_epoch // self.every if self.every else 0
-        return self.lr * jnp.float32(self.factor) ** falls
 
 
 def trained_alone(

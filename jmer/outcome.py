@@ -47,12 +47,35 @@ def oracle_predictions(
 
     Much published code reports this; it is inflated, and shown for comparison only.
     """
+    return _predictions(results, wanted, folds, clips, _best_on_test(clips))
 
+
+def chosen_epochs(
+    results: Sequence[PackResult],
+    wanted: set[Task],
+    folds: Sequence[Fold],
+    clips: ClipSet,
+) -> dict[str, list[int]]:
+    """The `selected` and the `oracle` epoch of each task that has not diverged, in the
+    order of tasks.
+    """
+    by_name = {fold.name: fold for fold in folds}
+    rules = {"selected": _selected, "oracle": _best_on_test(clips)}
+    return {
+        name: [
+            int(result.epoch[choose(result, i, by_name[task.fold].test)])
+            for task, result, i in _finished(results, wanted)
+        ]
+        for name, choose in rules.items()
+    }
+
+
+def _best_on_test(clips: ClipSet) -> Choose:
     def choose(result: PackResult, task: int, test: np.ndarray) -> int:
         predicted = result.test_logits[:, task, : len(test)].argmax(-1)
         return int((predicted == clips.label[test]).sum(1).argmax())
 
-    return _predictions(results, wanted, folds, clips, choose)
+    return choose
 
 
 def _selected(result: PackResult, task: int, test: np.ndarray) -> int:

@@ -1,6 +1,7 @@
 """Test predictions on disk, and the scores that are reported for them."""
 
 import csv
+import functools
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from jmer.metrics import (
     seed_mean,
     subject_bootstrap,
 )
+from jmer.text import counted
 
 NAMES = ("dataset", "subject", "clip", "fold")
 NUMBERS = ("seed", "variant")
@@ -28,7 +30,7 @@ COLUMNS = NAMES + NUMBERS + CLASS_COLUMNS
 PROBABILITY = "prob_"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Predictions:
     """Test predictions, one row per (clip, seed, variant).
 
@@ -67,6 +69,20 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.label)
 
+    def __repr__(self) -> str:
+        parts = [
+            counted(len(np.unique(getattr(self, name))), name)
+            for name in ("fold", "seed", "variant")
+        ]
+        rows, named = counted(len(self), "prediction"), ", ".join(self.classes)
+        return f"{rows} ({', '.join(parts)}) of {named}"
+
+    @functools.cached_property
+    def names(self) -> list[tuple[str, str, str]]:
+        """Data set, subject and clip of each row, which together name a clip."""
+        columns = (self.dataset, self.subject, self.clip)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
     def select(
         self,
         *,
@@ -89,6 +105,10 @@ class Predictions:
                 raise JmerError(
                     f"no predictions with {name} {wanted!r}; there are: {known}."
                 )
+        return self.where(keep)
+
+    def where(self, keep: np.ndarray) -> "Predictions":
+        """The rows that `keep` [n] is True for."""
         columns = {
             field.name: getattr(self, field.name)[keep]
             for field in fields(self)
@@ -263,6 +283,43 @@ def _per_class(
     }
 
 
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """What scores are made of: who tested what, and what came of it."""
+
+    seeds: list[int]
+    subjects: list[tuple[str, str]]
+    """(data set, subject)."""
+    labels: dict[tuple[str, str, str], int]
+    """The class of each clip, by (data set, subject, clip)."""
+    confusion: np.ndarray
+    """Clips of each seed and subject by true and predicted class, int64 [s, m, k, k];
+    every score is a sum over this one table."""
+
+
+def count(predictions: Predictions) -> Counts:
+    """The predictions of one variant, counted.
+
+    Raises: JmerError without rows, with several variants, if a clip is predicted
+    twice with one seed, or if a clip has two labels.
+    """
+    p = predictions
+    if not len(p):
+        raise JmerError("there are no predictions to score: did every task diverge?")
+    _check_countable(p)
+    seeds, seed = _groups(p.seed)
+    subjects, subject = _groups(p.dataset, p.subject)
+    labelled, _ = _groups(p.dataset, p.subject, p.clip, p.label)
+    labels = {key[:3]: key[3] for key in labelled}
+    if len(labelled) != len(labels):
+        twice = Counter(key[:3] for key in labelled).most_common(1)[0][0]
+        raise JmerError(f"clip {twice} has two labels: two data sets were mixed.")
+    k = len(p.classes)
+    confusion = np.zeros((len(seeds), len(subjects), k, k), np.int64)
+    np.add.at(confusion, (seed, subject, p.label, p.predicted), 1)
+    return Counts([key for (key,) in seeds], subjects, labels, confusion)
+
+
 def score(predictions: Predictions) -> dict[str, Any]:
     """Scores of one variant, in types that JSON knows.
 
@@ -274,59 +331,48 @@ def score(predictions: Predictions) -> dict[str, Any]:
     `n` of classes, subjects and data sets counts distinct clips. Classes without a
     clip have None for their scores.
 
-    Raises: JmerError without rows, with several variants, if a clip is predicted
-    twice with one seed, or if a clip has two labels.
+    Raises: JmerError, as `count` does.
     """
     p = predictions
-    if not len(p):
-        raise JmerError("there are no predictions to score: did every task diverge?")
-    _check_countable(p)
-    seeds, seed = _groups(p.seed)
-    subjects, subject = _groups(p.dataset, p.subject)
-    clips, _ = _groups(p.dataset, p.subject, p.clip)
-    labelled, _ = _groups(p.dataset, p.subject, p.clip, p.label)
-    if len(labelled) != len(clips):
-        twice = Counter(key[:3] for key in labelled).most_common(1)[0][0]
-        raise JmerError(f"clip {twice} has two labels: two data sets were mixed.")
-
-    k = len(p.classes)
-    # Everything below is a sum over this one table.
-    counts = np.zeros((len(seeds), len(subjects), k, k), np.int64)
-    np.add.at(counts, (seed, subject, p.label, p.predicted), 1)
-    pooled = counts.sum(axis=1)
+    counts = count(p)
+    subjects, labels, confusion = counts.subjects, counts.labels, counts.confusion
+    pooled = confusion.sum(axis=1)
     seed_scores = {name: metric(pooled) for name, metric in METRICS.items()}
     per_seed = [
         {"seed": key, "n_samples": int(pooled[i].sum())}
         | {name: float(values[i]) for name, values in seed_scores.items()}
         | {"confusion": pooled[i].tolist()}
-        for i, (key,) in enumerate(seeds)
+        for i, key in enumerate(counts.seeds)
     ]
     std = None
-    if len(seeds) > 1:
+    if len(counts.seeds) > 1:
         std = {name: float(v.std(ddof=1)) for name, v in seed_scores.items()}
-    clips_of_subject = Counter(key[:2] for key in clips)
-    label_counts = np.bincount([key[3] for key in labelled], minlength=k)
-    bands = subject_bootstrap(counts)
+    clips_of_subject = Counter(key[:2] for key in labels)
+    label_counts = np.bincount(list(labels.values()), minlength=len(p.classes))
     return {
-        "n_samples": len(clips),
+        "n_samples": len(labels),
         "n_folds": len(np.unique(p.fold)),
         "n_subjects": len(subjects),
-        "seeds": [key for (key,) in seeds],
+        "seeds": counts.seeds,
         "classes": [str(name) for name in p.classes],
         **_scores(pooled),
         "fold_mean": _fold_mean(p),
         "per_seed": per_seed,
         "std": std,
-        "ci95": {name: list(band) for name, band in bands.items()},
+        "ci95": _intervals(confusion),
         "confusion": pooled.sum(axis=0).tolist(),
-        "per_dataset": _per_dataset(counts, subjects, clips_of_subject),
+        "per_dataset": _per_dataset(confusion, subjects, clips_of_subject),
         "per_class": _per_class(p.classes, pooled, label_counts),
         "per_subject": [
             {"dataset": key[0], "subject": key[1], "n": clips_of_subject[key]}
-            | {"acc": _scores(counts[:, i])["acc"]}
+            | {"acc": _scores(confusion[:, i])["acc"]}
             for i, key in enumerate(subjects)
         ],
     }
+
+
+def _intervals(confusion: np.ndarray) -> dict[str, list[float]]:
+    return {name: list(band) for name, band in subject_bootstrap(confusion).items()}
 
 
 def _fold_mean(p: Predictions) -> dict[str, float]:
@@ -340,16 +386,18 @@ def _fold_mean(p: Predictions) -> dict[str, float]:
 
 
 def _per_dataset(
-    counts: np.ndarray, subjects: list[tuple], clips_of_subject: Counter
+    confusion: np.ndarray, subjects: list[tuple], clips_of_subject: Counter
 ) -> dict[str, dict]:
     result = {}
     for name in sorted({dataset for dataset, _ in subjects}):
         members = [i for i, (dataset, _) in enumerate(subjects) if dataset == name]
-        confusion = counts[:, members].sum(axis=1)
+        own = confusion[:, members]
+        pooled = own.sum(axis=1)
         result[name] = {
             "n_samples": sum(clips_of_subject[subjects[i]] for i in members),
             "n_subjects": len(members),
-            **_scores(confusion),
-            "confusion": confusion.sum(axis=0).tolist(),
+            **_scores(pooled),
+            "ci95": _intervals(own),
+            "confusion": pooled.sum(axis=0).tolist(),
         }
     return result

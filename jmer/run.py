@@ -13,7 +13,7 @@ from jmer.data.config import DataConfig
 from jmer.data.splits import make_folds
 from jmer.experiment import Experiment
 from jmer.files import write_json
-from jmer.outcome import oracle_predictions, selected_predictions
+from jmer.outcome import chosen_epochs, oracle_predictions, selected_predictions
 from jmer.progress import View
 from jmer.report import write_report
 from jmer.results import Predictions, score
@@ -22,6 +22,8 @@ from jmer.session import Session, check_inputs
 from jmer.train import hosts
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
+
+OF_ORACLE = ("n_samples", "n_subjects", "ci95", "per_dataset")
 
 
 def run(
@@ -105,7 +107,13 @@ def write_results(
         "batches": experiment.batches,
         "subject_independent": experiment.protocol.subject_independent,
         **score(predictions.select(variant=shown)),
-        "oracle": brief(oracle.select(variant=shown)),
+        "oracle": brief(oracle.select(variant=shown), *OF_ORACLE),
+        "epochs": chosen_epochs(
+            results,
+            {task for task in wanted if task.variant == shown},
+            session.folds,
+            session.clips,
+        ),
         "variant": shown,
         "variants": [
             {"values": session.variants[i], **brief(predictions.select(variant=i))}
@@ -123,9 +131,9 @@ def write_results(
     return metrics
 
 
-def brief(predictions: Predictions) -> dict[str, float]:
+def brief(predictions: Predictions, *more: str) -> dict[str, Any]:
     scores = score(predictions)
-    return {name: scores[name] for name in ("acc", "uf1", "uar")}
+    return {name: scores[name] for name in ("acc", "uf1", "uar", *more)}
 
 
 def diverged(results: Sequence[PackResult], wanted: set[Task]):

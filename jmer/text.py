@@ -15,6 +15,12 @@ def interval(band: tuple[float, float] | list[float]) -> str:
     return f"95 % interval {band[0]:.3f} to {band[1]:.3f}"
 
 
+def banded(value: float | None, band: tuple[float, float] | None) -> str:
+    """A score with its interval, if there is one, that stays on its line."""
+    ends = f" [{band[0]:.3f},\N{NO-BREAK SPACE}{band[1]:.3f}]" if band else ""
+    return points(value) + ends
+
+
 def duration(seconds: float) -> str:
     """`42.0 s`, `3 min 20 s` or `2 h 05 min`."""
     if seconds < 99.95:

@@ -275,6 +275,36 @@ def test_no_images(name, tmp_path):
             prepare(config)
 
 
+def test_a_clip_of_one_frame_is_refused_or_left_out(tmp_path):
+    tree = write("casme2", tmp_path)
+    alone, cells = tree.loaded[1], tree.loaded[1].cells
+    for name in ("onset", "apex", "offset"):
+        cells[column(tree, name)] = alone.apex
+    tree.write_sheet()
+    words = (
+        f"row .*: clip {alone.key[0]}/{alone.key[1]} has one frame, {alone.apex}, in"
+    )
+    refuses(tree, words)
+    fewer = dataclasses.replace(tree.config, min_frames=2)
+    assert len(load(fewer)) == len(tree.loaded) - 1
+
+
+@pytest.mark.parametrize("modality", ["clip", "apex-flow"])
+def test_a_frame_that_shows_nothing_is_named(modality, tmp_path):
+    fields = {} if modality == "clip" else {"special": "none"}
+    tree = write("casme2", tmp_path, modality=modality, **fields)
+    take = tree.loaded[1]
+    path = take.path(take.apex)
+    write_image(path, np.zeros_like(cv2.imread(str(path))))
+    words = f"{path} shows nothing: all of its pixels are alike. Restore"
+    with pytest.raises(JmerError, match=re.escape(words)):
+        prepare(tree.config)
+    assert not list(tree.config.data_dir.rglob("dataset_info.json"))
+    path.unlink()
+    neighbour = dataclasses.replace(tree.config, missing_frames="neighbour")
+    assert len(load(neighbour)) == len(tree.loaded)
+
+
 def test_a_neighbour_stands_in_for_a_missing_frame(tmp_path):
     tree = write("casme2", tmp_path, missing_frames="neighbour", special="sf")
     take = tree.loaded[1]
@@ -382,6 +412,7 @@ def test_frames_of_two_sizes_are_refused(tmp_path):
     tree = write("casme2", tmp_path)
     first, second = tree.loaded[:2]
     small = np.zeros((30, 26, 3), np.uint8)
+    small[0] = 9
     write_image(second.path(second.apex), small)
     with pytest.raises(JmerError, match=r"is 26x3[02], but .* is 26x3[02]. Restore"):
         prepare(tree.config)

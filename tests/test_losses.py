@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jmer.losses import cross_entropy, squared_error, weighted_mean
+from jmer.losses import cross_entropy, share_cross_entropy, squared_error, weighted_mean
 
 LOGITS = hnp.arrays(np.float32, (7, 3), elements=st.floats(-1e4, 1e4, width=32))
 LABELS = hnp.arrays(np.int32, 7, elements=st.integers(0, 2))
@@ -50,6 +50,14 @@ def test_squared_error_matches_torch(logits, label):
     value, pull = jax.vjp(lambda x: squared_error(x, label), logits)
     assert_allclose(value.mean(), expected.detach(), rtol=1e-5, atol=1e-7)
     assert_allclose(pull(jnp.ones(7))[0], leaf.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_share_cross_entropy_by_hand():
+    found, wanted = jnp.float32([0.25, 0.25, 0.5]), jnp.float32([0, 1, 0.3])
+    expected = [np.log(4 / 3), np.log(4), np.log(2)]
+    assert_allclose(share_cross_entropy(found, wanted), expected, rtol=1e-6)
+    ends = share_cross_entropy(jnp.float32([0, 1]), jnp.float32([1, 0]))
+    assert_allclose(ends, -np.log(1e-6), rtol=1e-2)
 
 
 def test_squared_error_by_hand():

@@ -94,6 +94,29 @@ def test_rmsprop_falls_in_steps():
     assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_sgd_falls_in_steps(momentum):
+    """DeepLab: a tenth after every 2,000 updates; the momentum stays."""
+    rates = [0.05] * 4 + [0.005] * 4 + [0.0005] * 2
+    expected = torch_path("SGD", rates=rates, lr=0.05, momentum=momentum)
+    config = SgdConfig(0.05, momentum, every=1, factor=0.1)
+    found = path_of(config, horizon=Horizon(3, 4))
+    assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_rmsprop_clips_entries_of_the_gradient():
+    def updates(config, gradient):
+        transform = config.transform()
+        return transform.update(gradient, transform.init(START), START)[0]
+
+    gradient = CURVATURE * (START - CENTRE)
+    assert (np.abs(gradient) > 0.4).sum() not in (0, len(gradient))
+    clipped = updates(RmspropConfig(epsilon=1, clip=0.4), gradient)
+    expected = updates(RmspropConfig(epsilon=1), np.clip(gradient, -0.4, 0.4))
+    assert_allclose(clipped, expected, rtol=1e-6)
+    assert not np.allclose(clipped, updates(RmspropConfig(epsilon=1), gradient))
+
+
 def test_the_untuned_warm_up_is_that_of_its_paper():
     """Ma & Yarats 2021: 2 / (1 - beta2) = 2,000 updates."""
     config, at = UntunedWarmupConfig(lr=0.1), (1, 1000, 2000, 5000)
@@ -184,8 +207,13 @@ BAD = [
     *((AdamWConfig, "layer_decay", value) for value in (0, 1.1, NAN)),
     *((AdamWConfig, field, -1) for field in ("warmup_epochs", "warmup_lr", "final_lr")),
     *((RmspropConfig, "smoothing", value) for value in (-0.1, 1, NAN)),
-    *((RmspropConfig, "every", value) for value in (-1,)),
-    *((RmspropConfig, "factor", value) for value in (0, 1.1, NAN)),
+    *((RmspropConfig, "clip", value) for value in (-1, NAN)),
+    *((kind, "every", -1) for kind in (SgdConfig, RmspropConfig)),
+    *(
+        (kind, "factor", v)
+        for kind in (SgdConfig, RmspropConfig)
+        for v in (0, 1.1, NAN)
+    ),
 ]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from jmer.data.splits import Loso, make_folds
 from jmer.errors import JmerError
-from jmer.outcome import oracle_predictions, selected_predictions
+from jmer.outcome import chosen_epochs, oracle_predictions, selected_predictions
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
 
@@ -25,6 +25,7 @@ def history(clips, right, *, alive=None, selected=None):
         alive=np.ones((2, len(folds)), bool) if alive is None else alive,
         loss=np.zeros((2, len(folds))),
         test_logits=logits,
+        inner_uf1=np.full((2, len(folds)), np.nan),
         selected=np.full(len(folds), 10) if selected is None else selected,
         seconds=1.0,
         weights={},
@@ -53,6 +54,14 @@ def test_the_selected_epoch_is_each_tasks_own(clips):
     given = history(clips, right, selected=np.array([5, 10, 5, 10]))
     found = correct(selected_predictions(*given))
     assert found == {"s0": True, "s1": False, "s2": True, "s3": False}
+
+
+def test_epochs_of_each_task(clips):
+    right = [[True, False, True, True], [False, True, True, True]]
+    alive = np.array([[True] * 4, [True, True, False, True]])
+    given = history(clips, right, alive=alive, selected=np.array([10, 5, 5, 10]))
+    expected = {"selected": [10, 5, 10], "oracle": [5, 10, 5]}
+    assert chosen_epochs(*given) == expected
 
 
 def test_diverged_tasks_are_left_out(clips):

@@ -96,6 +96,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, calls):
     assert {name.split(".")[0] for name in whole} == {
         "step",
         "params",
+        "newest",
         "stats",
         "optim",
     }
@@ -111,6 +112,23 @@ def test_a_finished_training_goes_on_if_more_is_asked(tmp_path):
     # Fewer are no reason to forget any.
     assert pretrain(Sums(), tmp_path / "a.npz", steps=3, every=4) == 9
     assert read_weights(tmp_path / "a.npz")[1]["step"] == 9
+
+
+@pytest.mark.parametrize("average", [0.0, 0.5])
+def test_the_running_mean_is_what_is_written(average):
+    """Of the parameters that are updated, whose own path knows nothing of it."""
+    trainer, plain = (Trainer(Sums(average=a), seed=1) for a in (average, 0.0))
+    state, alone = trainer.start(), plain.start()
+    mean = jax.device_get(state.params)
+    for step in range(12):
+        state, _ = trainer.advance(state, 1)
+        alone, _ = plain.advance(alone, 1)
+        newest = jax.device_get(state.newest)
+        kept = min(average, (1 + step) / (10 + step))
+        mean = jax.tree.map(lambda m, n, k=kept: k * m + (1 - k) * n, mean, newest)
+        close(state.params, mean, 1e-6)
+        close(newest, jax.device_get(alone.params), 1e-6)
+    assert kept == average  # in the end
 
 
 @pytest.mark.parametrize("parts", [(9,), (1, 8), (4, 2, 3)])
@@ -344,6 +362,7 @@ def test_bfloat16_is_for_computing_alone():
     [
         ({"batch_size": 0}, "batch-size=0 must be at least 1"),
         ({"width": 0}, "width=0 must be at least 1"),
+        ({"average": 1.0}, "average=1.0 must be in"),
         ({"agreement": float("inf")}, "agreement=inf must be finite"),
     ],
 )

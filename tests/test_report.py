@@ -1,5 +1,7 @@
 """Reports say what the predictions say, and survive hostile names."""
 
+import base64
+import hashlib
 import json
 import re
 import struct
@@ -15,9 +17,11 @@ from sklearn import metrics as reference
 from jmer.errors import JmerError
 from jmer.files import write_json
 from jmer.report import write_comparison, write_report
-from jmer.report.figures import confusion_png, learning_png
+from jmer.report.figures import confusion_png
+from jmer.report.learning import learning_png
 from jmer.report.markdown import escape
 from jmer.report.run import read_curves
+from jmer.report.subjects import subjects_png
 from jmer.results import Predictions, score
 from jmer.text import duration, flattened
 
@@ -154,7 +158,12 @@ def test_honest_number_comes_before_the_oracle(run):
 def test_html_is_self_contained_and_escaped(run):
     html = (run / "report.html").read_text()
     page = parse(html)
-    assert not {"script", "b", "link", "iframe", "object"} & set(page.tags)
+    assert not {"b", "link", "iframe", "object"} & set(page.tags)
+    # One script, and none other may run.
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html
+    assert page.tags.count("script") == 1
     assert not re.search(r"https?://|url\(|@import", html)
     for name, value in page.attributes:
         assert not name.startswith("on")
@@ -162,7 +171,7 @@ def test_html_is_self_contained_and_escaped(run):
     for name in NASTY:
         assert name in page.text
     assert f"{EVIL}1" in page.text
-    assert page.tags.count("img") == 2
+    assert page.tags.count("img") == 3
 
 
 def test_markdown_tables_hold_together(run):
@@ -175,7 +184,7 @@ def test_markdown_tables_hold_together(run):
     # The only HTML is our own <sub>.
     html = {t.content for t in flat if t.type in ("html_inline", "html_block")}
     assert html <= {"<sub>", "</sub>"}
-    assert sum(t.type == "image" for t in flat) == 2
+    assert sum(t.type == "image" for t in flat) == 3
     text = [t.content for t in flat if t.type == "text"]
     assert "a|b" in text
     assert "<b>bold</b>" in text
@@ -274,7 +283,6 @@ def test_comparison_has_a_row_per_run(tmp_path):
     assert second.endswith("| – | 12.3 s |")
     assert "**Warning.**" not in markdown
     page = parse((tmp_path / "out" / "report.html").read_text())
-    assert "script" not in page.tags
     assert "net|one" in page.text
 
 
@@ -339,6 +347,22 @@ def test_learning_figure_of_one_evaluation():
     one = (np.array([3]), np.array([0.5]))
     assert png_size(learning_png({"inner_uf1": one})) == (920, 450)
     assert png_size(learning_png({"loss": one})) == (920, 450)
+
+
+def test_epochs_are_drawn_where_they_are_known(tmp_path):
+    one = (np.array([5, 10, 15]), np.array([0.5, 0.7, 0.6]))
+    epochs = {"selected": [15, 15], "oracle": [10, 5]}
+    assert png_size(learning_png({"loss": one}, epochs)) == (920, 800)
+    folder = make_run(tmp_path / "r", epochs=epochs)
+    write_report(folder)
+    assert png_size((folder / "figures/learning.png").read_bytes()) == (920, 1150)
+    assert "best on the test subject" in (folder / "report.md").read_text()
+
+
+@pytest.mark.parametrize(("count", "width"), [(1, 720), (20, 1040), (300, 1440)])
+def test_subjects_figure_of_any_number(count, width):
+    rows = [{"subject": f"$s_{i}", "n": 1 + i, "acc": i / count} for i in range(count)]
+    assert png_size(subjects_png(rows, 0.5)) == (width, 520)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))

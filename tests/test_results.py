@@ -126,6 +126,9 @@ def test_data_sets_are_scored_alone():
         keep = p.dataset == name
         uf1 = reference.f1_score(p.label[keep], p.predicted[keep], average="macro")
         assert row["uf1"] == pytest.approx(uf1)
+        names = (*COLUMNS, "probabilities")
+        alone = dataclasses.replace(p, **{n: getattr(p, n)[keep] for n in names})
+        assert row["ci95"] == score(alone)["ci95"] != score(p)["ci95"]
 
 
 def test_one_seed_has_no_deviation_and_an_absent_class_no_score():

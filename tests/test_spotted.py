@@ -219,5 +219,5 @@ def test_maps_show_what_there_is():
         for names in (("contrast", "motion"), ("contrast",), ("motion",))
     ]
     assert sizes[0] > sizes[1] > sizes[2]
-    with pytest.raises(ValueError, match="no map among"):
+    with pytest.raises(ValueError, match="no map"):
         maps_png({}, shown)

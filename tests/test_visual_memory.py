@@ -42,6 +42,7 @@ ABLATIONS = {
         SMALL,
         memory="convgru",
         memory_channels=3,
+        intensity_loss="cross-entropy",
         intensity_weight=0.5,
         steps_count="by-intensity",
     ),
@@ -244,8 +245,12 @@ def test_trains_as_its_twin(twins, name):
     counts = true.flatten() if config.by_intensity else torch.ones_like(each)
     expected = (each * counts).sum() / counts.sum()
     if config.intensity:
-        error = (intensity - true).abs().mean()
-        expected = expected + config.intensity_weight * error
+        error = {
+            "absolute": (intensity - true).abs().mean(),
+            "cross-entropy": torch.nn.functional.binary_cross_entropy(intensity, true),
+        }
+        weight = config.intensity_weight
+        expected = expected + weight * error[config.intensity_loss]
     expected.backward()
     assert_allclose(loss, expected.item(), rtol=1e-5)
     # Reordering is linear: a gradient goes through the import as its weight does.
@@ -523,6 +528,7 @@ def test_lowers_for_every_platform(name):
         ),
         ({"steps_count": "by"}, "model.steps-count=by must be one of"),
         ({"phase": "third"}, "model.phase=third must be one of"),
+        ({"intensity_loss": "mse"}, "model.intensity-loss=mse must be one of"),
         ({"memory": "lstm"}, "model.memory=lstm must be one of"),
         ({"context": "wide"}, "model.context=wide must be one of"),
         ({"flow_channels": "rgb"}, "model.flow-channels=rgb must be one of"),

@@ -150,6 +150,10 @@ class Builder(FrameBuilder):
         offset = min(offset, onset + HSTA_LONGEST)
         return onset, min(apex, offset), offset
 
+    def video(self, clip):
+        # Clips that lie apart keep the numbers of their video.
+        return f"{clip.row.subject}/{clip.row.folder}"
+
     def clip_folder(self, row) -> Path | None:
         if self.data.source == "videos":
             home = self.subject_home(row)

@@ -37,6 +37,9 @@ class Builder(ClipBuilder):
     def summary(self):
         return "\n".join(f"{part.data.name}: {part.summary()}" for part in self.parts)
 
+    def spans(self):
+        return [span for part in self.parts for span in part.spans()]
+
     def items(self):
         return [(i, x) for i, part in enumerate(self.parts) for x in part.items()]
 

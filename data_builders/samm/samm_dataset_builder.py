@@ -90,8 +90,11 @@ class Builder(FrameBuilder):
                 f"{row.title}. It must be Macro or Micro."
             )
         labels = {**row.labels, **self.labels.get(row.key, {}), "kind": kind}
-        video = "_".join(row.clip.split("_")[:2])
-        return replace(row, labels=labels, folder=video)
+        return replace(row, labels=labels, folder=_video(row))
+
+    def video(self, clip):
+        # Clips that lie apart keep the numbers of their video.
+        return _video(clip.row)
 
     @functools.cached_property
     def labels(self) -> dict[tuple[str, str], dict[str, str]]:
@@ -126,3 +129,8 @@ class Builder(FrameBuilder):
 
     def _sheet_digest(self):
         return self.digest_of([self.table, *([self.clip_table] if self.long else [])])
+
+
+def _video(row: Row) -> str:
+    """The long video that a clip is part of: 006_1 of 006_1_2."""
+    return "_".join(row.clip.split("_")[:2])

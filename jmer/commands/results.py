@@ -69,7 +69,8 @@ class ReportOptions:
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """Run directories; that of a sweep stands for its finished cells."""
     out: Path | None = None
-    """Folder of the comparison or the table (default: print it only)."""
+    """Folder of the comparison (report.md, report.html, comparison.csv and
+    comparison.tex) or of the table (default: print it only)."""
     table: str | None = None
     """Table of a paper, as `jmer list tables` names it: its rows, and the runs that are
     these rows."""

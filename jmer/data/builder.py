@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 
 from jmer.data.config import DataConfig
 from jmer.data.parallel import in_order
+from jmer.data.span import Span
 from jmer.errors import JmerError
 from jmer.files import content_hash
 
@@ -69,6 +70,10 @@ class ClipBuilder(  # type: ignore[call-arg]
         """The files that the set is made from, below `manual_dir`."""
         return []
 
+    def spans(self) -> list[Span]:
+        """Which frames of which recording each clip has, where that is known."""
+        return []
+
     def examples(self) -> Iterator[dict[str, Any]]:
         """One dictionary a clip; names of clips are unique within their subject. What
         has no `frame_rate` gets 0. Of a set that defines `items`, not needed."""
@@ -123,6 +128,7 @@ class ClipBuilder(  # type: ignore[call-arg]
         del dl_manager  # nothing is downloaded: the owners give the data to a person
         self.info.metadata["sources"] = self.digests()
         self.info.metadata["files"] = self.file_digests()
+        self.info.metadata["spans"] = [list(span) for span in self.spans()]
         return {"full": self._generate_examples()}
 
     def _generate_examples(self):

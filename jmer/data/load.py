@@ -14,6 +14,7 @@ import numpy as np
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
 from jmer.data.random import RandomClips
+from jmer.data.span import Span
 from jmer.data.summary import Summary
 from jmer.errors import JmerError
 from jmer.files import make_folder, writing
@@ -182,6 +183,13 @@ def summary(config: DataConfig) -> dict[str, Any]:
         for clip in stored(builder):
             made.add(clip)
     return made.record()
+
+
+def spans(config: DataConfig) -> list[Span]:
+    """The frames that clips of a prepared set were cut from, where the set tells."""
+    if isinstance(config, RandomClips):
+        return []
+    return [Span(*span) for span in builder_of(config).info.metadata.get("spans", [])]
 
 
 @contextlib.contextmanager

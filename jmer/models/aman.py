@@ -209,27 +209,36 @@ class AmanConfig(NetworkConfig):
         Raises: UsageError if the file of one of them is not given; JmerError if it
         cannot be used.
         """
-        factors = jnp.array(self.factors) + self.amp_offset
         frozen = load_lower(self.width, self._file("backbone", self.pretrain != "none"))
         lower = nnx.merge(*jax.tree.map(jnp.asarray, frozen))
-        file = self._file("magnifier", self.magnify == "network")
-        magnet = file and nnx.merge(*jax.tree.map(jnp.asarray, load_magnet(file)))
 
         def of_clip(frames):
-            first, frames = frames[:1], frames[None]
-            if magnet is None:
-                images = linear(first, frames, factors)
-            else:
-                size = self.magnify_size or None
-                images = magnified(magnet, first, frames, factors, size=size)
-            images = images.reshape(-1, *images.shape[3:])
-            images = nn.imagenet(jnp.rint(images) if self.rounded else images)
+            images = self.images(frames)
+            flat = nn.imagenet(images.reshape(-1, *images.shape[2:]))
             with jax.default_matmul_precision("float32"):
-                features = lower(images)
-            return features.reshape(self.n, len(factors), *features.shape[1:])
+                features = lower(flat)
+            return features.reshape(*images.shape[:2], *features.shape[1:])
 
         # All clips of a call at once would take gigabytes.
-        return jax.lax.map(of_clip, clip[:, np.array(self.seen)])
+        return jax.lax.map(of_clip, clip)
+
+    @typed
+    def images(self, frames: Shaped[Array, "t h w 3"]) -> Float[Array, "n k h w 3"]:
+        """What the frozen stages see of a clip: the frames that are `seen`, magnified
+        by each factor, with pixels of 0 to 255.
+
+        Raises: as `features`, for the magnifier.
+        """
+        factors = jnp.array(self.factors) + self.amp_offset
+        file = self._file("magnifier", self.magnify == "network")
+        seen = frames[None, np.array(self.seen)]
+        if file is None:
+            made = linear(seen[:, 0], seen, factors)
+        else:
+            magnet = nnx.merge(*jax.tree.map(jnp.asarray, load_magnet(file)))
+            size = self.magnify_size or None
+            made = magnified(magnet, seen[:, 0], seen, factors, size=size)
+        return jnp.rint(made[0]) if self.rounded else made[0]
 
     def _file(self, name: str, needed: bool) -> Path | None:
         given = getattr(self, name)

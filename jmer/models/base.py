@@ -189,13 +189,25 @@ class NetworkConfig:
         """Logits [b, classes] of clips as a data set has them, and what there is to
         show of them by name, clips first: what the module's `explain` returns.
 
-        Raises: JmerError if the network has nothing to show.
+        Of a module that has no such method, `gradient_NAME` of each input: the gradient
+        of the logit of the predicted class.
+
+        Raises: JmerError if the network tells no classes apart.
         """
         show = getattr(model, "explain", None)
         if show is None:
-            raise JmerError(f"{self.name} has nothing to show: it has no attention.")
+            return self._gradients(model, inputs)
         seen = self.prefix(inputs)
         return show(*(seen[name] for name in self.inputs))
+
+    def _gradients(self, model, inputs):
+        def predicted(seen):
+            logits = self.predict(model, seen)
+            return logits.max(-1).sum(), logits
+
+        wide = {name: inputs[name].astype(jnp.float32) for name in self.inputs}
+        found, logits = jax.grad(predicted, has_aux=True)(wide)
+        return logits, {f"gradient_{name}": value for name, value in found.items()}
 
     def predict(self, model: nnx.Module, inputs: Inputs) -> Array:
         """Logits [b, classes] of clips as a data set has them."""

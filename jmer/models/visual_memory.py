@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 from jmer import augment, keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import JmerError, UsageError
-from jmer.losses import cross_entropy, weighted_mean
+from jmer.losses import cross_entropy, share_cross_entropy, weighted_mean
 from jmer.models.base import NetworkConfig
 from jmer.nn import torch_names
 from jmer.nn.imagenet import DEVIATION
@@ -80,8 +80,12 @@ class VisualMemoryConfig(NetworkConfig):
     pixels, only the middle one of nine lies within; 2 uses all."""
     intensity: bool = True
     """Whether frames learn the data set's `intensity` too (equation 5)."""
+    intensity_loss: Literal["absolute", "cross-entropy"] = "absolute"
+    """How the intensity is learnt: by the mean absolute error of equation 5, whose
+    smallest value may be no intensity at all for a whole class, or by cross-entropy,
+    which never is content with that."""
     intensity_weight: float = 1.0
-    """Factor of the mean absolute error of the intensity in the loss."""
+    """Factor of the loss of the intensity."""
     steps_count: Literal["alike", "by-intensity"] = "alike"
     """How much each step counts for the class: all alike, as in the paper, or by the
     intensity, the true one in training and the network's own in tests, for videos in
@@ -112,6 +116,7 @@ class VisualMemoryConfig(NetworkConfig):
             ("context", ("dilated", "gap")),
             ("flow_channels", ("polar", "uv")),
             ("memory", ("gru", "convgru", "none")),
+            ("intensity_loss", ("absolute", "cross-entropy")),
         ):
             self._check(name, getattr(self, name) in known, f"be one of {known}")
         if self.train_motion and self.phase != "memory":
@@ -225,8 +230,8 @@ class VisualMemoryConfig(NetworkConfig):
         return made
 
     def loss(self, model, inputs, label, *, weight, key):
-        """Cross-entropy and absolute error of the intensity, means over the steps of a
-        clip (equations 4 and 5). The spatial phase has the former only.
+        """Cross-entropy of the class and error of the intensity, means over the steps
+        of a clip (equations 4 and 5). The spatial phase has the former only.
         """
         _, shown = self._explain(model, inputs, train=True, key=key, weight=weight)
         steps = shown["step_logits"]
@@ -239,8 +244,13 @@ class VisualMemoryConfig(NetworkConfig):
             counts = counts * true if self.by_intensity else counts
         total = weighted_mean(value.reshape(-1), counts.reshape(-1))
         if self.intensity and self.phase != "spatial":
-            error = jnp.abs(shown["intensity"] - true).mean(1)
-            total = total + self.intensity_weight * weighted_mean(error, weight)
+            found = shown["intensity"]
+            error = (
+                jnp.abs(found - true)
+                if self.intensity_loss == "absolute"
+                else share_cross_entropy(found, true)
+            )
+            total += self.intensity_weight * weighted_mean(error.mean(1), weight)
         return total
 
     def apply(self, model, inputs, **options):

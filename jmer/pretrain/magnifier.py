@@ -29,6 +29,10 @@ class MagnifierRecipe(Recipe):
 
     motions: Motions = dataclasses.field(default_factory=Motions)
     optim: AdamConfig = dataclasses.field(default_factory=lambda: AdamConfig(lr=1e-4))
+    average: float = dataclasses.field(default=0.999, kw_only=True)
+    """Share of the running mean of parameters that a step keeps, 0 to below 1; the mean
+    is what is written. 0, as in the paper: the last parameters, which magnify by more
+    or less from one step to the next."""
     batch_size: int = 4
     """Scenes of a step."""
     width: int = WIDTH
@@ -37,6 +41,7 @@ class MagnifierRecipe(Recipe):
     """Factor of the losses that keep texture and shape apart."""
 
     def __post_init__(self):
+        super().__post_init__()
         for name in ("batch_size", "width"):
             if getattr(self, name) < 1:
                 value, option = getattr(self, name), name.replace("_", "-")

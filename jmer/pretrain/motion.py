@@ -15,6 +15,7 @@ from jax.typing import DTypeLike
 from jmer import keys, nn
 from jmer.arrays import Array, PRNGKeyArray
 from jmer.errors import UsageError
+from jmer.losses import share_cross_entropy
 from jmer.magnet.outline import MARKS, Outline, random_outline
 from jmer.magnet.texture import NUMBERS, random_texture
 from jmer.nn.lowering import use_lowering
@@ -63,6 +64,7 @@ class MotionRecipe(Recipe):
     of textures are."""
 
     def __post_init__(self):
+        super().__post_init__()
         for name in ("batch_size", "width", "objects"):
             if getattr(self, name) < 1:
                 value, option = getattr(self, name), name.replace("_", "-")
@@ -121,6 +123,4 @@ class MotionRecipe(Recipe):
         )
         with use_lowering("backend"):  # as for the magnifier
             found = model(flow, train=True)
-        likely = jnp.clip(found, 1e-6, 1 - 1e-6)
-        each = batch.mask * jnp.log(likely) + (1 - batch.mask) * jnp.log1p(-likely)
-        return -each.mean()
+        return share_cross_entropy(found, batch.mask).mean()

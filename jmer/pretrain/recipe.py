@@ -7,6 +7,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jmer.arrays import Array, PRNGKeyArray
+from jmer.errors import UsageError
 from jmer.optim import OptimConfig
 
 
@@ -20,6 +21,13 @@ class Recipe:
     """Updates, unless others are asked for."""
 
     optim: OptimConfig
+    average: float = dataclasses.field(default=0.0, kw_only=True)
+    """Share of the running mean of parameters that a step keeps, 0 to below 1; the mean
+    is what is written. 0: the last parameters."""
+
+    def __post_init__(self):
+        if not 0 <= self.average < 1:
+            raise UsageError(f"average={self.average} must be in [0, 1)")
 
     def build(self, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:
         """The network with random weights, which computes in `dtype`."""

@@ -18,7 +18,8 @@ class State(NamedTuple):
     """All that a step changes."""
 
     step: Array
-    params: nnx.State
+    params: nnx.State  # the running mean, if there is one
+    newest: nnx.State  # the parameters that are updated
     stats: nnx.State
     optim: optax.OptState
 
@@ -68,7 +69,7 @@ def _start(recipe: Recipe, dtype: str, key: PRNGKeyArray) -> State:
     model = recipe.build(dtype, nnx.Rngs(params=key))
     params, stats = nnx.state(model, nnx.Param), nnx.state(model, nnx.BatchStat)
     optim = recipe.optim.transform().init(params)
-    return State(jnp.zeros((), jnp.int32), params, stats, optim)
+    return State(jnp.zeros((), jnp.int32), params, params, stats, optim)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=3)
@@ -101,8 +102,11 @@ def _step(
         return loss, nnx.state(model, nnx.BatchStat)
 
     grad = jax.value_and_grad(objective, has_aux=True)
-    (loss, stats), gradients = grad(state.params)
+    (loss, stats), gradients = grad(state.newest)
     transform = recipe.optim.transform()
-    updates, optim = transform.update(gradients, state.optim, state.params)
-    params = optax.apply_updates(state.params, updates)
-    return State(state.step + 1, params, stats, optim), loss
+    updates, optim = transform.update(gradients, state.optim, state.newest)
+    newest = optax.apply_updates(state.newest, updates)
+    # The first ones, which know nothing, are soon forgotten.
+    kept = jnp.minimum(recipe.average, (1 + state.step) / (10 + state.step))
+    params = optax.incremental_update(newest, state.params, 1 - kept)
+    return State(state.step + 1, params, newest, stats, optim), loss

@@ -1,48 +1,64 @@
 """Reports of finished runs, as Markdown and as one HTML file that needs nothing."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from jmer.errors import JmerError
 from jmer.files import write_bytes, write_text
 from jmer.papers import PaperTable
-from jmer.report import html, markdown
+from jmer.report import html, latex, markdown, tables
 from jmer.report.blocks import Page, Section
-from jmer.report.comparison import comparison_page
+from jmer.report.comparison import comparison_page, run_names, scores_table
 from jmer.report.one_run import run_page
+from jmer.report.paired import against_first, paired_tables
 from jmer.report.reproduction import reproduction_page
 from jmer.report.run import read_run
 
 __all__ = ["write_comparison", "write_report", "write_table"]
 
 
-def _write(page: Page, out: Path) -> str:
+def _write(page: Page, out: Path, name: str = "report") -> str:
+    """Writes `name.md`, `name.html` and the figures into `out`, and returns the former.
+
+    Raises: JmerError if it cannot be written.
+    """
     text = markdown.render(page)
     for figure in page.figures():
         write_bytes(out / figure.path, figure.png)
-    write_text(out / "report.md", text)
-    write_text(out / "report.html", html.render(page))
+    write_text(out / f"{name}.md", text)
+    write_text(out / f"{name}.html", html.render(page))
     return text
 
 
 def write_report(run_dir: Path) -> None:
-    """Writes `report.md`, `report.html` and `figures/*.png` into a run directory.
+    """Writes the report of a run into its directory.
+
+    That is `report.md`, `report.html`, `figures/*.png`, and the scores as `scores.csv`
+    and `scores.tex`.
 
     Raises: JmerError if it is no finished run, or cannot be written.
     """
-    _write(run_page(read_run(run_dir)), run_dir)
+    run = read_run(run_dir)
+    _write(run_page(run), run_dir)
+    write_text(run_dir / "scores.csv", tables.scores_csv(run))
+    scores = tables.scores_table(run)
+    write_text(run_dir / "scores.tex", latex.render([(run.experiment["name"], scores)]))
 
 
 def write_comparison(
-    run_dirs: list[Path],
+    run_dirs: Sequence[Path],
     out: Path,
     *,
-    names: list[str] | None = None,
+    names: Sequence[str] | None = None,
     title: str | None = None,
     more: tuple[Section, ...] = (),
 ) -> str:
-    """Writes `report.md` and `report.html`, a row per run, and returns the Markdown.
-    Sections of `more` follow the scores.
+    """Writes the comparison of runs into `out`, and returns its Markdown.
+
+    That is `report.md`, `report.html`, `comparison.csv` and `comparison.tex`, with a
+    row per run and its paired differences from the first. `names` are those of the runs
+    (default: of their experiments); sections of `more` follow the scores.
 
     Raises: JmerError if one is no finished run, or if `out` is a run itself, whose
     own report would be lost.
@@ -51,19 +67,27 @@ def write_comparison(
         raise JmerError("there is no run to compare: name one or more run directories.")
     _require_no_run(out)
     runs = [read_run(folder) for folder in run_dirs]
-    for i, name in enumerate(names or ()):
-        about = {**runs[i].experiment, "name": name}
-        runs[i] = dataclasses.replace(runs[i], experiment=about)
-    page = comparison_page(runs)
+    names = run_names(runs) if names is None else names
+    if len(set(names)) != len(run_dirs):
+        raise JmerError(f"every run needs a name of its own, not {', '.join(names)}.")
+    against = against_first(names, [run.predictions for run in runs])
+    page = comparison_page(names, runs, against)
     first, *others = page.sections
     page = dataclasses.replace(
         page, title=title or page.title, sections=(first, *more, *others)
     )
+    write_text(out / "comparison.csv", tables.comparison_csv(names, runs, against))
+    shown = [("Scores", scores_table(names, runs))]
+    shown += [
+        (f"Paired differences from {names[0]}: {what}", table)
+        for what, table in paired_tables(against)
+    ]
+    write_text(out / "comparison.tex", latex.render(shown))
     return _write(page, out)
 
 
 def write_table(
-    table: PaperTable, run_dirs: list[Path], out: Path, *, other_data: bool = False
+    table: PaperTable, run_dirs: Sequence[Path], out: Path, *, other_data: bool = False
 ) -> str:
     """Writes a paper's table with the runs that are its rows, and returns the Markdown.
 

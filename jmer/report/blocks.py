@@ -44,6 +44,11 @@ class Table:
     left: int = 1
     cards: bool = False
 
+    @property
+    def sortable(self) -> bool:
+        """Whether an order of its rows other than ours can mean something."""
+        return all(self.columns) and len(self.rows) > 2
+
 
 @dataclass(frozen=True)
 class Figure:

@@ -1,17 +1,18 @@
 """What a report says of several runs side by side, as blocks."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from jmer.report.blocks import Meter, Meters, Page, Paragraph, Section, Table
+from jmer.report.paired import Against, paired_section
 from jmer.report.run import Run, band
 from jmer.results import Predictions
-from jmer.text import counted, duration, points
+from jmer.text import banded, counted, duration, points
 
 
-def _names(runs: list[Run]) -> list[str]:
+def run_names(runs: Sequence[Run]) -> list[str]:
     """Experiment names, with the folder where two runs share one."""
     times = Counter(run.experiment["name"] for run in runs)
     return [
@@ -26,9 +27,7 @@ def _comparison_row(name: str, run: Run) -> tuple[str, ...]:
     found = run.metrics
 
     def with_interval(score: str) -> str:
-        ends = band(run, score)
-        text = f" [{ends[0]:.3f},\N{NO-BREAK SPACE}{ends[1]:.3f}]" if ends else ""
-        return points(found[score]) + text
+        return banded(found[score], band(run, score))
 
     mixed = "" if found["subject_independent"] else " (subjects mixed)"
     return (
@@ -40,7 +39,9 @@ def _comparison_row(name: str, run: Run) -> tuple[str, ...]:
     )
 
 
-def _comparison_warnings(names: list[str], runs: list[Run]) -> Iterable[Paragraph]:
+def _comparison_warnings(
+    names: Sequence[str], runs: Sequence[Run]
+) -> Iterable[Paragraph]:
     first = runs[0]
     alike = all(_clips(run.predictions) == _clips(first.predictions) for run in runs)
     if not alike:
@@ -73,14 +74,20 @@ def _clips(p: Predictions) -> set[tuple]:
     return set(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def comparison_page(runs: list[Run]) -> Page:
+def scores_table(names: Sequence[str], runs: Sequence[Run]) -> Table:
     """One row per run, in the order given."""
-    names = _names(runs)
     columns = (
         *("Experiment", "Protocol", "Selection", "Batches", "Seeds", "Clips", "ACC"),
         *("UF1 [95 %]", "UAR [95 %]", "Oracle UF1 (inflated)", "Wall time"),
     )
     rows = tuple(_comparison_row(n, r) for n, r in zip(names, runs, strict=True))
+    return Table(columns, rows, left=4, cards=True)
+
+
+def comparison_page(
+    names: Sequence[str], runs: Sequence[Run], against: Against
+) -> Page:
+    """The scores of the runs side by side, and how far they are from the first."""
     lines = Meters(
         tuple(
             Meter(n, r.metrics["uf1"], band(r, "uf1"))
@@ -91,7 +98,7 @@ def comparison_page(runs: list[Run]) -> Page:
         Paragraph(
             "Intervals come from drawing subjects again (bootstrap) within each run. "
             "Two runs on the same clips can differ reliably although their intervals "
-            "overlap.",
+            "overlap: the paired differences say so.",
             "small",
         ),
         Paragraph(
@@ -108,8 +115,9 @@ def comparison_page(runs: list[Run]) -> Page:
         for n, r in zip(names, runs, strict=True)
     )
     sections = (
-        Section("Scores", (Table(columns, rows, left=4, cards=True), *notes)),
+        Section("Scores", (scores_table(names, runs), *notes)),
         Section("UF1 on one scale", (lines,)),
+        *([paired_section(names[0], against)] if len(runs) > 1 else []),
         Section(
             "Where they come from",
             (Table(("Experiment", "Folder", "Command", "Data"), where, 4, cards=True),),

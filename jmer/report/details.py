@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from jmer.report.blocks import Block, Figure, Paragraph, Section, Table
-from jmer.report.figures import confusion_png, learning_png
-from jmer.report.run import SCORES, Run
+from jmer.report.figures import confusion_png
+from jmer.report.learning import learning_png
+from jmer.report.run import SCORES, Run, band_of
+from jmer.report.subjects import subjects_png
 from jmer.results import Predictions
-from jmer.text import counted, points
+from jmer.text import banded, counted, points
 
 HARD_CLIPS = 15
 
@@ -19,7 +21,7 @@ def _score_rows(rows: Iterable[tuple[str, dict[str, Any]]]) -> tuple:
     return tuple(
         (
             *(name, str(row["n_subjects"]), str(row["n_samples"])),
-            *(points(row[score]) for score in SCORES),
+            *(banded(row[score], band_of(row, score)) for score in SCORES),
         )
         for name, row in rows
     )
@@ -74,8 +76,9 @@ def details(run: Run) -> Iterable[Section]:
     found = run.metrics
     data_sets = found["per_dataset"]
     if data_sets:
-        columns = ("Data set", "Subjects", "Clips", *SCORES.values())
-        table = Table(columns, _score_rows(data_sets.items()))
+        scores = (f"{name} [95 %]" for name in SCORES.values())
+        columns = ("Data set", "Subjects", "Clips", *scores)
+        table = Table(columns, _score_rows(data_sets.items()), cards=True)
         yield Section("Per data set", (table,))
     if len(found.get("variants", ())) > 1:
         rows = tuple(
@@ -107,7 +110,14 @@ def details(run: Run) -> Iterable[Section]:
             "Averaged over the tasks. The test curve is recorded to be looked at; the "
             "scores above did not choose an epoch by it."
         )
-        png = learning_png(run.curves)
+        epochs = found.get("epochs")
+        if epochs:
+            caption += (
+                " Bars count tasks by the epoch that was tested, and by the first one "
+                "that is best on the test subject: how much the oracle had to choose "
+                "from."
+            )
+        png = learning_png(run.curves, epochs)
         alt = "Loss and accuracy over epochs"
         figure = Figure("figures/learning.png", alt, caption, png)
         yield Section("Learning", (figure,))
@@ -130,4 +140,11 @@ def details(run: Run) -> Iterable[Section]:
         for row in found["per_subject"]
     )
     table = Table(("Data set", "Subject", "Clips", "ACC"), rows, left=2)
-    yield Section("Per subject", (table,), folded=True)
+    picture = Figure(
+        "figures/subjects.png",
+        "Accuracy of each subject; the numbers follow",
+        "From the worst to the best; larger dots have more clips.",
+        subjects_png(found["per_subject"], found["acc"]),
+    )
+    yield Section("Per subject", (picture,))
+    yield Section("Per subject, in numbers", (table,), folded=True)

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 
 DPI = 200
 INK, MUTED, BLUE, ORANGE = "#1c2733", "#66717d", "#1f5a94", "#c8620a"
-LABELS = {
-    "loss": ("training loss", BLUE, "-", "o"),
-    "test_acc": ("accuracy, test clips", BLUE, "-", "o"),
-    "inner_uf1": ("UF1, held-out training subjects", ORANGE, "--", "s"),
-}
 
 
 def _figure(width: float, height: float) -> "Figure":
@@ -104,38 +99,8 @@ def confusion_png(confusion: np.ndarray, classes: list[str]) -> bytes:
     return png(figure)
 
 
-def learning_png(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
-    """Loss above, scores below, over epochs; the last epoch is marked."""
-    panels = [
-        [name for name in group if name in curves]
-        for group in (("loss",), ("test_acc", "inner_uf1"))
-    ]
-    panels = [names for names in panels if names]
-    figure = _figure(4.6, 0.5 + 1.75 * len(panels))
-    last = max(int(epochs[-1]) for epochs, _ in curves.values())
-    grid = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
-    for axes, names in zip(grid, panels, strict=True):
-        for name in names:
-            _draw_curve(axes, name, *curves[name])
-        axes.axvline(last, color=MUTED, linewidth=1, linestyle=":", zorder=0)
-        axes.grid(axis="y", color="#dde3e8", linewidth=0.7)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color("#aab4bd")
-        axes.tick_params(colors=INK, labelsize=8, color="#aab4bd")
-        axes.legend(
-            frameon=False, fontsize=8, labelcolor=INK, loc="lower left",
-            bbox_to_anchor=(-0.02, 0.98), ncols=2, borderpad=0.2, handlelength=2.2,
-        )  # fmt: skip
-    if "loss" not in panels[-1]:
-        grid[-1].set_ylim(-0.02, 1.02)
-    grid[-1].set_xlabel(
-        f"epoch (the dotted line marks the last, {last})", color=MUTED, size=8.5
-    )
-    grid[-1].xaxis.get_major_locator().set_params(integer=True)
-    return png(figure)
-
-
-def _draw_curve(axes: Any, name: str, epochs: np.ndarray, values: np.ndarray) -> None:
-    label, colour, line, marker = LABELS[name]
-    axes.plot(epochs, values, line, color=colour, linewidth=1.6, label=label)
-    axes.plot(epochs[-1], values[-1], marker, color=colour, markersize=5)
+def dressed(axes: Any) -> None:
+    """Quiet lines and small numbers."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#aab4bd")
+    axes.tick_params(colors=INK, labelsize=8, color="#aab4bd")

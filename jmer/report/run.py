@@ -1,8 +1,10 @@
 """Reading a finished run directory."""
 
+import functools
 import json
 import math
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,13 +33,17 @@ NEEDED = {
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run; `curves` maps names in `CURVES` to (epochs, values)."""
+    """A finished run."""
 
     folder: Path
     metrics: dict[str, Any]
     experiment: dict[str, Any]
     predictions: Predictions
-    curves: dict[str, tuple[np.ndarray, np.ndarray]]
+
+    @functools.cached_property
+    def curves(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """(epochs, values) by name in `CURVES`."""
+        return read_curves(self.folder / "progress.jsonl")
 
 
 def band(run: Run, score: str) -> tuple[float, float] | None:
@@ -45,8 +51,17 @@ def band(run: Run, score: str) -> tuple[float, float] | None:
 
     One person drawn again and again would give an interval without width.
     """
-    low, high = run.metrics["ci95"][score]
-    return (low, high) if run.metrics["n_subjects"] > 1 else None
+    return band_of(run.metrics, score)
+
+
+def band_of(found: dict[str, Any], score: str) -> tuple[float, float] | None:
+    """`band`, of all clips or of one data set; None in a run of older versions, which
+    have it for all clips alone.
+    """
+    if "ci95" not in found or found["n_subjects"] < 2:
+        return None
+    low, high = found["ci95"][score]
+    return low, high
 
 
 def _read(folder: Path, name: str) -> dict[str, Any]:
@@ -81,9 +96,7 @@ def read_run(folder: Path) -> Run:
             f"`{experiment['command']}` again."
         )
     predictions = Predictions.load(path).select(variant=metrics.get("variant", 0))
-    return Run(
-        folder, metrics, experiment, predictions, read_curves(folder / "progress.jsonl")
-    )
+    return Run(folder, metrics, experiment, predictions)
 
 
 def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -98,13 +111,7 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     values: dict[str, dict[int, dict[Any, float]]] = {
         name: defaultdict(dict) for name in CURVES
     }
-    for line in path.read_text(errors="replace").splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if not isinstance(event, dict) or event.get("event") != "evaluation":
-            continue
+    for event in _evaluations(path):
         epoch = event.get("epoch")
         for name in CURVES:
             value = event.get(name)
@@ -119,3 +126,15 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             means = [np.mean(list(by_epoch[epoch].values())) for epoch in epochs]
             curves[name] = (np.array(epochs), np.array(means))
     return curves
+
+
+def _evaluations(path: Path) -> Iterator[dict[str, Any]]:
+    # Line by line: a thousand packs of one task write a hundred megabytes.
+    with path.open(errors="replace") as file:
+        for line in file:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict) and event.get("event") == "evaluation":
+                yield event

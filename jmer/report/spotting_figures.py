@@ -1,17 +1,21 @@
 """The figures of spotting, as PNG bytes: intensities, the ROC curve, heat maps."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from jmer.annotations import Float
-from jmer.report.figures import BLUE, INK, MUTED, _figure, _plain, _short, png
+from jmer.report.figures import BLUE, INK, MUTED, _figure, _plain, _short, dressed, png
+from jmer.report.heat import Scale, shades
+from jmer.report.layout import Tiles
+from jmer.report.strip import strip_png
 from jmer.spotted import Rule, Watched
 from jmer.spotting import STATES, Roc, states
 
-# Rising warm, falling cold, the apex darkest: told apart by lightness in grey too.
+# Rising warm, falling cold and hatched, the apex darkest: told apart in grey too.
 COLOURS = ("#d5dbe0", "#f3c98b", "#e08a2e", "#7a2f10", "#3f7fb5", "#a9cbe6")
+FALLING = (STATES.index("apex-offset"), STATES.index("offset"))
 MAPS = (
     "local to context\nof the next",
     "local to local\nof the next",
@@ -19,30 +23,36 @@ MAPS = (
 )
 
 
-def intensity_png(clip: Watched, rule: Rule) -> bytes:
+def intensity_png(clip: Watched, rule: Rule, first: int = 0) -> bytes:
     """The intensity of each frame that was found, coloured by its state, under the true
-    one; bars below are the intervals of both.
+    one; bars below are the intervals of both. The first frame has the number `first`.
     """
     figure = _figure(4.8, 2.5)
     axes = figure.add_subplot()
-    frame, state = np.arange(len(clip.found)), states(clip.found)
+    frame, state = first + np.arange(len(clip.found)), states(clip.found)
     for i, name in enumerate(STATES):
         here = state == i
         if here.any():
-            axes.bar(frame[here], clip.found[here], 1.0, color=COLOURS[i], label=name)
+            drawn = axes.bar(frame[here], clip.found[here], 1.0, color=COLOURS[i])
+            drawn.set_label(name)
+            if i in FALLING:
+                for bar in drawn:
+                    bar.set(hatch="////", edgecolor="white", linewidth=0)
     axes.plot(frame, clip.true, color=INK, linewidth=1.3, label="true")
     video = clip.video(rule)
     for rows, colour, height in ((video.true, INK, -0.06), (video.found, BLUE, -0.13)):
         for onset, offset in rows:
-            axes.plot([onset - 0.4, offset + 0.4], [height] * 2, color=colour, lw=3)
+            ends = [first + onset - 0.4, first + offset + 0.4]
+            axes.plot(ends, [height] * 2, color=colour, lw=3)
     axes.axhline(rule.threshold, color=MUTED, linewidth=0.8, linestyle=":")
     axes.set_ylim(-0.18, 1.05)
-    axes.set_xlim(-1, len(frame))
+    axes.set_xlim(first - 1, first + len(frame))
+    axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("frame (bars below: true over found)", color=MUTED, size=8.5)
     axes.set_ylabel("intensity", color=MUTED, size=8.5)
     axes.set_title(_short(clip.clip, 48), size=8.5, color=INK)
     _plain([axes.title])
-    _dress(axes)
+    dressed(axes)
     axes.legend(
         frameon=False, fontsize=7, labelcolor=INK, ncols=4, loc="upper center",
         bbox_to_anchor=(0.5, -0.28), handlelength=1.2, columnspacing=1.0,
@@ -62,50 +72,38 @@ def roc_png(curve: Roc) -> bytes:
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_aspect("equal")
-    _dress(axes)
+    dressed(axes)
     return png(figure)
 
 
 def maps_png(
     maps: Mapping[str, Float[np.ndarray, "s i j d"]],
-    intensity: Float[np.ndarray, " s"],
+    intensity: Float[np.ndarray, " s"] | None,
+    frames: np.ndarray | None = None,
     columns: int = 6,
 ) -> bytes:
     """Heat maps of a clip: the three differences in time, and the mask of motion.
 
-    `maps` has those that the network has, by the names of `explain`; rows are maps,
-    columns steps at equal distances. Each kind has a scale of its own, from 0.
+    `maps` has those that the network has, by the names of `explain`; columns are steps
+    at equal distances, below their `frames` [s, h, w, 3] and above their intensities
+    where there are some. Each map has a scale of its own, from 0.
     """
-    rows = []
+    if not maps:
+        raise ValueError("no map")
+    steps = len(next(iter(maps.values())))
+    some = np.unique(np.linspace(0, steps - 1, columns).round().astype(int))
+    said = () if intensity is None else [f"{intensity[step]:.2f}" for step in some]
+    rows: list[Tiles] = []
+    if frames is not None:
+        rows.append(Tiles("frame", frames[some]))
     if "contrast" in maps:
-        top = float(maps["contrast"].max())
-        rows += [
-            (name, maps["contrast"][..., i], top, "magma")
-            for i, name in enumerate(MAPS)
-        ]
+        for i, name in enumerate(MAPS):
+            contrast = maps["contrast"][..., i]
+            scale = Scale(0, float(contrast.max()))
+            rows.append(Tiles(name, [shades(x, scale) for x in contrast[some]], scale))
     if "motion" in maps:
-        rows.append(("motion", maps["motion"][..., 0], 1.0, "viridis"))
-    if not rows:
-        raise ValueError(f"no map among {sorted(maps)}")
-    steps = len(intensity)
-    shown = np.unique(np.linspace(0, steps - 1, columns).round().astype(int))
-    figure = _figure(0.75 * len(shown) + 1.5, 0.75 * len(rows) + 0.6)
-    grid = figure.subplots(len(rows), len(shown), squeeze=False)
-    for (name, values, top, colours), line in zip(rows, grid, strict=True):
-        for step, axes in zip(shown, line, strict=True):
-            scale: dict[str, Any] = {"vmin": 0, "vmax": top or 1.0}
-            axes.imshow(values[step], cmap=colours, **scale)
-            axes.set_xticks([])
-            axes.set_yticks([])
-        label: dict[str, Any] = {"rotation": 0, "ha": "right", "va": "center"}
-        line[0].set_ylabel(name, color=INK, size=7, **label)
-    for step, axes in zip(shown, grid[0], strict=True):
-        title = f"step {step + 1}\n{intensity[step]:.2f}"
-        axes.set_title(title, size=7, color=INK)
-    return png(figure)
-
-
-def _dress(axes: Any) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#aab4bd")
-    axes.tick_params(colors=INK, labelsize=8, color="#aab4bd")
+        scale = Scale(0, 1)
+        images = [shades(x, scale) for x in maps["motion"][some, ..., 0]]
+        rows.append(Tiles("motion", images, scale))
+    rows[-1] = replace(rows[-1], said=said)
+    return strip_png(rows, [f"step {step + 1}" for step in some])

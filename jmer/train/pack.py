@@ -77,6 +77,7 @@ class PackResult:
     alive: np.ndarray  # e f
     loss: np.ndarray  # e f
     test_logits: np.ndarray  # e f t k
+    inner_uf1: np.ndarray  # e f, nan without inner clips
     selected: np.ndarray  # f, epoch whose weights are kept and tested
     seconds: float
     weights: Flat  # "params.…" and "stats.…", task axis first
@@ -239,6 +240,7 @@ def result_of(flat: Flat, tasks: Sequence[Task], seconds: float) -> PackResult:
         alive=flat["history.alive"],
         loss=flat["history.loss"],
         test_logits=flat["history.test_logits"],
+        inner_uf1=flat["history.inner_uf1"],
         selected=flat["selected"],
         seconds=seconds,
         weights={

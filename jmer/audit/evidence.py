@@ -1,0 +1,123 @@
+"""What there is to check a run by, and its plain table of who is tested where."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from jmer.audit.table import Name, Round, Table, positions
+from jmer.data.clips import ClipSet
+from jmer.data.span import Span
+from jmer.data.splits import Fold, Protocol, make_folds
+from jmer.errors import JmerError
+from jmer.notebook import Run
+
+REMAINDER = (
+    "The folds could not be derived, so clips of other folds are taken to train, as "
+    "the protocol says."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """A run, its protocol, and its data set with the folds that follow from the two.
+
+    `clips` is None and `folds` empty where they cannot be had; `missing` says why.
+    `spans` are the frames that the clips were cut from, of those that are known.
+    """
+
+    run: Run
+    protocol: Protocol
+    clips: ClipSet | None
+    folds: tuple[Fold, ...]
+    spans: Sequence[Span]
+    missing: str
+
+    @classmethod
+    def of(
+        cls,
+        run: Run,
+        clips: ClipSet | None,
+        spans: Sequence[Span] = (),
+        missing: str = "",
+    ) -> "Evidence":
+        """Derives the folds, where there is a set.
+
+        Raises: JmerError if this jmer does not know the protocol.
+        """
+        protocol = protocol_of(run.experiment["experiment"]["protocol"])
+        folds: list[Fold] = []
+        if clips is not None:
+            try:
+                folds = make_folds(protocol, clips)
+            except JmerError as error:
+                missing = f"its folds cannot be derived: {error}"
+        return cls(run, protocol, clips, tuple(folds), spans, missing)
+
+    @property
+    def tested(self) -> dict[str, list[Name]] | None:
+        """The test clips of each fold in their order; None where that is not known."""
+        if self.clips is None or not self.folds:
+            return None
+        names = self.clips.names
+        return {fold.name: [names[i] for i in fold.test] for fold in self.folds}
+
+    def table(self) -> Table:
+        """Who was tested in which fold, by the predictions, and who trains in it."""
+        p = self.run.predictions
+        place = positions([*(self.clips.names if self.clips else ()), *p.names])
+        index = np.array([place[name] for name in p.names])
+        training = {fold.name: fold.train for fold in self.folds}
+        remainder = not self.folds and self.protocol.exhaustive
+        folds = []
+        for name in np.unique(p.fold).tolist():
+            test = np.unique(index[p.fold == name])
+            train = training.get(name, np.zeros(0, int))
+            if remainder:
+                train = np.setdiff1d(np.arange(len(place)), test)
+            folds.append(Fold(name, train, test))
+        return Table(
+            names=tuple(place),
+            folds=tuple(folds),
+            rounds=tuple(self._rounds(index, len(place))),
+            spans={span[:3]: span[3:] for span in self.spans},
+            assumed=REMAINDER if remainder else "",
+        )
+
+    def _rounds(self, index: np.ndarray, clips: int) -> Iterator[Round]:
+        p, every = self.run.predictions, np.arange(clips)
+        tests = {fold.name: fold.test for fold in self.folds}
+        wanted = np.isin(every, np.concatenate([*tests.values()])) if tests else None
+        several = len(np.unique(p.variant)) > 1
+        for seed, variant in sorted(set(zip(p.seed.tolist(), p.variant.tolist(),
+                                            strict=True))):  # fmt: skip
+            own = index[(p.seed == seed) & (p.variant == variant)]
+            lost = [
+                tests.get(task["fold"], np.zeros(0, int))
+                for task in self.run.metrics["diverged"]
+                if (task["seed"], task["variant"]) == (seed, variant)
+            ]
+            yield Round(
+                f"seed {seed}, variant {variant}" if several else f"seed {seed}",
+                np.bincount(own, minlength=clips),
+                wanted,
+                np.isin(every, np.concatenate([np.zeros(0, int), *lost])),
+            )
+
+
+def protocol_of(described: Mapping[str, Any]) -> Protocol:
+    """A protocol from what `experiment.json` says of it.
+
+    Raises: JmerError for one that this jmer does not know.
+    """
+    values = dict(described)
+    kinds = {kind.__name__: kind for kind in Protocol.__subclasses__()}
+    kind = kinds.get(name := values.pop("kind", None))
+    known = {field.name for field in fields(kind)} if kind else set()
+    if kind is None or not values.keys() <= known:
+        raise JmerError(
+            f"protocol {name} with {sorted(values)} is unknown to this jmer: install "
+            f"the version that trained the run."
+        )
+    return kind(**values)

@@ -1,0 +1,138 @@
+"""The audit of a run: its folds and figures, derived once more."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jmer.audit.evidence import Evidence
+from jmer.audit.figures import check_figures
+from jmer.audit.finding import Audit, Finding
+from jmer.audit.images import check_images
+from jmer.audit.overlap import check_frames
+from jmer.audit.scores import shown
+from jmer.audit.table import (
+    check_clips,
+    check_never,
+    check_subjects,
+    check_twice,
+    title,
+)
+from jmer.data.clips import ClipSet
+from jmer.data.load import spans
+from jmer.data.span import Span
+from jmer.data.splits import Fold
+from jmer.errors import JmerError
+from jmer.explain import data_of, set_of
+from jmer.notebook import Run
+from jmer.report.run import SCORES, read_run
+from jmer.results import Predictions
+from jmer.text import counted
+
+
+def audit_run(run: Run, **places: Path) -> Audit:
+    """All that can be checked of a run; `places` as in `explain.set_of`. A data set
+    that cannot be read leaves the checks that need it unknown.
+
+    Raises: JmerError if the run itself cannot be read.
+    """
+    read_run(run.folder)  # which names what is missing of a damaged one
+    try:
+        clips = set_of(run, **places)
+        known = spans(data_of(run, **places))
+    except JmerError as error:
+        return audit_against(run, None, missing=str(error))
+    return audit_against(run, clips, known)
+
+
+def audit_against(
+    run: Run, clips: ClipSet | None, known: Sequence[Span] = (), missing: str = ""
+) -> Audit:
+    """The same by a set in memory and the frames its clips were cut from; without a
+    set, because of what is `missing`.
+    """
+    evidence = Evidence.of(run, clips, known, missing)
+    table = evidence.table()
+    findings = [
+        check_subjects(table, declared=not evidence.protocol.subject_independent),
+        check_clips(table),
+        check_twice(table),
+        check_never(table),
+        check_frames(table),
+        *check_figures(evidence),
+    ]
+    if clips is None:
+        text = "The data set could not be read."
+        findings += [
+            Finding(rule, "unknown", text) for rule in ("known", "labels", "images")
+        ]
+    else:
+        findings += [
+            check_known(run.predictions, clips, evidence.folds),
+            check_labels(run.predictions, clips),
+            check_images(clips),
+        ]
+    return Audit(str(run.folder), _about(evidence), tuple(findings))
+
+
+def _about(evidence: Evidence) -> tuple[str, ...]:
+    metrics, experiment = evidence.run.metrics, evidence.run.experiment
+    data = experiment["data"]
+    state = "read once more, with the same fingerprint"
+    if evidence.missing:
+        state = f"not usable: {evidence.missing}"
+    scores = ", ".join(f"{SCORES[s]} {shown(metrics[s])}" for s in SCORES)
+    start = experiment["experiment"].get("pretrained")
+    return (
+        f"run {experiment['name']}: {metrics['protocol']}, selection "
+        f"{metrics['selection']}",
+        f"claimed: {scores}",
+        f"data set {data['name']}, fingerprint {data['fingerprint']}: {state}",
+        *(
+            [f"started from {start}: what that was trained on is not known"]
+            * bool(start)
+        ),
+    )
+
+
+def check_known(p: Predictions, clips: ClipSet, folds: Sequence[Fold]) -> Finding:
+    """Whether all that is tested is in the set, may be tested, and has a fold."""
+    testable = {clips.names[i] for i in clips.testable.tolist()}
+    every, named = set(clips.names), {fold.name for fold in folds}
+    problems: dict[tuple[str, str], None] = {}
+    for name, fold in zip(p.names, p.fold.tolist(), strict=True):
+        if name not in every:
+            problems[title(name), "not in the data set"] = None
+        elif name not in testable:
+            problems[title(name), "for training alone"] = None
+        if folds and fold not in named:
+            problems[title(name), f"tested in fold {fold}, which is none"] = None
+    if not problems:
+        return Finding("known", "ok", f"All tested clips are in {clips.name}.")
+    rows = tuple({"clip": clip, "problem": why} for clip, why in problems)
+    text = (
+        f"{counted(len(rows), 'tested clip')} that the data set and the protocol do "
+        f"not have, such as {rows[0]['clip']}: {rows[0]['problem']}."
+    )
+    return Finding("known", "violation", text, rows)
+
+
+def check_labels(p: Predictions, clips: ClipSet) -> Finding:
+    """Whether clips are scored against the labels of the set."""
+    true = dict(zip(clips.names, clips.label.tolist(), strict=True))
+    wrong = {
+        (name, p.classes[label], clips.classes[true[name]]): None
+        for name, label in zip(p.names, p.label.tolist(), strict=True)
+        if name in true and clips.classes[true[name]] != p.classes[label]
+    }
+    rows = tuple(
+        {"clip": title(name), "in the predictions": mine, "in the set": its}
+        for name, mine, its in wrong
+    )
+    if not rows:
+        text = "Every tested clip has the label that the data set gives it."
+        return Finding("labels", "ok", text)
+    text = (
+        f"{counted(len(rows), 'clip')} scored against another label than that of the "
+        f"data set, such as {rows[0]['clip']}: {rows[0]['in the predictions']} instead "
+        f"of {rows[0]['in the set']}."
+    )
+    return Finding("labels", "violation", text, rows)

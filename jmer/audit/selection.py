@@ -1,0 +1,129 @@
+"""Whether the epochs that a run was tested at are those that its rule says."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jmer.audit.finding import Finding
+from jmer.audit.table import Name
+from jmer.errors import JmerError
+from jmer.notebook import Run
+from jmer.results import Predictions
+from jmer.text import counted
+from jmer.train.pack import PackResult
+from jmer.train.tasks import Task
+
+Answers = dict[Name, tuple[int, int]]
+CLAIMS = {"last": "the last epoch", "inner": "the epoch that did best on inner clips"}
+
+
+def check_selection(
+    run: Run, tested: Mapping[str, Sequence[Name]] | None = None
+) -> Finding:
+    """Compares the predictions of a run with what each training predicted at each of
+    its evaluations.
+
+    `tested` names the test clips of each fold in their order, where the data set can
+    be read; without it they are those of the predictions.
+    """
+    rule = "selection"
+    claimed = run.metrics.get("selection")
+    if claimed not in CLAIMS:
+        text = f"Nothing says how the epoch of {claimed or 'these weights'} was chosen."
+        return Finding(rule, "unknown", text)
+    try:
+        packs = run.packs
+    except JmerError as error:
+        return Finding(rule, "unknown", f"The record of the epochs is gone: {error}")
+    if not packs:
+        text = "The checkpoints, which record every epoch, are gone."
+        return Finding(rule, "unknown", text)
+    answers = _answers(run.predictions)
+    known = {task: (pack, i) for pack in packs for i, task in enumerate(pack.tasks)}
+    criterion = run.experiment["experiment"].get("inner_criterion", "uf1")
+    rows: list[dict[str, Any]] = []
+    for task, own in sorted(answers.items()):
+        if task not in known:
+            rows.append(_row(task, "no training is recorded"))
+            continue
+        pack, i = known[task]
+        order = sorted(own) if tested is None else tested.get(task.fold, ())
+        problem = _rule_broken(pack, i, claimed, criterion) or _other_epoch(
+            pack, i, order, own
+        )
+        if problem:
+            rows.append(_row(task, problem))
+    if rows:
+        text = (
+            f"The run says that {CLAIMS[claimed]} was tested, but in {len(rows)} of "
+            f"{counted(len(answers), 'training')} that is not so: {rows[0]['problem']}."
+        )
+        return Finding(rule, "violation", text, tuple(rows))
+    text = (
+        f"The predictions of {counted(len(answers), 'training')} are those of "
+        f"{CLAIMS[claimed]}, as recorded."
+    )
+    if claimed == "inner" and criterion != "uf1":
+        text += " Inner losses are not recorded, so how they compare is not checked."
+    return Finding(rule, "ok", text)
+
+
+def _answers(p: Predictions) -> dict[Task, Answers]:
+    """Label and prediction of each clip, by training."""
+    found: dict[Task, Answers] = {}
+    columns = (p.seed, p.fold, p.variant, p.label, p.predicted)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    for name, (seed, fold, variant, *answer) in zip(p.names, rows, strict=True):
+        found.setdefault(Task(seed, fold, variant), {})[name] = tuple(answer)
+    return found
+
+
+def _rule_broken(pack: PackResult, i: int, claimed: str, criterion: str) -> str:
+    """How the epoch that was kept is not the one of the rule; empty if it is."""
+    kept = int(pack.selected[i])
+    last = int(pack.epoch[-1])
+    if claimed == "last":
+        return "" if kept == last else f"epoch {kept} was kept, not the last, {last}"
+    if kept not in pack.epoch:
+        return f"epoch {kept} was kept, at which nothing was evaluated"
+    score = np.where(pack.alive[:, i], pack.inner_uf1[:, i], -1)
+    mine = float(score[pack.epoch == kept][0])
+    if criterion == "uf1" and mine < score.max() - 1e-6:
+        best = int(pack.epoch[score.argmax()])
+        return (
+            f"epoch {kept} was kept with UF1 {mine:.4f} on inner clips, but epoch "
+            f"{best} has {score.max():.4f}"
+        )
+    return ""
+
+
+def _other_epoch(pack: PackResult, i: int, order: Sequence[Name], own: Answers) -> str:
+    """Which other epoch the predictions are from; empty if from the one kept."""
+    places = [place for place, name in enumerate(order) if name in own]
+    if not places:
+        return ""
+    label, predicted = np.array([own[order[place]] for place in places]).T
+    every = pack.test_logits[:, i, places].argmax(-1)  # e n
+    same = (every == predicted).all(1)
+    kept = int(np.flatnonzero(pack.epoch == pack.selected[i])[0])
+    if same[kept]:
+        return ""
+    if not same.any():
+        return "the predictions are those of no epoch that was recorded"
+    right = (every == label).sum(1)
+    found = int(np.flatnonzero(same)[0])
+    best = ", the best on the test clips" if right[found] == right.max() else ""
+    return (
+        f"the predictions are those of epoch {pack.epoch[found]}{best}, not of epoch "
+        f"{pack.selected[i]}"
+    )
+
+
+def _row(task: Task, problem: str) -> dict[str, Any]:
+    return {
+        "fold": task.fold,
+        "seed": task.seed,
+        "variant": task.variant,
+        "problem": problem,
+    }

@@ -1,0 +1,18 @@
+"""Where a clip comes from: frames of a recording, which other clips may share."""
+
+from typing import NamedTuple
+
+
+class Span(NamedTuple):
+    """The frames `first` to `last`, inclusive, of a recording, that a clip is cut from.
+
+    Data set, subject and clip name the clip. Numbers count within the recording, whose
+    name is unique in the whole set.
+    """
+
+    dataset: str
+    subject: str
+    clip: str
+    video: str
+    first: int
+    last: int

@@ -1,0 +1,74 @@
+"""AMAN: weights of factors and of frames, and the frames as they were magnified."""
+
+import jax
+import numpy as np
+
+from jmer.models.aman import AmanConfig
+from jmer.report.attention.case import Case, pictures
+from jmer.report.attention.table import table_png
+from jmer.report.blocks import Figure
+from jmer.report.heat import Scale
+from jmer.report.layout import Bars, Row, Tiles
+from jmer.report.strip import strip_png
+
+WIDEST = 12  # factors side by side
+
+
+def figures(case: Case) -> list[Figure]:
+    """The frames with their weights, the weights of factors, the magnified frames."""
+    network, shown = case.network, case.shown
+    assert isinstance(network, AmanConfig)
+    frames = pictures(case.inputs["clip"])[list(network.seen)]
+    numbers = [str(i) for i in network.seen]
+    factors = [f"× {factor:g}" for factor in network.factors]
+    made = []
+    if "frame_weight" in shown:
+        each = shown["frame_weight"]
+        rows: list[Row] = [Tiles("frame", frames)]
+        rows.append(Bars("weight", each, float(each.max())))
+        made.append(
+            Figure(
+                "figures/frames.png",
+                "The frames that are seen, with their weights",
+                "The frames that the network sees, and the weight of each in their "
+                "mean, 0 to 1 (β, equation 8 of the paper).",
+                strip_png(rows, numbers),
+            )
+        )
+    weight = shown.get("factor_weight")
+    if weight is not None:
+        png = table_png(
+            weight, numbers, factors, Scale(0, 1),
+            across="factor of magnification", down="frame",
+        )  # fmt: skip
+        said = "The weight of each factor in the mean over the magnified versions of "
+        said += "a frame, 0 to 1 (α, equation 5)."
+        alt = "Weights of factors, for each frame"
+        made.append(Figure("figures/factors.png", alt, said, png))
+    images = np.asarray(jax.jit(network.images)(case.inputs["clip"]))
+    made.append(
+        Figure(
+            "figures/magnified.png",
+            "Each frame, magnified by each factor",
+            "What the frozen stages see: motion since the first frame, magnified by "
+            "each factor"
+            + ("; below is the weight of the factor." if weight is not None else "."),
+            strip_png(grid_rows(images, numbers, weight), factors, widest=WIDEST),
+        )
+    )
+    return made
+
+
+def grid_rows(
+    images: np.ndarray, numbers: list[str], weight: np.ndarray | None
+) -> list[Row]:
+    """Pictures [n, k, h, w, 3] of 0 to 255, a row for each frame."""
+    pixels = np.rint(images).astype(np.uint8)
+    return [
+        Tiles(
+            f"frame {number}",
+            pixels[i],
+            said=() if weight is None else [f"{value:.2f}" for value in weight[i]],
+        )
+        for i, number in enumerate(numbers)
+    ]

@@ -1,0 +1,153 @@
+"""The page about one clip: the answer, whose it is, and what was looked at."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jmer.report import _write
+from jmer.report.attention import FIGURES, activation, figures
+from jmer.report.attention.case import Case
+from jmer.report.blocks import Block, Figure, Page, Paragraph, Section, Table
+from jmer.report.figures import BLUE, INK, MUTED, _figure, _plain, _short, png
+
+NAME = "explain"
+NO_PROOF = (
+    "These pictures say where this network put weight on this clip. They are no proof "
+    "that it decided for that reason, and none that a face moved there: compare many "
+    "clips, right and wrong ones, before you believe a pattern."
+)
+
+
+def write_explanation(folder: Path, cases: Sequence[Case]) -> None:
+    """Writes `explain.md`, `explain.html` and `figures/*.png` about one clip by one
+    run, or by several.
+
+    Raises: JmerError if there is nothing to draw, or `folder` cannot be written.
+    """
+    _write(explanation(cases), folder, NAME)
+
+
+def explanation(cases: Sequence[Case]) -> Page:
+    """The page; the first case is the one that it is about, others stand beside it."""
+    first, *others = cases
+    lead: list[Block] = [_answer(case) for case in cases]
+    if not all(case.subject_unseen for case in cases):
+        lead.append(
+            Paragraph(
+                "The protocol does not keep subjects apart: this person may be "
+                "in other clips that the weights were trained on.",
+                "warning",
+            )
+        )
+    lead += [Paragraph(NO_PROOF), _facts(cases)]
+    bars = Figure(
+        "figures/probabilities.png",
+        "Probability of each class",
+        "Probability of each class; the true one is hatched.",
+        probabilities_png(cases),
+    )
+    sections = [Section("Answer", (bars,))]
+    maps = [case for case in cases if FIGURES.get(case.network.name) == MAPS]
+    if others and len(maps) == len(cases):
+        sections.append(Section("Side by side", tuple(_compared(*cases))))
+    for number, case in enumerate(cases):
+        drawn = [_numbered(figure, number) for figure in figures(case)]
+        title = f"What {case.network.name} looked at"
+        title += f" ({case.folder.name})" if others else ""
+        sections.append(Section(title, tuple(drawn)))
+    who = (first.dataset, f"subject {first.subject}", f"run {first.folder.name}")
+    return Page(first.clip, " · ".join(who), tuple(lead), tuple(sections))
+
+
+MAPS = activation.figures
+
+
+def _answer(case: Case) -> Paragraph:
+    true, found = case.classes[case.label], case.classes[case.predicted]
+    share = f"with probability {case.probabilities[case.predicted]:.2f}"
+    if case.right:
+        return Paragraph(f"{case.network.name}: {found}, {share}, which is right.")
+    own = f"{case.probabilities[case.label]:.2f}"
+    return Paragraph(
+        f"{case.network.name}: {found}, {share}. The true class is {true}, to which it "
+        f"gives {own}."
+    )
+
+
+def _compared(first: Case, second: Case) -> Iterator[Block]:
+    same = len(first.inputs["clip"]) == len(second.inputs["clip"])
+    if same and first.classes == second.classes:
+        yield activation.side_by_side(first, second)
+    else:
+        yield Paragraph(
+            "The two runs see other frames, or tell other classes apart, so their maps "
+            "follow one after another."
+        )
+
+
+def _numbered(figure: Figure, number: int) -> Figure:
+    """Under a name of its own, where there are several cases."""
+    path = Path(figure.path)
+    name = f"{path.stem}-{number + 1}{path.suffix}" if number else path.name
+    return replace(figure, path=str(path.with_name(name)))
+
+
+def _facts(cases: Sequence[Case]) -> Table:
+    def line(name: str, value: Any) -> tuple[str, ...]:
+        return (name, *(str(value(case)) for case in cases))
+
+    return Table(
+        ("", *(case.folder.name for case in cases)),
+        (
+            line("Clip", lambda c: c.clip),
+            line("Subject", lambda c: c.subject),
+            line("Data set", lambda c: c.dataset),
+            line("Network", lambda c: c.network.name),
+            line("True class", lambda c: c.classes[c.label]),
+            line("Predicted class", lambda c: c.classes[c.predicted]),
+            line(
+                "Weights",
+                lambda c: (
+                    f"fold {c.task.fold}, seed {c.task.seed}, trained without "
+                    + ("this subject" if c.subject_unseen else "this clip")
+                ),
+            ),
+            line("Run", lambda c: c.folder),
+        ),
+        left=1 + len(cases),
+    )
+
+
+def probabilities_png(cases: Sequence[Case]) -> bytes:
+    """A bar for each class; a panel for each case."""
+    rows = len(cases[0].classes)
+    figure = _figure(4.8, len(cases) * (0.55 + 0.22 * rows))
+    panels = figure.subplots(len(cases), squeeze=False)[:, 0]
+    for axes, case in zip(panels, cases, strict=True):
+        shares, k = case.probabilities, len(case.classes)
+        drawn = axes.barh(np.arange(k), shares, 0.72, color=BLUE)
+        drawn[case.label].set(hatch="////", edgecolor="white", linewidth=0)
+        for i, share in enumerate(shares):
+            bold = "bold" if i == case.predicted else "normal"
+            axes.text(
+                share + 0.01, i, f"{share:.2f}", va="center", size=8, color=INK,
+                weight=bold,
+            )  # fmt: skip
+        names = [_short(name) for name in case.classes]
+        names[case.label] += " (true)"
+        axes.set_yticks(range(k), names, size=8, color=INK)
+        axes.set_xlim(0, 1.09)
+        axes.set_ylim(k - 0.4, -0.6)
+        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"], size=7.5, color=MUTED)
+        axes.tick_params(length=0)
+        axes.grid(axis="x", color="#dde3e8", linewidth=0.7)
+        axes.set_axisbelow(True)
+        axes.spines[:].set_visible(False)
+        titles = [axes.title]
+        if len(cases) > 1:
+            axes.set_title(_short(case.folder.name, 40), size=8, color=INK, loc="left")
+        _plain([*axes.get_yticklabels(), *titles])
+    return png(figure)

@@ -1,0 +1,71 @@
+"""Visual memory: intensity, what changes between frames, and classes of steps."""
+
+import numpy as np
+
+from jmer.report.attention.case import Case, pictures
+from jmer.report.attention.table import table_png
+from jmer.report.blocks import Figure
+from jmer.report.heat import Scale
+from jmer.report.spotting_figures import intensity_png, maps_png
+from jmer.spotted import MAPS, Rule, watch
+
+
+def figures(case: Case) -> list[Figure]:
+    """What the network tells of each step, a pair of frames: it is of the second."""
+    shown, made = case.shown, list[Figure]()
+    frames = pictures(case.inputs["clip"])
+    before = len(frames) - len(shown["step_logits"])
+    if "intensity" in shown and "intensity" in case.inputs:
+        true = case.inputs["intensity"]
+        watched = watch(case.clip, case.subject, case.logits, shown, true, case.label)
+        made.append(
+            Figure(
+                "figures/intensity.png",
+                "Intensity of each frame",
+                "Bars are the intensity that was found, shaded by the state of the "
+                "frame, the line is the true one; below are the intervals of both, and "
+                "the dotted line is the threshold of an expression.",
+                intensity_png(watched, Rule(), before),
+            )
+        )
+    maps = {name: shown[name] for name in MAPS if name in shown}
+    if maps:
+        made.append(
+            Figure(
+                "figures/maps.png",
+                "What changes between frames",
+                "Mean absolute differences between the features of neighbouring frames "
+                "(equations 1 to 3 of the paper) and the mask of motion, at some of "
+                "the steps, below the second frame of each; dark is large. Numbers are "
+                "intensities.",
+                maps_png(maps, shown.get("intensity"), frames[before:]),
+            )
+        )
+    made.append(_steps(case, before))
+    spotted = case.folder / "spotting/figures/roc.png"
+    if spotted.is_file():
+        made.append(
+            Figure(
+                "figures/roc.png",
+                "ROC curve of the frames of all test clips",
+                "Of all test clips of this run, not of this one alone, as `jmer spot` "
+                "drew it.",
+                spotted.read_bytes(),
+            )
+        )
+    return made
+
+
+def _steps(case: Case, before: int) -> Figure:
+    logits = case.shown["step_logits"]
+    shares = np.exp(logits - logits.max(-1, keepdims=True))
+    shares /= shares.sum(-1, keepdims=True)
+    numbers = [str(before + i) for i in range(len(logits))]
+    png = table_png(shares.T, case.classes, numbers, Scale(0, 1), across="frame")
+    return Figure(
+        "figures/steps.png",
+        "Probability of each class at each frame",
+        "Probability of each class at each frame; the class of the clip comes from all "
+        "of them together.",
+        png,
+    )

@@ -1,0 +1,33 @@
+// Columns of a table sort its rows: numbers from the largest, words from the first.
+"use strict";
+function valueOf(cell, numeric) {
+  return numeric ? parseFloat(cell.textContent) : cell.textContent.trim();
+}
+function compare(a, b) {
+  return typeof a === "number" ? a - b : a.localeCompare(b, undefined, { numeric: true });
+}
+function sort(table, head, column) {
+  const numeric = head.classList.contains("number");
+  const before = head.getAttribute("aria-sort");
+  const up = before ? before === "descending" : !numeric;
+  const rows = [...table.tBodies[0].rows].map((row) => ({
+    row,
+    value: valueOf(row.cells[column], numeric),
+  }));
+  // What is no number stands last, whichever way the rest is sorted.
+  const known = rows.filter((each) => !Number.isNaN(each.value));
+  const unknown = rows.filter((each) => Number.isNaN(each.value));
+  known.sort((a, b) => compare(a.value, b.value) * (up ? 1 : -1));
+  table.tBodies[0].append(...[...known, ...unknown].map((each) => each.row));
+  for (const other of table.querySelectorAll("th")) other.removeAttribute("aria-sort");
+  head.setAttribute("aria-sort", up ? "ascending" : "descending");
+}
+for (const table of document.querySelectorAll("table.sortable")) {
+  table.querySelectorAll("th").forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    button.addEventListener("click", () => sort(table, head, column));
+    head.append(button);
+  });
+}

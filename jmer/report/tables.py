@@ -1,0 +1,125 @@
+"""The scores of runs as tables for other programs and for papers."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jmer.report.blocks import Table
+from jmer.report.paired import Against, Row
+from jmer.report.run import SCORES, Run, band_of
+from jmer.text import banded
+
+ALL, DATASET, CLASS = "all", "data set", "class"
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """Scores of one choice of epoch, on all clips or on those of one data set."""
+
+    part: str
+    """`all` or `data set`."""
+    name: str
+    selection: str
+    """How the epoch was chosen."""
+    found: dict[str, Any]
+
+
+def score_rows(run: Run) -> Iterator[ScoreRow]:
+    """All clips, then each data set: the honest scores, then the oracle's."""
+    for selection, found in (
+        (run.metrics["selection"], run.metrics),
+        ("oracle (inflated)", run.metrics["oracle"]),
+    ):
+        if found:
+            yield ScoreRow(ALL, "", selection, found)
+            # The oracle of older versions has scores of all clips alone.
+            for name, own in found.get("per_dataset", {}).items():
+                yield ScoreRow(DATASET, name, selection, own)
+
+
+def scores_table(run: Run) -> Table:
+    """The rows of `score_rows`, as people read them."""
+    columns = ("Clips of", "Epoch", "Subjects", "Clips", *SCORES.values())
+    rows = tuple(
+        (
+            *(row.name if row.part == DATASET else "all data sets", row.selection),
+            *(str(row.found.get(name, "–")) for name in ("n_subjects", "n_samples")),
+            *(banded(row.found[s], band_of(row.found, s)) for s in SCORES),
+        )
+        for row in score_rows(run)
+    )
+    return Table(columns, rows, left=2)
+
+
+def scores_csv(run: Run) -> str:
+    """The rows of `score_rows`, in full precision."""
+    ends = [f"{score}{end}" for score in SCORES for end in ("", "_low", "_high")]
+    return _csv(
+        ("part", "name", "selection", "subjects", "clips", *ends),
+        (
+            (
+                *(row.part, row.name, row.selection),
+                *(row.found.get(name, "") for name in ("n_subjects", "n_samples")),
+                *(cell for score in SCORES for cell in _cells(row.found, score)),
+            )
+            for row in score_rows(run)
+        ),
+    )
+
+
+def comparison_csv(names: Sequence[str], runs: Sequence[Run], against: Against) -> str:
+    """Every score of every run, with its difference from the first run's."""
+    known = {
+        (row.run, part, row.part, row.found.score): row
+        for part, rows in (
+            (ALL, against.overall),
+            (CLASS, against.per_class),
+            (DATASET, against.per_dataset),
+        )
+        for row in rows
+    }
+    ends = ("value", "low", "high")
+    columns = (
+        *("run", "part", "name", "score", *ends),
+        *("difference", "difference_low", "difference_high", "p", "p_corrected"),
+    )
+    return _csv(
+        columns,
+        (
+            (name, *key, *cells, *_difference(known.get((name, *key))))
+            for name, run in zip(names, runs, strict=True)
+            for key, cells in _scores(run)
+        ),
+    )
+
+
+def _scores(run: Run) -> Iterator[tuple[tuple[str, str, str], tuple]]:
+    found = run.metrics
+    for score in SCORES:
+        yield (ALL, "", score), _cells(found, score)
+    for name, own in found["per_class"].items():
+        yield (CLASS, name, "f1"), _cells(own, "f1")
+    for name, own in found["per_dataset"].items():
+        for score in SCORES:
+            yield (DATASET, name, score), _cells(own, score)
+
+
+def _cells(found: dict[str, Any], score: str) -> tuple:
+    return (found[score], *(band_of(found, score) or ("", "")))
+
+
+def _difference(row: Row | None) -> tuple:
+    if row is None:
+        return ("",) * 5
+    found = row.found
+    return found.value, found.low, found.high, found.p, row.corrected
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,94 @@
+"""Run directories of networks with random weights, made without any training."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from jmer.data.clips import ClipSet
+from jmer.data.config import DataConfig
+from jmer.files import write_json
+from jmer.models.base import NetworkConfig
+from jmer.results import Predictions, score
+from jmer.train.checkpoint import Checkpoints
+from jmer.weights import structure
+
+
+def write_untrained_run(
+    folder: Path, network: NetworkConfig, data: DataConfig, clips: ClipSet, seeds=(0,)
+) -> Path:
+    """A leave-one-subject-out run, whose every fold and seed has weights of its own,
+    and whose predictions, some right and some wrong, no network made.
+    """
+    folds = np.unique(clips.subject).tolist()
+    tasks = [{"seed": s, "fold": f, "variant": 0} for s in seeds for f in folds]
+    checkpoints = Checkpoints(folder / "checkpoints/pack-000")
+    history = ("epoch", "alive", "loss", "test_logits", "inner_uf1")
+    checkpoints.save(
+        1,
+        {
+            **random_weights(network, len(clips.classes), len(tasks)),
+            **{f"history.{name}": np.ones((1, len(tasks))) for name in history},
+            "selected": np.ones(len(tasks)),
+        },
+        {"tasks": tasks, "finished": True, "seconds": 0.0},
+    )
+    checkpoints.finish()
+    checkpoints.close()
+    made = guesses(clips, seeds)
+    made.save(folder / "predictions.csv")
+    about = {"variant": 0, "subject_independent": True}
+    write_json(folder / "metrics.json", score(made) | about)
+    model = dataclasses.asdict(network) | {"name": network.name}
+    fields = dataclasses.asdict(data) | {"name": data.name}
+    described = {
+        "experiment": {
+            "model": model,
+            "data": {n: str(v) if n == "data_dir" else v for n, v in fields.items()},
+        },
+        "data": {"classes": list(clips.classes), "fingerprint": clips.fingerprint},
+    }
+    write_json(folder / "experiment.json", described)
+    return folder
+
+
+def random_weights(network: NetworkConfig, classes: int, tasks: int) -> dict:
+    """By path, task axis first; of a size that keeps what goes through a layer."""
+    rng = np.random.default_rng(5)
+    _, (params, stats) = structure(network, classes)
+    shapes = {"params": params, "stats": stats}
+    made = {}
+    for path, leaf in _leaves(shapes).items():
+        fan = max(int(np.prod(leaf.shape[:-1])), 1)
+        values = rng.normal(size=(tasks, *leaf.shape)) / np.sqrt(fan)
+        if path.endswith((".scale", ".var")):
+            values = 1 + 0.2 * np.abs(values)
+        made[path] = values.astype(np.float32)
+    return made
+
+
+def _leaves(tree) -> dict:
+    import jax
+
+    from jmer import trees
+
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {trees.path_name(path): leaf for path, leaf in leaves}
+
+
+def guesses(clips: ClipSet, seeds) -> Predictions:
+    n, k = len(clips), len(clips.classes)
+    shares = np.random.default_rng(3).dirichlet(np.ones(k), n * len(seeds))
+    subject = np.tile(clips.subject, len(seeds))
+    return Predictions(
+        classes=clips.classes,
+        dataset=np.tile(clips.dataset, len(seeds)),
+        subject=subject,
+        clip=np.tile(clips.clip_id, len(seeds)),
+        fold=subject,
+        seed=np.repeat(seeds, n),
+        variant=np.zeros(len(subject), int),
+        label=np.tile(clips.label, len(seeds)),
+        predicted=shares.argmax(1),
+        probabilities=shares.astype(np.float32),
+    )
