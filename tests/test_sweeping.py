@@ -330,4 +330,6 @@ def test_the_ablation_of_stanet(tmp_path, monkeypatch):
     assert [name for name in rows if f"\n| {name} |" in scores] == list(rows)
     variants = text.split("## Cells and variants")[1].split("##")[0]
     assert variants.count("optim.lr=") == 12
+    tests = text.split("## Paired differences")[1].split("Each class")[0]
+    assert [name for name in rows if f"\n| {name} |" in tests] == list(rows)[1:]
     assert main(["report", str(tmp_path / "s"), "--table", "stanet-2"]) == 0
