@@ -71,6 +71,7 @@ def make_result(clips, folds):
         epoch=np.array(EPOCHS),
         alive=np.ones(shape, bool),
         loss=np.zeros(shape),
+        inner_uf1=np.full(shape, np.nan),
         test_logits=logits,
         selected=np.full(len(tasks), EPOCHS[-1]),
         seconds=3.0,
@@ -254,14 +255,17 @@ def test_classes(rows, shown):
         assert row == [name, str(sum(true)), *(means if any(true) else ["–"] * 3)]
 
 
-def test_data_sets_seeds_and_people(rows, shown):
+def test_data_sets_seeds_and_people(written, rows, shown):
+    of_oracle = oracle_rows(written)
     for name, subjects, clips, *values in shown["Data set", "Subjects"]:
         own = [r for r in rows if r["dataset"] == name]
         assert int(subjects) == SETS.count(name) == len({r["subject"] for r in own})
         assert int(clips) == len({r["clip"] for r in own})
         expected = seed_mean(own)
-        for value, score in zip(values, SCORES, strict=True):
+        for value, score in zip(values[:3], SCORES, strict=True):
             assert re.match(rf"{expected[score]:.4f} \[0\.\d+, [01]\.\d+\]$", value)
+        best = seed_mean([r for r in of_oracle if r["dataset"] == name])
+        assert values[3:] == [f"{best[score]:.4f}" for score in ("uf1", "uar")]
     assert [r[0] for r in shown["Data set", "Subjects"]] == sorted(set(SETS))
     for seed, clips, *values in shown["Seed", "Clips"]:
         own = [r for r in rows if r["seed"] == seed]

@@ -11,9 +11,12 @@ import jinja2
 from markupsafe import Markup
 
 from jmer.report.blocks import Page
+from jmer.report.figures import DPI
 from jmer.text import interval, points
 
 FOLDER = Path(__file__).parent
+WIDTH = 1.2 * 96 / DPI
+"""Pixels of the page for one of a figure: somewhat larger than its inches."""
 
 
 def render(page: Page) -> str:
@@ -29,6 +32,7 @@ def render(page: Page) -> str:
         points=points,
         interval=interval,
         base64=lambda content: base64.b64encode(content).decode(),
+        shown_width=_shown_width,
         percent=lambda value: f"{100 * min(max(value, 0), 1):.2f}%",
     )
     script = (FOLDER / "page.js").read_text()
@@ -39,3 +43,8 @@ def render(page: Page) -> str:
         script=Markup(script),
         digest=digest,
     )
+
+
+def _shown_width(png: bytes) -> int:
+    """Of a figure in pixels of the page, so that their letters are of one size."""
+    return round(int.from_bytes(png[16:20], "big") * WIDTH)
