@@ -91,7 +91,7 @@ def plan_sweep(
         one = Planned(cell, folder, state, len(folds))
         key = structure(experiment)
         if key not in measured and not stopping():
-            measured[key] = _epoch_of_a_task(experiment, clips, folds, say)
+            measured[key] = _epoch_of_a_task(cell, clips, folds, say)
             jax.clear_caches()
         seconds = measured.get(key)
         if seconds is not None:
@@ -141,16 +141,16 @@ def structure(experiment: Experiment) -> str:
 
 
 def _epoch_of_a_task(
-    experiment: Experiment, clips: ClipSet, folds: Sequence[Fold], say
+    cell: Cell, clips: ClipSet, folds: Sequence[Fold], say
 ) -> float | None:
     """Seconds that a task takes for an epoch. None if that is not wanted
     (`engine.plan_seconds` is 0), or not cheap to know: what a network computes once for
     all tasks has to be there first.
     """
-    engine = experiment.engine
+    experiment, engine = cell.experiment, cell.experiment.engine
     if engine.plan_seconds == 0 or experiment.model.has_prefix:
         return None
-    say(f"measuring a step of {experiment.model.name}")
+    say(f"measuring a step of cell {cell.name}")
     session = Session(experiment, clips, folds)
     work = session.work(session.tasks)
     plan = make_plan(engine, work, say)
