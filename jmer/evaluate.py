@@ -19,8 +19,9 @@ from jmer.files import write_json
 from jmer.notebook import read_weights
 from jmer.outcome import join, predict
 from jmer.report import write_report
-from jmer.results import Predictions, score
+from jmer.results import Predictions
 from jmer.rundir import METRICS, PREDICTIONS, environment, open_run
+from jmer.scoring import score
 from jmer.session import check_inputs
 from jmer.weights import Weights
 

@@ -13,7 +13,8 @@ import numpy as np
 from jmer.annotations import Float, Real
 from jmer.errors import JmerError, UsageError
 from jmer.metrics import METRICS, class_f1, drawn_subjects
-from jmer.results import Counts, Predictions, count
+from jmer.results import Predictions
+from jmer.scoring import Counts, count
 from jmer.text import counted
 
 NAMED_CLIPS = 3

@@ -16,8 +16,9 @@ from jmer.files import write_json
 from jmer.outcome import chosen_epochs, oracle_predictions, selected_predictions
 from jmer.progress import View
 from jmer.report import write_report
-from jmer.results import Predictions, score
+from jmer.results import Predictions
 from jmer.rundir import METRICS, PREDICTIONS, EventLog, environment, note, open_run
+from jmer.scoring import score
 from jmer.session import Session, check_inputs
 from jmer.train import hosts
 from jmer.train.pack import PackResult

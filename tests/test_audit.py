@@ -22,7 +22,8 @@ from jmer.errors import JmerError
 from jmer.explain import set_of
 from jmer.outcome import oracle_predictions
 from jmer.report.run import NEEDED
-from jmer.results import Predictions, score
+from jmer.results import Predictions
+from jmer.scoring import score
 
 EXPERIMENT = """
 from data_builders.synthetic import Synthetic

@@ -16,7 +16,8 @@ from jmer.errors import JmerError
 from jmer.files import read_json, write_json
 from jmer.paired import holm, paired
 from jmer.report import latex, write_comparison, write_report
-from jmer.results import Predictions, score
+from jmer.results import Predictions
+from jmer.scoring import score
 
 CLASSES = ("joy", "fear_1", "a|b")
 SCORES = ("uf1", "uar", "acc")

@@ -18,7 +18,8 @@ from jmer.papers import TABLES, table
 from jmer.report.markdown import render
 from jmer.report.reproduction import is_row, matches, reproduction_page
 from jmer.report.run import read_run
-from jmer.results import Predictions, score
+from jmer.results import Predictions
+from jmer.scoring import score
 from jmer.sweep import Cell, load_sweep
 
 ROOT = Path(__file__).resolve().parent.parent

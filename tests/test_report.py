@@ -22,7 +22,8 @@ from jmer.report.learning import learning_png
 from jmer.report.markdown import escape
 from jmer.report.run import read_curves
 from jmer.report.subjects import subjects_png
-from jmer.results import Predictions, score
+from jmer.results import Predictions
+from jmer.scoring import score
 from jmer.text import duration, flattened
 
 NASTY = ("<b>bold</b>", "a|b", "`x`\n## $y$")

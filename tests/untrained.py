@@ -9,7 +9,8 @@ from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
 from jmer.files import write_json
 from jmer.models.base import NetworkConfig
-from jmer.results import Predictions, score
+from jmer.results import Predictions
+from jmer.scoring import score
 from jmer.train.checkpoint import Checkpoints
 from jmer.weights import structure
 

@@ -13,7 +13,8 @@ from jmer.audit.tally import Stated, Tally, Way, explained, stated_findings
 from jmer.data.clips import ClipSet
 from jmer.errors import JmerError
 from jmer.metrics import METRICS
-from jmer.results import Predictions, score
+from jmer.results import Predictions
+from jmer.scoring import score
 from jmer.text import counted, points
 
 

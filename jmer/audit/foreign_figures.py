@@ -12,7 +12,8 @@ from jmer.audit.table import Name
 from jmer.audit.tally import Scores, Stated, Tally, Way, stated_findings
 from jmer.errors import JmerError, UsageError
 from jmer.metrics import METRICS
-from jmer.results import Predictions, score
+from jmer.results import Predictions
+from jmer.scoring import score
 from jmer.text import points
 
 
