@@ -15,11 +15,13 @@ from markdown_it import MarkdownIt
 from sklearn import metrics as reference
 
 from jmer.errors import JmerError
-from jmer.files import write_json
+from jmer.files import write_bytes, write_json
 from jmer.report import write_comparison, write_report
+from jmer.report.blocks import Figure
 from jmer.report.figures import confusion_png
 from jmer.report.learning import learning_png
 from jmer.report.markdown import escape
+from jmer.report.pictures import index_of
 from jmer.report.run import read_curves
 from jmer.report.subjects import subjects_png
 from jmer.results import Predictions
@@ -216,6 +218,32 @@ def test_figures_have_the_right_size(run):
     assert (width, height) == (round(200 * (0.78 * 3 + 1.7)), round(200 * 3.59))
     width, height = png_size((run / "figures" / "learning.png").read_bytes())
     assert (width, height) == (920, 800)
+
+
+def test_pictures_that_were_made_later_are_in_the_report(tmp_path):
+    folder = make_run(tmp_path / "r")
+    curve = {f"{i:02d}": f"{EVIL}{i}" for i in range(1, 6)}
+    spotted = {"auc": 0.98765, "frames": 77, "strs": 0.5, "drawn": curve}
+    intervals = {"f1": 0.75, "precision": 0.6, "recall": 1.0}
+    write_json(folder / "spotting/spotting.json", {**spotted, "intervals": intervals})
+    png = confusion_png(np.eye(2, dtype=int), ["a", "b"])
+    for name in ("roc", "intensity-01", "intensity-02", "intensity-04"):
+        write_bytes(folder / f"spotting/figures/{name}.png", png)
+    drawn = [Figure(f"figures/{n}.png", f"{EVIL}{n}", "what it is", png) for n in "ab"]
+    for clip in map(str, range(10)):
+        index = index_of(f"{EVIL} {clip}", ["It says so."], drawn)
+        write_json(folder / f"explain/{clip}/explain.json", index)
+        write_bytes(folder / f"explain/{clip}/figures/a.png", png)
+    write_report(folder)
+    page = parse((folder / "report.html").read_text())
+    # Of the run, the curve and two clips, and what is there of eight clips.
+    assert page.tags.count("img") == 3 + 3 + 8
+    assert page.tags.count("script") == 1
+    assert "0.9877" in page.text and "It says so." in page.text
+    assert f"What it looked at in {EVIL} 7" in page.text
+    markdown = (folder / "report.md").read_text()
+    assert "](explain/3/figures/a.png)" in markdown
+    assert "](spotting/figures/roc.png)" in markdown
 
 
 def test_same_run_gives_the_same_bytes(run):

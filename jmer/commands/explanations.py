@@ -70,6 +70,8 @@ def explain(words: list[str]) -> int:
         write_explanation(folder, [case, *beside])
         true, found = case.classes[case.label], case.classes[case.predicted]
         print(f"{case.subject}/{case.clip}: {found} (true: {true}), in {folder}")
+    if options.out is None:
+        print(f"`jmer report {options.run}` puts them into the report of the run")
     return 0
 
 

@@ -162,6 +162,7 @@ def spot(words: list[str]) -> int:
         f"AUC of {record['frames']} frames {record['auc']:.4f}; intervals: F1 "
         f"{intervals['f1']:.4f} (precision {intervals['precision']:.4f}, recall "
         f"{intervals['recall']:.4f}), STRS {record['strs']:.4f}\n"
-        f"figures and tables in {folder}"
+        f"figures and tables in {folder}; `jmer report {options.run}` puts them into "
+        f"the report of the run"
     )
     return 0

@@ -17,6 +17,7 @@ from jmer.report.blocks import (
     Table,
 )
 from jmer.report.details import details
+from jmer.report.pictures import pictures
 from jmer.report.run import SCORES, Run, band
 from jmer.text import counted, duration, flattened, points
 
@@ -185,5 +186,5 @@ def run_page(run: Run) -> Page:
     if found["oracle"]:
         lead.append(_oracle(run))
     protocol = Section("Protocol", (_protocol(run),))
-    sections = (protocol, *details(run), *_sources(run))
+    sections = (protocol, *details(run), *pictures(run.folder), *_sources(run))
     return Page(run.experiment["name"], subtitle, tuple(lead), sections)

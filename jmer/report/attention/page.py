@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from jmer.files import write_json
 from jmer.report import _write
 from jmer.report.attention import FIGURES, activation, figures
 from jmer.report.attention.case import Case
 from jmer.report.blocks import Block, Figure, Page, Paragraph, Section, Table
 from jmer.report.figures import BLUE, INK, MUTED, _figure, _plain, _short, png
+from jmer.report.pictures import INDEX, index_of
 
 NAME = "explain"
 NO_PROOF = (
@@ -22,12 +24,15 @@ NO_PROOF = (
 
 
 def write_explanation(folder: Path, cases: Sequence[Case]) -> None:
-    """Writes `explain.md`, `explain.html` and `figures/*.png` about one clip by one
-    run, or by several.
+    """Writes `explain.md`, `explain.html`, `explain.json` and `figures/*.png` about one
+    clip by one run, or by several.
 
     Raises: JmerError if there is nothing to draw, or `folder` cannot be written.
     """
-    _write(explanation(cases), folder, NAME)
+    page = explanation(cases)
+    _write(page, folder, NAME)
+    answers = [_answer(case).text for case in cases]
+    write_json(folder / INDEX, index_of(page.title, answers, page.figures()))
 
 
 def explanation(cases: Sequence[Case]) -> Page:

@@ -1,0 +1,77 @@
+"""What `jmer spot` and `jmer explain` left in a run directory, for its report."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jmer.files import read_json
+from jmer.report.blocks import Block, Figure, Paragraph, Section, Table
+from jmer.text import points
+
+SPOTTING, EXPLAIN, INDEX = "spotting", "explain", "explain.json"
+CURVES = 3  # clips whose intensity is drawn
+MOST = 8  # clips that are explained
+
+
+def index_of(
+    title: str, answers: Iterable[str], figures: Iterable[Figure]
+) -> dict[str, Any]:
+    """What `explain.json` says of the pictures beside it."""
+    fields = ("path", "alt", "caption")
+    return {
+        "title": title,
+        "answers": list(answers),
+        "figures": [{name: getattr(f, name) for name in fields} for f in figures],
+    }
+
+
+def pictures(run_dir: Path) -> Iterator[Section]:
+    """A section for each of them that is there; figures that are gone are left out.
+
+    Raises: JmerError if what describes them is damaged.
+    """
+    if (run_dir / SPOTTING / "spotting.json").is_file():
+        yield Section("Spotting", tuple(_spotting(run_dir)))
+    for file in sorted((run_dir / EXPLAIN).glob(f"*/{INDEX}"))[:MOST]:
+        told = read_json(file)
+        place = file.parent.relative_to(run_dir)
+        blocks: list[Block] = [Paragraph(text) for text in told["answers"]]
+        for about in told["figures"]:
+            if figure := _figure(run_dir, place / about["path"], about):
+                blocks.append(figure)
+        title = f"What it looked at in {told['title']}"
+        yield Section(title, tuple(blocks), folded=True)
+
+
+def _spotting(run_dir: Path) -> Iterator[Block]:
+    found = read_json(run_dir / SPOTTING / "spotting.json")
+    intervals = found["intervals"]
+    scores = {
+        f"AUC of {found['frames']} frames": found["auc"],
+        "F1 of intervals": intervals["f1"],
+        "Precision of intervals": intervals["precision"],
+        "Recall of intervals": intervals["recall"],
+        "STRS, spotted and recognised": found["strs"],
+    }
+    rows = tuple((name, points(value)) for name, value in scores.items())
+    yield Table(("", "Score"), rows)
+    names = {"roc": ("ROC curve of frames", "All frames of all test clips.")}
+    for number, clip in list(found["drawn"].items())[:CURVES]:
+        caption = (
+            f"{clip}: bars are the intensity that was found, the line is the true one; "
+            f"below are the intervals of both."
+        )
+        names[f"intensity-{number}"] = (f"Intensity of the frames of {clip}", caption)
+    for name, (alt, caption) in names.items():
+        path = Path(SPOTTING, "figures", f"{name}.png")
+        if figure := _figure(run_dir, path, {"alt": alt, "caption": caption}):
+            yield figure
+
+
+def _figure(run_dir: Path, path: Path, about: Mapping[str, Any]) -> Figure | None:
+    file = run_dir / path
+    if not file.is_file():
+        return None
+    return Figure(
+        path.as_posix(), str(about["alt"]), str(about["caption"]), file.read_bytes()
+    )
