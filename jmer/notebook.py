@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
+from jmer.curves import read_curves
 from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.models.base import network
 from jmer.paired import Paired, paired
-from jmer.report.run import SCORES, read_curves
 from jmer.results import Predictions
 from jmer.rundir import DESCRIPTION, METRICS, PREDICTIONS
+from jmer.scoring import SCORES
 from jmer.text import counted, points
 from jmer.train.checkpoint import Checkpoints
 from jmer.train.pack import PackResult, result_of

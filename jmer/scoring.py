@@ -17,6 +17,9 @@ from jmer.metrics import (
 )
 from jmer.results import Predictions
 
+SCORES = {"uf1": "UF1", "uar": "UAR", "acc": "ACC"}
+"""What people call them, the headline first."""
+
 
 def _groups(*columns: np.ndarray) -> tuple[list[tuple], np.ndarray]:
     """Sorted distinct rows of `columns`, and the position of every row in them [n]."""

@@ -302,7 +302,9 @@ def test_a_clip_without_a_face_is_named(tmp_path):
     enlarged(tree)
     take = tree.loaded[2]
     path = take.path(take.onset)
-    cv2.imwrite(str(path), np.full((200, 240, 3), 90, np.uint8))
+    wall = np.full((200, 240, 3), 90, np.uint8)
+    wall[0] = 60
+    cv2.imwrite(str(path), wall)
     config = aligned(tree, None, "crop")
     problems, _ = check(config)
     assert len(problems) == 1

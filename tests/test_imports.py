@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RANKS = [
     {"errors", "__init__", "annotations"},
     {"arrays", "facs", "files", "text", "torch_files"},
-    {"keys", "trees", "losses", "metrics", "pretrained", "papers"},
+    {"keys", "trees", "losses", "metrics", "pretrained", "papers", "curves"},
     {"augment", "nn", "data", "synthetic", "optim", "results", "peers", "spotting"},
     {"magnet", "scoring"},
     {"models", "flownet2", "spotted", "paired"},

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from sklearn import metrics as reference
 
+from jmer.curves import read_curves
 from jmer.errors import JmerError
 from jmer.files import write_bytes, write_json
 from jmer.report import write_comparison, write_report
@@ -22,7 +23,6 @@ from jmer.report.figures import confusion_png
 from jmer.report.learning import learning_png
 from jmer.report.markdown import escape
 from jmer.report.pictures import index_of
-from jmer.report.run import read_curves
 from jmer.report.subjects import subjects_png
 from jmer.results import Predictions
 from jmer.scoring import score

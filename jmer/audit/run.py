@@ -23,8 +23,9 @@ from jmer.data.splits import Fold
 from jmer.errors import JmerError
 from jmer.explain import data_of, set_of
 from jmer.notebook import Run
-from jmer.report.run import SCORES, read_run
+from jmer.report.run import read_run
 from jmer.results import Predictions
+from jmer.scoring import SCORES
 from jmer.text import counted
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from jmer.report.blocks import Block, Figure, Paragraph, Section, Table
 from jmer.report.figures import confusion_png
 from jmer.report.learning import learning_png
-from jmer.report.run import SCORES, Run, band_of
+from jmer.report.run import Run, band_of
 from jmer.report.subjects import subjects_png
 from jmer.results import Predictions
+from jmer.scoring import SCORES
 from jmer.text import banded, counted, points
 
 HARD_CLIPS = 15

@@ -18,7 +18,8 @@ from jmer.report.blocks import (
 )
 from jmer.report.details import details
 from jmer.report.pictures import pictures
-from jmer.report.run import SCORES, Run, band
+from jmer.report.run import Run, band
+from jmer.scoring import SCORES
 from jmer.text import counted, duration, flattened, points
 
 SELECTION = {

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from jmer.errors import JmerError
 from jmer.paired import Difference, Paired, holm, paired
 from jmer.report.blocks import Block, Paragraph, Section, Table
-from jmer.report.run import SCORES
 from jmer.results import Predictions
+from jmer.scoring import SCORES
 from jmer.text import counted
 
 NAMES = {**SCORES, "f1": "F1"}

@@ -1,22 +1,17 @@
 """Reading a finished run directory."""
 
 import functools
-import json
-import math
-from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jmer.curves import read_curves
 from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.results import Predictions
 
-SCORES = {"uf1": "UF1", "uar": "UAR", "acc": "ACC"}
-CURVES = ("loss", "test_acc", "inner_uf1")
 NEEDED = {
     "metrics.json": (
         *("protocol", "selection", "batches", "subject_independent", "oracle"),
@@ -42,7 +37,7 @@ class Run:
 
     @functools.cached_property
     def curves(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """(epochs, values) by name in `CURVES`."""
+        """(epochs, values) by name, as `read_curves`."""
         return read_curves(self.folder / "progress.jsonl")
 
 
@@ -97,44 +92,3 @@ def read_run(folder: Path) -> Run:
         )
     predictions = Predictions.load(path).select(variant=metrics.get("variant", 0))
     return Run(folder, metrics, experiment, predictions)
-
-
-def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Loss and scores by epoch, averaged over packs; empty without evaluations.
-
-    Lines that are no JSON are passed over: a run that was killed leaves a line cut
-    short, and one that was resumed wrote on behind it. Where a resumed run repeats
-    an epoch, the later line counts.
-    """
-    if not path.is_file():
-        return {}
-    values: dict[str, dict[int, dict[Any, float]]] = {
-        name: defaultdict(dict) for name in CURVES
-    }
-    for event in _evaluations(path):
-        epoch = event.get("epoch")
-        for name in CURVES:
-            value = event.get(name)
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                continue
-            if isinstance(epoch, int):
-                values[name][epoch][str(event.get("pack"))] = float(value)
-    curves = {}
-    for name, by_epoch in values.items():
-        epochs = sorted(by_epoch)
-        if epochs:
-            means = [np.mean(list(by_epoch[epoch].values())) for epoch in epochs]
-            curves[name] = (np.array(epochs), np.array(means))
-    return curves
-
-
-def _evaluations(path: Path) -> Iterator[dict[str, Any]]:
-    # Line by line: a thousand packs of one task write a hundred megabytes.
-    with path.open(errors="replace") as file:
-        for line in file:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict) and event.get("event") == "evaluation":
-                yield event

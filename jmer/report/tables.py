@@ -8,7 +8,8 @@ from typing import Any
 
 from jmer.report.blocks import Table
 from jmer.report.paired import Against, Row
-from jmer.report.run import SCORES, Run, band_of
+from jmer.report.run import Run, band_of
+from jmer.scoring import SCORES
 from jmer.text import banded
 
 ALL, DATASET, CLASS = "all", "data set", "class"

@@ -1,0 +1,54 @@
+"""How a run learned, from what it wrote on the way."""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CURVES = ("loss", "test_acc", "inner_uf1")
+
+
+def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Epochs and values of those of `CURVES` that are there, averaged over packs; empty
+    without evaluations.
+
+    Lines that are no JSON are passed over: a run that was killed leaves a line cut
+    short, and one that was resumed wrote on behind it. Where a resumed run repeats
+    an epoch, the later line counts.
+    """
+    if not path.is_file():
+        return {}
+    values: dict[str, dict[int, dict[Any, float]]] = {
+        name: defaultdict(dict) for name in CURVES
+    }
+    for event in _evaluations(path):
+        epoch = event.get("epoch")
+        for name in CURVES:
+            value = event.get(name)
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                continue
+            if isinstance(epoch, int):
+                values[name][epoch][str(event.get("pack"))] = float(value)
+    curves = {}
+    for name, by_epoch in values.items():
+        epochs = sorted(by_epoch)
+        if epochs:
+            means = [np.mean(list(by_epoch[epoch].values())) for epoch in epochs]
+            curves[name] = (np.array(epochs), np.array(means))
+    return curves
+
+
+def _evaluations(path: Path) -> Iterator[dict[str, Any]]:
+    # Line by line: a thousand packs of one task write a hundred megabytes.
+    with path.open(errors="replace") as file:
+        for line in file:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict) and event.get("event") == "evaluation":
+                yield event
