@@ -114,6 +114,16 @@ def test_a_finished_training_goes_on_if_more_is_asked(tmp_path):
     assert read_weights(tmp_path / "a.npz")[1]["step"] == 9
 
 
+@pytest.mark.parametrize("name", ["magnet", "motion"])
+def test_no_two_options_of_a_recipe_have_one_name(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["pretrain", name, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    for option in ("--out", "--steps", "--save-every", "--lr", "--average", "--size"):
+        assert f"{option} " in shown
+
+
 @pytest.mark.parametrize("average", [0.0, 0.5])
 def test_the_running_mean_is_what_is_written(average):
     """Of the parameters that are updated, whose own path knows nothing of it."""

@@ -39,13 +39,14 @@ class PretrainOptions:
     """Of the first weights and of all that is made up."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What the network computes in; parameters, losses and samples are float32."""
-    every: int = 1000
+    save_every: int = 1000
     """Steps after which the file is written."""
 
     def __post_init__(self):
-        for name in ("steps", "every"):
+        for name in ("steps", "save_every"):
             if getattr(self, name) < 1:
-                raise UsageError(f"{name}={getattr(self, name)} must be at least 1")
+                option = name.replace("_", "-")
+                raise UsageError(f"{option}={getattr(self, name)} must be at least 1")
         if self.out.suffix != ".npz":
             raise UsageError(f"out={self.out} must end in .npz")
 
@@ -71,7 +72,7 @@ def pretrain(words: list[str]) -> int:
             options.recipe,
             options.out,
             steps=options.steps,
-            every=options.every,
+            every=options.save_every,
             seed=options.seed,
             dtype=options.dtype,
             watch=watch,
