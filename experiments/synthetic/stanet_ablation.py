@@ -7,8 +7,8 @@ Run:    jmer run experiments/synthetic/stanet_ablation.py
 Then:   jmer report runs/stanet_ablation --table stanet-2 --other-data
 Cost:   about four times that of experiments/synthetic/stanet.py: 5 minutes
 Expect: UF1 0.692, 0.733, 0.807 and, as experiments/synthetic/stanet.py, 0.702 (seed 0);
-        only +SAB+l1 differs from base by more than chance (p 0.05, corrected), which
-        one seed and 12 subjects do not make a result
+        only +SAB+l1 stands out from base (p 0.051, corrected), which one seed and 12
+        subjects do not make a result
 """
 
 from pathlib import Path
