@@ -16,7 +16,7 @@ from jmer.data import load
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
 from jmer.data.load import datasets
-from jmer.errors import JmerError
+from jmer.errors import JmerError, UsageError
 from jmer.notebook import Run
 from jmer.results import Predictions
 from jmer.train.tasks import Task
@@ -84,9 +84,10 @@ def explained(
                 yield Explained(task, clip, logits[i], own, own_weights)
 
 
-def set_of(run: Run, **places: Path) -> ClipSet:
+def set_of(run: Run, **places: Path | None) -> ClipSet:
     """The data set of a run, prepared where need be; `places` are fields of its
-    configuration, such as `data_dir`, where those of the run are on another machine.
+    configuration, such as `data_dir`, where those of the run are on another machine;
+    None is that of the run.
 
     Raises: JmerError if it cannot be read any more, or is another by now.
     """
@@ -95,7 +96,7 @@ def set_of(run: Run, **places: Path) -> ClipSet:
     return clips
 
 
-def data_of(run: Run, **places: Path) -> DataConfig:
+def data_of(run: Run, **places: Path | None) -> DataConfig:
     """The configuration of a run's data set, with other `places`.
 
     Raises: JmerError if this jmer does not know the set.
@@ -109,7 +110,21 @@ def data_of(run: Run, **places: Path) -> DataConfig:
         )
     types_of = typing.get_type_hints(kind)
     known = {name: _restored(types_of[name], value) for name, value in fields.items()}
-    return typing.cast(DataConfig, kind(**{**known, **places}))
+    known |= {name: place for name, place in places.items() if place is not None}
+    return typing.cast(DataConfig, kind(**known))
+
+
+def seed_of(run: Run, asked: int | None = None) -> int:
+    """The seed that is asked for, or the first one of a run.
+
+    Raises: UsageError if the run has no such seed.
+    """
+    seeds = sorted({task.seed for task in run.tasks})
+    if asked is None:
+        return seeds[0]
+    if asked not in seeds:
+        raise UsageError(f"seed={asked}: {run.folder} has {', '.join(map(str, seeds))}")
+    return asked
 
 
 def find_clip(clips: ClipSet, name: str) -> int:

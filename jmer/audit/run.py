@@ -29,7 +29,7 @@ from jmer.scoring import SCORES
 from jmer.text import counted
 
 
-def audit_run(run: Run, **places: Path) -> Audit:
+def audit_run(run: Run, **places: Path | None) -> Audit:
     """All that can be checked of a run; `places` as in `explain.set_of`. A data set
     that cannot be read leaves the checks that need it unknown.
 

@@ -85,7 +85,5 @@ def _audited(options: AuditOptions) -> Audit:
     from jmer.notebook import load_run
 
     assert options.run is not None
-    places = {"data_dir": options.data_dir, "manual_dir": options.manual_dir}
-    return audit_run(
-        load_run(options.run), **{n: p for n, p in places.items() if p is not None}
-    )
+    run = load_run(options.run)
+    return audit_run(run, data_dir=options.data_dir, manual_dir=options.manual_dir)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from jmer.commands.parsing import parse
-from jmer.errors import UsageError
 
 if TYPE_CHECKING:
     from jmer.data.clips import ClipSet
@@ -41,15 +40,14 @@ class ExplainOptions:
 
 def explain(words: list[str]) -> int:
     options = parse(ExplainOptions, "jmer explain", words)
-    from jmer.explain import find_clip, set_of, typical
+    from jmer.explain import find_clip, seed_of, set_of, typical
     from jmer.notebook import load_run
     from jmer.report.attention.page import write_explanation
 
-    fields = {"data_dir": options.data_dir, "manual_dir": options.manual_dir}
-    places = {name: place for name, place in fields.items() if place is not None}
+    places = {"data_dir": options.data_dir, "manual_dir": options.manual_dir}
     run = load_run(options.run)
     clips = set_of(run, **places)
-    seed = _seed(run, options.seed)
+    seed = seed_of(run, options.seed)
     if options.clip:
         chosen = sorted({find_clip(clips, name) for name in options.clip})
     else:
@@ -63,7 +61,7 @@ def explain(words: list[str]) -> int:
         other = load_run(options.beside)
         theirs = set_of(other, **places)
         same = [find_clip(theirs, "/".join(clips.names[i][1:])) for i in chosen]
-        cases.append(_cases(other, theirs, same, _seed(other, options.seed)))
+        cases.append(_cases(other, theirs, same, seed_of(other, options.seed)))
     out = options.run / "explain" if options.out is None else options.out
     for i, case, *beside in zip(chosen, *cases, strict=True):
         folder = out / _folder(clips, i)
@@ -73,15 +71,6 @@ def explain(words: list[str]) -> int:
     if options.out is None:
         print(f"`jmer report {options.run}` puts them into the report of the run")
     return 0
-
-
-def _seed(run: "Run", asked: int | None) -> int:
-    seeds = sorted({task.seed for task in run.tasks})
-    if asked is None:
-        return seeds[0]
-    if asked not in seeds:
-        raise UsageError(f"seed={asked}: {run.folder} has {', '.join(map(str, seeds))}")
-    return asked
 
 
 def _cases(run: "Run", clips: "ClipSet", chosen: list[int], seed: int) -> list["Case"]:

@@ -136,19 +136,14 @@ class SpotOptions:
 
 def spot(words: list[str]) -> int:
     options = parse(SpotOptions, "jmer spot", words)
-    from jmer.explain import explained, set_of
+    from jmer.explain import explained, seed_of, set_of
     from jmer.notebook import load_run
     from jmer.report.spotting import write_spotting
     from jmer.spotted import watch_all
 
     run = load_run(options.run)
-    places = {"data_dir": options.data_dir, "manual_dir": options.manual_dir}
-    clips = set_of(run, **{name: p for name, p in places.items() if p is not None})
-    seeds = sorted({task.seed for task in run.tasks})
-    seed = seeds[0] if options.seed is None else options.seed
-    if seed not in seeds:
-        raise UsageError(f"seed={seed}: {options.run} has {', '.join(map(str, seeds))}")
-    variant = run.metrics["variant"]
+    clips = set_of(run, data_dir=options.data_dir, manual_dir=options.manual_dir)
+    seed, variant = seed_of(run, options.seed), run.metrics["variant"]
     chosen = explained(
         run, clips, which=lambda task: (task.seed, task.variant) == (seed, variant)
     )

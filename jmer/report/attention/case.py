@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt8
+from scipy.special import softmax
 
 from jmer.models.base import NetworkConfig
 from jmer.train.tasks import Task
@@ -40,8 +41,7 @@ class Case:
     @functools.cached_property
     def probabilities(self) -> np.ndarray:
         """Of the classes, [k]."""
-        shares = np.exp(self.logits.astype(np.float64) - self.logits.max())
-        return shares / shares.sum()
+        return softmax(self.logits.astype(np.float64))
 
     @property
     def predicted(self) -> int:

@@ -1,6 +1,6 @@
 """Visual memory: intensity, what changes between frames, and classes of steps."""
 
-import numpy as np
+from scipy.special import softmax
 
 from jmer.report.attention.case import Case, pictures
 from jmer.report.attention.table import table_png
@@ -57,10 +57,8 @@ def figures(case: Case) -> list[Figure]:
 
 
 def _steps(case: Case, before: int) -> Figure:
-    logits = case.shown["step_logits"]
-    shares = np.exp(logits - logits.max(-1, keepdims=True))
-    shares /= shares.sum(-1, keepdims=True)
-    numbers = [str(before + i) for i in range(len(logits))]
+    shares = softmax(case.shown["step_logits"], -1)
+    numbers = [str(before + i) for i in range(len(shares))]
     png = table_png(shares.T, case.classes, numbers, Scale(0, 1), across="frame")
     return Figure(
         "figures/steps.png",
