@@ -116,7 +116,7 @@ def test_models_and_training_need_no_data_tools():
 
 
 def test_tensorflow_is_never_loaded():
-    code = "from jmer.data import load; import jmer.data.builder, jmer.commands.runs"
+    code = "from jmer.data import load; import jmer.data.builder, jmer.commands.run"
     assert "tensorflow" not in loaded_by(code)
 
 

@@ -14,9 +14,9 @@ from jmer import __version__, trees
 from jmer.errors import JmerError
 from jmer.pretrain.recipe import Recipe
 from jmer.pretrain.trainer import State, Trainer
-from jmer.pretrained import read_weights, write_weights
-from jmer.rundir import first_difference
+from jmer.runs.folder import first_difference
 from jmer.train.checkpoint import flatten, unflatten
+from jmer.weights.archive import read_weights, write_weights
 
 CALL = 5.0  # seconds of a call: what a user waits for when stopping
 
