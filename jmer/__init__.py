@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from jmer.files import VERSION as __version__
 
 if TYPE_CHECKING:
     from jmer.runs.run import compare, load_model, load_run

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from absl import logging
 
 from jmer.errors import JmerError, UsageError
+from jmer.files import VERSION
 
 OVERVIEW = """\
 usage: jmer COMMAND …
@@ -72,9 +73,7 @@ def _command(words: list[str]) -> int:
         print(OVERVIEW, end="")
         return 0 if words else 2
     if words[0] == "--version":
-        from jmer import __version__
-
-        print(f"jmer {__version__}")
+        print(f"jmer {VERSION}")
         return 0
     # Commands bring JAX or TFDS along; help should not wait for them.
     if words[0] == "bench":  # alone, since it does without much that others need

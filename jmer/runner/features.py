@@ -11,10 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jmer import __version__
 from jmer.data.clips import ClipSet
 from jmer.errors import JmerError
-from jmer.files import replacing
+from jmer.files import VERSION, replacing
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import Lowering, use_lowering
 from jmer.runner.plan import cache_folder
@@ -110,7 +109,7 @@ def _file(network: NetworkConfig, clips: ClipSet, lowering: Lowering) -> Path:
         clips.fingerprint,
         clips.clip_id.tolist(),
         [lowering, device.platform, device.device_kind],
-        [__version__, metadata.version("jax"), metadata.version("jaxlib")],
+        [VERSION, metadata.version("jax"), metadata.version("jaxlib")],
     ]
     name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
     return cache_folder() / "features" / f"{network.name}-{name}.npz"

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import jax
 
-from jmer import __version__, trees
+from jmer import trees
 from jmer.errors import JmerError, UsageError
 from jmer.experiment import EngineConfig
-from jmer.files import write_json
+from jmer.files import VERSION, write_json
 from jmer.train.folds import Program
 from jmer.train.planner import Measurement, candidates, choose
 from jmer.train.probe import Layout, Work, device_bytes
@@ -216,7 +216,7 @@ def _cache_file(engine: EngineConfig, work: Work) -> Path:
         [engine.strategy, engine.chunk, engine.devices, engine.lowering],
         engine.memory_limit,
         [jax.devices()[0].device_kind, jax.local_device_count(), os.cpu_count()],
-        [__version__, metadata.version("jax"), metadata.version("jaxlib")],
+        [VERSION, metadata.version("jax"), metadata.version("jaxlib")],
     ]
     name = hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:24]
     return cache_folder() / "plans" / f"{name}.json"

@@ -15,9 +15,8 @@ from typing import Any
 
 import jax
 
-from jmer import __version__
 from jmer.errors import JmerError
-from jmer.files import make_folder, read_json, write_json, writing
+from jmer.files import VERSION, make_folder, read_json, write_json, writing
 
 DESCRIPTION = "experiment.json"
 METRICS = "metrics.json"
@@ -84,7 +83,7 @@ def environment() -> dict[str, Any]:
     names = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
     return {
         "versions": {
-            "jmer": __version__,
+            "jmer": VERSION,
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in names},
         },
