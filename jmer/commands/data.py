@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from jmer.commands.list import list_
-from jmer.commands.parsing import parse
+from jmer.commands.parsing import parse, read_name
 from jmer.data.config import DataConfig
 from jmer.errors import UsageError
 from jmer.runner.progress import counting
@@ -155,14 +155,5 @@ def _dataset(command: str, words: list[str]) -> tuple[DataConfig, list[str]]:
     from jmer.data.load import datasets
 
     found = {kind.name: kind for kind in datasets()}
-    if not words or words[0].startswith("-"):
-        usage = f"usage: jmer data {command} NAME [options]; NAME: {', '.join(found)}"
-        if words and words[0] in ("-h", "--help"):
-            print(usage)
-            raise SystemExit(0)
-        raise UsageError(f"the name of the data set comes first. {usage}")
-    if words[0] not in found:
-        raise UsageError(
-            f"no data set is called {words[0]!r}; there are: {', '.join(found)}."
-        )
-    return found[words[0]](), words[1:]
+    name, words = read_name(f"data {command}", "the data set", found, words)
+    return found[name](), words

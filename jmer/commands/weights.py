@@ -10,7 +10,6 @@ import tyro
 
 from jmer.commands.parsing import parse
 from jmer.errors import UsageError
-from jmer.magnet.network import MULTIPLE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +83,8 @@ class MeasureOptions:
     """Table to write as well (.csv)."""
 
     def __post_init__(self):
+        from jmer.magnet.network import MULTIPLE
+
         for name, least in (("motions", 0.0), ("factors", 1.0)):
             values = getattr(self, name)
             if not values or not all(least < v < float("inf") for v in values):
