@@ -5,7 +5,6 @@ import functools
 import hashlib
 import os
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -209,17 +208,7 @@ class FrameBuilder(ClipBuilder):
         return made
 
     def _sheet_digest(self) -> dict[str, str]:
-        return self.digest_of([self.table])
-
-    def digest_of(self, files: Sequence[Path]) -> dict[str, str]:
-        """Hashes of files below `manual_dir`, by where they lie in it."""
-        base = self.require_manual_dir()
-        return {
-            str(file.relative_to(base)): hashlib.sha256(file.read_bytes()).hexdigest()[
-                :16
-            ]
-            for file in files
-        }
+        return self.digests_of([self.table])
 
     def _split_generators(self, dl_manager):
         self.info.metadata["errata"] = self.annotation.changes

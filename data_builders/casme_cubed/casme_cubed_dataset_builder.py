@@ -118,7 +118,7 @@ class Builder(FrameBuilder):
         return replace(row, clip=clip, train_only=True)
 
     def _sheet_digest(self):
-        return self.digest_of(
+        return self.digests_of(
             [self.table, self.macro_table] if self.data.macro else [self.table]
         )
 

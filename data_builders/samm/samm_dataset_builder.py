@@ -128,7 +128,7 @@ class Builder(FrameBuilder):
         return super().clip_folder(row)
 
     def _sheet_digest(self):
-        return self.digest_of([self.table, *([self.clip_table] if self.long else [])])
+        return self.digests_of([self.table, *([self.clip_table] if self.long else [])])
 
 
 def _video(row: Row) -> str:
