@@ -13,6 +13,7 @@ import numpy as np
 from data_builders import alignment, frames
 from data_builders.annotation import Clip, Correction, Row, correct, subject_number
 from data_builders.config import ACTION_UNITS, OBJECTIVE_CLASS, FrameSet
+from data_builders.disk import Disk, one_of
 from data_builders.sheets import Columns, Line, find_table, read_table
 from data_builders.survey import Annotation, Survey, annotate, survey
 from jmer.data.builder import ClipBuilder
@@ -76,16 +77,16 @@ class FrameBuilder(ClipBuilder):
     def clip_folder(self, row: Row) -> Path | None:
         """The folder of a clip's frames, None if there is none."""
         home = self.subject_home(row)
-        return home and frames.child(home, row.folder or row.clip)
+        return home and self.disk.child(home, row.folder or row.clip)
 
     def subject_home(self, row: Row) -> Path | None:
         """The folder of a row's subject. Raises: JmerError if there are two."""
         number = subject_number(row.subject)
-        return frames.one_of(self.subject_folders.get(number, ()))
+        return one_of(self.subject_folders.get(number, ()))
 
     def numbered(self, folder: Path) -> dict[int, Path]:
         """The images of a folder by the numbers that the sheet knows them by."""
-        return frames.numbered(folder)
+        return self.disk.numbered(folder)
 
     def class_names(self):
         return self.data.class_names
@@ -114,6 +115,11 @@ class FrameBuilder(ClipBuilder):
         )
 
     @functools.cached_property
+    def disk(self) -> Disk:
+        """Each builder has its own: the disk may have changed since another looked."""
+        return Disk()
+
+    @functools.cached_property
     def table(self) -> Path:
         return find_table(self.require_manual_dir(), self.tables, self.data.table)
 
@@ -121,8 +127,7 @@ class FrameBuilder(ClipBuilder):
     def root(self) -> Path:
         """The folder of the subjects' folders. Raises: JmerError if there is none."""
         base, names = self.require_manual_dir(), self.roots[self.data.source]
-        frames.forget()  # the disk may have changed since another builder looked
-        found = frames.find_root(base, names, self._holds_subjects)
+        found = self.disk.find_root(base, names, self._holds_subjects)
         if found is None:
             raise JmerError(
                 f"no folder {' or '.join(names)} with subjects in {base}: put the "
@@ -132,14 +137,14 @@ class FrameBuilder(ClipBuilder):
 
     def _holds_subjects(self, folder: Path) -> bool:
         pattern = re.compile(self.subject_folder, re.IGNORECASE)
-        return any(pattern.fullmatch(p.name) for p in frames.folders(folder))
+        return any(pattern.fullmatch(p.name) for p in self.disk.folders(folder))
 
     @functools.cached_property
     def subject_folders(self) -> dict[int | None, list[Path]]:
         """The folders of each subject, by number; more than one is a mistake."""
         pattern = re.compile(self.subject_folder, re.IGNORECASE)
         found = collections.defaultdict(list)
-        for path in frames.folders(self.root):
+        for path in self.disk.folders(self.root):
             if pattern.fullmatch(path.name):
                 found[subject_number(path.name)].append(path)
         return dict(found)
