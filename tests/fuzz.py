@@ -21,8 +21,8 @@ import fuzz_model
 import fuzz_sheets
 import fuzz_trees
 import numpy as np
+from downloads import CONFIGS, Tree, read, write
 from fuzz_model import Part, Verdict
-from trees import CONFIGS, Tree, read, write
 
 from data_builders.megc2019 import Megc2019
 from jmer.data.config import DataConfig

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import openpyxl
-from trees import label_of
+from downloads import label_of
 
 from data_builders.config import ACTION_UNITS, OBJECTIVE_CLASS
 from data_builders.frame_builder import FrameBuilder

@@ -7,9 +7,9 @@ import itertools
 import cv2
 import numpy as np
 import pytest
+from downloads import write
 from numpy.testing import assert_array_equal
 from toy import make_clips
-from trees import write
 
 from data_builders.synthetic import Synthetic
 from jmer.cli import main

@@ -4,7 +4,7 @@ import csv
 import time
 
 import pytest
-from trees import read, write
+from downloads import read, write
 
 from data_builders.dfme import EMOTIONS, Dfme
 from data_builders.dfme.dfme_dataset_builder import Builder

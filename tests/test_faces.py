@@ -8,8 +8,8 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from downloads import write
 from numpy.testing import assert_array_equal
-from trees import write
 
 from data_builders.landmarks import COLUMNS
 from data_builders.megc2019 import Megc2019

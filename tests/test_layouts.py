@@ -11,8 +11,18 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 import pytest
+from downloads import (
+    CLIP_SETS,
+    CONFIGS,
+    FRAME_SETS,
+    RECIPE,
+    SPEC,
+    Tree,
+    read,
+    taken,
+    write,
+)
 from numpy.testing import assert_array_equal
-from trees import CLIP_SETS, CONFIGS, FRAME_SETS, RECIPE, SPEC, Tree, read, taken, write
 
 from jmer.cli import main
 from jmer.data.load import check, load

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from trees import write
+from downloads import write
 
 from jmer.audit.overlap import check_frames
 from jmer.audit.table import Round, Table
