@@ -21,6 +21,7 @@ import atexit
 import gc
 import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -42,7 +43,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _no_more_programs_than_a_module_needs():
+def _no_more_programs_than_a_module_needs() -> Iterator[None]:
     """A process may map some 65,000 regions of memory, and compiled programs take them
     up: LLVM aborts at the end of them.
     """
@@ -53,7 +54,7 @@ def _no_more_programs_than_a_module_needs():
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _no_line_says_that_it_takes_long():
+def _no_line_says_that_it_takes_long() -> Iterator[None]:
     """Tests compare what commands print, and lines of progress come after seconds."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(progress, "PAUSE", math.inf)
