@@ -28,6 +28,16 @@ from jmer.nn.resnet18 import (
 )
 
 
+def single_factor(text: str) -> float | None:
+    """5.0 of `single:5`; None of what names no factor of 1 or more."""
+    kind, _, number = text.partition(":")
+    try:
+        factor = float(number)
+    except ValueError:
+        return None
+    return factor if kind == "single" and 1 <= factor < math.inf else None
+
+
 @dataclasses.dataclass(frozen=True)
 class AmanConfig(NetworkConfig):
     """AMAN: frames magnified by many factors, weighed by what the factors show, and
@@ -100,34 +110,21 @@ class AmanConfig(NetworkConfig):
         fits = 1 <= self.n <= self.frames
         check.must("n", fits, f"be from 1 to model.frames={self.frames}")
         check.choices()
-        self._single  # noqa: B018  raises for one that is none
+        check.must(
+            "ma",
+            self.ma in ("attn", "mean") or single_factor(self.ma) is not None,
+            "be attn, mean, or single: and a factor of 1 or more, such as single:5",
+        )
         if self.magnify == "network":
             name = "magnify_size" if self.magnify_size else "size"
             rest = ", for model.magnify=network"
             check.multiple(MULTIPLE, name, least=LEAST, rest=rest)
 
     @property
-    def _single(self) -> float | None:
-        """The only factor, if there is but one."""
-        if self.ma in ("attn", "mean"):
-            return None
-        kind, _, number = self.ma.partition(":")
-        try:
-            factor = float(number)
-        except ValueError:
-            factor = math.nan
-        if kind != "single" or not 1 <= factor < math.inf:
-            raise UsageError(
-                f"model.ma={self.ma} must be attn, mean, or single: and a factor of 1 "
-                f"or more, such as single:5"
-            )
-        return factor
-
-    @property
     def factors(self) -> tuple[float, ...]:
         """Those of magnification; 1 leaves a frame as it is, for `amp_offset` 0."""
-        if self._single is not None:
-            return (self._single,)
+        if (single := single_factor(self.ma)) is not None:
+            return (single,)
         return tuple(float(factor) for factor in range(1, self.k + 1))
 
     @property
