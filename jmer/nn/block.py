@@ -12,7 +12,7 @@ from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.nn.conv import Conv
 from jmer.nn.dropout import keep_words, kept_scale
 from jmer.nn.lowering.choice import current
-from jmer.nn.lowering.fused import fits, pooled_features
+from jmer.nn.lowering.fused import Operands, fits, pooled_features
 from jmer.nn.lowering.slots import Geometry
 from jmer.nn.norm import BatchNorm
 from jmer.nn.pool import avg_pool, max_pool, unslot
@@ -115,15 +115,15 @@ class ConvBlock(nnx.Module):
         norm = self.norm
         gamma, beta, running = norm.scale[...], norm.bias[...], norm.mean[...]
         features = pooled_features(geometry, jnp.dtype(self.dtype))
-        extreme, total, square = features(
-            x,
-            self.conv.kernel[...],
-            self.conv.bias[...],
-            running,  # sums about it lose no digits
-            jnp.where(gamma >= 0, 1.0, -1.0),
-            keep,
-            weight,
+        operands = Operands(
+            kernel=self.conv.kernel[...],
+            bias=self.conv.bias[...],
+            pivot=running,  # sums about it lose no digits
+            sign=jnp.where(gamma >= 0, 1.0, -1.0),
+            keep=keep,
+            weight=weight,
         )
+        extreme, total, square = features(x, operands)
         mean, var = running, norm.var[...]
         if train:
             count = jnp.maximum(weight.sum(), 1) * math.prod(geometry.out)
