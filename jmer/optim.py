@@ -104,7 +104,7 @@ class SgdConfig(SteppedConfig):
 
     def transform(self, horizon=FOREVER, depth=lambda path: 0):
         return optax.chain(
-            _decay(self.weight_decay),
+            optax.add_decayed_weights(self.weight_decay),
             optax.trace(self.momentum) if self.momentum else optax.identity(),
             optax.scale_by_schedule(lambda step: -self.rate(step, horizon)),
         )
@@ -142,7 +142,7 @@ class AdamConfig(MomentsConfig):
 
     def transform(self, horizon=FOREVER, depth=lambda path: 0):
         return optax.chain(
-            _decay(self.weight_decay),
+            optax.add_decayed_weights(self.weight_decay),
             optax.scale_by_adam(**self.moments),
             optax.scale_by_learning_rate(self.lr),
         )
@@ -179,7 +179,7 @@ class AdamWConfig(MomentsConfig):
     def transform(self, horizon=FOREVER, depth=lambda path: 0):
         return optax.chain(
             optax.scale_by_adam(**self.moments),
-            _decay(self.weight_decay, lambda x: x.ndim > 1),
+            optax.add_decayed_weights(self.weight_decay, _matrices),
             _scale_layers(self.layer_decay, depth),
             optax.scale_by_schedule(lambda step: -self.rate(step, horizon)),
         )
@@ -209,7 +209,7 @@ class UntunedWarmupConfig(MomentsConfig):
             else optax.scale_by_adam(**self.moments)
         )
         return optax.chain(
-            _decay(self.weight_decay),
+            optax.add_decayed_weights(self.weight_decay),
             adaptive,
             optax.scale_by_schedule(lambda step: -self.rate(step, horizon)),
         )
@@ -250,7 +250,7 @@ class RmspropConfig(SteppedConfig):
     def transform(self, horizon=FOREVER, depth=lambda path: 0):
         return optax.chain(
             optax.clip(self.clip) if self.clip else optax.identity(),
-            _decay(self.weight_decay),
+            optax.add_decayed_weights(self.weight_decay),
             optax.scale_by_rms(self.smoothing, self.epsilon, eps_in_sqrt=False),
             optax.scale_by_schedule(lambda step: -self.rate(step, horizon)),
         )
@@ -272,7 +272,7 @@ def trained_alone(
 
     def of(params) -> optax.GradientTransformation:
         same = "frozen" not in jax.tree.leaves(kinds(params))
-        return rule if same else optax.multi_transform(rules, kinds)
+        return rule if same else optax.partition(rules, kinds)
 
     return optax.GradientTransformation(
         lambda params: of(params).init(params),
@@ -285,21 +285,9 @@ def _half_cosine(done: Number) -> jax.Array:
     return (1 + jnp.cos(jnp.pi * jnp.clip(done, 0, 1))) / 2
 
 
-def _decay(
-    weight_decay: Number, which: Callable[[Any], bool] | None = None
-) -> optax.GradientTransformation:
-    """Adds `weight_decay` times the parameter, to those that `which` picks."""
-    if isinstance(weight_decay, float) and not weight_decay:
-        return optax.identity()
-
-    def update(updates, params):
-        def add(update, param):
-            picked = which is None or which(param)
-            return update + weight_decay * param if picked else update
-
-        return jax.tree.map(add, updates, params)
-
-    return optax.stateless(update)
+def _matrices(params: optax.Params) -> optax.Params:
+    """Which parameters have more than one dimension."""
+    return jax.tree.map(lambda value: value.ndim > 1, params)
 
 
 def _scale_layers(factor: float, depth: Depth) -> optax.GradientTransformation:
