@@ -99,10 +99,19 @@ class ConvBlock(nnx.Module):
             if current() == "patches" and fits(geometry)
             else self._one_by_one
         )
-        y = stages(geometry, x, keep, kept_scale(rate), train, weight)
+        y = stages(geometry, x, keep, kept_scale(rate), train=train, weight=weight)
         return y.reshape(x.shape[0], *geometry.cells, -1).astype(self.dtype)
 
-    def _one_by_one(self, geometry, x, keep, scale, train, weight):
+    def _one_by_one(
+        self,
+        geometry: Geometry,
+        x: Array,
+        keep: Array,
+        scale: float,
+        *,
+        train: bool,
+        weight: Array,
+    ) -> Array:
         x = nnx.relu(self.conv(x.astype(self.dtype)))
         x = self.norm(x, train=train, weight=weight)
         x = max_pool(x, self.pool, padding=self.pool_padding)
@@ -111,13 +120,24 @@ class ConvBlock(nnx.Module):
         mask = unslot(kept, geometry.pooled, self.average)
         return avg_pool(jnp.where(mask == 1, x * scale, 0), self.average)
 
-    def _fused(self, geometry, x, keep, scale, train, weight):
+    def _fused(
+        self,
+        geometry: Geometry,
+        x: Array,
+        keep: Array,
+        scale: float,
+        *,
+        train: bool,
+        weight: Array,
+    ) -> Array:
         norm = self.norm
         gamma, beta, running = norm.scale[...], norm.bias[...], norm.mean[...]
         features = pooled_features(geometry, jnp.dtype(self.dtype))
+        bias = self.conv.bias
+        assert bias is not None
         operands = Operands(
             kernel=self.conv.kernel[...],
-            bias=self.conv.bias[...],
+            bias=bias[...],
             pivot=running,  # sums about it lose no digits
             sign=jnp.where(gamma >= 0, 1.0, -1.0),
             keep=keep,

@@ -66,7 +66,7 @@ class CrossFusion(nnx.Module):
         _, tokens = self._visit(token, patches)
         return self.attention.weights(tokens[:, :1], tokens)[:, :, 0]
 
-    def _visit(self, token, patches):
+    def _visit(self, token: Array, patches: Array) -> tuple[Array, Array]:
         """The token at the width of `patches`, and all of them normalised."""
         guest = self.there(token).astype(jnp.float32)
         return guest, self.norm(jnp.concatenate([guest, patches], axis=1))

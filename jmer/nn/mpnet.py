@@ -76,11 +76,13 @@ class EncoderLayer(nnx.Module):
     one would become steps under RMSprop or Adam.)
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: Sequence[int], **options):
+    def __init__(
+        self, inputs: int, outputs: int, kernel: Sequence[int], **options: Any
+    ):
         self.layer = ConvNorm(inputs, outputs, kernel, kernel_init=glorot, **options)
         self.bias = nnx.Param(jnp.zeros(outputs))
 
-    def __call__(self, x: Array, **options) -> Array:
+    def __call__(self, x: Array, **options: Any) -> Array:
         y = self.layer.conv(x)
         y = y + lax.stop_gradient(self.bias[...]).astype(y.dtype)
         return self.layer.norm(y, **options)

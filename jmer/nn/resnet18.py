@@ -23,7 +23,7 @@ LOWER = 3  # of them that stay as they are
 SEED = 0  # of weights that nobody trained
 
 
-def stage(inputs: int, outputs: int, stride: int, **same) -> nnx.List:
+def stage(inputs: int, outputs: int, stride: int, **same: Any) -> nnx.List:
     """Two blocks, the first of which may halve the size."""
     first = ResidualBlock(inputs, outputs, stride=stride, rank=2, **same)
     return nnx.List([first, ResidualBlock(outputs, outputs, rank=2, **same)])

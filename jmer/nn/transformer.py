@@ -89,7 +89,7 @@ class Attention(nnx.Module):
             self._heads(self.query, x), self._heads(self.key, tokens)
         )
 
-    def _roles(self, x, tokens):
+    def _roles(self, x: Array, tokens: Array) -> tuple[tuple[Linear, Array], ...]:
         return (self.query, x), (self.key, tokens), (self.value, tokens)
 
     def _heads(self, layer: Linear, x: Array) -> Array:
@@ -116,7 +116,7 @@ class Perceptron(nnx.Module):
     def __call__(
         self, x: Float[Array, "b t d"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "b t d"]:
-        hidden = nnx.gelu(self.wide(x), approximate=False)
+        hidden: Array = nnx.gelu(self.wide(x), approximate=False)
         hidden = dropout(hidden, self.dropout, keys.within(key, "hidden"))
         return dropout(self.narrow(hidden), self.dropout, keys.within(key, "out"))
 

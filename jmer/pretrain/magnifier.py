@@ -40,7 +40,7 @@ class MagnifierRecipe(Recipe):
     agreement: float = 0.1
     """Factor of the losses that keep texture and shape apart."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check = FieldCheck(self)
         check.at_least(1, "batch_size", "width")

@@ -64,7 +64,7 @@ class MotionRecipe(Recipe):
     """Largest error of the flow, as a share of `motion`; its waves are as long as those
     of textures are."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check = FieldCheck(self)
         check.at_least(1, "batch_size", "width", "objects")
@@ -93,7 +93,10 @@ class MotionRecipe(Recipe):
         grid = jnp.stack(jnp.meshgrid(places, places), -1)
         background = moves[0] + TURN * grid @ turns
 
-        def paste(field, layer):
+        def paste(
+            field: tuple[jax.Array, jax.Array],
+            layer: tuple[Outline, jax.Array, jax.Array],
+        ) -> tuple[tuple[jax.Array, jax.Array], None]:
             outline, move, shown = layer
             cover = shown * outline.cover(size, jnp.zeros(2))[..., None]
             flow, mask = field

@@ -73,13 +73,17 @@ def _start(recipe: Recipe, dtype: str, key: PRNGKeyArray) -> State:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=3)
-def _one(recipe: Recipe, dtype: str, key: PRNGKeyArray, state: State):
+def _one(
+    recipe: Recipe, dtype: str, key: PRNGKeyArray, state: State
+) -> tuple[State, Array]:
     return _step(recipe, dtype, key, state)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=3)
-def _many(recipe: Recipe, dtype: str, key: PRNGKeyArray, state: State, count: Array):
-    def one(_, carried):
+def _many(
+    recipe: Recipe, dtype: str, key: PRNGKeyArray, state: State, count: Array
+) -> tuple[State, Array]:
+    def one(_: Array, carried: tuple[State, Array]) -> tuple[State, Array]:
         state, total = carried
         state, loss = _step(recipe, dtype, key, state)
         return state, total + loss
@@ -96,7 +100,7 @@ def _step(
     model = nnx.eval_shape(lambda: recipe.build(dtype, nnx.Rngs(params=0)))
     graphdef = nnx.split(model, nnx.Param, nnx.BatchStat)[0]
 
-    def objective(params):
+    def objective(params: nnx.State) -> tuple[Array, nnx.State]:
         model = nnx.merge(graphdef, params, state.stats, copy=True)
         loss = recipe.loss(model, batch)
         return loss, nnx.state(model, nnx.BatchStat)

@@ -155,6 +155,9 @@ def _code_bits(geometry: Geometry) -> int:
 class _Tiles:
     """The clips of `x`, a tile at a time, against the kernels of all tasks."""
 
+    tasks: int
+    channels: int
+
     def __init__(
         self,
         geometry: Geometry,
