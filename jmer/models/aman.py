@@ -14,9 +14,9 @@ from jax.typing import DTypeLike
 from jmer import nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import FieldCheck, JmerError, UsageError
-from jmer.magnet.frames import linear, magnified
+from jmer.magnet.magnify import linear, magnified
 from jmer.magnet.network import LEAST, MULTIPLE
-from jmer.magnet.weights import FILE, load_magnet
+from jmer.magnet.weight_files import FILE, load_magnet
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.resnet18 import (
     LOWER,
@@ -26,7 +26,7 @@ from jmer.nn.resnet18 import (
     read_resnet18,
     stage,
 )
-from jmer.weights.torch_names import Arrays, TorchState
+from jmer.weights.torch_names import PathArrays, TorchState
 
 
 def single_factor(text: str) -> float | None:
@@ -153,7 +153,7 @@ class AmanConfig(NetworkConfig):
             nnx.update(model.stage, jax.tree.map(jnp.asarray, start))
         return model
 
-    def trunk_from_torch(self, state: TorchState) -> Arrays:
+    def trunk_from_torch(self, state: TorchState) -> PathArrays:
         """Raises: JmerError, since the frozen part must be of the same checkpoint."""
         raise JmerError(
             "aman takes the weights of ResNet-18 as --model.backbone FILE, not as "

@@ -19,7 +19,7 @@ from jmer.arrays import Array, PRNGKeyArray
 from jmer.errors import JmerError
 from jmer.files import content_hash
 from jmer.losses import cross_entropy, weighted_mean
-from jmer.weights.torch_names import Arrays, TorchState
+from jmer.weights.torch_names import PathArrays, TorchState
 
 Inputs = Mapping[str, Array]
 """Clips [b, ...] by the names of features."""
@@ -60,7 +60,7 @@ class NetworkConfig:
         """A network with fresh float32 parameters that computes in `dtype`."""
         raise NotImplementedError
 
-    def from_torch(self, state: TorchState) -> Arrays:
+    def from_torch(self, state: TorchState) -> PathArrays:
         """Arrays by path (`params.…`, `stats.…`) from a published PyTorch state.
 
         Raises: JmerError if no weights of this network were published; KeyError or
@@ -68,7 +68,7 @@ class NetworkConfig:
         """
         raise JmerError(f"{self.name} has no published weights that jmer can read.")
 
-    def trunk_from_torch(self, state: TorchState) -> Arrays:
+    def trunk_from_torch(self, state: TorchState) -> PathArrays:
         """The arrays that a training may start from, by path, of a PyTorch state that
         was trained on something else (ImageNet, Kinetics): the trunk, not the head.
 

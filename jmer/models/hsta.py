@@ -16,7 +16,7 @@ from jmer.errors import FieldCheck
 from jmer.losses import cross_entropy, squared_error, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.weights import torch_names
-from jmer.weights.torch_names import Arrays, TorchState
+from jmer.weights.torch_names import PathArrays, TorchState
 
 LOSSES = {"cross_entropy": cross_entropy, "mse": squared_error}
 OTHER = {"special": "video", "video": "special"}
@@ -188,7 +188,7 @@ class HstaConfig(NetworkConfig):
             return self.layers - int(path[1])
         return self.layers + 1 if "embed" in path else 0
 
-    def from_torch(self, state: TorchState) -> Arrays:
+    def from_torch(self, state: TorchState) -> PathArrays:
         """A checkpoint of the authors' code: branch 0 is the special frames, 1 the
         clip; a branch's class token goes through the projections of its number.
         """
@@ -226,7 +226,7 @@ Maps = dict[str, list[Array]]
 """Attention of class tokens, by where it happens, a layer or unit after another."""
 
 
-class Layer(nnx.Module):
+class HstaLayer(nnx.Module):
     """USTA: self-attention within each stream, over all tokens of all frames at once.
     CSTA: each class token is replaced by what it becomes over the other's patches.
 
@@ -320,7 +320,9 @@ class Hsta(nnx.Module):
                 for n in config.kept
             }
         )
-        self.layers = nnx.List([Layer(config, i, **same) for i in range(config.layers)])
+        self.layers = nnx.List(
+            [HstaLayer(config, i, **same) for i in range(config.layers)]
+        )
         self.norms = nnx.Dict(
             {n: nn.layer_norm(config.dim(n), rngs=rngs) for n in config.kept}
         )

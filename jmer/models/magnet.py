@@ -8,9 +8,9 @@ from jax.typing import DTypeLike
 
 from jmer.errors import FieldCheck, JmerError
 from jmer.magnet.network import LEAST, MULTIPLE, WIDTH, Magnet
-from jmer.magnet.weights import arrays
+from jmer.magnet.weight_files import arrays
 from jmer.models.base import Inputs, NetworkConfig
-from jmer.weights.torch_names import Arrays, TorchState
+from jmer.weights.torch_names import PathArrays, TorchState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class MagnetConfig(NetworkConfig):
         del classes
         return Magnet(width=self.width, dtype=dtype, rngs=rngs)
 
-    def from_torch(self, state: TorchState) -> Arrays:
+    def from_torch(self, state: TorchState) -> PathArrays:
         """The published `learning_based_mag.pth.tar`."""
         found = arrays(state, width=self.width)
         return {

@@ -13,7 +13,7 @@ from jmer.augment import normalise_clip, random_flip
 from jmer.errors import FieldCheck, JmerError
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.weights import torch_names
-from jmer.weights.torch_names import Arrays, TorchState
+from jmer.weights.torch_names import PathArrays, TorchState
 
 STAGES = (1, 2, 4, 8)  # width of each, in widths of the stem; two blocks a stage
 INITS = {"glorot": nn.glorot, "literal": nn.glorot_channels}
@@ -69,7 +69,7 @@ class Resnet3dConfig(NetworkConfig):
         clip = random_flip(inputs["clip"], keys.named(key, "flip"))
         return {**inputs, "clip": clip}
 
-    def trunk_from_torch(self, state: TorchState) -> Arrays:
+    def trunk_from_torch(self, state: TorchState) -> PathArrays:
         """torchvision's `r3d_18`, trained on Kinetics-400; the gates stay random."""
         if self.shortcut == "zeropad":
             raise JmerError(
@@ -123,7 +123,7 @@ class MeranetConfig(Resnet3dConfig):
         return nn.Gates(gates) if gates else None
 
 
-class Trunk(nnx.Module):
+class MeranetTrunk(nnx.Module):
     """Stem of 3x7x7 at half the height and width, then four stages of two blocks; all
     but the first halve frames, height and width. Tran et al. 2018, table 1 (R3D).
     """
@@ -178,7 +178,7 @@ class MERANet(nnx.Module):
             "dtype": dtype,
             "rngs": rngs,
         }
-        self.trunk = Trunk(config, **options)
+        self.trunk = MeranetTrunk(config, **options)
         self.head = nn.Linear(
             config.width * STAGES[-1],
             classes,

@@ -17,7 +17,7 @@ from jmer.errors import FieldCheck
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.resnet18 import STAGES, Stages
 from jmer.weights import torch_names
-from jmer.weights.torch_names import Arrays, TorchState
+from jmer.weights.torch_names import PathArrays, TorchState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Resnet18Config(NetworkConfig):
         image = random_flip(inputs["image"], keys.named(key, "flip"))
         return {**inputs, "image": image}
 
-    def trunk_from_torch(self, state: TorchState) -> Arrays:
+    def trunk_from_torch(self, state: TorchState) -> PathArrays:
         """torchvision's `resnet18`, trained on ImageNet."""
         shape, wanted = state["conv1.weight"].shape, (self.width, 3, 7, 7)
         if shape != wanted:

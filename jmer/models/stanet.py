@@ -15,7 +15,7 @@ from jmer.errors import FieldCheck
 from jmer.losses import cross_entropy, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.weights import torch_names
-from jmer.weights.torch_names import Arrays, TorchState
+from jmer.weights.torch_names import PathArrays, TorchState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,7 @@ class STANetConfig(NetworkConfig):
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "STANet":
         return STANet(self, classes, dtype=dtype, rngs=rngs)
 
-    def trunk_from_torch(self, state: TorchState) -> Arrays:
+    def trunk_from_torch(self, state: TorchState) -> PathArrays:
         """torchvision's `resnet18` of images.
 
         For flow, the first convolution is averaged over red, green and blue, and both
@@ -167,7 +167,7 @@ class STANetConfig(NetworkConfig):
         return weighted_mean(value, weight)
 
 
-class Trunk(nnx.Module):
+class StanetTrunk(nnx.Module):
     """ResNet-18 without its head, He et al. 2016, in two halves: the paper's third
     feature map lies after the stem and two stages.
     """
@@ -215,7 +215,7 @@ class STANet(nnx.Module):
     ):
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.colours = config.input == "rgb"
-        self.trunk = Trunk(config.channels, config.width, **same)
+        self.trunk = StanetTrunk(config.channels, config.width, **same)
         middle, features = 2 * config.width, 8 * config.width
         self.attention = nnx.data(
             nn.HourglassMask(
@@ -253,7 +253,7 @@ class STANet(nnx.Module):
         frame_weight: [b, t], w of equation 4.
         """
         b, t = flow.shape[:2]
-        x = nn.flow_colours(flow) if self.colours else flow.astype(jnp.float32)
+        x = nn.wheel_colours(flow) if self.colours else flow.astype(jnp.float32)
         # Each frame is an image of its own, and counts as its clip does.
         frames = None if weight is None else jnp.repeat(weight, t)
         options: dict[str, Any] = {"train": train, "weight": frames}

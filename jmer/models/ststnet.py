@@ -13,7 +13,7 @@ from jmer import keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import FieldCheck
 from jmer.models.base import NetworkConfig
-from jmer.weights.torch_names import Arrays, TorchState
+from jmer.weights.torch_names import PathArrays, TorchState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ class STSTNetConfig(NetworkConfig):
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "STSTNet":
         return STSTNet(self, classes, dtype=dtype, rngs=rngs)
 
-    def from_torch(self, state: TorchState) -> Arrays:
+    def from_torch(self, state: TorchState) -> PathArrays:
         """The published checkpoints, trained on images in BGR order.
 
         Three streams become one convolution; kernels go from [d, c, h, w] to

@@ -19,7 +19,7 @@ from jmer.models.base import Inputs, NetworkConfig, Shown
 from jmer.nn.imagenet import DEVIATION
 from jmer.nn.imagenet import MEAN as IMAGENET_MEAN
 from jmer.weights import torch_names
-from jmer.weights.torch_names import Arrays, TorchState
+from jmer.weights.torch_names import PathArrays, TorchState
 
 MEAN = np.array([103.939, 116.779, 123.68], np.float32)
 """Of blue, green and red over ImageNet, 0 to 255, as VGG-16 was trained."""
@@ -173,7 +173,7 @@ class VisualMemoryConfig(NetworkConfig):
                 )
         return "motion"
 
-    def trunk_from_torch(self, state: TorchState) -> Arrays:
+    def trunk_from_torch(self, state: TorchState) -> PathArrays:
         """torchvision's `vgg16` of images, for the spatial network up to its fc6.
 
         It takes red first, over a deviation, where ours takes blue first, as the

@@ -44,7 +44,7 @@ def _heads_first(x: Array) -> Array:
     return x.swapaxes(1, 2).reshape(b * h, t, d)
 
 
-class Residuals(NamedTuple):
+class _Residuals(NamedTuple):
     """What the gradient needs of the way there."""
 
     query: Float[Array, "n t d"]
@@ -63,17 +63,17 @@ def _attend(query: Array, key: Array, value: Array) -> Array:
     return _forward(query, key, value)[0]
 
 
-def _forward(query: Array, key: Array, value: Array) -> tuple[Array, Residuals]:
+def _forward(query: Array, key: Array, value: Array) -> tuple[Array, _Residuals]:
     # The weights stay as they are, and the result is divided by their sum instead: it
     # has d values for each query where the weights have s.
     score = _product("ntd,nsd->nts", query, key)
     weight = jnp.exp(score - score.max(-1, keepdims=True))
     rate = 1 / weight.sum(-1, keepdims=True)
     y = rate * _product("nts,nsd->ntd", weight.astype(value.dtype), value)
-    return y.astype(value.dtype), Residuals(query, key, value, weight, rate, y)
+    return y.astype(value.dtype), _Residuals(query, key, value, weight, rate, y)
 
 
-def _backward(residuals: Residuals, dy: Array) -> tuple[Array, Array, Array]:
+def _backward(residuals: _Residuals, dy: Array) -> tuple[Array, Array, Array]:
     query, key, value, weight, rate, y = residuals
     dy = dy * rate
     mean = (dy * y).sum(-1, keepdims=True)

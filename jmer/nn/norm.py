@@ -76,7 +76,7 @@ class Normalised(NamedTuple):
     """Values of a channel that count."""
 
 
-class Residuals(NamedTuple):
+class _Residuals(NamedTuple):
     """What the gradient needs of the way there."""
 
     x: Float[Array, "b *space c"]
@@ -103,7 +103,7 @@ def normalise(
 
 def _forward(
     x: Array, scale: Array, bias: Array, weight: Array, epsilon: float
-) -> tuple[Normalised, Residuals]:
+) -> tuple[Normalised, _Residuals]:
     counted = _counted(x, weight)
     count = jnp.maximum(weight.sum(), 1) * (x[0].size // x.shape[-1])
     # `where`, not a product: an infinite value of a clip that does not count stays out
@@ -112,12 +112,12 @@ def _forward(
     var = _total(jnp.where(counted, jnp.square(x - mean), 0)) / count
     rate = lax.rsqrt(var + epsilon)
     y = (x - mean) * (rate * scale) + bias
-    residuals = Residuals(x, scale, weight, mean, rate, count)
+    residuals = _Residuals(x, scale, weight, mean, rate, count)
     return Normalised(y, mean, var, count), residuals
 
 
 def _backward(
-    epsilon: float, residuals: Residuals, gradients: Normalised
+    epsilon: float, residuals: _Residuals, gradients: Normalised
 ) -> tuple[Array, Array, Array, Array]:
     x, scale, weight, mean, rate, count = residuals
     dy = gradients.y

@@ -94,13 +94,13 @@ def by_blocks(
     sizes = zip(
         x.shape[1:-1], kernel.shape, strides, padding, dilation, tile, strict=False
     )
-    cuts = [Cut.of(*axis) for axis in sizes]
+    cuts = [AxisBlocks.of(*axis) for axis in sizes]
     y = _correlate(_into_blocks(x, cuts), _between_blocks(kernel, cuts))
     return _out_of_blocks(y, cuts)
 
 
 @dataclass(frozen=True)
-class Cut:
+class AxisBlocks:
     """How one axis is cut into blocks."""
 
     inputs: int
@@ -128,7 +128,7 @@ class Cut:
         pad: tuple[int, int],
         dilation: int,
         tile: int,
-    ) -> "Cut":
+    ) -> "AxisBlocks":
         low, high = pad
         extent = (taps - 1) * dilation + 1
         length = (low + n + high - extent) // stride + 1
@@ -143,7 +143,7 @@ class Cut:
         return cls(inputs, tile, reach, blocks, low, length, shifts, dilation)
 
 
-def _into_blocks(x: Array, cuts: list[Cut]) -> Array:
+def _into_blocks(x: Array, cuts: list[AxisBlocks]) -> Array:
     """[b, *blocks, inputs * c] of [b, *space, c]."""
     b, *space, c = x.shape
     pads = [
@@ -157,7 +157,7 @@ def _into_blocks(x: Array, cuts: list[Cut]) -> Array:
     return x.reshape(b, *(cut.blocks for cut in cuts), -1)
 
 
-def _out_of_blocks(y: Array, cuts: list[Cut]) -> Array:
+def _out_of_blocks(y: Array, cuts: list[AxisBlocks]) -> Array:
     """[b, *out, d] of [b, *blocks, outputs * d]."""
     b, *blocks, _ = y.shape
     rank = len(cuts)
@@ -169,7 +169,7 @@ def _out_of_blocks(y: Array, cuts: list[Cut]) -> Array:
     return y[(slice(None), *(slice(cut.length) for cut in cuts))]
 
 
-def _between_blocks(kernel: Array, cuts: list[Cut]) -> Array:
+def _between_blocks(kernel: Array, cuts: list[AxisBlocks]) -> Array:
     """[*reach, inputs * c, outputs * d] of [*window, c, d]: the kernel of each output
     in its place among the inputs, zeros elsewhere.
     """

@@ -12,7 +12,7 @@ from jmer.optim import OptimConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class PretrainRecipe:
     """A subclass adds fields, and says what network, samples and loss are."""
 
     name: ClassVar[str]
