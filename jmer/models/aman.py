@@ -241,7 +241,7 @@ class Aman(nnx.Module):
 
     def __init__(
         self, config: AmanConfig, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.config = config
         features = 8 * config.width

@@ -235,7 +235,7 @@ class HstaLayer(nnx.Module):
 
     def __init__(
         self, config: HstaConfig, index: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    ) -> None:
         same: dict[str, Any] = {
             "dropout": config.dropout,
             "dtype": dtype,
@@ -309,7 +309,7 @@ class Hsta(nnx.Module):
 
     def __init__(
         self, config: HstaConfig, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    ) -> None:
         self.config = config
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.streams = nnx.Dict(

@@ -128,7 +128,7 @@ class MeranetTrunk(nnx.Module):
     but the first halve frames, height and width. Tran et al. 2018, table 1 (R3D).
     """
 
-    def __init__(self, config: Resnet3dConfig, **options: Any):
+    def __init__(self, config: Resnet3dConfig, **options: Any) -> None:
         self.stem = nn.ConvNorm(
             3, config.width, (3, 7, 7), strides=(1, 2, 2), **options
         )
@@ -172,7 +172,7 @@ class MERANet(nnx.Module):
 
     def __init__(
         self, config: Resnet3dConfig, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    ) -> None:
         options: dict[str, Any] = {
             "kernel_init": INITS[config.init],
             "dtype": dtype,

@@ -77,7 +77,7 @@ class Resnet18(nnx.Module):
 
     def __init__(
         self, config: Resnet18Config, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    ) -> None:
         self.shown = config.shown
         self.trunk = Stages(config.width, STAGES, dtype=dtype, rngs=rngs)
         features = config.width * 2 ** (STAGES - 1)

@@ -172,7 +172,9 @@ class StanetTrunk(nnx.Module):
     feature map lies after the stem and two stages.
     """
 
-    def __init__(self, inputs: int, width: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+    def __init__(
+        self, inputs: int, width: int, *, dtype: DTypeLike, rngs: nnx.Rngs
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.stem = nn.ConvNorm(inputs, width, (7, 7), strides=(2, 2), **same)
         self.stages: nnx.List[nnx.List] = nnx.List()
@@ -212,7 +214,7 @@ class STANet(nnx.Module):
 
     def __init__(
         self, config: STANetConfig, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.colours = config.input == "rgb"
         self.trunk = StanetTrunk(config.channels, config.width, **same)

@@ -86,7 +86,7 @@ class STSTNet(nnx.Module):
 
     def __init__(
         self, config: STSTNetConfig, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    ) -> None:
         channels = sum(config.filters)
         self.block = nn.ConvBlock(
             3,

@@ -297,7 +297,7 @@ class VisualMemory(nnx.Module):
         *,
         dtype: DTypeLike,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         glorot = {"kernel_init": nn.glorot, **same}
         wide, features = 4 * config.width, 2 * config.width
@@ -428,7 +428,7 @@ class FrameClassifier(nnx.Module):
         *,
         dtype: DTypeLike,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.spatial = nn.LargeFOV(
             config.width, fc6_dilation=config.fc6_dilation, **same
@@ -463,7 +463,7 @@ class FrameClassifier(nnx.Module):
 class Head(nnx.Module):
     """Two linear layers with a ReLU between them; the result is float32."""
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, **options: Any):
+    def __init__(self, inputs: int, hidden: int, outputs: int, **options: Any) -> None:
         options = {"kernel_init": nn.glorot, **options}
         self.wide = nn.Linear(inputs, hidden, **options)
         self.narrow = nn.Linear(hidden, outputs, **options)

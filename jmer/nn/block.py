@@ -46,7 +46,7 @@ class ConvBlock(nnx.Module):
         dropout: float = 0.0,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         rank = len(kernel)
         self.pool = tuple(pool)
         self.pool_padding = tuple(pool_padding or (0,) * rank)

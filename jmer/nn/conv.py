@@ -37,7 +37,7 @@ class Conv(nnx.Module):
         kernel_init: nnx.Initializer = torch_kernel,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         rank = len(kernel)
         self.strides: Sizes = tuple(strides or (1,) * rank)
         self.padding: Pads = tuple((n, n) for n in padding or (0,) * rank)

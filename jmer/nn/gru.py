@@ -28,7 +28,7 @@ class GRU(nnx.Module):
         *,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         self.dtype = dtype
         init = torch_bias(hidden)  # of every array, whatever its shape
 
@@ -82,7 +82,7 @@ class ConvGRU(nnx.Module):
         kernel: int = 7,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         same: dict[str, Any] = {
             "kernel": (kernel, kernel),
             "padding": (kernel // 2, kernel // 2),

@@ -25,7 +25,7 @@ class Linear(nnx.Module):
         bias_init: nnx.Initializer | None = None,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         self.dtype = dtype
         shape = inputs, outputs
         self.kernel = nnx.Param(kernel_init(rngs.params(), shape, jnp.float32))

@@ -25,7 +25,7 @@ class BiLSTM(nnx.Module):
         *,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         self.dtype = dtype
         init = torch_bias(hidden)  # of every array, whatever its shape
 

@@ -28,7 +28,7 @@ class BatchNorm(nnx.Module):
         momentum: float = 0.1,
         epsilon: float = 1e-5,
         dtype: DTypeLike = jnp.float32,
-    ):
+    ) -> None:
         self.momentum = momentum
         self.epsilon = epsilon
         self.dtype = dtype

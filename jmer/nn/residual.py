@@ -28,7 +28,7 @@ class ConvNorm(nnx.Module):
         kernel_init: nnx.Initializer = kaiming,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         self.conv = Conv(
             inputs,
             outputs,
@@ -81,7 +81,7 @@ class ResidualBlock(nnx.Module):
         kernel_init: nnx.Initializer = kaiming,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         same: dict[str, Any] = {
             "kernel_init": kernel_init,
             "dtype": dtype,

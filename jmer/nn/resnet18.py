@@ -43,7 +43,7 @@ class Stages(nnx.Module):
         *,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.stem = ConvNorm(3, width, (7, 7), strides=(2, 2), **same)
         self.stages: nnx.List[nnx.List] = nnx.List()

@@ -57,7 +57,7 @@ class Attention(nnx.Module):
         dropout: float = 0.0,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         if dim % heads:
             raise ValueError(f"{heads=} must divide {dim=}")
         self.heads = heads
@@ -107,7 +107,7 @@ class Perceptron(nnx.Module):
         dropout: float = 0.0,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         self.dropout = dropout
         self.wide = narrow_linear(dim, hidden, dtype=dtype, rngs=rngs)
         self.narrow = narrow_linear(hidden, dim, dtype=dtype, rngs=rngs)
@@ -138,7 +138,7 @@ class TransformerBlock(nnx.Module):
         drop_path: float = 0.0,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         self.drop_path = drop_path
         same: dict[str, Any] = {"dropout": dropout, "dtype": dtype, "rngs": rngs}
         self.norm1 = layer_norm(dim, rngs=rngs)
