@@ -157,7 +157,7 @@ class STANetConfig(NetworkConfig):
         key: PRNGKeyArray,
     ) -> Array:
         """Cross-entropy plus the L1 norm of each clip's mask (equations 6 and 7)."""
-        assert isinstance(model, STANet)
+        assert hasattr(model, "explain")
         logits, shown = model.explain(
             inputs["flow"], train=True, key=key, weight=weight
         )

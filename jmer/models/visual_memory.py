@@ -213,9 +213,12 @@ class VisualMemoryConfig(NetworkConfig):
                 rescale=self.rescale,
                 shift=self.shift,
             )
-            for name in {"clip", "flow"} & made.keys():
-                moves = name == "flow"
-                made[name] = augment.warp(made[name], matrix, vectors=moves)
+            # In an order of its own: a set's changes from one process to the next, and
+            # with it the program, which then is compiled anew.
+            for name in ("clip", "flow"):
+                if name in made:
+                    moves = name == "flow"
+                    made[name] = augment.warp(made[name], matrix, vectors=moves)
         return made
 
     def loss(
@@ -257,7 +260,7 @@ class VisualMemoryConfig(NetworkConfig):
         return self._explain(model, inputs)
 
     def _explain(self, model: nnx.Module, inputs: Inputs, **options: Any) -> Shown:
-        assert isinstance(model, VisualMemory | FrameClassifier)
+        assert hasattr(model, "explain")
         if "flow" in inputs:
             options = {**options, "flow": inputs["flow"]}
         return model.explain(inputs["clip"], **options)
