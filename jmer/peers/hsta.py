@@ -64,7 +64,7 @@ class Perceptron(nn.Module):
         return self.drop(self.fc2(self.drop(F.gelu(self.fc1(x)))))
 
 
-class Unit(nn.Module):
+class UstaUnit(nn.Module):
     """USTA: attention, then a perceptron if there is one, each left out at `rate`."""
 
     def __init__(self, config, dim, rate, fused):
@@ -105,7 +105,7 @@ def passage(inputs, outputs):
     )
 
 
-class Layer(nn.Module):
+class HstaLayer(nn.Module):
     """USTA units of each branch, then CSTA between the two."""
 
     def __init__(self, config, index, dims, fused):
@@ -116,7 +116,7 @@ class Layer(nn.Module):
         self.blocks = nn.ModuleDict()
         for branch, dim in dims.items():
             branch_rates = (rates + [0.0] * units[branch])[: units[branch]]
-            made = [Unit(config, dim, rate, fused) for rate in branch_rates]
+            made = [UstaUnit(config, dim, rate, fused) for rate in branch_rates]
             self.blocks[branch] = nn.Sequential(*made)
         self.projs, self.fusion, self.revert_projs = (nn.ModuleDict() for _ in range(3))
         if config.csta:
@@ -174,7 +174,7 @@ class HSTA(nn.Module):
         )
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
-            Layer(config, i, dims, fused) for i in range(config.layers)
+            HstaLayer(config, i, dims, fused) for i in range(config.layers)
         )
         self.norm = nn.ModuleDict(
             {branch: nn.LayerNorm(dim, eps=1e-6) for branch, dim in dims.items()}

@@ -17,7 +17,7 @@ def conv(inputs, outputs, side=3, stride=1):
     )
 
 
-class Block(nn.Module):
+class MagnetBlock(nn.Module):
     def __init__(self, channels):
         super().__init__()
         self.conv1, self.conv2 = conv(channels, channels), conv(channels, channels)
@@ -38,7 +38,7 @@ class Alone(nn.Module):
 
 
 def blocks(channels, count):
-    return nn.Sequential(*(Block(channels) for _ in range(count)))
+    return nn.Sequential(*(MagnetBlock(channels) for _ in range(count)))
 
 
 class Encoder(nn.Module):

@@ -18,7 +18,7 @@ def conv_norm(inputs: int, outputs: int, kernel, stride) -> nn.Sequential:
     return nn.Sequential(conv, NORM[rank](outputs))
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two convolutions of 3 pixels an axis beside a shortcut; `gate` in between."""
 
     def __init__(self, inputs, outputs, stride, *, rank, gate=None, shortcut="conv"):

@@ -5,7 +5,7 @@ Modules have the names of torchvision's `r3d_18`.
 
 from torch import nn
 
-from jmer.peers.residual import Block, conv_norm
+from jmer.peers.residual import ResidualBlock, conv_norm
 
 
 class ResNet3d(nn.Module):
@@ -19,7 +19,7 @@ class ResNet3d(nn.Module):
         for stage in range(4):
             after, stride = width * 2**stage, 2 if stage else 1
             blocks = [
-                Block(c, after, s, gate=gate and gate(after), **same)
+                ResidualBlock(c, after, s, gate=gate and gate(after), **same)
                 for c, s in ((before, stride), (after, 1))
             ]
             setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
