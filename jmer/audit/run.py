@@ -24,8 +24,8 @@ from jmer.errors import JmerError
 from jmer.report.run import read_run
 from jmer.runs.explain import data_of, set_of
 from jmer.runs.run import Run
+from jmer.scores.metrics import reported
 from jmer.scores.predictions import Predictions
-from jmer.scores.recognition import SCORES
 from jmer.text import counted
 
 
@@ -80,7 +80,10 @@ def _about(evidence: Evidence) -> tuple[str, ...]:
     state = "read once more, with the same fingerprint"
     if evidence.missing:
         state = f"not usable: {evidence.missing}"
-    scores = ", ".join(f"{SCORES[s]} {shown(metrics[s])}" for s in SCORES)
+    scores = ", ".join(
+        f"{metric.label} {shown(metrics.get(name))}"
+        for name, metric in reported().items()
+    )
     start = experiment["experiment"].get("pretrained")
     return (
         f"run {experiment['name']}: {metrics['protocol']}, selection "

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jmer.audit.finding import Finding
+from jmer.scores.metrics import label_of
 from jmer.text import counted, points
 
 TOLERANCE = 1e-6
@@ -66,7 +67,7 @@ def check_balance(scores: dict[str, Any]) -> Finding:
             "balance", "unknown", f"{text} One subject has no interval.", rows
         )
     below = [
-        f"{name.upper()} {points(scores[name])} (from {scores['ci95'][name][0]:.3f})"
+        f"{label_of(name)} {points(scores[name])} (from {scores['ci95'][name][0]:.3f})"
         for name, least_score in trivial.items()
         if scores["ci95"][name][0] <= least_score
     ]

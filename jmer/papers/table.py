@@ -15,7 +15,7 @@ class Row:
 
     name: str
     figures: Mapping[str, float]
-    """By metric (acc, uf1, uar, auc), in percent, as printed."""
+    """By name of a metric, or of the AUC of frames; in percent, as printed."""
     data: str
     """Name of the data set, one of the table's."""
     switches: Fields | None = None

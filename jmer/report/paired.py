@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from jmer.errors import JmerError
 from jmer.report.render.blocks import Block, Paragraph, Section, Table
+from jmer.scores.metrics import label_of, reported
 from jmer.scores.paired import Difference, Paired, holm, paired
 from jmer.scores.predictions import Predictions
-from jmer.scores.recognition import SCORES
 from jmer.text import counted
 
-NAMES = {**SCORES, "f1": "F1"}
 INTERVAL = "[95\N{NO-BREAK SPACE}%]"
 FEW_SUBJECTS = 6
 """With fewer no p can be below 0.05."""
@@ -52,7 +51,9 @@ def against_first(names: Sequence[str], predictions: Sequence[Predictions]) -> A
     several = any(len(pair.per_dataset) > 1 for _, pair in pairs)
     return Against(
         overall=_corrected(
-            (name, "", pair.overall[score]) for name, pair in pairs for score in SCORES
+            (name, "", pair.overall[score])
+            for name, pair in pairs
+            for score in reported()
         ),
         per_class=_corrected(
             (name, part, found)
@@ -63,7 +64,7 @@ def against_first(names: Sequence[str], predictions: Sequence[Predictions]) -> A
             (name, part, found[score])
             for name, pair in pairs
             for part, found in pair.per_dataset.items()
-            for score in SCORES
+            for score in reported()
             if several
         ),
         refused=tuple(refused),
@@ -74,7 +75,7 @@ def _corrected(found: Iterable[tuple[str, str, Difference]]) -> tuple[Row, ...]:
     """Rows whose p are corrected for all tests of the same score among them."""
     found = list(found)
     corrected: dict[int, float] = {}
-    for score in NAMES:
+    for score in {one.score for *_, one in found}:
         own = [i for i, (*_, one) in enumerate(found) if one.score == score]
         p = holm([found[i][2].p for i in own])
         corrected.update(zip(own, p.tolist(), strict=True))
@@ -92,7 +93,7 @@ def _blocks(first: str, against: Against) -> Iterator[Block]:
         yield Paragraph(text, "warning")
     if not against.overall:
         return
-    runs = len(against.overall) // len(SCORES)
+    runs = len({row.run for row in against.overall})
     yield Paragraph(
         f"Each run minus {first}, on the same clips. Intervals come from drawing "
         f"subjects again, the same for both runs. p is the share of random swaps of "
@@ -128,7 +129,7 @@ def paired_tables(against: Against) -> Iterator[tuple[str, Table]]:
             lines.setdefault((row.run, row.part)[:left], []).append(row)
         if not lines:
             continue
-        names = [NAMES[row.found.score] for row in next(iter(lines.values()))]
+        names = [label_of(row.found.score) for row in next(iter(lines.values()))]
         ends = [
             (f"{name} difference {INTERVAL}", f"{name} p (corrected)") for name in names
         ]

@@ -22,7 +22,14 @@ from jmer.scores.intervals import (
     spot_then_recognise,
     states,
 )
+from jmer.scores.metrics import Quantity
 
+AUC = Quantity(
+    "auc",
+    "AUC of frames",
+    "Probability that a frame within an expression is given more intensity than one "
+    "outside, over all frames together.",
+)
 MAPS = ("contrast", "motion")
 COLUMNS = ("subject", "clip", "frame", "true", "found", "true_state", "found_state")
 
@@ -204,7 +211,7 @@ def score(
         "clips": len(clips),
         "frames": sum(len(clip.true) for clip in clips),
         "frames_of_expressions": sum(int(clip.positive.sum()) for clip in clips),
-        "auc": frame_roc(clips).area,
+        AUC.name: frame_roc(clips).area,
         "mean_absolute_error": float(
             np.abs(np.concatenate([clip.found - clip.true for clip in clips])).mean()
         ),
