@@ -12,7 +12,7 @@ from jmer.report.attention.stanet import numbered
 from jmer.report.draw.heat import over, scale_of, shades
 from jmer.report.draw.layout import WIDEST, Row, Tiles
 from jmer.report.draw.strip import strip_png
-from jmer.report.draw.style import BLUE, INK, MUTED, _figure, png
+from jmer.report.draw.style import BLUE, INK, MUTED, new_figure, png
 from jmer.report.render.blocks import Figure
 
 HEAD = "params.head.kernel"
@@ -145,7 +145,7 @@ def _spread(count: int, most: int = WIDEST) -> np.ndarray:
 
 def channels_png(channels: Mapping[str, Float[np.ndarray, " c"]]) -> bytes:
     """The weights of each block from the largest to the smallest."""
-    figure = _figure(5.4, 0.4 + 1.0 * -(-len(channels) // 4))
+    figure = new_figure(5.4, 0.4 + 1.0 * -(-len(channels) // 4))
     grid = figure.subplots(-(-len(channels) // 4), 4, sharey=True, squeeze=False)
     for axes in grid.flat[len(channels) :]:
         axes.set_visible(False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jmer.report.draw.style import BLUE, INK, MUTED, ORANGE, _figure, dressed, png
+from jmer.report.draw.style import BLUE, INK, MUTED, ORANGE, dressed, new_figure, png
 
 LABELS = {
     "loss": ("training loss", BLUE, "-", "o"),
@@ -32,7 +32,7 @@ def learning_png(
     ]
     panels = [names for names in panels if names]
     rows = len(panels) + bool(epochs)
-    figure = _figure(4.6, 0.5 + 1.75 * rows)
+    figure = new_figure(4.6, 0.5 + 1.75 * rows)
     seen = np.unique(np.concatenate([x for x, _ in curves.values()]))
     grid = figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
     for axes, names in zip(grid, panels, strict=False):

@@ -21,7 +21,15 @@ from jmer.report.draw.layout import (
     Row,
     Tiles,
 )
-from jmer.report.draw.style import BLUE, INK, MUTED, _figure, _plain, _short, png
+from jmer.report.draw.style import (
+    BLUE,
+    INK,
+    MUTED,
+    new_figure,
+    png,
+    shortened,
+    verbatim,
+)
 
 
 def strip_png(
@@ -61,7 +69,7 @@ class _Page:
 
     def __init__(self, layout: Layout):
         self.layout = layout
-        self.figure = _figure(layout.width, layout.height)
+        self.figure = new_figure(layout.width, layout.height)
         self.figure.set_layout_engine("none")
 
     def _axes(self, left: float, top: float, width: float, height: float) -> Any:
@@ -75,7 +83,7 @@ class _Page:
 
     def _write(self, text: str, x: float, y: float, **style: Any) -> None:
         x, y = x / self.layout.width, 1 - y / self.layout.height
-        _plain([self.figure.text(x, y, text, **{"size": 8, "color": INK, **style})])
+        verbatim([self.figure.text(x, y, text, **{"size": 8, "color": INK, **style})])
 
     def write_captions(self, band: int, captions: Sequence[str]) -> None:
         top = band * (self.layout.band + BETWEEN) + CAPTION - 0.04
@@ -84,7 +92,7 @@ class _Page:
             self._write(text, x, top, ha="center", va="bottom", color=MUTED)
 
     def label(self, row: Row, top: float) -> None:
-        lines = [_short(line, 17) for line in row.label.split("\n")]
+        lines = [shortened(line, 17) for line in row.label.split("\n")]
         height = BAR if isinstance(row, Bars) else self.layout.side
         y = top + height / 2
         self._write("\n".join(lines), LABELS - 0.08, y, ha="right", va="center")
