@@ -1,9 +1,9 @@
 """Tables of HSTA (Hao et al. 2024)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from jmer.papers.table import PaperTable, Row, others
+from jmer.papers.table import Fields, PaperTable, Row, others
 
 CUBED = "CAS(ME)³"
 EMOTIONS = {
@@ -93,7 +93,9 @@ OBJECTIVE = {"data.protocol": "objective"}
 MACRO = OBJECTIVE | {"data.macro": True, "data.source": "videos"}
 
 
-def _row(name: str, figures, switches: dict[str, Any], data: str = CUBED) -> Row:
+def _row(
+    name: str, figures: Sequence[float], switches: Fields, data: str = CUBED
+) -> Row:
     return Row(name, dict(zip(TRIPLE, figures, strict=True)), data, switches)
 
 

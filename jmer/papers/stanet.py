@@ -12,7 +12,7 @@ FULL = {"model.sab": True, "model.lambda_l1": 1e-8, "model.tab": True}
 LOSO = "leave-one-subject-out"
 
 
-def _ablation(name, acc, sab, l1, tab):
+def _ablation(name: str, acc: float, sab: bool, l1: float, tab: bool) -> Row:
     switches = {"model.sab": sab, "model.lambda_l1": l1, "model.tab": tab}
     return Row(name, {"acc": acc}, "CASME", switches)
 

@@ -48,7 +48,7 @@ class Rule:
     max_gap: int = 0
     """Most frames below the threshold within one expression."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
             raise UsageError(f"threshold={self.threshold} must be above 0, at most 1")
         for name, least in (("min_frames", 1), ("max_gap", 0)):
@@ -87,7 +87,7 @@ class Watched:
     maps: Mapping[str, np.ndarray] = field(default_factory=dict)
     """What there is to draw: `contrast` [t, i, j, 3], `motion` [t, i, j, 1]."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.found.shape != self.true.shape or self.found.ndim != 1:
             raise JmerError(
                 f"clip {self.clip}: {self.found.shape} intensities were found, but "
@@ -236,7 +236,9 @@ def state_counts(clips: Sequence[Watched]) -> Int[np.ndarray, "6 6"]:
     return counts
 
 
-def _per_subject(clips, videos) -> dict[str, dict[str, Any]]:
+def _per_subject(
+    clips: Sequence[Watched], videos: Sequence[Video]
+) -> dict[str, dict[str, Any]]:
     made = {}
     for subject in sorted({clip.subject for clip in clips}):
         own = [i for i, clip in enumerate(clips) if clip.subject == subject]

@@ -67,7 +67,7 @@ class SyntheticSpec:
     """Quick moves of the head at random moments of each clip, as far as a strong
     expression moves the skin."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, (low, high) in WHOLE.items():
             value = getattr(self, name)
             whole = isinstance(value, int | np.integer) and not isinstance(value, bool)

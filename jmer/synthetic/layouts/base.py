@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -18,6 +18,8 @@ from jmer.synthetic.layouts.draft import Book, Cells, Draft, Images, Take
 from jmer.synthetic.layouts.images import framed, write_image
 from jmer.synthetic.layouts.shot import Shot, View
 from jmer.synthetic.spec import Slot, SyntheticSpec, plan
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,6 @@ def with_bar(slots: Sequence[Slot], name: str) -> Iterable[Slot]:
     )
 
 
-def turn(words: tuple[str, ...], number: int) -> str:
-    """The word whose turn it is."""
-    return words[number % len(words)]
+def turn(things: Sequence[T], number: int) -> T:
+    """The one whose turn it is."""
+    return things[number % len(things)]

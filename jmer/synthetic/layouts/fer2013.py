@@ -1,6 +1,7 @@
 """FER2013: still images, all of them numbers in one table."""
 
 from collections import Counter
+from pathlib import Path
 from typing import ClassVar
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 from jmer.synthetic.layouts.base import Layout, turn, with_bar
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
 from jmer.synthetic.layouts.images import framed
-from jmer.synthetic.spec import plan
+from jmer.synthetic.spec import SyntheticSpec, plan
 from jmer.synthetic.stills import render_still
 
 HEADER = ("emotion", "pixels", "Usage")
@@ -43,7 +44,7 @@ class Fer2013(Layout):
         "others": ("neutral", "angry", "fear"),
     }
 
-    def write(self, root, spec):
+    def write(self, root: Path, spec: SyntheticSpec) -> Draft:
         drawn: list[tuple[int, int, str, Cells]] = []
         of_class = Counter[int]()
         for index, slot in enumerate(with_bar(plan(spec), self.name)):

@@ -1,12 +1,14 @@
 """The composite of MEGC 2019: three data sets in one folder."""
 
 import dataclasses
+from pathlib import Path
 
 from jmer.synthetic.layouts.base import FrameLayout, Layout
 from jmer.synthetic.layouts.casme2 import Casme2
 from jmer.synthetic.layouts.draft import Draft
 from jmer.synthetic.layouts.samm import Samm
 from jmer.synthetic.layouts.smic import Smic
+from jmer.synthetic.spec import SyntheticSpec
 
 
 class Megc2019(Layout):
@@ -22,7 +24,7 @@ class Megc2019(Layout):
             Smic(self.quirks, parts=("HS",)),
         )
 
-    def write(self, root, spec):
+    def write(self, root: Path, spec: SyntheticSpec) -> Draft:
         for part in self.parts:
             part.refuse(spec)
         whole = Draft([])
