@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from jmer.audit.finding import Finding
-from jmer.audit.rows import Row
-from jmer.audit.scores import check_balance, check_size
-from jmer.audit.table import Name
+from jmer.audit.roster import Name
+from jmer.audit.rows import ListedRow
 from jmer.audit.tally import Scores, Stated, Tally, Way, stated_findings
+from jmer.audit.worth import check_balance, check_size
 from jmer.errors import JmerError, UsageError
 from jmer.scores.metrics import METRICS, headlines, label_of
 from jmer.scores.predictions import Predictions
@@ -27,7 +27,7 @@ class Answers:
 
     @classmethod
     def of(
-        cls, rows: Sequence[Row], folds: Sequence[str], names: Iterable[Name]
+        cls, rows: Sequence[ListedRow], folds: Sequence[str], names: Iterable[Name]
     ) -> "Answers":
         """From rows, the fold of each and its clip."""
         words = {row.text(name) for row in rows for name in ("label", "predicted")}
@@ -88,7 +88,7 @@ def parse_stated(words: Sequence[str]) -> dict[str, Stated]:
     return made
 
 
-def check_figures(answers: Answers, stated: Mapping[str, Stated]) -> list[Finding]:
+def check_stated(answers: Answers, stated: Mapping[str, Stated]) -> list[Finding]:
     """Verdicts on metrics, pooling, selection, balance and size."""
     tally, last = answers.tally, answers.last
     ways, honest = tally.ways(), tally.honest

@@ -161,7 +161,7 @@ def _over(metric: Metric, matrices: np.ndarray, counted: np.ndarray) -> np.ndarr
     return (each * counted).sum(-1) / np.maximum(counted.sum(-1), 1)
 
 
-def explained(
+def explain_figures(
     stated: Mapping[str, Stated], honest: Scores, ways: Sequence[Way]
 ) -> dict[str, tuple[str, str]]:
     """For each stated figure that is not the honest one, the rule that it breaks and
@@ -181,7 +181,7 @@ def stated_findings(
     stated: Mapping[str, Stated], honest: Scores, ways: Sequence[Way]
 ) -> dict[str, Finding]:
     """A violation for each rule that a stated figure breaks."""
-    broken = explained(stated, honest, ways)
+    broken = explain_figures(stated, honest, ways)
     made = {}
     for rule in {rule for rule, _ in broken.values()}:
         rows = tuple(

@@ -96,7 +96,7 @@ class Perceptron(nn.Module):
         return self.drop(self.fc2(self.drop(F.gelu(self.fc1(x)))))
 
 
-class Unit(nn.Module):
+class USTA(nn.Module):
     """USTA: attention, then a perceptron if there is one, each left out at `rate`."""
 
     def __init__(self, config: _Config, dim: int, rate: float, fused: bool) -> None:
@@ -153,7 +153,7 @@ class Layer(nn.Module):
         self.blocks = nn.ModuleDict()
         for branch, dim in dims.items():
             branch_rates = (rates + [0.0] * units[branch])[: units[branch]]
-            made = [Unit(config, dim, rate, fused) for rate in branch_rates]
+            made = [USTA(config, dim, rate, fused) for rate in branch_rates]
             self.blocks[branch] = nn.Sequential(*made)
         self.projs, self.fusion, self.revert_projs = (nn.ModuleDict() for _ in range(3))
         if config.csta:

@@ -8,9 +8,9 @@ from jmer.errors import JmerError
 from jmer.files import write_text
 from jmer.papers import PaperTable
 from jmer.report import tables
-from jmer.report.comparison import comparison_page, run_names, scores_table
+from jmer.report.against import against_first, paired_tables
+from jmer.report.comparison import comparison_page, run_names, runs_table
 from jmer.report.one_run import run_page
-from jmer.report.paired import against_first, paired_tables
 from jmer.report.render import latex
 from jmer.report.render.blocks import Section
 from jmer.report.render.pages import write_page
@@ -66,7 +66,7 @@ def write_comparison(
         page, title=title or page.title, sections=(first, *more, *others)
     )
     write_text(out / "comparison.csv", tables.comparison_csv(names, runs, against))
-    shown = [("Scores", scores_table(names, runs))]
+    shown = [("Scores", runs_table(names, runs))]
     shown += [
         (f"Paired differences from {names[0]}: {what}", table)
         for what, table in paired_tables(against)

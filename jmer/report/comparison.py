@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from jmer.report.paired import Against, paired_section
-from jmer.report.render.blocks import Meter, Meters, Page, Paragraph, Section, Table
+from jmer.report.against import Against, paired_section
+from jmer.report.render.blocks import Gauge, Gauges, Page, Paragraph, Section, Table
 from jmer.report.run import Run, band
 from jmer.scores.metrics import METRICS, headlines
 from jmer.scores.predictions import Predictions
@@ -73,7 +73,7 @@ def _clips(p: Predictions) -> set[tuple]:
     return set(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def scores_table(names: Sequence[str], runs: Sequence[Run]) -> Table:
+def runs_table(names: Sequence[str], runs: Sequence[Run]) -> Table:
     """One row per run, in the order given."""
     columns = (
         *("Experiment", "Protocol", "Selection", "Batches", "Seeds", "Clips"),
@@ -90,9 +90,9 @@ def comparison_page(
 ) -> Page:
     """The scores of the runs side by side, and how far they are from the first."""
     first = headlines()[0]
-    lines = Meters(
+    lines = Gauges(
         tuple(
-            Meter(n, r.metrics[first.name], band(r, first.name))
+            Gauge(n, r.metrics[first.name], band(r, first.name))
             for n, r in zip(names, runs, strict=True)
             if first.name in r.metrics
         )
@@ -120,7 +120,7 @@ def comparison_page(
         for n, r in zip(names, runs, strict=True)
     )
     sections = (
-        Section("Scores", (scores_table(names, runs), *notes)),
+        Section("Scores", (runs_table(names, runs), *notes)),
         Section(f"{first.label} on one scale", (lines,)),
         *([paired_section(names[0], against)] if len(runs) > 1 else []),
         Section(

@@ -9,7 +9,7 @@ import numpy as np
 from jmer.report.draw.learning import learning_png
 from jmer.report.draw.style import confusion_png
 from jmer.report.draw.subjects import subjects_png
-from jmer.report.render.blocks import Block, Figure, Paragraph, Section, Table
+from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table
 from jmer.report.run import Run, band_of
 from jmer.scores.metrics import CLASS_METRICS, headlines, reported
 from jmer.scores.predictions import Predictions
@@ -40,7 +40,7 @@ def _per_dataset(found: dict[str, Any]) -> Table:
     return Table(tuple(columns), rows, cards=True)
 
 
-def _confusion(run: Run) -> list[Block]:
+def _confusion(run: Run) -> list[PageBlock]:
     classes, confusion = run.metrics["classes"], np.array(run.metrics["confusion"])
     seeds = counted(len(run.metrics["seeds"]), "seed")
     caption = (

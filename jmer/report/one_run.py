@@ -8,11 +8,11 @@ import numpy as np
 from jmer.report.details import details
 from jmer.report.pictures import pictures
 from jmer.report.render.blocks import (
-    Block,
     Code,
-    Meter,
-    Meters,
+    Gauge,
+    Gauges,
     Page,
+    PageBlock,
     Paragraph,
     Section,
     Table,
@@ -33,12 +33,12 @@ BATCHES = {
 NAMED_TASKS = 12
 
 
-def _meter(run: Run, metric: Metric) -> Meter:
+def _gauge(run: Run, metric: Metric) -> Gauge:
     std = run.metrics["std"]
     seeds = counted(len(run.metrics["seeds"]), "seed")
     note = f"± {std[metric.name]:.3f} over {seeds}" if std else seeds
     value = run.metrics[metric.name]
-    return Meter(metric.label, value, band(run, metric.name), note)
+    return Gauge(metric.label, value, band(run, metric.name), note)
 
 
 def _task(task: dict[str, Any]) -> str:
@@ -176,14 +176,19 @@ def run_page(run: Run) -> Page:
             SELECTION.get(found["selection"], found["selection"]),
         ]
     )
-    headline = Meters(
-        tuple(_meter(run, m) for n, m in reported().items() if n in found), large=True
+    headline = Gauges(
+        tuple(_gauge(run, m) for n, m in reported().items() if n in found), large=True
     )
     pooling = "Predictions of all folds are pooled within a seed, then scored; "
     pooling += "the seeds are averaged."
     if found["n_subjects"] > 1:
         pooling += " Intervals come from drawing subjects again (bootstrap)."
-    lead: list[Block] = [headline, *_warnings(run), Paragraph(pooling), _baseline(run)]
+    lead: list[PageBlock] = [
+        headline,
+        *_warnings(run),
+        Paragraph(pooling),
+        _baseline(run),
+    ]
     if found["oracle"]:
         lead.append(_oracle(run))
     protocol = Section("Protocol", (_protocol(run),))

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from jmer.files import read_json
-from jmer.papers import PaperTable, Row
-from jmer.report.render.blocks import Block, Code, Page, Paragraph, Section, Table
+from jmer.papers import PaperRow, PaperTable
+from jmer.report.render.blocks import Code, Page, PageBlock, Paragraph, Section, Table
 from jmer.report.run import Run, band, read_run
 from jmer.scores.metrics import METRICS
 from jmer.scores.spotting import AUC
@@ -20,7 +20,7 @@ MADE = ("Run", "Folder", "Protocol", "Epoch", "Subjects", "Clips", "Seeds")
 class Match:
     """A row of a table, and a run of it; None if there is none."""
 
-    row: Row
+    row: PaperRow
     run: Run | None = None
     same_data: bool = True
 
@@ -111,7 +111,7 @@ def _about(table: PaperTable) -> str:
 
 def _warnings(
     table: PaperTable, found: Sequence[Match], runs: Sequence[Run]
-) -> Iterable[Block]:
+) -> Iterable[PageBlock]:
     if not table.independent:
         yield Paragraph(
             "The paper's figures are not subject-independent, or not known to be: the "

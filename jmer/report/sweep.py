@@ -6,7 +6,7 @@ from typing import Any
 from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.report import write_comparison
-from jmer.report.render.blocks import Block, Paragraph, Section, Table
+from jmer.report.render.blocks import PageBlock, Paragraph, Section, Table
 from jmer.scores.metrics import METRICS
 from jmer.text import counted, points
 
@@ -72,7 +72,7 @@ def _section(finished: dict[str, Path], missing: list[str]) -> Section:
             " Above, a cell has the scores of its first variant that has not diverged; "
             "here are all of them."
         )
-    blocks: list[Block] = [Paragraph(text)]
+    blocks: list[PageBlock] = [Paragraph(text)]
     if missing:
         blocks.append(
             Paragraph(f"Cells without results: {', '.join(missing)}.", "warning")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jmer.report.paired import Against, Row
+from jmer.report.against import Against, RunDifference
 from jmer.report.render.blocks import Table
 from jmer.report.run import Run, band_of
 from jmer.scores.metrics import reported
@@ -112,7 +112,7 @@ def _cells(found: dict[str, Any], score: str) -> tuple:
     return (found.get(score, ""), *(band_of(found, score) or ("", "")))
 
 
-def _difference(row: Row | None) -> tuple:
+def _difference(row: RunDifference | None) -> tuple:
     if row is None:
         return ("",) * 5
     found = row.found

@@ -188,7 +188,7 @@ def frame_roc(clips: Sequence[Watched]) -> Roc:
     )
 
 
-def score(
+def spotting_record(
     clips: Sequence[Watched], classes: Sequence[str], rule: Rule
 ) -> dict[str, Any]:
     """The record of all clips, as JSON values.

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from jmer.synthetic.spec import SyntheticSpec
 
 Plane = Float32[np.ndarray, "n n"]
-Image = Float32[np.ndarray, "n n 3"]
+Painting = Float32[np.ndarray, "n n 3"]
 SCALE = 4
 MARGIN = 0.125
 
@@ -75,7 +75,7 @@ def draw_face(spec: SyntheticSpec, subject: int) -> Face:
 
 
 @lru_cache(maxsize=4)
-def face_texture(spec: SyntheticSpec, subject: int) -> Image:
+def face_texture(spec: SyntheticSpec, subject: int) -> Painting:
     """The texture of a subject: float32 [n, n, 3] RGB, 0 to 255, read-only.
 
     n is 5 times `spec.size`: four texels per pixel, and the margins.
@@ -110,12 +110,12 @@ def _glow(dx: Plane | float, dy: Plane | float, rx: float, ry: float) -> Plane:
     return np.exp(-0.5 * ((dx / rx) ** 2 + (dy / ry) ** 2))
 
 
-def _mix(image: Image, mask: Plane, colour: ArrayLike) -> None:
+def _mix(image: Painting, mask: Plane, colour: ArrayLike) -> None:
     """Paints `colour` (RGB, 0 to 255) over `image`, in place."""
     image += mask[..., None] * (np.asarray(colour, np.float32) - image)
 
 
-def _shade(image: Image, mask: Plane, factor: float) -> None:
+def _shade(image: Painting, mask: Plane, factor: float) -> None:
     """Multiplies by `factor` where `mask` is 1, in place."""
     image *= (1 + (factor - 1) * mask)[..., None]
 
@@ -136,7 +136,7 @@ def _detail(spec: SyntheticSpec, subject: int, texels: int) -> Plane:
     return total
 
 
-def _skin(face: Face, x: Plane, y: Plane, detail: Plane) -> Image:
+def _skin(face: Face, x: Plane, y: Plane, detail: Plane) -> Painting:
     light, dark = (
         np.array([232, 192, 168], np.float32),
         np.array([120, 78, 58], np.float32),
@@ -150,7 +150,7 @@ def _skin(face: Face, x: Plane, y: Plane, detail: Plane) -> Image:
     return image
 
 
-def _nose(image: Image, face: Face, side: Plane, y: Plane) -> None:
+def _nose(image: Painting, face: Face, side: Plane, y: Plane) -> None:
     length = np.clip((y - face.eye_y) / (face.nose_y - face.eye_y), 0, 1)
     inside = _soft(np.abs(y - (face.eye_y + face.nose_y) / 2) - 0.11, 0.08)
     edge = 0.03 + (face.nose_half - 0.03) * length**2
@@ -168,7 +168,7 @@ def _nose(image: Image, face: Face, side: Plane, y: Plane) -> None:
     _shade(image, reach * _glow(side - fold, 0, 0.012, 1), 0.88)
 
 
-def _mouth(image: Image, face: Face, side: Plane, y: Plane) -> None:
+def _mouth(image: Painting, face: Face, side: Plane, y: Plane) -> None:
     across = side / face.mouth_half
     line = y - face.mouth_y + face.mouth_bend * across**2
     full = np.clip(1 - across**2, 0, 1)
@@ -184,7 +184,7 @@ def _mouth(image: Image, face: Face, side: Plane, y: Plane) -> None:
     _shade(image, _glow(side, y - (face.nose_y + face.mouth_y) / 2, 0.012, 0.03), 0.93)
 
 
-def _eyes(image: Image, face: Face, side: Plane, y: Plane) -> None:
+def _eyes(image: Painting, face: Face, side: Plane, y: Plane) -> None:
     dx, dy = side - face.eye_x, y - face.eye_y
     _shade(image, _glow(dx, dy + 0.01, 1.25 * face.eye_half, 0.045), 0.86)
     _shade(image, _glow(dx, dy - 0.062, face.eye_half, 0.012), 0.90)
@@ -200,7 +200,7 @@ def _eyes(image: Image, face: Face, side: Plane, y: Plane) -> None:
     _shade(image, span * _glow(0, dy + lid + 0.026, 1, 0.006), 0.85)
 
 
-def _brows(image: Image, face: Face, side: Plane, y: Plane) -> None:
+def _brows(image: Painting, face: Face, side: Plane, y: Plane) -> None:
     along = (side - face.brow_x) / face.brow_half
     middle = face.brow_y + face.brow_bend * (along - 0.2) ** 2
     thick = face.brow_thick * (1.15 - 0.45 * along)
@@ -216,7 +216,7 @@ def _hair_colour(face: Face) -> np.ndarray:
     return black + face.hair * (fair - black)
 
 
-def _hair(image: Image, face: Face, x: Plane, y: Plane) -> None:
+def _hair(image: Painting, face: Face, x: Plane, y: Plane) -> None:
     """Hair on top and at the temples, and a plain background beside the jaw."""
     jaw = ((np.abs(x) / face.width) ** 2.4 + (np.abs(y - 0.48) / 0.54) ** 2.4) - 1
     _mix(image, 1 - _soft(jaw, 0.10), (96, 104, 112))

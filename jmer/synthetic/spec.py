@@ -116,7 +116,7 @@ def subject_name(spec: SyntheticSpec, subject: int) -> str:
 
 
 @lru_cache(maxsize=8)
-def plan(spec: SyntheticSpec) -> tuple[Slot, ...]:
+def plan_clips(spec: SyntheticSpec) -> tuple[Slot, ...]:
     """Who shows which class, sorted by subject.
 
     Every class first goes to two subjects, which together with one clip per

@@ -10,7 +10,7 @@ from jmer.annotations import Float
 from jmer.report.attention.case import Case, pictures
 from jmer.report.attention.stanet import numbered
 from jmer.report.draw.heat import over, scale_of, shades
-from jmer.report.draw.layout import WIDEST, Row, Tiles
+from jmer.report.draw.layout import WIDEST, StripRow, Tiles
 from jmer.report.draw.strip import strip_png
 from jmer.report.draw.style import BLUE, INK, MUTED, new_figure, png
 from jmer.report.render.blocks import Figure
@@ -56,7 +56,7 @@ def activation_row(case: Case, label: int, name: str) -> Tiles:
 def figures(case: Case) -> list[Figure]:
     """Maps of the predicted class, and of the true one where it is another; gates."""
     frames = pictures(case.inputs["clip"])
-    rows: list[Row] = [Tiles("frame", frames)]
+    rows: list[StripRow] = [Tiles("frame", frames)]
     told = {"predicted": case.predicted} | ({} if case.right else {"true": case.label})
     for kind, label in told.items():
         name = f"{kind}:\n{case.classes[label]}"
@@ -100,7 +100,7 @@ def side_by_side(first: Case, second: Case) -> Figure:
     """What both look at for the class that the first names, frame by frame."""
     frames = pictures(first.inputs["clip"])
     label = first.predicted
-    rows: list[Row] = [Tiles("frame", frames)]
+    rows: list[StripRow] = [Tiles("frame", frames)]
     for case in (first, second):
         told = f"{case.classes[label]} {case.probabilities[label]:.2f}"
         rows.append(activation_row(case, label, f"{case.folder.name}\n{told}"))
@@ -124,13 +124,13 @@ def _by_block(shown: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndar
 
 def gate_rows(
     frames: np.ndarray, slices: Mapping[str, np.ndarray]
-) -> tuple[list[str], list[Row]]:
+) -> tuple[list[str], list[StripRow]]:
     """Captions and rows: some moments of the clip, and what each block's weights
     [t, i, j] are then; all of a block where it has no more than that.
     """
     moments = _spread(len(frames))
     scale = scale_of(*slices.values())
-    rows: list[Row] = [Tiles("frame", frames[moments])]
+    rows: list[StripRow] = [Tiles("frame", frames[moments])]
     for block, weights in slices.items():
         some = weights[_spread(len(weights), len(moments))]
         rows.append(Tiles(f"block {block}", [shades(w, scale) for w in some], scale))

@@ -16,11 +16,11 @@ from jmer.report.draw.style import (
     MUTED,
     new_figure,
     png,
-    shortened,
+    short_name,
     verbatim,
 )
 from jmer.report.pictures import INDEX, index_of
-from jmer.report.render.blocks import Block, Figure, Page, Paragraph, Section, Table
+from jmer.report.render.blocks import Figure, Page, PageBlock, Paragraph, Section, Table
 from jmer.report.render.pages import write_page
 
 NAME = "explain"
@@ -46,7 +46,7 @@ def write_explanation(folder: Path, cases: Sequence[Case]) -> None:
 def explanation(cases: Sequence[Case]) -> Page:
     """The page; the first case is the one that it is about, others stand beside it."""
     first, *others = cases
-    lead: list[Block] = [_answer(case) for case in cases]
+    lead: list[PageBlock] = [_answer(case) for case in cases]
     if not all(case.subject_unseen for case in cases):
         lead.append(
             Paragraph(
@@ -90,7 +90,7 @@ def _answer(case: Case) -> Paragraph:
     )
 
 
-def _compared(first: Case, second: Case) -> Iterator[Block]:
+def _compared(first: Case, second: Case) -> Iterator[PageBlock]:
     same = len(first.inputs["clip"]) == len(second.inputs["clip"])
     if same and first.classes == second.classes:
         yield activation.side_by_side(first, second)
@@ -149,7 +149,7 @@ def probabilities_png(cases: Sequence[Case]) -> bytes:
                 share + 0.01, i, f"{share:.2f}", va="center", size=8, color=INK,
                 weight=bold,
             )  # fmt: skip
-        names = [shortened(name) for name in case.classes]
+        names = [short_name(name) for name in case.classes]
         names[case.label] += " (true)"
         axes.set_yticks(range(k), names, size=8, color=INK)
         axes.set_xlim(0, 1.09)
@@ -162,7 +162,7 @@ def probabilities_png(cases: Sequence[Case]) -> bytes:
         titles = [axes.title]
         if len(cases) > 1:
             axes.set_title(
-                shortened(case.folder.name, 40), size=8, color=INK, loc="left"
+                short_name(case.folder.name, 40), size=8, color=INK, loc="left"
             )
         verbatim([*axes.get_yticklabels(), *titles])
     return png(figure)

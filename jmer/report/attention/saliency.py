@@ -7,7 +7,7 @@ from jmer.preprocess.colour import flow_colours
 from jmer.report.attention.case import Case, pictures
 from jmer.report.attention.stanet import numbered
 from jmer.report.draw.heat import scale_of, shades
-from jmer.report.draw.layout import Row, Tiles
+from jmer.report.draw.layout import StripRow, Tiles
 from jmer.report.draw.strip import strip_png
 from jmer.report.render.blocks import Figure
 
@@ -38,7 +38,7 @@ def figures(case: Case) -> list[Figure]:
 
 def product_rows(
     name: str, seen: Real[np.ndarray, "*t h w c"], gradient: np.ndarray
-) -> tuple[list[str], list[Row]]:
+) -> tuple[list[str], list[StripRow]]:
     """Captions and rows: a column for each channel of an image, or each frame."""
     product = gradient * seen.astype(np.float32)
     if seen.ndim == 4:

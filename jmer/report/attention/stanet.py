@@ -9,7 +9,7 @@ from jmer.preprocess.colour import flow_colours
 from jmer.report.attention.case import Case, pictures
 from jmer.report.contact import wheel
 from jmer.report.draw.heat import over, scale_of, shades
-from jmer.report.draw.layout import Bars, Row, Tiles
+from jmer.report.draw.layout import Bars, StripRow, Tiles
 from jmer.report.draw.strip import printed, strip_png
 from jmer.report.render.blocks import Figure
 
@@ -56,9 +56,9 @@ def figures(case: Case) -> list[Figure]:
 
 def frame_rows(
     seen: Tiles, flow: Float[np.ndarray, "t h w 2"], weight: np.ndarray | None
-) -> list[Row]:
+) -> list[StripRow]:
     """Frames, their flow, and their weights [t] where there are any."""
-    rows: list[Row] = [
+    rows: list[StripRow] = [
         seen,
         Tiles("flow", flow_colours(flow), wheel=wheel(72)),
     ]
@@ -71,7 +71,7 @@ def mask_rows(
     seen: Tiles,
     features: Real[np.ndarray, "t i j c"],
     mask: Float[np.ndarray, "t i j _"],
-) -> list[Row]:
+) -> list[StripRow]:
     """Means over channels: the mask on the frames; features without and with it."""
     places = mask.mean(-1)
     before = np.abs(features).mean(-1)

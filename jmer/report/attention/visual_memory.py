@@ -3,7 +3,7 @@
 from scipy.special import softmax
 
 from jmer.report.attention.case import Case, pictures
-from jmer.report.attention.table import table_png
+from jmer.report.attention.shaded import table_png
 from jmer.report.draw.heat import Scale
 from jmer.report.draw.spotting import intensity_png, maps_png
 from jmer.report.render.blocks import Figure

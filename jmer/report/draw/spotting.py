@@ -16,7 +16,7 @@ from jmer.report.draw.style import (
     dressed,
     new_figure,
     png,
-    shortened,
+    short_name,
     verbatim,
 )
 from jmer.scores.intervals import STATES, Roc, states
@@ -59,7 +59,7 @@ def intensity_png(clip: Watched, rule: Rule, first: int = 0) -> bytes:
     axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("frame (bars below: true over found)", color=MUTED, size=8.5)
     axes.set_ylabel("intensity", color=MUTED, size=8.5)
-    axes.set_title(shortened(clip.clip, 48), size=8.5, color=INK)
+    axes.set_title(short_name(clip.clip, 48), size=8.5, color=INK)
     verbatim([axes.title])
     dressed(axes)
     axes.legend(

@@ -49,7 +49,7 @@ def png(figure: "Figure") -> bytes:
     return file.getvalue()
 
 
-def shortened(name: str, limit: int = 16) -> str:
+def short_name(name: str, limit: int = 16) -> str:
     """A name on one line of at most `limit` letters; what is cut ends in dots."""
     name = re.sub(r"\s+", " ", name).strip()
     name = "".join(letter for letter in name if letter.isprintable())
@@ -83,7 +83,7 @@ def confusion_png(confusion: np.ndarray, classes: list[str]) -> bytes:
         )
         percent = f"{100 * share[row, column]:.0f} %" if total[row] else "–"
         axes.text(column, row + 0.07, percent, va="top", size=7.5, **place)
-    names = [shortened(name) for name in classes]
+    names = [short_name(name) for name in classes]
     turn: dict[str, Any] = (
         {}
         if k <= 3 and max(map(len, names)) <= 9

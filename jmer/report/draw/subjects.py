@@ -13,7 +13,7 @@ from jmer.report.draw.style import (
     dressed,
     new_figure,
     png,
-    shortened,
+    short_name,
     verbatim,
 )
 
@@ -42,7 +42,7 @@ def subjects_png(rows: Sequence[Mapping[str, Any]], pooled: float) -> bytes:
     axes.set_ylabel("accuracy", color=MUTED, size=8.5)
     dressed(axes)
     if len(rows) <= NAMED:
-        names = [shortened(row["subject"], 12) for row in rows]
+        names = [short_name(row["subject"], 12) for row in rows]
         axes.set_xticks(place, names, rotation=90, size=7)
         verbatim(axes.get_xticklabels())
     else:

@@ -5,7 +5,7 @@ from typing import ClassVar
 from jmer.synthetic.layouts import quirks
 from jmer.synthetic.layouts.base import FrameLayout, turn
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
-from jmer.synthetic.layouts.shot import Shot, View
+from jmer.synthetic.layouts.shot import ImageForm, Shot
 
 HEADER = (
     *("Subject", "Filename", None, "OnsetF", "ApexF1", "ApexF2", "OffsetF", None),
@@ -14,7 +14,7 @@ HEADER = (
 UNPADDED = 92  # rows before this one have frame numbers without zeros
 
 
-class Casme(FrameLayout):
+class CasmeLayout(FrameLayout):
     """CASME: `CASME_raw_selected/sub01/EP01_12/EP01_12-1.jpg`, and cropped faces."""
 
     name = "casme"
@@ -27,7 +27,7 @@ class Casme(FrameLayout):
         "repression": ("repression",),
         "others": ("tense", "tense", "sadness", "fear"),
     }
-    views: ClassVar = {"raw": View(4 / 3), "cropped": View(280 / 340)}
+    views: ClassVar = {"raw": ImageForm(4 / 3), "cropped": ImageForm(280 / 340)}
     corrected = (189,)
 
     def key(self, shot: Shot) -> tuple[str, str]:

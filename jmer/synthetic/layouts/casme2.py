@@ -5,7 +5,7 @@ from typing import ClassVar
 from jmer.synthetic.layouts import quirks
 from jmer.synthetic.layouts.base import FrameLayout, turn
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
-from jmer.synthetic.layouts.shot import Shot, View
+from jmer.synthetic.layouts.shot import ImageForm, Shot
 
 HEADER = (
     *("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None),
@@ -17,7 +17,7 @@ NO_APEX = ("sub04", "EP12_01f")
 INCOMPLETE = ("sub16", "EP01_08")
 
 
-class Casme2(FrameLayout):
+class Casme2Layout(FrameLayout):
     """CASME II: `CASME2_RAW_selected/sub01/EP02_01f/img46.jpg`, and cropped faces."""
 
     name = "casme2"
@@ -30,7 +30,7 @@ class Casme2(FrameLayout):
         "repression": ("repression", "repression", "sadness"),
         "others": ("others",),
     }
-    views: ClassVar = {"raw": View(640 / 480), "cropped": View(280 / 340)}
+    views: ClassVar = {"raw": ImageForm(640 / 480), "cropped": ImageForm(280 / 340)}
     corrected = (255, 256)
 
     def key(self, shot: Shot) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from jmer.data.facs import objective_class, parse_action_units
 from jmer.synthetic.layouts import quirks
 from jmer.synthetic.layouts.base import FrameLayout, turn
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
-from jmer.synthetic.layouts.shot import Shot, View
+from jmer.synthetic.layouts.shot import ImageForm, Shot
 
 HEADER = (
     *("Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Objective class"),
@@ -19,7 +19,7 @@ CORRECTED, WRITTEN, ONSET = "spNO.216", 3647, 2647
 UPPER_CASE = "spNO.14"
 
 
-class CasmeCubed(FrameLayout):
+class CasmeCubedLayout(FrameLayout):
     """CAS(ME)³, part A: `part_A/spNO.1/a/color/355.jpg`, and the clips alone."""
 
     name = "casme_cubed"
@@ -33,8 +33,8 @@ class CasmeCubed(FrameLayout):
         "others": ("others",),
     }
     views: ClassVar = {
-        "videos": View(1280 / 720),
-        "clips": View(1280 / 720, whole=False),
+        "videos": ImageForm(1280 / 720),
+        "clips": ImageForm(1280 / 720, whole=False),
     }
 
     def place(self, shot: Shot) -> tuple[str, str]:

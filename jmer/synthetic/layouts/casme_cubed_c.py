@@ -5,13 +5,13 @@ from typing import ClassVar
 from jmer.synthetic.layouts import quirks
 from jmer.synthetic.layouts.base import FrameLayout
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
-from jmer.synthetic.layouts.shot import Shot, View
+from jmer.synthetic.layouts.shot import ImageForm, Shot
 
 HEADER = ("sub", "count", "onset", "offset", "au", "emotion")
 FIRST = 373  # what the first file is called
 
 
-class CasmeCubedC(FrameLayout):
+class CasmeCubedCLayout(FrameLayout):
     """CAS(ME)³, part C: `part_C/01/a/color/373.jpg`, which is file 1 of its folder."""
 
     name = "casme_cubed_c"
@@ -24,7 +24,7 @@ class CasmeCubedC(FrameLayout):
         "repression": ("negative",),
         "others": ("others",),
     }
-    views: ClassVar = {"videos": View(1280 / 720)}
+    views: ClassVar = {"videos": ImageForm(1280 / 720)}
 
     def video(self, shot: Shot) -> str:
         return f"{shot.subject + 1:02d}"

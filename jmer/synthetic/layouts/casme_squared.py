@@ -5,7 +5,7 @@ from typing import ClassVar
 from jmer.synthetic.layouts import quirks
 from jmer.synthetic.layouts.base import FrameLayout, turn
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
-from jmer.synthetic.layouts.shot import Shot, View
+from jmer.synthetic.layouts.shot import ImageForm, Shot
 
 SUBJECTS = (15, 16, *range(19, 28), *range(29, 39), 40)
 VIDEOS = {
@@ -25,7 +25,7 @@ TITLE = "CASFEcode_final"
 MISNAMED = 19  # one of its folders starts with another subject's number
 
 
-class CasmeSquared(FrameLayout):
+class CasmeSquaredLayout(FrameLayout):
     """CAS(ME)²: `rawpic/s15/15_0101disgustingteeth/img001.jpg`, and cropped faces."""
 
     name = "casme_squared"
@@ -38,7 +38,7 @@ class CasmeSquared(FrameLayout):
         "repression": ("negative",),
         "others": ("others",),
     }
-    views: ClassVar = {"raw": View(640 / 480), "cropped": View(280 / 340)}
+    views: ClassVar = {"raw": ImageForm(640 / 480), "cropped": ImageForm(280 / 340)}
     most_subjects = len(SUBJECTS)
 
     def watched(self, shot: Shot) -> str:

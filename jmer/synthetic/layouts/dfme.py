@@ -7,7 +7,7 @@ from typing import ClassVar
 from jmer.synthetic.layouts import quirks
 from jmer.synthetic.layouts.base import FrameLayout, turn
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
-from jmer.synthetic.layouts.shot import Shot, View
+from jmer.synthetic.layouts.shot import ImageForm, Shot
 from jmer.synthetic.spec import SyntheticSpec
 
 HEADER = (
@@ -19,7 +19,7 @@ FOLDERS = {"training": "train_data", "testA": "test_data_A", "testB": "test_data
 APART = 3000  # between the subjects of two lists
 
 
-class Dfme(FrameLayout):
+class DfmeLayout(FrameLayout):
     """DFME: `train_data/sub0003_01/00000.png`; each list has other subjects."""
 
     name = "dfme"
@@ -32,7 +32,7 @@ class Dfme(FrameLayout):
         "repression": ("sadness", "fear"),
         "others": ("anger", "fear"),
     }
-    views: ClassVar = {"raw": View(4 / 3)}
+    views: ClassVar = {"raw": ImageForm(4 / 3)}
     most_subjects = APART
 
     def key(self, shot: Shot) -> tuple[str, str]:

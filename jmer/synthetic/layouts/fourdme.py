@@ -6,7 +6,7 @@ from typing import ClassVar
 from jmer.synthetic.layouts import quirks
 from jmer.synthetic.layouts.base import FrameLayout
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
-from jmer.synthetic.layouts.shot import Shot, View
+from jmer.synthetic.layouts.shot import ImageForm, Shot
 
 EMOTIONS = ("Positive", "Negative", "Surprise", "Repression", "Others")
 UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26)
@@ -17,7 +17,7 @@ HEADER = (
 MARKS = HEADER.index("AUs")
 
 
-class Fourdme(FrameLayout):
+class FourdmeLayout(FrameLayout):
     """4DME: `gray_micro/1/EP01_01/1.jpg`."""
 
     name = "fourdme"
@@ -30,7 +30,7 @@ class Fourdme(FrameLayout):
         "repression": ("Repression",),
         "others": ("Others",),
     }
-    views: ClassVar = {"grey": View(1, grey=True)}
+    views: ClassVar = {"grey": ImageForm(1, grey=True)}
     corrected = (267,)
 
     def key(self, shot: Shot) -> tuple[str, str]:

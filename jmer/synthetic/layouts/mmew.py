@@ -5,7 +5,7 @@ from typing import ClassVar
 from jmer.synthetic.layouts import quirks
 from jmer.synthetic.layouts.base import FrameLayout
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
-from jmer.synthetic.layouts.shot import Shot, View
+from jmer.synthetic.layouts.shot import ImageForm, Shot
 
 HEADER = (
     *("Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame"),
@@ -19,7 +19,7 @@ CODES = (
 MACRO = "MMEW_Final/Macro_Expression"
 
 
-class Mmew(FrameLayout):
+class MmewLayout(FrameLayout):
     """MMEW: `MMEW_Final/Micro_Expression/happiness/S01-01-001/1.jpg`."""
 
     name = "mmew"
@@ -32,7 +32,7 @@ class Mmew(FrameLayout):
         "repression": ("repression", "sadness"),
         "others": ("others", "others", "fear"),
     }
-    views: ClassVar = {"cropped": View(1)}
+    views: ClassVar = {"cropped": ImageForm(1)}
     corrected = (300,)
 
     def key(self, shot: Shot) -> tuple[str, str]:

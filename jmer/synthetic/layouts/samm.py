@@ -6,7 +6,7 @@ from jmer.data.facs import OBJECTIVE, objective_class, parse_action_units
 from jmer.synthetic.layouts import quirks
 from jmer.synthetic.layouts.base import FrameLayout
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
-from jmer.synthetic.layouts.shot import Shot, View
+from jmer.synthetic.layouts.shot import ImageForm, Shot
 
 HEADER = (
     *("Subject", "Filename", "Inducement Code", "Onset Frame", "Apex Frame"),
@@ -18,7 +18,7 @@ PREAMBLE = 13
 CORRECTED, OFFSET = ("013", "013_1_9"), 5739
 
 
-class Samm(FrameLayout):
+class SammLayout(FrameLayout):
     """SAMM: `SAMM/006/006_5_1/006_05562.jpg`, grey.
 
     No clip is of videos 1 to 4, to some of which published corrections belong.
@@ -34,7 +34,7 @@ class Samm(FrameLayout):
         "repression": ("Contempt", "Sadness"),
         "others": ("Other", "Other", "Fear"),
     }
-    views: ClassVar = {"raw": View(960 / 650, grey=True)}
+    views: ClassVar = {"raw": ImageForm(960 / 650, grey=True)}
     corrected: ClassVar[tuple[int, ...]] = (159,)
 
     def number(self, shot: Shot) -> int:

@@ -5,7 +5,7 @@ from typing import ClassVar
 from jmer.data.facs import OBJECTIVE, objective_class, parse_action_units
 from jmer.synthetic.layouts import quirks, samm
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
-from jmer.synthetic.layouts.shot import Shot, View
+from jmer.synthetic.layouts.shot import ImageForm, Shot
 
 HEADER = (
     *("Subject", "Filename", "Inducement Code", "Onset", "Apex", "Offset", "Duration"),
@@ -16,11 +16,11 @@ SHIFT = 2000  # between the numbers of a recording in the two sheets
 CLIPS = "SAMM_Micro_FACS_Codes_v2.xlsx"
 
 
-class SammLong(samm.Samm):
+class SammLongLayout(samm.SammLayout):
     """SAMM, long videos: `SAMM_longvideos/006_5/006_5_0001.jpg`, and both sheets."""
 
     name = "samm_long"
-    views: ClassVar = {"long": View(960 / 650, grey=True)}
+    views: ClassVar = {"long": ImageForm(960 / 650, grey=True)}
     corrected: ClassVar[tuple[int, ...]] = ()
 
     def video(self, shot: Shot) -> str:

@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import UInt8
 
-from jmer.synthetic.clips import SyntheticClip
 from jmer.synthetic.layouts import quirks
 from jmer.synthetic.layouts.base import FrameLayout
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
 from jmer.synthetic.layouts.images import framed
-from jmer.synthetic.layouts.shot import Shot, View
+from jmer.synthetic.layouts.shot import ImageForm, Shot
+from jmer.synthetic.rendering import SyntheticClip
 from jmer.synthetic.spec import SyntheticSpec
 
 # Those whom all three cameras saw come first.
@@ -25,7 +25,7 @@ LATE = 20  # the subject whose frame numbers have eight digits
 
 
 @dataclass(frozen=True)
-class Smic(FrameLayout):
+class SmicLayout(FrameLayout):
     """SMIC: `SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image012345.bmp`, cropped too.
 
     VIS and NIR have every fourth frame of some of the clips; NIR is grey. A folder
@@ -42,8 +42,8 @@ class Smic(FrameLayout):
         "happiness": ("positive",),
     }
     views: ClassVar = {
-        "raw": View(640 / 480, whole=False),
-        "cropped": View(280 / 340, whole=False),
+        "raw": ImageForm(640 / 480, whole=False),
+        "cropped": ImageForm(280 / 340, whole=False),
     }
 
     def number(self, shot: Shot) -> int:

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
-from jmer.synthetic.layouts.shot import Shot, View
-from jmer.synthetic.layouts.smic import SUBJECTS, Smic
+from jmer.synthetic.layouts.shot import ImageForm, Shot
+from jmer.synthetic.layouts.smic import SUBJECTS, SmicLayout
 from jmer.synthetic.spec import SyntheticSpec
 
 HEADER = (
@@ -29,14 +29,14 @@ class Again(Shot):
 
 
 @dataclass(frozen=True)
-class SmicLong(Smic):
+class SmicLongLayout(SmicLayout):
     """SMIC-E: `HS_long/SMIC-HS-E/s03/s3_ne_03/image012345.jpg`, whole recordings."""
 
     parts: tuple[str, ...] = ("HS", "VIS")
     """The cameras that the sheet knows."""
 
     name = "smic_long"
-    views: ClassVar = {"long": View(640 / 480)}
+    views: ClassVar = {"long": ImageForm(640 / 480)}
 
     def number(self, shot: Shot) -> int:
         number = super().number(shot)

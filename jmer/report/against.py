@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from jmer.errors import JmerError
-from jmer.report.render.blocks import Block, Paragraph, Section, Table
+from jmer.report.render.blocks import PageBlock, Paragraph, Section, Table
 from jmer.scores.metrics import label_of, reported
 from jmer.scores.paired import Difference, Paired, holm, paired
 from jmer.scores.predictions import Predictions
@@ -16,7 +16,7 @@ FEW_SUBJECTS = 6
 
 
 @dataclass(frozen=True)
-class Row:
+class RunDifference:
     """One difference of one run from the first."""
 
     run: str
@@ -31,9 +31,9 @@ class Row:
 class Against:
     """What sets runs apart from the first of them."""
 
-    overall: tuple[Row, ...]
-    per_class: tuple[Row, ...]
-    per_dataset: tuple[Row, ...]
+    overall: tuple[RunDifference, ...]
+    per_class: tuple[RunDifference, ...]
+    per_dataset: tuple[RunDifference, ...]
     """Empty with one data set, which `overall` is already."""
     refused: tuple[tuple[str, str], ...]
     """Runs that cannot be tested, and why."""
@@ -71,7 +71,9 @@ def against_first(names: Sequence[str], predictions: Sequence[Predictions]) -> A
     )
 
 
-def _corrected(found: Iterable[tuple[str, str, Difference]]) -> tuple[Row, ...]:
+def _corrected(
+    found: Iterable[tuple[str, str, Difference]],
+) -> tuple[RunDifference, ...]:
     """Rows whose p are corrected for all tests of the same score among them."""
     found = list(found)
     corrected: dict[int, float] = {}
@@ -79,7 +81,7 @@ def _corrected(found: Iterable[tuple[str, str, Difference]]) -> tuple[Row, ...]:
         own = [i for i, (*_, one) in enumerate(found) if one.score == score]
         p = holm([found[i][2].p for i in own])
         corrected.update(zip(own, p.tolist(), strict=True))
-    return tuple(Row(*one, corrected[i]) for i, one in enumerate(found))
+    return tuple(RunDifference(*one, corrected[i]) for i, one in enumerate(found))
 
 
 def paired_section(first: str, against: Against) -> Section:
@@ -87,7 +89,7 @@ def paired_section(first: str, against: Against) -> Section:
     return Section("Paired differences", tuple(_blocks(first, against)))
 
 
-def _blocks(first: str, against: Against) -> Iterator[Block]:
+def _blocks(first: str, against: Against) -> Iterator[PageBlock]:
     for name, reason in against.refused:
         text = f"No paired test of {name} against {first} is possible: {reason}"
         yield Paragraph(text, "warning")
@@ -124,7 +126,7 @@ def paired_tables(against: Against) -> Iterator[tuple[str, Table]]:
     )
     for what, column, rows in parts:
         left = 1 + len(column)
-        lines: dict[tuple[str, ...], list[Row]] = {}
+        lines: dict[tuple[str, ...], list[RunDifference]] = {}
         for row in rows:
             lines.setdefault((row.run, row.part)[:left], []).append(row)
         if not lines:
@@ -141,7 +143,7 @@ def paired_tables(against: Against) -> Iterator[tuple[str, Table]]:
         yield what, Table(columns, cells, left=left, cards=True)
 
 
-def _cells(row: Row) -> tuple[str, str]:
+def _cells(row: RunDifference) -> tuple[str, str]:
     found = row.found
     band = f" [{found.low:+.3f},\N{NO-BREAK SPACE}{found.high:+.3f}]"
     # One person drawn again and again would give an interval without width.

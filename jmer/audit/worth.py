@@ -31,7 +31,7 @@ def differences(stated: Any, derived: Any, where: str = "") -> Iterator[dict[str
         yield _row(where, str(stated), str(derived))
 
 
-def shown(value: Any) -> str:
+def as_printed(value: Any) -> str:
     """A score as it is printed, or what stands in its place."""
     return points(value) if _number(value) else repr(value)
 

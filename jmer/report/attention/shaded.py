@@ -7,7 +7,7 @@ import numpy as np
 
 from jmer.annotations import Float
 from jmer.report.draw.heat import Scale, colour_map
-from jmer.report.draw.style import INK, MUTED, new_figure, png, shortened, verbatim
+from jmer.report.draw.style import INK, MUTED, new_figure, png, short_name, verbatim
 
 PRINTED = 14  # columns with room for numbers
 
@@ -37,7 +37,7 @@ def table_png(
             )
     step = -(-m // PRINTED)
     axes.set_xticks(range(0, m, step), columns[::step], size=7.5)
-    axes.set_yticks(range(n), [shortened(name) for name in rows], size=7.5)
+    axes.set_yticks(range(n), [short_name(name) for name in rows], size=7.5)
     verbatim(axes.get_xticklabels() + axes.get_yticklabels())
     axes.tick_params(length=0, colors=INK)
     axes.spines[:].set_visible(False)
