@@ -27,7 +27,7 @@ from jmer.report.attention import (
     shaded,
     stanet,
 )
-from jmer.report.attention.case import Case, pictures
+from jmer.report.attention.case import Case, as_rgb
 from jmer.report.attention.page import explanation
 from jmer.report.draw import spotting
 from jmer.report.draw.heat import Scale, colour_map, over, scale_of, shades
@@ -334,7 +334,7 @@ def test_a_network_without_figures_is_named():
 
 
 def test_pictures_of_other_types_run_from_black_to_white():
-    made = pictures(np.array([-2.0, 0.0, 2.0]).reshape(3, 1, 1, 1))
+    made = as_rgb(np.array([-2.0, 0.0, 2.0]).reshape(3, 1, 1, 1))
     assert made.shape == (3, 1, 1, 3)
     assert made[:, 0, 0, 1].tolist() == [0, 128, 255]
 

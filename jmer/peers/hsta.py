@@ -185,7 +185,7 @@ class Patches(nn.Module):
         return self.proj(frames).flatten(2).transpose(1, 2)
 
 
-def positions(tokens: int, dim: int) -> Tensor:
+def position_table(tokens: int, dim: int) -> Tensor:
     """Vaswani et al. 2017, section 3.5: sine and cosine in turn."""
     table = torch.zeros(tokens, dim, dtype=torch.float64)
     for j in range(dim):
@@ -239,7 +239,7 @@ class HSTA(nn.Module):
         patches = self.patch_embed[branch](frames)
         token = self.cls_token[branch].expand(len(patches), -1, -1)
         x = torch.cat([token, patches], dim=1)
-        return self.drop(x + positions(*x.shape[1:]).to(x))
+        return self.drop(x + position_table(*x.shape[1:]).to(x))
 
     def forward(self, clip: Tensor, special: Tensor) -> Tensor:
         shown = {SPECIAL: self.frames(special, self.side)}

@@ -6,7 +6,7 @@ Tiles are composed as pixels and written as they are; Matplotlib adds the words.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from jmer.report.draw.style import INK, MUTED, any_script, png
 from jmer.report.draw.tiles import Card, card, spread_over_classes
 
 if TYPE_CHECKING:
+    from matplotlib.backend_bases import RendererBase
     from matplotlib.figure import Figure
 
 Image = UInt8[np.ndarray, "h w 3"]
@@ -174,7 +175,7 @@ def figure(sheet: Sheet) -> "Figure":
     return made
 
 
-def _write(one: Words, figure: "Figure", renderer: Any) -> None:
+def _write(one: Words, figure: "Figure", renderer: "RendererBase") -> None:
     # A line is a line, whatever a sheet has in its cells.
     words = "".join(c if c.isprintable() else " " for c in one.text[:300])
     y = figure.bbox.height - one.y

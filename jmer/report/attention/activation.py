@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jmer.annotations import Float
-from jmer.report.attention.case import Case, pictures
+from jmer.report.attention.case import Case, as_rgb
 from jmer.report.attention.stanet import numbered
 from jmer.report.draw.heat import over, scale_of, shades
 from jmer.report.draw.layout import WIDEST, StripRow, Tiles
@@ -45,7 +45,7 @@ def upsampled(
 
 def activation_row(case: Case, label: int, name: str) -> Tiles:
     """The map of a class over the frames, with a scale of its own."""
-    frames = pictures(case.inputs["clip"])
+    frames = as_rgb(case.inputs["clip"])
     maps = activation(case.shown["features"], case.weights[HEAD][:, label])
     seen = upsampled(maps, frames.shape[:3])
     scale = scale_of(seen, low=0)
@@ -55,7 +55,7 @@ def activation_row(case: Case, label: int, name: str) -> Tiles:
 
 def figures(case: Case) -> list[Figure]:
     """Maps of the predicted class, and of the true one where it is another; gates."""
-    frames = pictures(case.inputs["clip"])
+    frames = as_rgb(case.inputs["clip"])
     rows: list[StripRow] = [Tiles("frame", frames)]
     told = {"predicted": case.predicted} | ({} if case.right else {"true": case.label})
     for kind, label in told.items():
@@ -98,7 +98,7 @@ def figures(case: Case) -> list[Figure]:
 
 def side_by_side(first: Case, second: Case) -> Figure:
     """What both look at for the class that the first names, frame by frame."""
-    frames = pictures(first.inputs["clip"])
+    frames = as_rgb(first.inputs["clip"])
     label = first.predicted
     rows: list[StripRow] = [Tiles("frame", frames)]
     for case in (first, second):

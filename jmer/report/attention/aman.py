@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from jmer.models.aman import AmanConfig
-from jmer.report.attention.case import Case, pictures
+from jmer.report.attention.case import Case, as_rgb
 from jmer.report.attention.shaded import table_png
 from jmer.report.draw.heat import Scale
 from jmer.report.draw.layout import Bars, StripRow, Tiles
@@ -18,7 +18,7 @@ def figures(case: Case) -> list[Figure]:
     """The frames with their weights, the weights of factors, the magnified frames."""
     network, shown = case.network, case.shown
     assert isinstance(network, AmanConfig)
-    frames = pictures(case.inputs["clip"])[list(network.seen)]
+    frames = as_rgb(case.inputs["clip"])[list(network.seen)]
     numbers = [str(i) for i in network.seen]
     factors = [f"× {factor:g}" for factor in network.factors]
     made = []

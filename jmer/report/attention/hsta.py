@@ -5,7 +5,7 @@ import numpy as np
 
 from jmer.annotations import Float
 from jmer.models.hsta import HstaConfig
-from jmer.report.attention.case import Case, pictures
+from jmer.report.attention.case import Case, as_rgb
 from jmer.report.attention.stanet import numbered
 from jmer.report.draw.heat import Scale, over
 from jmer.report.draw.layout import StripRow, Tiles
@@ -31,7 +31,7 @@ def figures(case: Case) -> list[Figure]:
             continue
         stream = name.split("_over_")[-1]
         window = network.window(stream)
-        frames = pictures(case.inputs["clip" if stream == "video" else "special"])
+        frames = as_rgb(case.inputs["clip" if stream == "video" else "special"])
         if stream == "special":
             frames = _resized(frames, network.special_side)
         rows = attention_rows(frames, case.shown[name].mean(1), window, network.layers)

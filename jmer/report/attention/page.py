@@ -1,9 +1,8 @@
 """The page about one clip: the answer, whose it is, and what was looked at."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -109,7 +108,7 @@ def _numbered(figure: Figure, number: int) -> Figure:
 
 
 def _facts(cases: Sequence[Case]) -> Table:
-    def line(name: str, value: Any) -> tuple[str, ...]:
+    def line(name: str, value: Callable[[Case], object]) -> tuple[str, ...]:
         return (name, *(str(value(case)) for case in cases))
 
     return Table(

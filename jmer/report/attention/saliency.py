@@ -4,7 +4,7 @@ import numpy as np
 
 from jmer.annotations import Real
 from jmer.preprocess.colour import flow_colours
-from jmer.report.attention.case import Case, pictures
+from jmer.report.attention.case import Case, as_rgb
 from jmer.report.attention.stanet import numbered
 from jmer.report.draw.heat import scale_of, shades
 from jmer.report.draw.layout import StripRow, Tiles
@@ -44,10 +44,10 @@ def product_rows(
     if seen.ndim == 4:
         product, captions = product.sum(-1), numbered(seen)
         vectors = seen.shape[-1] == 2
-        images = flow_colours(seen.astype(np.float32)) if vectors else pictures(seen)
+        images = flow_colours(seen.astype(np.float32)) if vectors else as_rgb(seen)
     else:
         channels = np.moveaxis(seen, -1, 0)[..., None]
-        product, images = np.moveaxis(product, -1, 0), pictures(channels)
+        product, images = np.moveaxis(product, -1, 0), as_rgb(channels)
         captions = list(CHANNELS.get(name, numbered(channels)))
     scale = scale_of(np.abs(product), low=0)
     parts = {"speaks for": product, "against": -product}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
@@ -102,7 +103,7 @@ def confusion_png(confusion: np.ndarray, classes: list[str]) -> bytes:
     return png(figure)
 
 
-def dressed(axes: Any) -> None:
+def dressed(axes: "Axes") -> None:
     """Quiet lines and small numbers."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#aab4bd")

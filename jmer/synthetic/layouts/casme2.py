@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout, turn
+from jmer.synthetic.layouts.disk_layout import FrameLayout, turn
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
 from jmer.synthetic.layouts.shot import ImageForm, Shot
 
@@ -64,7 +64,7 @@ class Casme2Layout(FrameLayout):
 
     def books(self, takes: list[Take]) -> list[Book]:
         name = "CASME2-coding-20140508.xlsx"
-        return quirks.table(name, "Sheet1", list(HEADER), takes)
+        return quirks.one_sheet(name, "Sheet1", list(HEADER), takes)
 
     def bend(self, take: Take, shot: Shot) -> None:
         if take.key == NO_APEX:

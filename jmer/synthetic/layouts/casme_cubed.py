@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from jmer.data.facs import objective_class, parse_action_units
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout, turn
+from jmer.synthetic.layouts.disk_layout import FrameLayout, turn
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
 from jmer.synthetic.layouts.shot import ImageForm, Shot
 
@@ -88,7 +88,7 @@ class CasmeCubedLayout(FrameLayout):
 
     def books(self, takes: list[Take]) -> list[Book]:
         name = "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
-        return quirks.table(name, "label", list(HEADER), takes)
+        return quirks.one_sheet(name, "label", list(HEADER), takes)
 
     def bend(self, take: Take, shot: Shot) -> None:
         _, letter = self.place(shot)

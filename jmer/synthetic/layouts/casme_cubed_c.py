@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout
+from jmer.synthetic.layouts.disk_layout import FrameLayout
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
 from jmer.synthetic.layouts.shot import ImageForm, Shot
 
@@ -51,7 +51,7 @@ class CasmeCubedCLayout(FrameLayout):
 
     def books(self, takes: list[Take]) -> list[Book]:
         name = "CAS(ME)3_part_C_ME.xlsx"
-        return quirks.table(name, "mockCrimeME", list(HEADER), takes)
+        return quirks.one_sheet(name, "mockCrimeME", list(HEADER), takes)
 
     def readers(self) -> tuple[tuple[str, ...], ...]:
         fixed = ("--part", "C", "--source", "videos", "--missing-apex", "middle")

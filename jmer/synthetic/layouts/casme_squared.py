@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout, turn
+from jmer.synthetic.layouts.disk_layout import FrameLayout, turn
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
 from jmer.synthetic.layouts.shot import ImageForm, Shot
 

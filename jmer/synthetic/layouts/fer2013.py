@@ -7,7 +7,7 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from jmer.synthetic.layouts.base import DiskLayout, turn, with_bar
+from jmer.synthetic.layouts.disk_layout import DiskLayout, turn, with_bar
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
 from jmer.synthetic.layouts.images import framed
 from jmer.synthetic.spec import SyntheticSpec, plan_clips

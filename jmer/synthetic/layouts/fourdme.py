@@ -4,7 +4,7 @@ import re
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout
+from jmer.synthetic.layouts.disk_layout import FrameLayout
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
 from jmer.synthetic.layouts.shot import ImageForm, Shot
 
@@ -53,7 +53,7 @@ class FourdmeLayout(FrameLayout):
 
     def books(self, takes: list[Take]) -> list[Book]:
         name = "4DME_Labelling_Micro_release v1.xlsx"
-        return quirks.table(name, "Sheet1", list(HEADER), takes)
+        return quirks.one_sheet(name, "Sheet1", list(HEADER), takes)
 
     def bend(self, take: Take, shot: Shot) -> None:
         if shot.index % 5 == 0:

@@ -3,8 +3,8 @@
 import dataclasses
 from pathlib import Path
 
-from jmer.synthetic.layouts.base import DiskLayout, FrameLayout
 from jmer.synthetic.layouts.casme2 import Casme2Layout
+from jmer.synthetic.layouts.disk_layout import DiskLayout, FrameLayout
 from jmer.synthetic.layouts.draft import Draft
 from jmer.synthetic.layouts.samm import SammLayout
 from jmer.synthetic.layouts.smic import SmicLayout

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout
+from jmer.synthetic.layouts.disk_layout import FrameLayout
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
 from jmer.synthetic.layouts.shot import ImageForm, Shot
 
@@ -53,7 +53,7 @@ class MmewLayout(FrameLayout):
         ]
 
     def books(self, takes: list[Take]) -> list[Book]:
-        return quirks.table("MMEW_Micro_Exp.xlsx", "Sheet1", list(HEADER), takes)
+        return quirks.one_sheet("MMEW_Micro_Exp.xlsx", "Sheet1", list(HEADER), takes)
 
     def bend(self, take: Take, shot: Shot) -> None:
         if shot.index % 3 == 0:

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from jmer.data.facs import OBJECTIVE, objective_class, parse_action_units
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout
+from jmer.synthetic.layouts.disk_layout import FrameLayout
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
 from jmer.synthetic.layouts.shot import ImageForm, Shot
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout
+from jmer.synthetic.layouts.disk_layout import FrameLayout
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
 from jmer.synthetic.layouts.images import framed
 from jmer.synthetic.layouts.shot import ImageForm, Shot

@@ -8,7 +8,7 @@ from pathlib import Path
 from jmer.errors import UsageError
 from jmer.files import VERSION, make_folder, write_json, writing
 from jmer.synthetic.layouts import LAYOUTS
-from jmer.synthetic.layouts.base import DiskLayout
+from jmer.synthetic.layouts.disk_layout import DiskLayout
 from jmer.synthetic.layouts.draft import Draft
 from jmer.synthetic.spec import SyntheticSpec
 
