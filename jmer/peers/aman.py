@@ -49,7 +49,7 @@ class BasicBlock(nn.Module):
         return (self.bn2(self.conv2(y)) + self.downsample(x)).relu()
 
 
-class WeightedMean(nn.Module):
+class WeighedMean(nn.Module):
     """Equations 5 to 7: a mean over the axis before the last."""
 
     def __init__(self, features: int) -> None:
@@ -98,8 +98,8 @@ class Aman(nn.Module):
             self.frozen.append(self.magnet)
         for part in self.frozen:
             part.requires_grad_(False)
-        self.alpha = WeightedMean(8 * width) if config.ma == "attn" else None
-        self.beta = WeightedMean(8 * width) if config.fa == "attn" else None
+        self.alpha = WeighedMean(8 * width) if config.ma == "attn" else None
+        self.beta = WeighedMean(8 * width) if config.fa == "attn" else None
         self.fc = nn.Linear(8 * width, classes)
 
     def train(self, mode: bool = True) -> Self:

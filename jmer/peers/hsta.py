@@ -96,7 +96,7 @@ class Perceptron(nn.Module):
         return self.drop(self.fc2(self.drop(F.gelu(self.fc1(x)))))
 
 
-class USTA(nn.Module):
+class UstaUnit(nn.Module):
     """USTA: attention, then a perceptron if there is one, each left out at `rate`."""
 
     def __init__(self, config: _Config, dim: int, rate: float, fused: bool) -> None:
@@ -140,7 +140,7 @@ def passage(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
-class Layer(nn.Module):
+class HstaLayer(nn.Module):
     """USTA units of each branch, then CSTA between the two."""
 
     def __init__(
@@ -153,7 +153,7 @@ class Layer(nn.Module):
         self.blocks = nn.ModuleDict()
         for branch, dim in dims.items():
             branch_rates = (rates + [0.0] * units[branch])[: units[branch]]
-            made = [USTA(config, dim, rate, fused) for rate in branch_rates]
+            made = [UstaUnit(config, dim, rate, fused) for rate in branch_rates]
             self.blocks[branch] = nn.Sequential(*made)
         self.projs, self.fusion, self.revert_projs = (nn.ModuleDict() for _ in range(3))
         if config.csta:
@@ -210,7 +210,7 @@ class HSTA(nn.Module):
         )
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
-            Layer(config, i, dims, fused) for i in range(config.layers)
+            HstaLayer(config, i, dims, fused) for i in range(config.layers)
         )
         self.norm = nn.ModuleDict(
             {branch: nn.LayerNorm(dim, eps=1e-6) for branch, dim in dims.items()}

@@ -25,7 +25,7 @@ def conv(inputs: int, outputs: int, side: int = 3, stride: int = 1) -> nn.Conv2d
     )
 
 
-class ResBlock(nn.Module):
+class MagnetBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv1, self.conv2 = conv(channels, channels), conv(channels, channels)
@@ -46,7 +46,7 @@ class Alone(nn.Module):
 
 
 def blocks(channels: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(ResBlock(channels) for _ in range(count)))
+    return nn.Sequential(*(MagnetBlock(channels) for _ in range(count)))
 
 
 class Encoder(nn.Module):

@@ -22,7 +22,7 @@ def conv_norm(
     return nn.Sequential(conv, NORM[rank](outputs))
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two convolutions of 3 pixels an axis beside a shortcut; `gate` in between."""
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from jmer.peers.residual import Block, conv_norm
+from jmer.peers.residual import ResidualBlock, conv_norm
 
 
 class _Config(Protocol):
@@ -40,7 +40,9 @@ class ResNet3d(nn.Module):
         for stage in range(4):
             after, stride = width * 2**stage, 2 if stage else 1
             blocks = [
-                Block(c, after, s, rank=3, gate=gate and gate(after), shortcut=shortcut)
+                ResidualBlock(
+                    c, after, s, rank=3, gate=gate and gate(after), shortcut=shortcut
+                )
                 for c, s in ((before, stride), (after, 1))
             ]
             setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
