@@ -15,7 +15,7 @@ from jmer.data.facs import objective_class, parse_action_units
 from jmer.data.load import datasets
 from jmer.preprocess.features import resize
 from jmer.synthetic.layouts import LAYOUTS
-from jmer.synthetic.layouts.base import FrameLayout
+from jmer.synthetic.layouts.disk_layout import FrameLayout
 from jmer.synthetic.layouts.draft import Cells, Draft, Images, Take
 from jmer.synthetic.layouts.write import find_layout, synthesize
 from jmer.synthetic.spec import SyntheticSpec
