@@ -7,9 +7,9 @@ from typing import Literal
 import tyro
 
 from jmer.errors import UsageError
+from jmer.pretrain.base import PretrainRecipe
 from jmer.pretrain.magnifier import MagnifierRecipe
-from jmer.pretrain.motion import MotionRecipe
-from jmer.pretrain.recipe import Recipe
+from jmer.pretrain.segmenter import MotionRecipe
 
 RECIPES = {recipe.name: recipe for recipe in (MagnifierRecipe, MotionRecipe)}
 
@@ -23,7 +23,7 @@ class PretrainOptions:
     one ended, and with more `--steps` where a finished one did.
     """
 
-    recipe: tyro.conf.OmitArgPrefixes[Recipe]
+    recipe: tyro.conf.OmitArgPrefixes[PretrainRecipe]
     out: Path
     """File of weights to write (.npz)."""
     steps: int
