@@ -7,8 +7,9 @@ import numpy as np
 
 from jmer.report.paired import Against, paired_section
 from jmer.report.render.blocks import Meter, Meters, Page, Paragraph, Section, Table
-from jmer.report.run import Run, band
+from jmer.runs.run import Run
 from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import band
 from jmer.text import banded, counted, duration, points
 
 
@@ -27,7 +28,7 @@ def _comparison_row(name: str, run: Run) -> tuple[str, ...]:
     found = run.metrics
 
     def with_interval(score: str) -> str:
-        return banded(found[score], band(run, score))
+        return banded(found[score], band(found, score))
 
     mixed = "" if found["subject_independent"] else " (subjects mixed)"
     return (
@@ -43,7 +44,7 @@ def _comparison_warnings(
     names: Sequence[str], runs: Sequence[Run]
 ) -> Iterable[Paragraph]:
     first = runs[0]
-    alike = all(_clips(run.predictions) == _clips(first.predictions) for run in runs)
+    alike = all(_clips(run.reported) == _clips(first.reported) for run in runs)
     if not alike:
         yield Paragraph(
             "These runs were not tested on the same clips with the same labels, so "
@@ -90,7 +91,7 @@ def comparison_page(
     """The scores of the runs side by side, and how far they are from the first."""
     lines = Meters(
         tuple(
-            Meter(n, r.metrics["uf1"], band(r, "uf1"))
+            Meter(n, r.metrics["uf1"], band(r.metrics, "uf1"))
             for n, r in zip(names, runs, strict=True)
         )
     )

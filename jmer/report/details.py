@@ -10,9 +10,9 @@ from jmer.report.draw.learning import learning_png
 from jmer.report.draw.style import confusion_png
 from jmer.report.draw.subjects import subjects_png
 from jmer.report.render.blocks import Block, Figure, Paragraph, Section, Table
-from jmer.report.run import Run, band_of
+from jmer.runs.run import Run
 from jmer.scores.predictions import Predictions
-from jmer.scores.recognition import SCORES
+from jmer.scores.recognition import SCORES, band
 from jmer.text import banded, counted, points
 
 HARD_CLIPS = 15
@@ -29,7 +29,7 @@ def _per_dataset(found: dict[str, Any]) -> Table:
     rows = tuple(
         (
             *(name, str(row["n_subjects"]), str(row["n_samples"])),
-            *(banded(row[score], band_of(row, score)) for score in SCORES),
+            *(banded(row[score], band(row, score)) for score in SCORES),
             *(points(oracle[name][score]) for score in ORACLE if oracle),
         )
         for name, row in found["per_dataset"].items()
@@ -127,7 +127,7 @@ def details(run: Run) -> Iterable[Section]:
         alt = "Loss and accuracy over epochs"
         figure = Figure("figures/learning.png", alt, caption, png)
         yield Section("Learning", (figure,))
-    hard = _hard_clips(run.predictions)
+    hard = _hard_clips(run.reported)
     if hard:
         yield Section("Clips most often wrong", (hard,), folded=True)
     if len(found["seeds"]) > 1:

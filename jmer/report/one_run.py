@@ -17,9 +17,9 @@ from jmer.report.render.blocks import (
     Section,
     Table,
 )
-from jmer.report.run import Run, band
+from jmer.runs.run import Run
 from jmer.scores import metrics
-from jmer.scores.recognition import SCORES
+from jmer.scores.recognition import SCORES, band
 from jmer.text import counted, duration, flattened, points
 
 SELECTION = {
@@ -38,7 +38,7 @@ def _meter(run: Run, score: str, name: str) -> Meter:
     std = run.metrics["std"]
     seeds = counted(len(run.metrics["seeds"]), "seed")
     note = f"± {std[score]:.3f} over {seeds}" if std else seeds
-    return Meter(name, run.metrics[score], band(run, score), note)
+    return Meter(name, run.metrics[score], band(run.metrics, score), note)
 
 
 def _task(task: dict[str, Any]) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 from jmer.files import read_json
 from jmer.papers import PaperTable, Row
 from jmer.report.render.blocks import Block, Code, Page, Paragraph, Section, Table
-from jmer.report.run import Run, band, read_run
+from jmer.runs.folder import SPOTTED, SPOTTING
+from jmer.runs.run import Run, read_run
+from jmer.scores.recognition import band
 from jmer.text import counted
 
 NAMES = {"acc": "ACC", "uf1": "UF1", "uar": "UAR", "auc": "AUC of frames"}
@@ -182,10 +184,10 @@ def _made(run: Run) -> tuple[str, ...]:
 
 def _ours(table: PaperTable, run: Run, metric: str) -> str:
     if metric == "auc":
-        file = run.folder / "spotting" / "spotting.json"
+        file = run.folder / SPOTTING / SPOTTED
         return f"{read_json(file)['auc']:.4f}" if file.is_file() else "not spotted"
     text = f"{run.metrics[metric]:.4f}"
-    if ends := band(run, metric):
+    if ends := band(run.metrics, metric):
         text += f" [{ends[0]:.3f},\N{NO-BREAK SPACE}{ends[1]:.3f}]"
     mean = run.metrics.get("fold_mean")
     if table.pooling == "mean over folds" and mean:

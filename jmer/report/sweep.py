@@ -7,10 +7,8 @@ from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.report import write_comparison
 from jmer.report.render.blocks import Block, Paragraph, Section, Table
+from jmer.runs.folder import METRICS, SWEEP
 from jmer.text import counted, points
-
-SWEEP = "sweep.json"
-METRICS = "metrics.json"
 
 
 def is_sweep(folder: Path) -> bool:

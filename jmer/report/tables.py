@@ -8,8 +8,8 @@ from typing import Any
 
 from jmer.report.paired import Against, Row
 from jmer.report.render.blocks import Table
-from jmer.report.run import Run, band_of
-from jmer.scores.recognition import SCORES
+from jmer.runs.run import Run
+from jmer.scores.recognition import SCORES, band
 from jmer.text import banded
 
 ALL, DATASET, CLASS = "all", "data set", "class"
@@ -47,7 +47,7 @@ def scores_table(run: Run) -> Table:
         (
             *(row.name if row.part == DATASET else "all data sets", row.selection),
             *(str(row.found.get(name, "–")) for name in ("n_subjects", "n_samples")),
-            *(banded(row.found[s], band_of(row.found, s)) for s in SCORES),
+            *(banded(row.found[s], band(row.found, s)) for s in SCORES),
         )
         for row in score_rows(run)
     )
@@ -108,7 +108,7 @@ def _scores(run: Run) -> Iterator[tuple[tuple[str, str, str], tuple]]:
 
 
 def _cells(found: dict[str, Any], score: str) -> tuple:
-    return (found[score], *(band_of(found, score) or ("", "")))
+    return (found[score], *(band(found, score) or ("", "")))
 
 
 def _difference(row: Row | None) -> tuple:

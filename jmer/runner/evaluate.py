@@ -19,8 +19,9 @@ from jmer.files import write_json
 from jmer.report import write_report
 from jmer.runner.outcome import join, predict
 from jmer.runner.session import check_inputs
-from jmer.runs.folder import METRICS, PREDICTIONS, environment, open_run
-from jmer.runs.run import read_weights
+from jmer.runs.environment import environment
+from jmer.runs.folder import METRICS, PREDICTIONS, open_run
+from jmer.runs.run import find_weights
 from jmer.runs.weights import Weights
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
@@ -42,7 +43,7 @@ def evaluate(
 
     Raises: JmerError if a fold has no weights, or they do not fit the data.
     """
-    loaded = read_weights(weights)
+    loaded = find_weights(weights)
     clips = load(experiment.data)
     check_inputs(loaded.config, clips)
     folds = make_folds(experiment.protocol, clips)

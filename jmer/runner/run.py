@@ -17,7 +17,9 @@ from jmer.report import write_report
 from jmer.runner.outcome import chosen_epochs, oracle_predictions, selected_predictions
 from jmer.runner.progress import View
 from jmer.runner.session import Session, check_inputs
-from jmer.runs.folder import METRICS, PREDICTIONS, EventLog, environment, note, open_run
+from jmer.runs.environment import environment
+from jmer.runs.events import EventLog
+from jmer.runs.folder import CHECKPOINTS, METRICS, PREDICTIONS, note, open_run
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
 from jmer.train import hosts
@@ -71,7 +73,7 @@ def run(
             note(run_dir, "plan", plan)
 
     try:
-        results = session.train(run_dir / "checkpoints", view, log, stopping, planned)
+        results = session.train(run_dir / CHECKPOINTS, view, log, stopping, planned)
     finally:
         log.close()
         view.close()

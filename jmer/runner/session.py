@@ -22,14 +22,16 @@ from jmer.runner.outcome import test_accuracy
 from jmer.runner.plan import Plan, fit, make_plan, memory_limit
 from jmer.runner.progress import View
 from jmer.runner.start import read_start
-from jmer.runs.folder import EventLog
+from jmer.runs.events import EventLog
+from jmer.runs.folder import pack_folder, pack_folders, pack_number
+from jmer.runs.packs import read_pack, read_packs
 from jmer.text import duration
 from jmer.train import hosts
 from jmer.train.batches import BatchPlan
 from jmer.train.checkpoint import Checkpoints
 from jmer.train.folds import Program
 from jmer.train.mesh import compute_dtype
-from jmer.train.pack import PackResult, Progress, Schedule, result_of, train_pack
+from jmer.train.pack import PackResult, Progress, Schedule, train_pack
 from jmer.train.planner import out_of_memory
 from jmer.train.probe import Work, device_bytes
 from jmer.train.step import Data, Trainer
@@ -156,12 +158,12 @@ class Session:
         """
         results: list[PackResult] = []
         todo: list[Pack] = []
-        for path in sorted(folder.glob("pack-*")):
-            saved = _read(path)
-            if isinstance(saved, PackResult):
-                results.append(saved)
-            elif saved is not None:
-                todo.append(saved)
+        for saved in read_packs(folder):
+            if saved.result is not None:
+                results.append(saved.result)
+            else:
+                plan = Plan.of(saved.notes["plan"])
+                todo.append(Pack(saved.folder, list(saved.tasks), plan))
         known = {task for result in results for task in result.tasks}
         known |= {task for pack in todo for task in pack.tasks}
         hosts.require_agreement([dataclasses.astuple(t) for t in sorted(known)], folder)
@@ -242,7 +244,7 @@ class Session:
 
     def _train(self, pack: Pack, view: View, log: EventLog, stopping) -> PackResult:
         experiment, tasks = self.experiment, pack.tasks
-        number = int(pack.folder.name.split("-")[1])
+        number = pack_number(pack.folder)
         work = self.work(tasks)
         program = self._compiled(pack, work, view)
         before = [0]
@@ -297,36 +299,21 @@ class Session:
         return result
 
 
-def _read(folder: Path) -> Pack | PackResult | None:
-    """What is saved of a pack: its result, or what is left to do; None if nothing."""
-    checkpoints = Checkpoints(folder)
-    try:
-        if checkpoints.epoch is None:
-            return None
-        _, arrays, meta = checkpoints.restore()
-    finally:
-        checkpoints.close()
-    tasks = [Task(**task) for task in meta["tasks"]]
-    if meta["finished"]:
-        return result_of(arrays, tasks, meta["seconds"])
-    return Pack(folder, tasks, Plan.of(meta["plan"]))
-
-
 def _finished(folder: Path) -> PackResult:
-    result = _read(folder)
-    if not isinstance(result, PackResult):
+    saved = read_pack(folder)
+    if saved is None or saved.result is None:
         raise JmerError(
             f"the process that trained {folder} has not finished it. Start the same "
             f"command again: it goes on from the last checkpoint."
         )
-    return result
+    return saved.result
 
 
 def _new_packs(folder: Path, tasks: list[Task], plan: Plan, size: int) -> list[Pack]:
-    taken = [int(path.name.split("-")[1]) for path in folder.glob("pack-*")]
+    taken = map(pack_number, pack_folders(folder))
     first = max(taken, default=-1) + 1
     return [
-        Pack(folder / f"pack-{first + i:04d}", tasks[start : start + size], plan)
+        Pack(pack_folder(folder, first + i), tasks[start : start + size], plan)
         for i, start in enumerate(range(0, len(tasks), size))
     ]
 

@@ -12,11 +12,12 @@ from typing import Any
 from jmer.data.config import DataConfig
 from jmer.errors import UsageError, quoted
 from jmer.experiment import Experiment, definitions
+from jmer.runs.folder import COMPARISON_CSV, COMPARISON_TEX, FIGURES, REPORT, SWEEP
 from jmer.sweep.fields import get_field, option, read_value, shown, with_fields
 
 TAKEN = (
-    *("sweep.json", "report.md", "report.html", "figures"),
-    *("comparison.csv", "comparison.tex"),
+    *(SWEEP, f"{REPORT}.md", f"{REPORT}.html", FIGURES),
+    *(COMPARISON_CSV, COMPARISON_TEX),
 )
 LONGEST = 200  # bytes of a folder's name
 

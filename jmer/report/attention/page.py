@@ -12,10 +12,10 @@ from jmer.report import _write
 from jmer.report.attention import FIGURES, activation, figures
 from jmer.report.attention.case import Case
 from jmer.report.draw.style import BLUE, INK, MUTED, _figure, _plain, _short, png
-from jmer.report.pictures import INDEX, index_of
+from jmer.report.pictures import index_of
 from jmer.report.render.blocks import Block, Figure, Page, Paragraph, Section, Table
+from jmer.runs.folder import EXPLAIN, EXPLAINED
 
-NAME = "explain"
 NO_PROOF = (
     "These pictures say where this network put weight on this clip. They are no proof "
     "that it decided for that reason, and none that a face moved there: compare many "
@@ -30,9 +30,9 @@ def write_explanation(folder: Path, cases: Sequence[Case]) -> None:
     Raises: JmerError if there is nothing to draw, or `folder` cannot be written.
     """
     page = explanation(cases)
-    _write(page, folder, NAME)
+    _write(page, folder, EXPLAIN)
     answers = [_answer(case).text for case in cases]
-    write_json(folder / INDEX, index_of(page.title, answers, page.figures()))
+    write_json(folder / EXPLAINED, index_of(page.title, answers, page.figures()))
 
 
 def explanation(cases: Sequence[Case]) -> Page:
