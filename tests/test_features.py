@@ -144,7 +144,8 @@ def test_a_run_says_what_was_computed(cache):
     said = []
     experiment = Experiment(model=CONFIG, data=DATA, optim=SgdConfig(), epochs=1)
     folds = make_folds(experiment.protocol, CLIPS)
-    session = Session(experiment, CLIPS, folds, said.append)
+    found = seen_by_tasks(CONFIG, CLIPS, "patches", said.append)
+    session = Session(experiment, CLIPS, folds, found)
     assert len(said) == 1 and "computed once" in said[0]
     assert session.data.inputs["apex_flow"].dtype == jnp.bfloat16
 

@@ -15,6 +15,8 @@ from jmer.data.clips import ClipSet
 from jmer.data.random_clips import RandomClips
 from jmer.data.splits import Fold, make_folds
 from jmer.experiment import Experiment
+from jmer.nn.lowering.choice import current
+from jmer.runner.features import seen_by_tasks
 from jmer.runner.plan import make_plan
 from jmer.runner.session import Session
 from jmer.train.planner import out_of_memory
@@ -76,6 +78,7 @@ def make_cells(
     """
     clips = bench_clips(experiment)
     folds = make_folds(experiment.protocol, clips)
+    seen = seen_by_tasks(experiment.model, clips, current(), say)
     cells = []
     for batches, dtype, devices, lowering in itertools.product(
         grid.batches or (experiment.batches,),
@@ -89,7 +92,7 @@ def make_cells(
         variant = dataclasses.replace(
             experiment, batches=batches, dtype=dtype, engine=engine
         )
-        session = Session(variant, clips, folds)
+        session = Session(variant, clips, folds, seen)
         cells += _cells(session, grid, folds, say)
     return cells
 

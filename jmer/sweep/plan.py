@@ -13,6 +13,8 @@ from jmer.data.splits import Fold, make_folds
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.files import read_json
+from jmer.nn.lowering.choice import current
+from jmer.runner.features import seen_by_tasks
 from jmer.runner.plan import make_plan, memory_limit
 from jmer.runner.run import load_everywhere
 from jmer.runner.session import Session, check_inputs
@@ -141,7 +143,7 @@ def structure(experiment: Experiment) -> str:
 
 
 def _epoch_of_a_task(
-    cell: Cell, clips: ClipSet, folds: Sequence[Fold], say
+    cell: Cell, clips: ClipSet, folds: Sequence[Fold], say: Callable[[str], Any]
 ) -> float | None:
     """Seconds that a task takes for an epoch. None if that is not wanted
     (`engine.plan_seconds` is 0), or not cheap to know: what a network computes once for
@@ -151,7 +153,8 @@ def _epoch_of_a_task(
     if engine.plan_seconds == 0 or experiment.model.has_prefix:
         return None
     say(f"measuring a step of cell {cell.name}")
-    session = Session(experiment, clips, folds)
+    seen = seen_by_tasks(experiment.model, clips, current(), say)
+    session = Session(experiment, clips, folds, seen)
     work = session.work(session.tasks)
     plan = make_plan(engine, work, say)
     if plan.seconds is not None:
