@@ -298,15 +298,15 @@ class Session:
         try:
             result = train_pack(
                 program,
-                tasks,
-                work.table,
-                work.data,
-                checkpoints,
-                schedule,
-                watch,
-                stopping,
-                {"plan": pack.plan.record()},
-                self.start.of(tasks),
+                tasks=tasks,
+                table=work.table,
+                data=work.data,
+                checkpoints=checkpoints,
+                schedule=schedule,
+                watch=watch,
+                stopping=stopping,
+                notes={"plan": pack.plan.record()},
+                start=self.start.of(tasks),
             )
         finally:
             checkpoints.close()
