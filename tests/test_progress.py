@@ -6,7 +6,7 @@ import time
 import pytest
 from rich.console import Console
 
-from jmer.runner.progress import LiveView, Meter, PlainView
+from jmer.runner.progress import LiveView, Pace, PlainView
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def clock(monkeypatch):
 
 
 def test_rates_leave_out_compiling(clock):
-    meter = Meter(tasks=10, done=0, epochs=20, clips=30)
+    meter = Pace(tasks=10, done=0, epochs=20, clips=30)
     meter.evaluated(10, 1, 1, 0.5)
     assert "folds/s" not in meter.line()
     clock[0] += 4
@@ -30,7 +30,7 @@ def test_rates_leave_out_compiling(clock):
 
 
 def test_a_resumed_pack_counts_what_it_had(clock):
-    meter = Meter(tasks=4, done=0, epochs=10, clips=1)
+    meter = Pace(tasks=4, done=0, epochs=10, clips=1)
     meter.evaluated(4, 6, 1, 0.1)
     assert meter.share == pytest.approx(0.6)
 

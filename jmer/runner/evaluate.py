@@ -10,12 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from jmer.arrays import Array
 from jmer.data import load
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold, make_folds
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.files import write_json
+from jmer.models.base import Inputs
 from jmer.report import write_report
 from jmer.runner.outcome import join, predict
 from jmer.runner.session import check_inputs
@@ -106,7 +108,7 @@ def predict_folds(
     config = weights.config
 
     @jax.jit
-    def logits(state, inputs):
+    def logits(state: tuple[nnx.State, nnx.State], inputs: Inputs) -> Array:
         return config.predict(nnx.merge(graphdef, *state), inputs)
 
     longest = max(len(fold.test) for fold in folds)

@@ -48,7 +48,7 @@ def counting(what: str) -> Iterator[Callable[..., None]]:
         yield watch
 
 
-class View(Protocol):
+class Viewer(Protocol):
     """Whoever watches a run."""
 
     def say(self, text: str) -> None: ...
@@ -65,7 +65,7 @@ class View(Protocol):
     def close(self) -> None: ...
 
 
-class Meter:
+class Pace:
     """Counts what was trained, and from that tells rates and the time left."""
 
     def __init__(self, tasks: int, done: int, epochs: int, clips: float):
@@ -112,18 +112,18 @@ class LiveView:
         self._progress.console.print(text, highlight=False, markup=False)
 
     def begin(self, tasks: int, done: int, epochs: int, clips: float) -> None:
-        self._meter = Meter(tasks, done, epochs, clips)
+        self._pace = Pace(tasks, done, epochs, clips)
         self._bar = self._progress.add_task("compiling", total=1.0)
         self._progress.start()
 
     def evaluated(self, tasks: int, epoch: int, new_epochs: int, loss: float) -> None:
-        self._meter.evaluated(tasks, epoch, new_epochs, loss)
+        self._pace.evaluated(tasks, epoch, new_epochs, loss)
         self._progress.update(
-            self._bar, completed=self._meter.share, description=self._meter.line()
+            self._bar, completed=self._pace.share, description=self._pace.line()
         )
 
     def finished(self, tasks: int) -> None:
-        self._meter.done += tasks
+        self._pace.done += tasks
 
     def close(self) -> None:
         self._progress.stop()
@@ -141,23 +141,23 @@ class PlainView:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def begin(self, tasks: int, done: int, epochs: int, clips: float) -> None:
-        self._meter = Meter(tasks, done, epochs, clips)
+        self._pace = Pace(tasks, done, epochs, clips)
 
     def evaluated(self, tasks: int, epoch: int, new_epochs: int, loss: float) -> None:
-        self._meter.evaluated(tasks, epoch, new_epochs, loss)
+        self._pace.evaluated(tasks, epoch, new_epochs, loss)
         if time.monotonic() - self._last >= self._seconds:
             self._last = time.monotonic()
-            self.say(self._meter.line())
+            self.say(self._pace.line())
 
     def finished(self, tasks: int) -> None:
-        self._meter.done += tasks
-        self.say(self._meter.line())
+        self._pace.done += tasks
+        self.say(self._pace.line())
 
     def close(self) -> None:
         pass
 
 
-def make_view() -> View:
+def make_view() -> Viewer:
     """A live view on a terminal, else a plain one."""
     console = Console()
     return LiveView(console) if console.is_terminal else PlainView(console)

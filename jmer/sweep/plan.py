@@ -24,7 +24,7 @@ from jmer.text import counted, duration
 from jmer.train import hosts
 from jmer.train.planner import measure
 
-State = Literal["new", "begun", "finished"]
+Stage = Literal["new", "begun", "finished"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Planned:
 
     cell: Cell
     folder: Path
-    state: State
+    stage: Stage
     folds: int = 0
     seconds: float | None = None
     """Predicted for all its training; None if not measured."""
@@ -44,7 +44,7 @@ class Planned:
         return self.folds * len(experiment.seeds) * len(experiment.variant_values)
 
     def __str__(self) -> str:
-        if self.state == "finished":
+        if self.stage == "finished":
             return f"{self.cell.name}: finished"
         experiment = self.cell.experiment
         parts = [
@@ -52,7 +52,7 @@ class Planned:
             counted(len(experiment.seeds), "seed"),
             counted(len(experiment.variant_values), "variant"),
         ]
-        goes_on = ", begun before" if self.state == "begun" else ""
+        goes_on = ", begun before" if self.stage == "begun" else ""
         return (
             f"{self.cell.name}: {counted(self.tasks, 'task')} ({', '.join(parts)}), "
             f"{_time(self.seconds)}{goes_on}"
@@ -73,24 +73,24 @@ def plan_sweep(
     """
     folders = [run_dir / cell.folder for cell in cells]
 
-    def states() -> list[State]:
+    def stages() -> list[Stage]:
         found = zip(cells, folders, strict=True)
-        return ["new" if overwrite else _state(c.experiment, f) for c, f in found]
+        return ["new" if overwrite else _stage(c.experiment, f) for c, f in found]
 
-    seen = hosts.gather_json(hosts.first_then_all(states))[0]
+    seen = hosts.gather_json(hosts.first_then_all(stages))[0]
     measured: dict[str, float | None] = {}
     plans: list[Planned] = []
     data, clips = None, None
-    for cell, folder, state in zip(cells, folders, seen, strict=True):
+    for cell, folder, stage in zip(cells, folders, seen, strict=True):
         experiment = cell.experiment
-        if state == "finished":
-            plans.append(Planned(cell, folder, state))
+        if stage == "finished":
+            plans.append(Planned(cell, folder, stage))
             continue
         if clips is None or experiment.data != data:
             data, clips = experiment.data, load_everywhere(experiment.data)
         check_inputs(experiment.model, clips)
         folds = make_folds(experiment.protocol, clips)
-        one = Planned(cell, folder, state, len(folds))
+        one = Planned(cell, folder, stage, len(folds))
         key = structure(experiment)
         if key not in measured and not stopping():
             measured[key] = _epoch_of_a_task(cell, clips, folds, say)
@@ -105,7 +105,7 @@ def plan_sweep(
 
 def plan_text(plans: Sequence[Planned], run_dir: Path) -> list[str]:
     """The plan, line by line."""
-    todo = [one for one in plans if one.state != "finished"]
+    todo = [one for one in plans if one.stage != "finished"]
     lines = [
         f"sweep in {run_dir}: {counted(len(plans), 'cell')}, "
         f"{len(plans) - len(todo)} finished",
@@ -163,13 +163,13 @@ def _epoch_of_a_task(
     return None if found is None else found.seconds / len(session.tasks)
 
 
-def _state(experiment: Experiment, folder: Path) -> State:
+def _stage(experiment: Experiment, folder: Path) -> Stage:
     """Raises: JmerError if `folder` is the run of another experiment, or damaged."""
     file = folder / DESCRIPTION
     if not file.exists():
         return "new"
     try:
-        return _state_of_run(experiment, folder, read_json(file))
+        return _stage_of_run(experiment, folder, read_json(file))
     except (KeyError, TypeError) as error:
         raise JmerError(
             f"{file} or {METRICS} beside it was edited, or written by another version "
@@ -177,7 +177,7 @@ def _state(experiment: Experiment, folder: Path) -> State:
         ) from error
 
 
-def _state_of_run(experiment: Experiment, folder: Path, found: dict[str, Any]) -> State:
+def _stage_of_run(experiment: Experiment, folder: Path, found: dict[str, Any]) -> Stage:
     # The type was resolved since; hashes of data and files are for the run to compare.
     theirs = {**found["identity"], "dtype": found["experiment"]["dtype"]}
     ours = experiment.identity()

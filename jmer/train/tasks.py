@@ -7,6 +7,7 @@ from typing import Literal
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
+from numpy.typing import DTypeLike
 
 from jmer import keys
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray
@@ -95,7 +96,9 @@ def make_table(
     )
 
 
-def _padded(rows: Sequence[np.ndarray], size: int, dtype=np.int32) -> np.ndarray:
+def _padded(
+    rows: Sequence[np.ndarray], size: int, dtype: DTypeLike = np.int32
+) -> np.ndarray:
     table = np.zeros((len(rows), size), dtype)
     for target, row in zip(table, rows, strict=True):
         target[: len(row)] = row
