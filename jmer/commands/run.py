@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
-from jmer.commands.parsing import Fields, parse, read_file
+from jmer.commands.experiments import Fields
+from jmer.commands.parsing import parse, read_file
 from jmer.errors import UsageError
 from jmer.runner.interrupt import Interruption
 from jmer.runner.progress import make_view
