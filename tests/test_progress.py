@@ -1,12 +1,14 @@
 """Rates and time left, from what was trained since compiling."""
 
 import io
+import math
 import time
 
 import pytest
 from rich.console import Console
 
-from jmer.runner.progress import LiveView, Pace, PlainView
+from jmer.runner import progress
+from jmer.runner.progress import LiveView, Meter, PlainView, counting
 
 
 @pytest.fixture
@@ -17,7 +19,7 @@ def clock(monkeypatch):
 
 
 def test_rates_leave_out_compiling(clock):
-    meter = Pace(tasks=10, done=0, epochs=20, clips=30)
+    meter = Meter(tasks=10, done=0, epochs=20, clips=30)
     meter.evaluated(10, 1, 1, 0.5)
     assert "folds/s" not in meter.line()
     clock[0] += 4
@@ -30,14 +32,15 @@ def test_rates_leave_out_compiling(clock):
 
 
 def test_a_resumed_pack_counts_what_it_had(clock):
-    meter = Pace(tasks=4, done=0, epochs=10, clips=1)
+    meter = Meter(tasks=4, done=0, epochs=10, clips=1)
     meter.evaluated(4, 6, 1, 0.1)
     assert meter.share == pytest.approx(0.6)
 
 
-def test_plain_lines_come_now_and_then(clock):
+def test_plain_lines_come_now_and_then(clock, monkeypatch):
+    monkeypatch.setattr(progress, "PAUSE", 10)
     out = io.StringIO()
-    view = PlainView(Console(file=out), seconds=10)
+    view = PlainView(Console(file=out))
     view.begin(2, 0, 100, 5)
     for epoch in range(1, 26):
         clock[0] += 1
@@ -47,6 +50,31 @@ def test_plain_lines_come_now_and_then(clock):
     lines = out.getvalue().splitlines()
     assert len(lines) == 3 and lines[-1].startswith("2/2 tasks  epoch 25/100")
     assert "\x1b" not in out.getvalue()
+
+
+def test_what_is_counted_is_said_now_and_then(clock, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PAUSE", 10)
+    with counting("preparing faces") as watch:
+        for done in range(1, 26):
+            clock[0] += 1
+            watch(done, 30, f"clip {done}")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "preparing faces: 11/30  clip 11",
+        "preparing faces: 22/30  clip 22",
+    ]
+
+
+def test_a_slow_machine_adds_no_line_to_what_tests_see(clock, capsys):
+    assert math.isinf(progress.PAUSE)
+    with counting("training magnet") as watch:
+        clock[0] += 1e6
+        watch(1, 3)
+    view = PlainView(Console())
+    view.begin(1, 0, 9, 5)
+    clock[0] += 1e6
+    view.evaluated(1, 1, 1, 1.0)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_live_view_draws_and_ends():

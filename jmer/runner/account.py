@@ -9,7 +9,7 @@ import numpy as np
 from jmer.runner.outcome import chosen_epochs
 from jmer.runner.session import Session
 from jmer.scores.predictions import Predictions
-from jmer.scores.recognition import score
+from jmer.scores.recognition import brief, score
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
 
@@ -37,11 +37,11 @@ def account(
         "batches": experiment.batches,
         "subject_independent": experiment.protocol.subject_independent,
         **score(predictions.select(variant=shown)),
-        "oracle": _brief(oracle.select(variant=shown), *OF_ORACLE),
+        "oracle": brief(oracle.select(variant=shown), *OF_ORACLE),
         "epochs": chosen_epochs(results, own, folds, clips),
         "variant": shown,
         "variants": [
-            {"values": session.variants[i], **_brief(predictions.select(variant=i))}
+            {"values": session.variants[i], **brief(predictions.select(variant=i))}
             for i in variants
         ],
         "diverged": [
@@ -51,11 +51,6 @@ def account(
         "wall_seconds": seconds,
         "throughput": _throughput(session, results, seconds),
     }
-
-
-def _brief(predictions: Predictions, *more: str) -> dict[str, Any]:
-    scores = score(predictions)
-    return {name: scores[name] for name in ("acc", "uf1", "uar", *more)}
 
 
 def _diverged(

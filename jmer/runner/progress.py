@@ -17,7 +17,7 @@ from rich.progress import (
 
 from jmer.text import duration
 
-PAUSE = 10.0  # seconds
+PAUSE = 10.0  # seconds between two lines
 
 
 @contextlib.contextmanager
@@ -48,7 +48,7 @@ def counting(what: str) -> Iterator[Callable[..., None]]:
         yield watch
 
 
-class Viewer(Protocol):
+class View(Protocol):
     """Whoever watches a run."""
 
     def say(self, text: str) -> None: ...
@@ -65,7 +65,7 @@ class Viewer(Protocol):
     def close(self) -> None: ...
 
 
-class Pace:
+class Meter:
     """Counts what was trained, and from that tells rates and the time left."""
 
     def __init__(self, tasks: int, done: int, epochs: int, clips: float):
@@ -112,18 +112,18 @@ class LiveView:
         self._progress.console.print(text, highlight=False, markup=False)
 
     def begin(self, tasks: int, done: int, epochs: int, clips: float) -> None:
-        self._pace = Pace(tasks, done, epochs, clips)
+        self._meter = Meter(tasks, done, epochs, clips)
         self._bar = self._progress.add_task("compiling", total=1.0)
         self._progress.start()
 
     def evaluated(self, tasks: int, epoch: int, new_epochs: int, loss: float) -> None:
-        self._pace.evaluated(tasks, epoch, new_epochs, loss)
+        self._meter.evaluated(tasks, epoch, new_epochs, loss)
         self._progress.update(
-            self._bar, completed=self._pace.share, description=self._pace.line()
+            self._bar, completed=self._meter.share, description=self._meter.line()
         )
 
     def finished(self, tasks: int) -> None:
-        self._pace.done += tasks
+        self._meter.done += tasks
 
     def close(self) -> None:
         self._progress.stop()
@@ -132,8 +132,8 @@ class LiveView:
 class PlainView:
     """A line now and then, for logs and pipes."""
 
-    def __init__(self, console: Console, *, seconds: float = 10.0):
-        self._console, self._seconds = console, seconds
+    def __init__(self, console: Console):
+        self._console = console
         self._last = time.monotonic()
 
     def say(self, text: str) -> None:
@@ -141,23 +141,23 @@ class PlainView:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def begin(self, tasks: int, done: int, epochs: int, clips: float) -> None:
-        self._pace = Pace(tasks, done, epochs, clips)
+        self._meter = Meter(tasks, done, epochs, clips)
 
     def evaluated(self, tasks: int, epoch: int, new_epochs: int, loss: float) -> None:
-        self._pace.evaluated(tasks, epoch, new_epochs, loss)
-        if time.monotonic() - self._last >= self._seconds:
+        self._meter.evaluated(tasks, epoch, new_epochs, loss)
+        if time.monotonic() - self._last >= PAUSE:
             self._last = time.monotonic()
-            self.say(self._pace.line())
+            self.say(self._meter.line())
 
     def finished(self, tasks: int) -> None:
-        self._pace.done += tasks
-        self.say(self._pace.line())
+        self._meter.done += tasks
+        self.say(self._meter.line())
 
     def close(self) -> None:
         pass
 
 
-def make_view() -> Viewer:
+def make_view() -> View:
     """A live view on a terminal, else a plain one."""
     console = Console()
     return LiveView(console) if console.is_terminal else PlainView(console)

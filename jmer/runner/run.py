@@ -18,7 +18,7 @@ from jmer.report import write_report
 from jmer.runner.account import account
 from jmer.runner.features import seen_by_tasks
 from jmer.runner.outcome import oracle_predictions, selected_predictions
-from jmer.runner.progress import Viewer
+from jmer.runner.progress import View
 from jmer.runner.session import Session, check_inputs
 from jmer.runner.start import Start, read_start
 from jmer.runs.environment import environment
@@ -36,7 +36,7 @@ def run(
     command: str,
     run_dir: Path,
     overwrite: bool,
-    view: Viewer,
+    view: View,
     stopping: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any] | None:
     """Trains what is not trained yet, scores all of it, and writes the reports.

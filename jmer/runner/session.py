@@ -20,7 +20,7 @@ from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import default
 from jmer.runner.outcome import test_accuracy
 from jmer.runner.plan import Plan, fit, make_plan, memory_limit
-from jmer.runner.progress import Viewer
+from jmer.runner.progress import View
 from jmer.runner.start import Start
 from jmer.runs.events import EventLog
 from jmer.runs.folder import pack_folder, pack_folders, pack_number
@@ -182,7 +182,7 @@ class Session:
         return Packs(finished, todo)
 
     def train(
-        self, packs: Packs, view: Viewer, log: EventLog, stopping: Callable[[], bool]
+        self, packs: Packs, view: View, log: EventLog, stopping: Callable[[], bool]
     ) -> list[PackResult]:
         """The results of all packs; those that are finished are not trained again.
 
@@ -218,7 +218,7 @@ class Session:
         share = math.ceil(len(tasks) / jax.process_count())
         return plan, min(per_device * plan.layout.devices, share)
 
-    def _announce(self, view: Viewer, done: int, todo: Sequence[Pack]) -> None:
+    def _announce(self, view: View, done: int, todo: Sequence[Pack]) -> None:
         if not todo:
             return
         left = sum(len(pack.tasks) for pack in todo)
@@ -238,7 +238,7 @@ class Session:
         view.begin(done + left, done, self.experiment.epochs, self.training_clips)
 
     def _train_pack(
-        self, pack: Pack, view: Viewer, log: EventLog, stopping: Callable[[], bool]
+        self, pack: Pack, view: View, log: EventLog, stopping: Callable[[], bool]
     ) -> PackResult:
         try:
             return self._train(pack, view, log, stopping)
@@ -252,7 +252,7 @@ class Session:
         )
         return self._train(dataclasses.replace(pack, plan=plan), view, log, stopping)
 
-    def _compiled(self, pack: Pack, work: Work, view: Viewer) -> Program:
+    def _compiled(self, pack: Pack, work: Work, view: View) -> Program:
         program = pack.plan.program(work)
         start = time.monotonic()
         table = trees.shapes(work.table, len(program.rows(work.tasks)))
@@ -264,7 +264,7 @@ class Session:
         return program
 
     def _train(
-        self, pack: Pack, view: Viewer, log: EventLog, stopping: Callable[[], bool]
+        self, pack: Pack, view: View, log: EventLog, stopping: Callable[[], bool]
     ) -> PackResult:
         experiment, tasks = self.experiment, pack.tasks
         number = pack_number(pack.folder)

@@ -33,8 +33,8 @@ NEEDED = {
     METRICS: (
         *("protocol", "selection", "batches", "subject_independent", "oracle"),
         *("diverged", "wall_seconds", "throughput", "n_samples", "n_folds"),
-        *("n_subjects", "seeds", "classes", "acc", "uf1", "uar", "per_seed", "std"),
-        *("ci95", "confusion", "per_dataset", "per_class", "per_subject"),
+        *("n_subjects", "seeds", "classes", "per_seed", "std", "ci95", "confusion"),
+        *("per_dataset", "per_class", "per_subject"),
     ),
     DESCRIPTION: (
         *("name", "command", "experiment", "versions", "device", "revision"),

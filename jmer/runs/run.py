@@ -18,9 +18,9 @@ from jmer.runs.folder import (
     PREDICTIONS,
     PROGRESS,
 )
+from jmer.scores.metrics import reported
 from jmer.scores.paired import Paired, paired
 from jmer.scores.predictions import Predictions
-from jmer.scores.recognition import SCORES
 from jmer.text import counted, points
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Run:
 
     def __repr__(self) -> str:
         found = self.metrics
-        scores = (f"{text} {points(found[name])}" for name, text in SCORES.items())
+        scores = (f"{m.label} {points(found.get(n))}" for n, m in reported().items())
         clips = counted(found["n_samples"], "clip")
         subjects = counted(found["n_subjects"], "subject")
         return f"Run {self.folder}: {', '.join(scores)} on {clips} of {subjects}"
@@ -114,7 +114,7 @@ class Run:
         return Predictions.load(self.folder / PREDICTIONS)
 
     @functools.cached_property
-    def reported(self) -> Predictions:
+    def shown(self) -> Predictions:
         """Those of the variant that the run's own report shows."""
         return self.predictions.select(variant=self.metrics.get("variant", 0))
 
@@ -227,7 +227,7 @@ class Run:
                 f"{self.folder} has no {PREDICTIONS}: it is no finished run; run "
                 f"`{self.experiment['command']}` again."
             )
-        _ = self.reported  # which reads them
+        _ = self.shown  # which reads them
 
 
 def load_run(folder: str | Path) -> Run:
@@ -291,7 +291,7 @@ def compare(
     Raises: JmerError if one is no finished run, or their clips or labels differ.
     """
     first, second = (
-        (each if isinstance(each, Run) else load_run(each)).reported for each in (a, b)
+        (each if isinstance(each, Run) else load_run(each)).shown for each in (a, b)
     )
     return paired(first, second, draws=draws, seed=seed)
 

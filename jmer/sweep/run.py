@@ -9,7 +9,7 @@ from jmer.errors import JmerError
 from jmer.files import write_json
 from jmer.report.sweep import cells_of, is_sweep, write_sweep
 from jmer.runner.outcome import AllDiverged
-from jmer.runner.progress import Viewer
+from jmer.runner.progress import View
 from jmer.runner.run import run
 from jmer.runs.folder import SWEEP
 from jmer.sweep.cells import Cell
@@ -25,7 +25,7 @@ def run_sweep(
     command: str,
     run_dir: Path,
     overwrite: bool,
-    make_view: Callable[[], Viewer],
+    make_view: Callable[[], View],
     stopping: Callable[[], bool] = lambda: False,
 ) -> str | None:
     """Runs the chosen cells that are not finished, each in its folder in `run_dir`, and
