@@ -19,6 +19,7 @@ from jmer.runs.folder import (
     COMPARISON_CSV,
     COMPARISON_TEX,
     METRICS,
+    REPORT,
     SCORES_CSV,
     SCORES_TEX,
 )
@@ -36,7 +37,7 @@ def write_report(run_dir: Path) -> None:
     Raises: JmerError if it is no finished run, or cannot be written.
     """
     run = read_run(run_dir)
-    write_page(run_page(run), run_dir)
+    write_page(run_page(run), run_dir, REPORT)
     write_text(run_dir / SCORES_CSV, tables.scores_csv(run))
     scores = tables.scores_table(run)
     write_text(run_dir / SCORES_TEX, latex.render([(run.experiment["name"], scores)]))
@@ -79,7 +80,7 @@ def write_comparison(
         for what, table in paired_tables(against)
     ]
     write_text(out / COMPARISON_TEX, latex.render(shown))
-    return write_page(page, out)
+    return write_page(page, out, REPORT)
 
 
 def write_table(
@@ -90,7 +91,8 @@ def write_table(
     Raises: JmerError as `write_comparison`.
     """
     _require_no_run(out)
-    return write_page(reproduction_page(table, run_dirs, other_data=other_data), out)
+    page = reproduction_page(table, run_dirs, other_data=other_data)
+    return write_page(page, out, REPORT)
 
 
 def _require_no_run(out: Path) -> None:

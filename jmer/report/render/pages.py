@@ -5,10 +5,9 @@ from pathlib import Path
 from jmer.files import write_bytes, write_text
 from jmer.report.render import html, markdown
 from jmer.report.render.blocks import Page
-from jmer.runs.folder import REPORT
 
 
-def write_page(page: Page, out: Path, name: str = REPORT) -> str:
+def write_page(page: Page, out: Path, name: str) -> str:
     """Writes `name.md`, `name.html` and the figures into `out`, and returns the former.
 
     Raises: JmerError if it cannot be written.
