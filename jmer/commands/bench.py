@@ -13,7 +13,7 @@ from jmer.errors import UsageError
 from jmer.files import write_json
 
 if TYPE_CHECKING:
-    from jmer.bench.cells import Grid
+    from jmer.bench.timing import Grid
     from jmer.bench.torch_loop import Loop, Processes
     from jmer.data.clips import ClipSet
     from jmer.data.splits import Fold
@@ -66,7 +66,7 @@ def bench(words: Sequence[str]) -> int:
         slower = compare(options.compare, console)
         return 1 if slower else 0
     from jmer.bench.ceilings import measure_ceilings
-    from jmer.bench.cells import interleave, make_cells
+    from jmer.bench.timing import interleave, make_cells
     from jmer.train.mesh import use_cpu_cores
 
     experiment = _experiment(options.file, options.batch_size, options.plan_seconds)
@@ -101,7 +101,7 @@ def _experiment(
 
 
 def _grid(options: argparse.Namespace) -> "Grid":
-    from jmer.bench.cells import Grid
+    from jmer.bench.timing import Grid
 
     everything = 10**9
     try:
@@ -129,7 +129,7 @@ def _make(
     """What a worker process needs; made there, since an experiment of a file of its
     own cannot be sent.
     """
-    from jmer.bench.cells import bench_clips
+    from jmer.bench.timing import bench_clips
     from jmer.data.splits import make_folds
 
     experiment = _experiment(file, batch_size, None)
@@ -144,7 +144,7 @@ def _peers(
 ) -> "list[Loop | Processes]":
     import jax
 
-    from jmer.bench.cells import bench_clips
+    from jmer.bench.timing import bench_clips
     from jmer.bench.torch_loop import Loop, Processes, import_torch, variants
     from jmer.data.splits import make_folds
 

@@ -57,6 +57,7 @@ def run(words: list[str]) -> int:
 def print_summary(metrics: dict[str, Any], folder: Path) -> None:
     from rich.console import Console
 
+    from jmer.runs.folder import REPORT
     from jmer.scores.metrics import headlines, reported
 
     def scored(metric: "Metric") -> str:
@@ -78,4 +79,4 @@ def print_summary(metrics: dict[str, Any], folder: Path) -> None:
         )
     if metrics["diverged"]:
         say(f"  {len(metrics['diverged'])} tasks diverged and are left out")
-    say(f"  {duration(metrics['wall_seconds'])}; report: {folder / 'report.html'}")
+    say(f"  {duration(metrics['wall_seconds'])}; report: {folder / REPORT}.html")
