@@ -17,10 +17,11 @@ from conftest import SHARED
 from numpy.testing import assert_array_equal
 from trees import COLUMNS, CONFIGS, FRAME_SETS, read, write
 
+from data_builders import datasets
 from data_builders.annotation import Row, by_row, correct
 from data_builders.sheets import read_table
 from jmer.cli import main
-from jmer.data.load import builder_of, check, datasets, load, prepare
+from jmer.data.load import builder_of, check, load, prepare
 from jmer.errors import JmerError, UsageError
 from jmer.preprocess.features import neighbour_flow, resize
 from jmer.preprocess.flow import apex_flow

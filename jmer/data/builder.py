@@ -48,6 +48,11 @@ class ClipBuilder(  # type: ignore[call-arg]
     some_train_only = False
     """Whether examples say `train_only`: of clips that are never tested."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        # jmer finds a builder beside its configuration, and not by a name that somebody
+        # else's data set may have too.
+        super().__init_subclass__(**{"skip_registration": True, **options})
+
     def __init__(self, *, config: Recipe, **options: Any):
         assert config.data is not None
         self.data = config.data

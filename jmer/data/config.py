@@ -15,8 +15,8 @@ def default_data_dir() -> Path:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """One data set. A subclass adds the fields of its recipe and lives in the folder
-    of its builder, `data_builders/<name>/`.
+    """One data set. A subclass adds the fields of its recipe and lives in a package
+    with its builder, `<name>_dataset_builder.py`: ours in `data_builders/<name>/`.
     """
 
     name: ClassVar[str]
@@ -59,3 +59,19 @@ class DataConfig:
             return "default"
         text = json.dumps(self.recipe, sort_keys=True)
         return f"recipe-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    @property
+    def place(self) -> str:
+        """Where the class is defined, `package.module:Name`; see `find.config_at`."""
+        kind = type(self)
+        return f"{kind.__module__}:{kind.__qualname__}"
+
+    @property
+    def word(self) -> str:
+        """What `jmer data` calls the set: its name, or its place if it is not ours."""
+        return self.name if self.place.startswith("data_builders.") else self.place
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """What a run records of where its data come from: class and recipe."""
+        return {"kind": self.place, "config": self.config_name}

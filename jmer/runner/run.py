@@ -60,7 +60,7 @@ def run(
             "weights": experiment.model.file_hashes,
             "data_fingerprint": clips.fingerprint,
         },
-        "data": {"config": experiment.data.config_name, **clips.summary()},
+        "data": {**experiment.data.origin, **clips.summary()},
         **environment(),
     }
     hosts.first_then_all(lambda: open_run(run_dir, description, overwrite=overwrite))
