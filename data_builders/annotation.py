@@ -109,7 +109,7 @@ def correct(
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip of the protocol: its label, and the frames from onset to offset."""
+    """A clip that takes part: its label, and the frames from onset to offset."""
 
     row: Row
     label: int

@@ -12,15 +12,15 @@ from jmer.preprocess.recipe import ClipRecipe
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """Which clips take part, and what they are called."""
+class Labelling:
+    """Which clips of a set take part, and what they are called."""
 
     classes: Mapping[str, tuple[str, ...]]
     """Each class, in the order of labels, and the words of the sheet that mean it."""
     column: str = "emotion"
     """Where in the sheet those words are."""
     excluded: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """Clips (subject, clip) that the protocol's own list lacks, and why."""
+    """Clips (subject, clip) that its own published list lacks, and why."""
 
 
 def same(*names: str) -> dict[str, tuple[str, ...]]:
@@ -36,7 +36,7 @@ def objective() -> dict[str, tuple[str, ...]]:
 OBJECTIVE_CLASS = "objective class"
 ACTION_UNITS = "action units"
 """Stands for a column of labels: the objective class of a row's action units."""
-AUS = Protocol(objective(), column=ACTION_UNITS)
+AUS = Labelling(objective(), column=ACTION_UNITS)
 
 
 def megc(negative: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -80,14 +80,16 @@ class FaceSet(ClipRecipe, DataConfig):
 class FrameSet(FaceSet):
     """A set of image folders and an annotation sheet, as its owners distribute it."""
 
-    protocols: ClassVar[Mapping[str, Protocol]]
+    formerly: ClassVar[Mapping[str, str]] = {"classes": "protocol"}
+    labellings: ClassVar[Mapping[str, Labelling]]
+    """By what `classes` calls them."""
     vocabulary: ClassVar[Mapping[str, tuple[str, ...]]]
     """Every word that a column of labels may hold, in lower case."""
     frame_rate: ClassVar[float]
     """Frames a second of its recordings."""
 
-    protocol: str = ""
-    """The classes."""
+    classes: str = ""
+    """Which classes there are."""
     source: str = "raw"
     """Which of the distributed images to read."""
     table: str = ""
@@ -107,9 +109,9 @@ class FrameSet(FaceSet):
             raise UsageError(f"min_frames={self.min_frames}: must be at least 1")
 
     @property
-    def rules(self) -> Protocol:
-        """The protocol that `protocol` names."""
-        return self.protocols[self.protocol]
+    def rules(self) -> Labelling:
+        """The labelling that `classes` names."""
+        return self.labellings[self.classes]
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ class FrameBuilder(ClipBuilder):
         )
 
     def left_out(self, row: Row) -> str:
-        """Why a row is of no concern to any protocol; empty if it is.
+        """Why a row is of no concern to any labelling; empty if it is.
 
         Raises: JmerError if the row does not tell.
         """

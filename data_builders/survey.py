@@ -35,7 +35,7 @@ class Surveyed(Protocol):
 
 @dataclass(frozen=True)
 class Annotation:
-    """The rows of a protocol with their classes, and what became of the others."""
+    """The rows that have a class, with it, and what became of the others."""
 
     chosen: list[tuple[Row, str]]
     left_out: collections.Counter[str]
@@ -81,7 +81,7 @@ def annotate(
     if not made.chosen and not made.problems:
         made.problems.append(
             f"{source.require_manual_dir()}: no clip is left for "
-            f"protocol={source.data.protocol}. Choose another --protocol."
+            f"classes={source.data.classes}. Choose another --classes."
         )
     return made
 
@@ -108,7 +108,7 @@ def _choose(data: FrameSet, row: Row, made: Annotation) -> None:
             f"{row.title}. It must be one of {', '.join(known)}."
         )
     elif not names:
-        made.left_out[f"{word} (no class of {data.protocol})"] += 1
+        made.left_out[f"{word} (no class of {data.classes})"] += 1
     elif row.key in rules.excluded:
         made.left_out[f"{row.title}: {rules.excluded[row.key]}"] += 1
     else:

@@ -119,8 +119,8 @@ class Case:
         fields["errata"] = self.chance(0.7)
         if not issubclass(kind, Megc2019):
             fields["missing_apex"] = self.pick(("refuse", "middle"))
-            protocols = [p for p in kind.protocols if fuzz_model.readable(self.name, p)]
-            fields["protocol"] = self.pick(protocols)
+            known = [c for c in kind.labellings if fuzz_model.readable(self.name, c)]
+            fields["classes"] = self.pick(known)
             fields["min_frames"] = self.pick((1, 1, 1, 6))
         if self.quirks:
             # Irregular sets have what would be refused without these.

@@ -33,10 +33,10 @@ IMAGES = {
 ERRORS = ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A")
 
 
-def readable(name: str, protocol: str) -> bool:
-    """Whether a tree has all that a protocol reads: CASME II's objective classes are
+def readable(name: str, classes: str) -> bool:
+    """Whether a tree has all that a labelling reads: CASME II's objective classes are
     in a sheet of their own."""
-    return (name, protocol) != ("casme2", "objective")
+    return (name, classes) != ("casme2", "objective")
 
 
 def plain(text: str) -> str:
@@ -400,7 +400,7 @@ def subject_of(part: Part, number: int | None) -> str:
 
 
 def label_for(config, values: dict, units: str) -> str | None:
-    """The class; empty if the protocol has none; None if the word is unknown."""
+    """The class; empty if the labelling has none; None if the word is unknown."""
     rules = config.rules
     if rules.column == ACTION_UNITS:
         try:

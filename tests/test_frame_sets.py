@@ -92,7 +92,7 @@ def test_special_frames_are_onset_and_apex(tmp_path):
         assert_array_equal(special[i], take.shown[list(take.interval[:2])])
 
 
-def test_what_a_protocol_leaves_out_is_counted(tmp_path):
+def test_what_a_labelling_leaves_out_is_counted(tmp_path):
     tree = write("casme2", tmp_path, min_frames=8)
     lengths = [len(t.wanted) for t in tree.loaded]
     short = sum(n < 8 for n in lengths)
@@ -744,7 +744,7 @@ TABLES = {
 
 
 def published(name, file, header, cells, tmp_path, **fields):
-    """What a protocol makes of the real rows, without frames."""
+    """What a labelling makes of the real rows, without frames."""
     path = SHARED / "labels" / file
     if not path.exists():
         pytest.skip(f"{file} is not on this machine")
@@ -774,20 +774,20 @@ CASME2_HEADER = ["Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame"
 
 
 @pytest.mark.parametrize(
-    ("protocol", "numbers", "subjects"),
+    ("classes", "numbers", "subjects"),
     [
         ("5class", [64, 32, 27, 25, 99], 26),
         ("meranet", [64, 32, 25], 26),
         ("megc", [88, 32, 25], 24),
     ],
 )
-def test_published_counts_of_casme2(protocol, numbers, subjects, tmp_path):
+def test_published_counts_of_casme2(classes, numbers, subjects, tmp_path):
     header = [*CASME2_HEADER, "Estimated Emotion"]
     file = "casme2_5class.csv"
-    built = published("casme2", file, header, casme2_cells, tmp_path, protocol=protocol)
+    built = published("casme2", file, header, casme2_cells, tmp_path, classes=classes)
     assert counts(built) == numbers
     chosen = {row.key for row, _ in built.annotation.chosen}
-    if protocol == "megc":
+    if classes == "megc":
         with (SHARED / "labels" / "megc2019_3class.csv").open() as table:
             official = {
                 (line["subject"], line["clip"]): line["label"]
@@ -796,7 +796,7 @@ def test_published_counts_of_casme2(protocol, numbers, subjects, tmp_path):
             }
         assert {row.key: name for row, name in built.annotation.chosen} == official
         assert len({subject for subject, _ in chosen}) == subjects
-    elif protocol == "5class":
+    elif classes == "5class":
         assert len({subject for subject, _ in chosen}) == subjects
 
 
@@ -811,7 +811,7 @@ def test_published_counts_of_samm(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("protocol", "numbers"),
+    ("classes", "numbers"),
     [
         ("7class", [161, 250, 187, 86, 64, 57, 55]),
         ("4class", [457, 55, 187, 161]),
@@ -820,7 +820,7 @@ def test_published_counts_of_samm(tmp_path):
     ],
 )
 @pytest.mark.parametrize("errata", [True, False])
-def test_published_counts_of_casme_cubed(protocol, numbers, errata, tmp_path):
+def test_published_counts_of_casme_cubed(classes, numbers, errata, tmp_path):
     header = ["Subject", "Filename", "Onset", "Apex", "Offset", "AU"]
     keys = ("subject", "clip", "onset", "apex", "offset", "au", "objective_class")
     built = published(
@@ -829,12 +829,12 @@ def test_published_counts_of_casme_cubed(protocol, numbers, errata, tmp_path):
         [*header, "Objective class", "emotion"],
         lambda line: [*(line[k] for k in keys), line["label"]],
         tmp_path,
-        protocol=protocol,
+        classes=classes,
         errata=errata,
     )
     assert counts(built) == numbers
     chosen = [row for row, _ in built.annotation.chosen]
-    if protocol == "7class":
+    if classes == "7class":
         assert len({row.subject for row in chosen}) == 94
         order = [int(r.onset) <= int(r.apex) <= int(r.offset) for r in chosen]
         assert order.count(False) == (0 if errata else 4)

@@ -27,7 +27,7 @@ CONFIGS["smic_long"] = functools.partial(CONFIGS["smic"], source="long")
 CONFIGS["samm_long"] = functools.partial(CONFIGS["samm"], source="long")
 CONFIGS["casme_cubed_c"] = functools.partial(
     CONFIGS["casme_cubed"],
-    **{"part": "C", "protocol": "4class", "source": "videos"},
+    **{"part": "C", "classes": "4class", "source": "videos"},
     missing_apex="middle",
 )
 FRAME_SETS = sorted(n for n, kind in LAYOUTS.items() if issubclass(kind, FrameLayout))
@@ -60,7 +60,7 @@ class Seen:
 
     take: Take
     label: str
-    """Empty if it is in no class of the protocol."""
+    """Empty if it is in no class."""
     source: str
     root: Path
 
@@ -145,7 +145,7 @@ class Tree:
 
     @property
     def loaded(self) -> list[Seen]:
-        """Those of the protocol, in the order in which they are loaded."""
+        """Those that take part, in the order in which they are loaded."""
         return sorted(
             (t for t in self.takes if t.label), key=lambda t: (t.take.dataset, t.key)
         )

@@ -62,7 +62,7 @@ class Builder(FrameBuilder):
 
     def rows(self):
         rows = super().rows()
-        if self.data.protocol != "objective":
+        if self.data.classes != "objective":
             return rows
         found = {}
         for line in read_table(self.class_table, self.class_columns):
@@ -86,6 +86,6 @@ class Builder(FrameBuilder):
 
     def _sheet_digest(self):
         tables = [self.table]
-        if self.data.protocol == "objective":
+        if self.data.classes == "objective":
             tables.append(self.class_table)
         return self.digests_of(tables)

@@ -33,7 +33,7 @@ class Megc2019(FaceSet):
         names += ["manual_dir", "data_dir", "errata", "missing_frames", "landmarks"]
         shared = {name: getattr(self, name) for name in names}
         return (
-            Casme2(protocol="megc", source=self.source, **shared),
-            Samm(protocol="megc", **shared),
+            Casme2(classes="megc", source=self.source, **shared),
+            Samm(classes="megc", **shared),
             Smic(source=self.source, **shared),
         )

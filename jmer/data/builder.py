@@ -121,7 +121,7 @@ class ClipBuilder(  # type: ignore[call-arg]
                 }
             ),
             metadata=tfds.core.MetadataDict(
-                recipe=self.data.recipe, code=str(self.VERSION)
+                recipe=self.data.prepared_by, code=str(self.VERSION)
             ),
         )
         # No set of ours is in TFDS's bucket; each look there leaves a temporary folder.

@@ -4,8 +4,11 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+from jmer.errors import UsageError
 
 
 def default_data_dir() -> Path:
@@ -30,16 +33,34 @@ class DataConfig:
     """Fields that name a file which preparing reads: what is prepared depends on its
     content, and not on its place."""
 
+    formerly: ClassVar[Mapping[str, str]] = {}
+    """Older names of fields. Sets were prepared by them, and still are: the folder of a
+    recipe stays the same."""
+
     manual_dir: Path | None = None
     """Folder of the data set as its owners distribute it."""
     data_dir: Path = dataclasses.field(default_factory=default_data_dir)
     """Folder of prepared sets (default: $TFDS_DATA_DIR or ~/tensorflow_datasets)."""
+
+    def __new__(cls, *args: Any, **fields: Any) -> Self:
+        for name, before in cls.formerly.items():
+            if before in fields:
+                raise UsageError(
+                    f"{before}={fields[before]!r} is called {name} now: write "
+                    f"{cls.__name__}({name}={fields[before]!r})"
+                )
+        return super().__new__(cls)
 
     @property
     def recipe(self) -> dict[str, Any]:
         """The fields that decide what is prepared: all but places."""
         fields = dataclasses.asdict(self)
         return {name: v for name, v in fields.items() if name not in self.places}
+
+    @property
+    def prepared_by(self) -> dict[str, Any]:
+        """The recipe as prepared sets have it, with the older names of fields."""
+        return {self.formerly.get(name, name): v for name, v in self.recipe.items()}
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -57,7 +78,7 @@ class DataConfig:
         """Folder name of the recipe among the prepared ones of this data set."""
         if not self.recipe:
             return "default"
-        text = json.dumps(self.recipe, sort_keys=True)
+        text = json.dumps(self.prepared_by, sort_keys=True)
         return f"recipe-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     @property

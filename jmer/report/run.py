@@ -10,6 +10,7 @@ import numpy as np
 from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.runs.curves import read_curves
+from jmer.runs.older import renewed
 from jmer.scores.predictions import Predictions
 
 NEEDED = {
@@ -83,7 +84,7 @@ def read_run(folder: Path) -> Run:
     Raises: JmerError naming the missing or damaged file, and what to do.
     """
     metrics = _read(folder, "metrics.json")
-    experiment = _read(folder, "experiment.json")
+    experiment = renewed(_read(folder, "experiment.json"))
     path = folder / "predictions.csv"
     if not path.is_file():
         raise JmerError(

@@ -17,6 +17,7 @@ import jax
 
 from jmer.errors import JmerError
 from jmer.files import VERSION, make_folder, read_json, write_json, writing
+from jmer.runs.older import renewed
 
 DESCRIPTION = "experiment.json"
 METRICS = "metrics.json"
@@ -36,7 +37,7 @@ def open_run(folder: Path, description: Mapping[str, Any], *, overwrite: bool) -
         raise JmerError(
             f"run directory {folder} is a file: choose another with --run-dir."
         )
-    found = read_json(existing) if existing.exists() else None
+    found = renewed(read_json(existing)) if existing.exists() else None
     is_run = isinstance(found, dict) and isinstance(found.get("identity"), dict)
     if folder.exists() and any(folder.iterdir()) and not is_run:
         raise JmerError(

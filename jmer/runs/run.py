@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from jmer.runs.curves import read_curves
 from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.models.base import network
+from jmer.runs.curves import read_curves
+from jmer.runs.folder import DESCRIPTION, METRICS, PREDICTIONS
+from jmer.runs.older import renewed
+from jmer.runs.weights import INDEX, Weights
 from jmer.scores.paired import Paired, paired
 from jmer.scores.predictions import Predictions
-from jmer.runs.folder import DESCRIPTION, METRICS, PREDICTIONS
 from jmer.scores.recognition import SCORES
 from jmer.text import counted, points
 from jmer.train.checkpoint import Checkpoints
 from jmer.train.pack import PackResult, result_of
 from jmer.train.tasks import Task
-from jmer.runs.weights import INDEX, Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +97,8 @@ class Run:
 
     @functools.cached_property
     def experiment(self) -> dict[str, Any]:
-        """The content of `experiment.json`."""
-        return read_json(self.folder / DESCRIPTION)
+        """The content of `experiment.json`, in today's names of fields."""
+        return renewed(read_json(self.folder / DESCRIPTION))
 
     @functools.cached_property
     def predictions(self) -> Predictions:

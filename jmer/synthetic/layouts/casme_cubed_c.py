@@ -54,7 +54,7 @@ class CasmeCubedC(FrameLayout):
 
     def readers(self):
         fixed = ("--part", "C", "--source", "videos", "--missing-apex", "middle")
-        return (("casme_cubed", *fixed, "--protocol", "4class"),)
+        return (("casme_cubed", *fixed, "--classes", "4class"),)
 
     def bend(self, take, shot):
         if shot.index % 3 == 0:
