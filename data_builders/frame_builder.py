@@ -10,17 +10,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from data_builders import alignment, frames
-from data_builders.annotation import Clip, Correction, Row, correct, subject_number
-from data_builders.config import ACTION_UNITS, OBJECTIVE_CLASS, FrameSet
+from data_builders import alignment, frame_files
+from data_builders.annotation import Clip, Correction, SheetRow, correct, subject_number
 from data_builders.disk import Disk, one_of
+from data_builders.frame_set import ACTION_UNITS, OBJECTIVE_CLASS, FrameSet
 from data_builders.sheets import Columns, Line, find_table, read_table
 from data_builders.survey import Annotation, Survey, annotate, survey
 from jmer.data.builder import ClipBuilder
 from jmer.data.span import Span
 from jmer.errors import JmerError
 from jmer.preprocess.align import Square
-from jmer.preprocess.features import Interval, features, resize
+from jmer.preprocess.tensors import Interval, features, resize
 
 
 class FrameBuilder(ClipBuilder):
@@ -46,11 +46,11 @@ class FrameBuilder(ClipBuilder):
     subject_name: ClassVar[str] = ""
     """Format of a subject's name in published lists, from its number."""
 
-    def row(self, line: Line) -> Row:
+    def row(self, line: Line) -> SheetRow:
         """One line of the sheet, with subject and clip named as in published lists."""
         values = line.values
         number = subject_number(values["subject"])
-        return Row(
+        return SheetRow(
             where=line.where,
             number=line.number,
             subject="" if number is None else self.subject_name.format(number),
@@ -62,7 +62,7 @@ class FrameBuilder(ClipBuilder):
             action_units=values.get("action_units", ""),
         )
 
-    def left_out(self, row: Row) -> str:
+    def left_out(self, row: SheetRow) -> str:
         """Why a row is of no concern to any labelling; empty if it is.
 
         Raises: JmerError if the row does not tell.
@@ -74,12 +74,12 @@ class FrameBuilder(ClipBuilder):
         """Onset, apex and offset after repairs that a paper's code makes."""
         return onset, apex, offset
 
-    def clip_folder(self, row: Row) -> Path | None:
+    def clip_folder(self, row: SheetRow) -> Path | None:
         """The folder of a clip's frames, None if there is none."""
         home = self.subject_home(row)
         return home and self.disk.child(home, row.folder or row.clip)
 
-    def subject_home(self, row: Row) -> Path | None:
+    def subject_home(self, row: SheetRow) -> Path | None:
         """The folder of a row's subject. Raises: JmerError if there are two."""
         number = subject_number(row.subject)
         return one_of(self.subject_folders.get(number, ()))
@@ -94,7 +94,7 @@ class FrameBuilder(ClipBuilder):
     def tensors(self):
         return self.data.shapes
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[SheetRow]:
         """Raises: JmerError if the sheet is missing, unreadable or lacks a column."""
         return [self.row(line) for line in self._lines()]
 
@@ -261,10 +261,10 @@ class FrameBuilder(ClipBuilder):
             # Of a long clip in full size, only the two frames that it takes. Flow is
             # estimated before it is shrunk, of an aligned face as of a whole frame.
             ends = [clip.frames[i] for i in interval[:2]]
-            pair = frames.decode(ends, None if square is None else square.cut)
+            pair = frame_files.decode(ends, None if square is None else square.cut)
             return features(data, pair, (0, 1, 1), clip.row.title)[0], interval
         cut = functools.partial(_shrunk, square, data.size)
-        shown = frames.decode(clip.frames, cut)
+        shown = frame_files.decode(clip.frames, cut)
         return features(data, shown, interval, clip.row.title)
 
 

@@ -28,8 +28,8 @@ from data_builders.megc2019 import Megc2019
 from jmer.data.config import DataConfig
 from jmer.data.load import builder_of, load, prepare
 from jmer.errors import JmerError
-from jmer.preprocess.features import resize
 from jmer.preprocess.temporal import resample
+from jmer.preprocess.tensors import resize
 
 SEED = 20140508
 NAMES = sorted(fuzz_model.PLACES | {"megc2019": None})

@@ -13,8 +13,8 @@ from typing import Any
 import openpyxl
 from trees import label_of
 
-from data_builders.config import ACTION_UNITS, OBJECTIVE_CLASS
 from data_builders.frame_builder import FrameBuilder
+from data_builders.frame_set import ACTION_UNITS, OBJECTIVE_CLASS
 from jmer.data.facs import objective_class, parse_action_units
 from jmer.synthetic.layouts.draft import Book, Draft, Take
 

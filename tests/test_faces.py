@@ -20,8 +20,8 @@ from jmer.preprocess.align import POINTS, TEMPLATE, Box, Pose
 from jmer.preprocess.faces import detector, find_face
 from jmer.preprocess.flow import apex_flow
 from jmer.preprocess.temporal import resample
-from jmer.synthetic.clips import render_clip
 from jmer.synthetic.face import draw_face
+from jmer.synthetic.rendering import render_clip
 from jmer.synthetic.spec import SyntheticSpec, plan
 
 

@@ -18,14 +18,14 @@ from numpy.testing import assert_array_equal
 from trees import COLUMNS, CONFIGS, FRAME_SETS, read, write
 
 from data_builders import datasets
-from data_builders.annotation import Row, by_row, correct
+from data_builders.annotation import SheetRow, by_row, correct
 from data_builders.sheets import read_table
 from jmer.cli import main
 from jmer.data.load import builder_of, check, load, prepare
 from jmer.errors import JmerError, UsageError
-from jmer.preprocess.features import neighbour_flow, resize
 from jmer.preprocess.flow import apex_flow
 from jmer.preprocess.temporal import linear, resample
+from jmer.preprocess.tensors import neighbour_flow, resize
 from jmer.synthetic.layouts import LAYOUTS
 from jmer.synthetic.layouts.images import write_image
 
@@ -712,7 +712,7 @@ def test_any_sheet_ends_in_a_set_or_in_a_clear_error(seed, tmp_path):
 
 
 def rows(n):
-    return [Row("", i, "sub01", f"c{i}", {}, "1", "2", "3") for i in range(n)]
+    return [SheetRow("", i, "sub01", f"c{i}", {}, "1", "2", "3") for i in range(n)]
 
 
 def test_corrections_by_row_belong_to_the_sheet_of_that_length():

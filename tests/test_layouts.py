@@ -18,11 +18,11 @@ from jmer.cli import main
 from jmer.data.load import check, load
 from jmer.errors import JmerError, UsageError
 from jmer.preprocess.temporal import resample
-from jmer.synthetic.clips import generate
 from jmer.synthetic.layouts import LAYOUTS, base
 from jmer.synthetic.layouts.draft import Draft
 from jmer.synthetic.layouts.images import framed
 from jmer.synthetic.layouts.write import find_layout, synthesize
+from jmer.synthetic.rendering import generate
 from jmer.synthetic.spec import CLASS_NAMES, SyntheticSpec
 
 OPTIONS = [

@@ -7,7 +7,7 @@ import shutil
 import pytest
 from trees import write
 
-from data_builders.annotation import Row, correct
+from data_builders.annotation import SheetRow, correct
 from data_builders.mmew import Mmew
 from data_builders.mmew.mmew_dataset_builder import Builder
 from jmer.data.load import check, load
@@ -16,7 +16,7 @@ MERGED = {"disgust": "negative", "anger": "negative", "repression": "others"}
 
 
 def rows(n):
-    return [Row("", i, "S01", f"c{i}", {}, "1", "2", "3") for i in range(n)]
+    return [SheetRow("", i, "S01", f"c{i}", {}, "1", "2", "3") for i in range(n)]
 
 
 def test_corrections_belong_to_the_sheet_of_300():

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jmer.errors import UsageError
-from jmer.synthetic.clips import Warp, generate, render_clip, true_flow
 from jmer.synthetic.face import Face, draw_face, face_texture
 from jmer.synthetic.motion import (
     ACTION_UNITS,
@@ -20,6 +19,7 @@ from jmer.synthetic.motion import (
     expression_field,
     pixel_grid,
 )
+from jmer.synthetic.rendering import Warp, generate, render_clip, true_flow
 from jmer.synthetic.spec import SyntheticSpec, plan
 from jmer.synthetic.timeline import smooth_paths
 

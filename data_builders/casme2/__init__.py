@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import (
+from data_builders.frame_set import (
     AUS,
     OBJECTIVE_CLASS,
     FrameSet,

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from data_builders.annotation import by_row, subject_number
 from data_builders.casme2 import Casme2
-from data_builders.config import OBJECTIVE_CLASS
 from data_builders.frame_builder import FrameBuilder
+from data_builders.frame_set import OBJECTIVE_CLASS
 from data_builders.sheets import find_table, read_table
 from jmer.errors import JmerError
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from data_builders.annotation import Correction, Row
+from data_builders.annotation import Correction, SheetRow
 from data_builders.casme_cubed import CasmeCubed
 from data_builders.frame_builder import FrameBuilder
 from data_builders.sheets import Line, find_table, read_table
@@ -111,7 +111,7 @@ class Builder(FrameBuilder):
         """The sheet of all expressions. Raises: JmerError if there is none."""
         return find_table(self.require_manual_dir(), self.all_tables)
 
-    def _macro(self, line: Line) -> Row:
+    def _macro(self, line: Line) -> SheetRow:
         row = self.row(replace(line, values={**line.values, "emotion": ""}))
         clip = f"{row.clip}_macro" if row.clip else ""
         return replace(row, clip=clip, train_only=True)
@@ -128,7 +128,7 @@ class Builder(FrameBuilder):
             return r"\d+"
         return r"spno\.\d+" + (r"_[a-m]_\d+" if self.data.source == "clips" else "")
 
-    def row(self, line: Line) -> Row:
+    def row(self, line: Line) -> SheetRow:
         row = super().row(line)
         video = row.clip.lower()
         name = f"{video}_{row.onset}" if video else ""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import AUS, FrameSet, Labelling, same
+from data_builders.frame_set import AUS, FrameSet, Labelling, same
 
 EMOTIONS = ("negative", "positive", "surprise", "others")
 STIMULI = ("happy", "anger", "disgust")

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from typing import ClassVar
 
-from data_builders.annotation import Row
+from data_builders.annotation import SheetRow
 from data_builders.dfme import EMOTIONS, Dfme
 from data_builders.frame_builder import FrameBuilder
 from data_builders.sheets import Line
@@ -58,7 +58,7 @@ class Builder(FrameBuilder):
     def optional(self):
         return super().optional | {"number", "frame_rate"}
 
-    def row(self, line: Line) -> Row:
+    def row(self, line: Line) -> SheetRow:
         row = super().row(line)
         emotion, number = row.labels["emotion"], line.values.get("number", "")
         own = EMOTIONS.index(emotion) if emotion in EMOTIONS else None

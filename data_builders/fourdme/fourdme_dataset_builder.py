@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
-from data_builders.annotation import Correction, Row, by_row
-from data_builders.config import ACTION_UNITS
+from data_builders.annotation import Correction, SheetRow, by_row
 from data_builders.fourdme import EMOTIONS, Fourdme
 from data_builders.frame_builder import FrameBuilder
+from data_builders.frame_set import ACTION_UNITS
 from data_builders.sheets import Line
 from jmer.errors import JmerError, quoted
 
@@ -54,7 +54,7 @@ class Builder(FrameBuilder):
         marks = {column for column in self.columns if " " in column}
         return {"emotion", "action_units"} | marks
 
-    def row(self, line: Line) -> Row:
+    def row(self, line: Line) -> SheetRow:
         said = re.split(r"[+,&/]", line.values.get("emotion", "").lower())
         emotions = [word.strip() for word in said if word.strip()]
         emotions = emotions or self._marked(line, "is ")

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from data_builders.casme2 import Casme2
-from data_builders.config import FaceSet, FrameSet
+from data_builders.frame_set import FaceSet, FrameSet
 from data_builders.megc2019_flow28 import Megc2019Flow28
 from data_builders.samm import Samm
 from data_builders.smic import Smic
-from jmer.preprocess.recipe import ClipRecipe
+from jmer.preprocess.clip_recipe import ClipRecipe
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ SIZE = 28
 
 
 @dataclass(frozen=True)
-class Row:
+class FlowImage:
     """One line of the table, and its image."""
 
     line: int
@@ -50,7 +50,7 @@ class Builder(ClipBuilder):
         return {"apex_flow": ((SIZE, SIZE, 3), np.uint8)}
 
     @functools.cached_property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[FlowImage]:
         """Raises: JmerError if the table is missing or lacks a column."""
         root = self.require_manual_dir()
         table = root / TABLE
@@ -72,17 +72,17 @@ class Builder(ClipBuilder):
             )
         return [self._row(root, i, line) for i, line in numbered]
 
-    def _row(self, root: Path, line: int, values: dict[str, str]) -> Row:
+    def _row(self, root: Path, line: int, values: dict[str, str]) -> FlowImage:
         dataset, subject, clip, label = ((values[c] or "").strip() for c in COLUMNS)
         # The published names have a space before the dot.
         image = root / FOLDER / f"{subject}_{clip} .png"
-        return Row(line, dataset, subject, clip, label, image)
+        return FlowImage(line, dataset, subject, clip, label, image)
 
     def problems(self):
         problems = []
         table = self.require_manual_dir() / TABLE
         seen: dict[tuple[str, str], int] = {}
-        homes: dict[str, Row] = {}
+        homes: dict[str, FlowImage] = {}
         for row in self.rows:
             where = f"{table}, line {row.line}"
             if not (row.dataset and row.subject and row.clip):
@@ -113,7 +113,7 @@ class Builder(ClipBuilder):
             problems += self._image_problems(row, where)
         return problems
 
-    def _image_problems(self, row: Row, where: str) -> list[str]:
+    def _image_problems(self, row: FlowImage, where: str) -> list[str]:
         if not is_file(row.image):
             return [
                 f"{where}: image {row.image} of clip {row.clip} is missing. Restore "

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from data_builders.annotation import Correction, Row, by_row
-from data_builders.config import ACTION_UNITS
+from data_builders.annotation import Correction, SheetRow, by_row
 from data_builders.frame_builder import FrameBuilder
+from data_builders.frame_set import ACTION_UNITS
 from data_builders.samm import Samm
 from data_builders.sheets import Line, find_table, read_table
 from jmer.errors import JmerError, quoted
@@ -78,7 +78,7 @@ class Builder(FrameBuilder):
         """Of videos, all lie side by side."""
         return r"\d{1,3}_\d+" if self.long else r"\d{1,3}"
 
-    def row(self, line: Line) -> Row:
+    def row(self, line: Line) -> SheetRow:
         row = super().row(line)
         if not self.long:
             return row
@@ -130,6 +130,6 @@ class Builder(FrameBuilder):
         return self.digests_of([self.table, *([self.clip_table] if self.long else [])])
 
 
-def _video(row: Row) -> str:
+def _video(row: SheetRow) -> str:
     """The long video that a clip is part of: 006_1 of 006_1_2."""
     return "_".join(row.clip.split("_")[:2])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from data_builders.annotation import Correction, Row, subject_number
+from data_builders.annotation import Correction, SheetRow, subject_number
 from data_builders.disk import looking, one_of
 from data_builders.frame_builder import FrameBuilder
 from data_builders.sheets import Line
@@ -104,7 +104,7 @@ class Builder(FrameBuilder):
                     elif re.fullmatch(CLIP, path.name.lower()):
                         raise JmerError(f"{path} is no folder. Restore that clip.")
 
-    def _row(self, number: int, folder: Path) -> Row:
+    def _row(self, number: int, folder: Path) -> SheetRow:
         there = sorted(self.disk.numbered(folder))
         found = re.fullmatch(CLIP, folder.name.lower())
         if found is None:
@@ -120,7 +120,7 @@ class Builder(FrameBuilder):
                 f"{folder} lies among the {emotion} clips of {home}, but its name says "
                 f"{TAGS[tag]} of s{subject}. Put it where it belongs."
             )
-        return Row(
+        return SheetRow(
             where=str(folder),
             number=number,
             subject=f"s{int(subject):02d}",
@@ -142,7 +142,7 @@ class Builder(FrameBuilder):
             )
         return lines
 
-    def _of_line(self, line: Line) -> list[Row]:
+    def _of_line(self, line: Line) -> list[SheetRow]:
         """A row for each micro-expression of a recording."""
         values = line.values
         found = re.fullmatch(CLIP, values["clip"].lower())
@@ -153,7 +153,7 @@ class Builder(FrameBuilder):
                 f"{line.where}: clip {values['clip']} of subject {values['subject']}: "
                 f"the name is that of another. Correct the sheet."
             )
-        first = Row(
+        first = SheetRow(
             where=line.where,
             number=line.number,
             subject=f"s{int(subject):02d}" if found else "",

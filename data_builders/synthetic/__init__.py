@@ -8,7 +8,7 @@ import numpy as np
 
 from jmer.data.config import DataConfig
 from jmer.errors import UsageError
-from jmer.preprocess.recipe import ClipRecipe, Shapes
+from jmer.preprocess.clip_recipe import ClipRecipe, Shapes
 from jmer.synthetic.spec import SyntheticSpec
 
 

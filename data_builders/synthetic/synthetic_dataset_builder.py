@@ -6,8 +6,8 @@ import numpy as np
 
 from data_builders.synthetic import Synthetic
 from jmer.data.builder import ClipBuilder
-from jmer.preprocess.features import Interval, features
-from jmer.synthetic.clips import SyntheticClip, render_clip
+from jmer.preprocess.tensors import Interval, features
+from jmer.synthetic.rendering import SyntheticClip, render_clip
 from jmer.synthetic.spec import plan
 
 

@@ -21,7 +21,7 @@ tfds.disable_progress_bar()
 
 
 @dataclasses.dataclass(kw_only=True)
-class Recipe(tfds.core.BuilderConfig):
+class TfdsConfig(tfds.core.BuilderConfig):
     """The TFDS configuration that holds a data set's own."""
 
     data: DataConfig | None = None
@@ -53,7 +53,7 @@ class ClipBuilder(  # type: ignore[call-arg]
         # else's data set may have too.
         super().__init_subclass__(**{"skip_registration": True, **options})
 
-    def __init__(self, *, config: Recipe, **options: Any):
+    def __init__(self, *, config: TfdsConfig, **options: Any):
         assert config.data is not None
         self.data = config.data
         super().__init__(config=config, **options)

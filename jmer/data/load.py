@@ -39,10 +39,10 @@ def builder_of(config: DataConfig) -> "ClipBuilder":
     # TFDS takes a second to import, and training needs none of it.
     from absl import logging
 
-    from jmer.data.builder import Recipe
+    from jmer.data.builder import TfdsConfig
 
     builder = builder_class(type(config))
-    recipe = Recipe(name=config.config_name, version=builder.VERSION, data=config)
+    recipe = TfdsConfig(name=config.config_name, version=builder.VERSION, data=config)
     make_folder(config.data_dir)
     # TFDS warns of every configuration that is not in a fixed list.
     before = logging.get_verbosity()

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from jmer.synthetic.clips import Warp, draw_expression, render_frames, true_flow
 from jmer.synthetic.face import face_texture
 from jmer.synthetic.motion import MAX_STRETCH, pixel_grid
+from jmer.synthetic.rendering import Warp, draw_expression, render_frames, true_flow
 from jmer.synthetic.spec import SyntheticSpec, plan
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import UInt8
 
-from jmer.synthetic.clips import Timeline, draw_warps, render_frames
 from jmer.synthetic.face import draw_face, face_texture
 from jmer.synthetic.motion import EMOTIONS, expression_field
+from jmer.synthetic.rendering import Timeline, draw_warps, render_frames
 from jmer.synthetic.spec import SyntheticSpec, plan
 
 PEAK = 5.0  # pixels at size 64, where the skin allows for so much

@@ -12,8 +12,8 @@ from jaxtyping import Float32, UInt8
 
 from jmer.errors import JmerError
 from jmer.nn.lowering.choice import use_lowering
-from jmer.preprocess.flownet2.network import MULTIPLE
-from jmer.preprocess.flownet2.weights import read_weights
+from jmer.preprocess.flownet2.stack import MULTIPLE
+from jmer.preprocess.flownet2.weights import read_checkpoint
 
 PIXELS = 2**19  # of the pairs in one call, which takes some 2 GB
 
@@ -90,7 +90,7 @@ def load_network(file: Path) -> tuple[nnx.GraphDef, nnx.State]:
 @functools.lru_cache(maxsize=1)  # they take 650 MB
 def _load(file: Path, *version: int) -> tuple[nnx.GraphDef, nnx.State]:
     del version
-    return nnx.split(read_weights(file))
+    return nnx.split(read_checkpoint(file))
 
 
 def _check(first: np.ndarray, second: np.ndarray) -> None:

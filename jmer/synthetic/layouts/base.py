@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import track
 
 from jmer.errors import UsageError
-from jmer.synthetic.clips import render_clip
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Images, Take
 from jmer.synthetic.layouts.images import framed, write_image
 from jmer.synthetic.layouts.shot import Shot, View
+from jmer.synthetic.rendering import render_clip
 from jmer.synthetic.spec import Slot, SyntheticSpec, plan
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import UInt8
 
-from jmer.synthetic.clips import SyntheticClip
+from jmer.synthetic.rendering import SyntheticClip
 
 
 @dataclass(frozen=True)

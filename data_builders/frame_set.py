@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from jmer.data.config import DataConfig
 from jmer.data.facs import OBJECTIVE
 from jmer.errors import UsageError
-from jmer.preprocess.recipe import ClipRecipe
+from jmer.preprocess.clip_recipe import ClipRecipe
 
 
 @dataclass(frozen=True)
