@@ -55,7 +55,7 @@ class FaceSet(ClipRecipe, DataConfig):
     instead of a detector (columns subject, clip, left_eye_x, left_eye_y, right_eye_x,
     ..., nose_x, ..., mouth_left_x, ..., mouth_right_y; left as seen in the image)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.landmarks is not None and self.align == "none":
             raise UsageError(
@@ -64,7 +64,7 @@ class FaceSet(ClipRecipe, DataConfig):
             )
 
     @property
-    def stored_as(self) -> str:  # type: ignore[override]
+    def stored_as(self) -> str:
         return "uint8" if self.modality == "clip" else "float16"
 
     @property
@@ -83,10 +83,6 @@ class FrameSet(FaceSet):
     formerly: ClassVar[Mapping[str, str]] = {"classes": "protocol"}
     labellings: ClassVar[Mapping[str, Labelling]]
     """By what `classes` calls them."""
-    vocabulary: ClassVar[Mapping[str, tuple[str, ...]]]
-    """Every word that a column of labels may hold, in lower case."""
-    frame_rate: ClassVar[float]
-    """Frames a second of its recordings."""
 
     classes: str = ""
     """Which classes there are."""
@@ -103,10 +99,20 @@ class FrameSet(FaceSet):
     min_frames: int = 1
     """Leave out clips with fewer frames from onset to offset."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.min_frames < 1:
             raise UsageError(f"min_frames={self.min_frames}: must be at least 1")
+
+    @property
+    def vocabulary(self) -> Mapping[str, tuple[str, ...]]:
+        """Every word that a column of labels may hold, in lower case."""
+        raise NotImplementedError
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second of its recordings."""
+        raise NotImplementedError
 
     @property
     def rules(self) -> Labelling:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from data_builders.annotation import by_row, subject_number
+from data_builders.annotation import SheetRow, by_row, subject_number
 from data_builders.casme2 import Casme2
 from data_builders.frame_builder import FrameBuilder
 from data_builders.frame_set import OBJECTIVE_CLASS
@@ -60,7 +60,7 @@ class Builder(FrameBuilder):
         OBJECTIVE_CLASS: ("Objective Class", "Objective Classes"),
     }
 
-    def rows(self):
+    def rows(self) -> list[SheetRow]:
         rows = super().rows()
         if self.data.classes != "objective":
             return rows
@@ -84,7 +84,7 @@ class Builder(FrameBuilder):
         """The sheet of objective classes. Raises: JmerError if there is none."""
         return find_table(self.require_manual_dir(), self.class_tables)
 
-    def _sheet_digest(self):
+    def sheet_digests(self) -> dict[str, str]:
         tables = [self.table]
         if self.data.classes == "objective":
             tables.append(self.class_table)

@@ -1,5 +1,6 @@
 """CAS(ME)³ (Li et al. 2022), parts A and C: 30 frames a second."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -58,7 +59,7 @@ class CasmeCubed(FrameSet):
     """Macro-expressions train beside the micro-expressions, and are never tested. They
     are known by objective class alone, and lie in the videos."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.part == "C" and self.classes not in MOCK_CRIME:
             raise UsageError(
@@ -74,7 +75,7 @@ class CasmeCubed(FrameSet):
             )
 
     @property
-    def vocabulary(self):  # type: ignore[override]
+    def vocabulary(self) -> Mapping[str, tuple[str, ...]]:
         if self.part == "C":
             return {"emotion": tuple(MOCK_CRIME["4class"].classes)}
         return {

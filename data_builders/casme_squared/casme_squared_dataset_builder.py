@@ -61,7 +61,7 @@ class Builder(FrameBuilder):
             folder=values["clip"].split("_")[0].lower(),
         )
 
-    def left_out(self, row):
+    def left_out(self, row: SheetRow) -> str:
         if not row.labels["kind"].startswith(("macro", "micro")):
             raise JmerError(
                 f"{row.where}: unknown kind of expression "
@@ -71,7 +71,7 @@ class Builder(FrameBuilder):
         macro = row.labels["kind"].startswith("macro")
         return "macro-expressions" if macro else ""
 
-    def clip_folder(self, row) -> Path | None:
+    def clip_folder(self, row: SheetRow) -> Path | None:
         home = self.subject_home(row)
         code = VIDEOS.get(row.folder)
         if home is None or code is None:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 from data_builders.annotation import SheetRow
@@ -46,16 +47,16 @@ class Builder(FrameBuilder):
     subject_name = "sub{:04d}"
 
     @property
-    def tables(self):  # type: ignore[override]
+    def tables(self) -> tuple[str, ...]:
         names = TABLES[self.data.part]
         return tuple(f"{name}.{e}" for name in names for e in ("xlsx", "xls", "csv"))
 
     @property
-    def roots(self):  # type: ignore[override]
+    def roots(self) -> dict[str, tuple[str, ...]]:
         return {"raw": (*ROOTS[self.data.part], "DFME")}
 
     @property
-    def optional(self):
+    def optional(self) -> set[str]:
         return super().optional | {"number", "frame_rate"}
 
     def row(self, line: Line) -> SheetRow:
@@ -69,7 +70,7 @@ class Builder(FrameBuilder):
             )
         return replace(row, frame_rate=_rate(line))
 
-    def clip_folder(self, row):
+    def clip_folder(self, row: SheetRow) -> Path | None:
         return self.disk.child(self.root, row.clip)
 
 

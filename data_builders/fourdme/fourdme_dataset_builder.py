@@ -50,7 +50,7 @@ class Builder(FrameBuilder):
     subject_name = "sub{:02d}"
 
     @property
-    def optional(self):
+    def optional(self) -> set[str]:
         marks = {column for column in self.columns if " " in column}
         return {"emotion", "action_units"} | marks
 
@@ -79,15 +79,15 @@ class Builder(FrameBuilder):
                 )
         return [name for name, mark in marks.items() if mark == "1"]
 
-    def left_out(self, row):
+    def left_out(self, row: SheetRow) -> str:
         words = row.labels["emotion"].split("+")
         several = len(words) > 1 and set(words) <= set(EMOTIONS)
         if not several or self.data.rules.column == ACTION_UNITS:
             return ""
         return f"of several emotions ({row.labels['emotion']})"
 
-    def _lines(self):
-        lines = super()._lines()
+    def lines(self) -> list[Line]:
+        lines = super().lines()
         self._require(lines[0].values if lines else {})
         return lines
 
@@ -100,7 +100,7 @@ class Builder(FrameBuilder):
             )
 
     @functools.cached_property
-    def corrections(self) -> tuple[Correction, ...]:  # type: ignore[override]
+    def corrections(self) -> tuple[Correction, ...]:
         rows = self.rows()
         if len(rows) != PUBLISHED:
             return ()

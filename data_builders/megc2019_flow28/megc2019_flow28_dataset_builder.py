@@ -3,8 +3,10 @@
 import collections
 import csv
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ from data_builders.disk import looking
 from data_builders.sheets import is_file
 from jmer.data.builder import ClipBuilder
 from jmer.errors import JmerError, quoted
+from jmer.preprocess.clip_recipe import Shapes
 
 TABLE = "combined_3_class2_for_optical_flow.csv"
 FOLDER = "STSNet_whole_norm_u_v_os"
@@ -43,10 +46,10 @@ class Builder(ClipBuilder):
 
     VERSION = "1.1.0"
 
-    def class_names(self):
+    def class_names(self) -> tuple[str, ...]:
         return ("negative", "positive", "surprise")
 
-    def tensors(self):
+    def tensors(self) -> Shapes:
         return {"apex_flow": ((SIZE, SIZE, 3), np.uint8)}
 
     @functools.cached_property
@@ -78,7 +81,7 @@ class Builder(ClipBuilder):
         image = root / FOLDER / f"{subject}_{clip} .png"
         return FlowImage(line, dataset, subject, clip, label, image)
 
-    def problems(self):
+    def problems(self) -> list[str]:
         problems = []
         table = self.require_manual_dir() / TABLE
         seen: dict[tuple[str, str], int] = {}
@@ -125,11 +128,11 @@ class Builder(ClipBuilder):
             return [str(error)]
         return []
 
-    def sources(self):
+    def sources(self) -> list[Path]:
         table = self.require_manual_dir() / TABLE
         return [table, *(row.image for row in self.rows if is_file(row.image))]
 
-    def summary(self):
+    def summary(self) -> str:
         names = self.class_names()
         lines = [
             f"{len(self.rows)} clips, {len({r.subject for r in self.rows})} subjects"
@@ -144,7 +147,7 @@ class Builder(ClipBuilder):
             )
         return "\n".join(lines)
 
-    def examples(self):
+    def examples(self) -> Iterator[dict[str, Any]]:
         for row in self.rows:
             yield {
                 "apex_flow": read_image(row.image),

@@ -27,5 +27,5 @@ class Smic(FrameSet):
     """The owners give no apex: refuse such clips, or let them peak halfway."""
 
     @property
-    def frame_rate(self) -> float:  # type: ignore[override]
+    def frame_rate(self) -> float:
         return 100 if self.part == "HS" else 25

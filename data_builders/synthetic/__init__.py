@@ -41,7 +41,7 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     flow_size: int = 28
     """Side of the onset-to-apex flow, in pixels, 4 or more."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         SyntheticSpec.__post_init__(self)
         if self.flow_size < 4:
             raise UsageError(f"flow_size={self.flow_size}: must be at least 4")

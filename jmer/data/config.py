@@ -27,8 +27,6 @@ class DataConfig:
     subject_sizes: ClassVar[tuple[int, ...]] = ()
     """Clips of each subject, where that is known without the data: benchmarks then have
     folds of the true sizes."""
-    stored_as: ClassVar[str] = "float32"
-    """Type of its features."""
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file which preparing reads: what is prepared depends on its
     content, and not on its place."""
@@ -50,6 +48,11 @@ class DataConfig:
                     f"{cls.__name__}({name}={fields[before]!r})"
                 )
         return super().__new__(cls)
+
+    @property
+    def stored_as(self) -> str:
+        """Type of its features."""
+        return "float32"
 
     @property
     def recipe(self) -> dict[str, Any]:

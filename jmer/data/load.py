@@ -3,7 +3,7 @@
 import contextlib
 import io
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
 from jmer.data.find import builder_class
+from jmer.data.parallel import ClipWatch
 from jmer.data.random_clips import RandomClips
 from jmer.data.span import Span
 from jmer.data.summary import Summary
@@ -28,7 +29,6 @@ TYPES = {
     "frame_rate": np.float32,
     "train_only": np.bool_,
 }
-Watch = Callable[[int, int | None], None]
 
 
 def builder_of(config: DataConfig) -> "ClipBuilder":
@@ -78,7 +78,7 @@ def prepare(
     config: DataConfig,
     *,
     overwrite: bool = False,
-    watch: Watch | None = None,
+    watch: ClipWatch | None = None,
     beam: Sequence[str] | None = None,
 ) -> Path:
     """Builds the set unless it is there already; returns its folder.

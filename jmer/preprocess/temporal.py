@@ -130,7 +130,13 @@ def resample(
     return made, (nearest[0], nearest[1], nearest[2])
 
 
-def _take(frames, wanted, first: int, last: int, padding: Filling):
+def _take(
+    frames: UInt8[np.ndarray, "t h w c"],
+    wanted: Int[np.ndarray, " n"],
+    first: int,
+    last: int,
+    padding: Filling,
+) -> tuple[UInt8[np.ndarray, "n h w c"], Float64[np.ndarray, " n"]]:
     """The frames of `wanted` numbers, those beyond first..last padded; their times."""
     made = frames[np.clip(wanted, first, last)]
     if padding == "zeros":

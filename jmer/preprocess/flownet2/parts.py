@@ -114,7 +114,7 @@ class Refinement(nnx.Module):
         return flow
 
 
-def _refinement(width: int, *, rngs: nnx.Rngs, **options) -> Refinement:
+def _refinement(width: int, *, rngs: nnx.Rngs, **options: bool) -> Refinement:
     """From 1/64 of the size to a quarter."""
     skips, outputs = (8, 8, 4, 2), (8, 4, 2, 1)
     return Refinement(

@@ -42,12 +42,12 @@ class FlowNet2(nnx.Module):
         mean = jnp.concatenate([first, second], axis=1).mean((1, 2), keepdims=True)
         first, second = ((frame - mean) / BRIGHTEST for frame in (first, second))
 
-        def explained(flow):
+        def explained(flow: Array) -> tuple[Array, Array]:
             """The second frame moved back by `flow`, and what that leaves over."""
             moved = moved_back(second, flow)
             return moved, norm(first - moved)
 
-        def stacked(flow):
+        def stacked(flow: Array) -> Array:
             moved, error = explained(flow)
             seen = [first, second, moved, flow / SCALE, error]
             return jnp.concatenate(seen, axis=-1)
@@ -93,7 +93,7 @@ def moved_back(
     left, top = jnp.floor(x), jnp.floor(y)
     pixels = image.reshape(b, h * w, c)
 
-    def at(row, column):
+    def at(row: Array, column: Array) -> Array:
         rows = jnp.clip(row, 0, h - 1).astype(jnp.int32)
         columns = jnp.clip(column, 0, w - 1).astype(jnp.int32)
         place = (rows * w + columns).reshape(b, h * w, 1)
