@@ -12,7 +12,7 @@ from jmer.cli import main
 from jmer.data.load import check, load, prepare
 from jmer.data.splits import Loso, make_folds
 from jmer.errors import JmerError
-from jmer.synthetic.layouts.fer2013 import Fer2013 as Layout
+from jmer.synthetic.layouts.fer2013 import Fer2013Layout as Layout
 from jmer.synthetic.layouts.write import synthesize
 from jmer.synthetic.spec import CLASS_NAMES, SyntheticSpec
 from jmer.synthetic.stills import render_still

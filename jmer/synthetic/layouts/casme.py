@@ -13,7 +13,7 @@ HEADER = (
 UNPADDED = 92  # rows before this one have frame numbers without zeros
 
 
-class Casme(FrameLayout):
+class CasmeLayout(FrameLayout):
     """CASME: `CASME_raw_selected/sub01/EP01_12/EP01_12-1.jpg`, and cropped faces."""
 
     name = "casme"

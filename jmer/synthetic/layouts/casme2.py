@@ -16,7 +16,7 @@ NO_APEX = ("sub04", "EP12_01f")
 INCOMPLETE = ("sub16", "EP01_08")
 
 
-class Casme2(FrameLayout):
+class Casme2Layout(FrameLayout):
     """CASME II: `CASME2_RAW_selected/sub01/EP02_01f/img46.jpg`, and cropped faces."""
 
     name = "casme2"

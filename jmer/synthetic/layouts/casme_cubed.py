@@ -18,7 +18,7 @@ CORRECTED, WRITTEN, ONSET = "spNO.216", 3647, 2647
 UPPER_CASE = "spNO.14"
 
 
-class CasmeCubed(FrameLayout):
+class CasmeCubedLayout(FrameLayout):
     """CAS(ME)³, part A: `part_A/spNO.1/a/color/355.jpg`, and the clips alone."""
 
     name = "casme_cubed"

@@ -10,7 +10,7 @@ HEADER = ("sub", "count", "onset", "offset", "au", "emotion")
 FIRST = 373  # what the first file is called
 
 
-class CasmeCubedC(FrameLayout):
+class CasmeCubedCLayout(FrameLayout):
     """CAS(ME)³, part C: `part_C/01/a/color/373.jpg`, which is file 1 of its folder."""
 
     name = "casme_cubed_c"

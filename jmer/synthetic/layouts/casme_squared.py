@@ -25,7 +25,7 @@ TITLE = "CASFEcode_final"
 MISNAMED = 19  # one of its folders starts with another subject's number
 
 
-class CasmeSquared(FrameLayout):
+class CasmeSquaredLayout(FrameLayout):
     """CAS(ME)²: `rawpic/s15/15_0101disgustingteeth/img001.jpg`, and cropped faces."""
 
     name = "casme_squared"

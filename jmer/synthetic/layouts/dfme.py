@@ -17,7 +17,7 @@ FOLDERS = {"training": "train_data", "testA": "test_data_A", "testB": "test_data
 APART = 3000  # between the subjects of two lists
 
 
-class Dfme(FrameLayout):
+class DfmeLayout(FrameLayout):
     """DFME: `train_data/sub0003_01/00000.png`; each list has other subjects."""
 
     name = "dfme"

@@ -29,7 +29,7 @@ PART = (0, 0, 0, 1, 2)  # of five images in a row: where each is used
 SIZE = 48
 
 
-class Fer2013(Layout):
+class Fer2013Layout(Layout):
     """FER2013: `fer2013.csv`, whose rows are images of 48x48, grey; `length` is 1."""
 
     name = "fer2013"

@@ -16,7 +16,7 @@ HEADER = (
 MARKS = HEADER.index("AUs")
 
 
-class Fourdme(FrameLayout):
+class FourdmeLayout(FrameLayout):
     """4DME: `gray_micro/1/EP01_01/1.jpg`."""
 
     name = "fourdme"

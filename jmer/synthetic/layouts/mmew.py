@@ -18,7 +18,7 @@ CODES = (
 MACRO = "MMEW_Final/Macro_Expression"
 
 
-class Mmew(FrameLayout):
+class MmewLayout(FrameLayout):
     """MMEW: `MMEW_Final/Micro_Expression/happiness/S01-01-001/1.jpg`."""
 
     name = "mmew"

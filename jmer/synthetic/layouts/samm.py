@@ -18,7 +18,7 @@ PREAMBLE = 13
 CORRECTED, OFFSET = ("013", "013_1_9"), 5739
 
 
-class Samm(FrameLayout):
+class SammLayout(FrameLayout):
     """SAMM: `SAMM/006/006_5_1/006_05562.jpg`, grey.
 
     No clip is of videos 1 to 4, to some of which published corrections belong.

@@ -16,7 +16,7 @@ SHIFT = 2000  # between the numbers of a recording in the two sheets
 CLIPS = "SAMM_Micro_FACS_Codes_v2.xlsx"
 
 
-class SammLong(samm.Samm):
+class SammLongLayout(samm.SammLayout):
     """SAMM, long videos: `SAMM_longvideos/006_5/006_5_0001.jpg`, and both sheets."""
 
     name = "samm_long"

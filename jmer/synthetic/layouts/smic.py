@@ -18,7 +18,7 @@ LATE = 20  # the subject whose frame numbers have eight digits
 
 
 @dataclass(frozen=True)
-class Smic(FrameLayout):
+class SmicLayout(FrameLayout):
     """SMIC: `SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image012345.bmp`, cropped too.
 
     VIS and NIR have every fourth frame of some of the clips; NIR is grey. A folder

@@ -8,7 +8,7 @@ from typing import ClassVar
 from jmer.synthetic.layouts import quirks
 from jmer.synthetic.layouts.draft import Book
 from jmer.synthetic.layouts.shot import Shot, View
-from jmer.synthetic.layouts.smic import SUBJECTS, Smic
+from jmer.synthetic.layouts.smic import SUBJECTS, SmicLayout
 
 HEADER = (
     *("Subject", "Filename", None, "OnsetF", "OffsetF", "Onset2F", "Offset2F"),
@@ -27,7 +27,7 @@ class Again(Shot):
 
 
 @dataclass(frozen=True)
-class SmicLong(Smic):
+class SmicLongLayout(SmicLayout):
     """SMIC-E: `HS_long/SMIC-HS-E/s03/s3_ne_03/image012345.jpg`, whole recordings."""
 
     parts: tuple[str, ...] = ("HS", "VIS")
