@@ -13,11 +13,14 @@ from data_builders.casme2 import Casme2
 from jmer.cli import main
 from jmer.errors import UsageError
 from jmer.experiment import load_experiment
+from jmer.files import write_json
 from jmer.report.reproduction import is_row
 from jmer.report.run import read_run
 from jmer.runs.explain import data_of
-from jmer.runs.older import renewed
+from jmer.runs.older import former, renewed
+from jmer.sweep.cells import Cell
 from jmer.sweep.fields import with_fields
+from jmer.sweep.run import as_begun
 
 ROOT = Path(__file__).resolve().parent.parent
 STORED = ROOT / "tests" / "stored" / "finished"
@@ -92,3 +95,19 @@ def test_older_runs_are_read_in_todays_words():
 @pytest.mark.parametrize("content", [None, [], {"experiment": 1, "identity": None}])
 def test_what_is_no_description_stays_as_it_is(content):
     assert renewed(content) == content
+
+
+def test_a_sweep_of_an_older_version_keeps_the_names_of_its_cells(tmp_path):
+    experiment = load_experiment(Path(FILE))
+    old, new = "epochs=3 data.protocol=megc", "epochs=3 data.classes=megc"
+    assert former(new) == old
+    assert former("more data.classesx=1 xdata.classes=2") == (
+        "more data.classesx=1 xdata.classes=2"
+    )
+    cells = [Cell(new, experiment), Cell("data.classes=aus", experiment)]
+    assert as_begun(cells, tmp_path) == cells
+    about = {"cells": [{"name": old, "folder": "epochs=3-data.protocol=megc"}]}
+    write_json(tmp_path / "sweep.json", about)
+    begun = as_begun(cells, tmp_path)
+    assert [cell.name for cell in begun] == [old, "data.classes=aus"]
+    assert begun[0].folder == "epochs=3-data.protocol=megc"

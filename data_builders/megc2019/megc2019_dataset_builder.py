@@ -23,7 +23,7 @@ class Builder(ClipBuilder):
     @functools.cached_property
     def parts(self) -> list[FrameBuilder]:
         self.require_manual_dir()
-        return [builder_of(part) for part in self.data.parts]  # type: ignore[misc]
+        return [builder_of(part) for part in self.data.parts]
 
     def class_names(self) -> tuple[str, ...]:
         return ("negative", "positive", "surprise")

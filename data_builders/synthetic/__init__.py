@@ -22,6 +22,7 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     """apex-flow: estimated flow and strain from onset to apex. clip: frames; as long as
     all are kept, with the true flow between neighbours and the intensity of each
     frame. flow: motion between neighbouring frames of that clip."""
+    # Wider than in a recipe of real frames: `stored` translates what only this set has.
     frames: int = 0
     """Frames of a stored clip (flow has one less); 0: as many as are generated."""
     resample: Literal[
@@ -36,8 +37,8 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     """auto: the true flow where all frames are kept, else Farnebäck's method, as also
     from onset to apex. dis: Kroeger et al. 2016. On the accelerator, tvl1: Zach et al.
     2007; flownet2: Ilg et al. 2017."""
+    # No field: faces are drawn in place, and the true flow is that of the whole frame.
     align: ClassVar[Literal["none"]] = "none"  # type: ignore[misc]
-    # Faces are drawn in place, and the true flow is that of the whole frame.
     flow_size: int = 28
     """Side of the onset-to-apex flow, in pixels, 4 or more."""
 

@@ -1,5 +1,6 @@
 """What runs of older versions wrote, in the words of this one."""
 
+import re
 from typing import Any
 
 FIELDS = {"data": {"protocol": "classes"}}
@@ -17,6 +18,14 @@ def renewed(description: Any) -> Any:
         name: _renamed(value) if name in ("experiment", "identity") else value
         for name, value in description.items()
     }
+
+
+def former(cell: str) -> str:
+    """The name of a cell of a sweep (`data.classes=3class …`) as it was before."""
+    for part, names in FIELDS.items():
+        for before, now in names.items():
+            cell = re.sub(rf"(?<!\S){part}\.{now}=", f"{part}.{before}=", cell)
+    return cell
 
 
 def _renamed(experiment: Any) -> Any:
