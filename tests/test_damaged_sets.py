@@ -28,7 +28,7 @@ from damage import (
     subject_blank,
     subject_twice,
 )
-from trees import COLUMNS, CONFIGS, FRAME_SETS, write
+from downloads import COLUMNS, CONFIGS, FRAME_SETS, write
 
 from jmer.cli import main
 from jmer.data.load import check, load, prepare

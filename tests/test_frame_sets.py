@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 from damage import folder_missing, frame_missing, refuses, set_cell
+from downloads import CONFIGS, FRAME_SETS, read, write
 from numpy.testing import assert_array_equal
-from trees import CONFIGS, FRAME_SETS, read, write
 
 from data_builders import datasets
 from jmer.data.load import builder_of, check, load

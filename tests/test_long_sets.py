@@ -4,8 +4,8 @@ import dataclasses
 import re
 
 import pytest
+from downloads import Tree, write
 from numpy.testing import assert_array_equal
-from trees import Tree, write
 
 from data_builders.casme_cubed import CasmeCubed
 from data_builders.smic import Smic

@@ -5,7 +5,7 @@ import csv
 
 import pytest
 from conftest import SHARED
-from trees import CONFIGS
+from downloads import CONFIGS
 
 from data_builders.annotation import SheetRow, by_row, correct
 from jmer.data.load import builder_of

@@ -10,7 +10,7 @@ from jmer.data.builder import ClipBuilder
 from jmer.preprocess.clip_recipe import Shapes
 from jmer.preprocess.tensors import Interval, features
 from jmer.synthetic.rendering import SyntheticClip, render_clip
-from jmer.synthetic.spec import plan
+from jmer.synthetic.spec import plan_clips
 
 
 class Builder(ClipBuilder):
@@ -34,7 +34,7 @@ class Builder(ClipBuilder):
         return self.data.shapes
 
     def summary(self) -> str:
-        clips = plan(self.data.spec)
+        clips = plan_clips(self.data.spec)
         names = self.class_names()
         counts = collections.Counter(names[clip.label] for clip in clips)
         per_class = ", ".join(f"{counts[name]} {name}" for name in names)

@@ -4,13 +4,13 @@ One file a data set; `write.synthesize` writes it. Knows the form on disk and no
 of what reads it.
 """
 
-from jmer.synthetic.layouts.base import Layout
 from jmer.synthetic.layouts.casme import CasmeLayout
 from jmer.synthetic.layouts.casme2 import Casme2Layout
 from jmer.synthetic.layouts.casme_cubed import CasmeCubedLayout
 from jmer.synthetic.layouts.casme_cubed_c import CasmeCubedCLayout
 from jmer.synthetic.layouts.casme_squared import CasmeSquaredLayout
 from jmer.synthetic.layouts.dfme import DfmeLayout
+from jmer.synthetic.layouts.disk_layout import DiskLayout
 from jmer.synthetic.layouts.fer2013 import Fer2013Layout
 from jmer.synthetic.layouts.fourdme import FourdmeLayout
 from jmer.synthetic.layouts.megc2019 import Megc2019Layout
@@ -35,4 +35,4 @@ ALL = (
     ),
     *(SammLayout, SammLongLayout, SmicLayout, SmicLongLayout),
 )
-LAYOUTS: dict[str, type[Layout]] = {layout.name: layout for layout in ALL}
+LAYOUTS: dict[str, type[DiskLayout]] = {layout.name: layout for layout in ALL}

@@ -1,15 +1,17 @@
 """The composite of MEGC 2019: three data sets in one folder."""
 
 import dataclasses
+from pathlib import Path
 
-from jmer.synthetic.layouts.base import FrameLayout, Layout
 from jmer.synthetic.layouts.casme2 import Casme2Layout
+from jmer.synthetic.layouts.disk_layout import DiskLayout, FrameLayout
 from jmer.synthetic.layouts.draft import Draft
 from jmer.synthetic.layouts.samm import SammLayout
 from jmer.synthetic.layouts.smic import SmicLayout
+from jmer.synthetic.spec import SyntheticSpec
 
 
-class Megc2019Layout(Layout):
+class Megc2019Layout(DiskLayout):
     """MEGC 2019: CASME II, SAMM and SMIC HS, each as large as asked for."""
 
     name = "megc2019"
@@ -22,7 +24,7 @@ class Megc2019Layout(Layout):
             SmicLayout(self.quirks, parts=("HS",)),
         )
 
-    def write(self, root, spec):
+    def write(self, root: Path, spec: SyntheticSpec) -> Draft:
         for part in self.parts:
             part.refuse(spec)
         whole = Draft([])

@@ -10,7 +10,7 @@ from jmer.synthetic.rendering import SyntheticClip
 
 
 @dataclass(frozen=True)
-class View:
+class ImageForm:
     """One form in which the images are distributed."""
 
     aspect: float
