@@ -21,8 +21,10 @@ STEP = 0.25  # of the dual variable; not more in two dimensions, to converge
 DUAL_STEPS = 2
 Dual = tuple[Array, Array]
 """The dual variable, across and along, in buffers."""
-State = tuple[Array, Array, Dual]
+Turn = tuple[Array, Array, Dual]
+"""Two images that are made from one another, and the dual variable."""
 Step = Callable[[Array], Array]
+"""From a flow to another."""
 
 
 @typed
@@ -42,7 +44,7 @@ def refined(
     """The flow after all warps of this level; see `Tvl1`."""
     fall = slack ** (-1 / max(warps - 1, 1))
 
-    def warp(k: Array, state: State) -> State:
+    def warp(k: Array, state: Turn) -> Turn:
         _, start, dual = state
         theta = tightness * slack * fall**k
         # Dual variables are stored times theta.
@@ -111,7 +113,7 @@ def _alternate(
         )
         return _view(data) + divergence
 
-    def iterate(turn: Array, state: State) -> State:
+    def iterate(turn: Array, state: Turn) -> Turn:
         del turn
         flow, data, dual = state
         data = _put(data, step(_view(flow)))
