@@ -15,9 +15,9 @@ from jmer.errors import UsageError
 from jmer.experiment import load_experiment
 from jmer.files import write_json
 from jmer.report.reproduction import is_row
-from jmer.report.run import read_run
 from jmer.runs.explain import data_of
 from jmer.runs.older import former, renewed
+from jmer.runs.run import read_run
 from jmer.sweep.cells import Cell
 from jmer.sweep.fields import with_fields
 from jmer.sweep.run import as_begun
