@@ -1,0 +1,42 @@
+"""How Sphinx builds these pages: offline, and every warning is an error (`-W`)."""
+
+import os
+import tempfile
+
+import jmer
+
+project = "jmer"
+author = "The jmer authors"
+copyright = "the jmer authors; Apache-2.0"
+release = version = jmer.__version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"jmer {version}"
+html_static_path: list[str] = []
+html_show_sourcelink = False
+# Nothing is fetched while pages are built, nor while they are read.
+html_theme_options = {
+    "light_css_variables": {"font-stack": "system-ui, sans-serif"},
+}
+
+myst_enable_extensions = ["deflist", "dollarmath"]
+myst_heading_anchors = 3
+myst_dmath_double_inline = True
+# Notebooks run at every build; one that fails ends it.
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_in_temp = True
+nb_execution_timeout = 300
+nb_merge_streams = True
+# What a notebook prepares is its own: nothing of the reader's is read or replaced.
+os.environ["TFDS_DATA_DIR"] = tempfile.mkdtemp(prefix="jmer-docs-")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 80
+add_module_names = False
+default_role = "code"  # docstrings mark names by single backticks
