@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from jmer.data.config import DataConfig
+from jmer.data.facs import OBJECTIVE
 from jmer.errors import UsageError
-from jmer.facs import OBJECTIVE
 from jmer.preprocess.recipe import ClipRecipe
 
 

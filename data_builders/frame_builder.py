@@ -25,9 +25,9 @@ from data_builders.annotation import (
 from data_builders.config import ACTION_UNITS, OBJECTIVE_CLASS, FrameSet
 from data_builders.sheets import Columns, Line, find_table, read_table
 from jmer.data.builder import ClipBuilder
+from jmer.data.facs import objective_class, parse_action_units
 from jmer.data.span import Span
 from jmer.errors import JmerError, quoted
-from jmer.facs import objective_class, parse_action_units
 from jmer.preprocess.align import Square
 from jmer.preprocess.features import Interval, features, resize
 

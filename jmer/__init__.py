@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from jmer.files import VERSION as __version__
 
 if TYPE_CHECKING:
-    from jmer.notebook import compare, load_model, load_run
+    from jmer.runs.run import compare, load_model, load_run
 
 __all__ = ["__version__", "compare", "load_model", "load_run"]
 
@@ -13,7 +13,7 @@ __all__ = ["__version__", "compare", "load_model", "load_run"]
 def __getattr__(name: str) -> Any:
     # `import jmer` stays cheap: JAX is loaded by the first thing that needs it.
     if name in ("compare", "load_model", "load_run"):
-        from jmer import notebook
+        from jmer.runs import run
 
-        return getattr(notebook, name)
+        return getattr(run, name)
     raise AttributeError(f"module 'jmer' has no attribute {name!r}")

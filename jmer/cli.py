@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from absl import logging
 
 from jmer.errors import JmerError, UsageError
+from jmer.files import VERSION
 
 OVERVIEW = """\
 usage: jmer COMMAND …
@@ -72,41 +73,44 @@ def _command(words: list[str]) -> int:
         print(OVERVIEW, end="")
         return 0 if words else 2
     if words[0] == "--version":
-        from jmer import __version__
-
-        print(f"jmer {__version__}")
+        print(f"jmer {VERSION}")
         return 0
     # Commands bring JAX or TFDS along; help should not wait for them.
     if words[0] == "bench":  # alone, since it does without much that others need
-        from jmer.bench.command import bench
+        from jmer.commands.bench import bench
 
         return bench(words[1:])
     from jmer.commands import (
         audit,
         data,
-        explanations,
-        listing,
+        evaluate,
+        explain,
         pretrain,
-        results,
-        runs,
+        report,
+        run,
+        spot,
+        weights,
+    )
+    from jmer.commands import (
+        list as listing,
     )
 
     table: dict[tuple[str, ...], Callable[[list[str]], int]] = {
-        ("run",): runs.run,
-        ("evaluate",): runs.evaluate,
-        ("data", "list"): listing.data_list,
+        ("run",): run.run,
+        ("evaluate",): evaluate.evaluate,
+        ("data", "list"): data.data_list,
         ("data", "check"): data.check,
         ("data", "prepare"): data.prepare,
         ("data", "synthesize"): data.synthesize,
         ("data", "show"): data.show,
         ("pretrain",): pretrain.pretrain,
-        ("weights", "import"): results.weights_import,
-        ("weights", "export"): results.weights_export,
-        ("weights", "measure"): pretrain.measure,
-        ("report",): results.report,
+        ("weights", "import"): weights.weights_import,
+        ("weights", "export"): weights.weights_export,
+        ("weights", "measure"): weights.measure,
+        ("report",): report.report,
         ("audit",): audit.audit,
-        ("spot",): results.spot,
-        ("explain",): explanations.explain,
+        ("spot",): spot.spot,
+        ("explain",): explain.explain,
         ("list",): listing.list_,
     }
     for length in (1, 2):

@@ -11,6 +11,9 @@ from typing import Any, BinaryIO
 
 from jmer.errors import JmerError
 
+VERSION = "0.1.0"
+"""Of jmer, which what it writes is stamped with."""
+
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:

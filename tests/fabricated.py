@@ -9,8 +9,8 @@ from flax import nnx
 
 from jmer.files import write_json
 from jmer.models.ststnet import STSTNetConfig
-from jmer.results import Predictions
-from jmer.scoring import score
+from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import score
 from jmer.train.checkpoint import Checkpoints, flatten
 from jmer.train.tasks import Task
 

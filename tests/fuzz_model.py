@@ -15,7 +15,7 @@ from trees import label_of
 
 from data_builders.config import ACTION_UNITS, OBJECTIVE_CLASS
 from data_builders.frame_builder import FrameBuilder
-from jmer.facs import objective_class, parse_action_units
+from jmer.data.facs import objective_class, parse_action_units
 from jmer.synthetic.layouts.draft import Book, Draft, Take
 
 # How many folders a clip's frames lie below the one that holds the subjects; the

@@ -18,8 +18,8 @@ from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold, Loso
 from jmer.files import read_json, write_json
 from jmer.report import write_report
-from jmer.results import Predictions
-from jmer.run import write_results
+from jmer.runner.run import write_results
+from jmer.scores.predictions import Predictions
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
 

@@ -31,8 +31,8 @@ from jmer.models.base import describe, network
 from jmer.nn import imagenet, use_lowering
 from jmer.nn.resnet18 import Stages, load_lower, read_resnet18
 from jmer.optim import SgdConfig
+from jmer.runner.features import features
 from jmer.train.checkpoint import flatten
-from jmer.train.step import features
 
 CLASSES = 4
 SMALL = AmanConfig(

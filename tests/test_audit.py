@@ -19,11 +19,11 @@ from jmer.cli import main
 from jmer.data.span import Span
 from jmer.data.splits import ClipKFold, Loso, make_folds
 from jmer.errors import JmerError
-from jmer.explain import set_of
-from jmer.outcome import oracle_predictions
 from jmer.report.run import NEEDED
-from jmer.results import Predictions
-from jmer.scoring import score
+from jmer.runner.outcome import oracle_predictions
+from jmer.runs.explain import set_of
+from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import score
 
 EXPERIMENT = """
 from data_builders.synthetic import Synthetic

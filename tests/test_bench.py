@@ -15,7 +15,7 @@ from jmer.bench import results
 from jmer.bench.cells import bench_clips, interleave, spread
 from jmer.bench.torch_loop import Loop, Variant
 from jmer.cli import main
-from jmer.data.random import RandomClips
+from jmer.data.random_clips import RandomClips
 from jmer.data.splits import make_folds
 from jmer.errors import UsageError
 from jmer.experiment import Experiment, load_experiment

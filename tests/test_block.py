@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from jax import lax
 
 from jmer import nn
-from jmer.nn import fused
 from jmer.nn.dropout import keep_words, kept_scale
-from jmer.nn.slots import Geometry, patch_index, slots
+from jmer.nn.lowering import fused
+from jmer.nn.lowering.slots import Geometry, patch_index, slots
 
 KEY = jax.random.key(5)
 

@@ -14,10 +14,11 @@ from test_report import make_predictions, make_run
 from jmer.cli import main
 from jmer.errors import JmerError
 from jmer.files import read_json, write_json
-from jmer.paired import holm, paired
-from jmer.report import latex, write_comparison, write_report
-from jmer.results import Predictions
-from jmer.scoring import score
+from jmer.report import write_comparison, write_report
+from jmer.report.render import latex
+from jmer.scores.paired import holm, paired
+from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import score
 
 CLASSES = ("joy", "fear_1", "a|b")
 SCORES = ("uf1", "uar", "acc")

@@ -18,7 +18,7 @@ from jmer.data.load import load
 from jmer.errors import UsageError
 from jmer.preprocess.colour import flow_colours
 from jmer.report.contact import compose, figure, shown, wheel, write_sheet
-from jmer.report.tiles import card, instants, spread
+from jmer.report.draw.tiles import card, instants, spread
 
 TINY = {"subjects": 3, "clips": 9, "length": 6, "size": 32}
 

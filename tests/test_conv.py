@@ -15,8 +15,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from jmer import nn
-from jmer.nn import blocks
 from jmer.nn.conv import _convolve, conv
+from jmer.nn.lowering import patches
 
 # x, kernel, strides, padding, dilation
 CONVS = {
@@ -82,12 +82,12 @@ def check(lowering, case, value_error=2e-6, gradient_error=5e-6):
 
 LOWERINGS = {
     "chosen": conv,
-    "taps": blocks.by_taps,
-    "rows of two": lambda x, *a, **k: blocks.by_blocks(
+    "taps": patches.by_taps,
+    "rows of two": lambda x, *a, **k: patches.by_blocks(
         x, *a, **k, tile=(2,) * (x.ndim - 2)
     ),
-    "first axis whole": lambda x, *a, **k: blocks.by_blocks(
-        x, *a, **k, tile=(blocks.WHOLE, *(1,) * (x.ndim - 3))
+    "first axis whole": lambda x, *a, **k: patches.by_blocks(
+        x, *a, **k, tile=(patches.WHOLE, *(1,) * (x.ndim - 3))
     ),
     "backend": _convolve,
 }
@@ -126,7 +126,7 @@ def geometries(draw):
 def test_conv_of_any_geometry_matches_float64(drawn):
     case, tile = drawn
     check(conv, case)
-    check(functools.partial(blocks.by_blocks, tile=tile), case)
+    check(functools.partial(patches.by_blocks, tile=tile), case)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from jmer.commands.listing import _experiments
+from jmer.commands.list import _experiments
 from jmer.commands.parsing import parse
-from jmer.commands.runs import RunOptions
+from jmer.commands.run import RunOptions
 from jmer.data.splits import ClipHoldOut, ClipKFold, Loso
 from jmer.experiment import load_experiment
 from jmer.optim import AdamConfig, AdamWConfig, UntunedWarmupConfig
-from jmer.sweep import load_sweep
+from jmer.sweep.cells import load_sweep
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 FILES = [

@@ -12,10 +12,9 @@ from untrained import guesses, write_untrained_run
 import jmer
 from data_builders.synthetic import Synthetic
 from jmer.cli import main
-from jmer.commands.explanations import _folder
+from jmer.commands.explain import _folder
 from jmer.data.load import load
 from jmer.errors import JmerError
-from jmer.explain import explained, set_of, typical
 from jmer.models.aman import AmanConfig
 from jmer.models.hsta import HstaConfig
 from jmer.models.meranet import MeranetConfig, Resnet3dConfig
@@ -23,6 +22,7 @@ from jmer.models.stanet import STANetConfig
 from jmer.models.ststnet import STSTNetConfig
 from jmer.models.visual_memory import VisualMemoryConfig
 from jmer.report.attention.activation import HEAD
+from jmer.runs.explain import explained, set_of, typical
 
 SET = {"subjects": 3, "clips": 9, "length": 6, "size": 32}
 VIDEO = {"modality": "clip"}

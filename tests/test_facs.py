@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trees import write
 
-from jmer.data.load import check, load
-from jmer.errors import JmerError
-from jmer.facs import (
+from jmer.data.facs import (
     OBJECTIVE,
     ActionUnit,
     objective_class,
     parse_action_units,
 )
+from jmer.data.load import check, load
+from jmer.errors import JmerError
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ import pytest
 from numpy.testing import assert_array_equal
 from toy import clips_for
 
-from jmer.data.random import RandomClips
+from jmer.data.random_clips import RandomClips
 from jmer.data.splits import make_folds
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
-from jmer.features import seen_by_tasks
 from jmer.models.ststnet import STSTNetConfig
 from jmer.optim import SgdConfig
-from jmer.session import Session
+from jmer.runner.features import seen_by_tasks
+from jmer.runner.session import Session
 
 
 @dataclasses.dataclass(frozen=True)

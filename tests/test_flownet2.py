@@ -24,18 +24,18 @@ from data_builders.synthetic import Synthetic
 from jmer.data.load import check, load, prepare
 from jmer.errors import JmerError, UsageError
 from jmer.experiment import Experiment
-from jmer.flownet2 import estimate
-from jmer.flownet2.correlation import correlation
-from jmer.flownet2.deconv import Deconv
-from jmer.flownet2.estimate import flownet2
-from jmer.flownet2.network import FlowNet2, warp
-from jmer.flownet2.weights import published, read_weights
 from jmer.models.ststnet import STSTNetConfig
 from jmer.nn import use_lowering
 from jmer.optim import AdamConfig
 from jmer.preprocess.colour import flow_colours
 from jmer.preprocess.features import neighbour_flow
 from jmer.preprocess.flow import apex_flow, estimate_pairs
+from jmer.preprocess.flownet2 import estimate
+from jmer.preprocess.flownet2.correlation import correlation
+from jmer.preprocess.flownet2.deconv import Deconv
+from jmer.preprocess.flownet2.estimate import flownet2
+from jmer.preprocess.flownet2.network import FlowNet2, warp
+from jmer.preprocess.flownet2.weights import published, read_weights
 from jmer.preprocess.recipe import ClipRecipe
 from jmer.preprocess.temporal import resample
 

@@ -23,7 +23,7 @@ from toy import make_clips
 
 from jmer import trees
 from jmer.models.ststnet import STSTNetConfig
-from jmer.nn.lowering import LOWERINGS
+from jmer.nn.lowering.choice import LOWERINGS
 from jmer.optim import AdamConfig, SgdConfig
 from jmer.train.step import Data
 from jmer.train.tasks import Task

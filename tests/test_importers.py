@@ -12,8 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import jmer
 from jmer.errors import JmerError
-from jmer.importers import import_torch, read_trunk
 from jmer.models.stanet import STANetConfig
+from jmer.runs.importers import import_torch, read_trunk
 
 FLOW = np.random.default_rng(0).normal(size=(5, 28, 28, 3)).astype(np.float32)
 SUBJECTS = ("006", "s15", "sub01")

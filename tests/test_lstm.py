@@ -11,7 +11,7 @@ from numeric import close, normal, pulled
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import nn
-from jmer.nn import torch_names
+from jmer.weights import torch_names
 
 X = normal(0, 3, 5, 7)
 

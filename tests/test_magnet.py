@@ -21,7 +21,7 @@ from jmer.magnet.weights import arrays, load_magnet, published, structure
 from jmer.models.base import describe
 from jmer.models.magnet import MagnetConfig
 from jmer.nn import use_lowering
-from jmer.weights import Weights
+from jmer.runs.weights import Weights
 
 WIDTH = 2
 ONSET, FRAME = normal(0, 3, 12, 20, 3), normal(1, 3, 12, 20, 3)

@@ -8,8 +8,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from jmer import keys
-from jmer.magnet.measure import SHORTEST, measure, registered, shifted_scene
-from jmer.magnet.texture import NUMBERS, random_texture
+from jmer.pretrain.measure import SHORTEST, measure, registered, shifted_scene
+from jmer.pretrain.texture import NUMBERS, random_texture
 
 SIZE, MARGIN = 48, 9
 TEXTURE = jax.jit(

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import metrics as reference
 
-from jmer import metrics
+from jmer.scores import metrics
 
 CLASSES = 4
 HAND = np.array([[2, 1, 0], [0, 3, 1], [0, 0, 0]])  # class 2 is never true
@@ -126,7 +126,7 @@ def test_host_labels_beside_a_traced_prediction():
 
 
 def test_module_does_not_import_jax():
-    code = "import sys, jmer.metrics; sys.exit('jax' in sys.modules)"
+    code = "import sys, jmer.scores.metrics; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import keys
 from jmer.errors import UsageError
-from jmer.magnet.motion import (
+from jmer.pretrain.outline import Outline
+from jmer.pretrain.scenes import (
     ALL,
     BACKGROUND,
     BLURRED,
@@ -22,8 +23,7 @@ from jmer.magnet.motion import (
     random_sample,
     random_scene,
 )
-from jmer.magnet.outline import Outline
-from jmer.magnet.texture import NUMBERS, TERMS, random_texture
+from jmer.pretrain.texture import NUMBERS, TERMS, random_texture
 
 SIZE = 20
 MOTIONS = Motions(size=SIZE, objects=3, factor=8, motion=2, magnified=6, noise=0)

@@ -8,12 +8,12 @@ import pytest
 from fabricated import make_run
 
 import jmer
-from jmer import notebook
-from jmer import paired as paired_module
 from jmer.errors import JmerError
 from jmer.files import read_json, write_json
-from jmer.paired import paired
-from jmer.results import Predictions
+from jmer.runs import run as notebook
+from jmer.scores import paired as paired_module
+from jmer.scores.paired import paired
+from jmer.scores.predictions import Predictions
 
 
 @pytest.fixture(scope="module")

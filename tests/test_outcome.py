@@ -5,7 +5,7 @@ import pytest
 
 from jmer.data.splits import Loso, make_folds
 from jmer.errors import JmerError
-from jmer.outcome import chosen_epochs, oracle_predictions, selected_predictions
+from jmer.runner.outcome import chosen_epochs, oracle_predictions, selected_predictions
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
 

@@ -12,8 +12,8 @@ from scipy.stats import false_discovery_control, kstest, permutation_test
 from sklearn import metrics as reference
 
 from jmer.errors import JmerError, UsageError
-from jmer.paired import holm, paired
-from jmer.results import Predictions
+from jmer.scores.paired import holm, paired
+from jmer.scores.predictions import Predictions
 
 CLASSES = ("joy", "fear", "surprise")
 SCORES = ("acc", "uf1", "uar")

@@ -12,15 +12,15 @@ import pytest
 from jmer.cli import main
 from jmer.errors import UsageError
 from jmer.experiment import load_experiment
-from jmer.fields import with_fields
 from jmer.files import write_json
 from jmer.papers import TABLES, table
-from jmer.report.markdown import render
+from jmer.report.render.markdown import render
 from jmer.report.reproduction import is_row, matches, reproduction_page
 from jmer.report.run import read_run
-from jmer.results import Predictions
-from jmer.scoring import score
-from jmer.sweep import Cell, load_sweep
+from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import score
+from jmer.sweep.cells import Cell, load_sweep
+from jmer.sweep.fields import with_fields
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENTS = ROOT / "experiments"

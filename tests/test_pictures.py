@@ -18,7 +18,6 @@ from jmer.models.hsta import HstaConfig
 from jmer.models.meranet import Resnet3dConfig
 from jmer.models.stanet import STANetConfig
 from jmer.models.ststnet import STSTNetConfig
-from jmer.report import html, markdown, spotting_figures
 from jmer.report.attention import (
     activation,
     figures,
@@ -30,12 +29,14 @@ from jmer.report.attention import (
 )
 from jmer.report.attention.case import Case, pictures
 from jmer.report.attention.page import explanation
-from jmer.report.figures import DPI
-from jmer.report.heat import Scale, colour_map, over, scale_of, shades
-from jmer.report.layout import Bars, Layout, Tiles
-from jmer.report.strip import printed, strip_png
-from jmer.spotted import Rule, Watched
-from jmer.spotting import roc, states
+from jmer.report.draw import spotting
+from jmer.report.draw.heat import Scale, colour_map, over, scale_of, shades
+from jmer.report.draw.layout import Bars, Layout, Tiles
+from jmer.report.draw.strip import printed, strip_png
+from jmer.report.draw.style import DPI
+from jmer.report.render import html, markdown
+from jmer.scores.intervals import roc, states
+from jmer.scores.spotting import Rule, Watched
 from jmer.train.tasks import Task
 
 RNG = np.random.default_rng(1)
@@ -344,7 +345,7 @@ def test_pictures_of_other_types_run_from_black_to_white():
 @pytest.fixture
 def drawn(monkeypatch):
     """Figures as they are, where there would be PNG bytes of them."""
-    for module in (activation, page, spotting_figures, table):
+    for module in (activation, page, spotting, table):
         monkeypatch.setattr(module, "png", lambda figure: figure)
 
 
@@ -352,11 +353,11 @@ def test_bars_of_intensity_have_the_colour_of_their_state(drawn):
     found = np.array([0.0, 0.15, 0.5, 0.9, 0.6, 0.2, 0.05])
     true = np.linspace(0, 1, 7)
     clip = Watched("$c$", "s", found, true, 0, 1)
-    axes = spotting_figures.intensity_png(clip, Rule(), 4).axes[0]
+    axes = spotting.intensity_png(clip, Rule(), 4).axes[0]
     bars = sorted(axes.patches, key=lambda bar: bar.get_x())
     assert_allclose([bar.get_height() for bar in bars], found)
     assert_allclose([bar.get_x() + 0.5 for bar in bars], np.arange(4, 11))
-    of_state = [spotting_figures.COLOURS[state] for state in states(found)]
+    of_state = [spotting.COLOURS[state] for state in states(found)]
     assert [to_hex(bar.get_facecolor()) for bar in bars] == of_state
     assert [bool(bar.get_hatch()) for bar in bars] == [False] * 4 + [True] * 2 + [False]
     curve = axes.lines[0]
@@ -367,7 +368,7 @@ def test_bars_of_intensity_have_the_colour_of_their_state(drawn):
 
 def test_the_roc_curve_is_that_of_scikit_learn(drawn):
     score, positive = RNG.integers(0, 6, 40) / 5, RNG.integers(0, 2, 40) > 0
-    axes = spotting_figures.roc_png(roc(score, positive)).axes[0]
+    axes = spotting.roc_png(roc(score, positive)).axes[0]
     expected = roc_curve(positive, score, drop_intermediate=False)[:2]
     assert_allclose(axes.lines[1].get_data(), expected)
     assert axes.get_title() == f"area {roc_auc_score(positive, score):.3f}"

@@ -9,11 +9,11 @@ import pytest
 from engine import make_program, table_of, tasks_of
 from toy import make_clips
 
-from jmer import plan as planning
 from jmer.data.splits import Loso, make_folds
 from jmer.errors import JmerError, UsageError
 from jmer.experiment import EngineConfig
-from jmer.plan import Plan, fit, make_plan
+from jmer.runner import plan as planning
+from jmer.runner.plan import Plan, fit, make_plan
 from jmer.train import planner
 from jmer.train.planner import Measurement, candidates, choose, measure
 from jmer.train.probe import Layout, Probe, Work, step_flops

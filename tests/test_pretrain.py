@@ -17,15 +17,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import cli, keys, nn
 from jmer.errors import JmerError, UsageError
-from jmer.interrupt import Interruption
-from jmer.magnet.motion import Motions
 from jmer.magnet.weights import arrays, load_magnet
 from jmer.optim import AdamConfig, SgdConfig
 from jmer.pretrain.magnifier import MagnifierRecipe
 from jmer.pretrain.recipe import Recipe
 from jmer.pretrain.run import pretrain
+from jmer.pretrain.scenes import Motions
 from jmer.pretrain.trainer import Trainer, _many
-from jmer.pretrained import read_weights, write_weights
+from jmer.runner.interrupt import Interruption
+from jmer.weights.archive import read_weights, write_weights
 
 TINY = Motions(size=8, objects=1, factor=5, motion=1, magnified=3)
 RECIPE = MagnifierRecipe(AdamConfig(lr=3e-3), TINY, batch_size=2, width=2)
@@ -463,7 +463,7 @@ def test_the_published_weights_magnify(magnification):
     """To about a tenth of what they should; less well by small factors."""
     pytest.importorskip("torch")
     from jmer.magnet.frames import magnified
-    from jmer.magnet.measure import measure
+    from jmer.pretrain.measure import measure
 
     network = nnx.merge(*load_magnet(magnification / "learning_based_mag.pth.tar"))
     with nn.use_lowering("backend"):

@@ -12,14 +12,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import keys, nn
 from jmer.errors import JmerError, UsageError
-from jmer.importers import read_trunk
 from jmer.models.ststnet import STSTNetConfig
 from jmer.models.visual_memory import VisualMemoryConfig
 from jmer.optim import SgdConfig
 from jmer.pretrain.motion import QUARTER, SLIGHTEST, MotionRecipe
 from jmer.pretrain.run import pretrain
-from jmer.pretrained import read_weights
-from jmer.weights import structure
+from jmer.runs.importers import read_trunk
+from jmer.runs.weights import structure
+from jmer.weights.archive import read_weights
 
 SIZE = 48
 EXACT = MotionRecipe(size=SIZE, objects=1, batch_size=24, motion=2, noise=0, width=2)

@@ -6,7 +6,7 @@ import time
 import pytest
 from rich.console import Console
 
-from jmer.progress import LiveView, Meter, PlainView
+from jmer.runner.progress import LiveView, Meter, PlainView
 
 
 @pytest.fixture

@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from sklearn import metrics as reference
 
-from jmer.curves import read_curves
 from jmer.errors import JmerError
 from jmer.files import write_bytes, write_json
 from jmer.report import write_comparison, write_report
-from jmer.report.blocks import Figure
-from jmer.report.figures import confusion_png
-from jmer.report.learning import learning_png
-from jmer.report.markdown import escape
+from jmer.report.draw.learning import learning_png
+from jmer.report.draw.style import confusion_png
+from jmer.report.draw.subjects import subjects_png
 from jmer.report.pictures import index_of
-from jmer.report.subjects import subjects_png
-from jmer.results import Predictions
-from jmer.scoring import score
+from jmer.report.render.blocks import Figure
+from jmer.report.render.markdown import escape
+from jmer.runs.curves import read_curves
+from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import score
 from jmer.text import duration, flattened
 
 NASTY = ("<b>bold</b>", "a|b", "`x`\n## $y$")

@@ -10,8 +10,8 @@ from numeric import close, normal
 from numpy.testing import assert_array_equal
 
 from jmer import nn
-from jmer.nn import torch_names
 from jmer.train.checkpoint import flatten
+from jmer.weights import torch_names
 
 SPACE = {2: (9, 11), 3: (5, 7, 9)}
 

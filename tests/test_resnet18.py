@@ -16,16 +16,17 @@ import jmer
 from jmer import keys
 from jmer.cli import main
 from jmer.errors import JmerError, UsageError
-from jmer.exporters import export_torch
 from jmer.models.aman import AmanConfig
 from jmer.models.base import describe
 from jmer.models.resnet18 import Resnet18Config
 from jmer.models.ststnet import STSTNetConfig
-from jmer.nn import torch_names, use_lowering
+from jmer.nn import use_lowering
 from jmer.nn.resnet18 import load_lower, read_resnet18
+from jmer.runs.exporters import export_torch
+from jmer.runs.weights import Weights
 from jmer.train.checkpoint import flatten
 from jmer.train.tasks import Task
-from jmer.weights import Weights
+from jmer.weights import torch_names
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = Resnet18Config(size=11, shown=37, width=2)

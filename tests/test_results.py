@@ -11,8 +11,8 @@ from numpy.testing import assert_array_equal
 from sklearn import metrics as reference
 
 from jmer.errors import JmerError
-from jmer.results import COLUMNS, Predictions
-from jmer.scoring import score
+from jmer.scores.predictions import COLUMNS, Predictions
+from jmer.scores.recognition import score
 
 CLASSES = ("happiness", "disgust", "surprise")
 # NumPy drops trailing NULs of text, and file names have none.

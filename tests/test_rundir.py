@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from jmer.errors import JmerError
 from jmer.files import read_json, write_json
-from jmer.rundir import DESCRIPTION, EventLog, environment, first_difference, open_run
+from jmer.runs.folder import (
+    DESCRIPTION,
+    EventLog,
+    environment,
+    first_difference,
+    open_run,
+)
 
 IDENTITY = {"epochs": 7, "optim": {"kind": "AdamConfig", "lr": 0.001}}
 

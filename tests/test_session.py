@@ -8,16 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jmer import session as sessions
 from jmer.cli import main
-from jmer.data.random import RandomClips
+from jmer.data.random_clips import RandomClips
 from jmer.data.splits import make_folds
 from jmer.experiment import EngineConfig, Experiment
 from jmer.models.base import NetworkConfig
 from jmer.models.ststnet import STSTNet, STSTNetConfig
 from jmer.optim import SgdConfig
-from jmer.session import Session
-from jmer.train.step import features
+from jmer.runner import session as sessions
+from jmer.runner.features import features
+from jmer.runner.session import Session
 
 EXPERIMENT = Experiment(
     model=STSTNetConfig(size=7, filters=(2,)),

@@ -9,7 +9,7 @@ from trees import write
 from jmer.audit.overlap import check_frames
 from jmer.audit.table import Round, Table
 from jmer.data.load import load, spans
-from jmer.data.random import RandomClips
+from jmer.data.random_clips import RandomClips
 from jmer.data.splits import Fold
 
 

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 import jmer
 from jmer.cli import main
 from jmer.errors import JmerError
-from jmer.explain import explained, find_clip, set_of
+from jmer.runs.explain import explained, find_clip, set_of
 
 EXPERIMENT = '''"""Spotting that takes seconds."""
 

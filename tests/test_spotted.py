@@ -12,9 +12,10 @@ from sklearn.metrics import roc_auc_score
 from data_builders.synthetic import Synthetic
 from jmer.data.load import load
 from jmer.errors import JmerError, UsageError
+from jmer.report.draw.spotting import maps_png
 from jmer.report.spotting import write_spotting
-from jmer.report.spotting_figures import maps_png
-from jmer.spotted import (
+from jmer.scores.intervals import STATES, states
+from jmer.scores.spotting import (
     COLUMNS,
     Rule,
     Watched,
@@ -24,7 +25,6 @@ from jmer.spotted import (
     watch,
     watch_all,
 )
-from jmer.spotting import STATES, states
 
 CLASSES = ("happiness", "disgust", "surprise")
 RULE = Rule(threshold=0.5, min_frames=2, max_gap=1)

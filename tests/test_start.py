@@ -12,14 +12,14 @@ from test_session import Silent
 from toy import make_clips
 
 import jmer
-from jmer import run as runs
-from jmer.data.random import RandomClips
+from jmer.data.random_clips import RandomClips
 from jmer.data.splits import KFold, make_folds
 from jmer.errors import JmerError
 from jmer.experiment import EngineConfig, Experiment
 from jmer.models.ststnet import STSTNetConfig
 from jmer.optim import AdamWConfig, Horizon, RmspropConfig, SgdConfig, trained_alone
-from jmer.start import read_start
+from jmer.runner import run as runs
+from jmer.runner.start import read_start
 from jmer.train.tasks import Task
 
 

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from jmer.cli import main
-from jmer.data.random import RandomClips
+from jmer.data.random_clips import RandomClips
 from jmer.data.splits import Loso
 from jmer.errors import UsageError
 from jmer.experiment import Experiment, load_experiment
-from jmer.fields import read_value, with_fields
 from jmer.models.hsta import HstaConfig
 from jmer.models.ststnet import STSTNetConfig
 from jmer.optim import AdamConfig, SgdConfig
-from jmer.sweep import Sweep, load_sweep
+from jmer.sweep.cells import Sweep, load_sweep
+from jmer.sweep.fields import read_value, with_fields
 
 BASE = Experiment(
     model=STSTNetConfig(size=7, filters=(2,)),
@@ -249,7 +249,7 @@ def test_the_command_refuses_before_anything_runs(words, said, capsys, tmp_path)
 
 def test_the_command_sweeps_any_experiment(monkeypatch, tmp_path):
     asked = {}
-    monkeypatch.setattr("jmer.sweeping.run_sweep", lambda cells, **o: asked.update(o))
+    monkeypatch.setattr("jmer.sweep.run.run_sweep", lambda cells, **o: asked.update(o))
     words = ["--epochs", "2", "--sweep", "optim.lr=1e-4,1e-3", "model.dropout=0,0.5"]
     more = ["--run-dir", str(tmp_path), "--cells", "model.dropout=0.5"]
     assert main(["run", "experiments/quickstart.py", *words, *more]) == 0

@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from jmer import sweep_plan, sweeping
 from jmer.cli import main
-from jmer.data.random import RandomClips
+from jmer.data.random_clips import RandomClips
 from jmer.errors import JmerError
 from jmer.experiment import EngineConfig, Experiment
 from jmer.models.stanet import STANetConfig
 from jmer.models.ststnet import STSTNetConfig
 from jmer.optim import AdamConfig, SgdConfig
-from jmer.outcome import AllDiverged
-from jmer.session import Session
-from jmer.sweep import Sweep
-from jmer.sweep_plan import Planned, plan_sweep, plan_text, structure
-from jmer.sweeping import run_sweep
+from jmer.runner.outcome import AllDiverged
+from jmer.runner.session import Session
+from jmer.sweep import plan as sweep_plan
+from jmer.sweep import run as sweeping
+from jmer.sweep.cells import Sweep
+from jmer.sweep.plan import Planned, plan_sweep, plan_text, structure
+from jmer.sweep.run import run_sweep
 from jmer.train.planner import Measurement
 
 BASE = Experiment(

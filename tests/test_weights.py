@@ -13,9 +13,9 @@ from numpy.testing import assert_array_equal
 import jmer
 from jmer.errors import JmerError
 from jmer.models.ststnet import STSTNetConfig
+from jmer.runs.weights import ARRAYS, INDEX, Weights
 from jmer.train.checkpoint import flatten
 from jmer.train.tasks import Task
-from jmer.weights import ARRAYS, INDEX, Weights
 
 CONFIG = STSTNetConfig(size=7, filters=(2, 3), dropout=0.25)
 TASKS = (Task(0, "s1"), Task(0, "s2"), Task(1, "s1"), Task(0, "s3"), Task(0, "s3", 1))

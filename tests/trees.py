@@ -10,8 +10,8 @@ import numpy as np
 from data_builders.config import ACTION_UNITS, FrameSet
 from data_builders.megc2019 import Megc2019
 from jmer.data.config import DataConfig
+from jmer.data.facs import objective_class, parse_action_units
 from jmer.data.load import datasets
-from jmer.facs import objective_class, parse_action_units
 from jmer.preprocess.features import resize
 from jmer.synthetic.layouts import LAYOUTS
 from jmer.synthetic.layouts.base import FrameLayout

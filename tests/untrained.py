@@ -9,10 +9,10 @@ from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
 from jmer.files import write_json
 from jmer.models.base import NetworkConfig
-from jmer.results import Predictions
-from jmer.scoring import score
+from jmer.runs.weights import structure
+from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import score
 from jmer.train.checkpoint import Checkpoints
-from jmer.weights import structure
 
 
 def write_untrained_run(

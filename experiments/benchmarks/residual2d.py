@@ -11,7 +11,7 @@ from flax import nnx
 
 from jmer import nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
-from jmer.data.random import RandomClips
+from jmer.data.random_clips import RandomClips
 from jmer.experiment import Experiment
 from jmer.models.base import NetworkConfig
 from jmer.optim import SgdConfig

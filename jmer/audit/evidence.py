@@ -11,7 +11,7 @@ from jmer.data.clips import ClipSet
 from jmer.data.span import Span
 from jmer.data.splits import Fold, Protocol, make_folds
 from jmer.errors import JmerError
-from jmer.notebook import Run
+from jmer.runs.run import Run
 
 REMAINDER = (
     "The folds could not be derived, so clips of other folds are taken to train, as "

@@ -12,9 +12,9 @@ from jmer.audit.selection import check_selection
 from jmer.audit.tally import Stated, Tally, Way, explained, stated_findings
 from jmer.data.clips import ClipSet
 from jmer.errors import JmerError
-from jmer.metrics import METRICS
-from jmer.results import Predictions
-from jmer.scoring import score
+from jmer.scores.metrics import METRICS
+from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import score
 from jmer.text import counted, points
 
 

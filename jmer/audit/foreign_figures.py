@@ -11,9 +11,9 @@ from jmer.audit.scores import check_balance, check_size
 from jmer.audit.table import Name
 from jmer.audit.tally import Scores, Stated, Tally, Way, stated_findings
 from jmer.errors import JmerError, UsageError
-from jmer.metrics import METRICS
-from jmer.results import Predictions
-from jmer.scoring import score
+from jmer.scores.metrics import METRICS
+from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import score
 from jmer.text import points
 
 

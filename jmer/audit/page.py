@@ -7,8 +7,8 @@ from typing import Any
 
 from jmer.audit.finding import RULES, Audit, Finding, Verdict
 from jmer.files import write_json, write_text
-from jmer.report.blocks import Block, Page, Paragraph, Section, Table
-from jmer.report.markdown import render
+from jmer.report.render.blocks import Block, Page, Paragraph, Section, Table
+from jmer.report.render.markdown import render
 from jmer.text import counted
 
 WIDTH = 88

@@ -21,11 +21,11 @@ from jmer.data.load import spans
 from jmer.data.span import Span
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
-from jmer.explain import data_of, set_of
-from jmer.notebook import Run
 from jmer.report.run import read_run
-from jmer.results import Predictions
-from jmer.scoring import SCORES
+from jmer.runs.explain import data_of, set_of
+from jmer.runs.run import Run
+from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import SCORES
 from jmer.text import counted
 
 

@@ -46,7 +46,7 @@ def _row(where: str, stated: str, derived: str) -> dict[str, str]:
 def check_balance(scores: dict[str, Any]) -> Finding:
     """Whether the interval of the result lies above what always the same answer gets.
 
-    `scores` is what `jmer.results.score` returns.
+    `scores` is what `jmer.scores.recognition.score` returns.
     """
     sizes = {name: part["n"] for name, part in scores["per_class"].items()}
     total, most = sum(sizes.values()), max(sizes, key=lambda name: sizes[name])

@@ -8,8 +8,8 @@ import numpy as np
 from jmer.audit.finding import Finding
 from jmer.audit.table import Name
 from jmer.errors import JmerError
-from jmer.notebook import Run
-from jmer.results import Predictions
+from jmer.runs.run import Run
+from jmer.scores.predictions import Predictions
 from jmer.text import counted
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task

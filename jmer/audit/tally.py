@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jmer.audit.finding import Finding
-from jmer.metrics import METRICS, class_f1, class_recall
+from jmer.scores.metrics import METRICS, class_f1, class_recall
 from jmer.text import points
 
 Scores = Mapping[str, float]

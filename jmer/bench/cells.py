@@ -12,11 +12,11 @@ import numpy as np
 
 from jmer.bench.torch_loop import Loop, Processes
 from jmer.data.clips import ClipSet
-from jmer.data.random import RandomClips
+from jmer.data.random_clips import RandomClips
 from jmer.data.splits import Fold, make_folds
 from jmer.experiment import Experiment
-from jmer.plan import make_plan
-from jmer.session import Session
+from jmer.runner.plan import make_plan
+from jmer.runner.session import Session
 from jmer.train.planner import out_of_memory
 from jmer.train.probe import Layout, Probe, step_flops
 

@@ -14,7 +14,7 @@ from jmer.bench.cells import Cell, memory_slope, spread
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.files import read_json
-from jmer.rundir import environment
+from jmer.runs.folder import environment
 from jmer.text import duration
 
 SCHEMA = 1

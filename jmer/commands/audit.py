@@ -82,7 +82,7 @@ def _audited(options: AuditOptions) -> Audit:
 
         return audit_lists(options.folds, columns)
     from jmer.audit.run import audit_run
-    from jmer.notebook import load_run
+    from jmer.runs.run import load_run
 
     assert options.run is not None
     run = load_run(options.run)

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import tyro
 
+from jmer.commands.list import list_
 from jmer.commands.parsing import parse
 from jmer.data.config import DataConfig
 from jmer.errors import UsageError
-from jmer.progress import counting
+from jmer.runner.progress import counting
 from jmer.synthetic.spec import SyntheticSpec
 
 
@@ -51,6 +52,10 @@ class SynthesizeOptions:
     quirks: bool = False
     """With the irregularities that the real set is known for; jmer-manifest.json then
     says of each clip what a reader must return or report."""
+
+
+def data_list(words: list[str]) -> int:
+    return list_(["datasets", *words])
 
 
 def synthesize(words: list[str]) -> int:

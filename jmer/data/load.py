@@ -13,7 +13,7 @@ import numpy as np
 
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
-from jmer.data.random import RandomClips
+from jmer.data.random_clips import RandomClips
 from jmer.data.span import Span
 from jmer.data.summary import Summary
 from jmer.errors import JmerError

@@ -8,8 +8,8 @@ from flax import nnx
 
 from jmer.errors import JmerError
 from jmer.magnet.network import WIDTH, Magnet
-from jmer.pretrained import has_weights, read_weights
-from jmer.torch_files import StateDict, read_state_dict
+from jmer.weights.archive import has_weights, read_weights
+from jmer.weights.torch_files import StateDict, read_state_dict
 
 FILE = "learning_based_mag.pth.tar"
 CONV = (3, 2, 0, 1)  # axes of [*window, c, d] in PyTorch's order

@@ -15,7 +15,7 @@ from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import UsageError
 from jmer.losses import cross_entropy, squared_error, weighted_mean
 from jmer.models.base import NetworkConfig
-from jmer.nn import torch_names
+from jmer.weights import torch_names
 
 LOSSES = {"cross_entropy": cross_entropy, "mse": squared_error}
 OTHER = {"special": "video", "video": "special"}

@@ -12,7 +12,7 @@ from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.augment import normalise_clip, random_flip
 from jmer.errors import JmerError, UsageError
 from jmer.models.base import NetworkConfig
-from jmer.nn import torch_names
+from jmer.weights import torch_names
 
 STAGES = (1, 2, 4, 8)  # width of each, in widths of the stem; two blocks a stage
 INITS = {"glorot": nn.glorot, "literal": nn.glorot_channels}

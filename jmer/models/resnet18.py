@@ -13,8 +13,8 @@ from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.augment import random_flip
 from jmer.errors import UsageError
 from jmer.models.base import NetworkConfig
-from jmer.nn import torch_names
 from jmer.nn.resnet18 import STAGES, Stages
+from jmer.weights import torch_names
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import UsageError
 from jmer.losses import cross_entropy, weighted_mean
 from jmer.models.base import NetworkConfig
-from jmer.nn import torch_names
+from jmer.weights import torch_names
 
 
 @dataclasses.dataclass(frozen=True)

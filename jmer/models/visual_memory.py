@@ -15,9 +15,9 @@ from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import JmerError, UsageError
 from jmer.losses import cross_entropy, share_cross_entropy, weighted_mean
 from jmer.models.base import NetworkConfig
-from jmer.nn import torch_names
 from jmer.nn.imagenet import DEVIATION
 from jmer.nn.imagenet import MEAN as IMAGENET_MEAN
+from jmer.weights import torch_names
 
 MEAN = np.array([103.939, 116.779, 123.68], np.float32)
 """Of blue, green and red over ImageNet, 0 to 255, as VGG-16 was trained."""

@@ -23,7 +23,7 @@ from jmer.nn.init import (
 )
 from jmer.nn.largefov import LargeFOV
 from jmer.nn.linear import Linear
-from jmer.nn.lowering import LOWERINGS, Lowering, use_lowering
+from jmer.nn.lowering.choice import LOWERINGS, Lowering, use_lowering
 from jmer.nn.lstm import BiLSTM
 from jmer.nn.mpnet import MPNet, polar_flow
 from jmer.nn.norm import BatchNorm

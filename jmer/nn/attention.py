@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jmer.arrays import Array, Float, typed
-from jmer.nn.lowering import current
+from jmer.nn.lowering.choice import current
 
 
 @typed

@@ -11,11 +11,11 @@ from jax.typing import DTypeLike
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.nn.conv import Conv
 from jmer.nn.dropout import keep_words, kept_scale
-from jmer.nn.fused import fits, pooled_features
-from jmer.nn.lowering import current
+from jmer.nn.lowering.choice import current
+from jmer.nn.lowering.fused import fits, pooled_features
+from jmer.nn.lowering.slots import Geometry
 from jmer.nn.norm import BatchNorm
 from jmer.nn.pool import avg_pool, max_pool, unslot
-from jmer.nn.slots import Geometry
 
 
 class ConvBlock(nnx.Module):

@@ -9,10 +9,10 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, typed
-from jmer.nn import blocks
-from jmer.nn.blocks import Padding, Sizes
 from jmer.nn.init import torch_bias, torch_kernel
-from jmer.nn.lowering import current
+from jmer.nn.lowering import patches
+from jmer.nn.lowering.choice import current
+from jmer.nn.lowering.patches import Padding, Sizes
 
 
 class Conv(nnx.Module):
@@ -65,7 +65,7 @@ def conv(
     x: Array, kernel: Array, strides: Sizes, padding: Padding, dilation: Sizes
 ) -> Array:
     """Convolution of `x` [b, *space, c] with `kernel` [*window, c, d]."""
-    lower = _convolve if current() == "backend" else blocks.convolve
+    lower = _convolve if current() == "backend" else patches.convolve
     return lower(x, kernel, strides, padding, dilation)
 
 

@@ -7,7 +7,7 @@ from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, typed
 from jmer.nn.init import torch_bias, torch_kernel
-from jmer.nn.lowering import current
+from jmer.nn.lowering.choice import current
 
 
 class Linear(nnx.Module):

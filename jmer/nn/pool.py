@@ -10,8 +10,8 @@ import numpy as np
 from jax import lax
 
 from jmer.arrays import Array, Float, typed
-from jmer.nn import overlap
-from jmer.nn.lowering import current
+from jmer.nn.lowering import overlap
+from jmer.nn.lowering.choice import current
 
 Window = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]

@@ -13,10 +13,10 @@ from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, typed
 from jmer.errors import JmerError
-from jmer.nn import torch_names
 from jmer.nn.pool import max_pool
 from jmer.nn.residual import ConvNorm, ResidualBlock
-from jmer.torch_files import read_state_dict
+from jmer.weights import torch_names
+from jmer.weights.torch_files import read_state_dict
 
 STAGES = 4
 LOWER = 3  # of them that stay as they are

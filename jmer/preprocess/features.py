@@ -11,7 +11,7 @@ from jmer.preprocess.flow import apex_flow, estimate_pairs
 from jmer.preprocess.recipe import ClipRecipe
 from jmer.preprocess.temporal import Method, generator, resample
 from jmer.preprocess.tracks import tracks
-from jmer.spotting import linear_intensity
+from jmer.scores.intervals import linear_intensity
 
 Interval = tuple[int, int, int]
 

@@ -79,7 +79,7 @@ def estimate_pairs(
     Raises: ValueError for what `method` cannot take; JmerError for other weights.
     """
     if method == "flownet2":
-        from jmer.flownet2.estimate import flownet2
+        from jmer.preprocess.flownet2.estimate import flownet2
 
         if weights is None:
             raise ValueError("flownet2 needs weights")

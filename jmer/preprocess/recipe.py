@@ -101,7 +101,7 @@ class ClipRecipe:
                 "FlowNet2_checkpoint.pth.tar that NVIDIA published for PyTorch"
             )
         # JAX starts only for who asks for it.
-        from jmer.flownet2.estimate import load_network
+        from jmer.preprocess.flownet2.estimate import load_network
 
         load_network(self.flow_weights)
 

@@ -11,11 +11,11 @@ from jax.typing import DTypeLike
 from jmer.arrays import Array, PRNGKeyArray
 from jmer.errors import UsageError
 from jmer.magnet.frames import HALF
-from jmer.magnet.motion import Motions, Sample, random_sample
 from jmer.magnet.network import WIDTH, Magnet
-from jmer.nn.lowering import use_lowering
+from jmer.nn.lowering.choice import use_lowering
 from jmer.optim import AdamConfig
 from jmer.pretrain.recipe import Recipe
+from jmer.pretrain.scenes import Motions, Sample, random_sample
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,11 +16,11 @@ from jmer import keys, nn
 from jmer.arrays import Array, PRNGKeyArray
 from jmer.errors import UsageError
 from jmer.losses import share_cross_entropy
-from jmer.magnet.outline import MARKS, Outline, random_outline
-from jmer.magnet.texture import NUMBERS, random_texture
-from jmer.nn.lowering import use_lowering
+from jmer.nn.lowering.choice import use_lowering
 from jmer.optim import SgdConfig
+from jmer.pretrain.outline import MARKS, Outline, random_outline
 from jmer.pretrain.recipe import Recipe
+from jmer.pretrain.texture import NUMBERS, random_texture
 
 QUARTER = 4  # pixels of a field along each side of one of the mask
 SLIGHTEST = 0.25  # of the longest motion: what a figure moves against its background

@@ -10,13 +10,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from jmer import __version__, trees
+from jmer import trees
 from jmer.errors import JmerError
+from jmer.files import VERSION
 from jmer.pretrain.recipe import Recipe
 from jmer.pretrain.trainer import State, Trainer
-from jmer.pretrained import read_weights, write_weights
-from jmer.rundir import first_difference
+from jmer.runs.folder import first_difference
 from jmer.train.checkpoint import flatten, unflatten
+from jmer.weights.archive import read_weights, write_weights
 
 CALL = 5.0  # seconds of a call: what a user waits for when stopping
 
@@ -98,6 +99,6 @@ def _begin(trainer: Trainer, out: Path, identity: dict[str, Any]) -> tuple[State
 def _write(out: Path, state: State, identity: dict[str, Any]) -> int:
     """The step that the file is of then."""
     step = int(state.step)
-    about = {"jmer": __version__, "step": step, "identity": identity}
+    about = {"jmer": VERSION, "step": step, "identity": identity}
     write_weights(out, flatten(state), about)
     return step

@@ -7,11 +7,12 @@ from pathlib import Path
 from jmer.errors import JmerError
 from jmer.files import write_bytes, write_text
 from jmer.papers import PaperTable
-from jmer.report import html, latex, markdown, tables
-from jmer.report.blocks import Page, Section
+from jmer.report import tables
 from jmer.report.comparison import comparison_page, run_names, scores_table
 from jmer.report.one_run import run_page
 from jmer.report.paired import against_first, paired_tables
+from jmer.report.render import html, latex, markdown
+from jmer.report.render.blocks import Page, Section
 from jmer.report.reproduction import reproduction_page
 from jmer.report.run import read_run
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from jmer.report.blocks import Meter, Meters, Page, Paragraph, Section, Table
 from jmer.report.paired import Against, paired_section
+from jmer.report.render.blocks import Meter, Meters, Page, Paragraph, Section, Table
 from jmer.report.run import Run, band
-from jmer.results import Predictions
+from jmer.scores.predictions import Predictions
 from jmer.text import banded, counted, duration, points
 
 

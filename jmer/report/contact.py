@@ -15,8 +15,8 @@ from jaxtyping import UInt8
 from jmer.data.clips import ClipSet
 from jmer.files import write_bytes
 from jmer.preprocess.colour import flow_colours
-from jmer.report.figures import INK, MUTED, any_script, png
-from jmer.report.tiles import Card, card, spread
+from jmer.report.draw.style import INK, MUTED, any_script, png
+from jmer.report.draw.tiles import Card, card, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

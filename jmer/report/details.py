@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from jmer.report.blocks import Block, Figure, Paragraph, Section, Table
-from jmer.report.figures import confusion_png
-from jmer.report.learning import learning_png
+from jmer.report.draw.learning import learning_png
+from jmer.report.draw.style import confusion_png
+from jmer.report.draw.subjects import subjects_png
+from jmer.report.render.blocks import Block, Figure, Paragraph, Section, Table
 from jmer.report.run import Run, band_of
-from jmer.report.subjects import subjects_png
-from jmer.results import Predictions
-from jmer.scoring import SCORES
+from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import SCORES
 from jmer.text import banded, counted, points
 
 HARD_CLIPS = 15

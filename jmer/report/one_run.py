@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from jmer import metrics
-from jmer.report.blocks import (
+from jmer.report.details import details
+from jmer.report.pictures import pictures
+from jmer.report.render.blocks import (
     Block,
     Code,
     Meter,
@@ -16,10 +17,9 @@ from jmer.report.blocks import (
     Section,
     Table,
 )
-from jmer.report.details import details
-from jmer.report.pictures import pictures
 from jmer.report.run import Run, band
-from jmer.scoring import SCORES
+from jmer.scores import metrics
+from jmer.scores.recognition import SCORES
 from jmer.text import counted, duration, flattened, points
 
 SELECTION = {

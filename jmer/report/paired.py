@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from jmer.errors import JmerError
-from jmer.paired import Difference, Paired, holm, paired
-from jmer.report.blocks import Block, Paragraph, Section, Table
-from jmer.results import Predictions
-from jmer.scoring import SCORES
+from jmer.report.render.blocks import Block, Paragraph, Section, Table
+from jmer.scores.paired import Difference, Paired, holm, paired
+from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import SCORES
 from jmer.text import counted
 
 NAMES = {**SCORES, "f1": "F1"}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jmer.files import read_json
-from jmer.report.blocks import Block, Figure, Paragraph, Section, Table
+from jmer.report.render.blocks import Block, Figure, Paragraph, Section, Table
 from jmer.text import points
 
 SPOTTING, EXPLAIN, INDEX = "spotting", "explain", "explain.json"

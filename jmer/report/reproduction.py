@@ -7,7 +7,7 @@ from typing import Any
 
 from jmer.files import read_json
 from jmer.papers import PaperTable, Row
-from jmer.report.blocks import Block, Code, Page, Paragraph, Section, Table
+from jmer.report.render.blocks import Block, Code, Page, Paragraph, Section, Table
 from jmer.report.run import Run, band, read_run
 from jmer.text import counted
 

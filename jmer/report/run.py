@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from jmer.curves import read_curves
 from jmer.errors import JmerError
 from jmer.files import read_json
-from jmer.results import Predictions
+from jmer.runs.curves import read_curves
+from jmer.scores.predictions import Predictions
 
 NEEDED = {
     "metrics.json": (

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from jmer.files import write_bytes, write_json, write_text
-from jmer.report.spotting_figures import intensity_png, maps_png, roc_png
-from jmer.spotted import Rule, Watched, frame_roc, frame_table, score
+from jmer.report.draw.spotting import intensity_png, maps_png, roc_png
+from jmer.scores.spotting import Rule, Watched, frame_roc, frame_table, score
 
 
 def write_spotting(

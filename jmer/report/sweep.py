@@ -6,7 +6,7 @@ from typing import Any
 from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.report import write_comparison
-from jmer.report.blocks import Block, Paragraph, Section, Table
+from jmer.report.render.blocks import Block, Paragraph, Section, Table
 from jmer.text import counted, points
 
 SWEEP = "sweep.json"

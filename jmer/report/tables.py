@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jmer.report.blocks import Table
 from jmer.report.paired import Against, Row
+from jmer.report.render.blocks import Table
 from jmer.report.run import Run, band_of
-from jmer.scoring import SCORES
+from jmer.scores.recognition import SCORES
 from jmer.text import banded
 
 ALL, DATASET, CLASS = "all", "data set", "class"

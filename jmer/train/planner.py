@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from jmer.nn.lowering import LOWERINGS, Lowering, default
+from jmer.nn.lowering.choice import LOWERINGS, Lowering, default
 from jmer.train.probe import Layout, Probe, Work
 from jmer.train.tasks import Task
 

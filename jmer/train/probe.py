@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jmer import trees
-from jmer.nn.lowering import Lowering
+from jmer.nn.lowering.choice import Lowering
 from jmer.train.folds import Program
 from jmer.train.mesh import make_mesh
 from jmer.train.step import Data, TaskState, Trainer

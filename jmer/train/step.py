@@ -1,21 +1,20 @@
 """The training of one task: pure functions that know of no other."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import nnx, struct
 from jax.typing import DTypeLike
 
-from jmer import keys, metrics, trees
+from jmer import keys, trees
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray
 from jmer.models.base import Inputs, NetworkConfig
-from jmer.nn.lowering import Lowering, use_lowering
+from jmer.nn.lowering.choice import Lowering, use_lowering
 from jmer.optim import Horizon, OptimConfig, trained_alone
+from jmer.scores import metrics
 from jmer.train.batches import BatchPlan
 from jmer.train.tasks import TaskTable
 from jmer.train.variants import Values, with_values
@@ -52,41 +51,6 @@ class Data:
 
     inputs: Inputs
     label: Int[Array, " n"]
-
-
-def features(
-    network: NetworkConfig,
-    inputs: Inputs,
-    lowering: Lowering,
-    batch: int = 8,
-    watch: Callable[[int, int | None], None] = lambda done, total: None,
-) -> Inputs:
-    """What tasks see of all clips: the network's frozen prefix, run once for each.
-
-    `watch` is told of how many clips that is done, and of how many there are.
-    """
-    if not network.has_prefix:
-        return inputs
-
-    @jax.jit
-    def run(part: Inputs) -> Inputs:
-        with use_lowering(lowering):
-            return network.prefix(part)
-
-    clips = len(next(iter(inputs.values())))
-    batch = min(batch, clips)
-    made: dict[str, np.ndarray] = {}
-    for start in range(0, clips, batch):
-        # The last ones are filled up, so that one program serves all.
-        index = np.resize(np.arange(start, min(start + batch, clips)), batch)
-        part = jax.device_get(run({name: x[index] for name, x in inputs.items()}))
-        stop = min(start + batch, clips)
-        for name, x in part.items():
-            if name not in made:
-                made[name] = np.empty((clips, *x.shape[1:]), x.dtype)
-            made[name][start:stop] = x[: stop - start]
-        watch(stop, clips)
-    return made
 
 
 @struct.dataclass

@@ -4,8 +4,8 @@ import torch
 from twins.magnet import random_twin as random_magnet
 from twins.stanet import arrays, randomise
 
-from jmer.nn import torch_names
 from jmer.peers.aman import Aman
+from jmer.weights import torch_names
 
 MAGNET_WIDTH = 2
 FROZEN = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.")

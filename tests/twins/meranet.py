@@ -2,7 +2,7 @@
 
 import torch
 
-from jmer.nn import torch_names
+from jmer.weights import torch_names
 
 
 def random_twin(config, classes: int, seed: int = 0):

@@ -2,8 +2,8 @@
 
 import torch
 
-from jmer.nn import torch_names
 from jmer.peers.stanet import SpatialAttention, STANet
+from jmer.weights import torch_names
 
 
 def randomise(module: torch.nn.Module, seed: int) -> torch.nn.Module:

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from twins.stanet import arrays, channels_first, randomise
 
-from jmer.nn import torch_names
 from jmer.peers.visual_memory import build
+from jmer.weights import torch_names
 
 __all__ = ["arrays", "channels_first", "conv_gru", "ours", "random_twin"]
 

@@ -15,7 +15,7 @@ from jmer.report.attention import (
     visual_memory,
 )
 from jmer.report.attention.case import Case
-from jmer.report.blocks import Figure
+from jmer.report.render.blocks import Figure
 
 FIGURES: dict[str, Callable[[Case], list[Figure]]] = {
     "aman": aman.figures,

@@ -9,11 +9,11 @@ import numpy as np
 from jmer.annotations import Float
 from jmer.report.attention.case import Case, pictures
 from jmer.report.attention.stanet import numbered
-from jmer.report.blocks import Figure
-from jmer.report.figures import BLUE, INK, MUTED, _figure, png
-from jmer.report.heat import over, scale_of, shades
-from jmer.report.layout import WIDEST, Row, Tiles
-from jmer.report.strip import strip_png
+from jmer.report.draw.heat import over, scale_of, shades
+from jmer.report.draw.layout import WIDEST, Row, Tiles
+from jmer.report.draw.strip import strip_png
+from jmer.report.draw.style import BLUE, INK, MUTED, _figure, png
+from jmer.report.render.blocks import Figure
 
 HEAD = "params.head.kernel"
 SAID = (

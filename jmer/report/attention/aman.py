@@ -6,10 +6,10 @@ import numpy as np
 from jmer.models.aman import AmanConfig
 from jmer.report.attention.case import Case, pictures
 from jmer.report.attention.table import table_png
-from jmer.report.blocks import Figure
-from jmer.report.heat import Scale
-from jmer.report.layout import Bars, Row, Tiles
-from jmer.report.strip import strip_png
+from jmer.report.draw.heat import Scale
+from jmer.report.draw.layout import Bars, Row, Tiles
+from jmer.report.draw.strip import strip_png
+from jmer.report.render.blocks import Figure
 
 WIDEST = 12  # factors side by side
 

@@ -7,10 +7,10 @@ from jmer.annotations import Float
 from jmer.models.hsta import HstaConfig
 from jmer.report.attention.case import Case, pictures
 from jmer.report.attention.stanet import numbered
-from jmer.report.blocks import Figure
-from jmer.report.heat import Scale, over
-from jmer.report.layout import Row, Tiles
-from jmer.report.strip import strip_png
+from jmer.report.draw.heat import Scale, over
+from jmer.report.draw.layout import Row, Tiles
+from jmer.report.draw.strip import strip_png
+from jmer.report.render.blocks import Figure
 
 CLIP, SPECIAL = "the frames of the clip", "the special frames"
 NAMES = {

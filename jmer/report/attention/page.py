@@ -11,9 +11,9 @@ from jmer.files import write_json
 from jmer.report import _write
 from jmer.report.attention import FIGURES, activation, figures
 from jmer.report.attention.case import Case
-from jmer.report.blocks import Block, Figure, Page, Paragraph, Section, Table
-from jmer.report.figures import BLUE, INK, MUTED, _figure, _plain, _short, png
+from jmer.report.draw.style import BLUE, INK, MUTED, _figure, _plain, _short, png
 from jmer.report.pictures import INDEX, index_of
+from jmer.report.render.blocks import Block, Figure, Page, Paragraph, Section, Table
 
 NAME = "explain"
 NO_PROOF = (

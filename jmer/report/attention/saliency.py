@@ -6,10 +6,10 @@ from jmer.annotations import Real
 from jmer.preprocess.colour import flow_colours
 from jmer.report.attention.case import Case, pictures
 from jmer.report.attention.stanet import numbered
-from jmer.report.blocks import Figure
-from jmer.report.heat import scale_of, shades
-from jmer.report.layout import Row, Tiles
-from jmer.report.strip import strip_png
+from jmer.report.draw.heat import scale_of, shades
+from jmer.report.draw.layout import Row, Tiles
+from jmer.report.draw.strip import strip_png
+from jmer.report.render.blocks import Figure
 
 GRADIENT = "gradient_"
 CHANNELS = {"apex_flow": ("right", "down", "strain"), "image": ("image",)}

@@ -7,11 +7,11 @@ import numpy as np
 from jmer.annotations import Float, Real
 from jmer.preprocess.colour import flow_colours
 from jmer.report.attention.case import Case, pictures
-from jmer.report.blocks import Figure
 from jmer.report.contact import wheel
-from jmer.report.heat import over, scale_of, shades
-from jmer.report.layout import Bars, Row, Tiles
-from jmer.report.strip import printed, strip_png
+from jmer.report.draw.heat import over, scale_of, shades
+from jmer.report.draw.layout import Bars, Row, Tiles
+from jmer.report.draw.strip import printed, strip_png
+from jmer.report.render.blocks import Figure
 
 
 def figures(case: Case) -> list[Figure]:

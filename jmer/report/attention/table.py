@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from jmer.annotations import Float
-from jmer.report.figures import INK, MUTED, _figure, _plain, _short, png
-from jmer.report.heat import Scale, colour_map
+from jmer.report.draw.heat import Scale, colour_map
+from jmer.report.draw.style import INK, MUTED, _figure, _plain, _short, png
 
 PRINTED = 14  # columns with room for numbers
 

@@ -4,10 +4,10 @@ from scipy.special import softmax
 
 from jmer.report.attention.case import Case, pictures
 from jmer.report.attention.table import table_png
-from jmer.report.blocks import Figure
-from jmer.report.heat import Scale
-from jmer.report.spotting_figures import intensity_png, maps_png
-from jmer.spotted import MAPS, Rule, watch
+from jmer.report.draw.heat import Scale
+from jmer.report.draw.spotting import intensity_png, maps_png
+from jmer.report.render.blocks import Figure
+from jmer.scores.spotting import MAPS, Rule, watch
 
 
 def figures(case: Case) -> list[Figure]:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from jmer.facs import objective_class, parse_action_units
+from jmer.data.facs import objective_class, parse_action_units
 from jmer.synthetic.layouts import quirks
 from jmer.synthetic.layouts.base import FrameLayout, turn
 from jmer.synthetic.layouts.shot import View

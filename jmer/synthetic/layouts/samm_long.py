@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from jmer.facs import OBJECTIVE, objective_class, parse_action_units
+from jmer.data.facs import OBJECTIVE, objective_class, parse_action_units
 from jmer.synthetic.layouts import quirks, samm
 from jmer.synthetic.layouts.draft import Book
 from jmer.synthetic.layouts.shot import View

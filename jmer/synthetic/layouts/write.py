@@ -5,9 +5,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from jmer import __version__
 from jmer.errors import UsageError
-from jmer.files import make_folder, write_json, writing
+from jmer.files import VERSION, make_folder, write_json, writing
 from jmer.synthetic.layouts import LAYOUTS
 from jmer.synthetic.layouts.base import Layout
 from jmer.synthetic.layouts.draft import Draft
@@ -46,7 +45,7 @@ def synthesize(layout: Layout, spec: SyntheticSpec, out: Path) -> Draft:
                 "layout": layout.name,
                 "quirky": layout.quirks,
                 "spec": dataclasses.asdict(spec),
-                "jmer": __version__,
+                "jmer": VERSION,
             }
             write_json(root / MANIFEST, {**about, **draft.manifest})
             if out.exists():

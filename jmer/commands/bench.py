@@ -1,0 +1,133 @@
+"""`jmer bench FILE` and `jmer bench --compare OLD NEW`."""
+
+import argparse
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+from rich.console import Console
+
+from jmer.bench.ceilings import measure_ceilings
+from jmer.bench.cells import Grid, bench_clips, interleave, make_cells
+from jmer.bench.results import compare, show, summary
+from jmer.bench.torch_loop import Loop, Processes, import_torch, variants
+from jmer.data.splits import make_folds
+from jmer.errors import UsageError
+from jmer.experiment import Experiment, load_experiment
+from jmer.files import write_json
+from jmer.nn.lowering.choice import LOWERINGS
+from jmer.train.mesh import use_cpu_cores
+
+
+def _parser() -> argparse.ArgumentParser:
+    # Not tyro: a benchmark should run where little more than JAX is installed.
+    parser = argparse.ArgumentParser(
+        prog="jmer bench",
+        description="Time the training of an experiment on random clips.",
+        epilog="Several values of an option are combined with those of all others.",
+    )
+    add = parser.add_argument
+    add("file", nargs="?", type=Path, help="experiment")
+    add("--packs", nargs="+", default=[], metavar="N", help="folds, or `all`")
+    add("--chunks", nargs="+", type=int, default=[], help="folds side by side")
+    add("--lowerings", nargs="+", default=[], choices=LOWERINGS)
+    add("--batches", nargs="+", default=[], choices=("own", "shared"))
+    add("--dtypes", nargs="+", default=[], choices=("float32", "bfloat16"))
+    add("--devices", nargs="+", type=int, default=[], help="devices (CPU: threads)")
+    add("--batch-size", type=int, help="clips in a batch")
+    add("--rounds", type=int, default=7, help="times that all are measured (default 7)")
+    add("--plan-seconds", type=float, help="time to choose a layout in")
+    add("--peer", choices=("torch",), help="time a PyTorch loop beside it")
+    add("--json", type=Path, metavar="OUT", help="write all that was measured")
+    add("--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="two such files")
+    return parser
+
+
+def bench(words: Sequence[str]) -> int:
+    """Runs the command; 1 if a comparison found something slower."""
+    options = _parser().parse_args(words)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=160)
+    if options.compare:
+        slower = compare(options.compare, console)
+        return 1 if slower else 0
+    if options.file is None:
+        raise UsageError("jmer bench needs an experiment file, or --compare OLD NEW.")
+    if options.rounds < 1:
+        raise UsageError(f"--rounds {options.rounds} must be at least 1")
+    experiment = _experiment(options.file, options.batch_size, options.plan_seconds)
+    use_cpu_cores(max(options.devices, default=None))
+    say = functools.partial(console.print, style="dim")
+    say("measuring what the device can do")
+    ceilings = measure_ceilings()
+    cells = make_cells(experiment, _grid(options), say)
+    with contextlib.ExitStack() as stack:
+        peers = _peers(options, experiment, stack) if options.peer else []
+        seconds = interleave(cells, peers, rounds=options.rounds, say=say)
+    results = summary(options.file.stem, experiment, cells, seconds, ceilings)
+    show(results, console)
+    if options.json:
+        write_json(options.json, results)
+        console.print(f"written: {options.json}")
+    return 0
+
+
+def _experiment(
+    file: Path, batch_size: int | None, plan_seconds: float | None
+) -> Experiment:
+    experiment = load_experiment(file)
+    if batch_size is not None:
+        experiment = dataclasses.replace(experiment, batch_size=batch_size)
+    if plan_seconds is not None:
+        engine = dataclasses.replace(experiment.engine, plan_seconds=plan_seconds)
+        experiment = dataclasses.replace(experiment, engine=engine)
+    return experiment
+
+
+def _grid(options: argparse.Namespace) -> Grid:
+    everything = 10**9
+    try:
+        packs = [everything if n == "all" else int(n) for n in options.packs]
+    except ValueError as error:
+        raise UsageError(
+            f"--packs {' '.join(options.packs)}: numbers or all"
+        ) from error
+    for name, values in (("packs", packs), ("chunks", options.chunks)):
+        if min(values, default=1) < 1:
+            raise UsageError(f"--{name} must be at least 1, not {min(values)}")
+    return Grid(
+        tuple(packs),
+        tuple(options.chunks),
+        tuple(options.lowerings),
+        tuple(options.batches),
+        tuple(options.dtypes),
+        tuple(options.devices),
+    )
+
+
+def _make(file: Path, batch_size: int | None):
+    """What a worker process needs; made there, since an experiment of a file of its
+    own cannot be sent.
+    """
+    experiment = _experiment(file, batch_size, None)
+    clips = bench_clips(experiment)
+    return experiment, clips, make_folds(experiment.protocol, clips)
+
+
+def _peers(options, experiment: Experiment, stack: contextlib.ExitStack):
+    cuda = import_torch().cuda.is_available()
+    clips = bench_clips(experiment)
+    folds = make_folds(experiment.protocol, clips)
+    peers: list[Loop | Processes] = [
+        Loop(experiment, clips, folds, variant) for variant in variants(cuda)
+    ]
+    if jax.default_backend() == "cpu" and not cuda:
+        make = functools.partial(_make, options.file, options.batch_size)
+        processes = Processes(make)
+        stack.callback(processes.close)
+        peers.append(processes)
+    return peers

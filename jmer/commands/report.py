@@ -1,0 +1,62 @@
+"""The command that reports runs, sweeps and tables of papers."""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import tyro
+
+from jmer.commands.parsing import parse
+from jmer.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportOptions:
+    """Write the report of a run or a sweep again, set several runs side by side, or a
+    paper's table beside them."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run directories; that of a sweep stands for its finished cells."""
+    out: Path | None = None
+    """Folder of the comparison (report.md, report.html, comparison.csv and
+    comparison.tex) or of the table (default: print it only)."""
+    table: str | None = None
+    """Table of a paper, as `jmer list tables` names it: its rows, and the runs that are
+    these rows."""
+    other_data: bool = False
+    """In a table, runs on other data than the paper's too; it says so of them."""
+
+    def __post_init__(self):
+        if not self.runs and self.table is None:
+            raise UsageError("jmer report needs one or more run directories.")
+        if self.other_data and self.table is None:
+            raise UsageError("other-data goes with --table")
+
+
+def report(words: list[str]) -> int:
+    options = parse(ReportOptions, "jmer report", words)
+    from jmer.papers import table
+    from jmer.report import write_comparison, write_report, write_table
+    from jmer.report.sweep import finished_cells, is_sweep, write_sweep
+
+    runs = [
+        run
+        for folder in options.runs
+        for run in (finished_cells(folder).values() if is_sweep(folder) else [folder])
+    ]
+    with tempfile.TemporaryDirectory() as temporary:
+        out = options.out or Path(temporary)
+        if options.table is not None:
+            wanted = table(options.table)
+            text = write_table(wanted, runs, out, other_data=options.other_data)
+        elif len(options.runs) == 1 and is_sweep(options.runs[0]):
+            text = write_sweep(options.runs[0], options.out)
+        else:
+            for folder in runs:
+                write_report(folder)
+            if options.out is not None or len(runs) > 1:
+                text = write_comparison(runs, out)
+            else:
+                text = (runs[0] / "report.md").read_text()
+    print(text)
+    return 0

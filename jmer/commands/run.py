@@ -1,0 +1,97 @@
+"""The command that trains and tests."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from jmer.commands.parsing import Fields, parse, read_file
+from jmer.errors import UsageError
+from jmer.runner.interrupt import Interruption
+from jmer.runner.progress import make_view
+from jmer.runs.folder import command_line
+from jmer.sweep.cells import load_sweep
+from jmer.text import duration
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """Train and test an experiment: every fold and seed, as many at once as fit."""
+
+    experiment: Fields
+    run_dir: Path
+    """Folder of the results; an unfinished run there is resumed. Of a sweep, each cell
+    has a folder in it."""
+    overwrite: bool = False
+    """Replace the run in that folder, whatever it is a run of."""
+    sweep: tuple[str, ...] = ()
+    """Fields and values to run the experiment with, all combinations, such as
+    optim.lr=1e-4,1e-3 model.tab=True,False. What variants can differ in is trained in
+    one program, anything else in a run of its own."""
+    cells: tuple[str, ...] = ()
+    """Names of the cells of a sweep to run (default: all)."""
+    coordinator: str | None = None
+    """HOST:PORT of the first of several processes, where no launcher tells them."""
+    num_processes: int | None = None
+    """How many processes share the run."""
+    process_id: int | None = None
+    """Which of them this is, from 0."""
+
+
+def run(words: list[str]) -> int:
+    file, words = read_file("run", words)
+    sweep = load_sweep(file)
+    default = RunOptions(sweep.base, run_dir=Path("runs") / file.stem)
+    options = parse(RunOptions, f"jmer run {file}", words, default)
+    sweep = sweep.over(options.experiment, options.sweep)
+    if options.cells and sweep.single:
+        raise UsageError(f"cells={options.cells}: {file} is no sweep")
+    cells = sweep.choose(options.cells)
+    from jmer.runner.plan import keep_compiled_programs
+    from jmer.runner.run import run
+    from jmer.train.hosts import connect
+    from jmer.train.mesh import use_cpu_cores
+
+    use_cpu_cores(options.experiment.engine.devices)
+    keep_compiled_programs()
+    connect(options.coordinator, options.num_processes, options.process_id)
+    about: dict[str, Any] = {
+        "name": file.stem,
+        "command": command_line(),
+        "run_dir": options.run_dir,
+        "overwrite": options.overwrite,
+    }
+    with Interruption() as interruption:
+        about["stopping"] = interruption.asked
+        if not sweep.single:
+            from jmer.sweep.run import run_sweep
+
+            text = run_sweep(sweep.cells, chosen=cells, make_view=make_view, **about)
+            print(text or "", end="")
+            return 0
+        metrics = run(options.experiment, view=make_view(), **about)
+    if metrics is not None:  # of several processes, the first one has them
+        print_summary(metrics, options.run_dir)
+    return 0
+
+
+def print_summary(metrics: dict[str, Any], folder: Path) -> None:
+    def scored(name: str) -> str:
+        low, high = metrics["ci95"][name]
+        return f"{name.upper()} {metrics[name]:.4f} ({low:.3f} to {high:.3f})"
+
+    say = Console(soft_wrap=True, highlight=False).print
+    say(f"{scored('uf1')}  {scored('uar')}  {scored('acc')}")
+    say(
+        f"  {metrics['protocol']}; {metrics['n_samples']} clips; selection "
+        f"{metrics['selection']}; 95% intervals over subjects"
+    )
+    if metrics["oracle"]:
+        say(
+            f"  inflated, for comparison: UF1 {metrics['oracle']['uf1']:.4f} with the "
+            f"epoch chosen on the test subject"
+        )
+    if metrics["diverged"]:
+        say(f"  {len(metrics['diverged'])} tasks diverged and are left out")
+    say(f"  {duration(metrics['wall_seconds'])}; report: {folder / 'report.html'}")

@@ -1,0 +1,1 @@
+"""Programs for devices that the author of a network never sees."""

@@ -1,0 +1,81 @@
+"""How tasks learned, and the epochs that were tested, as a figure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jmer.report.draw.style import BLUE, INK, MUTED, ORANGE, _figure, dressed, png
+
+LABELS = {
+    "loss": ("training loss", BLUE, "-", "o"),
+    "test_acc": ("accuracy, test clips", BLUE, "-", "o"),
+    "inner_uf1": ("UF1, held-out training subjects", ORANGE, "--", "s"),
+}
+EPOCHS = {
+    "selected": ("tested", BLUE, ""),
+    "oracle": ("best on the test subject (oracle)", "#f0c69c", "////"),
+}
+
+
+def learning_png(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    epochs: Mapping[str, Sequence[int]] | None = None,
+) -> bytes:
+    """Loss, scores and the epochs of tasks that were `selected`, and that the `oracle`
+    would have taken, one below the other; the last epoch is marked.
+    """
+    panels = [
+        [name for name in group if name in curves]
+        for group in (("loss",), ("test_acc", "inner_uf1"))
+    ]
+    panels = [names for names in panels if names]
+    rows = len(panels) + bool(epochs)
+    figure = _figure(4.6, 0.5 + 1.75 * rows)
+    seen = np.unique(np.concatenate([x for x, _ in curves.values()]))
+    grid = figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
+    for axes, names in zip(grid, panels, strict=False):
+        for name in names:
+            _draw_curve(axes, name, *curves[name])
+        if "loss" not in names:
+            axes.set_ylim(-0.02, 1.02)
+    if epochs:
+        _draw_epochs(grid[-1], epochs, seen)
+    last = int(seen[-1])
+    for axes in grid:
+        axes.axvline(last, color=MUTED, linewidth=1, linestyle=":", zorder=0)
+        axes.grid(axis="y", color="#dde3e8", linewidth=0.7)
+        axes.set_axisbelow(True)
+        dressed(axes)
+        axes.legend(
+            frameon=False, fontsize=8, labelcolor=INK, loc="lower left",
+            bbox_to_anchor=(-0.02, 0.98), ncols=2, borderpad=0.2, handlelength=2.2,
+        )  # fmt: skip
+    grid[-1].set_xlabel(
+        f"epoch (the dotted line marks the last, {last})", color=MUTED, size=8.5
+    )
+    grid[-1].xaxis.get_major_locator().set_params(integer=True)
+    return png(figure)
+
+
+def _draw_curve(axes: Any, name: str, epochs: np.ndarray, values: np.ndarray) -> None:
+    label, colour, line, marker = LABELS[name]
+    axes.plot(epochs, values, line, color=colour, linewidth=1.6, label=label)
+    axes.plot(epochs[-1], values[-1], marker, color=colour, markersize=5)
+
+
+def _draw_epochs(
+    axes: Any, epochs: Mapping[str, Sequence[int]], seen: np.ndarray
+) -> None:
+    width = max(1.0, (seen[-1] - seen[0]) / 40)
+    for i, (name, (label, colour, hatch)) in enumerate(EPOCHS.items()):
+        counts = Counter(epochs[name])
+        places = np.array(sorted(counts))
+        heights = [counts[place] for place in places.tolist()]
+        axes.bar(
+            places + (i - 0.5) * width, heights, width, color=colour, hatch=hatch,
+            edgecolor=INK if hatch else colour, linewidth=0.4, label=label,
+        )  # fmt: skip
+    axes.set_ylabel("tasks", color=MUTED, size=8.5)
+    axes.yaxis.get_major_locator().set_params(integer=True)

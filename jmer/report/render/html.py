@@ -1,0 +1,50 @@
+"""A report as one HTML file: style and figures inside, nothing fetched.
+
+Its one script sorts tables; nothing is lost without it.
+"""
+
+import base64
+import hashlib
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from jmer.report.draw.style import DPI
+from jmer.report.render.blocks import Page
+from jmer.text import interval, points
+
+FOLDER = Path(__file__).parent
+WIDTH = 1.2 * 96 / DPI
+"""Pixels of the page for one of a figure: somewhat larger than its inches."""
+
+
+def render(page: Page) -> str:
+    """The page as HTML; every text is escaped by the template."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        points=points,
+        interval=interval,
+        base64=lambda content: base64.b64encode(content).decode(),
+        shown_width=_shown_width,
+        percent=lambda value: f"{100 * min(max(value, 0), 1):.2f}%",
+    )
+    script = (FOLDER / "page.js").read_text()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template("page.html").render(
+        page=page,
+        style=Markup((FOLDER / "page.css").read_text()),
+        script=Markup(script),
+        digest=digest,
+    )
+
+
+def _shown_width(png: bytes) -> int:
+    """Of a figure in pixels of the page, so that their letters are of one size."""
+    return round(int.from_bytes(png[16:20], "big") * WIDTH)

@@ -1,0 +1,126 @@
+"""Testing weights that are trained already, each on its own held-out subject."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jmer.data import load
+from jmer.data.clips import ClipSet
+from jmer.data.splits import Fold, make_folds
+from jmer.errors import JmerError
+from jmer.experiment import Experiment
+from jmer.files import write_json
+from jmer.report import write_report
+from jmer.runner.outcome import join, predict
+from jmer.runner.session import check_inputs
+from jmer.runs.folder import METRICS, PREDICTIONS, environment, open_run
+from jmer.runs.run import read_weights
+from jmer.runs.weights import Weights
+from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import score
+
+
+def evaluate(
+    experiment: Experiment,
+    *,
+    weights: Path,
+    name: str,
+    command: str,
+    run_dir: Path,
+    overwrite: bool,
+) -> dict[str, Any]:
+    """Tests the weights of each fold on its test clips, and writes the reports.
+
+    `weights` is a folder of imported weights or a run directory. The network is
+    theirs; the data set and the protocol are the experiment's.
+
+    Raises: JmerError if a fold has no weights, or they do not fit the data.
+    """
+    loaded = read_weights(weights)
+    clips = load(experiment.data)
+    check_inputs(loaded.config, clips)
+    folds = make_folds(experiment.protocol, clips)
+    check_cover(loaded, folds, clips, weights)
+    description = {
+        "name": name,
+        "command": command,
+        "experiment": experiment.resolved(),
+        "identity": {
+            "evaluated": str(weights.absolute()),
+            "sources": list(loaded.sources),
+            "data_fingerprint": clips.fingerprint,
+            "protocol": experiment.identity()["protocol"],
+        },
+        "data": {"config": experiment.data.config_name, **clips.summary()},
+        **environment(),
+    }
+    open_run(run_dir, description, overwrite=overwrite)
+    start = time.monotonic()
+    predictions = predict_folds(loaded, folds, clips)
+    predictions.save(run_dir / PREDICTIONS)
+    metrics = {
+        "protocol": experiment.protocol.describe(folds, clips),
+        "selection": "imported weights",
+        "batches": None,
+        "subject_independent": experiment.protocol.subject_independent,
+        **score(predictions.select(variant=int(predictions.variant.min()))),
+        "oracle": None,
+        "diverged": [],
+        "wall_seconds": time.monotonic() - start,
+        "throughput": None,
+    }
+    write_json(run_dir / METRICS, metrics)
+    write_report(run_dir)
+    return metrics
+
+
+def check_cover(
+    weights: Weights, folds: Sequence[Fold], clips: ClipSet, folder: Path
+) -> None:
+    """Raises: JmerError if a fold has no weights, or the classes are others."""
+    missing = sorted({f.name for f in folds} - {t.fold for t in weights.tasks})
+    if missing:
+        raise JmerError(
+            f"{folder} has no weights for {len(missing)} of {len(folds)} folds, first "
+            f"for {missing[0]!r}. Import one checkpoint for each held-out subject."
+        )
+    if weights.classes != clips.classes:
+        raise JmerError(
+            f"{folder} was trained on classes {weights.classes}, but {clips.name} has "
+            f"{clips.classes}."
+        )
+
+
+def predict_folds(
+    weights: Weights, folds: Sequence[Fold], clips: ClipSet
+) -> Predictions:
+    """Predictions of every fold by every seed's weights that belong to it."""
+    graphdef, state = weights.states()
+    config = weights.config
+
+    @jax.jit
+    def logits(state, inputs):
+        return config.predict(nnx.merge(graphdef, *state), inputs)
+
+    longest = max(len(fold.test) for fold in folds)
+    by_name = {fold.name: fold for fold in folds}
+    parts = []
+    for row, task in enumerate(weights.tasks):
+        if task.fold not in by_name:
+            continue
+        test = by_name[task.fold].test
+        # One shape for all folds, so that one program serves them all.
+        index = np.resize(test, longest)
+        inputs = {
+            name: jnp.asarray(clips.inputs[name][index]) for name in config.inputs
+        }
+        own = jax.tree.map(lambda x, row=row: jnp.asarray(x[row]), state)
+        output = np.asarray(logits(own, inputs))[: len(test)]
+        parts.append(predict(task, test, output, clips))
+    return join(parts)

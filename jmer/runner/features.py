@@ -1,0 +1,152 @@
+"""What a network's frozen part makes of a data set: computed once, and kept on disk."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jmer.data.clips import ClipSet
+from jmer.errors import JmerError
+from jmer.files import VERSION, replacing
+from jmer.models.base import Inputs, NetworkConfig
+from jmer.nn.lowering.choice import Lowering, use_lowering
+from jmer.runner.plan import cache_folder
+from jmer.runner.progress import counting
+from jmer.text import duration
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def seen_by_tasks(
+    network: NetworkConfig,
+    clips: ClipSet,
+    lowering: Lowering,
+    say: Callable[[str], None],
+) -> Inputs:
+    """What all tasks see of the clips: as they are, or what `network.prefix` makes of
+    them, which is kept in jmer's cache folder for the next run.
+
+    Raises: JmerError for features that are not finite, or a damaged file of them.
+    """
+    inputs = {name: clips.inputs[name] for name in network.inputs}
+    if not network.has_prefix:
+        return inputs
+    file = _file(network, clips, lowering)
+    start = time.monotonic()
+    kept = _read(file)
+    if kept is not None:
+        _require_finite(kept, clips, f"{file} is damaged: remove it")
+        say(f"{network.name}: {_size(kept, clips)}, read from {file}")
+        return kept
+    with counting(f"{network.name}: features") as watch:
+        made = features(network, inputs, lowering, watch=watch)
+    _require_finite(
+        made, clips, f"{network.name}: check its pretrained weights, or keep float32"
+    )
+    took = duration(time.monotonic() - start)
+    say(f"{network.name}: {_size(made, clips)}, computed once in {took}")
+    try:
+        _write(file, made)
+    except JmerError as error:  # the next run computes them again
+        say(f"features are not kept: {error}")
+    return made
+
+
+def features(
+    network: NetworkConfig,
+    inputs: Inputs,
+    lowering: Lowering,
+    batch: int = 8,
+    watch: Callable[[int, int | None], None] = lambda done, total: None,
+) -> Inputs:
+    """What tasks see of all clips: the network's frozen prefix, run once for each.
+
+    `watch` is told of how many clips that is done, and of how many there are.
+    """
+    if not network.has_prefix:
+        return inputs
+
+    @jax.jit
+    def run(part: Inputs) -> Inputs:
+        with use_lowering(lowering):
+            return network.prefix(part)
+
+    clips = len(next(iter(inputs.values())))
+    batch = min(batch, clips)
+    made: dict[str, np.ndarray] = {}
+    for start in range(0, clips, batch):
+        # The last ones are filled up, so that one program serves all.
+        index = np.resize(np.arange(start, min(start + batch, clips)), batch)
+        part = jax.device_get(run({name: x[index] for name, x in inputs.items()}))
+        stop = min(start + batch, clips)
+        for name, x in part.items():
+            if name not in made:
+                made[name] = np.empty((clips, *x.shape[1:]), x.dtype)
+            made[name][start:stop] = x[: stop - start]
+        watch(stop, clips)
+    return made
+
+
+def _size(arrays: Arrays, clips: ClipSet) -> str:
+    total = sum(array.nbytes for array in arrays.values())
+    kinds = ", ".join(sorted({str(array.dtype) for array in arrays.values()}))
+    return f"features of {len(clips)} clips, {total / 1e6:.0f} MB {kinds}"
+
+
+def _file(network: NetworkConfig, clips: ClipSet, lowering: Lowering) -> Path:
+    """A name made of all that features depend on, to the rounding."""
+    device = jax.local_devices()[0]
+    facts = [
+        network.name,
+        network.prefix_facts,
+        network.file_hashes,
+        clips.fingerprint,
+        clips.clip_id.tolist(),
+        [lowering, device.platform, device.device_kind],
+        [VERSION, metadata.version("jax"), metadata.version("jaxlib")],
+    ]
+    name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+    return cache_folder() / "features" / f"{network.name}-{name}.npz"
+
+
+def _read(file: Path) -> Arrays | None:
+    """None if there is no such file. Raises: JmerError if it is damaged."""
+    try:
+        # NumPy leaves a file open that it cannot read.
+        with file.open("rb") as opened, np.load(opened) as arrays:
+            found = {}
+            for entry in arrays.files:
+                name, kind = entry.rsplit(".", 1)
+                found[name] = arrays[entry].view(jnp.dtype(kind))
+            return found
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except Exception as error:  # of a damaged archive, NumPy lets many through
+        reason = str(error) or type(error).__name__
+        raise JmerError(
+            f"{file} is damaged ({reason}): remove it, and the features in it are "
+            f"computed anew."
+        ) from error
+
+
+def _write(file: Path, arrays: Arrays) -> None:
+    """As plain bits, since NumPy's files know no bfloat16."""
+    bits = {f"{n}.{a.dtype}": a.view(f"u{a.itemsize}") for n, a in arrays.items()}
+    with replacing(file) as opened:
+        np.savez(opened, allow_pickle=False, **bits)  # type: ignore[arg-type]
+
+
+def _require_finite(arrays: Arrays, clips: ClipSet, advice: str) -> None:
+    for name, array in arrays.items():
+        bad = next((i for i, a in enumerate(array) if not np.isfinite(a).all()), None)
+        if bad is not None:
+            raise JmerError(
+                f"{advice}. Of clip {clips.clip_id[bad]} of subject "
+                f"{clips.subject[bad]}, the features of {name} are not finite."
+            )

@@ -1,0 +1,152 @@
+"""What finished tasks predicted, at the honest epoch and at the oracle's."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from jmer.data.clips import ClipSet
+from jmer.data.splits import Fold
+from jmer.errors import JmerError
+from jmer.scores.predictions import Predictions
+from jmer.train.pack import PackResult
+from jmer.train.step import Record
+from jmer.train.tasks import Task
+
+
+class AllDiverged(JmerError):
+    """No task of a run is left to score."""
+
+
+Choose = Callable[[PackResult, int, np.ndarray], int]
+
+
+def selected_predictions(
+    results: Sequence[PackResult],
+    wanted: set[Task],
+    folds: Sequence[Fold],
+    clips: ClipSet,
+) -> Predictions:
+    """Test predictions of the wanted tasks at their selected epochs.
+
+    Tasks that diverged are left out.
+
+    Raises: AllDiverged if none is left.
+    """
+    return _predictions(results, wanted, folds, clips, _selected)
+
+
+def oracle_predictions(
+    results: Sequence[PackResult],
+    wanted: set[Task],
+    folds: Sequence[Fold],
+    clips: ClipSet,
+) -> Predictions:
+    """The same at the epoch with the best accuracy on the test subject itself.
+
+    Much published code reports this; it is inflated, and shown for comparison only.
+    """
+    return _predictions(results, wanted, folds, clips, _best_on_test(clips))
+
+
+def chosen_epochs(
+    results: Sequence[PackResult],
+    wanted: set[Task],
+    folds: Sequence[Fold],
+    clips: ClipSet,
+) -> dict[str, list[int]]:
+    """The `selected` and the `oracle` epoch of each task that has not diverged, in the
+    order of tasks.
+    """
+    by_name = {fold.name: fold for fold in folds}
+    rules = {"selected": _selected, "oracle": _best_on_test(clips)}
+    return {
+        name: [
+            int(result.epoch[choose(result, i, by_name[task.fold].test)])
+            for task, result, i in _finished(results, wanted)
+        ]
+        for name, choose in rules.items()
+    }
+
+
+def _best_on_test(clips: ClipSet) -> Choose:
+    def choose(result: PackResult, task: int, test: np.ndarray) -> int:
+        predicted = result.test_logits[:, task, : len(test)].argmax(-1)
+        return int((predicted == clips.label[test]).sum(1).argmax())
+
+    return choose
+
+
+def _selected(result: PackResult, task: int, test: np.ndarray) -> int:
+    return int(np.flatnonzero(result.epoch == result.selected[task])[0])
+
+
+def _predictions(results, wanted, folds, clips, choose: Choose) -> Predictions:
+    by_name = {fold.name: fold for fold in folds}
+    parts = []
+    for task, result, i in _finished(results, wanted):
+        test = by_name[task.fold].test
+        logits = result.test_logits[choose(result, i, test), i, : len(test)]
+        parts.append(predict(task, test, logits, clips))
+    if not parts:
+        raise AllDiverged(
+            "every task diverged: its loss was not finite. Lower --optim.lr, or look "
+            "at the data with `jmer data check`."
+        )
+    return join(parts)
+
+
+def _finished(results, wanted) -> Iterator[tuple[Task, PackResult, int]]:
+    found = {
+        task: (task, result, i)
+        for result in results
+        for i, task in enumerate(result.tasks)
+        if task in wanted and result.alive[-1, i]
+    }
+    return (found[task] for task in sorted(found))
+
+
+def predict(
+    task: Task, test: np.ndarray, logits: np.ndarray, clips: ClipSet
+) -> Predictions:
+    """The predictions of one task for its test clips, from logits [t, k]."""
+    n = len(test)
+    return Predictions(
+        classes=clips.classes,
+        dataset=clips.dataset[test],
+        subject=clips.subject[test],
+        clip=clips.clip_id[test],
+        fold=np.full(n, task.fold),
+        seed=np.full(n, task.seed),
+        variant=np.full(n, task.variant),
+        label=clips.label[test],
+        predicted=logits.argmax(-1).astype(np.int64),
+        probabilities=softmax(logits.astype(np.float64), -1).astype(np.float32),
+    )
+
+
+def join(parts: Sequence[Predictions]) -> Predictions:
+    """All rows of several predictions over the same classes."""
+    names = ("dataset", "subject", "clip", "fold", "seed", "variant", "label")
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in (*names, "predicted", "probabilities")
+    }
+    return Predictions(classes=parts[0].classes, **columns)
+
+
+def test_accuracy(
+    record: Record, tasks: Sequence[Task], folds: Sequence[Fold], clips: ClipSet
+) -> float | None:
+    """Share of test clips that the tasks alive get right at one evaluation."""
+    by_name = {fold.name: fold for fold in folds}
+    right = total = 0
+    for task, alive, logits in zip(
+        tasks, record.alive, record.test_logits, strict=True
+    ):
+        if alive:
+            test = by_name[task.fold].test
+            right += int((logits[: len(test)].argmax(-1) == clips.label[test]).sum())
+            total += len(test)
+    return right / total if total else None

@@ -1,0 +1,337 @@
+"""The tasks of an experiment on this machine: laid out, trained, resumed."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jmer import trees
+from jmer.data.clips import ClipSet
+from jmer.data.splits import Fold
+from jmer.errors import JmerError
+from jmer.experiment import Experiment
+from jmer.models.base import NetworkConfig
+from jmer.nn.lowering.choice import default
+from jmer.runner.features import seen_by_tasks
+from jmer.runner.outcome import test_accuracy
+from jmer.runner.plan import Plan, fit, make_plan, memory_limit
+from jmer.runner.progress import View
+from jmer.runner.start import read_start
+from jmer.runs.folder import EventLog
+from jmer.text import duration
+from jmer.train import hosts
+from jmer.train.batches import BatchPlan
+from jmer.train.checkpoint import Checkpoints
+from jmer.train.folds import Program
+from jmer.train.mesh import compute_dtype
+from jmer.train.pack import PackResult, Progress, Schedule, result_of, train_pack
+from jmer.train.planner import out_of_memory
+from jmer.train.probe import Work, device_bytes
+from jmer.train.step import Data, Trainer
+from jmer.train.tasks import Task, make_table, training_sizes
+from jmer.train.variants import columns
+
+
+def check_inputs(network: NetworkConfig, clips: ClipSet) -> None:
+    """Raises: JmerError if the set lacks a feature of the network, or its shape."""
+    for feature, shape in zip(network.inputs, network.input_shapes, strict=True):
+        if feature not in clips.inputs:
+            raise JmerError(
+                f"{network.name} needs {feature}, but {clips.name} has "
+                f"{', '.join(clips.inputs)}: choose another data set or recipe."
+            )
+        found = clips.inputs[feature].shape[1:]
+        if found != shape:
+            raise JmerError(
+                f"{network.name} takes {feature} of shape {shape}, but that of "
+                f"{clips.name} is {found}: change the model's size or the recipe."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Pack:
+    """Tasks that train together, where they are saved and how they are laid out."""
+
+    folder: Path
+    tasks: list[Task]
+    plan: Plan
+
+
+class Session:
+    """The tasks of an experiment on this machine.
+
+    `say` is told what is computed once for all of them.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        clips: ClipSet,
+        folds: Sequence[Fold],
+        say: Callable[[str], None] = lambda text: None,
+    ):
+        self.experiment = experiment
+        self.clips = clips
+        self.folds = folds
+        self.variants = experiment.variant_values
+        self.tasks = [
+            Task(seed, fold.name, variant)
+            for seed in experiment.seeds
+            for variant in range(len(self.variants))
+            for fold in folds
+        ]
+        self.device = jax.local_devices()[0]
+        dtype = compute_dtype(experiment.dtype, self.device.platform)
+        self.dtype_name = np.dtype(dtype).name
+        sizes = training_sizes(folds, clips, **self._inner)
+        self.trainer = Trainer(
+            network=experiment.model,
+            classes=len(clips.classes),
+            dtype=dtype,
+            optim=experiment.optim,
+            epochs=experiment.epochs,
+            plan=BatchPlan.of(
+                experiment.batches,
+                experiment.batch_size,
+                len(clips),
+                *sizes,
+                sampling=experiment.sampling,
+                versions=experiment.model.versions,
+            ),
+            inner=(
+                experiment.inner_criterion if experiment.selection == "inner" else None
+            ),
+            lowering=default(self.device.platform),
+        )
+        self.start = read_start(experiment, folds, clips)
+        seen = seen_by_tasks(experiment.model, clips, self.trainer.lowering, say)
+        self.data = Data(seen, clips.label)
+
+    @property
+    def _inner(self) -> dict[str, Any]:
+        """Which clips choose the epoch."""
+        experiment = self.experiment
+        return {
+            "selection": experiment.selection,
+            "inner_fraction": experiment.inner_fraction,
+            "inner_unit": experiment.inner_unit,
+        }
+
+    @property
+    def training_clips(self) -> float:
+        """Clips that a fold trains on in an epoch, on average, in all versions."""
+        versions = self.experiment.model.versions
+        return versions * float(np.mean([len(fold.train) for fold in self.folds]))
+
+    def work(self, tasks: Sequence[Task]) -> Work:
+        """These tasks, as the planner wants them."""
+        experiment = self.experiment
+        values = columns(self.variants, experiment.parts)
+        table = make_table(tasks, self.folds, self.clips, **self._inner, values=values)
+        return Work(
+            self.trainer,
+            tuple(tasks),
+            table,
+            self.data,
+            experiment.epochs,
+            experiment.eval_every,
+        )
+
+    def train(
+        self,
+        folder: Path,
+        view: View,
+        log: EventLog,
+        stopping: Callable[[], bool],
+        planned: Callable[[dict[str, Any]], Any] = lambda record: None,
+    ) -> list[PackResult]:
+        """The results of all tasks; those finished in `folder` are only read.
+
+        `planned` is told of the layout of new tasks before they start.
+        """
+        results: list[PackResult] = []
+        todo: list[Pack] = []
+        for path in sorted(folder.glob("pack-*")):
+            saved = _read(path)
+            if isinstance(saved, PackResult):
+                results.append(saved)
+            elif saved is not None:
+                todo.append(saved)
+        known = {task for result in results for task in result.tasks}
+        known |= {task for pack in todo for task in pack.tasks}
+        hosts.require_agreement([dataclasses.astuple(t) for t in sorted(known)], folder)
+        new = [task for task in self.tasks if task not in known]
+        done = sum(len(result.tasks) for result in results)
+        if new:
+            plan, size = self._plan(new, view)
+            todo += _new_packs(folder, new, plan, size)
+            planned({**plan.record(), "tasks": len(new), "tasks_per_pack": size})
+        if not todo:
+            view.say(f"all {done} tasks of this run are finished; nothing to train")
+            return results
+        mine = todo[jax.process_index() :: jax.process_count()]
+        self._announce(view, done, mine)
+        for pack in mine:
+            results.append(self._train_pack(pack, view, log, stopping))
+            view.finished(len(pack.tasks))
+        hosts.wait()
+        theirs = [pack for pack in todo if pack not in mine] if hosts.is_first() else []
+        return results + [_finished(pack.folder) for pack in theirs]
+
+    def _plan(self, tasks: list[Task], view: View) -> tuple[Plan, int]:
+        """The layout of new tasks, and how many of them train in one program."""
+        engine, work = self.experiment.engine, self.work(tasks)
+        plan = make_plan(engine, work, view.say)
+        # Machines of one kind, measured apart: the first one's word counts.
+        plan = Plan.of(hosts.gather_json(plan.record())[0])
+        plan, per_device = fit(plan, work, memory_limit(engine), view.say)
+        if engine.strategy == "loop":
+            per_device = 1
+        elif engine.pack is not None:
+            per_device = min(per_device, engine.pack)
+        share = math.ceil(len(tasks) / jax.process_count())
+        return plan, min(per_device * plan.layout.devices, share)
+
+    def _announce(self, view: View, done: int, todo: Sequence[Pack]) -> None:
+        if not todo:
+            return
+        left = sum(len(pack.tasks) for pack in todo)
+        plan = todo[-1].plan
+        view.say(
+            f"{left} tasks to train ({len(self.folds)} folds, seeds "
+            f"{' '.join(map(str, self.experiment.seeds))}; {done} done) on "
+            f"{self.device.device_kind}: {plan.layout} ({plan.source}), "
+            f"{self.dtype_name}, {self.experiment.batches} batches"
+        )
+        if plan.seconds is not None:
+            expected = plan.seconds * self.experiment.epochs / jax.process_count()
+            view.say(
+                f"expected: {duration(expected)}, {(plan.bytes or 0) / 1e6:.0f} MB "
+                f"on a device"
+            )
+        view.begin(done + left, done, self.experiment.epochs, self.training_clips)
+
+    def _train_pack(self, pack: Pack, view: View, log: EventLog, stopping):
+        try:
+            return self._train(pack, view, log, stopping)
+        except jax.errors.JaxRuntimeError as error:
+            if not out_of_memory(error) or pack.plan.layout.chunk == 1:
+                raise
+        plan = pack.plan.halved()
+        view.say(
+            f"out of memory with {pack.plan.layout.chunk} tasks side by side: going "
+            f"on with {plan.layout.chunk}"
+        )
+        return self._train(dataclasses.replace(pack, plan=plan), view, log, stopping)
+
+    def _compiled(self, pack: Pack, work: Work, view: View) -> Program:
+        program = pack.plan.program(work)
+        start = time.monotonic()
+        table = trees.shapes(work.table, len(program.rows(work.tasks)))
+        size = device_bytes(program.compiled(table, work.data))
+        view.say(
+            f"compiled in {time.monotonic() - start:.1f} s: {len(work.tasks)} tasks, "
+            f"{size / 1e6:.0f} MB on a device"
+        )
+        return program
+
+    def _train(self, pack: Pack, view: View, log: EventLog, stopping) -> PackResult:
+        experiment, tasks = self.experiment, pack.tasks
+        number = int(pack.folder.name.split("-")[1])
+        work = self.work(tasks)
+        program = self._compiled(pack, work, view)
+        before = [0]
+
+        def watch(progress: Progress) -> None:
+            record, epoch = progress.record, progress.epoch
+            loss = mean_of(record.loss[record.alive])
+            view.evaluated(len(tasks), epoch, epoch - before[0], loss or math.nan)
+            before[0] = epoch
+            log.write(
+                event="evaluation",
+                pack=number,
+                tasks=len(tasks),
+                epoch=epoch,
+                loss=loss,
+                test_acc=test_accuracy(record, tasks, self.folds, self.clips),
+                inner_uf1=mean_of(record.inner_uf1[record.alive]),
+                diverged=int((~record.alive).sum()),
+                seconds=round(progress.seconds, 4),
+            )
+
+        schedule = Schedule(
+            experiment.epochs,
+            experiment.eval_every,
+            experiment.engine.checkpoint_seconds,
+        )
+        checkpoints = Checkpoints(pack.folder)
+        before[0] = checkpoints.epoch or 0
+        try:
+            result = train_pack(
+                program,
+                tasks,
+                work.table,
+                work.data,
+                checkpoints,
+                schedule,
+                watch,
+                stopping,
+                {"plan": pack.plan.record()},
+                self.start.of(tasks),
+            )
+        finally:
+            checkpoints.close()
+        for i, task in enumerate(tasks):
+            log.write(
+                event="task",
+                **dataclasses.asdict(task),
+                selected_epoch=int(result.selected[i]),
+                diverged=not bool(result.alive[-1, i]),
+                time=time.time(),
+            )
+        return result
+
+
+def _read(folder: Path) -> Pack | PackResult | None:
+    """What is saved of a pack: its result, or what is left to do; None if nothing."""
+    checkpoints = Checkpoints(folder)
+    try:
+        if checkpoints.epoch is None:
+            return None
+        _, arrays, meta = checkpoints.restore()
+    finally:
+        checkpoints.close()
+    tasks = [Task(**task) for task in meta["tasks"]]
+    if meta["finished"]:
+        return result_of(arrays, tasks, meta["seconds"])
+    return Pack(folder, tasks, Plan.of(meta["plan"]))
+
+
+def _finished(folder: Path) -> PackResult:
+    result = _read(folder)
+    if not isinstance(result, PackResult):
+        raise JmerError(
+            f"the process that trained {folder} has not finished it. Start the same "
+            f"command again: it goes on from the last checkpoint."
+        )
+    return result
+
+
+def _new_packs(folder: Path, tasks: list[Task], plan: Plan, size: int) -> list[Pack]:
+    taken = [int(path.name.split("-")[1]) for path in folder.glob("pack-*")]
+    first = max(taken, default=-1) + 1
+    return [
+        Pack(folder / f"pack-{first + i:04d}", tasks[start : start + size], plan)
+        for i, start in enumerate(range(0, len(tasks), size))
+    ]
+
+
+def mean_of(values: np.ndarray) -> float | None:
+    """The mean of the finite values, for JSON; None without one."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else None

@@ -1,0 +1,195 @@
+"""What trained networks have to show of clips that they were tested on."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jmer.data import load
+from jmer.data.clips import ClipSet
+from jmer.data.config import DataConfig
+from jmer.data.load import datasets
+from jmer.errors import JmerError, UsageError
+from jmer.runs.run import Run
+from jmer.scores.predictions import Predictions
+from jmer.train.tasks import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Explained:
+    """One clip by the weights of one training that had not seen it."""
+
+    task: Task
+    index: int
+    """Of the clip in its set."""
+    logits: np.ndarray
+    """[classes], float32."""
+    shown: dict[str, np.ndarray]
+    """What the network's `explain` returns beside them, without the axis of clips."""
+    weights: dict[str, np.ndarray]
+    """Arrays of the training by path (`params.…`, `stats.…`)."""
+
+
+def explained(
+    run: Run,
+    clips: ClipSet,
+    chosen: Sequence[int] | None = None,
+    *,
+    which: Callable[[Task], bool] = lambda task: True,
+    batch: int = 8,
+) -> Iterator[Explained]:
+    """Every tested clip of a run, or the `chosen` of them, by each training that held
+    it out, or `which` of these, at the epoch that was selected.
+
+    Raises: JmerError if the set is not the run's, if the network tells no classes
+    apart, or if a chosen clip was not tested.
+    """
+    _require_same(run, clips)
+    weights = run.weights
+    network, (graphdef, states) = weights.config, weights.states()
+
+    @jax.jit
+    def show(state, inputs):
+        return network.explain(nnx.merge(graphdef, *state), inputs)
+
+    number = {clip: i for i, clip in enumerate(clips.names)}
+    tested = {t: own for t, own in sorted(_tested(run, number).items()) if which(t)}
+    wanted = set(range(len(clips)) if chosen is None else chosen)
+    for i in sorted(wanted.difference(*tested.values())) if chosen is not None else ():
+        raise JmerError(
+            f"{run.folder} tested no clip {'/'.join(clips.names[i][1:])}: it is for "
+            f"training alone, or its training diverged. Name another clip."
+        )
+    rows = {task: row for row, task in enumerate(weights.tasks)}
+    for task, own_clips in tested.items():
+        held_out = [i for i in own_clips if i in wanted]
+        if not held_out:
+            continue
+        own_weights = {path: x[rows[task]] for path, x in weights.arrays.items()}
+        state = jax.tree.map(lambda x, row=rows[task]: jnp.asarray(x[row]), states)
+        for start in range(0, len(held_out), batch):
+            part = held_out[start : start + batch]
+            index = np.resize(part, batch)  # one shape, so that one program serves
+            inputs = {name: clips.inputs[name][index] for name in network.inputs}
+            logits, shown = jax.device_get(show(state, inputs))
+            for i, clip in enumerate(part):
+                own = {name: value[i] for name, value in shown.items()}
+                yield Explained(task, clip, logits[i], own, own_weights)
+
+
+def set_of(run: Run, **places: Path | None) -> ClipSet:
+    """The data set of a run, prepared where need be; `places` are fields of its
+    configuration, such as `data_dir`, where those of the run are on another machine;
+    None is that of the run.
+
+    Raises: JmerError if it cannot be read any more, or is another by now.
+    """
+    clips = load(data_of(run, **places))
+    _require_same(run, clips)
+    return clips
+
+
+def data_of(run: Run, **places: Path | None) -> DataConfig:
+    """The configuration of a run's data set, with other `places`.
+
+    Raises: JmerError if this jmer does not know the set.
+    """
+    fields = dict(run.experiment["experiment"]["data"])
+    kind = {kind.name: kind for kind in datasets()}.get(name := fields.pop("name"))
+    if kind is None:
+        raise JmerError(
+            f"{run.folder} was trained on data set {name}, which this jmer does not "
+            f"know: install the version that trained it."
+        )
+    types_of = typing.get_type_hints(kind)
+    known = {name: _restored(types_of[name], value) for name, value in fields.items()}
+    known |= {name: place for name, place in places.items() if place is not None}
+    return typing.cast(DataConfig, kind(**known))
+
+
+def seed_of(run: Run, asked: int | None = None) -> int:
+    """The seed that is asked for, or the first one of a run.
+
+    Raises: UsageError if the run has no such seed.
+    """
+    seeds = sorted({task.seed for task in run.tasks})
+    if asked is None:
+        return seeds[0]
+    if asked not in seeds:
+        raise UsageError(f"seed={asked}: {run.folder} has {', '.join(map(str, seeds))}")
+    return asked
+
+
+def find_clip(clips: ClipSet, name: str) -> int:
+    """The index of the clip of that name, or of `subject/clip`, where names repeat.
+
+    Raises: JmerError if there is none, or more than one.
+    """
+    found = [
+        i
+        for i, (_, subject, clip) in enumerate(clips.names)
+        if name in (clip, f"{subject}/{clip}")
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        several = ", ".join("/".join(clips.names[i][1:]) for i in found[:4])
+        raise JmerError(f"several clips are called {name}: give one of {several}.")
+    some = ", ".join(clip for _, _, clip in clips.names[:4])
+    raise JmerError(f"{clips.name} has no clip {name}; it has {some}, …")
+
+
+def typical(predictions: Predictions, most: int = 8) -> list[int]:
+    """Rows of clips to look at: of each class the clip that was recognised, and then
+    of each the one that was not, whose true class has the median probability among
+    its like; no more than `most`.
+    """
+    p = predictions
+    trust = p.probabilities[np.arange(len(p)), p.label]
+    chosen: list[int] = []
+    for right in (True, False):
+        for label in range(len(p.classes)):
+            rows = np.flatnonzero(
+                (p.label == label) & ((p.predicted == label) == right)
+            )
+            if len(rows):
+                ranked = rows[np.argsort(trust[rows], kind="stable")]
+                chosen.append(int(ranked[(len(rows) - 1) // 2]))
+    return sorted(chosen[:most])
+
+
+def _tested(run: Run, number: dict[tuple[str, ...], int]) -> dict[Task, list[int]]:
+    """The clips that each training was tested on."""
+    p = run.predictions
+    made: dict[Task, list[int]] = {}
+    columns = (p.seed, p.fold, p.variant, p.dataset, p.subject, p.clip)
+    for seed, fold, variant, *clip in zip(*columns, strict=True):
+        task = Task(int(seed), str(fold), int(variant))
+        made.setdefault(task, []).append(number[tuple(map(str, clip))])
+    return made
+
+
+def _require_same(run: Run, clips: ClipSet) -> None:
+    trained = run.experiment["data"]["fingerprint"]
+    if clips.fingerprint != trained:
+        raise JmerError(
+            f"{run.folder} was trained on a set with fingerprint {trained}, but that "
+            f"of {clips.name} is {clips.fingerprint}: its files have changed, or it "
+            f"was prepared otherwise. Run the experiment again."
+        )
+
+
+def _restored(kind: Any, value: Any) -> Any:
+    """A field of a configuration from its JSON value."""
+    if isinstance(value, list):
+        return tuple(_restored(None, item) for item in value)
+    union = isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union
+    paths = Path in typing.get_args(kind) if union else kind is Path
+    return Path(value) if paths and isinstance(value, str) else value

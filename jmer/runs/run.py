@@ -1,0 +1,278 @@
+"""Finished runs and weights, for notebooks: plain arrays and dataclasses."""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from jmer.runs.curves import read_curves
+from jmer.errors import JmerError
+from jmer.files import read_json
+from jmer.models.base import network
+from jmer.scores.paired import Paired, paired
+from jmer.scores.predictions import Predictions
+from jmer.runs.folder import DESCRIPTION, METRICS, PREDICTIONS
+from jmer.scores.recognition import SCORES
+from jmer.text import counted, points
+from jmer.train.checkpoint import Checkpoints
+from jmer.train.pack import PackResult, result_of
+from jmer.train.tasks import Task
+from jmer.runs.weights import INDEX, Weights
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskSummary:
+    """One training of a run."""
+
+    subject: str
+    """Name of the fold: the held-out subject, under LOSO."""
+    seed: int
+    variant: int
+    selected_epoch: int
+    """Epoch whose weights were kept and tested."""
+    diverged: bool
+    loss: np.ndarray
+    """Mean training loss of the epoch before each evaluation, nats [e]."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SubjectScore:
+    """How well the clips of one person were recognised."""
+
+    dataset: str
+    subject: str
+    clips: int
+    acc: float
+    """Share of the clips that are right, in [0, 1], averaged over seeds."""
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Run:
+    """A finished run.
+
+    >>> run = jmer.load_run("runs/ststnet")
+    >>> run
+    Run runs/ststnet: UF1 0.6646, UAR 0.6667, ACC 0.6667 on 30 clips of 6 subjects
+    >>> run.metrics["per_dataset"]["samm"]["n_samples"]
+    10
+    >>> run.predictions
+    60 predictions (6 folds, 2 seeds, 1 variant) of negative, positive, surprise
+    >>> run.predictions.predicted[:6]
+    array([1, 1, 2, 1, 1, 1])
+    >>> run.confusion
+    array([[12,  8,  0],
+           [ 0, 14,  6],
+           [ 6,  0, 14]])
+    >>> run.subjects[0]
+    SubjectScore(dataset='casme2', subject='sub01', clips=5, acc=0.7)
+    >>> epochs, loss = run.curves["loss"]
+    >>> epochs, loss
+    (array([1, 2, 3]), array([1.2, 0.6, 0.4]))
+    >>> run.tasks[0].subject, run.tasks[0].selected_epoch
+    ('sub01', 3)
+    >>> run.params(subject="sub01", seed=0)["block"]["conv"]["kernel"].shape
+    (3, 3, 3, 2)
+    >>> flow = np.zeros((5, 8, 8, 3))  # u, v and strain of five clips
+    >>> run.model(subject="sub01", seed=0)(flow).shape
+    (5, 3)
+    """
+
+    folder: Path
+
+    def __repr__(self) -> str:
+        found = self.metrics
+        scores = (f"{text} {points(found[name])}" for name, text in SCORES.items())
+        clips = counted(found["n_samples"], "clip")
+        subjects = counted(found["n_subjects"], "subject")
+        return f"Run {self.folder}: {', '.join(scores)} on {clips} of {subjects}"
+
+    @functools.cached_property
+    def metrics(self) -> dict[str, Any]:
+        """The content of `metrics.json`."""
+        return read_json(self.folder / METRICS)
+
+    @functools.cached_property
+    def experiment(self) -> dict[str, Any]:
+        """The content of `experiment.json`."""
+        return read_json(self.folder / DESCRIPTION)
+
+    @functools.cached_property
+    def predictions(self) -> Predictions:
+        """The test predictions, an array a column."""
+        return Predictions.load(self.folder / PREDICTIONS)
+
+    @functools.cached_property
+    def confusion(self) -> np.ndarray:
+        """Test clips of true (row) and predicted class, over all seeds [k, k]."""
+        return np.array(self.metrics["confusion"])
+
+    @functools.cached_property
+    def subjects(self) -> tuple[SubjectScore, ...]:
+        """The scores of each person, by data set and name."""
+        return tuple(
+            SubjectScore(row["dataset"], row["subject"], row["n"], row["acc"])
+            for row in self.metrics["per_subject"]
+        )
+
+    @functools.cached_property
+    def curves(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """(epochs, values) of `loss`, `test_acc` and `inner_uf1`, averaged over all
+        tasks; without those that were not recorded.
+        """
+        return read_curves(self.folder / "progress.jsonl")
+
+    @functools.cached_property
+    def tasks(self) -> tuple[TaskSummary, ...]:
+        """The trainings, by seed and then fold."""
+        summaries = [
+            TaskSummary(
+                subject=task.fold,
+                seed=task.seed,
+                variant=task.variant,
+                selected_epoch=int(pack.selected[i]),
+                diverged=not bool(pack.alive[-1, i]),
+                loss=pack.loss[:, i],
+            )
+            for pack in self.packs
+            for i, task in enumerate(pack.tasks)
+        ]
+        return tuple(sorted(summaries, key=lambda t: (t.seed, t.subject, t.variant)))
+
+    @functools.cached_property
+    def weights(self) -> Weights:
+        """The weights of all trainings, at their selected epochs.
+
+        Raises: JmerError if the run trained nothing, as an evaluation does not.
+        """
+        if not self.packs:
+            raise JmerError(
+                f"{self.folder} has no trained weights: it is an evaluation, or its "
+                f"checkpoints were deleted."
+            )
+        fields = dict(self.experiment["experiment"]["model"])
+        paths = self.packs[0].weights
+        return Weights(
+            config=network(fields.pop("name"), fields),
+            classes=tuple(self.experiment["data"]["classes"]),
+            tasks=tuple(task for pack in self.packs for task in pack.tasks),
+            arrays={
+                path: np.concatenate([pack.weights[path] for pack in self.packs])
+                for path in paths
+            },
+            sources=(str(self.folder.absolute()),),
+        )
+
+    def params(
+        self, *, subject: str, seed: int | None = None, variant: int = 0
+    ) -> dict[str, Any]:
+        """The parameters of one training, a nested dictionary of arrays."""
+        return self.weights.params(subject=subject, seed=seed, variant=variant)
+
+    def model(
+        self, *, subject: str, seed: int | None = None, variant: int = 0
+    ) -> nnx.Module:
+        """The network of one training in evaluation mode, callable on arrays."""
+        return self.weights.model(subject=subject, seed=seed, variant=variant)
+
+    @functools.cached_property
+    def packs(self) -> list[PackResult]:
+        """What each program recorded: its tasks, at each evaluation."""
+        packs = []
+        for folder in sorted((self.folder / "checkpoints").glob("pack-*")):
+            checkpoints = Checkpoints(folder)
+            try:
+                if checkpoints.epoch is None:
+                    continue
+                _, arrays, meta = checkpoints.restore()
+            finally:
+                checkpoints.close()
+            if meta["finished"]:
+                tasks = [Task(**task) for task in meta["tasks"]]
+                packs.append(result_of(arrays, tasks, meta["seconds"]))
+        return packs
+
+
+def load_run(folder: str | Path) -> Run:
+    """The run in a directory.
+
+    Raises: JmerError if it is no run, or is not finished.
+    """
+    folder = Path(folder)
+    for name in (DESCRIPTION, METRICS):
+        if not (folder / name).is_file():
+            raise JmerError(
+                f"{folder} has no {name}: it is no finished run. `jmer run FILE "
+                f"--run-dir {folder}` makes or finishes one."
+            )
+    return Run(folder)
+
+
+def compare(
+    a: Run | str | Path, b: Run | str | Path, *, draws: int = 2000, seed: int = 0
+) -> Paired:
+    """What sets run `b` apart from run `a`: differences b − a on the same clips.
+
+    Of several variants those are compared that the runs' own reports show. For several
+    comparisons, correct p with `jmer.scores.paired.holm`.
+
+    >>> found = jmer.compare("runs/ststnet", "runs/stanet")
+    >>> found
+    second minus first on 30 clips
+      ACC +0.1667 [+0.133, +0.200], p 0.0312, 6 subjects
+      UF1 +0.1684 [+0.133, +0.226], p 0.0312, 6 subjects
+      UAR +0.1667 [+0.121, +0.200], p 0.0312, 6 subjects
+      negative: F1 +0.1877 [+0.133, +0.290], p 0.0312, 6 subjects
+      positive: F1 +0.1649 [+0.101, +0.267], p 0.0312, 6 subjects
+      surprise: F1 +0.1527 [+0.055, +0.292], p 0.1250, 6 subjects
+      casme2: ACC +0.1667 [+0.100, +0.200], p 0.2500, 3 subjects
+      casme2: UF1 +0.1684 [+0.130, +0.333], p 0.2500, 3 subjects
+      casme2: UAR +0.1667 [+0.083, +0.250], p 0.2500, 3 subjects
+      samm: ACC +0.1500 [+0.100, +0.200], p 0.5000, 2 subjects
+      samm: UF1 +0.1680 [+0.133, +0.272], p 0.5000, 2 subjects
+      samm: UAR +0.1528 [+0.083, +0.167], p 0.5000, 2 subjects
+      smic: ACC +0.2000 [+0.200, +0.200], p 1.0000, 1 subject
+      smic: UF1 +0.3389 [+0.339, +0.339], p 1.0000, 1 subject
+      smic: UAR +0.2500 [+0.250, +0.250], p 1.0000, 1 subject
+    >>> found.overall["uf1"].p
+    0.03125
+    >>> found.per_class["surprise"]
+    F1 +0.1527 [+0.055, +0.292], p 0.1250, 6 subjects
+    >>> round(found.per_dataset["samm"]["acc"].value, 2)
+    0.15
+
+    Raises: JmerError if one is no finished run, or their clips or labels differ.
+    """
+    first, second = (
+        run.predictions.select(variant=run.metrics.get("variant", 0))
+        for run in (
+            each if isinstance(each, Run) else load_run(each) for each in (a, b)
+        )
+    )
+    return paired(first, second, draws=draws, seed=seed)
+
+
+def load_model(folder: str | Path) -> Weights:
+    """Imported weights: `.params(subject=…)` and `.model(subject=…)`.
+
+    Raises: JmerError if the folder holds none.
+    """
+    return Weights.load(Path(folder))
+
+
+def read_weights(folder: Path) -> Weights:
+    """Weights from either an import or a finished run.
+
+    Raises: JmerError if the folder is neither.
+    """
+    if (folder / INDEX).is_file():
+        return Weights.load(folder)
+    if (folder / DESCRIPTION).is_file():
+        return load_run(folder).weights
+    raise JmerError(
+        f"{folder} holds neither imported weights ({INDEX}) nor a run "
+        f"({DESCRIPTION}). `jmer weights import` makes the former, `jmer run` the "
+        f"latter."
+    )

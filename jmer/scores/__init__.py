@@ -1,0 +1,1 @@
+"""Predictions, and every number that is made of them."""

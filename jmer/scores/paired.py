@@ -1,0 +1,223 @@
+"""Two methods on the same clips: how far apart they are, and whether that is chance.
+
+Subjects are drawn and swapped whole, with all their clips and seeds: one person's clips
+resemble one another, and only people are independent.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from jmer.annotations import Float, Real
+from jmer.errors import JmerError, UsageError
+from jmer.scores.metrics import METRICS, class_f1, drawn_subjects
+from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import Counts, count
+from jmer.text import counted
+
+NAMED_CLIPS = 3
+TIE = 1e-9
+"""Differences closer than this are the same: sums in another order round otherwise."""
+
+
+@dataclass(frozen=True, repr=False)
+class Difference:
+    """A score of the second method minus that of the first."""
+
+    score: str
+    """`acc`, `uf1`, `uar`, or `f1` of a class."""
+    value: float
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+    p: float
+    """Share of swaps that give a difference at least as large, either way."""
+    subjects: int
+    """People it rests on."""
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.score.upper()} {self.value:+.4f} [{self.low:+.3f}, "
+            f"{self.high:+.3f}], p {self.p:.4f}, {counted(self.subjects, 'subject')}"
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Paired:
+    """All differences between two methods, the second minus the first."""
+
+    clips: int
+    overall: dict[str, Difference]
+    """By score: `acc`, `uf1` and `uar`."""
+    per_class: dict[str, Difference]
+    """F1, by class; those without a clip are left out."""
+    per_dataset: dict[str, dict[str, Difference]]
+    """By data set, then score."""
+
+    def __repr__(self) -> str:
+        lines = [f"second minus first on {self.clips} clips"]
+        lines += [f"  {found}" for found in self.overall.values()]
+        lines += [f"  {name}: {found}" for name, found in self.per_class.items()]
+        lines += [
+            f"  {name}: {found}"
+            for name, scores in self.per_dataset.items()
+            for found in scores.values()
+        ]
+        return "\n".join(lines)
+
+
+def paired(
+    a: Predictions, b: Predictions, *, draws: int = 2000, seed: int = 0
+) -> Paired:
+    """Differences b − a of ACC, UF1 and UAR, of F1 by class, and by data set.
+
+    Intervals are percentiles over draws of subjects, the same for both methods (Efron
+    and Tibshirani 1993, chapter 13). p comes from swapping the two methods' predictions
+    of subjects at random: over all 2^subjects ways if these are no more than `draws`,
+    else over that many, counting the one observed (Phipson and Smyth 2010).
+    Scores pool the folds of a seed and average over seeds. Seeds are matched in
+    ascending order; if one method has fewer, its seeds are repeated as often as it
+    takes, which leaves its scores as they are.
+
+    Raises: JmerError if clips or labels differ, naming the first, if a seed lacks
+    clips, or if `count` refuses one of the two.
+    """
+    if draws < 1:
+        raise UsageError(f"{draws=} must be positive")
+    classes = tuple(dict.fromkeys((*a.classes, *b.classes)))
+    first, second = _count(a, classes), _count(b, classes)
+    _check_alike(first, second, classes)
+    times = math.lcm(len(first.seeds), len(second.seeds))
+    one, other = (
+        np.resize(counts.confusion, (times, *counts.confusion.shape[1:]))
+        for counts in (first, second)
+    )
+    whole = _differences(one, other, draws, seed)
+    datasets = [dataset for dataset, _ in first.subjects]
+    per_dataset = {}
+    for name in dict.fromkeys(datasets):
+        own = [i for i, dataset in enumerate(datasets) if dataset == name]
+        found = _differences(one[:, own], other[:, own], draws, seed)
+        per_dataset[name] = _by_score(found)
+    present = sorted(set(first.labels.values()))
+    by_class = whole[len(METRICS) :]
+    return Paired(
+        clips=len(first.labels),
+        overall=_by_score(whole),
+        per_class={classes[i]: by_class[i] for i in present},
+        per_dataset=per_dataset,
+    )
+
+
+def _by_score(found: Sequence[Difference]) -> dict[str, Difference]:
+    return dict(zip(METRICS, found, strict=False))
+
+
+def _count(p: Predictions, classes: tuple[str, ...]) -> Counts:
+    """`count`, with labels as indices in `classes`, which hold all those of `p`."""
+    counts = count(p)
+    place = np.array([classes.index(name) for name in p.classes])
+    k = len(classes)
+    confusion = np.zeros((*counts.confusion.shape[:2], k, k))
+    confusion[..., place[:, None], place] = counts.confusion
+    labels = {clip: int(place[i]) for clip, i in counts.labels.items()}
+    return replace(counts, labels=labels, confusion=confusion)
+
+
+def _check_alike(first: Counts, second: Counts, classes: tuple[str, ...]) -> None:
+    both = first.labels, second.labels
+    for one, other, which in ((*both, "first"), (*both[::-1], "second")):
+        if only := sorted(set(one) - set(other)):
+            raise JmerError(
+                f"not the same clips were tested: only the {which} has {_named(only)}."
+            )
+    wrong = sorted(key for key, i in both[0].items() if both[1][key] != i)
+    if wrong:
+        names = " and ".join(repr(classes[labels[wrong[0]]]) for labels in both)
+        raise JmerError(
+            f"clips have other labels: {_named(wrong)}. The first of them is {names}."
+        )
+    for counts, which in ((first, "first"), (second, "second")):
+        for seed, n in zip(counts.seeds, counts.confusion.sum((1, 2, 3)), strict=True):
+            if n < len(counts.labels):
+                raise JmerError(
+                    f"seed {seed} of the {which} has {int(n)} of {len(counts.labels)} "
+                    f"clips: a task diverged, or is missing."
+                )
+
+
+def _named(clips: list[tuple[str, str, str]]) -> str:
+    """The first of some clips in words, and how many more there are."""
+    named = "; ".join(
+        f"{clip!r} of subject {subject!r} in {dataset!r}"
+        for dataset, subject, clip in clips[:NAMED_CLIPS]
+    )
+    more = len(clips) - NAMED_CLIPS
+    return f"{named}; and {more} more" if more > 0 else named
+
+
+def _scores(confusion: Real[np.ndarray, "*b s k k"]) -> Float[np.ndarray, "*b q"]:
+    """`METRICS`, then F1 of each class (NaN without a clip), averaged over seeds."""
+    whole = np.stack([metric(confusion) for metric in METRICS.values()], axis=-1)
+    f1 = np.where(confusion.sum(axis=-1) > 0, class_f1(confusion), np.nan)
+    return np.concatenate([whole, f1], axis=-1).mean(axis=-2)
+
+
+def _differences(
+    a: Float[np.ndarray, "s m k k"],
+    b: Float[np.ndarray, "s m k k"],
+    draws: int,
+    seed: int,
+) -> list[Difference]:
+    subjects = a.shape[1]
+    generator = np.random.default_rng(seed)
+    value = _scores(b.sum(axis=1)) - _scores(a.sum(axis=1))  # q
+    drawn = drawn_subjects(subjects, draws, generator)
+    pooled = [np.tensordot(drawn, table, (1, 1)) for table in (a, b)]
+    again = _scores(pooled[1]) - _scores(pooled[0])  # draws q
+    # Draws without a clip of a class say nothing of it; a class without any clip has
+    # no difference at all, and is never asked for.
+    known = ~np.isnan(value)
+    low, high = np.full((2, len(value)), np.nan)
+    low[known], high[known] = np.nanquantile(again[:, known], (0.025, 0.975), axis=0)
+    p = _p_values(a, b, value, draws, generator)
+    names = (*METRICS, *["f1"] * a.shape[-1])
+    columns = (names, value.tolist(), low.tolist(), high.tolist(), p.tolist())
+    return [Difference(*row, subjects) for row in zip(*columns, strict=True)]
+
+
+def _p_values(
+    a: np.ndarray,
+    b: np.ndarray,
+    value: Float[np.ndarray, " q"],
+    draws: int,
+    generator: np.random.Generator,
+) -> Float[np.ndarray, " q"]:
+    subjects = a.shape[1]
+    exact = 2**subjects <= draws
+    if exact:
+        swapped = np.arange(2**subjects)[:, None] >> np.arange(subjects) & 1
+    else:
+        swapped = generator.integers(0, 2, (draws, subjects))
+    moved = np.tensordot(swapped.astype(float), b - a, (1, 1))  # draws s k k
+    found = _scores(b.sum(axis=1) - moved) - _scores(a.sum(axis=1) + moved)
+    as_large = (np.abs(found) >= np.abs(value) - TIE).sum(axis=0)
+    if exact:  # the swap of nobody, which is what was observed, is among them
+        return as_large / len(swapped)
+    return (as_large + 1) / (draws + 1)
+
+
+def holm(p: Sequence[float]) -> Float[np.ndarray, " n"]:
+    """p-values of n tests, corrected so that all n may be looked at. Holm 1979.
+
+    >>> holm([0.04, 0.01, 0.03])
+    array([0.06, 0.03, 0.06])
+    """
+    found = np.asarray(p, float)
+    order = np.argsort(found)
+    steps = found[order] * np.arange(len(found), 0, -1)
+    corrected = np.empty_like(found)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return corrected

@@ -1,0 +1,185 @@
+"""The scores that are reported for predictions."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jmer.errors import JmerError
+from jmer.scores.metrics import (
+    METRICS,
+    class_f1,
+    class_precision,
+    class_recall,
+    seed_mean,
+    subject_bootstrap,
+)
+from jmer.scores.predictions import Predictions
+
+SCORES = {"uf1": "UF1", "uar": "UAR", "acc": "ACC"}
+"""What people call them, the headline first."""
+
+
+def _groups(*columns: np.ndarray) -> tuple[list[tuple], np.ndarray]:
+    """Sorted distinct rows of `columns`, and the position of every row in them [n]."""
+    rows = list(zip(*(column.tolist() for column in columns), strict=True))
+    keys = sorted(set(rows))
+    position = {key: i for i, key in enumerate(keys)}
+    return keys, np.array([position[row] for row in rows])
+
+
+def _check_countable(p: Predictions) -> None:
+    variants = np.unique(p.variant).tolist()
+    if len(variants) != 1:
+        raise JmerError(
+            f"predictions of {len(variants)} variants {variants} cannot be scored as "
+            f"one: select one, as in `predictions.select(variant=0)`."
+        )
+    keys = zip(p.dataset, p.subject, p.clip, p.seed, strict=True)
+    (key, times), *_ = Counter(keys).most_common(1)
+    if times > 1:
+        dataset, subject, clip, seed = map(str, key)
+        raise JmerError(
+            f"clip {clip!r} of subject {subject!r} in {dataset!r} is predicted "
+            f"{times} times with seed {seed}, variant {variants[0]}. A clip is tested "
+            f"once: check the folds, and remove or repeat the run."
+        )
+
+
+def _scores(confusion: np.ndarray) -> dict[str, float]:
+    """ACC, UF1 and UAR of `confusion` [seeds, k, k], averaged over seeds."""
+    return {name: float(seed_mean(m, confusion)) for name, m in METRICS.items()}
+
+
+def _per_class(
+    classes: tuple[str, ...], confusion: np.ndarray, counts: np.ndarray
+) -> dict[str, dict]:
+    """Means over seeds; None for a class without a clip, which no score counts."""
+    parts = {"f1": class_f1, "recall": class_recall, "precision": class_precision}
+    values = {name: part(confusion).mean(axis=0) for name, part in parts.items()}
+    return {
+        name: {"n": int(counts[i])}
+        | {part: float(v[i]) if counts[i] else None for part, v in values.items()}
+        for i, name in enumerate(classes)
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """What scores are made of: who tested what, and what came of it."""
+
+    seeds: list[int]
+    subjects: list[tuple[str, str]]
+    """(data set, subject)."""
+    labels: dict[tuple[str, str, str], int]
+    """The class of each clip, by (data set, subject, clip)."""
+    confusion: np.ndarray
+    """Clips of each seed and subject by true and predicted class, int64 [s, m, k, k];
+    every score is a sum over this one table."""
+
+
+def count(predictions: Predictions) -> Counts:
+    """The predictions of one variant, counted.
+
+    Raises: JmerError without rows, with several variants, if a clip is predicted
+    twice with one seed, or if a clip has two labels.
+    """
+    p = predictions
+    if not len(p):
+        raise JmerError("there are no predictions to score: did every task diverge?")
+    _check_countable(p)
+    seeds, seed = _groups(p.seed)
+    subjects, subject = _groups(p.dataset, p.subject)
+    labelled, _ = _groups(p.dataset, p.subject, p.clip, p.label)
+    labels = {key[:3]: key[3] for key in labelled}
+    if len(labelled) != len(labels):
+        twice = Counter(key[:3] for key in labelled).most_common(1)[0][0]
+        raise JmerError(f"clip {twice} has two labels: two data sets were mixed.")
+    k = len(p.classes)
+    confusion = np.zeros((len(seeds), len(subjects), k, k), np.int64)
+    np.add.at(confusion, (seed, subject, p.label, p.predicted), 1)
+    return Counts([key for (key,) in seeds], subjects, labels, confusion)
+
+
+def score(predictions: Predictions) -> dict[str, Any]:
+    """Scores of one variant, in types that JSON knows.
+
+    `acc`, `uf1` and `uar` pool the folds within each seed, then average over seeds;
+    `fold_mean`, which some papers print instead, has the means over folds and seeds of
+    accuracy, and of F1 and recall over the classes that a fold tests. `std` is the
+    sample deviation over seeds (None with one seed), `ci95` the subject bootstrap,
+    `confusion` the sum over seeds.
+    `n` of classes, subjects and data sets counts distinct clips. Classes without a
+    clip have None for their scores.
+
+    Raises: JmerError, as `count` does.
+    """
+    p = predictions
+    counts = count(p)
+    subjects, labels, confusion = counts.subjects, counts.labels, counts.confusion
+    pooled = confusion.sum(axis=1)
+    seed_scores = {name: metric(pooled) for name, metric in METRICS.items()}
+    per_seed = [
+        {"seed": key, "n_samples": int(pooled[i].sum())}
+        | {name: float(values[i]) for name, values in seed_scores.items()}
+        | {"confusion": pooled[i].tolist()}
+        for i, key in enumerate(counts.seeds)
+    ]
+    std = None
+    if len(counts.seeds) > 1:
+        std = {name: float(v.std(ddof=1)) for name, v in seed_scores.items()}
+    clips_of_subject = Counter(key[:2] for key in labels)
+    label_counts = np.bincount(list(labels.values()), minlength=len(p.classes))
+    return {
+        "n_samples": len(labels),
+        "n_folds": len(np.unique(p.fold)),
+        "n_subjects": len(subjects),
+        "seeds": counts.seeds,
+        "classes": [str(name) for name in p.classes],
+        **_scores(pooled),
+        "fold_mean": _fold_mean(p),
+        "per_seed": per_seed,
+        "std": std,
+        "ci95": _intervals(confusion),
+        "confusion": pooled.sum(axis=0).tolist(),
+        "per_dataset": _per_dataset(confusion, subjects, clips_of_subject),
+        "per_class": _per_class(p.classes, pooled, label_counts),
+        "per_subject": [
+            {"dataset": key[0], "subject": key[1], "n": clips_of_subject[key]}
+            | {"acc": _scores(confusion[:, i])["acc"]}
+            for i, key in enumerate(subjects)
+        ],
+    }
+
+
+def _intervals(confusion: np.ndarray) -> dict[str, list[float]]:
+    return {name: list(band) for name, band in subject_bootstrap(confusion).items()}
+
+
+def _fold_mean(p: Predictions) -> dict[str, float]:
+    """Scores of each fold alone, averaged: no UF1, which pools the folds first."""
+    k = len(p.classes)
+    folds, fold = _groups(p.seed, p.fold)
+    counts = np.zeros((len(folds), k, k), np.int64)
+    np.add.at(counts, (fold, p.label, p.predicted), 1)
+    names = {"acc": "acc", "uf1": "f1", "uar": "recall"}
+    return {name: float(METRICS[m](counts).mean()) for m, name in names.items()}
+
+
+def _per_dataset(
+    confusion: np.ndarray, subjects: list[tuple], clips_of_subject: Counter
+) -> dict[str, dict]:
+    result = {}
+    for name in sorted({dataset for dataset, _ in subjects}):
+        members = [i for i, (dataset, _) in enumerate(subjects) if dataset == name]
+        own = confusion[:, members]
+        pooled = own.sum(axis=1)
+        result[name] = {
+            "n_samples": sum(clips_of_subject[subjects[i]] for i in members),
+            "n_subjects": len(members),
+            **_scores(pooled),
+            "ci95": _intervals(own),
+            "confusion": pooled.sum(axis=0).tolist(),
+        }
+    return result

@@ -1,0 +1,195 @@
+"""What a sweep is about to do: its cells, their tasks, and the time they will take."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+
+from jmer.data.clips import ClipSet
+from jmer.data.splits import Fold, make_folds
+from jmer.errors import JmerError
+from jmer.experiment import Experiment
+from jmer.files import read_json
+from jmer.runner.plan import make_plan, memory_limit
+from jmer.runner.run import load_everywhere
+from jmer.runner.session import Session, check_inputs
+from jmer.runs.folder import DESCRIPTION, METRICS, first_difference
+from jmer.sweep.cells import Cell
+from jmer.text import counted, duration
+from jmer.train import hosts
+from jmer.train.planner import measure
+
+State = Literal["new", "begun", "finished"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """A cell, and what is to be done for it."""
+
+    cell: Cell
+    folder: Path
+    state: State
+    folds: int = 0
+    seconds: float | None = None
+    """Predicted for all its training; None if not measured."""
+
+    @property
+    def tasks(self) -> int:
+        experiment = self.cell.experiment
+        return self.folds * len(experiment.seeds) * len(experiment.variant_values)
+
+    def __str__(self) -> str:
+        if self.state == "finished":
+            return f"{self.cell.name}: finished"
+        experiment = self.cell.experiment
+        parts = [
+            counted(self.folds, "fold"),
+            counted(len(experiment.seeds), "seed"),
+            counted(len(experiment.variant_values), "variant"),
+        ]
+        goes_on = ", begun before" if self.state == "begun" else ""
+        return (
+            f"{self.cell.name}: {counted(self.tasks, 'task')} ({', '.join(parts)}), "
+            f"{_time(self.seconds)}{goes_on}"
+        )
+
+
+def plan_sweep(
+    cells: Sequence[Cell],
+    run_dir: Path,
+    overwrite: bool,
+    say: Callable[[str], Any],
+    stopping: Callable[[], bool],
+) -> list[Planned]:
+    """What is to be done for each cell: one step of each structure is measured.
+
+    Raises: JmerError if a folder is the run of another experiment, or a cell's data
+    cannot be used.
+    """
+    folders = [run_dir / cell.folder for cell in cells]
+
+    def states() -> list[State]:
+        found = zip(cells, folders, strict=True)
+        return ["new" if overwrite else _state(c.experiment, f) for c, f in found]
+
+    seen = hosts.gather_json(hosts.first_then_all(states))[0]
+    measured: dict[str, float | None] = {}
+    plans: list[Planned] = []
+    data, clips = None, None
+    for cell, folder, state in zip(cells, folders, seen, strict=True):
+        experiment = cell.experiment
+        if state == "finished":
+            plans.append(Planned(cell, folder, state))
+            continue
+        if clips is None or experiment.data != data:
+            data, clips = experiment.data, load_everywhere(experiment.data)
+        check_inputs(experiment.model, clips)
+        folds = make_folds(experiment.protocol, clips)
+        one = Planned(cell, folder, state, len(folds))
+        key = structure(experiment)
+        if key not in measured and not stopping():
+            measured[key] = _epoch_of_a_task(cell, clips, folds, say)
+            jax.clear_caches()
+        seconds = measured.get(key)
+        if seconds is not None:
+            whole = seconds * one.tasks * experiment.epochs / jax.process_count()
+            one = dataclasses.replace(one, seconds=whole)
+        plans.append(one)
+    return plans
+
+
+def plan_text(plans: Sequence[Planned], run_dir: Path) -> list[str]:
+    """The plan, line by line."""
+    todo = [one for one in plans if one.state != "finished"]
+    lines = [
+        f"sweep in {run_dir}: {counted(len(plans), 'cell')}, "
+        f"{len(plans) - len(todo)} finished",
+        *(f"  {one}" for one in plans),
+    ]
+    if todo:
+        known = [one.seconds for one in todo if one.seconds is not None]
+        total = sum(known) if len(known) == len(todo) else None
+        lines.append(
+            f"to run: {counted(len(todo), 'program')}, "
+            f"{counted(sum(one.tasks for one in todo), 'task')}, {_time(total)}"
+        )
+        if known:
+            lines.append(
+                "times are of whole trainings, from a measured step of each structure; "
+                "compiling comes on top"
+            )
+    return lines
+
+
+def _time(seconds: float | None) -> str:
+    return "time not measured" if seconds is None else f"about {duration(seconds)}"
+
+
+def structure(experiment: Experiment) -> str:
+    """What the time of a step depends on, and no more: experiments that agree in it
+    differ in numbers alone.
+    """
+    facts = experiment.identity()
+    del facts["variants"], facts["epochs"]
+    for part, config in experiment.parts.items():
+        for name in config.values:
+            del facts[part][name]
+    return json.dumps(facts, sort_keys=True)
+
+
+def _epoch_of_a_task(
+    cell: Cell, clips: ClipSet, folds: Sequence[Fold], say
+) -> float | None:
+    """Seconds that a task takes for an epoch. None if that is not wanted
+    (`engine.plan_seconds` is 0), or not cheap to know: what a network computes once for
+    all tasks has to be there first.
+    """
+    experiment, engine = cell.experiment, cell.experiment.engine
+    if engine.plan_seconds == 0 or experiment.model.has_prefix:
+        return None
+    say(f"measuring a step of cell {cell.name}")
+    session = Session(experiment, clips, folds)
+    work = session.work(session.tasks)
+    plan = make_plan(engine, work, say)
+    if plan.seconds is not None:
+        return plan.seconds / len(session.tasks)
+    found = measure(plan.layout, work, memory_limit(engine), steps=1, repeats=1)
+    return None if found is None else found.seconds / len(session.tasks)
+
+
+def _state(experiment: Experiment, folder: Path) -> State:
+    """Raises: JmerError if `folder` is the run of another experiment, or damaged."""
+    file = folder / DESCRIPTION
+    if not file.exists():
+        return "new"
+    try:
+        return _state_of_run(experiment, folder, read_json(file))
+    except (KeyError, TypeError) as error:
+        raise JmerError(
+            f"{file} or {METRICS} beside it was edited, or written by another version "
+            f"of jmer: restore it, or remove {folder}, and it runs again."
+        ) from error
+
+
+def _state_of_run(experiment: Experiment, folder: Path, found: dict[str, Any]) -> State:
+    # The type was resolved since; hashes of data and files are for the run to compare.
+    theirs = {**found["identity"], "dtype": found["experiment"]["dtype"]}
+    ours = experiment.identity()
+    difference = first_difference({name: theirs.get(name) for name in ours}, ours)
+    if difference:
+        raise JmerError(
+            f"{folder} is the run of another experiment: {difference}. Choose another "
+            f"--run-dir, or replace the run with --overwrite."
+        )
+    if not (folder / METRICS).exists():
+        return "begun"
+    wanted = experiment.resolved()
+    same = found["identity"]["weights"] == experiment.model.file_hashes
+    for name in ("pretrained", "start_from"):
+        same = same and found["experiment"][name] == wanted[name]
+    metrics = read_json(folder / METRICS)
+    seeds = {*metrics["seeds"], *(task["seed"] for task in metrics["diverged"])}
+    return "finished" if same and seeds == set(experiment.seeds) else "begun"

@@ -1,0 +1,87 @@
+"""The cells of a sweep: run, and gone on with."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+
+from jmer.errors import JmerError
+from jmer.files import write_json
+from jmer.report.sweep import SWEEP, cells_of, is_sweep, write_sweep
+from jmer.runner.outcome import AllDiverged
+from jmer.runner.progress import View
+from jmer.runner.run import run
+from jmer.sweep.cells import Cell
+from jmer.sweep.plan import plan_sweep, plan_text
+from jmer.train import hosts
+
+
+def run_sweep(
+    cells: Sequence[Cell],
+    *,
+    chosen: Sequence[Cell],
+    name: str,
+    command: str,
+    run_dir: Path,
+    overwrite: bool,
+    make_view: Callable[[], View],
+    stopping: Callable[[], bool] = lambda: False,
+) -> str | None:
+    """Runs the chosen cells that are not finished, each in its folder in `run_dir`, and
+    returns the report of all finished ones as Markdown (of several processes, the
+    first).
+
+    Raises: JmerError as `run`, or if `run_dir` is something else; KeyboardInterrupt
+    once `stopping` says so.
+    """
+    hosts.first_then_all(lambda: _require_own(run_dir, cells, overwrite))
+    view = make_view()
+    plans = plan_sweep(chosen, run_dir, overwrite, view.say, stopping)
+    described = [{"name": cell.name, "folder": cell.folder} for cell in cells]
+    about = {"name": name, "command": command, "cells": described}
+    hosts.first_then_all(lambda: write_json(run_dir / SWEEP, about))
+    for line in plan_text(plans, run_dir):
+        view.say(line)
+    view.close()
+    for one in plans:
+        if stopping():
+            raise KeyboardInterrupt
+        if one.state == "finished":
+            continue
+        view = make_view()
+        view.say(f"cell {one.cell.name}")
+        try:
+            run(
+                one.cell.experiment,
+                name=f"{name}: {one.cell.name}",
+                command=command,
+                run_dir=one.folder,
+                overwrite=overwrite,
+                view=view,
+                stopping=stopping,
+            )
+        except AllDiverged as error:  # of this cell; the others may learn
+            view.say(f"cell {one.cell.name} has no result: {error}")
+        jax.clear_caches()  # a program takes memory as long as it might be wanted
+    return write_sweep(run_dir) if hosts.is_first() else None
+
+
+def _require_own(folder: Path, cells: Sequence[Cell], overwrite: bool) -> None:
+    """Raises: JmerError if `folder` holds anything but this sweep, or a part of it."""
+    if folder.exists() and not folder.is_dir():
+        raise JmerError(
+            f"run directory {folder} is a file: choose another with --run-dir."
+        )
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not is_sweep(folder):
+        raise JmerError(
+            f"{folder} has files but no {SWEEP} of jmer: it is no sweep. Choose an "
+            f"empty or new folder with --run-dir."
+        )
+    gone = cells_of(folder).keys() - {cell.name for cell in cells}
+    if gone and not overwrite:
+        raise JmerError(
+            f"{folder} is another sweep, with a cell {min(gone)!r}: choose another "
+            f"--run-dir, or forget it with --overwrite."
+        )

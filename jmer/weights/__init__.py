@@ -1,0 +1,1 @@
+"""File formats of weights, and names in them."""
