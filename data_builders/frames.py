@@ -1,9 +1,7 @@
-"""Folders of numbered frames: found, checked without decoding, and decoded."""
+"""Numbered frames: checked without decoding, and decoded."""
 
 import bisect
-import contextlib
 import functools
-import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,139 +11,16 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from data_builders.disk import ENDINGS, looking
 from jmer.errors import JmerError
 
 Cut = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "n n 3"]]
-
-ENDINGS = {
-    ".jpg": (b"\xff\xd8", b"\xff\xd9"),
-    ".jpeg": (b"\xff\xd8", b"\xff\xd9"),
-    ".png": (b"\x89PNG", b"IEND"),
-    ".bmp": (b"BM", b""),
-}
-"""What an image file starts with, and what its last bytes contain."""
-DEPTH = 3
-
-
-@contextlib.contextmanager
-def looking(path: Path) -> Iterator[None]:
-    """Turns an `OSError` met while reading `path` into one clear error.
-
-    Raises: JmerError naming the path, the system's reason and the remedy.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise JmerError(
-            f"cannot read {path}: {error.strerror or error}. Restore it, or make it "
-            f"readable."
-        ) from error
-
-
-@functools.lru_cache(maxsize=4096)
-def folders(folder: Path) -> tuple[Path, ...]:
-    """The folders in a folder. Raises: JmerError if it cannot be looked into."""
-    with looking(folder):
-        return tuple(p for p in sorted(folder.iterdir()) if p.is_dir())
-
-
-@functools.lru_cache(maxsize=4096)
-def children(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """The folders in a folder, by name in lower case."""
-    found: dict[str, tuple[Path, ...]] = {}
-    for path in folders(folder):
-        name = path.name.lower()
-        found[name] = (*found.get(name, ()), path)
-    return found
-
-
-def child(folder: Path, name: str) -> Path | None:
-    """The folder of that name in a folder, without regard to case.
-
-    Raises: JmerError if there are two, or the folder cannot be looked into.
-    """
-    return one_of(children(folder).get(name.lower(), ()))
-
-
-def one_of(found: Sequence[Path]) -> Path | None:
-    """The only one, None if there is none. Raises: JmerError if there are more."""
-    if len(found) > 1:
-        raise JmerError(
-            f"{found[0]} and {found[1]} are named alike. Remove or rename one of the "
-            f"two."
-        )
-    return found[0] if found else None
-
-
-def find_root(
-    base: Path, names: Iterable[str], holds: Callable[[Path], bool]
-) -> Path | None:
-    """The nearest folder of one of the names, at most `DEPTH` below `base`, that
-    `holds` what it should; `base` itself may have any name.
-
-    Raises: JmerError if two at the same depth have the same name; if there is none, and
-    a folder could not be looked into.
-    """
-    if holds(base):
-        return base
-    level, closed = [base], list[JmerError]()
-    for _ in range(DEPTH):
-        level = [p for folder in level for p in _opened(folder, closed)]
-        for name in names:
-            named = [p for p in level if p.name.lower() == name.lower()]
-            # Two ways to one folder are no contradiction.
-            held = {p.resolve(): p for p in named if _opened(p, closed) and holds(p)}
-            if found := one_of(list(held.values())):
-                return found
-    if closed:
-        raise closed[0]
-    return None
-
-
-def _opened(folder: Path, closed: list[JmerError]) -> tuple[Path, ...]:
-    """The folders in a folder; why not goes to `closed`."""
-    try:
-        return folders(folder)
-    except JmerError as error:
-        closed.append(error)
-        return ()
-
-
-@functools.lru_cache(maxsize=256)
-def numbered(folder: Path) -> dict[int, Path]:
-    """The images of a folder by the last number in their names.
-
-    Raises: JmerError if two have the same number.
-    """
-    found: dict[int, Path] = {}
-    with looking(folder):
-        paths = sorted(folder.iterdir())
-    for path in paths:
-        numbers = re.findall(r"\d+", path.stem)
-        hidden = path.name.startswith(".")
-        if hidden or path.suffix.lower() not in ENDINGS or not numbers:
-            continue
-        number = int(numbers[-1])
-        if number in found:
-            raise JmerError(
-                f"{folder}: {found[number].name} and {path.name} are both frame "
-                f"{number}. Remove one of the two."
-            )
-        found[number] = path
-    return found
 
 
 def nearest(known: Sequence[int], number: int) -> int:
     """The one of the sorted numbers that is nearest, the lower one of two."""
     at = bisect.bisect_left(known, number)
     return min(known[max(0, at - 1) : at + 1], key=lambda n: abs(n - number))
-
-
-def forget() -> None:
-    """Looks at the disk again from here on."""
-    folders.cache_clear()
-    children.cache_clear()
-    numbered.cache_clear()
 
 
 def damage(path: Path) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jaxtyping import PRNGKeyArray
 
     # Records move between device and host; shapes are checked when tests run.
-    Array = Any
+    Array = jax.Array | np.ndarray
 else:
     Array = jax.Array | np.ndarray
     try:

@@ -1,4 +1,12 @@
-"""The one exception that a user is meant to read."""
+"""The errors that a user is meant to read, and the checks of what a user may set."""
+
+import dataclasses
+import math
+from collections.abc import Container
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 class JmerError(Exception):
@@ -25,3 +33,83 @@ class UsageError(JmerError):
     """An option or an experiment that cannot be run as written."""
 
     exit_code = 2
+
+
+def option(name: str) -> str:
+    """The name of a field as on the command line."""
+    return name.replace("_", "-")
+
+
+class FieldCheck:
+    """Refuses what fields of a configuration cannot be.
+
+    Errors say `model.fc6-dilation=0 must be at least 1`: the field as it is typed,
+    below `part` if there is one. With `recipe` they say `flow_size=3: must be at least
+    4`, as the recipe of a prepared set spells it. NaN never fits; None, which stands
+    for nothing chosen, always fits a bound.
+
+    Every method raises: UsageError for the first field that does not fit.
+    """
+
+    def __init__(
+        self, config: "DataclassInstance", part: str = "", *, recipe: bool = False
+    ) -> None:
+        self.config, self.recipe = config, recipe
+        self.prefix = f"{part}." if part else ""
+
+    def must(self, name: str, fits: bool, rule: str) -> None:
+        """`fits`, or the field `name` "must" do what `rule` says."""
+        if fits:
+            return
+        shown = f"{name if self.recipe else option(name)}={getattr(self.config, name)}"
+        raise UsageError(
+            f"{self.prefix}{shown}{':' if self.recipe else ''} must {rule}"
+        )
+
+    def at_least(self, least: float, *names: str) -> None:
+        """Numbers from `least` on."""
+        for name in names:
+            self.must(name, self._within(name, least), f"be at least {least}")
+
+    def not_negative(self, *names: str) -> None:
+        """Numbers from 0 on, infinity too."""
+        for name in names:
+            self.must(name, self._within(name, 0), "not be negative")
+
+    def finite(self, *names: str, least: float = 0) -> None:
+        """Numbers from `least` to below infinity."""
+        bound = f"at least {least}" if least else "not negative"
+        for name in names:
+            fits = self._within(name, least, math.inf)
+            self.must(name, fits, f"be finite and {bound}")
+
+    def share(self, *names: str) -> None:
+        """Numbers from 0 to below 1."""
+        for name in names:
+            self.must(name, self._within(name, 0, 1), "be in [0, 1)")
+
+    def multiple(
+        self, of: int, name: str, *, least: int | None = None, rest: str = ""
+    ) -> None:
+        """A multiple of `of`, from `least` on (default: from `of` on); `rest` ends the
+        message."""
+        value = getattr(self.config, name)
+        fits = value >= (of if least is None else least) and value % of == 0
+        more = "" if least is None else f", {least} or more"
+        self.must(name, fits, f"be a multiple of {of}{more}{rest}")
+
+    def one_of(self, known: Container[Any], *names: str) -> None:
+        """Values that `known` holds."""
+        for name in names:
+            fits = getattr(self.config, name) in known
+            self.must(name, fits, f"be one of {known}")
+
+    def choices(self) -> None:
+        """Every field whose type is a `Literal` has one of its values."""
+        for field in dataclasses.fields(self.config):
+            if get_origin(field.type) is Literal:
+                self.one_of(get_args(field.type), field.name)
+
+    def _within(self, name: str, least: float, below: float | None = None) -> bool:
+        value = getattr(self.config, name)
+        return value is None or (value >= least and (below is None or value < below))

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from jmer import trees
-from jmer.errors import UsageError
+from jmer.errors import FieldCheck
 
 Depth = Callable[[tuple[str, ...]], int]
 Number = float | jax.Array
@@ -49,8 +49,12 @@ class OptimConfig:
     """Learning rate."""
 
     def __post_init__(self):
-        if not 0 < self.lr < math.inf:
-            raise UsageError(f"optim.lr={self.lr} must be positive and finite")
+        fits = 0 < self.lr < math.inf
+        self._check.must("lr", fits, "be positive and finite")
+
+    @property
+    def _check(self) -> FieldCheck:
+        return FieldCheck(self, "optim")
 
     def transform(
         self, horizon: Horizon = FOREVER, depth: Depth = lambda path: 0
@@ -73,11 +77,8 @@ class SteppedConfig(OptimConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        _check_not_negative(self, "every")
-        if not 0 < self.factor <= 1:
-            raise UsageError(
-                f"optim.factor={self.factor} must be above 0 and at most 1"
-            )
+        self._check.not_negative("every")
+        self._check.must("factor", 0 < self.factor <= 1, "be above 0 and at most 1")
 
     def rate(self, step: Number, horizon: Horizon) -> jax.Array:
         """Learning rate of update `step`, from 0."""
@@ -98,8 +99,8 @@ class SgdConfig(SteppedConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        _check_share(self, "momentum")
-        _check_not_negative(self, "weight_decay")
+        self._check.share("momentum")
+        self._check.not_negative("weight_decay")
 
     def transform(self, horizon=FOREVER, depth=lambda path: 0):
         return optax.chain(
@@ -126,8 +127,8 @@ class MomentsConfig(OptimConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        _check_share(self, "beta1", "beta2")
-        _check_not_negative(self, "epsilon", "weight_decay")
+        self._check.share("beta1", "beta2")
+        self._check.not_negative("epsilon", "weight_decay")
 
     @property
     def moments(self) -> dict[str, float]:
@@ -171,11 +172,9 @@ class AdamWConfig(MomentsConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        _check_not_negative(self, "warmup_epochs", "warmup_lr", "final_lr")
-        if not 0 < self.layer_decay <= 1:
-            raise UsageError(
-                f"optim.layer-decay={self.layer_decay} must be above 0 and at most 1"
-            )
+        self._check.not_negative("warmup_epochs", "warmup_lr", "final_lr")
+        fits = 0 < self.layer_decay <= 1
+        self._check.must("layer_decay", fits, "be above 0 and at most 1")
 
     def transform(self, horizon=FOREVER, depth=lambda path: 0):
         return optax.chain(
@@ -245,8 +244,8 @@ class RmspropConfig(SteppedConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        _check_share(self, "smoothing")
-        _check_not_negative(self, "epsilon", "weight_decay", "clip")
+        self._check.share("smoothing")
+        self._check.not_negative("epsilon", "weight_decay", "clip")
 
     def transform(self, horizon=FOREVER, depth=lambda path: 0):
         return optax.chain(
@@ -318,18 +317,3 @@ def _scale_layers(factor: float, depth: Depth) -> optax.GradientTransformation:
 
 def _names(path: tuple[Any, ...]) -> tuple[str, ...]:
     return tuple(trees.path_name(path).split("."))
-
-
-def _check_share(config: OptimConfig, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        if not 0 <= value < 1:
-            raise UsageError(f"optim.{name}={value} must be in [0, 1)")
-
-
-def _check_not_negative(config: OptimConfig, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        if not value >= 0:  # nor NaN
-            option = name.replace("_", "-")
-            raise UsageError(f"optim.{option}={value} must not be negative")

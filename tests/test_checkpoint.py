@@ -5,9 +5,12 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
+from absl import logging
 
 from jmer.errors import JmerError
+from jmer.train import checkpoint
 from jmer.train.checkpoint import Checkpoints, flatten, unflatten
 
 ARRAYS = {
@@ -36,6 +39,39 @@ def test_the_latest_comes_back_to_the_bit(tmp_path):
         assert arrays[name].dtype == value.dtype
         np.testing.assert_array_equal(arrays[name], value)
     assert [p.name for p in (tmp_path / "pack").iterdir() if p.is_dir()] == ["5"]
+
+
+def test_a_checkpoint_that_was_written_by_item_comes_back(tmp_path):
+    """Handlers given by item, and `max_to_keep`: how jmer 0.1.0 used Orbax."""
+    with ocp.CheckpointManager(
+        (tmp_path / "pack").absolute(),
+        options=ocp.CheckpointManagerOptions(max_to_keep=1),
+        item_handlers={
+            "arrays": checkpoint._Arrays(),
+            "meta": ocp.JsonCheckpointHandler(),
+        },
+    ) as before:
+        items = {"arrays": checkpoint._SaveArrays(ARRAYS)}
+        items["meta"] = ocp.args.JsonSave({"epoch was": 3})
+        before.save(3, args=ocp.args.Composite(**items))
+    again = Checkpoints(tmp_path / "pack")
+    epoch, arrays, meta = again.restore()
+    assert epoch == 3 and meta == {"epoch was": 3}
+    np.testing.assert_array_equal(arrays["params.a"], ARRAYS["params.a"])
+    again.save(4, ARRAYS, {})
+    again.finish()
+    again.close()
+    assert [p.name for p in (tmp_path / "pack").iterdir() if p.is_dir()] == ["4"]
+
+
+def test_orbax_has_nothing_to_warn_of(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(logging, "warning", lambda text, *args: said.append(text))
+    checkpoints = saved(tmp_path / "pack", epochs=(1, 2))
+    checkpoints.restore()
+    checkpoints.close()
+    options = checkpoints._manager._options
+    assert not said and options.max_to_keep is None
 
 
 def test_a_half_written_checkpoint_is_not_taken(tmp_path):

@@ -88,4 +88,4 @@ class Builder(FrameBuilder):
         tables = [self.table]
         if self.data.protocol == "objective":
             tables.append(self.class_table)
-        return self.digest_of(tables)
+        return self.digests_of(tables)

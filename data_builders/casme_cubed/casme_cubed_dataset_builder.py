@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from data_builders import frames
 from data_builders.annotation import Correction, Row
 from data_builders.casme_cubed import CasmeCubed
 from data_builders.frame_builder import FrameBuilder
@@ -118,7 +117,7 @@ class Builder(FrameBuilder):
         return replace(row, clip=clip, train_only=True)
 
     def _sheet_digest(self):
-        return self.digest_of(
+        return self.digests_of(
             [self.table, self.macro_table] if self.data.macro else [self.table]
         )
 
@@ -157,11 +156,11 @@ class Builder(FrameBuilder):
     def clip_folder(self, row) -> Path | None:
         if self.data.source == "videos":
             home = self.subject_home(row)
-            video = home and frames.child(home, row.folder)
-            return video and frames.child(video, "color")
+            video = home and self.disk.child(home, row.folder)
+            return video and self.disk.child(video, "color")
         # The folder is named by the onset, before its correction or after.
         names = (f"{row.subject}_{row.clip}", f"{row.subject}_{row.folder}_{row.onset}")
-        found = (frames.child(self.root, name) for name in names)
+        found = (self.disk.child(self.root, name) for name in names)
         return next((folder for folder in found if folder), None)
 
 

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
-from data_builders import frames
 from data_builders.annotation import Row, subject_number
 from data_builders.casme_squared import CasmeSquared
+from data_builders.disk import one_of
 from data_builders.frame_builder import FrameBuilder
 from data_builders.sheets import Line
 from jmer.errors import JmerError, quoted
@@ -77,5 +77,5 @@ class Builder(FrameBuilder):
         if home is None or code is None:
             return None
         # One folder of s19 is said to start with another number: the code decides.
-        there = frames.folders(home)
-        return frames.one_of([p for p in there if f"_{code}" in p.name])
+        there = self.disk.folders(home)
+        return one_of([p for p in there if f"_{code}" in p.name])

@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 from typing import ClassVar
 
-from data_builders import frames
 from data_builders.annotation import Row
 from data_builders.dfme import EMOTIONS, Dfme
 from data_builders.frame_builder import FrameBuilder
@@ -71,7 +70,7 @@ class Builder(FrameBuilder):
         return replace(row, frame_rate=_rate(line))
 
     def clip_folder(self, row):
-        return frames.child(self.root, row.clip)
+        return self.disk.child(self.root, row.clip)
 
 
 def _rate(line: Line) -> float:

@@ -3,7 +3,6 @@
 import collections
 import csv
 import functools
-import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -133,9 +132,7 @@ class Builder(ClipBuilder):
         return "\n".join(lines)
 
     def digests(self):
-        with self.table.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-        return {str(self.table.relative_to(self.require_manual_dir())): digest}
+        return self.digests_of([self.table])
 
     def items(self):
         return range(len(self.rows.label))

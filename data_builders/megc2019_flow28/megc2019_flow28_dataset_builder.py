@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_builders.frames import looking
+from data_builders.disk import looking
 from data_builders.sheets import is_file
 from jmer.data.builder import ClipBuilder
 from jmer.errors import JmerError, quoted

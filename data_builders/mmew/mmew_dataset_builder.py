@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
-from data_builders import frames
 from data_builders.annotation import by_row
 from data_builders.frame_builder import FrameBuilder
 from data_builders.mmew import OTHERS, SIX, Mmew
@@ -55,12 +54,12 @@ class Builder(FrameBuilder):
         """The folders of frames by their names in lower case."""
         found: dict[str, list[Path]] = {}
         pattern = re.compile(self.subject_folder, re.IGNORECASE)
-        for home in frames.folders(self.root):
+        for home in self.disk.folders(self.root):
             if not pattern.fullmatch(home.name):
                 continue
-            for folder in frames.folders(home):
+            for folder in self.disk.folders(home):
                 clip = re.fullmatch(CLIP, folder.name.lower())
-                for place in (not clip and frames.folders(folder)) or (folder,):
+                for place in (not clip and self.disk.folders(folder)) or (folder,):
                     found.setdefault(place.name.lower(), []).append(place)
         return found
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from data_builders import frames
 from data_builders.annotation import Correction, Row, by_row
 from data_builders.config import ACTION_UNITS
 from data_builders.frame_builder import FrameBuilder
@@ -124,11 +123,11 @@ class Builder(FrameBuilder):
 
     def clip_folder(self, row):
         if self.long:
-            return frames.child(self.root, row.folder)
+            return self.disk.child(self.root, row.folder)
         return super().clip_folder(row)
 
     def _sheet_digest(self):
-        return self.digest_of([self.table, *([self.clip_table] if self.long else [])])
+        return self.digests_of([self.table, *([self.clip_table] if self.long else [])])
 
 
 def _video(row: Row) -> str:

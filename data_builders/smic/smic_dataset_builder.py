@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from data_builders import frames
 from data_builders.annotation import Correction, Row, subject_number
+from data_builders.disk import looking, one_of
 from data_builders.frame_builder import FrameBuilder
 from data_builders.sheets import Line
 from data_builders.smic import CLASSES, Smic
@@ -71,12 +71,12 @@ class Builder(FrameBuilder):
     def _holds_subjects(self, folder):
         if self.data.source == "long":
             return super()._holds_subjects(folder)
-        part = frames.child(folder, self.data.part)
+        part = self.disk.child(folder, self.data.part)
         return part is not None and super()._holds_subjects(part)
 
     @property
     def part(self) -> Path:
-        return frames.child(self.root, self.data.part) or self.root
+        return self.disk.child(self.root, self.data.part) or self.root
 
     def rows(self):
         if self.data.source == "long":
@@ -86,8 +86,8 @@ class Builder(FrameBuilder):
     def _clips(self) -> Iterator[Path]:
         """Raises: JmerError if what is called as a clip or holds clips is no folder of
         one."""
-        for home in frames.folders(self.part):
-            micro = frames.child(home, "micro")
+        for home in self.disk.folders(self.part):
+            micro = self.disk.child(home, "micro")
             if micro is None:
                 continue
             if not re.fullmatch(self.subject_folder, home.name, re.IGNORECASE):
@@ -95,8 +95,8 @@ class Builder(FrameBuilder):
                     f"{home} holds clips, but is no name of a subject, such as s1. "
                     f"Rename it, or move it elsewhere."
                 )
-            for emotion in frames.folders(micro):
-                with frames.looking(emotion):
+            for emotion in self.disk.folders(micro):
+                with looking(emotion):
                     inside = sorted(emotion.iterdir())
                 for path in inside:
                     if path.is_dir():
@@ -105,7 +105,7 @@ class Builder(FrameBuilder):
                         raise JmerError(f"{path} is no folder. Restore that clip.")
 
     def _row(self, number: int, folder: Path) -> Row:
-        there = sorted(frames.numbered(folder))
+        there = sorted(self.disk.numbered(folder))
         found = re.fullmatch(CLIP, folder.name.lower())
         if found is None:
             raise JmerError(
@@ -180,12 +180,12 @@ class Builder(FrameBuilder):
             return Path(row.folder)
         home = self.subject_home(row)
         there = []
-        for folder in frames.folders(home) if home else ():
+        for folder in self.disk.folders(home) if home else ():
             found = re.fullmatch(CLIP, folder.name.lower())
             _, tag, clip = found.groups() if found else ("", "", "0")
             if row.folder == f"{row.subject}_{tag}_{int(clip):02d}":
                 there.append(folder)
-        return frames.one_of(there)
+        return one_of(there)
 
     def _sheet_digest(self):
         if self.data.source == "long":

@@ -2,9 +2,8 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -158,13 +157,15 @@ class ClipBuilder(  # type: ignore[call-arg]
 
     def digests(self) -> dict[str, str]:
         """A hash of the content of each source file, by its path in `manual_dir`."""
+        return self.digests_of(self.sources())
+
+    def digests_of(self, files: Sequence[Path]) -> dict[str, str]:
+        """Hashes of files below `manual_dir`, by where they lie in it.
+
+        Raises: JmerError for a file that cannot be read.
+        """
         root = self.data.manual_dir or Path()
-        return {
-            str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()[
-                :16
-            ]
-            for path in self.sources()
-        }
+        return {str(file.relative_to(root)): content_hash(file) for file in files}
 
     def file_digests(self) -> dict[str, str]:
         """A hash of the content of each file that the configuration names, by field.

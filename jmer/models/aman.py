@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 
 from jmer import nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
-from jmer.errors import JmerError, UsageError
+from jmer.errors import FieldCheck, JmerError, UsageError
 from jmer.magnet.frames import linear, magnified
 from jmer.magnet.network import LEAST, MULTIPLE
 from jmer.magnet.weights import FILE, load_magnet
@@ -26,14 +26,6 @@ from jmer.nn.resnet18 import (
     read_resnet18,
     stage,
 )
-
-CHOICES = {
-    "fa": ("attn", "mean"),
-    "magnify": ("network", "linear"),
-    "pretrain": ("all", "frozen", "none"),
-    "cache": ("float32", "float16", "bfloat16", "none"),
-    "amp_offset": (0, 1),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,49 +95,26 @@ class AmanConfig(NetworkConfig):
     as much in the others. none: they are computed anew for every batch."""
 
     def __post_init__(self):
-        for name in ("k", "frames", "size", "width"):
-            if not getattr(self, name) >= 1:
-                value = getattr(self, name)
-                raise UsageError(f"model.{name}={value} must be at least 1")
-        if not 1 <= self.n <= self.frames:
-            raise UsageError(
-                f"model.n={self.n} must be from 1 to model.frames={self.frames}"
-            )
-        for name, known in CHOICES.items():
-            if (value := getattr(self, name)) not in known:
-                option = name.replace("_", "-")
-                raise UsageError(f"model.{option}={value} must be one of {known}")
-        self._single  # noqa: B018  raises for one that is none
-        side = self.magnify_size or self.size
-        name = "magnify-size" if self.magnify_size else "size"
-        if self.magnify == "network" and (side < LEAST or side % MULTIPLE):
-            raise UsageError(
-                f"model.{name}={side} must be a multiple of {MULTIPLE}, {LEAST} or "
-                f"more, for model.magnify=network"
-            )
-
-    @property
-    def _single(self) -> float | None:
-        """The only factor, if there is but one."""
-        if self.ma in ("attn", "mean"):
-            return None
-        kind, _, number = self.ma.partition(":")
-        try:
-            factor = float(number)
-        except ValueError:
-            factor = math.nan
-        if kind != "single" or not 1 <= factor < math.inf:
-            raise UsageError(
-                f"model.ma={self.ma} must be attn, mean, or single: and a factor of 1 "
-                f"or more, such as single:5"
-            )
-        return factor
+        check = FieldCheck(self, "model")
+        check.at_least(1, "k", "frames", "size", "width")
+        fits = 1 <= self.n <= self.frames
+        check.must("n", fits, f"be from 1 to model.frames={self.frames}")
+        check.choices()
+        check.must(
+            "ma",
+            self.ma in ("attn", "mean") or single_factor(self.ma) is not None,
+            "be attn, mean, or single: and a factor of 1 or more, such as single:5",
+        )
+        if self.magnify == "network":
+            name = "magnify_size" if self.magnify_size else "size"
+            rest = ", for model.magnify=network"
+            check.multiple(MULTIPLE, name, least=LEAST, rest=rest)
 
     @property
     def factors(self) -> tuple[float, ...]:
         """Those of magnification; 1 leaves a frame as it is, for `amp_offset` 0."""
-        if self._single is not None:
-            return (self._single,)
+        if (single := single_factor(self.ma)) is not None:
+            return (single,)
         return tuple(float(factor) for factor in range(1, self.k + 1))
 
     @property

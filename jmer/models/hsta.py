@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 
 from jmer import keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
-from jmer.errors import UsageError
+from jmer.errors import FieldCheck
 from jmer.losses import cross_entropy, squared_error, weighted_mean
 from jmer.models.base import NetworkConfig
 from jmer.weights import torch_names
@@ -88,28 +88,23 @@ class HstaConfig(NetworkConfig):
     """cross_entropy (the code), or the squared error of probabilities (the paper)."""
 
     def __post_init__(self):
-        for name in POSITIVE:
-            self._check(name, getattr(self, name) >= 1, "be at least 1")
+        check = FieldCheck(self, "model")
+        check.at_least(1, *POSITIVE)
         whole = self.layers >= 1 and min(self.ls, self.lv) >= 0
-        self._check("depth", whole, "be 1 layer or more, and no negative units")
-        for name in ("dropout", "drop_path"):
-            self._check(name, 0 <= getattr(self, name) < 1, "be in [0, 1)")
+        check.must("depth", whole, "be 1 layer or more, and no negative units")
+        check.share("dropout", "drop_path")
         for name in ("num_frames", "special_frames"):
             whole = getattr(self, name) % self.tubelet == 0
-            self._check(name, whole, f"be a multiple of tubelet={self.tubelet}")
+            check.must(name, whole, f"be a multiple of tubelet={self.tubelet}")
         for name in ("dim_v", "dim_s"):
             whole = getattr(self, name) % self.heads == 0
-            self._check(name, whole, f"be a multiple of heads={self.heads}")
+            check.must(name, whole, f"be a multiple of heads={self.heads}")
         side = self.special_side
-        self._check("patch_v", self.patch_v <= self.size, f"fit in size={self.size}")
-        self._check("patch_s", self.patch_s <= side, f"fit in {side} pixels")
+        check.must("patch_v", self.patch_v <= self.size, f"fit in size={self.size}")
+        check.must("patch_s", self.patch_s <= side, f"fit in {side} pixels")
+        check.choices()
         alone = self.csta and self.streams != "both"
-        self._check("streams", not alone, "be both, or csta off")
-
-    def _check(self, name: str, holds: bool, rule: str) -> None:
-        if not holds:
-            option = name.replace("_", "-")
-            raise UsageError(f"model.{option}={getattr(self, name)} must {rule}")
+        check.must("streams", not alone, "be both, or csta off")
 
     @property
     def layers(self) -> int:

@@ -6,7 +6,7 @@ from typing import ClassVar
 from flax import nnx
 from jax.typing import DTypeLike
 
-from jmer.errors import JmerError, UsageError
+from jmer.errors import FieldCheck, JmerError
 from jmer.magnet.network import LEAST, MULTIPLE, WIDTH, Magnet
 from jmer.magnet.weights import arrays
 from jmer.models.base import NetworkConfig
@@ -29,13 +29,9 @@ class MagnetConfig(NetworkConfig):
     """Channels of the first layer."""
 
     def __post_init__(self):
-        if self.width < 1:
-            raise UsageError(f"model.width={self.width} must be at least 1")
-        if self.size < LEAST or self.size % MULTIPLE:
-            raise UsageError(
-                f"model.size={self.size} must be a multiple of {MULTIPLE}, {LEAST} or "
-                f"more"
-            )
+        check = FieldCheck(self, "model")
+        check.at_least(1, "width")
+        check.multiple(MULTIPLE, "size", least=LEAST)
 
     @property
     def input_shapes(self):

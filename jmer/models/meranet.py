@@ -1,7 +1,7 @@
 """MERANet: a residual network of clips with two gates a block, and its baseline."""
 
 import dataclasses
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 from flax import nnx
@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 from jmer import keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.augment import normalise_clip, random_flip
-from jmer.errors import JmerError, UsageError
+from jmer.errors import FieldCheck, JmerError
 from jmer.models.base import NetworkConfig
 from jmer.weights import torch_names
 
@@ -47,14 +47,9 @@ class Resnet3dConfig(NetworkConfig):
     """Whether to mirror half of the training clips."""
 
     def __post_init__(self):
-        for name in ("frames", "size", "width"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"model.{name}={getattr(self, name)} must be positive")
-        for field in dataclasses.fields(self):
-            choices, value = get_args(field.type), getattr(self, field.name)
-            if choices and value not in choices:
-                option = field.name.replace("_", "-")
-                raise UsageError(f"model.{option}={value} must be one of {choices}")
+        check = FieldCheck(self, "model")
+        check.at_least(1, "frames", "size", "width")
+        check.choices()
 
     @property
     def input_shapes(self):
@@ -112,10 +107,9 @@ class MeranetConfig(Resnet3dConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.reduction < 1 or self.width % self.reduction:
-            raise UsageError(
-                f"model.reduction={self.reduction} must divide model.width={self.width}"
-            )
+        fits = self.reduction >= 1 and self.width % self.reduction == 0
+        rule = f"divide model.width={self.width}"
+        FieldCheck(self, "model").must("reduction", fits, rule)
 
     def gate(self, channels: int, **options) -> Any:
         gates: list[Any] = []

@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from jmer import keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.augment import random_flip
-from jmer.errors import UsageError
+from jmer.errors import FieldCheck
 from jmer.models.base import NetworkConfig
 from jmer.nn.resnet18 import STAGES, Stages
 from jmer.weights import torch_names
@@ -42,9 +42,7 @@ class Resnet18Config(NetworkConfig):
     """Whether to mirror half of the training images."""
 
     def __post_init__(self):
-        for name in ("size", "shown", "width"):
-            if (value := getattr(self, name)) < 1:
-                raise UsageError(f"model.{name}={value} must be at least 1")
+        FieldCheck(self, "model").at_least(1, "size", "shown", "width")
 
     @property
     def input_shapes(self):

@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 
 from jmer import augment, keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
-from jmer.errors import UsageError
+from jmer.errors import FieldCheck
 from jmer.losses import cross_entropy, weighted_mean
 from jmer.models.base import NetworkConfig
 from jmer.weights import torch_names
@@ -70,37 +70,21 @@ class STANetConfig(NetworkConfig):
     """Mirror training clips at random (the paper: for SMIC-HS only)."""
 
     def __post_init__(self):
-        for name, least in (("frames", 1), ("width", 1), ("lstm", 1), ("levels", 0)):
-            if not getattr(self, name) >= least:
-                value = getattr(self, name)
-                raise UsageError(f"model.{name}={value} must be at least {least}")
+        check = FieldCheck(self, "model")
+        check.at_least(1, "frames", "width", "lstm")
+        check.at_least(0, "levels")
         least = 8 * 2**self.levels - 7 if self.sab else 1
-        if self.size < least:
-            raise UsageError(
-                f"model.size={self.size} must be at least {least} pixels for "
-                f"model.levels={self.levels}"
-            )
-        if not 0 <= self.lambda_l1 < float("inf"):
-            raise UsageError(
-                f"model.lambda-l1={self.lambda_l1} must be finite and not negative"
-            )
-        if not self.rescales or not all(0 < scale < 10 for scale in self.rescales):
-            raise UsageError(
-                f"model.rescales={self.rescales} must be positive and below 10"
-            )
-        if not 0 < self.crop <= min(self.rescales):
-            raise UsageError(
-                f"model.crop={self.crop} must be positive and fit into the smallest "
-                f"of model.rescales={self.rescales}"
-            )
-        for name, known in (
-            ("mask", ("channels", "one")),
-            ("affinity_scale", ("one", "rsqrt")),
-            ("input", ("uv", "rgb")),
-        ):
-            if (value := getattr(self, name)) not in known:
-                option = name.replace("_", "-")
-                raise UsageError(f"model.{option}={value} must be one of {known}")
+        enough = f"be at least {least} pixels for model.levels={self.levels}"
+        check.must("size", self.size >= least, enough)
+        check.finite("lambda_l1")
+        fits = bool(self.rescales) and all(0 < scale < 10 for scale in self.rescales)
+        check.must("rescales", fits, "be positive and below 10")
+        check.must(
+            "crop",
+            0 < self.crop <= min(self.rescales),
+            f"be positive and fit into the smallest of model.rescales={self.rescales}",
+        )
+        check.choices()
 
     @property
     def input_shapes(self):

@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 
 from jmer import keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
-from jmer.errors import UsageError
+from jmer.errors import FieldCheck
 from jmer.models.base import NetworkConfig
 
 
@@ -35,12 +35,11 @@ class STSTNetConfig(NetworkConfig):
     """Share of pooled values dropped in training, 0 to below 1."""
 
     def __post_init__(self):
-        if self.size < 4:
-            raise UsageError(f"model.size={self.size} must be at least 4 pixels")
-        if not self.filters or min(self.filters) < 1:
-            raise UsageError(f"model.filters={self.filters} must be positive")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"model.dropout={self.dropout} must be in [0, 1)")
+        check = FieldCheck(self, "model")
+        check.must("size", self.size >= 4, "be at least 4 pixels")
+        fits = bool(self.filters) and min(self.filters) >= 1
+        check.must("filters", fits, "be positive")
+        check.share("dropout")
 
     @property
     def input_shapes(self):

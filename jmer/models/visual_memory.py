@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 
 from jmer import augment, keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
-from jmer.errors import JmerError, UsageError
+from jmer.errors import FieldCheck, JmerError, UsageError, option
 from jmer.losses import cross_entropy, share_cross_entropy, weighted_mean
 from jmer.models.base import NetworkConfig
 from jmer.nn.imagenet import DEVIATION
@@ -100,25 +100,15 @@ class VisualMemoryConfig(NetworkConfig):
     """Largest move along either axis, in pixels."""
 
     def __post_init__(self):
-        for name in ("steps", "width", "hidden", "memory_channels", "fc6_dilation"):
-            self._check(name, getattr(self, name) >= 1, "be at least 1")
+        check = FieldCheck(self, "model")
+        counts = ("steps", "width", "hidden", "memory_channels", "fc6_dilation")
+        check.at_least(1, *counts)
         fits = self.frames > self.steps
-        self._check("frames", fits, f"be more than model.steps={self.steps}")
-        whole = self.size >= 16 and self.size % 16 == 0
-        self._check("size", whole, "be a multiple of 16")
-        for name in ("rotate", "shift", "intensity_weight"):
-            fits = 0 <= getattr(self, name) < float("inf")
-            self._check(name, fits, "be finite and not negative")
-        self._check("rescale", 0 <= self.rescale < 1, "be at least 0 and below 1")
-        for name, known in (
-            ("phase", ("joint", "spatial", "memory")),
-            ("steps_count", ("alike", "by-intensity")),
-            ("context", ("dilated", "gap")),
-            ("flow_channels", ("polar", "uv")),
-            ("memory", ("gru", "convgru", "none")),
-            ("intensity_loss", ("absolute", "cross-entropy")),
-        ):
-            self._check(name, getattr(self, name) in known, f"be one of {known}")
+        check.must("frames", fits, f"be more than model.steps={self.steps}")
+        check.multiple(16, "size")
+        check.finite("rotate", "shift", "intensity_weight")
+        check.must("rescale", 0 <= self.rescale < 1, "be at least 0 and below 1")
+        check.choices()
         if self.train_motion and self.phase != "memory":
             raise UsageError(
                 f"model.train-motion goes with model.phase=memory, not with "
@@ -129,11 +119,6 @@ class VisualMemoryConfig(NetworkConfig):
                 "model.steps-count=by-intensity needs model.intensity: without it, "
                 "leave model.steps-count=alike"
             )
-
-    def _check(self, name: str, fits: bool, rule: str) -> None:
-        if not fits:
-            option, value = name.replace("_", "-"), getattr(self, name)
-            raise UsageError(f"model.{option}={value} must {rule}")
 
     @property
     def by_intensity(self) -> bool:
@@ -177,10 +162,10 @@ class VisualMemoryConfig(NetworkConfig):
         for field in ("width", "flow_channels"):
             trained, ours = fields.get(field), getattr(self, field)
             if trained != ours:
-                option = field.replace("_", "-")
+                typed_as = option(field)
                 raise JmerError(
-                    f"weights of {name} were trained with --{option} {trained}, but "
-                    f"model.{option}={ours}: choose others, or this."
+                    f"weights of {name} were trained with --{typed_as} {trained}, but "
+                    f"model.{typed_as}={ours}: choose others, or this."
                 )
         return "motion"
 

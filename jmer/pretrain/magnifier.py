@@ -9,7 +9,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jmer.arrays import Array, PRNGKeyArray
-from jmer.errors import UsageError
+from jmer.errors import FieldCheck
 from jmer.magnet.frames import HALF
 from jmer.magnet.network import WIDTH, Magnet
 from jmer.nn.lowering.choice import use_lowering
@@ -42,14 +42,9 @@ class MagnifierRecipe(Recipe):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("batch_size", "width"):
-            if getattr(self, name) < 1:
-                value, option = getattr(self, name), name.replace("_", "-")
-                raise UsageError(f"{option}={value} must be at least 1")
-        if not 0 <= self.agreement < float("inf"):
-            raise UsageError(
-                f"agreement={self.agreement} must be finite and not negative"
-            )
+        check = FieldCheck(self)
+        check.at_least(1, "batch_size", "width")
+        check.finite("agreement")
 
     def build(self, dtype: DTypeLike, rngs: nnx.Rngs) -> Magnet:
         return Magnet(width=self.width, dtype=dtype, rngs=rngs)

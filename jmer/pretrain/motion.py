@@ -5,6 +5,7 @@ before a background that moves otherwise.
 """
 
 import dataclasses
+import math
 from typing import ClassVar, Literal, NamedTuple
 
 import jax
@@ -14,7 +15,7 @@ from jax.typing import DTypeLike
 
 from jmer import keys, nn
 from jmer.arrays import Array, PRNGKeyArray
-from jmer.errors import UsageError
+from jmer.errors import FieldCheck
 from jmer.losses import share_cross_entropy
 from jmer.nn.lowering.choice import use_lowering
 from jmer.optim import SgdConfig
@@ -65,17 +66,11 @@ class MotionRecipe(Recipe):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("batch_size", "width", "objects"):
-            if getattr(self, name) < 1:
-                value, option = getattr(self, name), name.replace("_", "-")
-                raise UsageError(f"{option}={value} must be at least 1")
-        if self.size < 16 or self.size % 16:
-            raise UsageError(f"size={self.size} must be a multiple of 16")
-        for name, positive in (("motion", True), ("noise", False)):
-            value = getattr(self, name)
-            if not 0 <= value < float("inf") or (positive and value == 0):
-                least = "positive" if positive else "not negative"
-                raise UsageError(f"{name}={value} must be finite and {least}")
+        check = FieldCheck(self)
+        check.at_least(1, "batch_size", "width", "objects")
+        check.multiple(16, "size")
+        check.must("motion", 0 < self.motion < math.inf, "be finite and positive")
+        check.finite("noise")
 
     def build(self, dtype: DTypeLike, rngs: nnx.Rngs) -> nn.MPNet:
         return nn.MPNet(self.width, dtype=dtype, rngs=rngs)

@@ -7,7 +7,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jmer.arrays import Array, PRNGKeyArray
-from jmer.errors import UsageError
+from jmer.errors import FieldCheck
 from jmer.optim import OptimConfig
 
 
@@ -26,8 +26,7 @@ class Recipe:
     is what is written. 0: the last parameters."""
 
     def __post_init__(self):
-        if not 0 <= self.average < 1:
-            raise UsageError(f"average={self.average} must be in [0, 1)")
+        FieldCheck(self).share("average")
 
     def build(self, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:
         """The network with random weights, which computes in `dtype`."""

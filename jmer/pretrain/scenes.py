@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from jmer import keys
 from jmer.arrays import Array, Float, Int, PRNGKeyArray, typed
-from jmer.errors import UsageError
+from jmer.errors import FieldCheck
 from jmer.magnet.network import LEAST, MULTIPLE
 from jmer.pretrain.outline import MARKS, Outline, random_outline
 from jmer.pretrain.texture import NUMBERS, Texture, random_texture
@@ -45,21 +45,10 @@ class Motions:
     """Largest standard deviation of the noise of light at mid-grey, in grey levels."""
 
     def __post_init__(self):
-        if self.size < LEAST or self.size % MULTIPLE:
-            raise UsageError(
-                f"size={self.size} must be a multiple of {MULTIPLE}, {LEAST} or more"
-            )
-        for name, least in (
-            ("factor", 1),
-            ("motion", 0),
-            ("magnified", 0),
-            ("objects", 1),
-            ("perturb", 0),
-            ("noise", 0),
-        ):
-            value = getattr(self, name)
-            if not least <= value < float("inf"):
-                raise UsageError(f"{name}={value} must be finite and at least {least}")
+        check = FieldCheck(self)
+        check.multiple(MULTIPLE, "size", least=LEAST)
+        check.finite("factor", "objects", least=1)
+        check.finite("motion", "magnified", "perturb", "noise")
 
 
 class Sample(NamedTuple):

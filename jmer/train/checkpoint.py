@@ -121,6 +121,22 @@ def _this_process() -> ocp.options.MultiprocessingOptions:
     )
 
 
+def _handlers(
+    processes: ocp.options.MultiprocessingOptions,
+) -> ocp.handlers.CheckpointHandlerRegistry:
+    """Who writes and reads which item of a checkpoint."""
+    handlers = ocp.handlers.DefaultCheckpointHandlerRegistry()
+    arrays = _Arrays()
+    notes = ocp.JsonCheckpointHandler(multiprocessing_options=processes)
+    for item, handler, kinds in (
+        ("arrays", arrays, (_SaveArrays, _RestoreArrays)),
+        ("meta", notes, (ocp.args.JsonSave, ocp.args.JsonRestore)),
+    ):
+        for kind in kinds:
+            handlers.add(item, kind, handler)
+    return handlers
+
+
 class Checkpoints:
     """The latest checkpoint of one pack, in a folder of its own.
 
@@ -137,17 +153,12 @@ class Checkpoints:
             self._manager = ocp.CheckpointManager(
                 folder.absolute(),
                 options=ocp.CheckpointManagerOptions(
-                    max_to_keep=1,
+                    preservation_policy=ocp.checkpoint_managers.LatestN(1),
                     create=False,
                     cleanup_tmp_directories=True,
                     multiprocessing_options=processes,
                 ),
-                item_handlers={
-                    "arrays": _Arrays(),
-                    "meta": ocp.JsonCheckpointHandler(
-                        multiprocessing_options=processes
-                    ),
-                },
+                handler_registry=_handlers(processes),
             )
 
     @property

@@ -1,0 +1,244 @@
+"""The survey of a set of annotated frames: sheet and folders to clips and problems.
+
+Looks at names and at the ends of files; no frame is decoded.
+"""
+
+import collections
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from data_builders import frames
+from data_builders.annotation import Clip, Row, frame_number
+from data_builders.config import ACTION_UNITS, FrameSet
+from jmer.data.facs import objective_class, parse_action_units
+from jmer.errors import JmerError, quoted
+from jmer.preprocess.features import Interval
+
+NO_APEX = ("", "/")
+LONGEST = 10_000  # frames of a clip; more is a slip of the pen
+
+
+class Surveyed(Protocol):
+    """What a survey asks of a builder; `FrameBuilder` says more on each."""
+
+    @property
+    def data(self) -> FrameSet: ...
+    def require_manual_dir(self) -> Path: ...
+    def left_out(self, row: Row) -> str: ...
+    def moments(self, onset: int, apex: int, offset: int) -> Interval: ...
+    def clip_folder(self, row: Row) -> Path | None: ...
+    def numbered(self, folder: Path) -> Mapping[int, Path]: ...
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """The rows of a protocol with their classes, and what became of the others."""
+
+    chosen: list[tuple[Row, str]]
+    left_out: collections.Counter[str]
+    changes: list[str]
+    problems: list[str]
+
+
+class Survey(NamedTuple):
+    """The clips, all problems, and how many clips were left out for what."""
+
+    clips: list[Clip]
+    problems: list[str]
+    left_out: collections.Counter[str]
+
+
+def annotate(
+    source: Surveyed, rows: Sequence[Row], changes: Sequence[str]
+) -> Annotation:
+    """What the rows of a sheet say, after `changes`; needs no frames."""
+    made = Annotation([], collections.Counter(), list(changes), [])
+    seen: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        try:
+            reason = source.left_out(row)
+        except JmerError as error:
+            made.problems.append(str(error))
+            continue
+        if reason:
+            made.left_out[reason] += 1
+        elif not (row.subject and row.clip):
+            made.problems.append(
+                f"{row.where}: subject or clip is empty or no name. Fill it in or "
+                f"remove the row."
+            )
+        elif (key := (row.subject, row.clip.lower())) in seen:
+            made.problems.append(
+                f"{row.where}: duplicate clip {row.title}, first in "
+                f"{seen[key].where.rsplit(', ', 1)[-1]}. Remove one of the two."
+            )
+        else:
+            seen[key] = row
+            _choose(source.data, row, made)
+    if not made.chosen and not made.problems:
+        made.problems.append(
+            f"{source.require_manual_dir()}: no clip is left for "
+            f"protocol={source.data.protocol}. Choose another --protocol."
+        )
+    return made
+
+
+def _choose(data: FrameSet, row: Row, made: Annotation) -> None:
+    rules = data.rules
+    if rules.column == ACTION_UNITS:
+        try:
+            row = _with_class(row)
+        except ValueError as error:
+            made.problems.append(
+                f"{row.where}: {error} (clip {row.title}). Correct the sheet."
+            )
+            return
+        if not row.labels[ACTION_UNITS]:
+            made.left_out["without action units"] += 1
+            return
+    word = row.labels[rules.column]
+    known = data.vocabulary.get(rules.column, sum(rules.classes.values(), ()))
+    names = [name for name, words in rules.classes.items() if word in words]
+    if word not in known:
+        made.problems.append(
+            f"{row.where}: unknown {rules.column} {quoted(word)} of clip "
+            f"{row.title}. It must be one of {', '.join(known)}."
+        )
+    elif not names:
+        made.left_out[f"{word} (no class of {data.protocol})"] += 1
+    elif row.key in rules.excluded:
+        made.left_out[f"{row.title}: {rules.excluded[row.key]}"] += 1
+    else:
+        made.chosen.append((row, names[0]))
+
+
+def _with_class(row: Row) -> Row:
+    """With the objective class of the row's action units among its labels.
+
+    Raises: ValueError if they are none.
+    """
+    name = objective_class(parse_action_units(row.action_units)).lower()
+    return replace(row, labels={**row.labels, ACTION_UNITS: name})
+
+
+def survey(source: Surveyed, annotation: Annotation, root: Path) -> Survey:
+    """Finds the frames of all chosen clips; `root` holds the subjects' folders."""
+    names = source.data.class_names
+    made = Survey([], list(annotation.problems), annotation.left_out.copy())
+    for row, name in annotation.chosen:
+        try:
+            clip = _clip(source, root, row, names.index(name))
+        except JmerError as error:
+            made.problems.append(str(error))
+            continue
+        if clip.offset - clip.onset + 1 < source.data.min_frames:
+            made.left_out[f"fewer than {source.data.min_frames} frames"] += 1
+        elif clip.onset == clip.offset:
+            made.problems.append(
+                f"{row.where}: clip {row.title} has one frame, {clip.onset}, in "
+                f"which nothing can move. Correct the sheet, or choose "
+                f"--min-frames 2."
+            )
+        else:
+            made.clips.append(clip)
+    if not made.clips and not made.problems:
+        made.problems.append(
+            f"{source.require_manual_dir()}: no clip has "
+            f"min_frames={source.data.min_frames}. Ask for fewer."
+        )
+    return made
+
+
+def _clip(source: Surveyed, root: Path, row: Row, label: int) -> Clip:
+    onset, apex, offset = source.moments(*_numbers(row, source.data.missing_apex))
+    if not onset <= apex <= offset:
+        raise JmerError(
+            f"{row.where}: onset {onset}, apex {apex} and offset {offset} of clip "
+            f"{row.title} are out of order. Correct the sheet."
+        )
+    if offset - onset >= LONGEST:
+        raise JmerError(
+            f"{row.where}: clip {row.title} lasts from {onset} to {offset}, longer "
+            f"than {LONGEST} frames. Correct the sheet."
+        )
+    folder = source.clip_folder(row)
+    if folder is None:
+        raise JmerError(
+            f"{row.where}: no folder of clip {row.title} in {root}. Restore "
+            f"it, or remove the row."
+        )
+    there = source.numbered(folder)
+    before, after = _context(there, onset, offset, source.data.context)
+    refuse = source.data.missing_frames == "refuse"
+    files = (*before, *_files(row, folder, there, onset, offset, refuse), *after)
+    broken = [(path, why) for path in files if (why := frames.damage(path))]
+    if broken:
+        path, why = broken[0]
+        more = f" ({len(broken)} such files)" if len(broken) > 1 else ""
+        raise JmerError(f"{path} {why}{more}. Restore the published file.")
+    return Clip(row, label, onset, apex, offset, folder, files, len(before))
+
+
+def _numbers(row: Row, missing_apex: str) -> Interval:
+    """Onset, apex and offset as the row has them."""
+    onset, offset = frame_number(row.onset), frame_number(row.offset)
+    apex = frame_number(row.apex)
+    halfway = row.apex in NO_APEX and missing_apex == "middle"
+    if halfway and onset is not None and offset is not None:
+        apex = (onset + offset) // 2
+    if onset is None:
+        raise _no_number(row, "onset", row.onset)
+    if offset is None:
+        raise _no_number(row, "offset", row.offset)
+    if apex is None:
+        raise _no_number(row, "apex", row.apex, ", or choose --missing-apex middle")
+    return onset, apex, offset
+
+
+def _no_number(row: Row, moment: str, text: str, remedy: str = "") -> JmerError:
+    return JmerError(
+        f"{row.where}: {moment} {quoted(text)} of clip {row.title} is no frame number. "
+        f"Correct the sheet{remedy}."
+    )
+
+
+def _files(
+    row: Row,
+    folder: Path,
+    there: Mapping[int, Path],
+    onset: int,
+    offset: int,
+    refuse: bool,
+) -> tuple[Path, ...]:
+    """A file for each number from onset to offset, of those that are `there`."""
+    wanted = range(onset, offset + 1)
+    missing = [n for n in wanted if n not in there]
+    if not missing:
+        return tuple(there[n] for n in wanted)
+    if refuse or len(missing) == len(wanted):
+        shown = ", ".join(list(frames.runs(missing))[:5])
+        remedy = "Restore them" + (
+            ", or choose --missing-frames neighbour."
+            if len(missing) < len(wanted)
+            else ", or correct the sheet."
+        )
+        raise JmerError(
+            f"{row.where}: clip {row.title} lacks {len(missing)} of "
+            f"{len(wanted)} frames ({shown}) in {folder}. {remedy}"
+        )
+    known = sorted(there)
+    return tuple(there[frames.nearest(known, n)] for n in wanted)
+
+
+def _context(
+    there: Mapping[int, Path], onset: int, offset: int, context: int
+) -> tuple[list[Path], list[Path]]:
+    """Up to `context` frames before onset and after offset, as far as they are there
+    one after another."""
+    wanted = range(1, context + 1)
+    before = itertools.takewhile(there.__contains__, (onset - i for i in wanted))
+    after = itertools.takewhile(there.__contains__, (offset + i for i in wanted))
+    return [there[n] for n in before][::-1], [there[n] for n in after]
