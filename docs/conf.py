@@ -1,7 +1,12 @@
 """How Sphinx builds these pages: offline, and every warning is an error (`-W`)."""
 
+import dataclasses
 import os
+import sys
 import tempfile
+from pathlib import Path
+
+from sphinx.pycode import ModuleAnalyzer
 
 import jmer
 
@@ -33,6 +38,10 @@ nb_merge_streams = True
 # What a notebook prepares is its own: nothing of the reader's is read or replaced.
 os.environ["TFDS_DATA_DIR"] = tempfile.mkdtemp(prefix="jmer-docs-")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# A kernel asks for colours; a page wants lines.
+os.environ["TTY_COMPATIBLE"] = "0"
+# Cells type `jmer`: that of this environment, activated or not.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints_format = "short"
@@ -40,3 +49,20 @@ autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 80
 add_module_names = False
 default_role = "code"  # docstrings mark names by single backticks
+smartquotes = False  # options begin with two dashes
+
+
+def _without_repetition(app, what, name, thing, options, signature, result):
+    """No signature for a configuration: its fields follow, each with its text."""
+    if what != "class" or not dataclasses.is_dataclass(thing):
+        return None
+    fields = {field.name for field in dataclasses.fields(thing)}
+    told = set()
+    for kind in thing.__mro__[:-1]:
+        docs = ModuleAnalyzer.for_module(kind.__module__).find_attr_docs()
+        told |= {field for owner, field in docs if owner == kind.__name__}
+    return ("", None) if fields <= told else None
+
+
+def setup(app):
+    app.connect("autodoc-process-signature", _without_repetition)

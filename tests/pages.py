@@ -43,18 +43,20 @@ def prose(text: str) -> str:
 # Commands
 
 
-def commands(text: str) -> Iterator[list[str]]:
-    """The words after `jmer` of every command that a reader may type: in blocks of a
-    shell, and in spans of code.
+def commands(text: str) -> Iterator[tuple[list[str], bool]]:
+    """The words after `jmer` of every command, and whether a reader may type it as it
+    is: in blocks of a shell, yes; a span of code may leave out what is required.
     """
     for _, kind, body in FENCE.findall(text):
         shell = kind.strip() in ("", "bash", "sh") or "%%bash" in body
         for line in body.replace("\\\n", " ").splitlines() if shell else ():
-            yield from in_line(line)
+            for words in in_line(line):
+                yield words, True
     for span in SPAN.findall(prose(text)):
         span = " ".join(span.split())
         if span.split()[0] == "jmer" and ELLIPSIS not in span:
-            yield from in_line(span)
+            for words in in_line(span):
+                yield words, False
 
 
 def in_line(line: str) -> Iterator[list[str]]:
@@ -75,6 +77,17 @@ def in_line(line: str) -> Iterator[list[str]]:
                 break
             found.append(STANDS_FOR.get(word, word))
         yield found
+
+
+def written(text: str) -> dict[str, str]:
+    """The files that a page writes when it is built, by name."""
+    cells = [body for _, kind, body in FENCE.findall(text) if "code-cell" in kind]
+    found = {}
+    for cell in cells:
+        first, _, rest = cell.partition("\n")
+        if first.startswith("%%writefile "):
+            found[first.split()[1]] = rest
+    return found
 
 
 # Names, files and links
@@ -190,14 +203,15 @@ def undocumented(name: str, kind: str = "") -> list[str]:
     for key, value in vars(thing).items():
         method = inspect.isfunction(inspect.unwrap(getattr(value, "__func__", value)))
         inner = isinstance(value, property | functools.cached_property) or method
-        if key[0] != "_" and inner and not inspect.getdoc(getattr(thing, key)):
+        told = inspect.getdoc(getattr(thing, key)) or key in field_docs(thing)
+        if key[0] != "_" and inner and not told:
             wrong.append(f"{name}.{key}")
     if callable(vars(thing).get("__call__")) and not inspect.getdoc(thing.__call__):
         wrong.append(f"{name}.__call__")
     if name.endswith(("Config", "Experiment", "Spec", "Recipe")):
-        told = field_docs(thing)
+        fields = field_docs(thing)
         mine = vars(thing).get("__annotations__", {})
-        wrong += [f"{name}.{key}" for key in mine if key not in told]
+        wrong += [f"{name}.{key}" for key in mine if key not in fields]
     return wrong
 
 
