@@ -91,12 +91,14 @@ def sweep_problem(file: str, options) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
-def test_commands_are_understood(page, only_parsed, capsys, tmp_path):
+def test_commands_are_understood(page, only_parsed, capsys, tmp_path, monkeypatch):
     wrong = {}
     text = page.read_text()
-    own = {name: tmp_path / Path(name).name for name in pages.written(text)}
+    own = {name: tmp_path / name for name in pages.written(text)}
     for name, content in pages.written(text).items():
+        own[name].parent.mkdir(exist_ok=True)
         own[name].write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
     for words, whole in pages.commands(text):
         words = [str(own.get(word, word)) for word in words]
         if said := misunderstood(words, whole, capsys):
@@ -134,10 +136,11 @@ def test_commands_are_found_wherever_they_are():
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_names_and_files_are_there(page):
+    if page.name == "CHANGELOG.md":
+        return  # it names what was, too
     text = page.read_text()
     assert not pages.missing_names(text)
-    # The changelog names what was, too.
-    assert page.name == "CHANGELOG.md" or not pages.missing_files(text)
+    assert not pages.missing_files(text)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
