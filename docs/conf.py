@@ -2,11 +2,14 @@
 
 import dataclasses
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
 
+from flax import nnx
 from sphinx.pycode import ModuleAnalyzer
+from sphinx.util import inspect
 
 import jmer
 
@@ -52,17 +55,36 @@ default_role = "code"  # docstrings mark names by single backticks
 smartquotes = False  # options begin with two dashes
 
 
-def _without_repetition(app, what, name, thing, options, signature, result):
-    """No signature for a configuration: its fields follow, each with its text."""
-    if what != "class" or not dataclasses.is_dataclass(thing):
-        return None
-    fields = {field.name for field in dataclasses.fields(thing)}
+def _signature(app, what, name, thing, options, signature, result):
+    """As a reader wants it: for a configuration none, since its fields follow, each
+    with its text; for a module of Flax that of its `__init__`; short names of arrays.
+    """
+    if what == "class" and dataclasses.is_dataclass(thing) and _all_told(thing):
+        return "", None
+    if what == "class" and issubclass(thing, nnx.Module):
+        made = inspect.signature(thing.__init__, bound_method=True)
+        signature = inspect.stringify_signature(made, unqualified_typehints=True)
+        signature = signature.partition(" -> ")[0]
+    return _short(signature), _short(result)
+
+
+def _all_told(kind):
+    fields = {field.name for field in dataclasses.fields(kind)}
     told = set()
-    for kind in thing.__mro__[:-1]:
-        docs = ModuleAnalyzer.for_module(kind.__module__).find_attr_docs()
-        told |= {field for owner, field in docs if owner == kind.__name__}
-    return ("", None) if fields <= told else None
+    for one in kind.__mro__[:-1]:
+        docs = ModuleAnalyzer.for_module(one.__module__).find_attr_docs()
+        told |= {field for owner, field in docs if owner == one.__name__}
+    return fields <= told
+
+
+def _short(text):
+    """`Float[Array, "b c"]` for one of JAX or of NumPy."""
+    if text is None:
+        return None
+    either = r"(\w+)\[[\w.]*\bArray, ('[^']*')\] \| \1\[ndarray, \2\]"
+    text = re.sub(either, r"\1[Array, \2]", text)
+    return re.sub(r"[\w.]*\bArray \| ndarray", "Array", text)
 
 
 def setup(app):
-    app.connect("autodoc-process-signature", _without_repetition)
+    app.connect("autodoc-process-signature", _signature)

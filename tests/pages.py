@@ -1,6 +1,6 @@
 """What the pages of the documentation say, taken apart so that it can be checked.
 
-Every check returns what is wrong, in words; an empty list is a page that keeps its word.
+Every check returns what is wrong, in words; an empty list is a page that is true.
 """
 
 import ast
@@ -130,7 +130,9 @@ def missing_files(text: str, root: Path = ROOT) -> list[str]:
     """Files of the checkout that are named and not there; `*` stands for any part."""
     tree = r"(?:jmer|data_builders|experiments|tests|docs|\.ci)/[\w./*-]*[\w*/]"
     found = {*re.findall(rf"(?<![\w./-]){tree}", text)}
-    found |= {f"experiments/{name}" for name in re.findall(r"`([\w*]+_[\w*]+\.py)`", text)}
+    found |= {
+        f"experiments/{name}" for name in re.findall(r"`([\w*]+_[\w*]+\.py)`", text)
+    }
     # What a reader makes, and what is written with a name of his own.
     theirs = re.compile(r"_build|NAME|__init__\.py|my_")
     return sorted(
@@ -232,8 +234,8 @@ def home(name: str) -> ModuleType:
 
 
 def field_docs(kind: type | ModuleType) -> set[str]:
-    """Names of the fields of a class, or of the values of a module, that a text follows;
-    those of base classes too.
+    """Names of the fields of a class, or of the values of a module, that a text
+    follows; those of base classes too.
     """
     told = set()
     places = kind.__mro__[:-1] if isinstance(kind, type) else (kind,)

@@ -73,7 +73,7 @@ def misunderstood(words: list[str], whole: bool, capsys) -> str:
         code = ended.code
     said = capsys.readouterr()
     text = f"{said.out}{said.err}" or f"exit code {code}"
-    return "" if code == 0 or not whole and "Required option" in text else text
+    return "" if code == 0 or (not whole and "Required option" in text) else text
 
 
 def sweep_problem(file: str, options) -> str:
@@ -127,9 +127,7 @@ def test_a_command_that_is_none_is_seen(text, only_parsed, capsys):
 
 
 def test_commands_are_found_wherever_they_are():
-    found = [
-        words for page in PAGES for words, _ in pages.commands(page.read_text())
-    ]
+    found = [words for page in PAGES for words, _ in pages.commands(page.read_text())]
     assert len(found) > 100
     assert {words[0] for words in found if words} > {"run", "data", "audit", "bench"}
 
