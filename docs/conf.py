@@ -11,7 +11,7 @@ from flax import nnx
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import inspect
 
-import jmer
+import jmer.nn
 
 project = "jmer"
 author = "The jmer authors"
@@ -62,9 +62,7 @@ def _signature(app, what, name, thing, options, signature, result):
     if what == "class" and dataclasses.is_dataclass(thing) and _all_told(thing):
         return "", None
     if what == "class" and issubclass(thing, nnx.Module):
-        made = inspect.signature(thing.__init__, bound_method=True)
-        signature = inspect.stringify_signature(made, unqualified_typehints=True)
-        signature = signature.partition(" -> ")[0]
+        signature = _plain(inspect.signature(thing.__init__, bound_method=True))
     return _short(signature), _short(result)
 
 
@@ -77,13 +75,37 @@ def _all_told(kind):
     return fields <= told
 
 
+def _plain(signature):
+    """Names and defaults; what is meant by them is in the text."""
+    known = {id(value): name for name, value in vars(jmer.nn).items()}
+    parameters = [
+        one.replace(
+            annotation=one.empty,
+            default=_Named(known.get(id(one.default), one.default.__name__))
+            if callable(one.default) and one.default is not one.empty
+            else one.default,
+        )
+        for one in signature.parameters.values()
+    ]
+    return str(
+        signature.replace(parameters=parameters, return_annotation=signature.empty)
+    )
+
+
+class _Named(str):
+    """A value that is shown by its name."""
+
+    __repr__ = str.__str__
+
+
 def _short(text):
     """`Float[Array, "b c"]` for one of JAX or of NumPy."""
     if text is None:
         return None
-    either = r"(\w+)\[[\w.]*\bArray, ('[^']*')\] \| \1\[ndarray, \2\]"
+    one = r"~?(?:\w+\.)*"
+    either = rf"{one}(\w+)\[{one}Array, ('[^']*')\] \| {one}\1\[{one}ndarray, \2\]"
     text = re.sub(either, r"\1[Array, \2]", text)
-    return re.sub(r"[\w.]*\bArray \| ndarray", "Array", text)
+    return re.sub(rf"{one}Array \| {one}ndarray", "Array", text)
 
 
 def setup(app):

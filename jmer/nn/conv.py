@@ -54,7 +54,7 @@ class Conv(nnx.Module):
 
     @typed
     def __call__(self, x: Float[Array, "b *space c"]) -> Float[Array, "b *out d"]:
-        """The product with the kernel at every place, plus the bias, in the layer's dtype."""
+        """What the kernel makes of every place, plus the bias, in the layer's dtype."""
         kernel = self.kernel[...].astype(self.dtype)
         y = conv(
             x.astype(self.dtype), kernel, self.strides, self.padding, self.dilation

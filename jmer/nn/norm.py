@@ -44,7 +44,7 @@ class BatchNorm(nnx.Module):
         train: bool = False,
         weight: Float[Array, " b"] | None = None,
     ) -> Float[Array, "b *space c"]:
-        """By the statistics of the clips of weight 1 in training, else by the running ones."""
+        """In training by the clips of weight 1, else by the running statistics."""
         x = x.astype(jnp.float32)
         scale, bias = self.scale[...], self.bias[...]
         if not train:

@@ -78,7 +78,7 @@ class PatchTokens(nnx.Module):
     def __call__(
         self, frames: Float[Array, "b t h w 3"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "b p d"]:
-        """The class token, then those of the patches, with their places added, float32."""
+        """The class token, then those of the patches, all with their places added."""
         patches = self.embed(frames).astype(jnp.float32)
         token = jnp.broadcast_to(self.token[...], (len(patches), 1, patches.shape[-1]))
         x = jnp.concatenate([token, patches], axis=1)

@@ -110,7 +110,7 @@ class ResidualBlock(nnx.Module):
         train: bool = False,
         weight: Float[Array, " b"] | None = None,
     ) -> Float[Array, "b *out d"]:
-        """The branch, weighed by the gate if there is one, plus the shortcut; then ReLU."""
+        """The branch, weighed by its gate if it has one, plus the shortcut; ReLU."""
         return self.explain(x, train=train, weight=weight)[0]
 
     def explain(self, x: Array, **options) -> tuple[Array, dict[str, Array]]:
