@@ -1,19 +1,21 @@
 """Pytrees with a leading task axis."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+T = TypeVar("T")
 
-def stack(trees: Sequence[Any]) -> Any:
+
+def stack(trees: Sequence[T]) -> T:
     """One tree whose leaves have the trees' leaves along a new first axis."""
     return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
 
-def take(tree: Any, index: Any) -> Any:
+def take(tree: T, index: Any) -> T:
     """The rows `index` of every leaf."""
     return jax.tree.map(lambda leaf: leaf[index], tree)
 
@@ -37,6 +39,6 @@ def path_name(path: tuple[Any, ...]) -> str:
     return name.removesuffix(".value")
 
 
-def select(condition: jax.Array, chosen: Any, other: Any) -> Any:
+def select(condition: jax.Array, chosen: T, other: T) -> T:
     """`chosen` where the scalar `condition` holds, else `other`, leaf by leaf."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), chosen, other)

@@ -13,8 +13,8 @@ from toy import make_clips
 
 import jmer
 from jmer.audit.finding import RULES
-from jmer.audit.images import check_images
 from jmer.audit.run import audit_against
+from jmer.audit.shared_images import check_images
 from jmer.cli import main
 from jmer.data.span import Span
 from jmer.data.splits import ClipKFold, Loso, make_folds

@@ -7,7 +7,7 @@ from typing import Any
 
 from jmer.audit.finding import RULES, Audit, Finding, Verdict
 from jmer.files import write_json, write_text
-from jmer.report.render.blocks import Block, Page, Paragraph, Section, Table
+from jmer.report.render.blocks import Page, PageBlock, Paragraph, Section, Table
 from jmer.report.render.markdown import render
 from jmer.text import counted
 
@@ -84,11 +84,11 @@ def page(audit: Audit) -> Page:
         for finding in audit.findings
         if finding.details and finding.verdict in SHOWN
     ]
-    lead: list[Block] = [outcome, *map(Paragraph, about), verdicts]
+    lead: list[PageBlock] = [outcome, *map(Paragraph, about), verdicts]
     return Page(f"Audit of {audit.title}", first, tuple(lead), tuple(sections))
 
 
-def _cases(finding: Finding) -> tuple[Block, ...]:
+def _cases(finding: Finding) -> tuple[PageBlock, ...]:
     names = tuple(finding.details[0])
     rows = tuple(tuple(str(v) for v in row.values()) for row in finding.details[:MOST])
     table = Table(names, rows, left=len(names))

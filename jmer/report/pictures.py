@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jmer.files import read_json
-from jmer.report.render.blocks import Block, Figure, Paragraph, Section, Table
+from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table
 from jmer.text import points
 
 SPOTTING, EXPLAIN, INDEX = "spotting", "explain", "explain.json"
@@ -35,7 +35,7 @@ def pictures(run_dir: Path) -> Iterator[Section]:
     for file in sorted((run_dir / EXPLAIN).glob(f"*/{INDEX}"))[:MOST]:
         told = read_json(file)
         place = file.parent.relative_to(run_dir)
-        blocks: list[Block] = [Paragraph(text) for text in told["answers"]]
+        blocks: list[PageBlock] = [Paragraph(text) for text in told["answers"]]
         for about in told["figures"]:
             if figure := _figure(run_dir, place / about["path"], about):
                 blocks.append(figure)
@@ -43,7 +43,7 @@ def pictures(run_dir: Path) -> Iterator[Section]:
         yield Section(title, tuple(blocks), folded=True)
 
 
-def _spotting(run_dir: Path) -> Iterator[Block]:
+def _spotting(run_dir: Path) -> Iterator[PageBlock]:
     found = read_json(run_dir / SPOTTING / "spotting.json")
     intervals = found["intervals"]
     scores = {

@@ -16,8 +16,8 @@ NEEDED = {
     "metrics.json": (
         *("protocol", "selection", "batches", "subject_independent", "oracle"),
         *("diverged", "wall_seconds", "throughput", "n_samples", "n_folds"),
-        *("n_subjects", "seeds", "classes", "acc", "uf1", "uar", "per_seed", "std"),
-        *("ci95", "confusion", "per_dataset", "per_class", "per_subject"),
+        *("n_subjects", "seeds", "classes", "per_seed", "std", "ci95", "confusion"),
+        *("per_dataset", "per_class", "per_subject"),
     ),
     "experiment.json": (
         *("name", "command", "experiment", "versions", "device", "revision"),
@@ -51,9 +51,9 @@ def band(run: Run, score: str) -> tuple[float, float] | None:
 
 def band_of(found: dict[str, Any], score: str) -> tuple[float, float] | None:
     """`band`, of all clips or of one data set; None in a run of older versions, which
-    have it for all clips alone.
+    have it for all clips alone, or lack this score.
     """
-    if "ci95" not in found or found["n_subjects"] < 2:
+    if score not in found.get("ci95", ()) or found["n_subjects"] < 2:
         return None
     low, high = found["ci95"][score]
     return low, high

@@ -18,8 +18,7 @@ from jmer.runner.outcome import chosen_epochs, oracle_predictions, selected_pred
 from jmer.runner.progress import View
 from jmer.runner.session import Session, check_inputs
 from jmer.runs.folder import METRICS, PREDICTIONS, EventLog, environment, note, open_run
-from jmer.scores.predictions import Predictions
-from jmer.scores.recognition import score
+from jmer.scores.recognition import brief, score
 from jmer.train import hosts
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
@@ -130,11 +129,6 @@ def write_results(
     write_json(run_dir / METRICS, metrics)
     write_report(run_dir)
     return metrics
-
-
-def brief(predictions: Predictions, *more: str) -> dict[str, Any]:
-    scores = score(predictions)
-    return {name: scores[name] for name in ("acc", "uf1", "uar", *more)}
 
 
 def diverged(results: Sequence[PackResult], wanted: set[Task]):

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from jmer.runs.curves import read_curves
 from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.models.base import network
+from jmer.runs.curves import read_curves
+from jmer.runs.folder import DESCRIPTION, METRICS, PREDICTIONS
+from jmer.runs.weights import INDEX, Weights
+from jmer.scores.metrics import reported
 from jmer.scores.paired import Paired, paired
 from jmer.scores.predictions import Predictions
-from jmer.runs.folder import DESCRIPTION, METRICS, PREDICTIONS
-from jmer.scores.recognition import SCORES
 from jmer.text import counted, points
 from jmer.train.checkpoint import Checkpoints
 from jmer.train.pack import PackResult, result_of
 from jmer.train.tasks import Task
-from jmer.runs.weights import INDEX, Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Run:
 
     def __repr__(self) -> str:
         found = self.metrics
-        scores = (f"{text} {points(found[name])}" for name, text in SCORES.items())
+        scores = (f"{m.label} {points(found.get(n))}" for n, m in reported().items())
         clips = counted(found["n_samples"], "clip")
         subjects = counted(found["n_subjects"], "subject")
         return f"Run {self.folder}: {', '.join(scores)} on {clips} of {subjects}"
