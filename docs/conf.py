@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from flax import nnx
+from myst_nb.core import render
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import inspect
 
@@ -53,6 +54,21 @@ python_maximum_signature_line_length = 80
 add_module_names = False
 default_role = "code"  # docstrings mark names by single backticks
 smartquotes = False  # options begin with two dashes
+
+
+def _joined(outputs):
+    """Streams in one piece; MyST-NB itself ends a line wherever a buffer was full."""
+    joined = []
+    for one in outputs:
+        last = joined[-1] if joined else {}
+        if one.output_type == "stream" and last.get("name") == one.name:
+            last["text"] += one.text
+        else:
+            joined.append(one.copy())
+    return joined
+
+
+render.coalesce_streams = _joined
 
 
 def _signature(app, what, name, thing, options, signature, result):
