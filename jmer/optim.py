@@ -305,7 +305,7 @@ def _scale_layers(factor: float, depth: Depth) -> optax.GradientTransformation:
         return optax.identity()
 
     def update(updates: optax.Updates, params: optax.Params | None) -> optax.Updates:
-        def scale(path: tuple[Any, ...], value: jax.Array) -> jax.Array:
+        def scale(path: jax.tree_util.KeyPath, value: jax.Array) -> jax.Array:
             return value * factor ** depth(_names(path))
 
         return jax.tree_util.tree_map_with_path(scale, updates)
@@ -313,5 +313,5 @@ def _scale_layers(factor: float, depth: Depth) -> optax.GradientTransformation:
     return optax.stateless(update)
 
 
-def _names(path: tuple[Any, ...]) -> tuple[str, ...]:
+def _names(path: jax.tree_util.KeyPath) -> tuple[str, ...]:
     return tuple(trees.path_name(path).split("."))

@@ -32,7 +32,7 @@ def size(tree: Any) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def path_name(path: tuple[Any, ...]) -> str:
+def path_name(path: jax.tree_util.KeyPath) -> str:
     """The names on the way to a leaf, with dots between them."""
     # Flax variables are nodes with one child, `value`, which says nothing.
     name = jax.tree_util.keystr(path, simple=True, separator=".")
