@@ -15,5 +15,5 @@ from jmer.sweep import Sweep
 
 SWEEP = Sweep(
     load_experiment(Path(__file__).parent / "hsta_table6_7class.py"),
-    rows={"3 classes": {"data.protocol": "3class"}, "7 classes": {}},
+    rows={"3 classes": {"data.classes": "3class"}, "7 classes": {}},
 )

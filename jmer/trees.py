@@ -39,6 +39,6 @@ def path_name(path: jax.tree_util.KeyPath) -> str:
     return name.removesuffix(".value")
 
 
-def select(condition: jax.Array, chosen: T, other: T) -> T:
+def select(condition: jax.Array | np.ndarray, chosen: T, other: T) -> T:
     """`chosen` where the scalar `condition` holds, else `other`, leaf by leaf."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), chosen, other)

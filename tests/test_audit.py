@@ -19,9 +19,9 @@ from jmer.cli import main
 from jmer.data.span import Span
 from jmer.data.splits import ClipKFold, Loso, make_folds
 from jmer.errors import JmerError
-from jmer.report.run import NEEDED
 from jmer.runner.outcome import oracle_predictions
 from jmer.runs.explain import set_of
+from jmer.runs.folder import NEEDED
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
 

@@ -16,7 +16,7 @@ from jmer.train import hosts
 ROOT = Path(__file__).resolve().parent.parent
 HANGING = 900  # seconds that no process takes, on however busy a machine
 EXPERIMENT = """
-from jmer.data.random import RandomClips
+from jmer.data.random_clips import RandomClips
 from jmer.experiment import Experiment
 from jmer.models.ststnet import STSTNetConfig
 from jmer.optim import SgdConfig

@@ -9,6 +9,7 @@ from jmer.audit.finding import RULES, Audit, Finding, Verdict
 from jmer.files import write_json, write_text
 from jmer.report.render.blocks import Page, PageBlock, Paragraph, Section, Table
 from jmer.report.render.markdown import render
+from jmer.runs.folder import AUDIT
 from jmer.text import counted
 
 WIDTH = 88
@@ -121,5 +122,5 @@ def write_audit(audit: Audit, folder: Path) -> None:
 
     Raises: JmerError if it cannot be written.
     """
-    write_text(folder / "audit.md", render(page(audit)))
-    write_json(folder / "audit.json", record(audit))
+    write_text(folder / f"{AUDIT}.md", render(page(audit)))
+    write_json(folder / f"{AUDIT}.json", record(audit))

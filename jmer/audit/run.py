@@ -21,7 +21,6 @@ from jmer.data.load import spans
 from jmer.data.span import Span
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
-from jmer.report.run import read_run
 from jmer.runs.explain import data_of, set_of
 from jmer.runs.run import Run
 from jmer.scores.metrics import reported
@@ -35,7 +34,7 @@ def audit_run(run: Run, **places: Path | None) -> Audit:
 
     Raises: JmerError if the run itself cannot be read.
     """
-    read_run(run.folder)  # which names what is missing of a damaged one
+    run.check()  # which names what is missing of a damaged one
     try:
         clips = set_of(run, **places)
         known = spans(data_of(run, **places))

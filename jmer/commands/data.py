@@ -152,11 +152,18 @@ def check(words: list[str]) -> int:
 
 
 def _dataset(command: str, words: list[str]) -> tuple[DataConfig, list[str]]:
-    from jmer.data.load import datasets
+    from data_builders import datasets
 
     found = {kind.name: kind for kind in datasets()}
+    if words and ":" in words[0]:
+        from jmer.data.find import config_at
+
+        return config_at(words[0])(), words[1:]
     if not words or words[0].startswith("-"):
-        usage = f"usage: jmer data {command} NAME [options]; NAME: {', '.join(found)}"
+        usage = (
+            f"usage: jmer data {command} NAME [options]; NAME: {', '.join(found)}, or "
+            f"package.module:Class of a data set of your own"
+        )
         if words and words[0] in ("-h", "--help"):
             print(usage)
             raise SystemExit(0)

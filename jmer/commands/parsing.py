@@ -1,23 +1,12 @@
 """From words to options."""
 
+import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import tyro
 
 from jmer.errors import UsageError
-from jmer.experiment import Experiment, load_experiment
-
-# No prefix: `--epochs`, not `--experiment.epochs`; the parts keep theirs.
-Fields = Annotated[Experiment, tyro.conf.arg(name="")]
-
-
-def read_experiment(
-    command: str, words: list[str]
-) -> tuple[Path, Experiment, list[str]]:
-    """The experiment file that the words begin with, and the words after it."""
-    file, words = read_file(command, words)
-    return file, load_experiment(file), words
 
 
 def read_file(command: str, words: list[str]) -> tuple[Path, list[str]]:
@@ -32,7 +21,11 @@ def read_file(command: str, words: list[str]) -> tuple[Path, list[str]]:
 
 
 def parse(kind: type, prog: str, words: list[str], default: Any = None) -> Any:
-    """The options in `words`; tyro prints help and mistakes, and exits by itself."""
+    """The options in `words`; tyro prints help and mistakes, and exits by itself.
+
+    Raises: UsageError for an option that had another name before.
+    """
+    _refuse_former_names(prog, words, default)
     options: dict[str, Any] = {} if default is None else {"default": default}
     return tyro.cli(
         kind,
@@ -41,3 +34,19 @@ def parse(kind: type, prog: str, words: list[str], default: Any = None) -> Any:
         config=(tyro.conf.FlagCreatePairsOff,),
         **options,
     )
+
+
+def _refuse_former_names(prog: str, words: list[str], default: Any) -> None:
+    experiment = getattr(default, "experiment", None)
+    data = getattr(experiment or default, "data", None)
+    prefix = "--data." if experiment else "--"
+    for name, before in getattr(data, "formerly", {}).items():
+        old, new = f"{prefix}{before}", f"{prefix}{name}"
+        renamed = [
+            new + word[len(old) :] if word.partition("=")[0] == old else word
+            for word in words
+        ]
+        if renamed != words:
+            raise UsageError(
+                f"{old} is called {new} now: type `{prog} {shlex.join(renamed)}`"
+            )

@@ -6,11 +6,12 @@ from typing import Any
 
 from rich.console import Console
 
-from jmer.commands.parsing import Fields, parse, read_file
+from jmer.commands.experiments import Fields
+from jmer.commands.parsing import parse, read_file
 from jmer.errors import UsageError
 from jmer.runner.interrupt import Interruption
 from jmer.runner.progress import make_view
-from jmer.runs.folder import command_line
+from jmer.runs.folder import REPORT, command_line
 from jmer.scores.metrics import Metric, headlines, reported
 from jmer.sweep.cells import load_sweep
 from jmer.text import duration
@@ -97,4 +98,4 @@ def print_summary(metrics: dict[str, Any], folder: Path) -> None:
         )
     if metrics["diverged"]:
         say(f"  {len(metrics['diverged'])} tasks diverged and are left out")
-    say(f"  {duration(metrics['wall_seconds'])}; report: {folder / 'report.html'}")
+    say(f"  {duration(metrics['wall_seconds'])}; report: {folder / REPORT}.html")

@@ -7,8 +7,10 @@ from typing import Literal
 
 from jmer.errors import quoted
 
+Kind = Literal["AU", "AD", "M"]
 Side = Literal["", "left", "right", "asymmetric", "top", "bottom"]
 
+KINDS: dict[str, Kind] = {"AU": "AU", "AD": "AD", "M": "M"}
 SIDES: dict[str, Side] = {
     "L": "left",
     "R": "right",
@@ -44,7 +46,7 @@ class ActionUnit:
     """One coded movement."""
 
     number: int
-    kind: Literal["AU", "AD", "M"] = "AU"
+    kind: Kind = "AU"
     """An action unit, an action descriptor, or a movement of the head or eyes."""
     side: Side = ""
     """Where it is, unless on both sides alike."""
@@ -89,7 +91,7 @@ def parse_action_units(text: str) -> tuple[ActionUnit, ...]:
         side, intensity = code["side"] or "", code["intensity"] or ""
         unit = ActionUnit(
             number=int(code["number"]),
-            kind=code["kind"] or "AU",  # type: ignore[arg-type]
+            kind=KINDS[code["kind"] or "AU"],
             side=SIDES[side[0]] if side else "",
             intensity=intensity[:1],
             doubtful=bool(others or code["doubt"] or "/" in side + intensity),

@@ -15,17 +15,38 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class _Config(Protocol):
     """What it needs of an `AmanConfig`."""
 
-    width: int
-    size: int
-    frames: int
-    n: int
-    magnify: str
-    magnify_size: int
-    factors: tuple[float, ...]
-    amp_offset: float
-    rounded: bool
-    ma: str
-    fa: str
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def frames(self) -> int: ...
+
+    @property
+    def n(self) -> int: ...
+
+    @property
+    def magnify(self) -> str: ...
+
+    @property
+    def magnify_size(self) -> int: ...
+
+    @property
+    def factors(self) -> tuple[float, ...]: ...
+
+    @property
+    def amp_offset(self) -> float: ...
+
+    @property
+    def rounded(self) -> bool: ...
+
+    @property
+    def ma(self) -> str: ...
+
+    @property
+    def fa(self) -> str: ...
 
 
 class BasicBlock(nn.Module):

@@ -13,17 +13,38 @@ SPECIAL, VIDEO = "0", "1"  # branches
 class _Config(Protocol):
     """What it needs of an `HstaConfig`."""
 
-    layers: int
-    lv: int
-    ls: int
-    heads: int
-    mlp_ratio: int
-    usta_mlp: bool
-    csta: bool
-    dropout: float
-    drop_path: float
-    special_side: int
-    kept: tuple[str, ...]
+    @property
+    def layers(self) -> int: ...
+
+    @property
+    def lv(self) -> int: ...
+
+    @property
+    def ls(self) -> int: ...
+
+    @property
+    def heads(self) -> int: ...
+
+    @property
+    def mlp_ratio(self) -> int: ...
+
+    @property
+    def usta_mlp(self) -> bool: ...
+
+    @property
+    def csta(self) -> bool: ...
+
+    @property
+    def dropout(self) -> float: ...
+
+    @property
+    def drop_path(self) -> float: ...
+
+    @property
+    def special_side(self) -> int: ...
+
+    @property
+    def kept(self) -> tuple[str, ...]: ...
 
     def dim(self, stream: str) -> int: ...
 

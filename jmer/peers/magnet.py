@@ -10,7 +10,8 @@ from torch.nn import functional
 class _Config(Protocol):
     """What it needs of a `MagnetConfig`."""
 
-    width: int
+    @property
+    def width(self) -> int: ...
 
 
 def conv(inputs: int, outputs: int, side: int = 3, stride: int = 1) -> nn.Conv2d:

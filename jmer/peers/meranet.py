@@ -11,12 +11,23 @@ from jmer.peers.resnet3d import ResNet3d
 class _Config(Protocol):
     """What it needs of a `MeranetConfig`."""
 
-    width: int
-    shortcut: str
-    attn: str
-    ca_shared: str
-    reduction: int
-    st_kernel: int
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def shortcut(self) -> str: ...
+
+    @property
+    def attn(self) -> str: ...
+
+    @property
+    def ca_shared(self) -> str: ...
+
+    @property
+    def reduction(self) -> int: ...
+
+    @property
+    def st_kernel(self) -> int: ...
 
 
 class ChannelGate(nn.Module):

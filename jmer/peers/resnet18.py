@@ -13,8 +13,11 @@ from jmer.peers.aman import DEVIATION, MEAN, BasicBlock
 class _Config(Protocol):
     """What it needs of a `Resnet18Config`."""
 
-    width: int
-    shown: int
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def shown(self) -> int: ...
 
 
 class Resnet18(nn.Module):

@@ -14,8 +14,11 @@ from jmer.peers.residual import ResidualBlock, conv_norm
 class _Config(Protocol):
     """What it needs of a `Resnet3dConfig`."""
 
-    width: int
-    shortcut: str
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def shortcut(self) -> str: ...
 
 
 class ResNet3d(nn.Module):

@@ -10,14 +10,29 @@ from torch.nn import functional
 class _Config(Protocol):
     """What it needs of a `STANetConfig`."""
 
-    width: int
-    input: str
-    sab: bool
-    mask: str
-    levels: int
-    tab: bool
-    lstm: int
-    affinity_scale: str
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def input(self) -> str: ...
+
+    @property
+    def sab(self) -> bool: ...
+
+    @property
+    def mask(self) -> str: ...
+
+    @property
+    def levels(self) -> int: ...
+
+    @property
+    def tab(self) -> bool: ...
+
+    @property
+    def lstm(self) -> int: ...
+
+    @property
+    def affinity_scale(self) -> str: ...
 
 
 def conv_norm(

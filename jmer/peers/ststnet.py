@@ -9,9 +9,14 @@ from torch import Tensor, nn
 class _Config(Protocol):
     """What it needs of a `STSTNetConfig`."""
 
-    filters: tuple[int, ...]
-    size: int
-    dropout: float
+    @property
+    def filters(self) -> tuple[int, ...]: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def dropout(self) -> float: ...
 
 
 class STSTNet(nn.Module):

@@ -14,20 +14,47 @@ MEAN = (103.939, 116.779, 123.68)  # blue, green, red
 class _Config(Protocol):
     """What it needs of a `VisualMemoryConfig`."""
 
-    phase: str
-    size: int
-    width: int
-    hidden: int
-    fc6_dilation: int
-    temporal_net: bool
-    train_motion: bool
-    flow_channels: str
-    contrast: bool
-    context: str
-    memory: str
-    memory_channels: int
-    intensity: bool
-    steps_count: str
+    @property
+    def phase(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def hidden(self) -> int: ...
+
+    @property
+    def fc6_dilation(self) -> int: ...
+
+    @property
+    def temporal_net(self) -> bool: ...
+
+    @property
+    def train_motion(self) -> bool: ...
+
+    @property
+    def flow_channels(self) -> str: ...
+
+    @property
+    def contrast(self) -> bool: ...
+
+    @property
+    def context(self) -> str: ...
+
+    @property
+    def memory(self) -> str: ...
+
+    @property
+    def memory_channels(self) -> int: ...
+
+    @property
+    def intensity(self) -> bool: ...
+
+    @property
+    def steps_count(self) -> str: ...
 
 
 def conv(inputs: int, outputs: int, window: int, **options: Any) -> nn.Conv2d:

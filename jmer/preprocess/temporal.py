@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int, UInt8
 Method = Literal[
     "none", "linear", "uniform", "random-sorted", "apex-window", "tim", "whole"
 ]
-Padding = Literal["repeat", "zeros"]
+Filling = Literal["repeat", "zeros"]
 
 
 def linear(
@@ -100,7 +100,7 @@ def resample(
     method: Method,
     *,
     name: str = "",
-    padding: Padding = "repeat",
+    padding: Filling = "repeat",
     context: int = 0,
 ) -> tuple[UInt8[np.ndarray, "s h w c"], tuple[int, int, int]]:
     """A clip of `n` frames, and where onset, apex and offset are in it.
@@ -138,7 +138,13 @@ def resample(
     return made, (nearest[0], nearest[1], nearest[2])
 
 
-def _take(frames, wanted, first: int, last: int, padding: Padding):
+def _take(
+    frames: UInt8[np.ndarray, "t h w c"],
+    wanted: Int[np.ndarray, " n"],
+    first: int,
+    last: int,
+    padding: Filling,
+) -> tuple[UInt8[np.ndarray, "n h w c"], Float64[np.ndarray, " n"]]:
     """The frames of `wanted` numbers, those beyond first..last padded; their times."""
     made = frames[np.clip(wanted, first, last)]
     if padding == "zeros":

@@ -7,9 +7,10 @@ import numpy as np
 
 from jmer.report.against import Against, paired_section
 from jmer.report.render.blocks import Gauge, Gauges, Page, Paragraph, Section, Table
-from jmer.report.run import Run, band
+from jmer.runs.run import Run
 from jmer.scores.metrics import METRICS, headlines
 from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import band
 from jmer.text import banded, counted, duration, points
 
 
@@ -32,7 +33,7 @@ def _comparison_row(name: str, run: Run) -> tuple[str, ...]:
         *(name, found["protocol"] + mixed, found["selection"], found["batches"] or "–"),
         *(str(len(found["seeds"])), str(found["n_samples"])),
         *(points(found.get(m.name)) for m in METRICS.values() if not m.headline),
-        *(banded(found.get(m.name), band(run, m.name)) for m in headlines()),
+        *(banded(found.get(m.name), band(found, m.name)) for m in headlines()),
         points((found["oracle"] or {}).get(headlines()[0].name)),
         duration(found["wall_seconds"]),
     )
@@ -42,7 +43,7 @@ def _comparison_warnings(
     names: Sequence[str], runs: Sequence[Run]
 ) -> Iterable[Paragraph]:
     first = runs[0]
-    alike = all(_clips(run.predictions) == _clips(first.predictions) for run in runs)
+    alike = all(_clips(run.shown) == _clips(first.shown) for run in runs)
     if not alike:
         yield Paragraph(
             "These runs were not tested on the same clips with the same labels, so "
@@ -92,7 +93,7 @@ def comparison_page(
     first = headlines()[0]
     lines = Gauges(
         tuple(
-            Gauge(n, r.metrics[first.name], band(r, first.name))
+            Gauge(n, r.metrics[first.name], band(r.metrics, first.name))
             for n, r in zip(names, runs, strict=True)
             if first.name in r.metrics
         )

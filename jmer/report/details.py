@@ -10,9 +10,10 @@ from jmer.report.draw.learning import learning_png
 from jmer.report.draw.style import confusion_png
 from jmer.report.draw.subjects import subjects_png
 from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table
-from jmer.report.run import Run, band_of
+from jmer.runs.run import Run
 from jmer.scores.metrics import CLASS_METRICS, headlines, reported
 from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import band
 from jmer.text import banded, counted, points
 
 HARD_CLIPS = 15
@@ -32,7 +33,7 @@ def _per_dataset(found: dict[str, Any]) -> Table:
     rows = tuple(
         (
             *(name, str(row["n_subjects"]), str(row["n_samples"])),
-            *(banded(row.get(score), band_of(row, score)) for score in reported()),
+            *(banded(row.get(score), band(row, score)) for score in reported()),
             *(points(oracle[name].get(m.name)) for m in headlines() if oracle),
         )
         for name, row in found["per_dataset"].items()
@@ -130,7 +131,7 @@ def details(run: Run) -> Iterable[Section]:
         alt = "Loss and accuracy over epochs"
         figure = Figure("figures/learning.png", alt, caption, png)
         yield Section("Learning", (figure,))
-    hard = _hard_clips(run.predictions)
+    hard = _hard_clips(run.shown)
     if hard:
         yield Section("Clips most often wrong", (hard,), folded=True)
     if len(found["seeds"]) > 1:

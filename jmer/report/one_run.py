@@ -17,8 +17,9 @@ from jmer.report.render.blocks import (
     Section,
     Table,
 )
-from jmer.report.run import Run, band
+from jmer.runs.run import Run
 from jmer.scores.metrics import Metric, headlines, reported
+from jmer.scores.recognition import band
 from jmer.text import counted, duration, flattened, points
 
 SELECTION = {
@@ -38,7 +39,7 @@ def _gauge(run: Run, metric: Metric) -> Gauge:
     seeds = counted(len(run.metrics["seeds"]), "seed")
     note = f"± {std[metric.name]:.3f} over {seeds}" if std else seeds
     value = run.metrics[metric.name]
-    return Gauge(metric.label, value, band(run, metric.name), note)
+    return Gauge(metric.label, value, band(run.metrics, metric.name), note)
 
 
 def _task(task: dict[str, Any]) -> str:

@@ -8,8 +8,10 @@ from typing import Any
 from jmer.files import read_json
 from jmer.papers import PaperRow, PaperTable
 from jmer.report.render.blocks import Code, Page, PageBlock, Paragraph, Section, Table
-from jmer.report.run import Run, band, read_run
+from jmer.runs.folder import SPOTTED, SPOTTING
+from jmer.runs.run import Run, read_run
 from jmer.scores.metrics import METRICS
+from jmer.scores.recognition import band
 from jmer.scores.spotting import AUC
 from jmer.text import banded, counted, points
 
@@ -183,9 +185,9 @@ def _made(run: Run) -> tuple[str, ...]:
 
 def _ours(table: PaperTable, run: Run, name: str) -> str:
     if name == AUC.name:
-        file = run.folder / "spotting" / "spotting.json"
+        file = run.folder / SPOTTING / SPOTTED
         return points(read_json(file)[name]) if file.is_file() else "not spotted"
-    text = banded(run.metrics.get(name), band(run, name))
+    text = banded(run.metrics.get(name), band(run.metrics, name))
     mean = run.metrics.get("fold_mean", {}).get(METRICS[name].over_folds)
     if table.pooling == "mean over folds" and mean is not None:
         text += f" (mean over folds {points(mean)})"

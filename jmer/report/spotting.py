@@ -6,6 +6,7 @@ from typing import Any
 
 from jmer.files import write_bytes, write_json, write_text
 from jmer.report.draw.spotting import intensity_png, maps_png, roc_png
+from jmer.runs.folder import FIGURES, SPOTTED
 from jmer.scores.spotting import Rule, Watched, frame_roc, frame_table, spotting_record
 
 
@@ -34,9 +35,9 @@ def write_spotting(
             figures[f"maps-{i:02d}"] = maps_png(clip.maps, clip.found)
     record["drawn"] = {f"{i:02d}": clip.clip for i, clip in enumerate(drawn, 1)}
     for name, content in figures.items():
-        write_bytes(folder / "figures" / f"{name}.png", content)
+        write_bytes(folder / FIGURES / f"{name}.png", content)
     write_text(folder / "frames.csv", frame_table(clips))
-    write_json(folder / "spotting.json", record)
+    write_json(folder / SPOTTED, record)
     return record
 
 

@@ -7,11 +7,10 @@ from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.report import write_comparison
 from jmer.report.render.blocks import PageBlock, Paragraph, Section, Table
+from jmer.runs.folder import METRICS as RESULTS
+from jmer.runs.folder import SWEEP
 from jmer.scores.metrics import METRICS
 from jmer.text import counted, points
-
-SWEEP = "sweep.json"
-RESULTS = "metrics.json"
 
 
 def is_sweep(folder: Path) -> bool:

@@ -8,8 +8,9 @@ from typing import Any
 
 from jmer.report.against import Against, RunDifference
 from jmer.report.render.blocks import Table
-from jmer.report.run import Run, band_of
+from jmer.runs.run import Run
 from jmer.scores.metrics import reported
+from jmer.scores.recognition import band
 from jmer.text import banded
 
 ALL, DATASET, CLASS = "all", "data set", "class"
@@ -48,7 +49,7 @@ def scores_table(run: Run) -> Table:
         (
             *(row.name if row.part == DATASET else "all data sets", row.selection),
             *(str(row.found.get(name, "–")) for name in ("n_subjects", "n_samples")),
-            *(banded(row.found.get(n), band_of(row.found, n)) for n in reported()),
+            *(banded(row.found.get(n), band(row.found, n)) for n in reported()),
         )
         for row in score_rows(run)
     )
@@ -109,7 +110,7 @@ def _scores(run: Run) -> Iterator[tuple[tuple[str, str, str], tuple]]:
 
 
 def _cells(found: dict[str, Any], score: str) -> tuple:
-    return (found.get(score, ""), *(band_of(found, score) or ("", "")))
+    return (found.get(score, ""), *(band(found, score) or ("", "")))
 
 
 def _difference(row: RunDifference | None) -> tuple:

@@ -153,8 +153,19 @@ def brief(predictions: Predictions, *more: str) -> dict[str, Any]:
     return {name: scores[name] for name in (*METRICS, *more)}
 
 
+def band(found: dict[str, Any], name: str) -> tuple[float, float] | None:
+    """The 95 % interval of a score in what `score` found of all clips, or of one data
+    set; None in a run of older versions, which have it for all clips alone, or lack
+    this score, and with one subject: the same person drawn again has no width.
+    """
+    if name not in found.get("ci95", ()) or found["n_subjects"] < 2:
+        return None
+    low, high = found["ci95"][name]
+    return low, high
+
+
 def _intervals(confusion: np.ndarray) -> dict[str, list[float]]:
-    return {name: list(band) for name, band in subject_bootstrap(confusion).items()}
+    return {name: list(ends) for name, ends in subject_bootstrap(confusion).items()}
 
 
 def _fold_mean(p: Predictions) -> dict[str, float]:

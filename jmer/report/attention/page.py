@@ -18,11 +18,11 @@ from jmer.report.draw.style import (
     short_name,
     verbatim,
 )
-from jmer.report.pictures import INDEX, index_of
+from jmer.report.pictures import index_of
 from jmer.report.render.blocks import Figure, Page, PageBlock, Paragraph, Section, Table
 from jmer.report.render.pages import write_page
+from jmer.runs.folder import EXPLAIN, EXPLAINED
 
-NAME = "explain"
 NO_PROOF = (
     "These pictures say where this network put weight on this clip. They are no proof "
     "that it decided for that reason, and none that a face moved there: compare many "
@@ -37,9 +37,9 @@ def write_explanation(folder: Path, cases: Sequence[Case]) -> None:
     Raises: JmerError if there is nothing to draw, or `folder` cannot be written.
     """
     page = explanation(cases)
-    write_page(page, folder, NAME)
+    write_page(page, folder, EXPLAIN)
     answers = [_answer(case).text for case in cases]
-    write_json(folder / INDEX, index_of(page.title, answers, page.figures()))
+    write_json(folder / EXPLAINED, index_of(page.title, answers, page.figures()))
 
 
 def explanation(cases: Sequence[Case]) -> Page:

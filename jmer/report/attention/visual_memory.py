@@ -7,6 +7,7 @@ from jmer.report.attention.shaded import table_png
 from jmer.report.draw.heat import Scale
 from jmer.report.draw.spotting import intensity_png, maps_png
 from jmer.report.render.blocks import Figure
+from jmer.runs.folder import FIGURES, SPOTTING
 from jmer.scores.spotting import MAPS, Rule, watch
 
 
@@ -42,7 +43,7 @@ def figures(case: Case) -> list[Figure]:
             )
         )
     made.append(_steps(case, before))
-    spotted = case.folder / "spotting/figures/roc.png"
+    spotted = case.folder / SPOTTING / FIGURES / "roc.png"
     if spotted.is_file():
         made.append(
             Figure(

@@ -7,7 +7,7 @@ from jmer.report.render import html, markdown
 from jmer.report.render.blocks import Page
 
 
-def write_page(page: Page, out: Path, name: str = "report") -> str:
+def write_page(page: Page, out: Path, name: str) -> str:
     """Writes `name.md`, `name.html` and the figures into `out`, and returns the former.
 
     Raises: JmerError if it cannot be written.
