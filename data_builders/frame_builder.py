@@ -146,6 +146,7 @@ class FrameBuilder(ClipBuilder):
 
     @functools.cached_property
     def table(self) -> Path:
+        """The annotation sheet. Raises: JmerError if there is none, or several."""
         return find_table(self.require_manual_dir(), self.tables, self.data.table)
 
     @functools.cached_property

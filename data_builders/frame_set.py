@@ -121,4 +121,5 @@ class FrameSet(FaceSet):
 
     @property
     def class_names(self) -> tuple[str, ...]:
+        """The classes, in the order of their labels."""
         return tuple(self.rules.classes)

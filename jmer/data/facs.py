@@ -71,6 +71,9 @@ def parse_action_units(text: str) -> tuple[ActionUnit, ...]:
     mean nothing.
 
     Raises: ValueError quoting the part that is no code.
+
+    >>> [str(unit) for unit in parse_action_units("R12B + 5, ref(43), 4 or 9")]
+    ['R12B', '5', '4?']
     """
     plain = re.sub(r"\s+", "", text).replace("，", ",").replace("＋", "+")
     plain = re.sub(r"ref\(\d+\)", "", plain, flags=re.IGNORECASE)
@@ -105,6 +108,9 @@ def _without_parentheses(text: str) -> str:
 def objective_class(units: Iterable[ActionUnit]) -> str:
     """I to VII by which units there are (Davison, Merghani & Yap 2018); without regard
     to side and intensity. Empty without a unit.
+
+    >>> [objective_class(parse_action_units(text)) for text in ("R12", "1+2", "9+12")]
+    ['I', 'II', 'VII']
     """
     numbers = frozenset(unit.number for unit in units if unit.kind == "AU")
     return BY_UNITS.get(numbers, "VII") if numbers else ""

@@ -40,7 +40,14 @@ class Protocol:
     """Whether nobody is on both sides of a fold. Where not, every report says so."""
 
     def groups(self, subjects: Names) -> list[tuple[str, list[str]]]:
-        """Name and held-out subjects of each fold, given the subject of each clip."""
+        """Name and held-out subjects of each fold, given the subject of each clip.
+
+        >>> Loso().groups(np.array(["b", "a", "b"]))
+        [('a', ['a']), ('b', ['b'])]
+        >>> subjects = np.repeat(["a", "b", "c", "d"], [9, 3, 3, 3])
+        >>> [sorted(group) for _, group in KFold(k=2).groups(subjects)]
+        [['a'], ['b', 'c', 'd']]
+        """
         raise NotImplementedError
 
     def tested(self, subjects: Names, labels: Labels) -> list[tuple[str, Tested]]:

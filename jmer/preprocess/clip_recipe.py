@@ -19,6 +19,7 @@ class ClipRecipe:
     """
 
     files: ClassVar[tuple[str, ...]] = ("flow_weights",)
+    """Fields that name a file which preparing reads."""
 
     modality: Literal["clip", "flow", "video", "apex-flow"] = "clip"
     """clip: frames. flow: motion between neighbouring frames of that clip. video: both,

@@ -37,6 +37,11 @@ def uniform(onset: int, offset: int, n: int) -> Int[np.ndarray, " {n}"]:
 
     Where there are fewer frames than `n`, all are taken, and the first and the last
     are repeated around them.
+
+    >>> uniform(10, 29, 5)
+    array([12, 16, 20, 24, 28])
+    >>> uniform(3, 4, 4)
+    array([3, 3, 4, 4])
     """
     return np.clip(_uniform(onset, offset, n), onset, offset)
 
@@ -60,6 +65,9 @@ def apex_window(apex: int, n: int, t: int) -> Int[np.ndarray, " {n}"]:
     """Frames apex - n//2 to apex + (n-1)//2 of a clip of `t` frames.
 
     The first and the last frame stand in for those that the clip lacks.
+
+    >>> apex_window(2, 6, 20)
+    array([0, 0, 1, 2, 3, 4])
     """
     return np.clip(_window(apex, n), 0, t - 1)
 
