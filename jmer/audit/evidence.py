@@ -1,15 +1,14 @@
 """What there is to check a run by, and its plain table of who is tested where."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from jmer.audit.roster import Name, Roster, Round, positions
 from jmer.data.clips import ClipSet
 from jmer.data.span import Span
-from jmer.data.splits import Fold, Protocol, make_folds
+from jmer.data.splits import Fold, Protocol, make_folds, protocol_of
 from jmer.errors import JmerError
 from jmer.runs.run import Run
 
@@ -104,20 +103,3 @@ class Evidence:
                 wanted,
                 np.isin(every, np.concatenate([np.zeros(0, int), *lost])),
             )
-
-
-def protocol_of(described: Mapping[str, Any]) -> Protocol:
-    """A protocol from what `experiment.json` says of it.
-
-    Raises: JmerError for one that this jmer does not know.
-    """
-    values = dict(described)
-    kinds = {kind.__name__: kind for kind in Protocol.__subclasses__()}
-    kind = kinds.get(name := values.pop("kind", None))
-    known = {field.name for field in fields(kind)} if kind else set()
-    if kind is None or not values.keys() <= known:
-        raise JmerError(
-            f"protocol {name} with {sorted(values)} is unknown to this jmer: install "
-            f"the version that trained the run."
-        )
-    return kind(**values)

@@ -2,8 +2,8 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -228,6 +228,23 @@ def _shuffled_sizes(subjects: Names, seed: int) -> dict[str, int]:
     sizes = Counter(subjects.tolist())
     order = np.random.default_rng(seed).permutation(sorted(sizes))
     return {name: sizes[name] for name in order.tolist()}
+
+
+def protocol_of(described: Mapping[str, Any]) -> Protocol:
+    """A protocol from what `experiment.json` says of it.
+
+    Raises: JmerError for one that this jmer does not know.
+    """
+    values = dict(described)
+    kinds = {kind.__name__: kind for kind in Protocol.__subclasses__()}
+    kind = kinds.get(name := values.pop("kind", None))
+    known = {field.name for field in dataclasses.fields(kind)} if kind else set()
+    if kind is None or not values.keys() <= known:
+        raise JmerError(
+            f"protocol {name} with {sorted(values)} is unknown to this jmer: install "
+            f"the version that trained the run."
+        )
+    return kind(**values)
 
 
 def make_folds(protocol: Protocol, clips: ClipSet) -> list[Fold]:

@@ -126,6 +126,7 @@ def _protocol(run: Run) -> Table:
         ("Subjects kept apart", "yes" if found["subject_independent"] else "no"),
         *_fold_mean(run),
         ("Epoch selection", SELECTION.get(found["selection"], found["selection"])),
+        *((("Held out", found["held_out"]),) if found.get("held_out") else ()),
         ("Batches", BATCHES.get(found["batches"], found["batches"] or "–")),
         (
             "Data",

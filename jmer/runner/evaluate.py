@@ -23,10 +23,16 @@ from jmer.runner.outcome import join, predict
 from jmer.runner.session import check_inputs
 from jmer.runs.environment import environment
 from jmer.runs.folder import METRICS, PREDICTIONS, open_run
-from jmer.runs.run import find_weights
-from jmer.runs.weights import Weights
+from jmer.runs.held_out import KeptFrom, kept_from_run, kept_from_weights
+from jmer.runs.run import find_weights, load_run
+from jmer.runs.weights import INDEX, Weights
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
+
+REMEDY = (
+    "Evaluate on the data set and --protocol that the weights were trained with: their "
+    "own folds."
+)
 
 
 def evaluate(
@@ -43,13 +49,16 @@ def evaluate(
     `weights` is a folder of imported weights or a run directory. The network is
     theirs; the data set and the protocol are the experiment's.
 
-    Raises: JmerError if a fold has no weights, or they do not fit the data.
+    Raises: JmerError if a fold has no weights, they do not fit the data, or may have
+    trained on a clip that the fold tests.
     """
     loaded = find_weights(weights)
     clips = load(experiment.data)
     check_inputs(loaded.config, clips)
     folds = make_folds(experiment.protocol, clips)
     check_cover(loaded, folds, clips, weights)
+    kept = kept_from(weights, loaded, clips)
+    kept.refuse_leaks(folds, clips, REMEDY)
     description = {
         "name": name,
         "command": command,
@@ -60,6 +69,7 @@ def evaluate(
             "data_fingerprint": clips.fingerprint,
             "protocol": experiment.identity()["protocol"],
         },
+        "held_out": kept.known,
         "data": {**experiment.data.origin, **clips.summary()},
         **environment(),
     }
@@ -70,6 +80,7 @@ def evaluate(
     metrics = {
         "protocol": experiment.protocol.describe(folds, clips),
         "selection": "imported weights",
+        "held_out": kept.known,
         "batches": None,
         "subject_independent": experiment.protocol.subject_independent,
         **score(predictions.select(variant=int(predictions.variant.min()))),
@@ -98,6 +109,13 @@ def check_cover(
             f"{folder} was trained on classes {weights.classes}, but {clips.name} has "
             f"{clips.classes}."
         )
+
+
+def kept_from(folder: Path, weights: Weights, clips: ClipSet) -> KeptFrom:
+    """What the weights in a folder were kept from, whichever it holds."""
+    if (folder / INDEX).is_file():
+        return kept_from_weights(weights, folder)
+    return kept_from_run(load_run(folder), clips)
 
 
 def predict_folds(

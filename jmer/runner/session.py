@@ -24,7 +24,9 @@ from jmer.runner.progress import View
 from jmer.runner.start import Start
 from jmer.runs.events import EventLog
 from jmer.runs.folder import pack_folder, pack_folders, pack_number
+from jmer.runs.held_out import held_out
 from jmer.runs.packs import read_pack, read_packs
+from jmer.runs.weights import held_out_note
 from jmer.text import duration
 from jmer.train import hosts
 from jmer.train.batches import BatchPlan
@@ -138,6 +140,12 @@ class Session:
         """Clips that a fold trains on in an epoch, on average, in all versions."""
         versions = self.experiment.model.versions
         return versions * float(np.mean([len(fold.train) for fold in self.folds]))
+
+    def _held_out(self, tasks: Sequence[Task]) -> dict[str, Any]:
+        """What these tasks are kept from, to be saved with their weights."""
+        wanted = {task.fold for task in tasks}
+        folds = [fold for fold in self.folds if fold.name in wanted]
+        return held_out_note(held_out(folds, self.clips))
 
     def work(self, tasks: Sequence[Task]) -> Work:
         """These tasks, as the planner wants them."""
@@ -306,7 +314,7 @@ class Session:
                 schedule=schedule,
                 watch=watch,
                 stopping=stopping,
-                notes={"plan": pack.plan.record()},
+                notes={"plan": pack.plan.record(), **self._held_out(tasks)},
                 start=self.start.of(tasks),
             )
         finally:

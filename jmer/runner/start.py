@@ -12,11 +12,14 @@ from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.files import content_hash
 from jmer.runs.folder import PREDICTIONS
+from jmer.runs.held_out import kept_from_run
 from jmer.runs.importers import read_trunk
 from jmer.runs.run import Run, load_run
 from jmer.runs.weights import Weights, structure
 from jmer.train.checkpoint import Flat
 from jmer.train.tasks import Task
+
+REMEDY = "Start from a run of the same data set and --protocol."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +62,7 @@ def read_start(experiment: Experiment, folds: Sequence[Fold], clips: ClipSet) ->
     shapes = {trees.path_name(path): leaf.shape for path, leaf in leaves}
     if experiment.start_from is not None:
         run = load_run(experiment.start_from)
-        _refuse_leaks(run, folds, clips)
+        kept_from_run(run, clips).refuse_leaks(folds, clips, REMEDY)
         fits = {
             p for p, x in run.weights.arrays.items() if x.shape[1:] == shapes.get(p)
         }
@@ -94,25 +97,6 @@ def _row(weights: Weights, task: Task) -> int:
     seeds = {known.seed for known in weights.tasks}
     seed = next(iter(seeds)) if len(seeds) == 1 else task.seed
     return weights.index(task.fold, seed)
-
-
-def _refuse_leaks(run: Run, folds: Sequence[Fold], clips: ClipSet) -> None:
-    """Raises: JmerError if a fold tests a clip that the run's fold of that name did
-    not hold out: it may have trained on it."""
-    predictions = run.predictions
-    held_out: dict[str, set[tuple[str, ...]]] = {}
-    columns = (predictions.dataset, predictions.subject, predictions.clip)
-    for fold, *clip in zip(predictions.fold, *columns, strict=True):
-        held_out.setdefault(str(fold), set()).add(tuple(map(str, clip)))
-    names = clips.names
-    for fold in folds:
-        for i in fold.test:
-            if names[i] not in held_out.get(fold.name, ()):
-                raise JmerError(
-                    f"fold {fold.name} tests clip {names[i][2]}, which {run.folder} "
-                    f"did not hold out of its fold of that name, and may have trained "
-                    f"on. Start from a run of the same data set and --protocol."
-                )
 
 
 def _digest(run: Run) -> str:

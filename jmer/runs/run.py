@@ -27,7 +27,8 @@ from jmer.text import counted, points
 if TYPE_CHECKING:
     from flax import nnx
 
-    from jmer.runs.weights import Weights
+    from jmer.runs.packs import SavedPack
+    from jmer.runs.weights import HeldOut, Weights
     from jmer.train.pack import PackResult
 
 # Reports read runs without their weights: JAX and Orbax come with the first of these.
@@ -181,6 +182,7 @@ class Run:
                 for path in paths
             },
             sources=(str(self.folder.absolute()),),
+            held_out=self.held_out,
         )
 
     def params(
@@ -198,10 +200,24 @@ class Run:
     @functools.cached_property
     def packs(self) -> "list[PackResult]":
         """What each program recorded: its tasks, at each evaluation."""
+        return [pack.result for pack in self._saved if pack.result is not None]
+
+    @property
+    def held_out(self) -> "HeldOut | None":
+        """What each fold was kept from, by the checkpoints; None if those do not say.
+
+        Raises: JmerError if they contradict each other.
+        """
+        from jmer.runs.weights import read_held_out
+
+        done = [pack for pack in self._saved if pack.result is not None]
+        return read_held_out(pack.notes for pack in done) if done else None
+
+    @functools.cached_property
+    def _saved(self) -> "list[SavedPack]":
         from jmer.runs.packs import read_packs
 
-        saved = read_packs(self.folder / CHECKPOINTS)
-        return [pack.result for pack in saved if pack.result is not None]
+        return read_packs(self.folder / CHECKPOINTS)
 
     def check(self) -> None:
         """Reads all that a report needs.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,14 @@ from jmer.models.base import NetworkConfig, network
 from jmer.train.checkpoint import Flat, unflatten
 from jmer.train.tasks import Task
 
+Clip = tuple[str, ...]
+"""Data set, subject and name, which together name a clip."""
+HeldOut = Mapping[str, frozenset[Clip]]
+"""By fold the clips that were tested: none of them trained or chose an epoch."""
+
 INDEX = "weights.json"
 ARRAYS = "weights.npz"
+HELD_OUT = "held_out"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +32,8 @@ class Weights:
     """The weights of one network for several tasks.
 
     `arrays` has `params.…` and `stats.…` by path, task axis first, in the order of
-    `tasks`. `sources` says where each came from.
+    `tasks`. `sources` says where each came from, and `held_out` what each fold was kept
+    from, where that is known.
     """
 
     config: NetworkConfig
@@ -33,6 +41,7 @@ class Weights:
     tasks: tuple[Task, ...]
     arrays: Flat
     sources: tuple[str, ...] = ()
+    held_out: HeldOut | None = None
 
     def index(self, subject: str, seed: int | None = None, variant: int = 0) -> int:
         """Row of a task; `seed` may be left out where there is only one.
@@ -106,6 +115,7 @@ class Weights:
                 "classes": list(self.classes),
                 "tasks": [dataclasses.asdict(task) for task in self.tasks],
                 "sources": list(self.sources),
+                **held_out_note(self.held_out),
             },
         )
 
@@ -131,6 +141,7 @@ class Weights:
                 tasks=tuple(Task(**task) for task in index["tasks"]),
                 arrays=flat,
                 sources=tuple(index["sources"]),
+                held_out=read_held_out([index]),
             )
         except JmerError:
             raise
@@ -139,6 +150,32 @@ class Weights:
             raise JmerError(
                 f"weights in {folder} are damaged ({reason}): import them again."
             ) from error
+
+
+def held_out_note(held_out: HeldOut | None) -> dict[str, Any]:
+    """As JSON values to be saved beside arrays; nothing where nothing is known."""
+    if held_out is None:
+        return {}
+    return {HELD_OUT: {fold: sorted(map(list, own)) for fold, own in held_out.items()}}
+
+
+def read_held_out(notes: Iterable[Mapping[str, Any]]) -> HeldOut | None:
+    """What `held_out_note` wrote in each of these; None where one has nothing.
+
+    Raises: JmerError if two say different things of a fold.
+    """
+    found: dict[str, frozenset[Clip]] = {}
+    for note in notes:
+        if HELD_OUT not in note:
+            return None
+        for fold, names in note[HELD_OUT].items():
+            own = frozenset(tuple(map(str, name)) for name in names)
+            if found.setdefault(fold, own) != own:
+                raise JmerError(
+                    f"two trainings of fold {fold} held out different clips: they are "
+                    f"of different runs. Train again in an empty folder."
+                )
+    return found
 
 
 def structure(
