@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -75,6 +75,29 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def write_group(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Files by name that belong together, the last one being what readers look for:
+    it is away while the others are moved in, so that no two of different groups are
+    ever read as one.
+
+    Raises: JmerError if the disk is full or cannot be written; all is as before if that
+    is known before the first file moves.
+    """
+    aside = {name: folder / f".{name}.{os.getpid()}" for name in contents}
+    try:
+        for name, content in contents.items():
+            write_bytes(aside[name], content)
+        last = folder / [*contents][-1]
+        with writing(last):
+            last.unlink(missing_ok=True)
+            for name, path in aside.items():
+                path.replace(folder / name)
+    except BaseException:
+        for path in aside.values():
+            path.unlink(missing_ok=True)
+        raise
+
+
 def write_text(path: Path, content: str) -> None:
     """`write_bytes`, of UTF-8 text."""
     write_bytes(path, content.encode())
@@ -82,7 +105,12 @@ def write_text(path: Path, content: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """`write_bytes`, of indented JSON; keys keep their order."""
-    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_bytes(path, json_bytes(content))
+
+
+def json_bytes(content: Any) -> bytes:
+    """What `write_json` writes."""
+    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
 
 
 def content_hash(path: Path) -> str:

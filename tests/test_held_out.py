@@ -143,7 +143,7 @@ def test_evaluation_refuses_and_records(run, tmp_path, monkeypatch):
         )
         return load_run(tmp_path / name)
 
-    with pytest.raises(JmerError, match="may have trained on. Evaluate on"):
+    with pytest.raises(JmerError, match=r"may have trained on\. Evaluate on"):
         evaluated("leak", KFold(2))
     assert not (tmp_path / "leak").exists()
     found = evaluated("own", ClipKFold(2))

@@ -16,13 +16,12 @@ from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold, make_folds
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
-from jmer.files import write_json
 from jmer.models.base import Inputs
 from jmer.report import write_report
-from jmer.runner.outcome import join, predict
+from jmer.runner.outcome import join, predict, write_scored
 from jmer.runner.session import check_inputs
 from jmer.runs.environment import environment
-from jmer.runs.folder import METRICS, PREDICTIONS, open_run
+from jmer.runs.folder import open_run
 from jmer.runs.held_out import KeptFrom, kept_from_run, kept_from_weights
 from jmer.runs.run import find_weights, load_run
 from jmer.runs.weights import INDEX, Weights
@@ -76,7 +75,6 @@ def evaluate(
     open_run(run_dir, description, overwrite=overwrite)
     start = time.monotonic()
     predictions = predict_folds(loaded, folds, clips)
-    predictions.save(run_dir / PREDICTIONS)
     metrics = {
         "protocol": experiment.protocol.describe(folds, clips),
         "selection": "imported weights",
@@ -89,7 +87,7 @@ def evaluate(
         "wall_seconds": time.monotonic() - start,
         "throughput": None,
     }
-    write_json(run_dir / METRICS, metrics)
+    write_scored(run_dir, predictions, metrics)
     write_report(run_dir)
     return metrics
 

@@ -1,6 +1,7 @@
 """What finished tasks predicted, at the honest epoch and at the oracle's."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from scipy.special import softmax
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
+from jmer.files import json_bytes, write_group
+from jmer.runs.folder import METRICS, PREDICTIONS
 from jmer.scores.predictions import Predictions
 from jmer.train.pack import PackResult
 from jmer.train.step import Record
@@ -132,6 +135,18 @@ def predict(
         predicted=logits.argmax(-1).astype(np.int64),
         probabilities=softmax(logits.astype(np.float64), -1).astype(np.float32),
     )
+
+
+def write_scored(
+    run_dir: Path, predictions: Predictions, metrics: Mapping[str, Any]
+) -> None:
+    """Both files of a run or neither: no scores are ever read beside predictions that
+    they are not of. A run without metrics is unfinished, and goes on.
+
+    Raises: JmerError if the place cannot be written.
+    """
+    content = {PREDICTIONS: predictions.content(), METRICS: json_bytes(metrics)}
+    write_group(run_dir, content)
 
 
 def join(parts: Sequence[Predictions]) -> Predictions:

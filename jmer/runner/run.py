@@ -12,18 +12,21 @@ from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
 from jmer.data.splits import make_folds
 from jmer.experiment import Experiment
-from jmer.files import write_json
 from jmer.nn.lowering.choice import current
 from jmer.report import write_report
 from jmer.runner.account import account
 from jmer.runner.features import seen_by_tasks
-from jmer.runner.outcome import oracle_predictions, selected_predictions
+from jmer.runner.outcome import (
+    oracle_predictions,
+    selected_predictions,
+    write_scored,
+)
 from jmer.runner.progress import View
 from jmer.runner.session import Session, check_inputs
 from jmer.runner.start import Start, read_start
 from jmer.runs.environment import environment
 from jmer.runs.events import EventLog
-from jmer.runs.folder import CHECKPOINTS, METRICS, PREDICTIONS, note, open_run
+from jmer.runs.folder import CHECKPOINTS, note, open_run
 from jmer.train import hosts
 from jmer.train.mesh import compute_dtype
 from jmer.train.pack import PackResult
@@ -112,8 +115,7 @@ def write_results(
     """
     asked = results, set(session.tasks), session.folds, session.clips
     predictions, oracle = selected_predictions(*asked), oracle_predictions(*asked)
-    predictions.save(run_dir / PREDICTIONS)
     metrics = account(session, results, predictions, oracle)
-    write_json(run_dir / METRICS, metrics)
+    write_scored(run_dir, predictions, metrics)
     write_report(run_dir)
     return metrics

@@ -1,10 +1,11 @@
 """Trained weights: one set for each task, and the network that they belong to."""
 
 import dataclasses
+import hashlib
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 from jmer.errors import JmerError
-from jmer.files import read_json, write_bytes, write_json
+from jmer.files import json_bytes, read_json, write_group
 from jmer.models.base import NetworkConfig, network
 from jmer.train.checkpoint import Flat, unflatten
 from jmer.train.tasks import Task
@@ -103,21 +104,22 @@ class Weights:
         return graphdef, (state["params"], state["stats"])
 
     def save(self, folder: Path) -> None:
-        """Writes `weights.npz`, then `weights.json`, without which it is no weights."""
+        """Writes `weights.npz` and `weights.json`, without which it is no weights, as
+        one; the latter knows the former by its hash.
+        """
         content = io.BytesIO()
         np.savez(content, allow_pickle=False, **self.arrays)  # type: ignore[arg-type]
-        write_bytes(folder / ARRAYS, content.getvalue())
-        write_json(
-            folder / INDEX,
-            {
-                "network": self.config.name,
-                "fields": dataclasses.asdict(self.config),
-                "classes": list(self.classes),
-                "tasks": [dataclasses.asdict(task) for task in self.tasks],
-                "sources": list(self.sources),
-                **held_out_note(self.held_out),
-            },
-        )
+        arrays = content.getvalue()
+        index = {
+            "network": self.config.name,
+            "fields": dataclasses.asdict(self.config),
+            "classes": list(self.classes),
+            "tasks": [dataclasses.asdict(task) for task in self.tasks],
+            "sources": list(self.sources),
+            "arrays_sha256": hashlib.sha256(arrays).hexdigest(),
+            **held_out_note(self.held_out),
+        }
+        write_group(folder, {ARRAYS: arrays, INDEX: json_bytes(index)})
 
     @classmethod
     def load(cls, folder: Path) -> "Weights":
@@ -135,6 +137,7 @@ class Weights:
             # NumPy leaves a file open that it cannot read.
             with (folder / ARRAYS).open("rb") as file, np.load(file) as arrays:
                 flat = dict(arrays)
+                _require_same(file, index.get("arrays_sha256"))
             return cls(
                 config=network(index["network"], index["fields"]),
                 classes=tuple(index["classes"]),
@@ -150,6 +153,13 @@ class Weights:
             raise JmerError(
                 f"weights in {folder} are damaged ({reason}): import them again."
             ) from error
+
+
+def _require_same(file: BinaryIO, expected: str | None) -> None:
+    file.seek(0)
+    # Earlier versions did not say.
+    if expected not in (None, hashlib.file_digest(file, "sha256").hexdigest()):
+        raise ValueError(f"{INDEX} is of another {ARRAYS}")
 
 
 def held_out_note(held_out: HeldOut | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from jmer.errors import JmerError
-from jmer.files import write_text
+from jmer.files import write_bytes
 from jmer.text import counted
 
 NAMES = ("dataset", "subject", "clip", "fold")
@@ -113,6 +113,10 @@ class Predictions:
 
         Raises: JmerError if the place cannot be written.
         """
+        write_bytes(path, self.content())
+
+    def content(self) -> bytes:
+        """What `save` writes."""
         text = io.StringIO(newline="")
         # The line ends of RFC 4180, with which csv quotes a lone \r in a name.
         writer = csv.writer(text)
@@ -124,7 +128,7 @@ class Predictions:
         shares = ([str(p) for p in row] for row in self.probabilities)
         for row, share in zip(zip(*columns, strict=True), shares, strict=True):
             writer.writerow([*row, *share])
-        write_text(path, text.getvalue())
+        return text.getvalue().encode()
 
     @classmethod
     def load(cls, path: Path) -> "Predictions":
