@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Container
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 if TYPE_CHECKING:
@@ -32,6 +33,18 @@ class UsageError(JmerError):
     """An option or an experiment that cannot be run as written."""
 
     exit_code = 2
+
+
+MOST_SEED = 2**32 - 1
+"""JAX makes keys of 32 bits: a larger seed would be another one, under a wrong name."""
+MOST_COUNT = 2**31 - 2
+"""Of what devices count in 32 bits with a sign, with room for one more."""
+
+
+def is_whole(value: object, least: int, most: int) -> bool:
+    """Whether it is a whole number of that range, and neither 1.0 nor True."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    return whole and least <= int(value) <= most  # type: ignore[call-overload]
 
 
 def option(name: str) -> str:
@@ -81,6 +94,13 @@ class FieldCheck:
         for name in names:
             fits = self._within(name, least, math.inf)
             self.must(name, fits, f"be finite and {bound}")
+
+    def whole(self, *names: str, least: int = 0, most: int = MOST_COUNT) -> None:
+        """Whole numbers of a range."""
+        for name in names:
+            value = getattr(self.config, name)
+            fits = value is None or is_whole(value, least, most)
+            self.must(name, fits, f"be a whole number from {least} to {most}")
 
     def share(self, *names: str) -> None:
         """Numbers from 0 to below 1."""

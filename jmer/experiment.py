@@ -9,7 +9,7 @@ from typing import Any, Literal
 from jmer import shipped
 from jmer.data.config import DataConfig
 from jmer.data.splits import Loso, Protocol
-from jmer.errors import FieldCheck, UsageError
+from jmer.errors import MOST_SEED, FieldCheck, UsageError, is_whole
 from jmer.models.base import NetworkConfig
 from jmer.optim import OptimConfig
 from jmer.train.batches import Mode, Sampling
@@ -45,6 +45,7 @@ class EngineConfig:
     def __post_init__(self) -> None:
         check = FieldCheck(self, "engine")
         check.at_least(1, "chunk", "pack", "devices")
+        check.whole("chunk", "pack", "devices", least=1)
         check.not_negative("checkpoint_seconds", "plan_seconds")
         limit = self.memory_limit
         check.must("memory_limit", limit is None or limit > 0, "be above 0")
@@ -113,7 +114,9 @@ class Experiment:
 
     def __post_init__(self) -> None:
         check = FieldCheck(self)
-        check.at_least(1, "epochs", "batch_size", "eval_every")
+        counts = "epochs", "batch_size", "eval_every"
+        check.at_least(1, *counts)
+        check.whole(*counts, least=1)
         inside = 0 < self.inner_fraction < 1
         check.must("inner_fraction", inside, "be between 0 and 1")
         if self.sampling == "balanced" and self.batches == "shared":
@@ -126,7 +129,10 @@ class Experiment:
             check_variant(text, self.parts)
         some = bool(self.seeds) and _different(self.seeds)
         check.must("seeds", some, "be different numbers")
-        check.must("seeds", min(self.seeds) >= 0, "not be negative")
+        rule = f"be whole numbers from 0 to {MOST_SEED}"
+        whole = all(is_whole(seed, -MOST_SEED, MOST_SEED) for seed in self.seeds)
+        check.must("seeds", whole, rule)
+        check.must("seeds", min(self.seeds) >= 0, f"not be negative, but {rule}")
 
     @property
     def parts(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import hashlib
 import jax
 
 from jmer.arrays import Array, PRNGKeyArray
+from jmer.errors import MOST_SEED, UsageError, is_whole
 
 
 def name_code(name: str) -> int:
@@ -35,5 +36,10 @@ def within(key: PRNGKeyArray | None, *names: str | int | Array) -> PRNGKeyArray 
 
 
 def seed_key(seed: int) -> PRNGKeyArray:
-    """The root key of one seed."""
+    """The root key of one seed.
+
+    Raises: UsageError for one that JAX would take for another.
+    """
+    if not is_whole(seed, 0, MOST_SEED):
+        raise UsageError(f"seed={seed} must be a whole number from 0 to {MOST_SEED}")
     return jax.random.key(seed)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import tyro
 
-from jmer.errors import UsageError
+from jmer.errors import MOST_SEED, FieldCheck, UsageError
 from jmer.pretrain.base import PretrainRecipe
 from jmer.pretrain.magnifier import MagnifierRecipe
 from jmer.pretrain.segmenter import MotionRecipe
@@ -40,5 +40,8 @@ class PretrainOptions:
             if getattr(self, name) < 1:
                 option = name.replace("_", "-")
                 raise UsageError(f"{option}={getattr(self, name)} must be at least 1")
+        check = FieldCheck(self)
+        check.whole("steps", "save_every", least=1)
+        check.whole("seed", most=MOST_SEED)
         if self.out.suffix != ".npz":
             raise UsageError(f"out={self.out} must end in .npz")

@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 
 from jmer.commands.parsing import parse
-from jmer.errors import UsageError
+from jmer.errors import MOST_SEED, FieldCheck, UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +94,7 @@ class MeasureOptions:
                 )
         if self.scenes < 1:
             raise UsageError(f"scenes={self.scenes} must be at least 1")
+        FieldCheck(self).whole("seed", most=MOST_SEED)
         least = 4 * (int(max(self.motions) * max(self.factors)) + 3)
         if self.size < least or self.size % MULTIPLE:
             raise UsageError(

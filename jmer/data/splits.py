@@ -9,7 +9,7 @@ import numpy as np
 
 from jmer.annotations import Bool, Int, Shaped
 from jmer.data.clips import ClipSet
-from jmer.errors import JmerError, UsageError
+from jmer.errors import FieldCheck, JmerError, UsageError
 
 Names = Shaped[np.ndarray, " clips"]
 """Of the subject of each clip, as text."""
@@ -88,6 +88,8 @@ class KFold(Protocol):
     def __post_init__(self) -> None:
         if self.k < 2:
             raise UsageError(f"protocol.k={self.k} must be at least 2")
+        FieldCheck(self, "protocol").whole("k", least=2)
+        _check_split_seed(self)
 
     def groups(self, subjects: Names) -> list[tuple[str, list[str]]]:
         sizes = _shuffled_sizes(subjects, self.split_seed)
@@ -125,6 +127,7 @@ class HoldOut(Protocol):
             raise UsageError(
                 f"protocol.fraction={self.fraction} must be between 0 and 1"
             )
+        _check_split_seed(self)
 
     def groups(self, subjects: Names) -> list[tuple[str, list[str]]]:
         sizes = _shuffled_sizes(subjects, self.split_seed)
@@ -154,6 +157,8 @@ class ClipKFold(Protocol):
     def __post_init__(self) -> None:
         if self.k < 2:
             raise UsageError(f"protocol.k={self.k} must be at least 2")
+        FieldCheck(self, "protocol").whole("k", least=2)
+        _check_split_seed(self)
 
     def tested(self, subjects: Names, labels: Labels) -> list[tuple[str, Tested]]:
         clips = len(subjects)
@@ -193,6 +198,7 @@ class ClipHoldOut(Protocol):
             raise UsageError(
                 f"protocol.fraction={self.fraction} must be between 0 and 1"
             )
+        _check_split_seed(self)
 
     def tested(self, subjects: Names, labels: Labels) -> list[tuple[str, Tested]]:
         rng = np.random.default_rng(self.split_seed)
@@ -222,6 +228,10 @@ def stratified(
         count = min(max(round(fraction * len(own)), 1), len(own) - 1)
         chosen.append(own[:count])
     return np.concatenate(chosen)
+
+
+def _check_split_seed(protocol: Protocol) -> None:
+    FieldCheck(protocol, "protocol").whole("split_seed", most=2**63 - 1)
 
 
 def _shuffled_sizes(subjects: Names, seed: int) -> dict[str, int]:
