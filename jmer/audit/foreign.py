@@ -21,6 +21,7 @@ from jmer.audit.roster import (
 )
 from jmer.audit.rows import ListedRow, read_rows
 from jmer.audit.shared_frames import check_frames
+from jmer.audit.spelling import alike, same_words
 from jmer.audit.tally import Stated
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
@@ -42,12 +43,11 @@ def audit_predictions(
 
     Raises: JmerError if it cannot be read, or lacks what it needs.
     """
-    rows = read_rows(path, ["subject", "label", "predicted"], chosen)
+    rows, words = same_words(read_rows(path, ["subject", "label", "predicted"], chosen))
     tested = [row for row in rows if not _trains(row)]
     if not tested:
         raise JmerError(f"{path} tests nothing: every split is train.")
     table = _table(rows, tested)
-    answers = Answers.of(tested, [_fold(row) for row in tested], map(_name, tested))
     folds = "fold" in rows[0].values
     epochs = {row.number("epoch") for row in tested}
     about = (
@@ -56,19 +56,49 @@ def audit_predictions(
         *(() if folds else (NO_FOLDS,)),
         *undated(rows),
     )
-    return Audit(
-        str(path),
-        about,
-        (
-            check_subjects(table),
-            check_clips(table),
-            _twice(table, rows),
-            check_never(table),
-            check_frames(table),
-            _words(rows, tested),
-            *check_stated(answers, stated or {}),
-        ),
+    written = _findings(rows, words, stated or {})
+    found = alike(rows, [_list_of(row) for row in rows])
+    if found.spellings:
+        others = {f.rule: f for f in _findings(found.rows, words, stated or {})}
+        written = [found.doubtful(one, others[one.rule]) for one in written]
+    return Audit(str(path), about, tuple(written))
+
+
+def _findings(
+    rows: Sequence[ListedRow], words: str, stated: Mapping[str, Stated]
+) -> list[Finding]:
+    tested = [row for row in rows if not _trains(row)]
+    table = _table(rows, tested)
+    answers = Answers.of(tested, [_fold(row) for row in tested], map(_name, tested))
+    labels = {row.text("label") for row in rows}
+    strange = sorted({row.text("predicted") for row in tested} - labels)
+    figures = check_stated(answers, stated)
+    return [
+        check_subjects(table),
+        check_clips(table),
+        _twice(table, rows),
+        check_never(table),
+        check_frames(table),
+        _words(rows, strange, words),
+        *(_matched(found, strange, labels) for found in figures),
+    ]
+
+
+def _list_of(row: ListedRow) -> str:
+    """What should name each clip once."""
+    names = ("fold", "seed", "epoch", "split")
+    return "/".join(row.text(name) for name in names)
+
+
+def _matched(found: Finding, strange: Sequence[str], labels: set[str]) -> Finding:
+    """A verdict on figures, unless some predictions may be labels otherwise spelt."""
+    if not strange or found.rule == "size" or found.verdict == "unknown":
+        return found
+    text = (
+        f"Cannot tell: predicted {strange[0]!r} is no label, and may be one of "
+        f"{', '.join(sorted(labels)[:8])} in other words. {found.text}"
     )
+    return Finding(found.rule, "unknown", text)
 
 
 def _trains(row: ListedRow) -> bool:
@@ -151,14 +181,16 @@ def _twice(table: Roster, rows: Sequence[ListedRow]) -> Finding:
     return found
 
 
-def _words(rows: Sequence[ListedRow], tested: Sequence[ListedRow]) -> Finding:
+def _words(rows: Sequence[ListedRow], strange: Sequence[str], words: str) -> Finding:
     found = check_labels(rows)
-    labels = {row.text("label") for row in rows}
-    other = sorted({row.text("predicted") for row in tested} - labels)
-    if found.verdict == "violation" or not other:
+    if found.verdict == "violation":
         return found
+    if not strange:
+        text = f"{found.text} {words}."
+        return Finding("labels", "warning", text, found.details) if words else found
+    labels = {row.text("label") for row in rows}
     text = (
-        f"Predicted is {', '.join(other[:4])}, which is no label of any clip (labels: "
-        f"{', '.join(sorted(labels)[:8])})."
+        f"Predicted is {', '.join(strange[:4])}, which is no label of any clip "
+        f"(labels: {', '.join(sorted(labels)[:8])})."
     )
     return Finding("labels", "warning", text)

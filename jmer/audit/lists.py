@@ -21,6 +21,7 @@ from jmer.audit.roster import (
 )
 from jmer.audit.rows import ListedRow, read_rows
 from jmer.audit.shared_frames import check_frames
+from jmer.audit.spelling import alike
 from jmer.audit.worth import check_size
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
@@ -44,19 +45,49 @@ def audit_lists(folder: Path, chosen: Mapping[str, str] | None = None) -> Audit:
         f"{counted(len(lists), 'fold')}, {counted(len(table.names), 'clip')} of "
         f"{counted(subjects, 'subject')}; {len(tested)} tested",
     )
-    return Audit(
-        str(folder),
-        about + undated(rows),
-        (
-            check_subjects(table),
-            check_clips(table),
-            check_twice(table),
-            check_never(table),
-            check_frames(table),
-            check_labels(rows),
-            check_size(len({name[:2] for name in tested}), len(tested)),
-        ),
+    written = _findings(lists)
+    found = alike(rows, [row.where.rpartition(",")[0] for row in rows])
+    if found.spellings:
+        left = iter(found.rows)
+        same = {
+            fold: tuple([next(left) for _ in side] for side in sides)
+            for fold, sides in lists.items()
+        }
+        others = {f.rule: f for f in _findings(same)}
+        written = [found.doubtful(one, others[one.rule]) for one in written]
+    return Audit(str(folder), about + undated(rows), tuple(written))
+
+
+def _findings(lists: Mapping[str, Sequence[Sequence[ListedRow]]]) -> list[Finding]:
+    rows = [row for sides in lists.values() for side in sides for row in side]
+    table = table_of(lists, rows)
+    tested = {_name(row) for _, test in lists.values() for row in test}
+    return [
+        _strangers(table, check_subjects(table)),
+        check_clips(table),
+        check_twice(table),
+        check_never(table),
+        check_frames(table),
+        check_labels(rows),
+        check_size(len({name[:2] for name in tested}), len(tested)),
+    ]
+
+
+def _strangers(table: Roster, found: Finding) -> Finding:
+    """Of several folds, each tests people who train in others: where none of them ever
+    does, the lists may spell them otherwise.
+    """
+    tests = [frozenset(table.subjects(fold.test)) for fold in table.folds]
+    trained = {who for fold in table.folds for who in table.subjects(fold.train)}
+    tested = frozenset[tuple[str, str]]().union(*tests)
+    if found.verdict != "ok" or len({*tests}) < 2 or tested & trained:
+        return found
+    text = (
+        f"Cannot tell: none of the tested subjects, such as {title(min(tested))}, ever "
+        f"trains, as those of other folds should; the training lists have "
+        f"{title(min(trained))}. They may be the same people under other names."
     )
+    return Finding(found.rule, "unknown", text)
 
 
 def pairs(folder: Path) -> list[tuple[str, Path, Path]]:
@@ -111,7 +142,7 @@ def _name(row: ListedRow) -> Name:
 
 
 def table_of(
-    lists: Mapping[str, tuple[Sequence[ListedRow], Sequence[ListedRow]]],
+    lists: Mapping[str, Sequence[Sequence[ListedRow]]],
     rows: Sequence[ListedRow],
 ) -> Roster:
     """Who is on which side of each fold; of several, each clip should be tested."""

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,9 +73,19 @@ class ListedRow:
         """
         clip = self.text("clip")
         if not clip and self.text("video"):
-            parts = [self.text("video").lower(), self.text("onset")]
-            clip = "_".join(part for part in parts if part)
+            onset = self.number("onset")
+            video = self.text("video").lower()
+            clip = video if onset is None else f"{video}_{onset}"
         return (self.text("dataset"), self.text("subject"), clip) if clip else None
+
+
+def plain(text: str) -> str:
+    """A value without what cannot be seen: blanks around it and of other kinds, marks
+    of byte order, digits and letters of full width.
+    """
+    text = unicodedata.normalize("NFKC", text)
+    seen = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    return " ".join(seen.split())
 
 
 def parse_columns(words: Sequence[str]) -> dict[str, str]:
@@ -111,7 +122,7 @@ def read_rows(
             raise JmerError(
                 f"{where} has {len(line)} values for {len(header)} columns. Correct it."
             )
-        values = {name: line[place].strip() for name, place in columns.items()}
+        values = {name: plain(line[place]) for name, place in columns.items()}
         row = ListedRow(where, values)
         trains = row.text("split").lower() == "train"
         for name in ("subject",) if trains else required:
@@ -141,7 +152,7 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         ) from error
     if not lines:
         raise JmerError(f"{path} is empty: there is nothing to audit.")
-    return [name.strip() for name in lines[0][1]], lines[1:]
+    return [plain(name) for name in lines[0][1]], lines[1:]
 
 
 def _columns(
