@@ -1,5 +1,6 @@
 """Sweeps that run: planned, stopped, gone on with, and reported."""
 
+import csv
 import dataclasses
 import json
 import re
@@ -144,6 +145,31 @@ def test_the_report_has_a_row_for_each_cell_and_each_variant(stopped, capsys):
     assert main(["report", str(folder)]) == 0
     assert "## Cells and variants" in capsys.readouterr().out
     assert (folder / "report.md").read_text() == text
+
+
+def test_all_variants_are_compared_and_named_by_what_differs(stopped):
+    folder, _, text, _ = stopped
+    names = [f"{n}, optim.lr={lr}" for n in ("plain", "shared") for lr in (0.01, 0.02)]
+    paired = text.split("## Paired differences")[1]
+    table = paired.split("All clips")[1].split("Each class")[0]
+    assert re.findall(r"^\| ((?:plain|shared)[^|]*) \|", table, re.M) == names[1:]
+    assert f"Each run minus {names[0]}, on the same clips" in paired
+    assert "3 runs are compared" in paired
+    with (folder / "comparison.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    overall = [r for r in rows if (r["part"], r["score"]) == ("all", "acc")]
+    assert [row["run"] for row in overall] == names
+    values = [
+        variant["acc"]
+        for name in ("plain", "shared")
+        for variant in json.loads((folder / name / "metrics.json").read_text())[
+            "variants"
+        ]
+    ]
+    assert [float(row["value"]) for row in overall] == pytest.approx(values)
+    assert all(float(row["low"]) <= float(row["high"]) for row in overall)
+    differences = [float(row["difference"]) for row in overall[1:]]
+    assert differences == pytest.approx([v - values[0] for v in values[1:]])
 
 
 def test_a_sweep_grows_but_is_not_mixed_with_another(stopped, tmp_path):

@@ -15,6 +15,7 @@ from jmer.report.render import latex
 from jmer.report.render.blocks import Section
 from jmer.report.render.pages import write_page
 from jmer.report.reproduction import reproduction_page
+from jmer.report.variants import each_variant
 from jmer.runs.folder import (
     COMPARISON_CSV,
     COMPARISON_TEX,
@@ -50,12 +51,14 @@ def write_comparison(
     names: Sequence[str] | None = None,
     title: str | None = None,
     more: tuple[Section, ...] = (),
+    variants: bool = False,
 ) -> str:
     """Writes the comparison of runs into `out`, and returns its Markdown.
 
     That is `report.md`, `report.html`, `comparison.csv` and `comparison.tex`, with a
     row per run and its paired differences from the first. `names` are those of the runs
-    (default: of their experiments); sections of `more` follow the scores.
+    (default: of their experiments); sections of `more` follow the scores. With
+    `variants` each variant of each run is compared, not the first of each alone.
 
     Raises: JmerError if one is no finished run, or if `out` is a run itself, whose
     own report would be lost.
@@ -67,16 +70,19 @@ def write_comparison(
     names = run_names(runs) if names is None else names
     if len(set(names)) != len(run_dirs):
         raise JmerError(f"every run needs a name of its own, not {', '.join(names)}.")
-    against = against_first(names, [run.shown for run in runs])
-    page = comparison_page(names, runs, against)
+    each = [(name, run) for name, run in zip(names, runs, strict=True)]
+    if variants:
+        each = [one for pair in each for one in each_variant(*pair)]
+    against = against_first([n for n, _ in each], [run.shown for _, run in each])
+    page = comparison_page(names, runs, against, each)
     first, *others = page.sections
     page = dataclasses.replace(
         page, title=title or page.title, sections=(first, *more, *others)
     )
-    write_text(out / COMPARISON_CSV, tables.comparison_csv(names, runs, against))
+    write_text(out / COMPARISON_CSV, tables.comparison_csv(each, against))
     shown = [("Scores", runs_table(names, runs))]
     shown += [
-        (f"Paired differences from {names[0]}: {what}", table)
+        (f"Paired differences from {each[0][0]}: {what}", table)
         for what, table in paired_tables(against)
     ]
     write_text(out / COMPARISON_TEX, latex.render(shown))

@@ -87,14 +87,19 @@ def runs_table(names: Sequence[str], runs: Sequence[Run]) -> Table:
 
 
 def comparison_page(
-    names: Sequence[str], runs: Sequence[Run], against: Against
+    names: Sequence[str],
+    runs: Sequence[Run],
+    against: Against,
+    each: Sequence[tuple[str, Run]],
 ) -> Page:
-    """The scores of the runs side by side, and how far they are from the first."""
+    """The scores of the runs side by side, and how far they are from the first; `each`
+    has what is compared, runs or all their variants.
+    """
     first = headlines()[0]
     lines = Gauges(
         tuple(
             Gauge(n, r.metrics[first.name], band(r.metrics, first.name))
-            for n, r in zip(names, runs, strict=True)
+            for n, r in each
             if first.name in r.metrics
         )
     )
@@ -123,7 +128,7 @@ def comparison_page(
     sections = (
         Section("Scores", (runs_table(names, runs), *notes)),
         Section(f"{first.label} on one scale", (lines,)),
-        *([paired_section(names[0], against)] if len(runs) > 1 else []),
+        *([paired_section(each[0][0], against)] if len(each) > 1 else []),
         Section(
             "Where they come from",
             (Table(("Experiment", "Folder", "Command", "Data"), where, 4, cards=True),),

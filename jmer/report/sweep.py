@@ -1,12 +1,12 @@
 """The report of a sweep: its finished cells side by side, and their variants."""
 
 from pathlib import Path
-from typing import Any
 
 from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.report import write_comparison
 from jmer.report.render.blocks import PageBlock, Paragraph, Section, Table
+from jmer.report.variants import shown
 from jmer.runs.folder import METRICS as RESULTS
 from jmer.runs.folder import SWEEP
 from jmer.scores.metrics import METRICS
@@ -53,6 +53,7 @@ def write_sweep(folder: Path, out: Path | None = None) -> str:
         names=list(finished),
         title=f"Sweep of {counted(len(cells), 'cell')}",
         more=(_section(finished, missing),),
+        variants=True,
     )
 
 
@@ -60,7 +61,7 @@ def _section(finished: dict[str, Path], missing: list[str]) -> Section:
     columns = ("Cell", "Variant", *(metric.label for metric in METRICS.values()))
     found = {name: read_json(folder / RESULTS) for name, folder in finished.items()}
     rows = tuple(
-        (name, _values(variant), *(points(variant.get(s)) for s in METRICS))
+        (name, shown(variant["values"]), *(points(variant.get(s)) for s in METRICS))
         for name, metrics in found.items()
         for variant in metrics["variants"]
     )
@@ -69,7 +70,7 @@ def _section(finished: dict[str, Path], missing: list[str]) -> Section:
     if several:
         text += (
             " Above, a cell has the scores of its first variant that has not diverged; "
-            "here are all of them."
+            "here are all of them, and below each is compared with the first."
         )
     blocks: list[PageBlock] = [Paragraph(text)]
     if missing:
@@ -86,7 +87,3 @@ def _section(finished: dict[str, Path], missing: list[str]) -> Section:
         )
     )
     return Section("Cells and variants", tuple(blocks))
-
-
-def _values(variant: dict[str, Any]) -> str:
-    return ", ".join(f"{n}={v:g}" for n, v in variant["values"].items()) or "–"

@@ -72,7 +72,7 @@ def scores_csv(run: Run) -> str:
     )
 
 
-def comparison_csv(names: Sequence[str], runs: Sequence[Run], against: Against) -> str:
+def comparison_csv(runs: Sequence[tuple[str, Run]], against: Against) -> str:
     """Every score of every run, with its difference from the first run's."""
     known = {
         (row.run, part, row.part, row.found.score): row
@@ -92,7 +92,7 @@ def comparison_csv(names: Sequence[str], runs: Sequence[Run], against: Against) 
         columns,
         (
             (name, *key, *cells, *_difference(known.get((name, *key))))
-            for name, run in zip(names, runs, strict=True)
+            for name, run in runs
             for key, cells in _scores(run)
         ),
     )

@@ -22,6 +22,7 @@ from jmer.runs.older import renewed
 from jmer.scores.metrics import reported
 from jmer.scores.paired import Paired, paired
 from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import score
 from jmer.text import counted, points
 
 if TYPE_CHECKING:
@@ -119,6 +120,19 @@ class Run:
     def shown(self) -> Predictions:
         """Those of the variant that the run's own report shows."""
         return self.predictions.select(variant=self.metrics.get("variant", 0))
+
+    def of_variant(self, number: int) -> "Run":
+        """The same run with the scores of another of its variants as its own.
+
+        Raises: JmerError if it has no predictions.
+        """
+        if number == self.metrics.get("variant", 0):
+            return self
+        scores = score(self.predictions.select(variant=number))
+        made = Run(self.folder)
+        about = {**self.metrics, **scores, "variant": number, "oracle": None}
+        made.__dict__["metrics"] = about
+        return made
 
     @functools.cached_property
     def confusion(self) -> np.ndarray:
