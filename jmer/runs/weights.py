@@ -5,7 +5,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -155,7 +155,7 @@ class Weights:
             ) from error
 
 
-def _require_same(file: BinaryIO, expected: str | None) -> None:
+def _require_same(file: io.BufferedReader, expected: str | None) -> None:
     file.seek(0)
     # Earlier versions did not say.
     if expected not in (None, hashlib.file_digest(file, "sha256").hexdigest()):
