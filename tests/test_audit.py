@@ -98,6 +98,37 @@ def metrics_of(folder: Path) -> dict:
     return json.loads((folder / "metrics.json").read_text())
 
 
+def respell(folder: Path, *names: str, change) -> None:
+    """Writes columns of the predictions in another way, as a spreadsheet does."""
+    path = folder / "predictions.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | {n: change(row[n]) for n in names} for row in rows)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda s: s.replace("syn0", "syn"), str.upper, lambda s: f"{s}\u00a0"]
+)
+def test_damaged_names_are_taken_for_those_of_the_set(copy, clips, change):
+    respell(copy, "subject", "fold", change=change)
+    verdicts = audited(copy, clips)
+    assert not broken(verdicts) and verdicts["known"] == "warning"
+    assert verdicts["subjects"] == verdicts["never"] == verdicts["selection"] == "ok"
+    found = audit_against(jmer.load_run(copy), clips)
+    text = next(f.text for f in found.findings if f.rule == "known")
+    assert "spelt otherwise" in text and change("syn01") in text
+
+
+def test_a_leak_is_not_cleared_by_names_that_the_set_does_not_have(copy, clips):
+    respell(copy, "subject", change=lambda s: s.replace("syn0", "person "))
+    verdicts = audited(copy, clips)
+    assert verdicts["known"] == "violation"
+    assert verdicts["subjects"] == verdicts["clips"] == "unknown"
+
+
 def test_a_clean_run_passes(clean, capsys):
     before = {path: path.read_bytes() for path in clean.glob("*.*")}
     assert main(["audit", str(clean)]) == 0

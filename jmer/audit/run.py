@@ -1,11 +1,13 @@
 """The audit of a run: its folds and figures, derived once more."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from jmer.audit.evidence import Evidence
 from jmer.audit.figures import check_figures
 from jmer.audit.finding import Audit, Finding
+from jmer.audit.respelt import noted, respelt, uncertain
 from jmer.audit.roster import (
     check_clips,
     check_never,
@@ -50,6 +52,10 @@ def audit_against(
     set, because of what is `missing`.
     """
     evidence = Evidence.of(run, clips, known, missing)
+    taken: dict[tuple[str, ...], tuple[str, ...]] = {}
+    if clips is not None:
+        run, taken = respelt(run, clips, evidence.folds)
+        evidence = replace(evidence, run=run)
     table = evidence.table()
     findings = [
         check_subjects(table, declared=not evidence.protocol.subject_independent),
@@ -65,8 +71,14 @@ def audit_against(
             Finding(rule, "unknown", text) for rule in ("known", "labels", "images")
         ]
     else:
+        names = check_known(run.predictions, clips, evidence.folds)
+        sides = ("subjects", "clips", "frames")
+        findings = [
+            uncertain(found, names) if found.rule in sides else found
+            for found in findings
+        ]
         findings += [
-            check_known(run.predictions, clips, evidence.folds),
+            noted(names, taken),
             check_labels_of_set(run.predictions, clips),
             check_images(clips),
         ]
