@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,9 +13,12 @@ from jmer.data.splits import ClipKFold, KFold, Loso, make_folds
 from jmer.errors import JmerError
 from jmer.runner import evaluate as evaluates
 from jmer.runner.evaluate import kept_from
+from jmer.runs.explain import explained
 from jmer.runs.held_out import BY_CLIPS, BY_NAME
+from jmer.runs.held_out import held_out as held_out_of
 from jmer.runs.run import find_weights, load_run
 from jmer.runs.weights import INDEX, Weights
+from jmer.train.tasks import Task
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +41,13 @@ def leak(folder, clips, protocol):
 
 def saved(folder, clips, protocol, *, held_out=True, **fields):
     """Weights without arrays, in a folder of their own, of the folds of a protocol."""
-    from jmer.runs.held_out import held_out as clips_of
-    from jmer.train.tasks import Task
-
     folds = make_folds(protocol, clips)
     Weights(
         config=EXPERIMENT.model,
         classes=clips.classes,
         tasks=tuple(Task(0, fold.name) for fold in folds),
         arrays={"params.x": np.zeros((len(folds), 1))},
-        held_out=clips_of(folds, clips) if held_out else None,
+        held_out=held_out_of(folds, clips) if held_out else None,
         **fields,
     ).save(folder)
     return folder
@@ -115,8 +116,6 @@ def test_imported_weights_cannot_change_their_subjects(tmp_path):
 def test_edited_predictions_do_not_clear_a_leak(run, tmp_path, monkeypatch, noted):
     """`noted`: whether the checkpoints say what was held out; those of older versions
     do not, but the protocol does."""
-    import shutil
-
     folder = shutil.copytree(run.folder, tmp_path / "run")
     if not noted:
         monkeypatch.setattr("jmer.runs.run.Run.held_out", None)
@@ -126,6 +125,8 @@ def test_edited_predictions_do_not_clear_a_leak(run, tmp_path, monkeypatch, note
     swapped = text.replace("fold0", "foldX").replace("fold1", "fold0")
     file.write_text(swapped.replace("foldX", "fold1"))
     assert "was changed after the run" in leak(folder, make_clips(), ClipKFold(2))
+    with pytest.raises(JmerError, match="was changed after the run"):
+        next(explained(load_run(folder), make_clips()))
 
 
 def test_evaluation_refuses_and_records(run, tmp_path, monkeypatch):
@@ -148,3 +149,26 @@ def test_evaluation_refuses_and_records(run, tmp_path, monkeypatch):
     assert not (tmp_path / "leak").exists()
     found = evaluated("own", ClipKFold(2))
     assert found.metrics["held_out"] == found.experiment["held_out"] == BY_CLIPS
+
+
+def test_clips_that_chose_an_epoch_were_not_held_out(tmp_path):
+    """Nor does it matter to those that were how the epoch was chosen."""
+    clips = make_clips(subjects=5)
+    fields = {"selection": "inner", "inner_fraction": 0.3, "epochs": 1}
+    run = trained(tmp_path / "inner", clips, protocol=KFold(2), **fields)
+    assert leak(run.folder, clips, KFold(2)) == ""
+    folds = {fold.name: fold.test for fold in make_folds(KFold(2), clips)}
+    for fold, own in run.held_out.items():
+        assert own == {clips.names[i] for i in folds[fold]}
+    assert "may have trained on" in leak(run.folder, clips, KFold(2, split_seed=3))
+
+
+def test_a_protocol_of_the_users_own_is_known_by_the_checkpoints(
+    run, tmp_path, monkeypatch
+):
+    folder = shutil.copytree(run.folder, tmp_path / "run")
+    file = folder / "experiment.json"
+    file.write_text(file.read_text().replace("ClipKFold", "MyOwn"))
+    assert leak(folder, make_clips(), ClipKFold(2)) == ""
+    monkeypatch.setattr("jmer.runs.run.Run.held_out", None)  # of older versions
+    assert leak(folder, make_clips(), ClipKFold(2)) == ""

@@ -20,6 +20,7 @@ from jmer.data.config import DataConfig
 from jmer.data.find import config_at
 from jmer.errors import JmerError, UsageError
 from jmer.models.base import Inputs
+from jmer.runs.held_out import kept_from_run
 from jmer.runs.run import Run
 from jmer.scores.predictions import Predictions
 from jmer.train.tasks import Task
@@ -64,6 +65,7 @@ def explained(
     ) -> tuple[Array, Mapping[str, Array]]:
         return network.explain(nnx.merge(graphdef, *state), inputs)
 
+    kept_from_run(run, clips)  # or its predictions were edited
     number = {clip: i for i, clip in enumerate(clips.names)}
     tested = {t: own for t, own in sorted(_tested(run, number).items()) if which(t)}
     wanted = set(range(len(clips)) if chosen is None else chosen)

@@ -1,5 +1,6 @@
 """Which clips each fold of trained weights was kept from: to test others is a leak."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -87,8 +88,10 @@ def kept_from_run(run: Run, clips: ClipSet) -> KeptFrom:
     known = run.held_out
     identity: Mapping[str, Any] = run.experiment.get("identity", {})
     if known is None and identity.get("data_fingerprint") == clips.fingerprint:
-        protocol = protocol_of(run.experiment["experiment"]["protocol"])
-        known = held_out(make_folds(protocol, clips), clips)
+        # A protocol of the user's own cannot be made from its name.
+        with contextlib.suppress(JmerError):
+            protocol = protocol_of(run.experiment["experiment"]["protocol"])
+            known = held_out(make_folds(protocol, clips), clips)
     if known is None:
         return KeptFrom(run.folder, said)
     for fold, own in said.items():
