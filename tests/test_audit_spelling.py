@@ -180,6 +180,7 @@ def test_predictions_in_other_words_are_not_judged(tmp_path, words):
 
 def test_keys_keep_apart_what_is_not_alike():
     values = ["1-2", "2-1", "EP1_1", "EP11", "1.5", "15", "s1", "s11", "sub01_1", "1e"]
+    values += ["20200101123456788", "20200101123456789", "9" * 400, "9" * 401]
     values += ["10", "1", "100", "may_1", "a0", "a"]
     key = name_keys(values)
     assert len({key(value) for value in values}) == len(values)

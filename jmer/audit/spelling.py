@@ -7,6 +7,7 @@ becomes 2-Jan), writes 1000 as 1,000 or 1E+03, and people add blanks and capital
 import dataclasses
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
 
 from jmer.audit.finding import Finding
 from jmer.audit.rows import ListedRow
@@ -18,7 +19,7 @@ DAY_MONTH = re.compile(r"(\d{1,2})[- ./]([a-z]{3})[a-z]*\.?([- ./]\d{2,4})?")
 MONTH_DAY = re.compile(r"([a-z]{3})[a-z]*\.?[- ./](\d{1,2})")
 YEAR_FIRST = re.compile(r"\d{4}[-/.](\d{1,2})[-/.](\d{1,2})([ t]00:00(:00(\.0+)?)?z?)?")
 YEAR_LAST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.]\d{4}")
-NUMBER = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?(e[+-]?\d{1,2})?")
+NUMBER = re.compile(r"[+-]?(\d{1,300}|\d{1,3}(,\d{3}){1,9})(\.\d+)?(e[+-]?\d{1,2})?")
 
 Key = Callable[[str], str]
 
@@ -54,9 +55,10 @@ def name_keys(values: Iterable[str]) -> Key:
 def _number(text: str) -> str | None:
     if not NUMBER.fullmatch(text):
         return None
-    value = float(text.replace(",", ""))
-    whole = value.is_integer() and abs(value) < 2**53
-    return str(int(value)) if whole else repr(value)
+    # To the last digit: names may be long numbers.
+    value = Decimal(text.replace(",", ""))
+    whole = int(value)
+    return str(whole) if whole == value else format(value.normalize(), "f")
 
 
 def _date(text: str, known: Collection[str]) -> str | None:
