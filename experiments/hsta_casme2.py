@@ -1,7 +1,7 @@
 """HSTA, table 5: CASME II, three classes of MEGC 2019, leave-one-subject-out.
 
 Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-5
-Run:    jmer run experiments/hsta_casme2.py --data.manual-dir DIR
+Run:    jmer run hsta_casme2 --data.manual-dir DIR
 Cost:   about 6.6e16 multiplications
 Expect: below the paper: its code trains on frames of the test subject under every
         label ("noise"), which jmer does not offer. Not run here

@@ -2,7 +2,7 @@
 
 Paper:  Gajjala et al. 2021, table 1, on a fifth of the clips:
         jmer report --table meranet-1
-Run:    jmer run experiments/resnet3d_casme_squared.py --data.manual-dir DIR
+Run:    jmer run resnet3d_casme_squared --data.manual-dir DIR
 Cost:   about 9e14 multiplications
 Expect: a score that a few test clips decide, of people who were trained on too;
         --protocol.split-seed 1 shows how far it moves. Not run here

@@ -1,7 +1,8 @@
-"""Numbers as people read them."""
+"""Numbers and names as people read them."""
 
+import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 
@@ -47,6 +48,18 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     ('1 seed', '5 seeds', '2 classes')
     """
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """` (did you mean 'run'?)`, or nothing where no known name is near.
+
+    A name that ends as `word` does after a slash counts as near: `hsta` is
+    `synthetic/hsta` cut short.
+    """
+    names = list(known)
+    near = [name for name in names if name.endswith(f"/{word}")]
+    near += difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from jmer.annotations import Bool, Float, Int, Real
 from jmer.errors import JmerError
@@ -151,6 +150,9 @@ class Video:
         """(found, true) of as many intervals as can be paired one for one, with an
         overlap of at least `least`; of equally many, those that overlap most.
         """
+        # Half a second to import, and `jmer spot --help` imports this file.
+        from scipy.optimize import linear_sum_assignment
+
         overlap = self.overlap
         # One pair more is worth more than all overlaps together.
         worth = np.where(overlap >= least, overlap + min(overlap.shape), 0)
