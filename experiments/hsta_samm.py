@@ -14,7 +14,7 @@ from jmer.optim import AdamWConfig
 
 EXPERIMENT = Experiment(
     model=HstaConfig(),
-    data=Samm(protocol="megc", frames=6, resample="uniform", size=224, special="sf"),
+    data=Samm(classes="megc", frames=6, resample="uniform", size=224, special="sf"),
     optim=AdamWConfig(final_lr=1.25e-7, layer_decay=0.9),
     epochs=150,
     batch_size=32,

@@ -13,5 +13,5 @@ from jmer.sweep import Sweep
 
 SWEEP = Sweep(
     load_experiment("hsta_table6_7class"),
-    rows={"3 classes": {"data.protocol": "3class"}, "7 classes": {}},
+    rows={"3 classes": {"data.classes": "3class"}, "7 classes": {}},
 )

@@ -14,7 +14,7 @@ from jmer.optim import AdamWConfig
 EXPERIMENT = Experiment(
     model=HstaConfig(),
     data=CasmeCubed(
-        protocol="3class",
+        classes="3class",
         repairs="hsta",
         frames=6,
         resample="uniform",

@@ -14,7 +14,7 @@ from jmer.optim import AdamWConfig
 EXPERIMENT = Experiment(
     model=HstaConfig(),
     data=CasmeCubed(
-        protocol="7class",
+        classes="7class",
         repairs="hsta",
         frames=6,
         resample="uniform",

@@ -22,7 +22,7 @@ from jmer.optim import AdamWConfig
 EXPERIMENT = Experiment(
     model=HstaConfig(),
     data=CasmeCubed(
-        protocol="objective",
+        classes="objective",
         source="videos",
         macro=True,
         repairs="hsta",

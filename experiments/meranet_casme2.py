@@ -20,7 +20,7 @@ from jmer.optim import UntunedWarmupConfig
 EXPERIMENT = Experiment(
     model=MeranetConfig(),
     data=Casme2(
-        protocol="meranet", modality="clip", frames=16, resample="apex-window", size=112
+        classes="meranet", modality="clip", frames=16, resample="apex-window", size=112
     ),
     optim=UntunedWarmupConfig(lr=0.1),
     epochs=100,

@@ -18,7 +18,7 @@ from jmer.optim import UntunedWarmupConfig
 EXPERIMENT = Experiment(
     model=Resnet3dConfig(),
     data=CasmeSquared(
-        protocol="meranet", modality="clip", frames=16, resample="apex-window", size=112
+        classes="meranet", modality="clip", frames=16, resample="apex-window", size=112
     ),
     optim=UntunedWarmupConfig(lr=0.1),
     epochs=100,

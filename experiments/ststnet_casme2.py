@@ -14,7 +14,7 @@ from jmer.optim import AdamConfig
 
 EXPERIMENT = Experiment(
     model=STSTNetConfig(),
-    data=Casme2(protocol="megc", modality="apex-flow", size=28),
+    data=Casme2(classes="megc", modality="apex-flow", size=28),
     optim=AdamConfig(lr=1e-3),
     epochs=100,
     batch_size=32,

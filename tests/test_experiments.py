@@ -116,7 +116,7 @@ def test_the_figures_of_papers_are_sweeps():
                     "--model.streams",
                     "--data.special",
                 ),
-                *("--model.num-frames", "--model.no-usta-mlp", "--data.protocol"),
+                *("--model.num-frames", "--model.no-usta-mlp", "--data.classes"),
             ],
         ),
     ],

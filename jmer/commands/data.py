@@ -91,7 +91,7 @@ class ShowOptions:
     only: Annotated[tuple[str, ...], tyro.conf.arg(name="class")] = ()
     """Classes to show (default: all)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 1 <= self.count <= 100:  # a picture of more is too tall to be drawn
             raise UsageError(f"count={self.count} must be from 1 to 100")
         if self.out.suffix.lower() != ".png":
@@ -152,8 +152,12 @@ def check(words: list[str]) -> int:
 
 
 def _dataset(command: str, words: list[str]) -> tuple[DataConfig, list[str]]:
-    from jmer.data.load import datasets
+    from data_builders import datasets
 
     found = {kind.name: kind for kind in datasets()}
+    if words and ":" in words[0]:
+        from jmer.data.find import config_at
+
+        return config_at(words[0])(), words[1:]
     name, words = read_name(f"data {command}", "the data set", found, words)
     return found[name](), words

@@ -87,7 +87,7 @@ def _models() -> list[dict[str, Any]]:
 
 
 def _datasets() -> list[dict[str, Any]]:
-    from jmer.data.load import datasets
+    from data_builders import datasets
 
     records = []
     for kind in datasets():

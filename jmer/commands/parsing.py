@@ -1,5 +1,8 @@
 """From words to options. Light: help and mistakes wait for no library of arrays."""
 
+import importlib
+import shlex
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -54,7 +57,11 @@ def read_name(
 
 
 def parse(kind: type, prog: str, words: list[str], default: Any = None) -> Any:
-    """The options in `words`; tyro prints help and mistakes, and exits by itself."""
+    """The options in `words`; tyro prints help and mistakes, and exits by itself.
+
+    Raises: UsageError for an option that had another name before.
+    """
+    _refuse_former_names(prog, words, default)
     options: dict[str, Any] = {} if default is None else {"default": default}
     return tyro.cli(
         kind,
@@ -63,3 +70,36 @@ def parse(kind: type, prog: str, words: list[str], default: Any = None) -> Any:
         config=(tyro.conf.FlagCreatePairsOff,),
         **options,
     )
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Imports modules that the user names, from the folder of work too.
+
+    Raises: UsageError for one that is not there.
+    """
+    for name in names:
+        if str(Path.cwd()) not in sys.path:
+            sys.path.append(str(Path.cwd()))
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise UsageError(
+                f"--import {name}: it cannot be imported ({error}). Give the name of a "
+                f"module, as `import` takes it, and put its folder on PYTHONPATH."
+            ) from error
+
+
+def _refuse_former_names(prog: str, words: list[str], default: Any) -> None:
+    experiment = getattr(default, "experiment", None)
+    data = getattr(experiment or default, "data", None)
+    prefix = "--data." if experiment else "--"
+    for name, before in getattr(data, "formerly", {}).items():
+        old, new = f"{prefix}{before}", f"{prefix}{name}"
+        renamed = [
+            new + word[len(old) :] if word.partition("=")[0] == old else word
+            for word in words
+        ]
+        if renamed != words:
+            raise UsageError(
+                f"{old} is called {new} now: type `{prog} {shlex.join(renamed)}`"
+            )

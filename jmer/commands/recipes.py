@@ -35,7 +35,7 @@ class PretrainOptions:
     save_every: int = 1000
     """Steps after which the file is written."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("steps", "save_every"):
             if getattr(self, name) < 1:
                 option = name.replace("_", "-")

@@ -47,7 +47,7 @@ class ExportOptions:
     seed: int | None = None
     """Its seed, where there are several."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.out.suffix != ".pth":
             raise UsageError(f"out={self.out} must end in .pth")
 
@@ -82,7 +82,7 @@ class MeasureOptions:
     out: Path | None = None
     """Table to write as well (.csv)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         from jmer.magnet.network import MULTIPLE
 
         for name, least in (("motions", 0.0), ("factors", 1.0)):

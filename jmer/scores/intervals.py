@@ -30,6 +30,9 @@ def linear_intensity(
     lines, and 0 outside: what frames of which only these three are known may learn.
 
     Raises: ValueError unless 0 <= onset <= apex <= offset < frames.
+
+    >>> linear_intensity(1, 3, 4, 6).tolist()
+    [0.0, 0.0, 0.5, 1.0, 0.0, 0.0]
     """
     if not 0 <= onset <= apex <= offset < frames:
         raise ValueError(f"{onset=}, {apex=}, {offset=} of {frames=} are in no order")
@@ -183,7 +186,13 @@ class Score(NamedTuple):
 
 
 def interval_score(videos: Sequence[Video], least: float = ENOUGH) -> Score:
-    """Counts over all videos, those without an interval of either kind too."""
+    """Counts over all videos, those without an interval of either kind too.
+
+    >>> found, true = np.array([[10, 19], [40, 49]]), np.array([[12, 21], [70, 79]])
+    >>> score = interval_score([Video(found, true)])
+    >>> score, score.f1
+    (Score(hits=1, found=2, true=2), 0.5)
+    """
     return Score(
         sum(len(video.pairs(least)) for video in videos),
         sum(len(video.found) for video in videos),
