@@ -207,8 +207,17 @@ def test_batches_that_nobody_shares_cannot_leak():
     assert canary(Config(mix=Centred), chunk=5, batch_size=2).clips == 4
 
 
-@pytest.mark.parametrize("mode", ["own", "shared"])
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: n.name)
+@pytest.mark.parametrize(
+    "mode", ["shared", pytest.param("own", marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize(
+    "network",
+    [
+        # Those whose parts are others' too are tested with the slow ones.
+        pytest.param(n, id=n.name, marks=[pytest.mark.slow] * n.name.startswith("res"))
+        for n in NETWORKS
+    ],
+)
 def test_networks_of_jmer_pass(network, mode):
     assert canary(network, mode=mode, chunk=3, batch_size=12).clips == 4
 
