@@ -15,7 +15,7 @@ else:
         class _Unread:
             """Stands for an annotation that nobody reads."""
 
-            def __class_getitem__(cls, item):
+            def __class_getitem__(cls, item: object) -> object:
                 return Any
 
         Bool = Float = Int = Real = Shaped = _Unread

@@ -190,7 +190,9 @@ def normalise_clip(x: Shaped[Array, "b *t h w c"]) -> Float[Array, "b *t h w c"]
     return jnp.where(varies, centred / jnp.where(varies, deviation, 1), 0)
 
 
-def _affine(a, b, c, d, shift):
+def _affine(
+    a: Array | float, b: Array | float, c: Array | float, d: Array | float, shift: Array
+) -> Array:
     """[b, 2, 3] of the rows (a, b) and (c, d), numbers or [b], and `shift` [b, 2]."""
     n = shift.shape[0]
     parts = [jnp.broadcast_to(jnp.float32(part), (n,)) for part in (a, b, c, d)]
@@ -198,14 +200,14 @@ def _affine(a, b, c, d, shift):
     return jnp.concatenate([linear, shift[..., None]], -1)
 
 
-def _sample(clip, place):
+def _sample(clip: Array, place: Array) -> Array:
     """[*t, n, c] of `clip` [*t, h, w, c] at `place` [2, n]."""
     *time, height, width, channels = clip.shape
     pixels = clip.reshape(*time, height * width, channels)
     x, y = jnp.clip(place[0], 0, width - 1), jnp.clip(place[1], 0, height - 1)
     left, top = jnp.floor(x), jnp.floor(y)
 
-    def at(row, column):
+    def at(row: Array, column: Array) -> Array:
         inside = jnp.minimum(row, height - 1) * width + jnp.minimum(column, width - 1)
         return jnp.take(pixels, inside.astype(jnp.int32), axis=-2, mode="clip")
 
@@ -215,7 +217,7 @@ def _sample(clip, place):
     return (1 - south) * upper + south * lower
 
 
-def _through_inverse(flow, matrix):
+def _through_inverse(flow: Array, matrix: Array) -> Array:
     """`flow` [b, ..., 2] through the inverse of the linear part of `matrix`."""
     a, b, c, d = (
         matrix[:, i, j].reshape(-1, *(1,) * (flow.ndim - 2))

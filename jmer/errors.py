@@ -1,6 +1,5 @@
 """The errors that a user is meant to read, and the checks of what a user may set."""
 
-import dataclasses
 import math
 from collections.abc import Container
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
@@ -106,7 +105,10 @@ class FieldCheck:
 
     def choices(self) -> None:
         """Every field whose type is a `Literal` has one of its values."""
-        for field in dataclasses.fields(self.config):
+        # Loaded by whoever has a configuration; a command that has none answers sooner.
+        from dataclasses import fields
+
+        for field in fields(self.config):
             if get_origin(field.type) is Literal:
                 self.one_of(get_args(field.type), field.name)
 

@@ -2,18 +2,19 @@
 
 import dataclasses
 import importlib.util
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from jmer.data.config import DataConfig
 from jmer.data.splits import Loso, Protocol
-from jmer.errors import UsageError
+from jmer.errors import FieldCheck, UsageError
 from jmer.models.base import NetworkConfig
 from jmer.optim import OptimConfig
 from jmer.train.batches import Mode, Sampling
 from jmer.train.step import Criterion
-from jmer.train.tasks import Selection, Unit
-from jmer.train.variants import parse_variant
+from jmer.train.tasks import InnerUnit, Selection
+from jmer.train.variants import check_variant, parse_variant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,19 +41,12 @@ class EngineConfig:
     checkpoint_seconds: float = 60.0
     """Least time between two checkpoints, in seconds; 0 saves at every evaluation."""
 
-    def __post_init__(self):
-        for name in ("chunk", "pack", "devices"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"engine.{name}={value} must be at least 1")
-        for name in ("checkpoint_seconds", "plan_seconds"):
-            if getattr(self, name) < 0:
-                raise UsageError(
-                    f"engine.{name.replace('_', '-')}={getattr(self, name)} must not "
-                    f"be negative"
-                )
-        if self.memory_limit is not None and self.memory_limit <= 0:
-            raise UsageError(f"engine.memory-limit={self.memory_limit} must be above 0")
+    def __post_init__(self) -> None:
+        check = FieldCheck(self, "engine")
+        check.at_least(1, "chunk", "pack", "devices")
+        check.not_negative("checkpoint_seconds", "plan_seconds")
+        limit = self.memory_limit
+        check.must("memory_limit", limit is None or limit > 0, "be above 0")
         if self.chunk is not None and self.strategy in ("map", "loop"):
             raise UsageError(
                 f"engine.chunk={self.chunk} and engine.strategy={self.strategy} "
@@ -92,7 +86,7 @@ class Experiment:
     training clips that are held out for it."""
     inner_fraction: float = 0.2
     """Share of the training clips held out by --selection inner; 0 to 1, exclusive."""
-    inner_unit: Unit = "subject"
+    inner_unit: InnerUnit = "subject"
     """What is held out by --selection inner: whole training subjects, or single clips,
     the same share of each class."""
     inner_criterion: Criterion = "uf1"
@@ -116,27 +110,22 @@ class Experiment:
     engine: EngineConfig = dataclasses.field(default_factory=EngineConfig)
     """How the work is laid out."""
 
-    def __post_init__(self):
-        for name in ("epochs", "batch_size", "eval_every"):
-            if getattr(self, name) < 1:
-                option = name.replace("_", "-")
-                raise UsageError(f"{option}={getattr(self, name)} must be at least 1")
-        if not 0 < self.inner_fraction < 1:
-            raise UsageError(
-                f"inner-fraction={self.inner_fraction} must be between 0 and 1"
-            )
+    def __post_init__(self) -> None:
+        check = FieldCheck(self)
+        check.at_least(1, "epochs", "batch_size", "eval_every")
+        inside = 0 < self.inner_fraction < 1
+        check.must("inner_fraction", inside, "be between 0 and 1")
         if self.sampling == "balanced" and self.batches == "shared":
             raise UsageError(
                 "sampling=balanced needs batches=own: a batch that is balanced for all "
                 "folds would tell each of its held-out labels"
             )
-        if len(set(self.variants)) < len(self.variants):
-            raise UsageError(f"variants={self.variants} must be different")
-        self.variant_values  # noqa: B018  raises for one that is none
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise UsageError(f"seeds={self.seeds} must be different numbers")
-        if min(self.seeds) < 0:
-            raise UsageError(f"seeds={self.seeds} must not be negative")
+        check.must("variants", _different(self.variants), "be different")
+        for text in self.variants:
+            check_variant(text, self.parts)
+        some = bool(self.seeds) and _different(self.seeds)
+        check.must("seeds", some, "be different numbers")
+        check.must("seeds", min(self.seeds) >= 0, "not be negative")
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -176,6 +165,10 @@ class Experiment:
             for name in ("fraction", "unit", "criterion"):
                 del fields[f"inner_{name}"]
         return fields
+
+
+def _different(values: Sequence[Hashable]) -> bool:
+    return len(set(values)) == len(values)
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ import hashlib
 
 import jax
 
-from jmer.arrays import PRNGKeyArray
+from jmer.arrays import Array, PRNGKeyArray
 
 
 def name_code(name: str) -> int:
@@ -12,7 +12,7 @@ def name_code(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")
 
 
-def named(key: PRNGKeyArray, *names: str | int | jax.Array) -> PRNGKeyArray:
+def named(key: PRNGKeyArray, *names: str | int | Array) -> PRNGKeyArray:
     """`key` with each name folded in: purposes and subjects as text, steps as numbers.
 
     A subject's name, not its position among the folds, keeps a task's numbers the
@@ -25,9 +25,7 @@ def named(key: PRNGKeyArray, *names: str | int | jax.Array) -> PRNGKeyArray:
     return key
 
 
-def within(
-    key: PRNGKeyArray | None, *names: str | int | jax.Array
-) -> PRNGKeyArray | None:
+def within(key: PRNGKeyArray | None, *names: str | int | Array) -> PRNGKeyArray | None:
     """`named`, for keys that may be missing: no key means that nothing is random."""
     return None if key is None else named(key, *names)
 

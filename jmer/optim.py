@@ -48,7 +48,7 @@ class OptimConfig:
     lr: float = 1e-3
     """Learning rate."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         fits = 0 < self.lr < math.inf
         self._check.must("lr", fits, "be positive and finite")
 
@@ -75,7 +75,7 @@ class SteppedConfig(OptimConfig):
     factor: float = dataclasses.field(default=0.2, kw_only=True)
     """What the learning rate is multiplied by when it falls, 0 to 1."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self._check.not_negative("every")
         self._check.must("factor", 0 < self.factor <= 1, "be above 0 and at most 1")
@@ -97,14 +97,16 @@ class SgdConfig(SteppedConfig):
     weight_decay: float = 0.0
     """L2 penalty, added to the gradient (torch.optim.SGD)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self._check.share("momentum")
         self._check.not_negative("weight_decay")
 
-    def transform(self, horizon=FOREVER, depth=lambda path: 0):
+    def transform(
+        self, horizon: Horizon = FOREVER, depth: Depth = lambda path: 0
+    ) -> optax.GradientTransformation:
         return optax.chain(
-            _decay(self.weight_decay),
+            optax.add_decayed_weights(self.weight_decay),
             optax.trace(self.momentum) if self.momentum else optax.identity(),
             optax.scale_by_schedule(lambda step: -self.rate(step, horizon)),
         )
@@ -125,7 +127,7 @@ class MomentsConfig(OptimConfig):
     weight_decay: float = 0.0
     """L2 penalty, added to the gradient before the moments (torch.optim.Adam)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self._check.share("beta1", "beta2")
         self._check.not_negative("epsilon", "weight_decay")
@@ -140,9 +142,11 @@ class MomentsConfig(OptimConfig):
 class AdamConfig(MomentsConfig):
     """Adam (Kingma & Ba 2015) at a constant learning rate."""
 
-    def transform(self, horizon=FOREVER, depth=lambda path: 0):
+    def transform(
+        self, horizon: Horizon = FOREVER, depth: Depth = lambda path: 0
+    ) -> optax.GradientTransformation:
         return optax.chain(
-            _decay(self.weight_decay),
+            optax.add_decayed_weights(self.weight_decay),
             optax.scale_by_adam(**self.moments),
             optax.scale_by_learning_rate(self.lr),
         )
@@ -170,16 +174,18 @@ class AdamWConfig(MomentsConfig):
     layer_decay: float = 1.0
     """Factor on the learning rate for each layer above a parameter, 0 to 1."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self._check.not_negative("warmup_epochs", "warmup_lr", "final_lr")
         fits = 0 < self.layer_decay <= 1
         self._check.must("layer_decay", fits, "be above 0 and at most 1")
 
-    def transform(self, horizon=FOREVER, depth=lambda path: 0):
+    def transform(
+        self, horizon: Horizon = FOREVER, depth: Depth = lambda path: 0
+    ) -> optax.GradientTransformation:
         return optax.chain(
             optax.scale_by_adam(**self.moments),
-            _decay(self.weight_decay, lambda x: x.ndim > 1),
+            optax.add_decayed_weights(self.weight_decay, _matrices),
             _scale_layers(self.layer_decay, depth),
             optax.scale_by_schedule(lambda step: -self.rate(step, horizon)),
         )
@@ -202,14 +208,16 @@ class UntunedWarmupConfig(MomentsConfig):
     """linear: min(1, t (1 - beta2) / 2) at update t, from 1. exponential:
     1 - exp(-(1 - beta2) t). radam: the rectification of Liu et al. 2020 instead."""
 
-    def transform(self, horizon=FOREVER, depth=lambda path: 0):
+    def transform(
+        self, horizon: Horizon = FOREVER, depth: Depth = lambda path: 0
+    ) -> optax.GradientTransformation:
         adaptive = (
             optax.scale_by_radam(**self.moments)
             if self.warmup == "radam"
             else optax.scale_by_adam(**self.moments)
         )
         return optax.chain(
-            _decay(self.weight_decay),
+            optax.add_decayed_weights(self.weight_decay),
             adaptive,
             optax.scale_by_schedule(lambda step: -self.rate(step, horizon)),
         )
@@ -242,15 +250,17 @@ class RmspropConfig(SteppedConfig):
     clip: float = 0.0
     """Largest absolute value of any entry of the gradient, before all else; 0: none."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self._check.share("smoothing")
         self._check.not_negative("epsilon", "weight_decay", "clip")
 
-    def transform(self, horizon=FOREVER, depth=lambda path: 0):
+    def transform(
+        self, horizon: Horizon = FOREVER, depth: Depth = lambda path: 0
+    ) -> optax.GradientTransformation:
         return optax.chain(
             optax.clip(self.clip) if self.clip else optax.identity(),
-            _decay(self.weight_decay),
+            optax.add_decayed_weights(self.weight_decay),
             optax.scale_by_rms(self.smoothing, self.epsilon, eps_in_sqrt=False),
             optax.scale_by_schedule(lambda step: -self.rate(step, horizon)),
         )
@@ -263,16 +273,16 @@ def trained_alone(
     no room in its state.
     """
 
-    def kinds(params):
+    def kinds(params: optax.Params) -> Any:
         return jax.tree_util.tree_map_with_path(
             lambda path, _: "frozen" if frozen(_names(path)) else "trained", params
         )
 
     rules = {"trained": rule, "frozen": optax.set_to_zero()}
 
-    def of(params) -> optax.GradientTransformation:
+    def of(params: optax.Params) -> optax.GradientTransformation:
         same = "frozen" not in jax.tree.leaves(kinds(params))
-        return rule if same else optax.multi_transform(rules, kinds)
+        return rule if same else optax.partition(rules, kinds)
 
     return optax.GradientTransformation(
         lambda params: of(params).init(params),
@@ -285,29 +295,17 @@ def _half_cosine(done: Number) -> jax.Array:
     return (1 + jnp.cos(jnp.pi * jnp.clip(done, 0, 1))) / 2
 
 
-def _decay(
-    weight_decay: Number, which: Callable[[Any], bool] | None = None
-) -> optax.GradientTransformation:
-    """Adds `weight_decay` times the parameter, to those that `which` picks."""
-    if isinstance(weight_decay, float) and not weight_decay:
-        return optax.identity()
-
-    def update(updates, params):
-        def add(update, param):
-            picked = which is None or which(param)
-            return update + weight_decay * param if picked else update
-
-        return jax.tree.map(add, updates, params)
-
-    return optax.stateless(update)
+def _matrices(params: optax.Params) -> optax.Params:
+    """Which parameters have more than one dimension."""
+    return jax.tree.map(lambda value: value.ndim > 1, params)
 
 
 def _scale_layers(factor: float, depth: Depth) -> optax.GradientTransformation:
     if factor == 1:
         return optax.identity()
 
-    def update(updates, params):
-        def scale(path, value):
+    def update(updates: optax.Updates, params: optax.Params | None) -> optax.Updates:
+        def scale(path: jax.tree_util.KeyPath, value: jax.Array) -> jax.Array:
             return value * factor ** depth(_names(path))
 
         return jax.tree_util.tree_map_with_path(scale, updates)
@@ -315,5 +313,5 @@ def _scale_layers(factor: float, depth: Depth) -> optax.GradientTransformation:
     return optax.stateless(update)
 
 
-def _names(path: tuple[Any, ...]) -> tuple[str, ...]:
+def _names(path: jax.tree_util.KeyPath) -> tuple[str, ...]:
     return tuple(trees.path_name(path).split("."))

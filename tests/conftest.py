@@ -19,22 +19,31 @@ os.environ["XLA_FLAGS"] = " ".join(
 
 import atexit
 import gc
+import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 import pytest
 from engine import forget_programs
+from hypothesis import HealthCheck, settings
 from toy import make_clips
 
 from jmer.data.clips import ClipSet
+from jmer.runner import progress
 
+# No test fails because the machine is slow, or busy with something else.
+settings.register_profile(
+    "jmer", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("jmer")
 atexit.register(shutil.rmtree, os.environ["JMER_CACHE"], ignore_errors=True)
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _no_more_programs_than_a_module_needs():
+def _no_more_programs_than_a_module_needs() -> Iterator[None]:
     """A process may map some 65,000 regions of memory, and compiled programs take them
     up: LLVM aborts at the end of them.
     """
@@ -42,6 +51,14 @@ def _no_more_programs_than_a_module_needs():
     forget_programs()
     jax.clear_caches()
     gc.collect()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_line_says_that_it_takes_long() -> Iterator[None]:
+    """Tests compare what commands print, and lines of progress come after seconds."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(progress, "PAUSE", math.inf)
+        yield
 
 
 @pytest.fixture

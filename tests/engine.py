@@ -1,6 +1,9 @@
 """Small programs for the tests of the engine."""
 
 import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,15 +12,17 @@ import numpy as np
 from jmer import trees
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Loso, make_folds
+from jmer.models.base import NetworkConfig
 from jmer.models.ststnet import STSTNetConfig
+from jmer.nn.lowering.choice import Lowering
 from jmer.optim import OptimConfig, SgdConfig
-from jmer.train.batches import BatchPlan
+from jmer.train.batches import BatchPlan, Mode, Sampling
 from jmer.train.checkpoint import Checkpoints
 from jmer.train.folds import Program
 from jmer.train.mesh import make_mesh
-from jmer.train.pack import Schedule, train_pack
-from jmer.train.step import Data, Trainer
-from jmer.train.tasks import Task, make_table, training_sizes
+from jmer.train.pack import PackResult, Progress, Schedule, train_pack
+from jmer.train.step import Data, Record, TaskState, Trainer
+from jmer.train.tasks import Task, TaskTable, make_table, training_sizes
 
 NETWORK = STSTNetConfig(size=7, filters=(2, 3))
 # Adam turns rounding into real steps where a gradient is zero: packs are compared
@@ -28,17 +33,17 @@ SGD = SgdConfig(lr=0.05, momentum=0.9)
 def make_program(
     clips: ClipSet,
     *,
-    mode="own",
-    chunk=2,
-    devices=1,
-    inner=False,
+    mode: Mode = "own",
+    chunk: int = 2,
+    devices: int = 1,
+    inner: bool = False,
     optim: OptimConfig = SGD,
-    dtype=jnp.float32,
-    lowering="patches",
-    batch_size=4,
-    evaluations=1,
-    network=NETWORK,
-    sampling="shuffled",
+    dtype: Any = jnp.float32,
+    lowering: Lowering = "patches",
+    batch_size: int = 4,
+    evaluations: int = 1,
+    network: NetworkConfig = NETWORK,
+    sampling: Sampling = "shuffled",
 ) -> Program:
     sizes = training_sizes(
         make_folds(Loso(), clips),
@@ -57,7 +62,17 @@ def make_program(
 
 
 @functools.cache  # programs of equal sizes are compiled once for all tests
-def _program(network, plan, chunk, devices, inner, optim, dtype, lowering, evaluations):
+def _program(
+    network: NetworkConfig,
+    plan: BatchPlan,
+    chunk: int,
+    devices: int,
+    inner: bool,
+    optim: OptimConfig,
+    dtype: Any,
+    lowering: Lowering,
+    evaluations: int,
+) -> Program:
     trainer = Trainer(
         network=network,
         classes=3,
@@ -74,7 +89,12 @@ def _program(network, plan, chunk, devices, inner, optim, dtype, lowering, evalu
 forget_programs = _program.cache_clear
 
 
-def table_of(program: Program, clips: ClipSet, tasks, values=None):
+def table_of(
+    program: Program,
+    clips: ClipSet,
+    tasks: Sequence[Task],
+    values: Mapping[str, Sequence[float]] | None = None,
+) -> TaskTable:
     return make_table(
         tasks,
         make_folds(Loso(), clips),
@@ -85,11 +105,17 @@ def table_of(program: Program, clips: ClipSet, tasks, values=None):
     )
 
 
-def tasks_of(clips: ClipSet, seeds=(0,)) -> list[Task]:
+def tasks_of(clips: ClipSet, seeds: Sequence[int] = (0,)) -> list[Task]:
     return [Task(seed, s) for seed in seeds for s in np.unique(clips.subject).tolist()]
 
 
-def train(program: Program, clips: ClipSet, tasks, epochs=3, values=None):
+def train(
+    program: Program,
+    clips: ClipSet,
+    tasks: Sequence[Task],
+    epochs: int = 3,
+    values: Mapping[str, Sequence[float]] | None = None,
+) -> tuple[TaskState, Record]:
     """Final states and the last record of `tasks`, on the host."""
     rows = program.rows(tasks)
     own = np.unique(rows, return_index=True)[1]
@@ -108,15 +134,15 @@ def train(program: Program, clips: ClipSet, tasks, epochs=3, values=None):
 
 
 def train_saved(
-    program,
-    clips,
-    tasks,
-    checkpoints,
+    program: Program,
+    clips: ClipSet,
+    tasks: Sequence[Task],
+    checkpoints: Checkpoints,
     *,
-    epochs=4,
-    watch=lambda p: None,
-    start=None,
-):
+    epochs: int = 4,
+    watch: Callable[[Progress], Any] = lambda p: None,
+    start: Mapping[str, np.ndarray] | None = None,
+) -> PackResult:
     """The result of a pack that saves at every evaluation."""
     return train_pack(
         program,
@@ -130,19 +156,21 @@ def train_saved(
     )
 
 
-def assert_trees_equal(a, b) -> None:
+def assert_trees_equal(a: Any, b: Any) -> None:
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
-def assert_trees_close(a, b, *, rtol=2e-4, atol=2e-5) -> None:
+def assert_trees_close(
+    a: Any, b: Any, *, rtol: float = 2e-4, atol: float = 2e-5
+) -> None:
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol, atol), a, b)
 
 
-def row(tree, index):
+def row(tree: Any, index: Any) -> Any:
     return jax.tree.map(lambda x: x[index], tree)
 
 
-def trees_differ(a, b) -> bool:
+def trees_differ(a: Any, b: Any) -> bool:
     pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     return any((x != y).any() for x, y in pairs)
 
@@ -151,7 +179,13 @@ class Killed(Exception):
     """Stands for a process that ends without a word."""
 
 
-def result(program, clips, tasks, folder, **options):
+def result(
+    program: Program,
+    clips: ClipSet,
+    tasks: Sequence[Task],
+    folder: Path,
+    **options: Any,
+) -> PackResult:
     checkpoints = Checkpoints(folder)
     try:
         return train_saved(program, clips, tasks, checkpoints, **options)
@@ -159,7 +193,7 @@ def result(program, clips, tasks, folder, **options):
         checkpoints.close()
 
 
-def assert_same(a, b):
+def assert_same(a: PackResult, b: PackResult) -> None:
     assert a.tasks == b.tasks
     assert_trees_equal(a.weights, b.weights)
     for name in ("epoch", "alive", "loss", "test_logits", "selected"):

@@ -30,12 +30,14 @@ def make_predictions(wrong_every: int) -> Predictions:
         for i, (subject, dataset) in enumerate(SUBJECTS.items())
         for c in range(CLIPS)
     ]
-    columns = [np.array(column) for column in zip(*rows, strict=True)]
-    label = columns[-1]
-    wrong = (np.arange(len(rows)) * 7 + columns[4]) % wrong_every == 0
+    names = ("dataset", "subject", "clip", "fold", "seed", "variant", "label")
+    values = map(np.array, zip(*rows, strict=True))
+    columns = dict(zip(names, values, strict=True))
+    label = columns["label"]
+    wrong = (np.arange(len(rows)) * 7 + columns["seed"]) % wrong_every == 0
     predicted = np.where(wrong, (label + 1) % 3, label)
     shares = (np.eye(3)[predicted] * 0.7 + 0.1).astype(np.float32)
-    return Predictions(CLASSES, *columns, predicted, shares)
+    return Predictions(CLASSES, **columns, predicted=predicted, probabilities=shares)
 
 
 def make_run(folder: Path, *, name: str, wrong_every: int) -> Path:
@@ -86,8 +88,8 @@ def make_run(folder: Path, *, name: str, wrong_every: int) -> Path:
 def _save_weights(folder: Path) -> None:
     tasks = [Task(seed, fold) for seed in SEEDS for fold in SUBJECTS]
     model = MODEL.build(3, dtype=np.float32, rngs=nnx.Rngs(0))
-    _, params, stats = nnx.split(model, nnx.Param, nnx.BatchStat)
-    one = flatten({"params": params, "stats": stats})
+    _, *states = nnx.split(model, nnx.Param, nnx.BatchStat)
+    one = flatten({"params": states[0], "stats": states[1]})
     f, e = len(tasks), len(EPOCHS)
     arrays = {name: np.stack([value] * f) for name, value in one.items()}
     arrays |= {

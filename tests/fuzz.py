@@ -21,11 +21,10 @@ import fuzz_model
 import fuzz_sheets
 import fuzz_trees
 import numpy as np
+from downloads import CONFIGS, Tree, read, write
 from fuzz_model import Part, Verdict
-from trees import CONFIGS, Tree, read, write
 
 from data_builders.megc2019 import Megc2019
-from jmer.data.config import DataConfig
 from jmer.data.load import builder_of, load, prepare
 from jmer.errors import JmerError
 from jmer.preprocess.features import resize
@@ -86,13 +85,13 @@ class Case:
     done: list[str] = field(default_factory=list)
     """What was damaged, in words."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.rng = np.random.default_rng((SEED, self.number))
         self.name = self.pick(NAMES)
         self.quirks = bool(self.rng.random() < 0.3)
         tree = base(self.name, self.quirks)
         self.root = self.folder / "published"
-        self.config = self._config(tree)
+        self.config: Any = self._config(tree)
         self.draft = copy.deepcopy(tree.draft)
         self._link(tree)
         self.parts = self._parts()
@@ -108,7 +107,7 @@ class Case:
     def chance(self, share: float) -> bool:
         return bool(self.rng.random() < share)
 
-    def _config(self, tree: Tree) -> DataConfig:
+    def _config(self, tree: Tree) -> Any:
         kind = CONFIGS[self.name]
         fields: dict[str, Any] = {"align": "none"}
         if self.name == "smic":
@@ -245,7 +244,9 @@ def assert_counted(summary: str, verdicts: list[Verdict]) -> None:
     assert left_out == sum(len(v.out) for v in verdicts), summary
 
 
-def assert_prepared(case, verdicts, outcome: str, expected: str) -> None:
+def assert_prepared(
+    case: Case, verdicts: list[Verdict], outcome: str, expected: str
+) -> None:
     """What is stored is what the files show; where nothing can be, nothing is left."""
     shown = {} if outcome != "set" else pixels(case, verdicts)
     if outcome == "set" and shown is not None:
@@ -268,10 +269,12 @@ def assert_prepared(case, verdicts, outcome: str, expected: str) -> None:
     assert not left, left
 
 
-def pixels(case: Case, verdicts: list[Verdict]) -> dict | None:
+def pixels(
+    case: Case, verdicts: list[Verdict]
+) -> dict[tuple[str, ...], np.ndarray] | None:
     """The stored form of each clip by data set, subject and clip; None if a frame
     cannot be decoded, or those of a clip differ in size."""
-    made = {}
+    made: dict[tuple[str, ...], np.ndarray] = {}
     for part, verdict in zip(case.parts, verdicts, strict=True):
         for row in verdict.clips:
             try:
@@ -280,7 +283,7 @@ def pixels(case: Case, verdicts: list[Verdict]) -> dict | None:
                 return None
             if len({frame.shape for frame in whole}) > 1:
                 return None
-            moments = tuple(m - row.onset for m in (row.onset, row.apex, row.offset))
+            moments = (0, row.apex - row.onset, row.offset - row.onset)
             small = np.concatenate([resize(f[None], case.config.size) for f in whole])
             key = (part.config.name, *row.key)
             made[key] = resample(small, moments, case.config.frames, "uniform")[0]

@@ -6,17 +6,26 @@ import itertools
 import operator
 import os
 import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import openpyxl
-from trees import label_of
+from downloads import label_of
 
 from data_builders.config import ACTION_UNITS, OBJECTIVE_CLASS
 from data_builders.frame_builder import FrameBuilder
 from jmer.data.facs import objective_class, parse_action_units
-from jmer.synthetic.layouts.draft import Book, Draft, Take
+from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
+
+Change = Callable[[Path], object]
+Key = tuple[str, str]
+Moments = tuple[int, int, int]
+Columns = dict[str, int]
+Rows = list[tuple[int, list[str]]]
+"""With their numbers."""
 
 # How many folders a clip's frames lie below the one that holds the subjects; the
 # `videos` of casme_cubed lie one deeper than its `clips`.
@@ -31,6 +40,18 @@ IMAGES = {
     ".bmp": (b"BM", b""),
 }
 ERRORS = ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A")
+
+
+class Chance(Protocol):
+    """What a damage asks of its case."""
+
+    rng: np.random.Generator
+    folder: Path
+    """Where there is room beside the tree."""
+
+    def pick(self, things: Iterable[Any]) -> Any: ...
+
+    def chance(self, share: float) -> bool: ...
 
 
 def readable(name: str, protocol: str) -> bool:
@@ -54,16 +75,16 @@ class Part:
     format: str = "xlsx"
     delimiter: str = ","
     encoding: str = "utf-8"
-    merged: list[tuple[str, list, list]] = field(default_factory=list)
+    merged: list[tuple[str, Cells, Cells]] = field(default_factory=list)
     """A column, and two rows that are one cell in it, if they still follow."""
-    after: list[Any] = field(default_factory=list)
+    after: list[Change] = field(default_factory=list)
     """What is done to the written file, as functions of its path."""
     unreadable: str = ""
     """Why the sheet must be refused, whatever it holds."""
     doubtful: bool = False
     """Whether it may be refused; if it is not, it must read as it was written."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         part = getattr(self.config, "part", "")
         mine = [t for t in self.draft.takes if t.dataset == self.config.name]
         self.takes: list[Take] = [t for t in mine if t.part in ("", part)]
@@ -81,7 +102,7 @@ class Part:
             depth = 1
         self.home = (self.root / images.folder).parents[depth - 1]
 
-    def _columns(self):
+    def _columns(self) -> Iterator[tuple[str, int]]:
         if self.builder.positions:
             yield from ((name, i) for i, name in enumerate(self.builder.positions))
             return
@@ -89,8 +110,14 @@ class Part:
         yield from found(self, header).items()
 
     @property
+    def workbook(self) -> Book:
+        """The one that holds the rows; there is none of a set without a sheet."""
+        assert self.book is not None
+        return self.book
+
+    @property
     def table(self) -> Path:
-        path = self.root / self.book.path
+        path = self.root / self.workbook.path
         return path.with_suffix(".csv") if self.format == "csv" else path
 
     @property
@@ -124,7 +151,7 @@ class Part:
     def _save_book(self) -> None:
         book = openpyxl.Workbook()
         book.remove(book.worksheets[0])
-        for title, rows in self.book.sheets.items():
+        for title, rows in self.workbook.sheets.items():
             sheet = book.create_sheet(title)
             for row in rows:
                 sheet.append(row)
@@ -148,7 +175,7 @@ class Part:
             return {"": rows}
         return {
             title: [[said(cell) for cell in row] for row in rows]
-            for title, rows in self.book.sheets.items()
+            for title, rows in self.workbook.sheets.items()
         }
 
 
@@ -163,7 +190,7 @@ def said(cell: Any) -> str:
     return str(cell).strip()
 
 
-def found(part: Part, row: list) -> dict[str, int]:
+def found(part: Part, row: Cells) -> dict[str, int]:
     """Which columns a row names, and where."""
     names = [plain(said(cell)) for cell in row]
     at = {}
@@ -182,8 +209,8 @@ class Read:
     title: str
     state: str
     why: str = ""
-    key: tuple[str, str] = ("", "")
-    record: tuple = ()
+    key: Key = ("", "")
+    record: tuple[Any, ...] = ()
     onset: int = 0
     apex: int = 0
     offset: int = 0
@@ -206,7 +233,7 @@ class Verdict:
     rows: list[Read] = field(default_factory=list)
     must_raise: str = ""
     may_raise: bool = False
-    untouched: dict[tuple[str, str], tuple] = field(default_factory=dict)
+    untouched: dict[Key, tuple[Any, ...]] = field(default_factory=dict)
     """Label, action units, onset, apex and offset of clips whose rows are as before."""
 
     @property
@@ -245,7 +272,7 @@ def verdict(part: Part) -> Verdict:
         return refused(tree.must_raise)
     where, index, rows = table
     made = Verdict(may_raise=part.doubtful)
-    seen = set()
+    seen = set[Key]()
     kept = {tuple(w): take for w, take in zip(part.written, part.takes, strict=True)}
     for number, row in rows:
         values = {c: row[i] if i < len(row) else "" for c, i in index.items()}
@@ -265,12 +292,12 @@ def verdict(part: Part) -> Verdict:
     return made
 
 
-def annotation(part: Part):
+def annotation(part: Part) -> tuple[str, Columns, Rows] | str:
     """The place, columns and rows of the annotation; text if there is none."""
     grids = part.grids()
     if grids is None:
         return "the table cannot be read"
-    usable = {}
+    usable: dict[str, tuple[str, Columns, Rows] | str] = {}
     for title, rows in grids.items():
         place = f"{part.table}, sheet {title}" if title else f"{part.table}"
         if part.builder.positions:
@@ -291,7 +318,7 @@ def annotation(part: Part):
     return next(iter(usable.values())) if len(usable) == 1 else "several sheets fit"
 
 
-def with_header(part: Part, rows: list[list[str]]):
+def with_header(part: Part, rows: list[list[str]]) -> tuple[Columns, Rows] | str | None:
     """Columns and rows below the header; text if they cannot be told."""
     column = part.config.rules.column
     wanted = "action_units" if column == ACTION_UNITS else column
@@ -321,7 +348,9 @@ def only_number(text: str) -> int | None:
     return int(numbers[0]) if one else None
 
 
-def read_row(part: Part, tree: "Folders", where: str, values: dict, seen: set) -> Read:
+def read_row(
+    part: Part, tree: "Folders", where: str, values: dict[str, str], seen: set[Key]
+) -> Read:
     """What one row means."""
     config, name = part.config, part.config.name
     row = Read(where, "", "bad")
@@ -335,7 +364,7 @@ def read_row(part: Part, tree: "Folders", where: str, values: dict, seen: set) -
             return row
     number, clip = only_number(values["subject"]), values["clip"]
     subject = subject_of(part, number)
-    if not (subject and clip):
+    if number is None or not (subject and clip):
         row.why = "no name"
         return row
     if name == "casme_squared":
@@ -375,7 +404,9 @@ def read_row(part: Part, tree: "Folders", where: str, values: dict, seen: set) -
     return with_frames(config, row, label, units, moments, folder)
 
 
-def with_frames(config, row: Read, label: str, units: str, moments, folder: Path):
+def with_frames(
+    config: Any, row: Read, label: str, units: str, moments: Moments, folder: Path
+) -> Read:
     row.onset, row.apex, row.offset = moments
     row.places += (str(folder),)
     files = wanted(folder, row.onset, row.offset, config.missing_frames)
@@ -399,7 +430,7 @@ def subject_of(part: Part, number: int | None) -> str:
     return part.builder.subject_name.format(number)
 
 
-def label_for(config, values: dict, units: str) -> str | None:
+def label_for(config: Any, values: dict[str, str], units: str) -> str | None:
     """The class; empty if the protocol has none; None if the word is unknown."""
     rules = config.rules
     if rules.column == ACTION_UNITS:
@@ -408,7 +439,7 @@ def label_for(config, values: dict, units: str) -> str | None:
         except ValueError:
             return None
     if rules.column == "stimulus":
-        word = re.match(r"[a-z]*", values["clip"].lower()).group()
+        (word,) = re.findall(r"\A[a-z]*", values["clip"].lower())
     else:
         word = values.get(rules.column, "").lower()
     if word not in config.vocabulary[rules.column]:
@@ -416,7 +447,7 @@ def label_for(config, values: dict, units: str) -> str | None:
     return next((n for n, words in rules.classes.items() if word in words), "")
 
 
-def interval(config, texts: dict) -> tuple[int, int, int] | None:
+def interval(config: Any, texts: dict[str, str]) -> Moments | None:
     onset, offset = whole(texts["onset"]), whole(texts["offset"])
     apex = whole(texts["apex"])
     if onset is None or offset is None:
@@ -439,7 +470,9 @@ def images(folder: Path) -> dict[int, list[Path]]:
     return there
 
 
-def wanted(folder: Path, onset: int, offset: int, missing: str):
+def wanted(
+    folder: Path, onset: int, offset: int, missing: str
+) -> tuple[Path, ...] | None:
     """A file for each number from onset to offset; None if that cannot be."""
     there = {} if closed(folder) else images(folder)
     if any(len(paths) > 1 for paths in there.values()):
@@ -471,7 +504,7 @@ class Folders:
     def __init__(self, part: Part):
         self.part, self.name = part, part.config.name
         self.must_raise = ""
-        self.by_key: dict[tuple, list[Path]] = collections.defaultdict(list)
+        self.by_key: dict[tuple[str], list[Path]] = collections.defaultdict(list)
         base = part.home
         pattern = re.compile(_subjects(part), re.IGNORECASE)
         self.subjects = [p for p in _folders(base) if pattern.fullmatch(p.name)]
@@ -485,11 +518,13 @@ class Folders:
             for path in _folders(base):
                 self.by_key[path.name.lower(),].append(path)
             return
-        self.homes = collections.defaultdict(list)
+        self.homes: dict[int, list[Path]] = collections.defaultdict(list)
         for path in self.subjects:
             self.homes[int(re.findall(r"\d+", path.name)[-1])].append(path)
 
-    def places(self, number, clip, written, onset) -> tuple[str, ...]:
+    def places(
+        self, number: int, clip: str, written: str, onset: str
+    ) -> tuple[str, ...]:
         """Folders that a problem of this clip may name."""
         if self.name == "casme_cubed" and self.part.config.source == "clips":
             return ()
@@ -501,7 +536,7 @@ class Folders:
             return int(subject_of(self.part, number)[1:])
         return number
 
-    def find(self, number, clip, written, onset) -> list[Path]:
+    def find(self, number: int, clip: str, written: str, onset: str) -> list[Path]:
         """The folder of a clip; none if there is none, several if it is not clear."""
         if self.name == "casme_cubed" and self.part.config.source == "clips":
             for moment in (written, onset):
@@ -557,7 +592,7 @@ def closed(folder: Path) -> bool:
 
 def from_folders(part: Part, tree: Folders) -> Verdict:
     """SMIC: every folder of a clip is a row."""
-    made, seen = Verdict(), set()
+    made, seen = Verdict(), set[Key]()
     for other in tree.others:
         if closed(other):
             return refused("closed")
@@ -579,7 +614,9 @@ def from_folders(part: Part, tree: Folders) -> Verdict:
     return made
 
 
-def _folder_row(part: Part, subject: Path, emotion: Path, clip: Path, seen: set):
+def _folder_row(
+    part: Part, subject: Path, emotion: Path, clip: Path, seen: set[Key]
+) -> Read | str | None:
     name = re.fullmatch(r"s(\d+)_(ne|po|sur)_(\d+)", clip.name.lower())
     if not clip.is_dir():
         return "a clip is no folder" if name else None

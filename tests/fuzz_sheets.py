@@ -9,7 +9,9 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from fuzz_model import Part, found
+from fuzz_model import Chance, Change, Part, found
+
+from jmer.synthetic.layouts.draft import Cells
 
 NASTY = (
     *(None, "", " ", "/", "-", "?", 0, -1, -7, 1.5, 1e9, 1e300, 10**9, 2**63, True),
@@ -32,7 +34,7 @@ def _data_rows(part: Part) -> list[int]:
     return [i for i in range(part.top, len(part.rows)) if any(part.rows[i])]
 
 
-def _row(case, part: Part) -> int:
+def _row(case: Chance, part: Part) -> int:
     """Of a clip; where there is none any more, of anything."""
     rows = _data_rows(part) or range(len(part.rows))
     if not len(rows):
@@ -41,7 +43,7 @@ def _row(case, part: Part) -> int:
     return case.pick(rows)
 
 
-def _own(part: Part, i: int, width: int = 0) -> list:
+def _own(part: Part, i: int, width: int = 0) -> Cells:
     """A row that no longer is that of the clip, so that it may be changed."""
     part.rows[i] = [*part.rows[i], *[None] * (width - len(part.rows[i]))]
     return part.rows[i]
@@ -54,7 +56,7 @@ def _header(part: Part) -> int | None:
     return hits[0] if hits else None
 
 
-def cell(case, part):
+def cell(case: Chance, part: Part) -> str:
     i, column = _row(case, part), case.pick(sorted(part.columns))
     raw = part.format == "csv" and case.chance(0.2)
     value = case.pick(RAW if raw else NASTY)
@@ -62,7 +64,7 @@ def cell(case, part):
     return f"row {i + 1}, {column}: {str(value)[:40]!r}"
 
 
-def any_cell(case, part):
+def any_cell(case: Chance, part: Part) -> str:
     i = int(case.rng.integers(max(1, len(part.rows))))
     i = min(i, len(part.rows) - 1) if part.rows else _row(case, part)
     value, k = case.pick(NASTY), int(case.rng.integers(14))
@@ -70,7 +72,7 @@ def any_cell(case, part):
     return f"row {i + 1}, cell {k + 1}: {str(value)[:40]!r}"
 
 
-def number(case, part):
+def number(case: Chance, part: Part) -> str:
     i, column = _row(case, part), case.pick(("onset", "apex", "offset", "subject"))
     k = part.columns[column]
     row = _own(part, i, k + 1)
@@ -84,14 +86,14 @@ def number(case, part):
     return f"row {i + 1}, {column}: {value} -> {row[k]!r}"
 
 
-def cell_of_another_row(case, part):
+def cell_of_another_row(case: Chance, part: Part) -> str:
     i, j, column = _row(case, part), _row(case, part), case.pick(sorted(part.columns))
     k = part.columns[column]
     _own(part, i, k + 1)[k] = _own(part, j, k + 1)[k]
     return f"row {i + 1}, {column}: as in row {j + 1}"
 
 
-def cells_swapped(case, part):
+def cells_swapped(case: Chance, part: Part) -> str:
     first, second = (case.pick(sorted(part.columns)) for _ in "ab")
     i, a, b = _row(case, part), part.columns[first], part.columns[second]
     row = _own(part, i, max(a, b) + 1)
@@ -99,7 +101,7 @@ def cells_swapped(case, part):
     return f"row {i + 1}: {first} <-> {second}"
 
 
-def column_of_another_type(case, part):
+def column_of_another_type(case: Chance, part: Part) -> str:
     k, kind = part.columns[case.pick(("subject", "onset", "offset"))], case.pick("sf")
     for i in _data_rows(part):
         row = _own(part, i, k + 1)
@@ -110,7 +112,7 @@ def column_of_another_type(case, part):
     return f"column {k + 1} {'text' if kind == 's' else 'floating'}"
 
 
-def columns_swapped(case, part):
+def columns_swapped(case: Chance, part: Part) -> str:
     first, second = (case.pick(sorted(part.columns)) for _ in "ab")
     a, b = part.columns[first], part.columns[second]
     for i in range(len(part.rows)):
@@ -119,7 +121,7 @@ def columns_swapped(case, part):
     return f"{first} <-> {second} with all cells"
 
 
-def names_swapped(case, part):
+def names_swapped(case: Chance, part: Part) -> str:
     top = _header(part)
     first, second = (case.pick(sorted(part.columns)) for _ in "ab")
     if top is None:
@@ -130,7 +132,7 @@ def names_swapped(case, part):
     return f"names of {first} <-> {second}"
 
 
-def name_changed(case, part):
+def name_changed(case: Chance, part: Part) -> str:
     top, column = _header(part), case.pick(sorted(part.columns))
     if top is None:
         return "no header"
@@ -146,7 +148,7 @@ def name_changed(case, part):
     return f"{column} is called {row[k]!r}"
 
 
-def name_twice(case, part):
+def name_twice(case: Chance, part: Part) -> str:
     top, column = _header(part), case.pick(sorted(part.columns))
     if top is None:
         return "no header"
@@ -155,7 +157,7 @@ def name_twice(case, part):
     return f"{column} in column {k + 1}, too"
 
 
-def row_twice(case, part):
+def row_twice(case: Chance, part: Part) -> str:
     i = _row(case, part)
     again = list(part.rows[i])
     k = part.columns["clip"]
@@ -165,38 +167,38 @@ def row_twice(case, part):
     return f"row {i + 1}"
 
 
-def row_removed(case, part):
+def row_removed(case: Chance, part: Part) -> str:
     i = _row(case, part)
     del part.rows[i]
     return f"row {i + 1}"
 
 
-def all_rows_removed(case, part):
+def all_rows_removed(case: Chance, part: Part) -> str:
     del part.rows[part.top :]
     return ""
 
 
-def header_removed(case, part):
+def header_removed(case: Chance, part: Part) -> str:
     top = _header(part)
     if top is not None:
         del part.rows[top]
     return ""
 
 
-def blank_rows(case, part):
+def blank_rows(case: Chance, part: Part) -> str:
     i, count = int(case.rng.integers(len(part.rows) + 1)), case.pick((1, 2, 700))
     part.rows[i:i] = [case.pick(([], [None] * 5, [" "])) for _ in range(count)]
     return f"{count} before row {i + 1}"
 
 
-def notes_above(case, part):
+def notes_above(case: Chance, part: Part) -> str:
     if part.builder.positions:
         return "would be rows"
     part.rows[0:0] = [["coded by two"], [], [None, "v2", 3]]
     return ""
 
 
-def header_among_rows(case, part):
+def header_among_rows(case: Chance, part: Part) -> str:
     top = _header(part)
     if top is None or not part.rows[top + 1 :]:
         return "no header"
@@ -206,13 +208,13 @@ def header_among_rows(case, part):
     return f"in row {i + 1}"
 
 
-def sorted_with_header(case, part):
+def sorted_with_header(case: Chance, part: Part) -> str:
     rows = [row for row in part.rows if any(row)]
     part.rows[:] = sorted(rows, key=lambda row: str(row[0]), reverse=case.chance(0.5))
     return ""
 
 
-def rows_beyond(case, part):
+def rows_beyond(case: Chance, part: Part) -> str:
     part.rows.extend([] for _ in range(case.pick((1, 3000))))
     part.rows.append([None] * case.pick((14, 300)) + ["checked"])
     if case.chance(0.3):
@@ -220,7 +222,7 @@ def rows_beyond(case, part):
     return f"up to row {len(part.rows)}"
 
 
-def merged(case, part):
+def merged(case: Chance, part: Part) -> str:
     if part.format == "csv" or len(_data_rows(part)) < 2:
         return "nothing to merge"
     i = case.pick(_data_rows(part)[:-1])
@@ -233,56 +235,56 @@ def merged(case, part):
     return f"rows {i + 1} and {i + 2}, column {k + 1}"
 
 
-def sheet_renamed(case, part):
-    sheets = part.book.sheets
+def sheet_renamed(case: Chance, part: Part) -> str:
+    sheets = part.workbook.sheets
     title = next(t for t, rows in sheets.items() if rows is part.rows)
     new = case.pick(("Sheet 7", "Tabelle1", "名前", "x" * 31, title.upper()[:30] + "_"))
     items = [(new if t == title else t, rows) for t, rows in sheets.items()]
-    part.book.sheets = dict(items)
+    part.workbook.sheets = dict(items)
     return new
 
 
-def sheet_twice(case, part):
-    new, old = case.pick(("Copy", "Ａ", "zz")), list(part.book.sheets.items())
+def sheet_twice(case: Chance, part: Part) -> str:
+    new, old = case.pick(("Copy", "Ａ", "zz")), list(part.workbook.sheets.items())
     copied = copy.deepcopy(part.rows)
     items = [(new, copied), *old] if case.chance(0.5) else [*old, (new, copied)]
-    part.book.sheets = dict(items)
+    part.workbook.sheets = dict(items)
     return new
 
 
-def sheet_empty_first(case, part):
-    part.book.sheets = {"Empty": [], **part.book.sheets}
+def sheet_empty_first(case: Chance, part: Part) -> str:
+    part.workbook.sheets = {"Empty": [], **part.workbook.sheets}
     return ""
 
 
-def sheet_lost(case, part):
-    title = next(t for t, rows in part.book.sheets.items() if rows is part.rows)
+def sheet_lost(case: Chance, part: Part) -> str:
+    title = next(t for t, rows in part.workbook.sheets.items() if rows is part.rows)
     part.rows = []
-    part.book.sheets[title] = part.rows
+    part.workbook.sheets[title] = part.rows
     return title
 
 
-def as_csv_of_a_program(case, part):
+def as_csv_of_a_program(case: Chance, part: Part) -> str:
     part.format = "csv"
     part.encoding = case.pick(("utf-8-sig", "utf-16", "latin-1", "cp1252", "utf-8"))
     part.delimiter = case.pick((",", ",", ";", "\t"))
     return f"{part.encoding} {part.delimiter!r}"
 
 
-def bytes_cut(case, part):
+def bytes_cut(case: Chance, part: Part) -> str:
     share = case.rng.random()
 
-    def cut(path: Path):
+    def cut(path: Path) -> None:
         content = path.read_bytes()
         path.write_bytes(content[: int(share * len(content))])
 
     return _spoil(part, cut, f"{share:.2f} is left")
 
 
-def bytes_zeroed(case, part):
+def bytes_zeroed(case: Chance, part: Part) -> str:
     at, length = case.rng.random(), case.pick((1, 50, 2000))
 
-    def zero(path: Path):
+    def zero(path: Path) -> None:
         content = bytearray(path.read_bytes())
         start = int(at * len(content))
         content[start : start + length] = bytes(len(content[start : start + length]))
@@ -291,10 +293,10 @@ def bytes_zeroed(case, part):
     return _spoil(part, zero, f"{length} at {at:.2f}")
 
 
-def bytes_random(case, part):
+def bytes_random(case: Chance, part: Part) -> str:
     seed, count = int(case.rng.integers(2**31)), case.pick((1, 10, 300))
 
-    def change(path: Path):
+    def change(path: Path) -> None:
         rng, content = np.random.default_rng(seed), bytearray(path.read_bytes())
         for _ in range(count if content else 0):
             content[rng.integers(len(content))] = rng.integers(256)
@@ -303,7 +305,7 @@ def bytes_random(case, part):
     return _spoil(part, change, f"{count}, seed {seed}")
 
 
-def _spoil(part: Part, change, words: str) -> str:
+def _spoil(part: Part, change: Change, words: str) -> str:
     part.after.append(change)
     part.doubtful = True
     return words
@@ -327,7 +329,7 @@ def _content() -> dict[str, bytes]:
     }
 
 
-def something_else(case, part):
+def something_else(case: Chance, part: Part) -> str:
     contents = _content()
     name = case.pick(sorted(contents))
     part.after.append(lambda path: path.write_bytes(contents[name]))
@@ -336,10 +338,10 @@ def something_else(case, part):
     return name
 
 
-def table_gone(case, part):
+def table_gone(case: Chance, part: Part) -> str:
     kind = case.pick(("gone", "a folder", "a dangling link", "a loop", "too deep"))
 
-    def change(path: Path):
+    def change(path: Path) -> None:
         if kind == "too deep":
             (path.parent / "a/b/c").mkdir(parents=True)
             path.rename(path.parent / "a/b/c" / path.name)
@@ -357,18 +359,18 @@ def table_gone(case, part):
     return kind
 
 
-def table_twice(case, part):
+def table_twice(case: Chance, part: Part) -> str:
     part.after.append(lambda path: shutil.copy(path, part.root / "notes" / path.name))
     part.unreadable = "two sheets"
     return ""
 
 
-def lock_left(case, part):
+def lock_left(case: Chance, part: Part) -> str:
     part.after.append(lambda p: p.with_name(f"~${p.name}").write_bytes(b"\0user"))
     return ""
 
 
-def another_ending(case, part):
+def another_ending(case: Chance, part: Part) -> str:
     ending = case.pick((".xls", ".xlsx", ".csv", ".txt", ".XLSX", ".bak"))
     if ending.lower() == part.table.suffix:
         return "the same"

@@ -3,15 +3,21 @@
 import contextlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from fuzz_model import IMAGES, Part, closed
+from fuzz_model import IMAGES, Chance, Part, closed
 
 from jmer.synthetic.layouts.images import write_image
 
+Change = Callable[[Chance, Path], str | None]
+"""Damages a file or folder, and says how."""
+Damage = Callable[[Chance, Part], str]
+Pick = Callable[[Chance, Part], Path | None]
 
-def _frame(case, part: Part) -> Path | None:
+
+def _frame(case: Chance, part: Part) -> Path | None:
     """A frame that is still there."""
     take = case.pick(part.takes)
     folder = part.folder(take)
@@ -22,18 +28,18 @@ def _frame(case, part: Part) -> Path | None:
     return case.pick(there) if there else None
 
 
-def _folder(case, part: Part) -> Path | None:
+def _folder(case: Chance, part: Part) -> Path | None:
     there = [f for f in map(part.folder, part.takes) if _is_open(f)]
     return case.pick(there) if there else None
 
 
-def _subject(case, part: Part) -> Path | None:
+def _subject(case: Chance, part: Part) -> Path | None:
     if not _is_open(part.home):
         return None
     return _pick_folder(case, part.home)
 
 
-def _pick_folder(case, folder: Path) -> Path | None:
+def _pick_folder(case: Chance, folder: Path) -> Path | None:
     inside = sorted(folder.iterdir())
     there = [p for p in inside if _is_open(p) and not p.is_symlink()]
     return case.pick(there) if there else None
@@ -52,8 +58,8 @@ def _replace(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def on_frames(change):
-    def damage(case, part):
+def on_frames(change: Change) -> Damage:
+    def damage(case: Chance, part: Part) -> str:
         path = _frame(case, part)
         if path is None:
             return "no frame is left"
@@ -63,8 +69,8 @@ def on_frames(change):
     return damage
 
 
-def on_folders(change, pick=_folder):
-    def damage(case, part):
+def on_folders(change: Change, pick: Pick = _folder) -> Damage:
+    def damage(case: Chance, part: Part) -> str:
         path = pick(case, part)
         if path is None:
             return "no folder is left"
@@ -75,12 +81,12 @@ def on_folders(change, pick=_folder):
 
 
 @on_frames
-def frame_gone(case, path):
+def frame_gone(case: Chance, path: Path) -> None:
     path.unlink()
 
 
 @on_frames
-def frame_cut(case, path):
+def frame_cut(case: Chance, path: Path) -> str:
     content = path.read_bytes()
     share = case.rng.random()
     _replace(path, content[: int(share * len(content))])
@@ -88,7 +94,7 @@ def frame_cut(case, path):
 
 
 @on_frames
-def frame_of_something_else(case, path):
+def frame_of_something_else(case: Chance, path: Path) -> str:
     size = case.pick((0, 1, 20, 4000))
     head = case.pick((b"", b"GIF89a", b"\xff\xd8", b"BM", b"<html>", b"\x89PNG"))
     tail = case.pick((b"", b"\xff\xd9", b"IEND\xaeB`\x82"))
@@ -97,7 +103,7 @@ def frame_of_something_else(case, path):
 
 
 @on_frames
-def frame_scratched(case, path):
+def frame_scratched(case: Chance, path: Path) -> None:
     content = bytearray(path.read_bytes())
     for _ in range(case.pick((1, 8, 60))):
         content[case.rng.integers(2, len(content) - 2)] = case.rng.integers(256)
@@ -105,7 +111,7 @@ def frame_scratched(case, path):
 
 
 @on_frames
-def frame_header_scratched(case, path):
+def frame_header_scratched(case: Chance, path: Path) -> None:
     content = bytearray(path.read_bytes())
     for _ in range(case.pick((1, 3))):
         content[case.rng.integers(2, 200)] = case.pick((0, 255, 127))
@@ -113,7 +119,7 @@ def frame_header_scratched(case, path):
 
 
 @on_frames
-def frame_of_another_size(case, path):
+def frame_of_another_size(case: Chance, path: Path) -> str:
     high, wide = case.pick(((1, 1), (30, 26), (400, 3), (64, 64)))
     path.unlink()
     write_image(path, np.full((high, wide, 3), 90, np.uint8))
@@ -121,7 +127,7 @@ def frame_of_another_size(case, path):
 
 
 @on_frames
-def frame_of_another_format(case, path):
+def frame_of_another_format(case: Chance, path: Path) -> str:
     ending = case.pick((".png", ".bmp", ".jpg"))
     picture = path.with_name(f"new{ending}")
     write_image(picture, np.full((32, 42, 3), 90, np.uint8))
@@ -132,7 +138,7 @@ def frame_of_another_format(case, path):
 
 
 @on_frames
-def frame_renamed(case, path):
+def frame_renamed(case: Chance, path: Path) -> str:
     number = "".join(c for c in path.stem if c.isdigit())[-4:]
     wide = number.translate({ord("0") + i: chr(0xFF10 + i) for i in range(10)})
     name = case.pick(
@@ -151,7 +157,7 @@ def frame_renamed(case, path):
 
 
 @on_frames
-def frame_twice(case, path):
+def frame_twice(case: Chance, path: Path) -> str:
     name = case.pick((f"copy_{path.name}", f"{path.stem}.png", f"._{path.name}"))
     if not path.with_name(name).exists():
         shutil.copy(path, path.with_name(name))
@@ -159,7 +165,7 @@ def frame_twice(case, path):
 
 
 @on_frames
-def frame_is_no_file(case, path):
+def frame_is_no_file(case: Chance, path: Path) -> str:
     kind = case.pick(("folder", "dangling", "loop", "pipe", "link"))
     target = path.with_name("hidden.bin")
     if kind == "link" and not target.exists():
@@ -177,13 +183,13 @@ def frame_is_no_file(case, path):
 
 
 @on_frames
-def frame_unreadable(case, path):
+def frame_unreadable(case: Chance, path: Path) -> None:
     _replace(path, path.read_bytes())
     path.chmod(0)
 
 
 @on_frames
-def files_beside(case, path):
+def files_beside(case: Chance, path: Path) -> None:
     for name in (".hidden9.jpg", "Thumbs.db", "notes 7.txt", "._1.jpg", "x.png", "7"):
         path.with_name(name).write_bytes(b"\0\1")
     with contextlib.suppress(OSError):
@@ -191,18 +197,18 @@ def files_beside(case, path):
 
 
 @on_folders
-def folder_gone(case, path):
+def folder_gone(case: Chance, path: Path) -> None:
     shutil.rmtree(path)
 
 
 @on_folders
-def folder_emptied(case, path):
+def folder_emptied(case: Chance, path: Path) -> None:
     shutil.rmtree(path)
     path.mkdir()
 
 
 @on_folders
-def folder_renamed(case, path):
+def folder_renamed(case: Chance, path: Path) -> str:
     name = case.pick(
         (
             *(path.name.upper(), path.name.lower(), f"{path.name} ", f"{path.name}x"),
@@ -216,7 +222,7 @@ def folder_renamed(case, path):
 
 
 @on_folders
-def folder_twice(case, path):
+def folder_twice(case: Chance, path: Path) -> str:
     names = (path.name.swapcase(), path.name.capitalize(), f"{path.name}_copy")
     target = path.with_name(case.pick((*names, f".{path.name}")))
     if target.exists():
@@ -228,7 +234,7 @@ def folder_twice(case, path):
     return f"and {target.name}"
 
 
-def _no_folder(case, path):
+def _no_folder(case: Chance, path: Path) -> str:
     kind = case.pick(("file", "dangling", "loop", "moved", "unreadable"))
     aside = path.parent.parent / f"aside {path.name}"
     if kind == "unreadable":
@@ -250,7 +256,7 @@ def _no_folder(case, path):
     return kind
 
 
-def subject_renamed(case, path):
+def subject_renamed(case: Chance, path: Path) -> str:
     number = "".join(c for c in path.name if c.isdigit())
     name = case.pick(
         (
@@ -268,7 +274,7 @@ def subject_renamed(case, path):
     return f"-> {name!r}"
 
 
-def subject_twice(case, path):
+def subject_twice(case: Chance, path: Path) -> str:
     number = "".join(c for c in path.name if c.isdigit())
     word = path.name.split(number)[0] if number else "x"
     names = (path.name.swapcase(), f"{word}0{number}", f"{word}{number.lstrip('0')}")
@@ -282,11 +288,11 @@ def subject_twice(case, path):
     return f"and {target.name}"
 
 
-def subject_gone(case, path):
+def subject_gone(case: Chance, path: Path) -> None:
     shutil.rmtree(path)
 
 
-def inside_renamed(case, path):
+def inside_renamed(case: Chance, path: Path) -> str:
     """A folder between subject and clip, where there is one."""
     old = _pick_folder(case, path)
     if old is None:
@@ -297,7 +303,7 @@ def inside_renamed(case, path):
     return f"{old.name} -> {new.name}"
 
 
-def extra_subjects(case, path):
+def extra_subjects(case: Chance, path: Path) -> None:
     for name in ("sub99", "s99", "099", "spNO.999", "lost+found", "new folder"):
         path.with_name(name).mkdir(exist_ok=True)
     path.with_name("sub98").touch()
@@ -306,7 +312,7 @@ def extra_subjects(case, path):
         path.with_name("up").symlink_to("..")
 
 
-def root_changed(case, part):
+def root_changed(case: Chance, part: Part) -> str:
     home = part.home
     if not home.is_dir() or home.is_symlink():
         return "no root is left"
@@ -347,7 +353,7 @@ def release(folder: Path) -> None:
                 (Path(path) / name).chmod(0o700)
 
 
-def _for_subjects(change):
+def _for_subjects(change: Change) -> Damage:
     return on_folders(change, _subject)
 
 

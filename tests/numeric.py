@@ -1,19 +1,23 @@
 """Random arrays and comparisons for the tests of layers."""
 
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from numpy.testing import assert_allclose
 
 from jmer.train.checkpoint import flatten
 
 
-def normal(seed, *shape):
+def normal(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def close(actual, expected, rtol=1e-5):
+def close(actual: Any, expected: Any, rtol: float = 1e-5) -> None:
     """To a share of the largest value, since sums near 0 keep no relative digits."""
     jax.tree.map(
         lambda a, e: assert_allclose(a, e, rtol, rtol * np.abs(e).max(initial=1e-30)),
@@ -22,20 +26,27 @@ def close(actual, expected, rtol=1e-5):
     )
 
 
-def pulled(function, *arguments):
+def pulled(
+    function: Callable[..., jax.Array], *arguments: Any
+) -> tuple[jax.Array, tuple[Any, ...]]:
     """The value, and the gradients of a random projection of it."""
     value, pull = jax.vjp(function, *arguments)
     return value, pull(jnp.asarray(normal(9, *value.shape), value.dtype))
 
 
-def first_of(names, first):
+def first_of(names: Iterable[Any], first: Any) -> list[Any]:
     """Parameters of a test that takes seconds for each: all but one are slow."""
     assert first in names
     slow = pytest.mark.slow
     return [n if n == first else pytest.param(n, marks=slow) for n in names]
 
 
-def filled(graphdef, params, stats, flat):
+def filled(
+    graphdef: nnx.GraphDef[Any],
+    params: nnx.State,
+    stats: nnx.State,
+    flat: Mapping[str, np.ndarray],
+) -> tuple[nnx.GraphDef[Any], nnx.State, nnx.State]:
     """A network with the arrays of `flat`: as many, and of the same shapes."""
     tree = {"params": params, "stats": stats}
     template = flatten(tree)

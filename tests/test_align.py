@@ -9,7 +9,7 @@ from scipy import ndimage
 from jmer.preprocess.align import MARGIN, POINTS, TEMPLATE, Box, Pose
 from jmer.preprocess.features import resize
 from jmer.preprocess.flow import dis
-from jmer.synthetic.clips import render_clip
+from jmer.synthetic.rendering import render_clip
 from jmer.synthetic.spec import SyntheticSpec
 
 TURNS = [(0.0, 37.0), (20.0, 53.0), (-75.0, 23.5), (180.0, 101.0)]

@@ -13,15 +13,15 @@ from toy import make_clips
 
 import jmer
 from jmer.audit.finding import RULES
-from jmer.audit.images import check_images
 from jmer.audit.run import audit_against
+from jmer.audit.shared_images import check_images
 from jmer.cli import main
 from jmer.data.span import Span
 from jmer.data.splits import ClipKFold, Loso, make_folds
 from jmer.errors import JmerError
-from jmer.report.run import NEEDED
 from jmer.runner.outcome import oracle_predictions
 from jmer.runs.explain import set_of
+from jmer.runs.folder import NEEDED
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
 

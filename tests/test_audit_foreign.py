@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score
 from jmer.audit.foreign import audit_predictions
 from jmer.audit.foreign_figures import parse_stated
 from jmer.audit.lists import audit_lists
-from jmer.audit.rows import Row
+from jmer.audit.rows import ListedRow
 from jmer.cli import main
 from jmer.errors import JmerError, UsageError
 
@@ -416,7 +416,9 @@ def test_a_folder_without_lists(tmp_path, capsys):
 )
 def test_the_frames_of_a_row(frames, found):
     values = dict(zip(("video", "onset", "offset"), frames, strict=True))
-    assert Row("line 2", {"dataset": "set", "subject": "s1", **values}).span == found
+    assert (
+        ListedRow("line 2", {"dataset": "set", "subject": "s1", **values}).span == found
+    )
 
 
 def test_a_missing_file(tmp_path):

@@ -12,7 +12,7 @@ from rich.console import Console
 from test_hosts import EXPERIMENT
 
 from jmer.bench import results
-from jmer.bench.cells import bench_clips, interleave, spread
+from jmer.bench.timing import bench_clips, interleave, spread
 from jmer.bench.torch_loop import Loop, Variant
 from jmer.cli import main
 from jmer.data.random_clips import RandomClips

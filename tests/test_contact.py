@@ -7,9 +7,9 @@ import itertools
 import cv2
 import numpy as np
 import pytest
+from downloads import write
 from numpy.testing import assert_array_equal
 from toy import make_clips
-from trees import write
 
 from data_builders.synthetic import Synthetic
 from jmer.cli import main
@@ -17,8 +17,8 @@ from jmer.data.clips import ClipSet
 from jmer.data.load import load
 from jmer.errors import UsageError
 from jmer.preprocess.colour import flow_colours
-from jmer.report.contact import compose, figure, shown, wheel, write_sheet
-from jmer.report.draw.tiles import card, instants, spread
+from jmer.report.contact import compose, figure, tile_pixels, wheel, write_sheet
+from jmer.report.draw.tiles import card, instants, spread_over_classes
 
 TINY = {"subjects": 3, "clips": 9, "length": 6, "size": 32}
 
@@ -119,7 +119,9 @@ def test_published_flow_images_are_shown_part_by_part():
 def test_sets_of_frames_are_shown(modality, tmp_path):
     tree = write("samm", tmp_path, modality=modality)
     clips = load(tree.config)
-    assert write_sheet(clips, tmp_path / "s.png", count=3) == spread(clips, 3)
+    assert write_sheet(clips, tmp_path / "s.png", count=3) == spread_over_classes(
+        clips, 3
+    )
     assert picture(tmp_path / "s.png").std() > 20
 
 
@@ -145,22 +147,22 @@ def a_set(labels, subjects, **fields):
 def test_classes_take_turns_and_subjects_too():
     clips = a_set([0, 0, 0, 1, 1, 1, 2], ["a", "a", "b", "a", "c", "c", "a"])
     # calm of a, then glad of c, then sad (only a); then calm of b, glad: of a after c.
-    assert spread(clips, 3) == [0, 4, 6]
-    assert spread(clips, 4) == [0, 2, 4, 6]
-    assert spread(clips, 5) == [0, 2, 4, 5, 6]
-    assert spread(clips, 99) == list(range(7))
-    assert spread(clips, 2, ["sad", "glad"]) == [3, 6]
+    assert spread_over_classes(clips, 3) == [0, 4, 6]
+    assert spread_over_classes(clips, 4) == [0, 2, 4, 6]
+    assert spread_over_classes(clips, 5) == [0, 2, 4, 5, 6]
+    assert spread_over_classes(clips, 99) == list(range(7))
+    assert spread_over_classes(clips, 2, ["sad", "glad"]) == [3, 6]
     with pytest.raises(UsageError, match="class=joy: one has calm, glad, sad"):
-        spread(clips, 2, ["joy"])
+        spread_over_classes(clips, 2, ["joy"])
     with pytest.raises(UsageError, match="class=sad: one has no clip of that class"):
-        spread(a_set([0, 1], "ab"), 2, ["sad"])
+        spread_over_classes(a_set([0, 1], "ab"), 2, ["sad"])
 
 
 def test_every_class_shows_every_data_set():
     parts = np.repeat(["one", "two", "six"], 4)
     subjects = [f"s{i}" for i in range(12)]
     clips = a_set([0, 0, 1, 1] * 3, subjects, dataset=parts)
-    chosen = spread(clips, 6)
+    chosen = spread_over_classes(clips, 6)
     for label in (0, 1):
         there = {parts[i] for i in chosen if clips.label[i] == label}
         assert there == {"one", "two", "six"}
@@ -170,7 +172,7 @@ def test_a_large_set_shows_everything_about_as_often():
     rng = np.random.default_rng(0)
     labels = np.sort(rng.integers(0, 3, 90))
     clips = a_set(labels, [f"s{k}" for k in rng.integers(0, 12, 90)])
-    chosen = spread(clips, 12)
+    chosen = spread_over_classes(clips, 12)
     assert set(collections.Counter(labels[chosen].tolist()).values()) == {4}
     assert len({clips.subject[i] for i in chosen}) >= 11
 
@@ -211,11 +213,11 @@ def test_the_wheel_shows_where_motion_goes():
 def test_tiles_are_enlarged_by_whole_numbers_and_shrunk_by_area():
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, (28, 28, 3), np.uint8)
-    assert shown(small).shape == (112, 112, 3)
-    assert_array_equal(shown(small)[3::4, ::4], small)
+    assert tile_pixels(small).shape == (112, 112, 3)
+    assert_array_equal(tile_pixels(small)[3::4, ::4], small)
     large = rng.integers(0, 256, (256, 256, 3), np.uint8)
     means = large.reshape(128, 2, 128, 2, 3).mean((1, 3))
-    assert np.abs(shown(large) - means).max() <= 0.5001
+    assert np.abs(tile_pixels(large) - means).max() <= 0.5001
 
 
 NASTY = ("$x_1$ " * 12, "w" * 900, "名前\n\tx", "")

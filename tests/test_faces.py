@@ -8,8 +8,8 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from downloads import write
 from numpy.testing import assert_array_equal
-from trees import write
 
 from data_builders.landmarks import COLUMNS
 from data_builders.megc2019 import Megc2019
@@ -20,9 +20,9 @@ from jmer.preprocess.align import POINTS, TEMPLATE, Box, Pose
 from jmer.preprocess.faces import detector, find_face
 from jmer.preprocess.flow import apex_flow
 from jmer.preprocess.temporal import resample
-from jmer.synthetic.clips import render_clip
 from jmer.synthetic.face import draw_face
-from jmer.synthetic.spec import SyntheticSpec, plan
+from jmer.synthetic.rendering import render_clip
+from jmer.synthetic.spec import SyntheticSpec, plan_clips
 
 
 def mtcnn():
@@ -51,7 +51,7 @@ def test_a_procedural_face_is_found():
         frame = np.full((290, 370, 3), 110, np.uint8)
         frame[70:230, 130:290] = face
         found = find_face(frame, finder)
-        subject = plan(spec)[index].subject
+        subject = plan_clips(spec)[index].subject
         expected = np.add(true_points(draw_face(spec, subject), 160), (130, 70))
         assert np.abs(found.points - expected).max() < 0.07 * 160
         left, top, width, height = found.box

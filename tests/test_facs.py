@@ -6,9 +6,9 @@ from collections import Counter
 import openpyxl
 import pytest
 from conftest import SHARED
+from downloads import write
 from hypothesis import given
 from hypothesis import strategies as st
-from trees import write
 
 from jmer.data.facs import (
     OBJECTIVE,

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from test_session import Silent
 from toy import clips_for
 
 from jmer.data.random_clips import RandomClips
@@ -16,8 +17,10 @@ from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.models.ststnet import STSTNetConfig
 from jmer.optim import SgdConfig
+from jmer.runner import run as runs
 from jmer.runner.features import seen_by_tasks
 from jmer.runner.session import Session
+from jmer.runs.folder import open_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,9 +147,28 @@ def test_a_run_says_what_was_computed(cache):
     said = []
     experiment = Experiment(model=CONFIG, data=DATA, optim=SgdConfig(), epochs=1)
     folds = make_folds(experiment.protocol, CLIPS)
-    session = Session(experiment, CLIPS, folds, said.append)
+    found = seen_by_tasks(CONFIG, CLIPS, "patches", said.append)
+    session = Session(experiment, CLIPS, folds, found)
     assert len(said) == 1 and "computed once" in said[0]
     assert session.data.inputs["apex_flow"].dtype == jnp.bfloat16
+
+
+def test_another_run_is_refused_before_anything_is_computed(cache, tmp_path):
+    folder = tmp_path / "run"
+    open_run(folder, {"identity": {"epochs": 9}}, overwrite=False)
+    experiment = Experiment(model=CONFIG, data=DATA, optim=SgdConfig(), epochs=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "load", lambda data: CLIPS)
+        with pytest.raises(JmerError, match="is the run of another experiment"):
+            runs.run(
+                experiment,
+                name="frozen",
+                command="jmer run frozen.py",
+                run_dir=folder,
+                overwrite=False,
+                view=Silent(),
+            )
+    assert not Frozen.computed and not cache.exists()
 
 
 def test_files_of_weights_are_no_part_of_an_experiment():

@@ -12,7 +12,7 @@ from jmer.cli import main
 from jmer.data.load import check, load, prepare
 from jmer.data.splits import Loso, make_folds
 from jmer.errors import JmerError
-from jmer.synthetic.layouts.fer2013 import Fer2013 as Layout
+from jmer.synthetic.layouts.fer2013 import Fer2013Layout
 from jmer.synthetic.layouts.write import synthesize
 from jmer.synthetic.spec import CLASS_NAMES, SyntheticSpec
 from jmer.synthetic.stills import render_still
@@ -161,7 +161,7 @@ def test_the_printed_commands_read_what_was_synthesized(quirks, tmp_path, capsys
 
 
 def test_synthetic_images_are_what_their_rows_say(tmp_path):
-    draft = synthesize(Layout(), SPEC, tmp_path / "set")
+    draft = synthesize(Fer2013Layout(), SPEC, tmp_path / "set")
     clips = load(Fer2013(manual_dir=tmp_path / "set", data_dir=tmp_path / "out"))
     order = np.argsort(clips.clip_id)
     assert clips.clip_id[order].tolist() == [take.clip for take in draft.takes]
@@ -195,5 +195,5 @@ def test_an_expression_moves_its_part_of_the_face():
 @pytest.mark.parametrize("classes", CLASS_NAMES)
 def test_every_class_can_occur(classes, tmp_path):
     spec = SyntheticSpec(subjects=2, clips=40, size=32, classes=classes)
-    draft = synthesize(Layout(), spec, tmp_path / "set")
+    draft = synthesize(Fer2013Layout(), spec, tmp_path / "set")
     assert {take.labels["emotion"] for take in draft.takes} == set(EMOTIONS)

@@ -15,10 +15,10 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from downloads import write
 from flax import nnx
 from numeric import close, normal
 from numpy.testing import assert_array_equal
-from trees import write
 
 from data_builders.synthetic import Synthetic
 from jmer.data.load import check, load, prepare

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from trees import write
+from downloads import write
 
 from jmer.data.load import builder_of, check, load
 from jmer.errors import JmerError

@@ -14,8 +14,8 @@ import numpy as np
 import openpyxl
 import pytest
 from conftest import SHARED
+from downloads import COLUMNS, CONFIGS, FRAME_SETS, read, write
 from numpy.testing import assert_array_equal
-from trees import COLUMNS, CONFIGS, FRAME_SETS, read, write
 
 from data_builders.annotation import Row, by_row, correct
 from data_builders.sheets import read_table

@@ -14,8 +14,9 @@ from jmer.errors import JmerError, UsageError
 from jmer.train import hosts
 
 ROOT = Path(__file__).resolve().parent.parent
+HANGING = 900  # seconds that no process takes, on however busy a machine
 EXPERIMENT = """
-from jmer.data.random import RandomClips
+from jmer.data.random_clips import RandomClips
 from jmer.experiment import Experiment
 from jmer.models.ststnet import STSTNetConfig
 from jmer.optim import SgdConfig
@@ -48,7 +49,7 @@ def start(folder: Path, run_dir: str, *options: str, devices: int = 1):
 
 
 def finish(*processes) -> list[str]:
-    outputs = [process.communicate(timeout=240) for process in processes]
+    outputs = [process.communicate(timeout=HANGING) for process in processes]
     codes = [process.returncode for process in processes]
     assert codes == [0] * len(processes), outputs
     return [output for output, _ in outputs]

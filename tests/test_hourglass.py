@@ -63,7 +63,7 @@ def test_bilinear_resizing_is_pytorchs():
 def test_colours_of_motion_in_four_directions():
     flow = np.zeros((2, 1, 1, 5, 2), np.float16)
     flow[0, 0, 0] = [[2, 0], [0, 2], [-2, 0], [0, -2], [0, 0]]
-    colours = nn.flow_colours(flow)[0, 0, 0]
+    colours = nn.wheel_colours(flow)[0, 0, 0]
     # Shares of the ramps red-yellow (15), cyan-blue (11) and blue-magenta (13).
     expected = [
         [1, 0, 0],
@@ -73,13 +73,13 @@ def test_colours_of_motion_in_four_directions():
         [1, 1, 1],
     ]
     assert_allclose(colours, expected, atol=1e-5)
-    assert_array_equal(nn.flow_colours(flow)[1], jnp.ones((1, 1, 5, 3)))
+    assert_array_equal(nn.wheel_colours(flow)[1], jnp.ones((1, 1, 5, 3)))
 
 
 def test_half_the_speed_is_half_way_to_white():
     flow = normal(3, 2, 3, 4, 5, 2)
     pair = np.concatenate([flow, flow / 2], axis=1)
-    full, half = np.split(np.asarray(nn.flow_colours(pair)), 2, axis=1)
+    full, half = np.split(np.asarray(nn.wheel_colours(pair)), 2, axis=1)
     assert_allclose(1 - half, (1 - full) / 2, atol=1e-5)
     assert full.min() >= 0
     assert full.min() < 0.2

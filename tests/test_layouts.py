@@ -11,18 +11,28 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 import pytest
+from downloads import (
+    CLIP_SETS,
+    CONFIGS,
+    FRAME_SETS,
+    RECIPE,
+    SPEC,
+    Tree,
+    read,
+    taken,
+    write,
+)
 from numpy.testing import assert_array_equal
-from trees import CLIP_SETS, CONFIGS, FRAME_SETS, RECIPE, SPEC, Tree, read, taken, write
 
 from jmer.cli import main
 from jmer.data.load import check, load
 from jmer.errors import JmerError, UsageError
 from jmer.preprocess.temporal import resample
-from jmer.synthetic.clips import generate
-from jmer.synthetic.layouts import LAYOUTS, base
+from jmer.synthetic.layouts import LAYOUTS, disk_layout
 from jmer.synthetic.layouts.draft import Draft
 from jmer.synthetic.layouts.images import framed
 from jmer.synthetic.layouts.write import find_layout, synthesize
+from jmer.synthetic.rendering import generate
 from jmer.synthetic.spec import CLASS_NAMES, SyntheticSpec
 
 OPTIONS = [
@@ -369,7 +379,7 @@ def test_nothing_half_written_is_left(failure, tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
 
-    monkeypatch.setattr(base, "write_image", fails)
+    monkeypatch.setattr(disk_layout, "write_image", fails)
     kind = KeyboardInterrupt if failure is KeyboardInterrupt else JmerError
     words = None if kind is KeyboardInterrupt else "No space left. Make room"
     with pytest.raises(kind, match=words):
@@ -413,7 +423,7 @@ def test_what_a_set_has_no_names_for_is_refused(name, fields, words, tmp_path):
 
 
 def test_layouts_know_nothing_of_what_reads_them():
-    for file in Path(base.__file__).parent.glob("*.py"):
+    for file in Path(disk_layout.__file__).parent.glob("*.py"):
         assert "data_builders" not in file.read_text()
 
 

@@ -4,14 +4,14 @@ import dataclasses
 import re
 
 import pytest
+from downloads import Tree, write
 from numpy.testing import assert_array_equal
-from trees import Tree, write
 
 from data_builders.casme_cubed import CasmeCubed
 from data_builders.smic import Smic
 from jmer.data.load import builder_of, check, load
 from jmer.errors import JmerError, UsageError
-from jmer.synthetic.layouts.smic_long import SmicLong
+from jmer.synthetic.layouts.smic_long import SmicLongLayout
 from jmer.synthetic.layouts.write import synthesize
 from jmer.synthetic.spec import SyntheticSpec
 
@@ -23,7 +23,7 @@ PAIRS = SyntheticSpec(2, clips=12, length=6, size=32, imbalance=0.0, noise=0.0)
 def pairs(tmp_path_factory):
     """SMIC-E with second micro-expressions and the label that is wrong."""
     folder = tmp_path_factory.mktemp("smic")
-    draft = synthesize(SmicLong(quirks=True), PAIRS, folder / "in")
+    draft = synthesize(SmicLongLayout(quirks=True), PAIRS, folder / "in")
     places = {"manual_dir": folder / "in", "data_dir": folder / "out"}
     config = Smic(**places, source="long", size=32, frames=4, resample="uniform")
     return Tree(config, folder / "in", draft, "smic_long")

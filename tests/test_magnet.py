@@ -15,9 +15,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import cli
 from jmer.errors import JmerError, UsageError
-from jmer.magnet.frames import linear, magnified
+from jmer.magnet.magnify import linear, magnified
 from jmer.magnet.network import Magnet
-from jmer.magnet.weights import arrays, load_magnet, published, structure
+from jmer.magnet.weight_files import arrays, load_magnet, published, structure
 from jmer.models.base import describe
 from jmer.models.magnet import MagnetConfig
 from jmer.nn import use_lowering

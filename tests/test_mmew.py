@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from trees import write
+from downloads import write
 
 from data_builders.annotation import Row, correct
 from data_builders.mmew import Mmew

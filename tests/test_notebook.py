@@ -1,6 +1,8 @@
 """Runs in a notebook: the examples that the documentation gives are true."""
 
 import doctest
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,3 +83,28 @@ def test_the_variant_that_the_report_shows_is_compared(place, tmp_path):
 def test_an_unfinished_run_is_named(tmp_path, place):
     with pytest.raises(JmerError, match=r"experiment\.json: it is no finished run"):
         jmer.compare(place / "runs/ststnet", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from jmer.commands.report import report; report([{folder!r}])",
+        "import jmer; run = jmer.load_run({folder!r}); run.metrics, run.confusion, "
+        "run.predictions, run.curves, repr(run)",
+        "import jmer; jmer.compare({folder!r}, {folder!r})",
+    ],
+    ids=["report", "run", "comparison"],
+)
+def test_what_needs_no_weights_loads_no_jax(place, code):
+    folder = str(place / "runs/ststnet")
+    loaded = f"{code.format(folder=folder)}; import sys; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", loaded],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent.parent,
+    )
+    names = {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    assert "jmer" in names
+    assert not names & {"jax", "flax", "orbax"}

@@ -1,10 +1,12 @@
 """Optimisers against PyTorch's, whose defaults and names of fields they keep."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from numpy.testing import assert_allclose
+from flax import nnx
+from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer.errors import UsageError
 from jmer.optim import (
@@ -14,7 +16,9 @@ from jmer.optim import (
     RmspropConfig,
     SgdConfig,
     UntunedWarmupConfig,
+    trained_alone,
 )
+from jmer.train.checkpoint import flatten
 
 START = np.float32([3, -2, 0.5, 7, 1e-3])
 CURVATURE = np.float32([1, 0.1, 5, 0.01, 2])
@@ -187,6 +191,69 @@ def test_learning_rates_decay_with_the_layers_above():
     # The sign of the gradient, and half the parameter.
     assert_allclose(updates["high"], -1.5, rtol=1e-5)
     assert_allclose(updates["low"], -1.5 * 0.9**3, rtol=1e-5)
+
+
+def decayed(weight_decay, only_matrices=False):
+    """The formula of weight decay, in its own words."""
+
+    def add(update, param):
+        decays = param.ndim > 1 or not only_matrices
+        return update + weight_decay * param if decays else update
+
+    return optax.stateless(lambda updates, params: jax.tree.map(add, updates, params))
+
+
+def wide_tree(seed):
+    """Parameters as a network has them: matrices, vectors, and one that is neither."""
+    rng = np.random.default_rng(seed)
+    shapes = {"kernel": (5, 7, 3), "bias": (7,), "scale": ()}
+    values = {
+        name: jnp.float32(rng.normal(size=shape)) for name, shape in shapes.items()
+    }
+    return nnx.State({"layer": {name: nnx.Param(v) for name, v in values.items()}})
+
+
+@pytest.mark.parametrize(
+    "decay", [0.0, 0.3, jnp.float32(0.3)], ids=["0", "0.3", "varied"]
+)
+@pytest.mark.parametrize("kind", [SgdConfig, AdamConfig, AdamWConfig, RmspropConfig])
+def test_weight_decay_is_its_formula_bit_by_bit(kind, decay, monkeypatch):
+    def updates():
+        config = kind(lr=0.1)
+        object.__setattr__(config, "weight_decay", decay)  # as variants do
+        rule, params = config.transform(Horizon(5, 2)), wide_tree(0)
+        state, path = rule.init(params), []
+        for step in range(1, 4):
+            made, state = rule.update(wide_tree(step), state, params)
+            path.append(made)
+        return jax.tree.leaves(path)
+
+    found = updates()
+    monkeypatch.setattr(
+        optax, "add_decayed_weights", lambda value, mask=None: decayed(value, mask)
+    )
+    for a, b in zip(found, updates(), strict=True):
+        assert_array_equal(a, b)
+
+
+def test_checkpoints_name_the_state_of_an_optimiser_as_ever():
+    """Unfinished runs hold it by these names."""
+    params = wide_tree(0)
+    leaves = [f"layer.{name}" for name in ("bias", "kernel", "scale")]
+    moments = ["count", *(f"mu.{x}" for x in leaves), *(f"nu.{x}" for x in leaves)]
+    names = {
+        SgdConfig(momentum=0.9): [*(f"1.trace.{x}" for x in leaves), "2.count"],
+        AdamConfig(weight_decay=0.1): [f"1.{x}" for x in moments],
+        AdamWConfig(): [*(f"0.{x}" for x in moments), "3.count"],
+        RmspropConfig(weight_decay=0.1): [*(f"2.nu.{x}" for x in leaves), "3.count"],
+    }
+    for config, expected in names.items():
+        state = config.transform(Horizon(5, 2)).init(params)
+        assert sorted(flatten(state)) == sorted(expected)
+    rule = trained_alone(AdamWConfig().transform(), lambda path: path[-1] == "bias")
+    prefix = "inner_states.trained.inner_state"
+    kept = [f"{prefix}.{x}" for x in names[AdamWConfig()] if "bias" not in x]
+    assert sorted(flatten(rule.init(params))) == sorted(kept)
 
 
 NAN = float("nan")

@@ -16,7 +16,7 @@ from jmer.files import write_json
 from jmer.papers import TABLES, table
 from jmer.report.render.markdown import render
 from jmer.report.reproduction import is_row, matches, reproduction_page
-from jmer.report.run import read_run
+from jmer.runs.run import read_run
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
 from jmer.sweep.cells import Cell, load_sweep

@@ -24,14 +24,14 @@ from jmer.report.attention import (
     hsta,
     page,
     saliency,
+    shaded,
     stanet,
-    table,
 )
-from jmer.report.attention.case import Case, pictures
+from jmer.report.attention.case import Case, as_rgb
 from jmer.report.attention.page import explanation
 from jmer.report.draw import spotting
 from jmer.report.draw.heat import Scale, colour_map, over, scale_of, shades
-from jmer.report.draw.layout import Bars, Layout, Tiles
+from jmer.report.draw.layout import Bars, StripLayout, Tiles
 from jmer.report.draw.strip import printed, strip_png
 from jmer.report.draw.style import DPI
 from jmer.report.render import html, markdown
@@ -110,7 +110,7 @@ def test_shades_are_those_of_the_bar_and_end_with_the_scale():
 def test_each_image_has_a_place_of_its_own_in_its_column(columns):
     images = [np.zeros((2, 2, 3), np.uint8)] * columns
     rows = [Tiles("a", images), Bars("b", np.ones(columns), 1), Tiles("c", images)]
-    layout = Layout(rows, columns)
+    layout = StripLayout(rows, columns)
     places = list(layout.places())
     for row in (0, 2):
         own = [p for p in places if p.row == row]
@@ -137,7 +137,7 @@ def test_images_are_drawn_in_their_places():
         Tiles("b", colours[1]),
     ]
     drawn = read(strip_png(rows, ["$1"] * 11))
-    layout = Layout(rows, 11)
+    layout = StripLayout(rows, 11)
     assert_allclose(drawn.shape[:2], (layout.height * DPI, layout.width * DPI), atol=1)
     for place in layout.places():
         y, x = (round((v + place.side / 2) * DPI) for v in (place.top, place.left))
@@ -147,12 +147,12 @@ def test_images_are_drawn_in_their_places():
 
 def test_an_image_of_several_columns_stands_in_their_middle():
     six, three = [np.zeros((1, 1, 3), np.uint8)] * 6, [np.ones((1, 1, 3), np.uint8)] * 3
-    layout = Layout([Tiles("a", six), Tiles("b", three)], 6, together=2)
+    layout = StripLayout([Tiles("a", six), Tiles("b", three)], 6, together=2)
     left = {(p.row, p.index): p.left for p in layout.places()}
     for i in range(3):
         ends = left[0, 2 * i] + left[0, 2 * i + 1]
         assert left[1, i] == pytest.approx(ends / 2)
-    wide = Layout([Tiles("a", six * 3), Tiles("b", three * 3)], 18, together=2)
+    wide = StripLayout([Tiles("a", six * 3), Tiles("b", three * 3)], 18, together=2)
     assert [len(band) for band in wide.bands] == [6, 6, 6]
     assert len(list(wide.places())) == 18 + 9
     with pytest.raises(ValueError, match="b: 5 images in 18 columns"):
@@ -251,7 +251,7 @@ def test_both_networks_name_the_class_of_the_first():
     figure = activation.side_by_side(first, second)
     assert figure.caption.startswith("Both for joy")
     assert read(figure.png).shape[0] == round(
-        Layout([Tiles("", FACES)] * 3, len(FACES)).height * DPI
+        StripLayout([Tiles("", FACES)] * 3, len(FACES)).height * DPI
     )
 
 
@@ -334,7 +334,7 @@ def test_a_network_without_figures_is_named():
 
 
 def test_pictures_of_other_types_run_from_black_to_white():
-    made = pictures(np.array([-2.0, 0.0, 2.0]).reshape(3, 1, 1, 1))
+    made = as_rgb(np.array([-2.0, 0.0, 2.0]).reshape(3, 1, 1, 1))
     assert made.shape == (3, 1, 1, 3)
     assert made[:, 0, 0, 1].tolist() == [0, 128, 255]
 
@@ -345,7 +345,7 @@ def test_pictures_of_other_types_run_from_black_to_white():
 @pytest.fixture
 def drawn(monkeypatch):
     """Figures as they are, where there would be PNG bytes of them."""
-    for module in (activation, page, spotting, table):
+    for module in (activation, page, spotting, shaded):
         monkeypatch.setattr(module, "png", lambda figure: figure)
 
 
@@ -388,11 +388,11 @@ def test_bars_are_the_probabilities_and_the_true_one_is_hatched(drawn):
 def test_tables_are_shaded_and_printed_by_value(drawn):
     values = RNG.uniform(size=(3, 5))
     names = list("abc"), list("vwxyz")
-    axes = table.table_png(values, *names, Scale(0, 1), across="x", down="y").axes[0]
+    axes = shaded.table_png(values, *names, Scale(0, 1), across="x", down="y").axes[0]
     assert_array_equal(axes.images[0].get_array(), values)
     assert axes.images[0].get_clim() == (0, 1)
     assert [t.get_text() for t in axes.texts] == [f"{v:.2f}" for v in values.flat]
-    wide = table.table_png(
+    wide = shaded.table_png(
         np.zeros((2, 40)), ["a", "b"], ["0"] * 40, Scale(0, 1), across="x"
     ).axes[0]
     assert not wide.texts and len(wide.get_xticks()) <= 14

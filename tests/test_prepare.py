@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from downloads import write
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from trees import write
 
 from jmer.data.load import _reorder, load, prepare, summary
 from jmer.data.parallel import in_order

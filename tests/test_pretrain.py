@@ -17,13 +17,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import cli, keys, nn
 from jmer.errors import JmerError, UsageError
-from jmer.magnet.weights import arrays, load_magnet
+from jmer.magnet.weight_files import arrays, load_magnet
 from jmer.optim import AdamConfig, SgdConfig
+from jmer.pretrain.base import PretrainRecipe
 from jmer.pretrain.magnifier import MagnifierRecipe
-from jmer.pretrain.recipe import Recipe
 from jmer.pretrain.run import pretrain
 from jmer.pretrain.scenes import Motions
-from jmer.pretrain.trainer import Trainer, _many
+from jmer.pretrain.trainer import PretrainTrainer, _many
 from jmer.runner.interrupt import Interruption
 from jmer.weights.archive import read_weights, write_weights
 
@@ -42,7 +42,7 @@ class Net(nnx.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class Sums(Recipe):
+class Sums(PretrainRecipe):
     """A network with statistics that learns to add: it compiles in no time."""
 
     name: ClassVar[str] = "sums"
@@ -127,7 +127,7 @@ def test_no_two_options_of_a_recipe_have_one_name(name, capsys):
 @pytest.mark.parametrize("average", [0.0, 0.5])
 def test_the_running_mean_is_what_is_written(average):
     """Of the parameters that are updated, whose own path knows nothing of it."""
-    trainer, plain = (Trainer(Sums(average=a), seed=1) for a in (average, 0.0))
+    trainer, plain = (PretrainTrainer(Sums(average=a), seed=1) for a in (average, 0.0))
     state, alone = trainer.start(), plain.start()
     mean = jax.device_get(state.params)
     for step in range(12):
@@ -144,21 +144,21 @@ def test_the_running_mean_is_what_is_written(average):
 @pytest.mark.parametrize("parts", [(9,), (1, 8), (4, 2, 3)])
 def test_calls_may_end_anywhere(parts):
     """Also where a call is one program, as on accelerators."""
-    trainer = Trainer(Sums(), seed=1, looped=True)
+    trainer = PretrainTrainer(Sums(), seed=1, looped=True)
     whole, _ = trainer.advance(trainer.start(), 9)
     state, losses = trainer.start(), []
     for count in parts:
         state, loss = trainer.advance(state, count)
         losses.append(float(loss) * count)
     jax.tree.map(assert_array_equal, state, whole)
-    stepwise = Trainer(Sums(), seed=1, looped=False)
+    stepwise = PretrainTrainer(Sums(), seed=1, looped=False)
     other, mean = stepwise.advance(stepwise.start(), 9)
     close(other, jax.device_get(whole), 1e-4)
     assert_allclose(mean, sum(losses) / 9, rtol=1e-4)
 
 
 def test_a_call_is_one_program_and_lowers_for_every_backend():
-    trainer = Trainer(RECIPE, seed=0, looped=True)
+    trainer = PretrainTrainer(RECIPE, seed=0, looped=True)
     state = jax.eval_shape(trainer.start)
     given = (keys.seed_key(0), state, jax.ShapeDtypeStruct((), jnp.int32))
     text = _many.lower(RECIPE, "float32", *given).as_text()
@@ -183,7 +183,7 @@ def test_it_learns_and_the_seed_matters(tmp_path):
     losses = [float(note.split()[1]) for note in notes]
     assert losses[-1] < losses[0] / 2
     assert "steps/s" not in notes[0] and notes[-1].endswith("steps/s")
-    starts = [Trainer(Sums(), seed=seed).start() for seed in (0, 1)]
+    starts = [PretrainTrainer(Sums(), seed=seed).start() for seed in (0, 1)]
     kernels = [state.params["first"]["kernel"][...] for state in starts]
     assert not np.allclose(*kernels)
 
@@ -357,10 +357,10 @@ def test_other_files_are_refused_as_magnifiers(trained, tmp_path, change, words)
 
 @pytest.mark.slow
 def test_bfloat16_is_for_computing_alone():
-    trainer = Trainer(RECIPE, seed=0, dtype="bfloat16")
+    trainer = PretrainTrainer(RECIPE, seed=0, dtype="bfloat16")
     state, loss = trainer.advance(trainer.start(), 1)
     assert loss.dtype == jnp.float32
-    wide = Trainer(RECIPE, seed=0)
+    wide = PretrainTrainer(RECIPE, seed=0)
     _, expected = wide.advance(wide.start(), 1)
     assert 0 < abs(loss - expected) < 0.02 * expected
     for leaf in jax.tree.leaves((state.params, state.optim)):
@@ -462,7 +462,7 @@ def test_the_command_measures(trained, tmp_path, capsys):
 def test_the_published_weights_magnify(magnification):
     """To about a tenth of what they should; less well by small factors."""
     pytest.importorskip("torch")
-    from jmer.magnet.frames import magnified
+    from jmer.magnet.magnify import magnified
     from jmer.pretrain.measure import measure
 
     network = nnx.merge(*load_magnet(magnification / "learning_based_mag.pth.tar"))

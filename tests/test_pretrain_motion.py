@@ -15,8 +15,8 @@ from jmer.errors import JmerError, UsageError
 from jmer.models.ststnet import STSTNetConfig
 from jmer.models.visual_memory import VisualMemoryConfig
 from jmer.optim import SgdConfig
-from jmer.pretrain.motion import QUARTER, SLIGHTEST, MotionRecipe
 from jmer.pretrain.run import pretrain
+from jmer.pretrain.segmenter import QUARTER, SLIGHTEST, MotionRecipe
 from jmer.runs.importers import read_trunk
 from jmer.runs.weights import structure
 from jmer.weights.archive import read_weights

@@ -1,12 +1,14 @@
 """Rates and time left, from what was trained since compiling."""
 
 import io
+import math
 import time
 
 import pytest
 from rich.console import Console
 
-from jmer.runner.progress import LiveView, Meter, PlainView
+from jmer.runner import progress
+from jmer.runner.progress import LiveView, Meter, PlainView, counting
 
 
 @pytest.fixture
@@ -35,9 +37,10 @@ def test_a_resumed_pack_counts_what_it_had(clock):
     assert meter.share == pytest.approx(0.6)
 
 
-def test_plain_lines_come_now_and_then(clock):
+def test_plain_lines_come_now_and_then(clock, monkeypatch):
+    monkeypatch.setattr(progress, "PAUSE", 10)
     out = io.StringIO()
-    view = PlainView(Console(file=out), seconds=10)
+    view = PlainView(Console(file=out))
     view.begin(2, 0, 100, 5)
     for epoch in range(1, 26):
         clock[0] += 1
@@ -47,6 +50,31 @@ def test_plain_lines_come_now_and_then(clock):
     lines = out.getvalue().splitlines()
     assert len(lines) == 3 and lines[-1].startswith("2/2 tasks  epoch 25/100")
     assert "\x1b" not in out.getvalue()
+
+
+def test_what_is_counted_is_said_now_and_then(clock, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PAUSE", 10)
+    with counting("preparing faces") as watch:
+        for done in range(1, 26):
+            clock[0] += 1
+            watch(done, 30, f"clip {done}")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "preparing faces: 11/30  clip 11",
+        "preparing faces: 22/30  clip 22",
+    ]
+
+
+def test_a_slow_machine_adds_no_line_to_what_tests_see(clock, capsys):
+    assert math.isinf(progress.PAUSE)
+    with counting("training magnet") as watch:
+        clock[0] += 1e6
+        watch(1, 3)
+    view = PlainView(Console())
+    view.begin(1, 0, 9, 5)
+    clock[0] += 1e6
+    view.evaluated(1, 1, 1, 1.0)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_live_view_draws_and_ends():

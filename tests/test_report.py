@@ -22,7 +22,7 @@ from jmer.report.draw.style import confusion_png
 from jmer.report.draw.subjects import subjects_png
 from jmer.report.pictures import index_of
 from jmer.report.render.blocks import Figure
-from jmer.report.render.markdown import escape
+from jmer.report.render.markdown import escape_markdown
 from jmer.runs.curves import read_curves
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
@@ -397,7 +397,7 @@ def test_subjects_figure_of_any_number(count, width):
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
 @example("__0__")
 def test_escaped_text_is_text_to_markdown(text):
-    tokens = MarkdownIt("commonmark", {"html": True}).parse(escape(text))
+    tokens = MarkdownIt("commonmark", {"html": True}).parse(escape_markdown(text))
     flat = [token for t in tokens for token in (t, *(t.children or []))]
     kinds = {token.type for token in flat}
     assert kinds <= {"paragraph_open", "inline", "paragraph_close", "text"}

@@ -95,11 +95,11 @@ def torch_gate():
 )
 def test_a_block_and_its_gradients_match_torch(rank, inputs, outputs, stride, options):
     torch = pytest.importorskip("torch")
-    from jmer.peers.residual import Block
+    from jmer.peers.residual import ResidualBlock
 
     torch.manual_seed(0)
     theirs = options | {"gate": torch_gate()} if "gate" in options else options
-    twin = Block(inputs, outputs, stride, rank=rank, **theirs)
+    twin = ResidualBlock(inputs, outputs, stride, rank=rank, **theirs)
     for name, value in (*twin.named_parameters(), *twin.named_buffers()):
         if value.ndim == 1:  # of a norm
             value.data = torch.randn(value.shape) * 0.2 + 1 * (

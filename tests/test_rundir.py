@@ -10,13 +10,9 @@ from hypothesis import strategies as st
 
 from jmer.errors import JmerError
 from jmer.files import read_json, write_json
-from jmer.runs.folder import (
-    DESCRIPTION,
-    EventLog,
-    environment,
-    first_difference,
-    open_run,
-)
+from jmer.runs.environment import environment
+from jmer.runs.events import EventLog
+from jmer.runs.folder import DESCRIPTION, first_difference, open_run
 
 IDENTITY = {"epochs": 7, "optim": {"kind": "AdamConfig", "lr": 0.001}}
 

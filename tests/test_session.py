@@ -16,7 +16,7 @@ from jmer.models.base import NetworkConfig
 from jmer.models.ststnet import STSTNet, STSTNetConfig
 from jmer.optim import SgdConfig
 from jmer.runner import session as sessions
-from jmer.runner.features import features
+from jmer.runner.features import features, seen_by_tasks
 from jmer.runner.session import Session
 
 EXPERIMENT = Experiment(
@@ -46,13 +46,23 @@ class Silent:
         pass
 
 
+def session_of(experiment, clips):
+    seen = seen_by_tasks(experiment.model, clips, "patches", lambda text: None)
+    return Session(experiment, clips, make_folds(experiment.protocol, clips), seen)
+
+
+def trained(session, folder, view, planned=lambda record: None):
+    packs = session.plan(folder, view.say, planned)
+    return session.train(packs, view, view, lambda: False)
+
+
 def train(folder, **engine):
     experiment = dataclasses.replace(EXPERIMENT, engine=EngineConfig(**engine))
     clips = experiment.data.clips()
-    session = Session(experiment, clips, make_folds(experiment.protocol, clips))
+    session = session_of(experiment, clips)
     view = Silent()
     plans = []
-    results = session.train(folder, view, view, lambda: False, plans.append)
+    results = trained(session, folder, view, plans.append)
     return results, view.said, plans
 
 
@@ -140,9 +150,8 @@ def test_many_seeds_train_in_one_program(tmp_path):
         engine=EngineConfig(chunk=13, devices=2),
     )
     clips = experiment.data.clips()
-    session = Session(experiment, clips, make_folds(experiment.protocol, clips))
-    view = Silent()
-    (result,) = session.train(tmp_path, view, view, lambda: False)
+    session = session_of(experiment, clips)
+    (result,) = trained(session, tmp_path, Silent())
     assert len(result.tasks) == 130 and result.epoch.tolist() == [1, 2, 3]
     assert np.isfinite(result.test_logits).all()
 
@@ -188,9 +197,8 @@ def test_a_prefix_of_a_network_is_part_of_it(tmp_path):
     outcomes = []
     for kind, data in ((Prefixed, clips), (STSTNetConfig, doubled)):
         experiment = dataclasses.replace(EXPERIMENT, model=kind(size=7, filters=(2,)))
-        session = Session(experiment, data, make_folds(experiment.protocol, data))
-        view = Silent()
-        results = session.train(tmp_path / kind.__name__, view, view, lambda: False)
+        session = session_of(experiment, data)
+        results = trained(session, tmp_path / kind.__name__, Silent())
         outcomes.append(logits(results))
     for task, values in outcomes[0].items():
         np.testing.assert_array_equal(values, outcomes[1][task])

@@ -5,7 +5,7 @@ import dataclasses
 
 import pytest
 import xlwt
-from trees import COLUMNS, write
+from downloads import COLUMNS, write
 
 from jmer.data.load import builder_of, check, load
 from jmer.errors import JmerError

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from trees import write
+from downloads import write
 
-from jmer.audit.overlap import check_frames
-from jmer.audit.table import Round, Table
+from jmer.audit.roster import Roster, Round
+from jmer.audit.shared_frames import check_frames
 from jmer.data.load import load, spans
 from jmer.data.random_clips import RandomClips
 from jmer.data.splits import Fold
@@ -69,7 +69,7 @@ def test_overlap_is_found_as_by_comparing_all_pairs():
     last = first + rng.integers(0, 25, n)
     video = rng.integers(0, 3, n)
     test = rng.random(n) < 0.3
-    table = Table(
+    table = Roster(
         names,
         (Fold("f", np.flatnonzero(~test), np.flatnonzero(test)),),
         (Round("", np.ones(n, int)),),

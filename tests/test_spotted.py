@@ -20,7 +20,7 @@ from jmer.scores.spotting import (
     Rule,
     Watched,
     frame_table,
-    score,
+    spotting_record,
     state_counts,
     watch,
     watch_all,
@@ -54,7 +54,7 @@ CLIPS = [FIRST, SECOND, THIRD]
 
 
 def test_intervals_of_all_clips_are_pooled():
-    record = score(CLIPS, CLASSES, RULE)
+    record = spotting_record(CLIPS, CLASSES, RULE)
     # Found 2..4 and 7..8 of true 2..5; 0..2 of true 0..2 and 4..5; nothing.
     expected = {"hits": 2, "found": 3, "true": 3}
     assert {k: record["intervals"][k] for k in expected} == expected
@@ -69,16 +69,16 @@ def test_intervals_of_all_clips_are_pooled():
 
 
 def test_the_rule_decides_what_is_found():
-    longer = score(CLIPS, CLASSES, replace(RULE, max_gap=0))["intervals"]
+    longer = spotting_record(CLIPS, CLASSES, replace(RULE, max_gap=0))["intervals"]
     assert (longer["hits"], longer["found"]) == (1, 2)
-    single = score(CLIPS, CLASSES, replace(RULE, min_frames=1))["intervals"]
+    single = spotting_record(CLIPS, CLASSES, replace(RULE, min_frames=1))["intervals"]
     assert (single["hits"], single["found"]) == (2, 4)
-    higher = score(CLIPS, CLASSES, replace(RULE, threshold=0.95))["intervals"]
+    higher = spotting_record(CLIPS, CLASSES, replace(RULE, threshold=0.95))["intervals"]
     assert (higher["hits"], higher["found"], higher["f1"]) == (0, 0, 0.0)
 
 
 def test_frames_of_all_clips_are_pooled():
-    record = score(CLIPS, CLASSES, RULE)
+    record = spotting_record(CLIPS, CLASSES, RULE)
     found, true = (
         np.concatenate([getattr(c, name) for c in CLIPS]) for name in ("found", "true")
     )
@@ -90,14 +90,14 @@ def test_frames_of_all_clips_are_pooled():
 
 
 def test_a_subject_at_rest_has_no_curve_of_its_own():
-    record = score([FIRST, THIRD], CLASSES, RULE)
+    record = spotting_record([FIRST, THIRD], CLASSES, RULE)
     assert record["per_subject"]["b"] == {"clips": 1, "auc": None, "f1": 0.0}
     with pytest.raises(JmerError, match="all 3 frames are outside an expression"):
-        score([THIRD], CLASSES, RULE)
+        spotting_record([THIRD], CLASSES, RULE)
     with pytest.raises(JmerError, match="all 2 frames are within an expression"):
-        score([clip(found=[0.1, 0.2], true=[0.5, 1.0])], CLASSES, RULE)
+        spotting_record([clip(found=[0.1, 0.2], true=[0.5, 1.0])], CLASSES, RULE)
     with pytest.raises(JmerError, match="no clip to score"):
-        score([], CLASSES, RULE)
+        spotting_record([], CLASSES, RULE)
 
 
 def test_frames_are_counted_by_state():
@@ -107,7 +107,7 @@ def test_frames_are_counted_by_state():
     found = np.concatenate([states(c.found) for c in CLIPS])
     for i, j in ((0, 0), (3, 0), (0, 2), (4, 3)):
         assert counts[i, j] == ((true == i) & (found == j)).sum()
-    record = score(CLIPS, CLASSES, RULE)["states"]
+    record = spotting_record(CLIPS, CLASSES, RULE)["states"]
     assert record == {"names": list(STATES), "counts": counts.tolist()}
 
 

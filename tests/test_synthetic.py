@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jmer.errors import UsageError
-from jmer.synthetic.clips import Warp, generate, render_clip, true_flow
 from jmer.synthetic.face import Face, draw_face, face_texture
-from jmer.synthetic.motion import (
+from jmer.synthetic.muscles import (
     ACTION_UNITS,
     CLASS_EMOTIONS,
     EMOTIONS,
@@ -20,7 +19,8 @@ from jmer.synthetic.motion import (
     expression_field,
     pixel_grid,
 )
-from jmer.synthetic.spec import SyntheticSpec, plan
+from jmer.synthetic.rendering import Warp, generate, render_clip, true_flow
+from jmer.synthetic.spec import SyntheticSpec, plan_clips
 from jmer.synthetic.timeline import smooth_paths
 
 TINY = SyntheticSpec(subjects=3, clips=7, length=9, size=32, noise=1.0)
@@ -256,7 +256,7 @@ def test_faces_differ_by_as_much_as_asked():
 def test_imbalance_spreads_clips_unevenly():
     def counts(imbalance, part):
         spec = SyntheticSpec(clips=150, subjects=10, imbalance=imbalance)
-        return np.bincount([getattr(slot, part) for slot in plan(spec)])
+        return np.bincount([getattr(slot, part) for slot in plan_clips(spec)])
 
     for part in ("subject", "label"):
         assert np.ptp(counts(0.0, part)) <= 1
@@ -280,7 +280,7 @@ def specs(draw):
 @given(specs())
 @settings(max_examples=60, deadline=None)
 def test_every_valid_spec_has_all_subjects_and_classes(spec):
-    slots = plan(spec)
+    slots = plan_clips(spec)
     assert len(slots) == len({slot.clip_id for slot in slots}) == spec.clips
     assert {slot.subject for slot in slots} == set(range(spec.subjects))
     shown_by = defaultdict(set)

@@ -13,7 +13,7 @@ from jmer.errors import JmerError, UsageError
 from jmer.preprocess.colour import flow_colours
 from jmer.preprocess.flow import apex_flow, dis, estimate, farneback
 from jmer.preprocess.tracks import tracks
-from jmer.synthetic.clips import generate, render_clip
+from jmer.synthetic.rendering import generate, render_clip
 from jmer.synthetic.spec import SyntheticSpec
 
 TINY = {"subjects": 3, "clips": 7, "length": 5, "size": 32}

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import openpyxl
 import pytest
+from downloads import write
 from toy import make_clips
-from trees import write
 
 from data_builders.casme_cubed import CasmeCubed
 from jmer.data.load import check, load

@@ -9,7 +9,7 @@ from numeric import close, normal
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import nn
-from jmer.nn.patches import patches
+from jmer.nn.patch_embed import patches
 
 KEY = jax.random.key(0)
 RNGS = nnx.Rngs(params=0)

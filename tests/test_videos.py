@@ -13,7 +13,7 @@ from jmer.errors import UsageError
 from jmer.preprocess.features import features, neighbour_flow
 from jmer.preprocess.recipe import ClipRecipe
 from jmer.scores.intervals import intervals, linear_intensity
-from jmer.synthetic.clips import generate, render_clip
+from jmer.synthetic.rendering import generate, render_clip
 from jmer.synthetic.spec import SyntheticSpec
 from jmer.synthetic.timeline import draw_timeline, draw_video, head_moves
 

@@ -5,9 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from jmer.data.clips import ClipSet
+from jmer.models.base import NetworkConfig
 
 
-def make_clips(subjects: int = 4, per_subject: int = 3, *, size=7, seed=0) -> ClipSet:
+def make_clips(
+    subjects: int = 4, per_subject: int = 3, *, size: int = 7, seed: int = 0
+) -> ClipSet:
     """Random flow whose mean tells the class, of `size` x `size` pixels."""
     rng = np.random.default_rng(seed)
     n = subjects * per_subject
@@ -28,7 +31,9 @@ def make_clips(subjects: int = 4, per_subject: int = 3, *, size=7, seed=0) -> Cl
     )
 
 
-def clips_for(network, subjects: int = 3, per_subject: int = 4, *, seed=0) -> ClipSet:
+def clips_for(
+    network: NetworkConfig, subjects: int = 3, per_subject: int = 4, *, seed: int = 0
+) -> ClipSet:
     """Random features of a network's shapes, from 0 to 255, that tell the class."""
     clips = make_clips(subjects, per_subject, size=1)
     rng = np.random.default_rng(seed)

@@ -1,7 +1,9 @@
 """Run directories of networks with random weights, made without any training."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +14,15 @@ from jmer.models.base import NetworkConfig
 from jmer.runs.weights import structure
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
-from jmer.train.checkpoint import Checkpoints
+from jmer.train.checkpoint import Checkpoints, Flat
 
 
 def write_untrained_run(
-    folder: Path, network: NetworkConfig, data: DataConfig, clips: ClipSet, seeds=(0,)
+    folder: Path,
+    network: NetworkConfig,
+    data: DataConfig,
+    clips: ClipSet,
+    seeds: Sequence[int] = (0,),
 ) -> Path:
     """A leave-one-subject-out run, whose every fold and seed has weights of its own,
     and whose predictions, some right and some wrong, no network made.
@@ -53,7 +59,7 @@ def write_untrained_run(
     return folder
 
 
-def random_weights(network: NetworkConfig, classes: int, tasks: int) -> dict:
+def random_weights(network: NetworkConfig, classes: int, tasks: int) -> Flat:
     """By path, task axis first; of a size that keeps what goes through a layer."""
     rng = np.random.default_rng(5)
     _, (params, stats) = structure(network, classes)
@@ -68,7 +74,7 @@ def random_weights(network: NetworkConfig, classes: int, tasks: int) -> dict:
     return made
 
 
-def _leaves(tree) -> dict:
+def _leaves(tree: Any) -> dict[str, Any]:
     import jax
 
     from jmer import trees
@@ -77,7 +83,7 @@ def _leaves(tree) -> dict:
     return {trees.path_name(path): leaf for path, leaf in leaves}
 
 
-def guesses(clips: ClipSet, seeds) -> Predictions:
+def guesses(clips: ClipSet, seeds: Sequence[int]) -> Predictions:
     n, k = len(clips), len(clips.classes)
     shares = np.random.default_rng(3).dirichlet(np.ones(k), n * len(seeds))
     subject = np.tile(clips.subject, len(seeds))

@@ -7,8 +7,8 @@ import numpy as np
 from data_builders.synthetic import Synthetic
 from jmer.data.builder import ClipBuilder
 from jmer.preprocess.features import Interval, features
-from jmer.synthetic.clips import SyntheticClip, render_clip
-from jmer.synthetic.spec import plan
+from jmer.synthetic.rendering import SyntheticClip, render_clip
+from jmer.synthetic.spec import plan_clips
 
 
 class Builder(ClipBuilder):
@@ -32,7 +32,7 @@ class Builder(ClipBuilder):
         return self.data.shapes
 
     def summary(self):
-        clips = plan(self.data.spec)
+        clips = plan_clips(self.data.spec)
         names = self.class_names()
         counts = collections.Counter(names[clip.label] for clip in clips)
         per_class = ", ".join(f"{counts[name]} {name}" for name in names)

@@ -54,7 +54,7 @@ class Residual2dConfig(NetworkConfig):
     def peer(self, classes: int, *, tuned: bool = False):
         import torch
 
-        from jmer.peers.residual import Block, conv_norm
+        from jmer.peers.residual import ResidualBlock, conv_norm
 
         config = self
 
@@ -63,7 +63,7 @@ class Residual2dConfig(NetworkConfig):
                 super().__init__()
                 self.stem = conv_norm(2, config.width, (7, 7), 2)
                 self.pool = torch.nn.MaxPool2d(3, 2, padding=1)
-                blocks = [Block(*sizes, rank=2) for sizes in config.blocks]
+                blocks = [ResidualBlock(*sizes, rank=2) for sizes in config.blocks]
                 self.blocks = torch.nn.Sequential(*blocks)
                 self.head = torch.nn.Linear(config.blocks[-1][1], classes)
 

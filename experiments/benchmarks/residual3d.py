@@ -57,7 +57,7 @@ class Residual3dConfig(NetworkConfig):
     def peer(self, classes: int, *, tuned: bool = False):
         import torch
 
-        from jmer.peers.residual import Block, conv_norm
+        from jmer.peers.residual import ResidualBlock, conv_norm
 
         config = self
 
@@ -66,7 +66,7 @@ class Residual3dConfig(NetworkConfig):
                 super().__init__()
                 self.stem = conv_norm(3, config.width, (3, 7, 7), (1, 2, 2))
                 self.pool = torch.nn.MaxPool3d(3, 2, padding=1)
-                blocks = [Block(*sizes, rank=3) for sizes in config.blocks]
+                blocks = [ResidualBlock(*sizes, rank=3) for sizes in config.blocks]
                 self.blocks = torch.nn.Sequential(*blocks)
                 self.head = torch.nn.Linear(config.blocks[-1][1], classes)
 

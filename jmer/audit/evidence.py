@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jmer.audit.table import Name, Round, Table, positions
+from jmer.audit.roster import Name, Roster, Round, positions
 from jmer.data.clips import ClipSet
 from jmer.data.span import Span
 from jmer.data.splits import Fold, Protocol, make_folds
@@ -63,7 +63,7 @@ class Evidence:
         names = self.clips.names
         return {fold.name: [names[i] for i in fold.test] for fold in self.folds}
 
-    def table(self) -> Table:
+    def table(self) -> Roster:
         """Who was tested in which fold, by the predictions, and who trains in it."""
         p = self.run.predictions
         place = positions([*(self.clips.names if self.clips else ()), *p.names])
@@ -77,7 +77,7 @@ class Evidence:
             if remainder:
                 train = np.setdiff1d(np.arange(len(place)), test)
             folds.append(Fold(name, train, test))
-        return Table(
+        return Roster(
             names=tuple(place),
             folds=tuple(folds),
             rounds=tuple(self._rounds(index, len(place))),

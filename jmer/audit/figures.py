@@ -7,9 +7,9 @@ import numpy as np
 
 from jmer.audit.evidence import Evidence
 from jmer.audit.finding import Finding
-from jmer.audit.scores import TOLERANCE, check_balance, check_size, differences
 from jmer.audit.selection import check_selection
-from jmer.audit.tally import Stated, Tally, Way, explained, stated_findings
+from jmer.audit.tally import Stated, Tally, Way, explain_figures, stated_findings
+from jmer.audit.worth import TOLERANCE, check_balance, check_size, differences
 from jmer.data.clips import ClipSet
 from jmer.errors import JmerError
 from jmer.scores.metrics import METRICS
@@ -68,7 +68,7 @@ def _compared(
         if name in METRICS and isinstance(value, int | float)
     }
     made = stated_findings(stated, derived, ways)
-    found = explained(stated, derived, ways)
+    found = explain_figures(stated, derived, ways)
     elsewhere = {name for name, (rule, _) in found.items() if rule != "metrics"}
     others = {name: value for name, value in derived.items() if name not in elsewhere}
     if rows := tuple(differences(dict(metrics), others)):

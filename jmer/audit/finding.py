@@ -36,7 +36,7 @@ class Finding:
     text: str
     details: tuple[dict[str, Any], ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise ValueError(f"{self.rule} is none of {tuple(RULES)}")
 
@@ -49,7 +49,7 @@ class Audit:
     about: tuple[str, ...]
     findings: tuple[Finding, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         order = list(RULES)
         ordered = sorted(self.findings, key=lambda finding: order.index(finding.rule))
         object.__setattr__(self, "findings", tuple(ordered))

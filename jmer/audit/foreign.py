@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 
 from jmer.audit.finding import Audit, Finding
-from jmer.audit.foreign_figures import Answers, check_figures
+from jmer.audit.foreign_figures import Answers, check_stated
 from jmer.audit.lists import check_labels, spans_of, undated
-from jmer.audit.overlap import check_frames
-from jmer.audit.rows import Row, read_rows
-from jmer.audit.table import (
+from jmer.audit.roster import (
     Name,
+    Roster,
     Round,
-    Table,
     check_clips,
     check_never,
     check_subjects,
     check_twice,
     positions,
 )
+from jmer.audit.rows import ListedRow, read_rows
+from jmer.audit.shared_frames import check_frames
 from jmer.audit.tally import Stated
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
@@ -66,12 +66,12 @@ def audit_predictions(
             check_never(table),
             check_frames(table),
             _words(rows, tested),
-            *check_figures(answers, stated or {}),
+            *check_stated(answers, stated or {}),
         ),
     )
 
 
-def _trains(row: Row) -> bool:
+def _trains(row: ListedRow) -> bool:
     side = row.text("split").lower()
     if side not in ("", "train", "test"):
         raise JmerError(
@@ -80,19 +80,19 @@ def _trains(row: Row) -> bool:
     return side == "train"
 
 
-def _fold(row: Row) -> str:
+def _fold(row: ListedRow) -> str:
     if "fold" in row.values:
         return row.text("fold")
     return "/".join(part for part in (row.text("dataset"), row.text("subject")) if part)
 
 
-def _name(row: Row) -> Name:
+def _name(row: ListedRow) -> Name:
     """A row that names no clip is a clip of its own."""
     line = row.where.rpartition(" ")[2]
     return row.name or (row.text("dataset"), row.text("subject"), f"line {line}")
 
 
-def _table(rows: Sequence[Row], tested: Sequence[Row]) -> Table:
+def _table(rows: Sequence[ListedRow], tested: Sequence[ListedRow]) -> Roster:
     place = positions(map(_name, rows))
     every = np.arange(len(place))
     listed = len(tested) < len(rows)
@@ -106,7 +106,7 @@ def _table(rows: Sequence[Row], tested: Sequence[Row]) -> Table:
             train = set(every.tolist()) - test
         folds.append(Fold(name, np.array(sorted(train), int), np.array(sorted(test))))
     remainder = not listed and any(len(fold.train) for fold in folds)
-    return Table(
+    return Roster(
         tuple(place),
         tuple(folds),
         _rounds(tested, place, len(names) > 1),
@@ -116,7 +116,7 @@ def _table(rows: Sequence[Row], tested: Sequence[Row]) -> Table:
 
 
 def _rounds(
-    tested: Sequence[Row], place: Mapping[Name, int], several: bool
+    tested: Sequence[ListedRow], place: Mapping[Name, int], several: bool
 ) -> tuple[Round, ...]:
     keys = (
         (row.number("seed"), _fold(row), place[_name(row)], row.number("epoch"))
@@ -140,7 +140,7 @@ def _more_listed(times: Mapping[str, np.ndarray]) -> bool:
     return len(times) > 1 or any((found == 0).any() for found in times.values())
 
 
-def _twice(table: Table, rows: Sequence[Row]) -> Finding:
+def _twice(table: Roster, rows: Sequence[ListedRow]) -> Finding:
     if rows[0].name is None:
         text = "No column names the clips: clip, or video and onset."
         return Finding("twice", "unknown", text)
@@ -151,7 +151,7 @@ def _twice(table: Table, rows: Sequence[Row]) -> Finding:
     return found
 
 
-def _words(rows: Sequence[Row], tested: Sequence[Row]) -> Finding:
+def _words(rows: Sequence[ListedRow], tested: Sequence[ListedRow]) -> Finding:
     found = check_labels(rows)
     labels = {row.text("label") for row in rows}
     other = sorted({row.text("predicted") for row in tested} - labels)

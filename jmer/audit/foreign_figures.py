@@ -1,17 +1,18 @@
 """What somebody else's predictions give, beside the figures stated of them."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from jmer.audit.finding import Finding
-from jmer.audit.rows import Row
-from jmer.audit.scores import check_balance, check_size
-from jmer.audit.table import Name
+from jmer.audit.roster import Name
+from jmer.audit.rows import ListedRow
 from jmer.audit.tally import Scores, Stated, Tally, Way, stated_findings
+from jmer.audit.worth import check_balance, check_size
 from jmer.errors import JmerError, UsageError
-from jmer.scores.metrics import METRICS
+from jmer.scores.metrics import METRICS, headlines, label_of
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
 from jmer.text import points
@@ -26,7 +27,7 @@ class Answers:
 
     @classmethod
     def of(
-        cls, rows: Sequence[Row], folds: Sequence[str], names: Iterable[Name]
+        cls, rows: Sequence[ListedRow], folds: Sequence[str], names: Iterable[Name]
     ) -> "Answers":
         """From rows, the fold of each and its clip."""
         words = {row.text(name) for row in rows for name in ("label", "predicted")}
@@ -66,7 +67,7 @@ class Answers:
 def parse_stated(words: Sequence[str]) -> dict[str, Stated]:
     """`uf1=0.85` as a figure that rounds, or is cut, to what is printed.
 
-    Raises: UsageError for another score, or a number outside 0 to 1.
+    Raises: UsageError for another score, or a number outside its range.
     """
     made = {}
     for word in words:
@@ -74,18 +75,20 @@ def parse_stated(words: Sequence[str]) -> dict[str, Stated]:
         try:
             value = float(text)
         except ValueError:
-            value = -1.0
-        if name not in METRICS or not 0 <= value <= 1:
+            value = math.nan
+        metric = METRICS.get(name)
+        if metric is None or not metric.low <= value <= metric.high:
+            low, high = (metric.low, metric.high) if metric else (0, 1)
             raise UsageError(
                 f"stated={word}: must be NAME=VALUE with a name of "
-                f"{', '.join(METRICS)} and a value from 0 to 1"
+                f"{', '.join(METRICS)} and a value from {low:g} to {high:g}"
             )
         unit = 10.0 ** -len(text.partition(".")[2])
         made[name] = Stated(text, value - 0.5001 * unit, value + 0.9999 * unit)
     return made
 
 
-def check_figures(answers: Answers, stated: Mapping[str, Stated]) -> list[Finding]:
+def check_stated(answers: Answers, stated: Mapping[str, Stated]) -> list[Finding]:
     """Verdicts on metrics, pooling, selection, balance and size."""
     tally, last = answers.tally, answers.last
     ways, honest = tally.ways(), tally.honest
@@ -104,7 +107,7 @@ def check_figures(answers: Answers, stated: Mapping[str, Stated]) -> list[Findin
 
 
 def _metrics(tally: Tally, honest: Scores, stated: bool) -> Finding:
-    shown = ", ".join(f"{name.upper()} {points(x)}" for name, x in honest.items())
+    shown = ", ".join(f"{label_of(name)} {points(x)}" for name, x in honest.items())
     if tally.counts.shape[2] > 1:
         shown += " at the last epoch of each fold"
     if stated:
@@ -135,9 +138,10 @@ def _selection(
         )
         return Finding(rule, "warning", text)
     best = next(way for way in ways if way.rule == rule)
+    first = headlines()[0]
     text = (
-        f"With {best.text}, UF1 would be {points(best.scores['uf1'])} instead of "
-        f"{points(honest['uf1'])}."
+        f"With {best.text}, {first.label} would be {points(best.scores[first.name])} "
+        f"instead of {points(honest[first.name])}."
     )
     if stated:
         return Finding(rule, "ok", f"The stated figures are not that. {text}")

@@ -8,13 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from jmer.audit.finding import Audit, Finding
-from jmer.audit.overlap import check_frames
-from jmer.audit.rows import Row, read_rows
-from jmer.audit.scores import check_size
-from jmer.audit.table import (
+from jmer.audit.roster import (
     Name,
+    Roster,
     Round,
-    Table,
     check_clips,
     check_never,
     check_subjects,
@@ -22,6 +19,9 @@ from jmer.audit.table import (
     positions,
     title,
 )
+from jmer.audit.rows import ListedRow, read_rows
+from jmer.audit.shared_frames import check_frames
+from jmer.audit.worth import check_size
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
 from jmer.text import counted
@@ -94,7 +94,7 @@ def _fold(name: str) -> str:
     return left or name.removesuffix(".csv")
 
 
-def _read(path: Path, chosen: Mapping[str, str] | None) -> list[Row]:
+def _read(path: Path, chosen: Mapping[str, str] | None) -> list[ListedRow]:
     rows = read_rows(path, ["subject"], chosen)
     if rows[0].name is None:
         raise JmerError(
@@ -104,15 +104,16 @@ def _read(path: Path, chosen: Mapping[str, str] | None) -> list[Row]:
     return rows
 
 
-def _name(row: Row) -> Name:
+def _name(row: ListedRow) -> Name:
     if row.name is None:
         raise JmerError(f"{row.where}: the clip has no name. Fill it in.")
     return row.name
 
 
 def table_of(
-    lists: Mapping[str, tuple[Sequence[Row], Sequence[Row]]], rows: Sequence[Row]
-) -> Table:
+    lists: Mapping[str, tuple[Sequence[ListedRow], Sequence[ListedRow]]],
+    rows: Sequence[ListedRow],
+) -> Roster:
     """Who is on which side of each fold; of several, each clip should be tested."""
     place = positions(map(_name, rows))
     times: Counter[int] = Counter()
@@ -123,12 +124,12 @@ def table_of(
         folds.append(Fold(fold, np.unique(train), np.unique(test)))
     counts = np.array([times[i] for i in range(len(place))])
     wanted = np.ones(len(place), bool) if len(folds) > 1 else None
-    return Table(
+    return Roster(
         tuple(place), tuple(folds), (Round("", counts, wanted),), spans_of(rows)
     )
 
 
-def spans_of(rows: Sequence[Row]) -> dict[Name, tuple[str, int, int]]:
+def spans_of(rows: Sequence[ListedRow]) -> dict[Name, tuple[str, int, int]]:
     """The frames of the clips that have a range of them."""
     return {
         row.name: span
@@ -137,7 +138,7 @@ def spans_of(rows: Sequence[Row]) -> dict[Name, tuple[str, int, int]]:
     }
 
 
-def undated(rows: Sequence[Row]) -> tuple[str, ...]:
+def undated(rows: Sequence[ListedRow]) -> tuple[str, ...]:
     """A line on the clips whose offset is before their onset."""
     found: dict[Name, None] = {}
     for row in rows:
@@ -150,7 +151,7 @@ def undated(rows: Sequence[Row]) -> tuple[str, ...]:
     return (f"{counted(len(found), 'clip')} with an offset before the onset: {some}",)
 
 
-def check_labels(rows: Sequence[Row]) -> Finding:
+def check_labels(rows: Sequence[ListedRow]) -> Finding:
     """Whether each clip has one label, in all the rows that name it."""
     labels: dict[Name, dict[str, None]] = {}
     for row in rows:

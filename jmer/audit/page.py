@@ -7,8 +7,9 @@ from typing import Any
 
 from jmer.audit.finding import RULES, Audit, Finding, Verdict
 from jmer.files import write_json, write_text
-from jmer.report.render.blocks import Block, Page, Paragraph, Section, Table
+from jmer.report.render.blocks import Page, PageBlock, Paragraph, Section, Table
 from jmer.report.render.markdown import render
+from jmer.runs.folder import AUDIT
 from jmer.text import counted
 
 WIDTH = 88
@@ -84,11 +85,11 @@ def page(audit: Audit) -> Page:
         for finding in audit.findings
         if finding.details and finding.verdict in SHOWN
     ]
-    lead: list[Block] = [outcome, *map(Paragraph, about), verdicts]
+    lead: list[PageBlock] = [outcome, *map(Paragraph, about), verdicts]
     return Page(f"Audit of {audit.title}", first, tuple(lead), tuple(sections))
 
 
-def _cases(finding: Finding) -> tuple[Block, ...]:
+def _cases(finding: Finding) -> tuple[PageBlock, ...]:
     names = tuple(finding.details[0])
     rows = tuple(tuple(str(v) for v in row.values()) for row in finding.details[:MOST])
     table = Table(names, rows, left=len(names))
@@ -121,5 +122,5 @@ def write_audit(audit: Audit, folder: Path) -> None:
 
     Raises: JmerError if it cannot be written.
     """
-    write_text(folder / "audit.md", render(page(audit)))
-    write_json(folder / "audit.json", record(audit))
+    write_text(folder / f"{AUDIT}.md", render(page(audit)))
+    write_json(folder / f"{AUDIT}.json", record(audit))

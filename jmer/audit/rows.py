@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jmer.audit.table import Name
+from jmer.audit.roster import Name
 from jmer.errors import JmerError, UsageError, quoted
 
 COLUMNS = {
@@ -27,7 +27,7 @@ COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Row:
+class ListedRow:
     """One line: values by the names in `COLUMNS`, of the columns that there are."""
 
     where: str
@@ -96,7 +96,7 @@ def parse_columns(words: Sequence[str]) -> dict[str, str]:
 
 def read_rows(
     path: Path, required: Sequence[str], chosen: Mapping[str, str] | None = None
-) -> list[Row]:
+) -> list[ListedRow]:
     """The lines of a CSV file; `chosen` names columns that are called otherwise.
 
     Raises: JmerError if it cannot be read, lacks a required column or value, or is
@@ -112,7 +112,7 @@ def read_rows(
                 f"{where} has {len(line)} values for {len(header)} columns. Correct it."
             )
         values = {name: line[place].strip() for name, place in columns.items()}
-        row = Row(where, values)
+        row = ListedRow(where, values)
         trains = row.text("split").lower() == "train"
         for name in ("subject",) if trains else required:
             if not row.text(name):

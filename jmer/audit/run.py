@@ -6,26 +6,25 @@ from pathlib import Path
 from jmer.audit.evidence import Evidence
 from jmer.audit.figures import check_figures
 from jmer.audit.finding import Audit, Finding
-from jmer.audit.images import check_images
-from jmer.audit.overlap import check_frames
-from jmer.audit.scores import shown
-from jmer.audit.table import (
+from jmer.audit.roster import (
     check_clips,
     check_never,
     check_subjects,
     check_twice,
     title,
 )
+from jmer.audit.shared_frames import check_frames
+from jmer.audit.shared_images import check_images
+from jmer.audit.worth import as_printed
 from jmer.data.clips import ClipSet
 from jmer.data.load import spans
 from jmer.data.span import Span
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
-from jmer.report.run import read_run
 from jmer.runs.explain import data_of, set_of
 from jmer.runs.run import Run
+from jmer.scores.metrics import reported
 from jmer.scores.predictions import Predictions
-from jmer.scores.recognition import SCORES
 from jmer.text import counted
 
 
@@ -35,7 +34,7 @@ def audit_run(run: Run, **places: Path | None) -> Audit:
 
     Raises: JmerError if the run itself cannot be read.
     """
-    read_run(run.folder)  # which names what is missing of a damaged one
+    run.check()  # which names what is missing of a damaged one
     try:
         clips = set_of(run, **places)
         known = spans(data_of(run, **places))
@@ -68,7 +67,7 @@ def audit_against(
     else:
         findings += [
             check_known(run.predictions, clips, evidence.folds),
-            check_labels(run.predictions, clips),
+            check_labels_of_set(run.predictions, clips),
             check_images(clips),
         ]
     return Audit(str(run.folder), _about(evidence), tuple(findings))
@@ -80,7 +79,10 @@ def _about(evidence: Evidence) -> tuple[str, ...]:
     state = "read once more, with the same fingerprint"
     if evidence.missing:
         state = f"not usable: {evidence.missing}"
-    scores = ", ".join(f"{SCORES[s]} {shown(metrics[s])}" for s in SCORES)
+    scores = ", ".join(
+        f"{metric.label} {as_printed(metrics.get(name))}"
+        for name, metric in reported().items()
+    )
     start = experiment["experiment"].get("pretrained")
     return (
         f"run {experiment['name']}: {metrics['protocol']}, selection "
@@ -116,7 +118,7 @@ def check_known(p: Predictions, clips: ClipSet, folds: Sequence[Fold]) -> Findin
     return Finding("known", "violation", text, rows)
 
 
-def check_labels(p: Predictions, clips: ClipSet) -> Finding:
+def check_labels_of_set(p: Predictions, clips: ClipSet) -> Finding:
     """Whether clips are scored against the labels of the set."""
     true = dict(zip(clips.names, clips.label.tolist(), strict=True))
     wrong = {

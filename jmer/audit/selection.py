@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jmer.audit.finding import Finding
-from jmer.audit.table import Name
+from jmer.audit.roster import Name
 from jmer.errors import JmerError
 from jmer.runs.run import Run
 from jmer.scores.predictions import Predictions
@@ -14,7 +14,7 @@ from jmer.text import counted
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
 
-Answers = dict[Name, tuple[int, int]]
+AnswersByClip = dict[Name, tuple[int, int]]
 CLAIMS = {"last": "the last epoch", "inner": "the epoch that did best on inner clips"}
 
 
@@ -69,9 +69,9 @@ def check_selection(
     return Finding(rule, "ok", text)
 
 
-def _answers(p: Predictions) -> dict[Task, Answers]:
+def _answers(p: Predictions) -> dict[Task, AnswersByClip]:
     """Label and prediction of each clip, by training."""
-    found: dict[Task, Answers] = {}
+    found: dict[Task, AnswersByClip] = {}
     columns = (p.seed, p.fold, p.variant, p.label, p.predicted)
     rows = zip(*(column.tolist() for column in columns), strict=True)
     for name, (seed, fold, variant, *answer) in zip(p.names, rows, strict=True):
@@ -98,7 +98,9 @@ def _rule_broken(pack: PackResult, i: int, claimed: str, criterion: str) -> str:
     return ""
 
 
-def _other_epoch(pack: PackResult, i: int, order: Sequence[Name], own: Answers) -> str:
+def _other_epoch(
+    pack: PackResult, i: int, order: Sequence[Name], own: AnswersByClip
+) -> str:
     """Which other epoch the predictions are from; empty if from the one kept."""
     places = [place for place, name in enumerate(order) if name in own]
     if not places:

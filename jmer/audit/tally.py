@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jmer.audit.finding import Finding
-from jmer.scores.metrics import METRICS, class_f1, class_recall
+from jmer.scores.metrics import CLASS_METRICS, METRICS, Metric, accuracy, uf1
 from jmer.text import points
 
 Scores = Mapping[str, float]
@@ -103,13 +103,13 @@ class Tally:
         return made
 
     def _best_of_folds(self) -> Iterator[tuple[str, np.ndarray]]:
-        accuracy = np.where(self.tested, METRICS["acc"](self.counts), -1)
-        f1 = np.where(self.tested, METRICS["uf1"](self.counts), -1)
-        last = accuracy.shape[-1] - 1
-        yield "accuracy", accuracy.argmax(-1)
-        yield "accuracy", last - accuracy[..., ::-1].argmax(-1)
+        right = np.where(self.tested, accuracy(self.counts), -1)
+        f1 = np.where(self.tested, uf1(self.counts), -1)
+        last = right.shape[-1] - 1
+        yield "accuracy", right.argmax(-1)
+        yield "accuracy", last - right[..., ::-1].argmax(-1)
         yield "F1", f1.argmax(-1)
-        yield "accuracy and then F1", (accuracy + f1 / 1e6).argmax(-1)
+        yield "accuracy and then F1", (right + f1 / 1e6).argmax(-1)
 
     def _best_common(self) -> Way:
         every = np.flatnonzero(self.tested.all((0, 1)))
@@ -143,12 +143,7 @@ def _by_fold(rule: str, before: str, matrices: np.ndarray) -> list[Way]:
         ("that it tests or predicts", tested | found),
         ("there are", np.ones_like(tested)),
     ):
-        size = np.maximum(counted.sum(-1), 1)
-        each = {
-            "acc": METRICS["acc"](matrices),
-            "uf1": (class_f1(matrices) * counted).sum(-1) / size,
-            "uar": (class_recall(matrices) * counted).sum(-1) / size,
-        }
+        each = {n: _over(m, matrices, counted) for n, m in METRICS.items()}
         text = f"{before}the mean over folds, of the classes {which}"
         ways.append(
             Way(rule, text, {name: float(x[some].mean()) for name, x in each.items()})
@@ -156,7 +151,17 @@ def _by_fold(rule: str, before: str, matrices: np.ndarray) -> list[Way]:
     return ways
 
 
-def explained(
+def _over(metric: Metric, matrices: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """The metric of [*b k k], as the mean over the classes `counted` [*b k] if it is a
+    mean over classes.
+    """
+    if not metric.mean_of:
+        return metric(matrices)
+    each = CLASS_METRICS[metric.mean_of](matrices)
+    return (each * counted).sum(-1) / np.maximum(counted.sum(-1), 1)
+
+
+def explain_figures(
     stated: Mapping[str, Stated], honest: Scores, ways: Sequence[Way]
 ) -> dict[str, tuple[str, str]]:
     """For each stated figure that is not the honest one, the rule that it breaks and
@@ -176,7 +181,7 @@ def stated_findings(
     stated: Mapping[str, Stated], honest: Scores, ways: Sequence[Way]
 ) -> dict[str, Finding]:
     """A violation for each rule that a stated figure breaks."""
-    broken = explained(stated, honest, ways)
+    broken = explain_figures(stated, honest, ways)
     made = {}
     for rule in {rule for rule, _ in broken.values()}:
         rows = tuple(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 REPEATS = 7
 
@@ -25,7 +26,7 @@ def measure_ceilings() -> Ceilings:
     on_cpu = jax.default_backend() == "cpu"
     side, values = (2048, 2**25) if on_cpu else (8192, 2**27)
 
-    def product(dtype) -> float:
+    def product(dtype: DTypeLike) -> float:
         a = jnp.full((side, side), 1 / side, dtype)
         return 2 * side**3 / _seconds(jax.jit(jnp.dot), a, a)
 
@@ -38,7 +39,9 @@ def measure_ceilings() -> Ceilings:
     )
 
 
-def _seconds(function: Callable[..., jax.Array], x: jax.Array, *rest) -> float:
+def _seconds(
+    function: Callable[..., jax.Array], x: jax.Array, *rest: jax.Array
+) -> float:
     """The median time of `function(x, *rest)`, whose result is the next `x`."""
     times = []
     for _ in range(REPEATS + 1):  # the first compiles

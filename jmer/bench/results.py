@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from jmer.bench.ceilings import Ceilings
-from jmer.bench.cells import Cell, memory_slope, spread
+from jmer.bench.timing import TimedProgram, memory_slope, spread
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.files import read_json
-from jmer.runs.folder import environment
+from jmer.runs.environment import environment
 from jmer.text import duration
 
 SCHEMA = 1
@@ -24,7 +24,7 @@ TOLERANCE = 1.1  # slower by more than this is a regression, if the spreads agre
 def summary(
     name: str,
     experiment: Experiment,
-    cells: Sequence[Cell],
+    cells: Sequence[TimedProgram],
     peers: Mapping[str, Sequence[float]],
     ceilings: Ceilings,
 ) -> dict[str, Any]:
@@ -51,7 +51,12 @@ def summary(
     }
 
 
-def _cell(cell: Cell, experiment: Experiment, peers, ceilings) -> dict[str, Any]:
+def _cell(
+    cell: TimedProgram,
+    experiment: Experiment,
+    peers: Mapping[str, Sequence[float]],
+    ceilings: Ceilings,
+) -> dict[str, Any]:
     seconds = statistics.median(cell.seconds)
     best = ceilings.flops_bfloat16 if cell.dtype == "bfloat16" else ceilings.flops
     return {

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,11 @@ from jmer.data.splits import Fold
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.optim import AdamWConfig, MomentsConfig, RmspropConfig, SgdConfig
+
+if TYPE_CHECKING:
+    import torch
+
+Made = Callable[[], tuple[Experiment, ClipSet, list[Fold]]]
 
 FOLDS = 6  # timed in a round: every fold costs much the same
 
@@ -79,7 +84,7 @@ class Loop:
         self._wait()
         return (time.monotonic() - start) / len(self._folds)
 
-    def _place(self, values: np.ndarray):
+    def _place(self, values: np.ndarray) -> "torch.Tensor":
         torch = import_torch()
         x = torch.tensor(np.asarray(values, np.float32))
         if x.ndim > 3:  # images and clips: channels first
@@ -87,7 +92,9 @@ class Loop:
             x = x.movedim(-1, 1).contiguous(memory_format=memory_format)
         return x.to(self._device)
 
-    def _model(self, variant: Variant):
+    def _model(
+        self, variant: Variant
+    ) -> "tuple[torch.nn.Module, torch.optim.Optimizer]":
         torch = import_torch()
         network = self._experiment.model
         model = network.peer(self._classes, tuned=variant.tuned).to(self._device)
@@ -98,7 +105,12 @@ class Loop:
         optimiser = _optimiser(self._experiment, model)
         return (torch.compile(model) if variant.compiled else model), optimiser
 
-    def _train(self, fold: Fold, model, optimiser) -> None:
+    def _train(
+        self,
+        fold: Fold,
+        model: "torch.nn.Module",
+        optimiser: "torch.optim.Optimizer",
+    ) -> None:
         torch = import_torch()
         model.train()
         order = torch.randperm(len(fold.train), generator=self._order)
@@ -111,7 +123,7 @@ class Loop:
             loss.backward()
             optimiser.step()
 
-    def _test(self, fold: Fold, model) -> None:
+    def _test(self, fold: Fold, model: "torch.nn.Module") -> None:
         torch = import_torch()
         model.eval()
         test = torch.tensor(fold.test, device=self._device)
@@ -135,7 +147,7 @@ class Loop:
 class Processes:
     """The tuned loop in one process for each core: the best that users do on a CPU."""
 
-    def __init__(self, make: Callable[[], tuple[Experiment, ClipSet, list[Fold]]]):
+    def __init__(self, make: Made) -> None:
         self.name = "torch, tuned, a process a core"
         context = multiprocessing.get_context("spawn")
         self._pipes: list[Connection] = []
@@ -162,7 +174,7 @@ class Processes:
             pipe.send("stop")
 
 
-def _serve(pipe: Connection, core: int, make) -> None:
+def _serve(pipe: Connection, core: int, make: Made) -> None:
     os.sched_setaffinity(0, {core})
     import_torch().set_num_threads(1)
     experiment, clips, folds = make()
@@ -189,13 +201,15 @@ def import_torch() -> Any:
     return torch
 
 
-def _memory_format(rank: int, channels_last: bool):
+def _memory_format(rank: int, channels_last: bool) -> "torch.memory_format":
     torch = import_torch()
     last = {4: torch.channels_last, 5: torch.channels_last_3d} if channels_last else {}
     return last.get(rank, torch.contiguous_format)
 
 
-def _optimiser(experiment: Experiment, model):
+def _optimiser(
+    experiment: Experiment, model: "torch.nn.Module"
+) -> "torch.optim.Optimizer":
     # Schedules of the learning rate take no time, and are left out.
     torch, optim = import_torch(), experiment.optim
     assert isinstance(optim, SgdConfig | MomentsConfig | RmspropConfig)

@@ -11,8 +11,8 @@ import jax
 from rich.console import Console
 
 from jmer.bench.ceilings import measure_ceilings
-from jmer.bench.cells import Grid, bench_clips, interleave, make_cells
 from jmer.bench.results import compare, show, summary
+from jmer.bench.timing import Grid, bench_clips, interleave, make_cells
 from jmer.bench.torch_loop import Loop, Processes, import_torch, variants
 from jmer.data.splits import make_folds
 from jmer.errors import UsageError

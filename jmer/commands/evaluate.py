@@ -5,7 +5,8 @@ from pathlib import Path
 
 import tyro
 
-from jmer.commands.parsing import Fields, parse, read_experiment
+from jmer.commands.experiments import Fields, read_experiment
+from jmer.commands.parsing import parse
 from jmer.commands.run import print_summary
 from jmer.runs.folder import command_line
 

@@ -42,6 +42,7 @@ def explain(words: list[str]) -> int:
     options = parse(ExplainOptions, "jmer explain", words)
     from jmer.report.attention.page import write_explanation
     from jmer.runs.explain import find_clip, seed_of, set_of, typical
+    from jmer.runs.folder import EXPLAIN
     from jmer.runs.run import load_run
 
     places = {"data_dir": options.data_dir, "manual_dir": options.manual_dir}
@@ -62,7 +63,7 @@ def explain(words: list[str]) -> int:
         theirs = set_of(other, **places)
         same = [find_clip(theirs, "/".join(clips.names[i][1:])) for i in chosen]
         cases.append(_cases(other, theirs, same, seed_of(other, options.seed)))
-    out = options.run / "explain" if options.out is None else options.out
+    out = options.run / EXPLAIN if options.out is None else options.out
     for i, case, *beside in zip(chosen, *cases, strict=True):
         folder = out / _folder(clips, i)
         write_explanation(folder, [case, *beside])

@@ -8,9 +8,9 @@ import tyro
 
 from jmer.commands.parsing import parse
 from jmer.errors import UsageError
+from jmer.pretrain.base import PretrainRecipe
 from jmer.pretrain.magnifier import MagnifierRecipe
-from jmer.pretrain.motion import MotionRecipe
-from jmer.pretrain.recipe import Recipe
+from jmer.pretrain.segmenter import MotionRecipe
 from jmer.runner.interrupt import Interruption
 from jmer.runner.progress import counting
 
@@ -26,7 +26,7 @@ class PretrainOptions:
     one ended, and with more `--steps` where a finished one did.
     """
 
-    recipe: tyro.conf.OmitArgPrefixes[Recipe]
+    recipe: tyro.conf.OmitArgPrefixes[PretrainRecipe]
     out: Path
     """File of weights to write (.npz)."""
     steps: int

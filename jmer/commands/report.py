@@ -38,6 +38,7 @@ def report(words: list[str]) -> int:
     from jmer.papers import table
     from jmer.report import write_comparison, write_report, write_table
     from jmer.report.sweep import finished_cells, is_sweep, write_sweep
+    from jmer.runs.folder import REPORT
 
     runs = [
         run
@@ -57,6 +58,6 @@ def report(words: list[str]) -> int:
             if options.out is not None or len(runs) > 1:
                 text = write_comparison(runs, out)
             else:
-                text = (runs[0] / "report.md").read_text()
+                text = (runs[0] / f"{REPORT}.md").read_text()
     print(text)
     return 0

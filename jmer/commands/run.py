@@ -6,11 +6,13 @@ from typing import Any
 
 from rich.console import Console
 
-from jmer.commands.parsing import Fields, parse, read_file
+from jmer.commands.experiments import Fields
+from jmer.commands.parsing import parse, read_file
 from jmer.errors import UsageError
 from jmer.runner.interrupt import Interruption
 from jmer.runner.progress import make_view
-from jmer.runs.folder import command_line
+from jmer.runs.folder import REPORT, command_line
+from jmer.scores.metrics import Metric, headlines, reported
 from jmer.sweep.cells import load_sweep
 from jmer.text import duration
 
@@ -77,21 +79,23 @@ def run(words: list[str]) -> int:
 
 
 def print_summary(metrics: dict[str, Any], folder: Path) -> None:
-    def scored(name: str) -> str:
-        low, high = metrics["ci95"][name]
-        return f"{name.upper()} {metrics[name]:.4f} ({low:.3f} to {high:.3f})"
+    def scored(metric: Metric) -> str:
+        low, high = metrics["ci95"][metric.name]
+        return f"{metric.label} {metrics[metric.name]:.4f} ({low:.3f} to {high:.3f})"
 
     say = Console(soft_wrap=True, highlight=False).print
-    say(f"{scored('uf1')}  {scored('uar')}  {scored('acc')}")
+    say("  ".join(map(scored, reported().values())))
     say(
         f"  {metrics['protocol']}; {metrics['n_samples']} clips; selection "
         f"{metrics['selection']}; 95% intervals over subjects"
     )
+    first = headlines()[0]
     if metrics["oracle"]:
         say(
-            f"  inflated, for comparison: UF1 {metrics['oracle']['uf1']:.4f} with the "
-            f"epoch chosen on the test subject"
+            f"  inflated, for comparison: {first.label} "
+            f"{metrics['oracle'][first.name]:.4f} with the epoch chosen on the test "
+            f"subject"
         )
     if metrics["diverged"]:
         say(f"  {len(metrics['diverged'])} tasks diverged and are left out")
-    say(f"  {duration(metrics['wall_seconds'])}; report: {folder / 'report.html'}")
+    say(f"  {duration(metrics['wall_seconds'])}; report: {folder / REPORT}.html")

@@ -36,6 +36,7 @@ def spot(words: list[str]) -> int:
     options = parse(SpotOptions, "jmer spot", words)
     from jmer.report.spotting import write_spotting
     from jmer.runs.explain import explained, seed_of, set_of
+    from jmer.runs.folder import SPOTTING
     from jmer.runs.run import load_run
     from jmer.scores.spotting import watch_all
 
@@ -46,7 +47,7 @@ def spot(words: list[str]) -> int:
         run, clips, which=lambda task: (task.seed, task.variant) == (seed, variant)
     )
     found = watch_all(clips, ((one.index, one.logits, one.shown) for one in chosen))
-    folder = options.run / "spotting"
+    folder = options.run / SPOTTING
     record = write_spotting(
         folder, found, clips.classes, options.rule, most=options.most
     )

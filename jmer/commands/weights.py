@@ -111,8 +111,8 @@ def measure(words: list[str]) -> int:
     from flax import nnx
 
     from jmer.files import write_text
-    from jmer.magnet.frames import magnified
-    from jmer.magnet.weights import load_magnet
+    from jmer.magnet.magnify import magnified
+    from jmer.magnet.weight_files import load_magnet
     from jmer.nn import use_lowering
     from jmer.pretrain.measure import measure
     from jmer.runner.plan import keep_compiled_programs

@@ -20,7 +20,9 @@ class Reflected(nnx.Module):
     A square kernel of an odd side; at stride 1 the size stays.
     """
 
-    def __init__(self, inputs: int, outputs: int, side: int, stride: int = 1, **same):
+    def __init__(
+        self, inputs: int, outputs: int, side: int, stride: int = 1, **same: Any
+    ) -> None:
         window, strides = (side, side), (stride, stride)
         self.conv = nn.Conv(
             inputs, outputs, window, strides=strides, bias=False, **same
@@ -35,7 +37,7 @@ class Reflected(nnx.Module):
 class Residual(nnx.Module):
     """x plus two convolutions of it with a ReLU between, and none behind."""
 
-    def __init__(self, channels: int, **same):
+    def __init__(self, channels: int, **same: Any) -> None:
         self.first = Reflected(channels, channels, 3, **same)
         self.second = Reflected(channels, channels, 3, **same)
 
@@ -43,7 +45,7 @@ class Residual(nnx.Module):
         return x + self.second(nnx.relu(self.first(x)))
 
 
-def residuals(channels: int, count: int, **same) -> nnx.Sequential:
+def residuals(channels: int, count: int, **same: Any) -> nnx.Sequential:
     """`count` such blocks, one after the other."""
     return nnx.Sequential(*(Residual(channels, **same) for _ in range(count)))
 
@@ -51,7 +53,7 @@ def residuals(channels: int, count: int, **same) -> nnx.Sequential:
 class Encoder(nnx.Module):
     """Texture at a quarter of a frame's sides and shape at half of them."""
 
-    def __init__(self, width: int, **same):
+    def __init__(self, width: int, **same: Any) -> None:
         wide = 2 * width
         self.first = Reflected(3, width, 7, **same)
         self.second = Reflected(width, wide, 3, 2, **same)
@@ -71,7 +73,7 @@ class Encoder(nnx.Module):
 class Manipulator(nnx.Module):
     """How shape goes on: the motion between two, and a multiple of it."""
 
-    def __init__(self, width: int, **same):
+    def __init__(self, width: int, **same: Any) -> None:
         wide = 2 * width
         self.motion = Reflected(wide, wide, 7, **same)
         self.after = Reflected(wide, wide, 3, **same)
@@ -90,7 +92,7 @@ class Manipulator(nnx.Module):
 class Decoder(nnx.Module):
     """A frame from texture and shape."""
 
-    def __init__(self, width: int, **same):
+    def __init__(self, width: int, **same: Any) -> None:
         wide = 2 * width
         self.texture = Reflected(wide, wide, 3, **same)
         self.blocks = residuals(2 * wide, 9, **same)
@@ -121,7 +123,7 @@ class Magnet(nnx.Module):
         width: int = WIDTH,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.encoder = Encoder(width, **same)
         self.manipulator = Manipulator(width, **same)

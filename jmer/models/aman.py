@@ -14,10 +14,10 @@ from jax.typing import DTypeLike
 from jmer import nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import FieldCheck, JmerError, UsageError
-from jmer.magnet.frames import linear, magnified
+from jmer.magnet.magnify import linear, magnified
 from jmer.magnet.network import LEAST, MULTIPLE
-from jmer.magnet.weights import FILE, load_magnet
-from jmer.models.base import NetworkConfig
+from jmer.magnet.weight_files import FILE, load_magnet
+from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.resnet18 import (
     LOWER,
     Stages,
@@ -26,6 +26,17 @@ from jmer.nn.resnet18 import (
     read_resnet18,
     stage,
 )
+from jmer.weights.torch_names import PathArrays, TorchState
+
+
+def single_factor(text: str) -> float | None:
+    """5.0 of `single:5`; None of what names no factor of 1 or more."""
+    kind, _, number = text.partition(":")
+    try:
+        factor = float(number)
+    except ValueError:
+        return None
+    return factor if kind == "single" and 1 <= factor < math.inf else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +105,7 @@ class AmanConfig(NetworkConfig):
     """Type in which features of the frozen part are kept: 20 MB a clip in float32, half
     as much in the others. none: they are computed anew for every batch."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check = FieldCheck(self, "model")
         check.at_least(1, "k", "frames", "size", "width")
         fits = 1 <= self.n <= self.frames
@@ -124,11 +135,11 @@ class AmanConfig(NetworkConfig):
         return tuple(np.rint(steps).astype(int).tolist())
 
     @property
-    def input_shapes(self):
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         return ((self.frames, self.size, self.size, 3),)
 
     @property
-    def frozen_parameters(self):
+    def frozen_parameters(self) -> int:
         lower = nnx.eval_shape(
             lambda: Stages(self.width, LOWER, rngs=nnx.Rngs(params=0))
         )
@@ -142,7 +153,7 @@ class AmanConfig(NetworkConfig):
             nnx.update(model.stage, jax.tree.map(jnp.asarray, start))
         return model
 
-    def trunk_from_torch(self, state):
+    def trunk_from_torch(self, state: TorchState) -> PathArrays:
         """Raises: JmerError, since the frozen part must be of the same checkpoint."""
         raise JmerError(
             "aman takes the weights of ResNet-18 as --model.backbone FILE, not as "
@@ -150,11 +161,11 @@ class AmanConfig(NetworkConfig):
         )
 
     @property
-    def has_prefix(self):
+    def has_prefix(self) -> bool:
         return self.cache != "none"
 
     @property
-    def prefix_facts(self):
+    def prefix_facts(self) -> dict[str, Any]:
         """Attention and what starts the fourth stage are not among them."""
         fields = dataclasses.asdict(self)
         named = ("size", "magnify", "magnify_size", "rounded", "width", "cache")
@@ -165,7 +176,7 @@ class AmanConfig(NetworkConfig):
             "random": self.pretrain == "none",
         }
 
-    def prefix(self, inputs):
+    def prefix(self, inputs: Inputs) -> Inputs:
         """The features of the third stage, of each frame by each factor."""
         if not self.has_prefix:
             return inputs
@@ -181,7 +192,7 @@ class AmanConfig(NetworkConfig):
         frozen = load_lower(self.width, self._file("backbone", self.pretrain != "none"))
         lower = nnx.merge(*jax.tree.map(jnp.asarray, frozen))
 
-        def of_clip(frames):
+        def of_clip(frames: Array) -> Array:
             images = self.images(frames)
             flat = nn.imagenet(images.reshape(-1, *images.shape[2:]))
             with jax.default_matmul_precision("float32"):
@@ -230,7 +241,7 @@ class Aman(nnx.Module):
 
     def __init__(
         self, config: AmanConfig, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.config = config
         features = 8 * config.width
@@ -243,7 +254,7 @@ class Aman(nnx.Module):
         )
         self.head = nn.Linear(features, classes, **same)
 
-    def __call__(self, clip: Array, **options) -> Array:
+    def __call__(self, clip: Array, **options: Any) -> Array:
         """Logits [b, classes] of clips, or of what `prefix` made of them."""
         return self.explain(clip, **options)[0]
 
@@ -274,7 +285,9 @@ class Aman(nnx.Module):
         return self.head(x).astype(jnp.float32), shown
 
 
-def _mean(score: nn.Linear | None, x: Array, shown: dict[str, Array], name: str):
+def _mean(
+    score: nn.Linear | None, x: Array, shown: dict[str, Array], name: str
+) -> Array:
     """The mean of `x` [..., m, d] over m, weighed by the sigmoid of a score.
 
     Equations 5 to 7, and 8 to 10. The sum of weights is divided by as logarithms,

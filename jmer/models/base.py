@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,8 +19,12 @@ from jmer.arrays import Array, PRNGKeyArray
 from jmer.errors import JmerError
 from jmer.files import content_hash
 from jmer.losses import cross_entropy, weighted_mean
+from jmer.weights.torch_names import PathArrays, TorchState
 
 Inputs = Mapping[str, Array]
+"""Clips [b, ...] by the names of features."""
+Shown = tuple[Array, dict[str, Array]]
+"""Logits [b, classes], and what there is to show by name, clips first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +60,7 @@ class NetworkConfig:
         """A network with fresh float32 parameters that computes in `dtype`."""
         raise NotImplementedError
 
-    def from_torch(self, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def from_torch(self, state: TorchState) -> PathArrays:
         """Arrays by path (`params.…`, `stats.…`) from a published PyTorch state.
 
         Raises: JmerError if no weights of this network were published; KeyError or
@@ -64,9 +68,7 @@ class NetworkConfig:
         """
         raise JmerError(f"{self.name} has no published weights that jmer can read.")
 
-    def trunk_from_torch(
-        self, state: Mapping[str, np.ndarray]
-    ) -> dict[str, np.ndarray]:
+    def trunk_from_torch(self, state: TorchState) -> PathArrays:
         """The arrays that a training may start from, by path, of a PyTorch state that
         was trained on something else (ImageNet, Kinetics): the trunk, not the head.
 
@@ -179,13 +181,11 @@ class NetworkConfig:
         """
         return inputs
 
-    def apply(self, model: nnx.Module, inputs: Inputs, **options) -> Array:
+    def apply(self, model: nnx.Module, inputs: Inputs, **options: Any) -> Array:
         """Logits [b, classes] of a batch, as `prefix` leaves it."""
         return model(*(inputs[name] for name in self.inputs), **options)
 
-    def explain(
-        self, model: nnx.Module, inputs: Inputs
-    ) -> tuple[Array, dict[str, Array]]:
+    def explain(self, model: nnx.Module, inputs: Inputs) -> Shown:
         """Logits [b, classes] of clips as a data set has them, and what there is to
         show of them by name, clips first: what the module's `explain` returns.
 
@@ -200,8 +200,8 @@ class NetworkConfig:
         seen = self.prefix(inputs)
         return show(*(seen[name] for name in self.inputs))
 
-    def _gradients(self, model, inputs):
-        def predicted(seen):
+    def _gradients(self, model: nnx.Module, inputs: Inputs) -> Shown:
+        def predicted(seen: Inputs) -> tuple[Array, Array]:
             logits = self.predict(model, seen)
             return logits.max(-1).sum(), logits
 
@@ -217,7 +217,11 @@ class NetworkConfig:
 def describe(config: NetworkConfig) -> dict[str, str | int]:
     """The record of a network in `jmer list models --json`, at the paper's size."""
 
-    def count(model, kind, frozen=lambda path: False) -> int:
+    def count(
+        model: nnx.Module,
+        kind: type[nnx.Variable],
+        frozen: Callable[[tuple[str, ...]], bool] = lambda path: False,
+    ) -> int:
         leaves = jax.tree_util.tree_leaves_with_path(nnx.state(model, kind))
         names = [tuple(trees.path_name(path).split(".")) for path, _ in leaves]
         sizes = [leaf.size for _, leaf in leaves]

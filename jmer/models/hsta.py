@@ -14,8 +14,9 @@ from jmer import keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import FieldCheck
 from jmer.losses import cross_entropy, squared_error, weighted_mean
-from jmer.models.base import NetworkConfig
+from jmer.models.base import Inputs, NetworkConfig
 from jmer.weights import torch_names
+from jmer.weights.torch_names import PathArrays, TorchState
 
 LOSSES = {"cross_entropy": cross_entropy, "mse": squared_error}
 OTHER = {"special": "video", "video": "special"}
@@ -87,7 +88,7 @@ class HstaConfig(NetworkConfig):
     objective: Literal["cross_entropy", "mse"] = "cross_entropy"
     """cross_entropy (the code), or the squared error of probabilities (the paper)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check = FieldCheck(self, "model")
         check.at_least(1, *POSITIVE)
         whole = self.layers >= 1 and min(self.ls, self.lv) >= 0
@@ -127,7 +128,7 @@ class HstaConfig(NetworkConfig):
         return self.size if self.special_size is None else self.special_size
 
     @property
-    def input_shapes(self):
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         frame = (self.size, self.size, 3)
         return (self.num_frames, *frame), (self.special_frames, *frame)
 
@@ -167,11 +168,19 @@ class HstaConfig(NetworkConfig):
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "Hsta":
         return Hsta(self, classes, dtype=dtype, rngs=rngs)
 
-    def loss(self, model, inputs, label, *, weight, key):
+    def loss(
+        self,
+        model: nnx.Module,
+        inputs: Inputs,
+        label: Array,
+        *,
+        weight: Array,
+        key: PRNGKeyArray,
+    ) -> Array:
         logits = self.apply(model, inputs, train=True, key=key, weight=weight)
         return weighted_mean(LOSSES[self.objective](logits, label), weight)
 
-    def layers_above(self, path):
+    def layers_above(self, path: tuple[str, ...]) -> int:
         """Patches lie N + 1 layers below the head, layer i (from 1) N + 1 - i; what is
         shared by all layers (class tokens, last norms) counts as the head.
         """
@@ -179,7 +188,7 @@ class HstaConfig(NetworkConfig):
             return self.layers - int(path[1])
         return self.layers + 1 if "embed" in path else 0
 
-    def from_torch(self, state):
+    def from_torch(self, state: TorchState) -> PathArrays:
         """A checkpoint of the authors' code: branch 0 is the special frames, 1 the
         clip; a branch's class token goes through the projections of its number.
         """
@@ -217,7 +226,7 @@ Maps = dict[str, list[Array]]
 """Attention of class tokens, by where it happens, a layer or unit after another."""
 
 
-class Layer(nnx.Module):
+class HstaLayer(nnx.Module):
     """USTA: self-attention within each stream, over all tokens of all frames at once.
     CSTA: each class token is replaced by what it becomes over the other's patches.
 
@@ -226,7 +235,7 @@ class Layer(nnx.Module):
 
     def __init__(
         self, config: HstaConfig, index: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    ) -> None:
         same: dict[str, Any] = {
             "dropout": config.dropout,
             "dtype": dtype,
@@ -267,14 +276,23 @@ class Layer(nnx.Module):
             for name in tokens
         }
 
-    def _units(self, name, x, *, key, maps):
+    def _units(
+        self, name: str, x: Array, *, key: PRNGKeyArray | None, maps: Maps | None
+    ) -> Array:
         for i, unit in enumerate(self.usta[name]):
             if maps is not None:
                 maps[name].append(unit.weights_of_first(x))
             x = unit(x, key=keys.within(key, "usta", i))
         return x
 
-    def _fused(self, name, tokens, *, key, maps):
+    def _fused(
+        self,
+        name: str,
+        tokens: Tokens,
+        *,
+        key: PRNGKeyArray | None,
+        maps: Maps | None,
+    ) -> Array:
         x = tokens[name]
         if name not in self.csta:
             return x
@@ -291,7 +309,7 @@ class Hsta(nnx.Module):
 
     def __init__(
         self, config: HstaConfig, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    ) -> None:
         self.config = config
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.streams = nnx.Dict(
@@ -302,7 +320,9 @@ class Hsta(nnx.Module):
                 for n in config.kept
             }
         )
-        self.layers = nnx.List([Layer(config, i, **same) for i in range(config.layers)])
+        self.layers = nnx.List(
+            [HstaLayer(config, i, **same) for i in range(config.layers)]
+        )
         self.norms = nnx.Dict(
             {n: nn.layer_norm(config.dim(n), rngs=rngs) for n in config.kept}
         )
@@ -342,7 +362,14 @@ class Hsta(nnx.Module):
         logits = self._logits(clip, special, key=key if train else None, maps=maps)
         return logits, {place: self._over_grid(place, maps[place]) for place in maps}
 
-    def _logits(self, clip, special, *, key, maps=None):
+    def _logits(
+        self,
+        clip: Array,
+        special: Array,
+        *,
+        key: PRNGKeyArray | None,
+        maps: Maps | None = None,
+    ) -> Array:
         frames = {"special": self._resized(special), "video": nn.imagenet(clip)}
         tokens = {
             name: embed(frames[name], key=keys.within(key, "positions", name))

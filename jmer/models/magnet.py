@@ -1,15 +1,16 @@
 """The magnification network of Oh et al. 2018, which other networks see frames by."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from flax import nnx
 from jax.typing import DTypeLike
 
 from jmer.errors import FieldCheck, JmerError
 from jmer.magnet.network import LEAST, MULTIPLE, WIDTH, Magnet
-from jmer.magnet.weights import arrays
-from jmer.models.base import NetworkConfig
+from jmer.magnet.weight_files import arrays
+from jmer.models.base import Inputs, NetworkConfig
+from jmer.weights.torch_names import PathArrays, TorchState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +29,13 @@ class MagnetConfig(NetworkConfig):
     width: int = WIDTH
     """Channels of the first layer."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check = FieldCheck(self, "model")
         check.at_least(1, "width")
         check.multiple(MULTIPLE, "size", least=LEAST)
 
     @property
-    def input_shapes(self):
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         image = (self.size, self.size, 3)
         return (image, image, ())
 
@@ -42,7 +43,7 @@ class MagnetConfig(NetworkConfig):
         del classes
         return Magnet(width=self.width, dtype=dtype, rngs=rngs)
 
-    def from_torch(self, state):
+    def from_torch(self, state: TorchState) -> PathArrays:
         """The published `learning_based_mag.pth.tar`."""
         found = arrays(state, width=self.width)
         return {
@@ -50,7 +51,7 @@ class MagnetConfig(NetworkConfig):
             for path, value in found.items()
         }
 
-    def apply(self, model, inputs, **options):
+    def apply(self, model: nnx.Module, inputs: Inputs, **options: Any) -> NoReturn:
         """Raises: JmerError, since there are no logits."""
         raise JmerError(
             f"{self.name} magnifies motion and tells no classes apart: choose another "

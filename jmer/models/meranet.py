@@ -11,8 +11,9 @@ from jmer import keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.augment import normalise_clip, random_flip
 from jmer.errors import FieldCheck, JmerError
-from jmer.models.base import NetworkConfig
+from jmer.models.base import Inputs, NetworkConfig
 from jmer.weights import torch_names
+from jmer.weights.torch_names import PathArrays, TorchState
 
 STAGES = (1, 2, 4, 8)  # width of each, in widths of the stem; two blocks a stage
 INITS = {"glorot": nn.glorot, "literal": nn.glorot_channels}
@@ -46,29 +47,29 @@ class Resnet3dConfig(NetworkConfig):
     flip: bool = True
     """Whether to mirror half of the training clips."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check = FieldCheck(self, "model")
         check.at_least(1, "frames", "size", "width")
         check.choices()
 
     @property
-    def input_shapes(self):
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         return ((self.frames, self.size, self.size, 3),)
 
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "MERANet":
         return MERANet(self, classes, dtype=dtype, rngs=rngs)
 
-    def gate(self, channels: int, **options) -> Any:
+    def gate(self, channels: int, **options: Any) -> Any:
         """What weighs the `channels` of a block, or None."""
         return None
 
-    def augment(self, inputs, key, version):
+    def augment(self, inputs: Inputs, key: PRNGKeyArray, version: Array) -> Inputs:
         if not self.flip:
             return inputs
         clip = random_flip(inputs["clip"], keys.named(key, "flip"))
         return {**inputs, "clip": clip}
 
-    def trunk_from_torch(self, state):
+    def trunk_from_torch(self, state: TorchState) -> PathArrays:
         """torchvision's `r3d_18`, trained on Kinetics-400; the gates stay random."""
         if self.shortcut == "zeropad":
             raise JmerError(
@@ -105,13 +106,13 @@ class MeranetConfig(Resnet3dConfig):
     reduction: int = 16
     """Channels for each hidden unit of channel attention (section 3.2)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         fits = self.reduction >= 1 and self.width % self.reduction == 0
         rule = f"divide model.width={self.width}"
         FieldCheck(self, "model").must("reduction", fits, rule)
 
-    def gate(self, channels: int, **options) -> Any:
+    def gate(self, channels: int, **options: Any) -> Any:
         gates: list[Any] = []
         if self.attn in ("ca", "both"):
             sizes: dict[str, Any] = {"reduction": self.reduction, "rank": 3}
@@ -122,12 +123,12 @@ class MeranetConfig(Resnet3dConfig):
         return nn.Gates(gates) if gates else None
 
 
-class Trunk(nnx.Module):
+class MeranetTrunk(nnx.Module):
     """Stem of 3x7x7 at half the height and width, then four stages of two blocks; all
     but the first halve frames, height and width. Tran et al. 2018, table 1 (R3D).
     """
 
-    def __init__(self, config: Resnet3dConfig, **options):
+    def __init__(self, config: Resnet3dConfig, **options: Any) -> None:
         self.stem = nn.ConvNorm(
             3, config.width, (3, 7, 7), strides=(1, 2, 2), **options
         )
@@ -151,7 +152,7 @@ class Trunk(nnx.Module):
             before = width
         self.stages = nnx.List(stages)
 
-    def explain(self, x: Array, **options) -> tuple[Array, dict[str, Array]]:
+    def explain(self, x: Array, **options: Any) -> tuple[Array, dict[str, Array]]:
         """Features, and what the gates show with the paper's number of their block."""
         shown: dict[str, Array] = {}
         x = nnx.relu(self.stem(x, **options))
@@ -171,13 +172,13 @@ class MERANet(nnx.Module):
 
     def __init__(
         self, config: Resnet3dConfig, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    ) -> None:
         options: dict[str, Any] = {
             "kernel_init": INITS[config.init],
             "dtype": dtype,
             "rngs": rngs,
         }
-        self.trunk = Trunk(config, **options)
+        self.trunk = MeranetTrunk(config, **options)
         self.head = nn.Linear(
             config.width * STAGES[-1],
             classes,
@@ -185,7 +186,7 @@ class MERANet(nnx.Module):
             **options,
         )
 
-    def __call__(self, clip: Array, **options) -> Array:
+    def __call__(self, clip: Array, **options: Any) -> Array:
         """Logits [b, k] of RGB clips [b, t, h, w, 3] in any unit."""
         return self.explain(clip, **options)[0]
 

@@ -1,10 +1,12 @@
 """ResNet-18 of still faces, from whose weights AMAN starts."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
@@ -12,9 +14,10 @@ from jmer import keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.augment import random_flip
 from jmer.errors import FieldCheck
-from jmer.models.base import NetworkConfig
+from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.resnet18 import STAGES, Stages
 from jmer.weights import torch_names
+from jmer.weights.torch_names import PathArrays, TorchState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,30 +44,30 @@ class Resnet18Config(NetworkConfig):
     flip: bool = True
     """Whether to mirror half of the training images."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         FieldCheck(self, "model").at_least(1, "size", "shown", "width")
 
     @property
-    def input_shapes(self):
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         return ((self.size, self.size, 1),)
 
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "Resnet18":
         return Resnet18(self, classes, dtype=dtype, rngs=rngs)
 
-    def augment(self, inputs, key, version):
+    def augment(self, inputs: Inputs, key: PRNGKeyArray, version: Array) -> Inputs:
         if not self.flip:
             return inputs
         image = random_flip(inputs["image"], keys.named(key, "flip"))
         return {**inputs, "image": image}
 
-    def trunk_from_torch(self, state):
+    def trunk_from_torch(self, state: TorchState) -> PathArrays:
         """torchvision's `resnet18`, trained on ImageNet."""
         shape, wanted = state["conv1.weight"].shape, (self.width, 3, 7, 7)
         if shape != wanted:
             raise ValueError(f"conv1.weight has shape {shape} instead of {wanted}")
         return torch_names.resnet18(state, "trunk")
 
-    def to_torch(self, arrays):
+    def to_torch(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """torchvision's names, which `--model.backbone` of AMAN takes."""
         return torch_names.to_resnet18(arrays, "trunk", "head")
 
@@ -74,7 +77,7 @@ class Resnet18(nnx.Module):
 
     def __init__(
         self, config: Resnet18Config, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    ) -> None:
         self.shown = config.shown
         self.trunk = Stages(config.width, STAGES, dtype=dtype, rngs=rngs)
         features = config.width * 2 ** (STAGES - 1)

@@ -1,6 +1,7 @@
 """STANet: a residual network with attention over space and over time."""
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -12,8 +13,9 @@ from jmer import augment, keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import FieldCheck
 from jmer.losses import cross_entropy, weighted_mean
-from jmer.models.base import NetworkConfig
+from jmer.models.base import Inputs, NetworkConfig
 from jmer.weights import torch_names
+from jmer.weights.torch_names import PathArrays, TorchState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +71,7 @@ class STANetConfig(NetworkConfig):
     flip: bool = False
     """Mirror training clips at random (the paper: for SMIC-HS only)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check = FieldCheck(self, "model")
         check.at_least(1, "frames", "width", "lstm")
         check.at_least(0, "levels")
@@ -87,7 +89,7 @@ class STANetConfig(NetworkConfig):
         check.choices()
 
     @property
-    def input_shapes(self):
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         return ((self.frames, self.size, self.size, 2),)
 
     @property
@@ -98,7 +100,7 @@ class STANetConfig(NetworkConfig):
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "STANet":
         return STANet(self, classes, dtype=dtype, rngs=rngs)
 
-    def trunk_from_torch(self, state):
+    def trunk_from_torch(self, state: TorchState) -> PathArrays:
         """torchvision's `resnet18` of images.
 
         For flow, the first convolution is averaged over red, green and blue, and both
@@ -115,12 +117,12 @@ class STANetConfig(NetworkConfig):
         return arrays
 
     @property
-    def versions(self):
+    def versions(self) -> int:
         if not (self.augmented and self.every_crop):
             return 1
         return len(augment.PLACES) * len(self.rescales) * (2 if self.flip else 1)
 
-    def augment(self, inputs, key, version):
+    def augment(self, inputs: Inputs, key: PRNGKeyArray, version: Array) -> Inputs:
         """One window of one scale for each clip, perhaps mirrored (section 4.1)."""
         if not self.augmented:
             return inputs
@@ -137,7 +139,7 @@ class STANetConfig(NetworkConfig):
             flow = augment.random_flip(flow, keys.named(key, "flip"), vectors=True)
         return {**inputs, "flow": flow}
 
-    def _version(self, flow, version):
+    def _version(self, flow: Array, version: Array) -> Array:
         place, rest = version % len(augment.PLACES), version // len(augment.PLACES)
         scale = jnp.array(self.rescales, jnp.float32)[rest % len(self.rescales)]
         flow = augment.corner_crop(flow, place, self.crop, scale=scale, vectors=True)
@@ -145,8 +147,17 @@ class STANetConfig(NetworkConfig):
             flow = augment.mirror(flow, rest >= len(self.rescales), vectors=True)
         return flow
 
-    def loss(self, model, inputs, label, *, weight, key):
+    def loss(
+        self,
+        model: nnx.Module,
+        inputs: Inputs,
+        label: Array,
+        *,
+        weight: Array,
+        key: PRNGKeyArray,
+    ) -> Array:
         """Cross-entropy plus the L1 norm of each clip's mask (equations 6 and 7)."""
+        assert hasattr(model, "explain")
         logits, shown = model.explain(
             inputs["flow"], train=True, key=key, weight=weight
         )
@@ -156,12 +167,14 @@ class STANetConfig(NetworkConfig):
         return weighted_mean(value, weight)
 
 
-class Trunk(nnx.Module):
+class StanetTrunk(nnx.Module):
     """ResNet-18 without its head, He et al. 2016, in two halves: the paper's third
     feature map lies after the stem and two stages.
     """
 
-    def __init__(self, inputs: int, width: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+    def __init__(
+        self, inputs: int, width: int, *, dtype: DTypeLike, rngs: nnx.Rngs
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.stem = nn.ConvNorm(inputs, width, (7, 7), strides=(2, 2), **same)
         self.stages: nnx.List[nnx.List] = nnx.List()
@@ -173,17 +186,19 @@ class Trunk(nnx.Module):
             self.stages.append(nnx.List([first, second]))
             before = after
 
-    def lower(self, x: Array, **options) -> Array:
+    def lower(self, x: Array, **options: Any) -> Array:
         """Features at an eighth of the image's height and width."""
         x = nnx.relu(self.stem(x, **options))
         x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=(1, 1))
         return self._through(self.stages[:2], x, options)
 
-    def upper(self, x: Array, **options) -> Array:
+    def upper(self, x: Array, **options: Any) -> Array:
         """Features at a thirty-second."""
         return self._through(self.stages[2:], x, options)
 
-    def _through(self, stages, x, options):
+    def _through(
+        self, stages: Iterable[nnx.List], x: Array, options: Mapping[str, Any]
+    ) -> Array:
         for stage in stages:
             for block in stage:
                 x = block(x, **options)
@@ -199,10 +214,10 @@ class STANet(nnx.Module):
 
     def __init__(
         self, config: STANetConfig, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.colours = config.input == "rgb"
-        self.trunk = Trunk(config.channels, config.width, **same)
+        self.trunk = StanetTrunk(config.channels, config.width, **same)
         middle, features = 2 * config.width, 8 * config.width
         self.attention = nnx.data(
             nn.HourglassMask(
@@ -221,7 +236,7 @@ class STANet(nnx.Module):
         self.affinity_scale = (2 * config.lstm) ** -0.5 if rsqrt else 1.0
         self.head = nn.Linear(features, classes, **same)
 
-    def __call__(self, flow: Array, **options) -> Array:
+    def __call__(self, flow: Array, **options: Any) -> Array:
         """Logits [b, classes] of flow [b, t, h, w, 2] in pixels."""
         return self.explain(flow, **options)[0]
 
@@ -240,7 +255,7 @@ class STANet(nnx.Module):
         frame_weight: [b, t], w of equation 4.
         """
         b, t = flow.shape[:2]
-        x = nn.flow_colours(flow) if self.colours else flow.astype(jnp.float32)
+        x = nn.wheel_colours(flow) if self.colours else flow.astype(jnp.float32)
         # Each frame is an image of its own, and counts as its clip does.
         frames = None if weight is None else jnp.repeat(weight, t)
         options: dict[str, Any] = {"train": train, "weight": frames}

@@ -13,6 +13,7 @@ from jmer import keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import FieldCheck
 from jmer.models.base import NetworkConfig
+from jmer.weights.torch_names import PathArrays, TorchState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class STSTNetConfig(NetworkConfig):
     dropout: float = 0.5
     """Share of pooled values dropped in training, 0 to below 1."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check = FieldCheck(self, "model")
         check.must("size", self.size >= 4, "be at least 4 pixels")
         fits = bool(self.filters) and min(self.filters) >= 1
@@ -42,13 +43,13 @@ class STSTNetConfig(NetworkConfig):
         check.share("dropout")
 
     @property
-    def input_shapes(self):
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         return ((self.size, self.size, 3),)
 
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "STSTNet":
         return STSTNet(self, classes, dtype=dtype, rngs=rngs)
 
-    def from_torch(self, state):
+    def from_torch(self, state: TorchState) -> PathArrays:
         """The published checkpoints, trained on images in BGR order.
 
         Three streams become one convolution; kernels go from [d, c, h, w] to
@@ -85,7 +86,7 @@ class STSTNet(nnx.Module):
 
     def __init__(
         self, config: STSTNetConfig, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    ) -> None:
         channels = sum(config.filters)
         self.block = nn.ConvBlock(
             3,
@@ -123,4 +124,4 @@ class STSTNet(nnx.Module):
         if key is not None:
             key = keys.named(key, "dropout")
         x = self.block(apex_flow, train=train, key=key, weight=weight)
-        return self.head(x.reshape(x.shape[0], -1)).astype(jnp.float32)
+        return self.head(jnp.reshape(x, (x.shape[0], -1))).astype(jnp.float32)

@@ -1,6 +1,7 @@
 """Time-contrasted features with visual memory: spotting and recognition in one."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -14,10 +15,11 @@ from jmer import augment, keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import FieldCheck, JmerError, UsageError, option
 from jmer.losses import cross_entropy, share_cross_entropy, weighted_mean
-from jmer.models.base import NetworkConfig
+from jmer.models.base import Inputs, NetworkConfig, Shown
 from jmer.nn.imagenet import DEVIATION
 from jmer.nn.imagenet import MEAN as IMAGENET_MEAN
 from jmer.weights import torch_names
+from jmer.weights.torch_names import PathArrays, TorchState
 
 MEAN = np.array([103.939, 116.779, 123.68], np.float32)
 """Of blue, green and red over ImageNet, 0 to 255, as VGG-16 was trained."""
@@ -99,7 +101,7 @@ class VisualMemoryConfig(NetworkConfig):
     shift: float = 2.0
     """Largest move along either axis, in pixels."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check = FieldCheck(self, "model")
         counts = ("steps", "width", "hidden", "memory_channels", "fc6_dilation")
         check.at_least(1, *counts)
@@ -132,7 +134,7 @@ class VisualMemoryConfig(NetworkConfig):
         return ("clip", *flow, *(("intensity",) if self.intensity else ()))
 
     @property
-    def input_shapes(self):
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         square = (self.size, self.size)
         shapes = {
             "clip": (self.frames, *square, 3),
@@ -141,11 +143,13 @@ class VisualMemoryConfig(NetworkConfig):
         }
         return tuple(shapes[name] for name in self.inputs)
 
-    def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+    def build(
+        self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
+    ) -> "FrameClassifier | VisualMemory":
         kind = FrameClassifier if self.phase == "spatial" else VisualMemory
         return kind(self, classes, dtype=dtype, rngs=rngs)
 
-    def frozen(self, path):
+    def frozen(self, path: tuple[str, ...]) -> bool:
         return path[0] in self.left_alone
 
     @property
@@ -155,7 +159,7 @@ class VisualMemoryConfig(NetworkConfig):
             return ()
         return ("spatial",) if self.train_motion else ("spatial", "motion")
 
-    def pretrained_part(self, name, fields):
+    def pretrained_part(self, name: str, fields: Mapping[str, Any]) -> str:
         """The network of motion."""
         if name != "motion" or not self.temporal_net or self.phase == "spatial":
             return super().pretrained_part(name, fields)
@@ -169,7 +173,7 @@ class VisualMemoryConfig(NetworkConfig):
                 )
         return "motion"
 
-    def trunk_from_torch(self, state):
+    def trunk_from_torch(self, state: TorchState) -> PathArrays:
         """torchvision's `vgg16` of images, for the spatial network up to its fc6.
 
         It takes red first, over a deviation, where ours takes blue first, as the
@@ -187,7 +191,7 @@ class VisualMemoryConfig(NetworkConfig):
         arrays[f"{first}.kernel"] = np.ascontiguousarray(kernel[:, :, ::-1])
         return arrays
 
-    def augment(self, inputs, key, version):
+    def augment(self, inputs: Inputs, key: PRNGKeyArray, version: Array) -> Inputs:
         """A random window of each clip, all of it turned, scaled and moved alike.
 
         Flow goes through the change too, where the paper estimates it anew.
@@ -209,12 +213,23 @@ class VisualMemoryConfig(NetworkConfig):
                 rescale=self.rescale,
                 shift=self.shift,
             )
-            for name in {"clip", "flow"} & made.keys():
-                moves = name == "flow"
-                made[name] = augment.warp(made[name], matrix, vectors=moves)
+            # In an order of its own: a set's changes from one process to the next, and
+            # with it the program, which then is compiled anew.
+            for name in ("clip", "flow"):
+                if name in made:
+                    moves = name == "flow"
+                    made[name] = augment.warp(made[name], matrix, vectors=moves)
         return made
 
-    def loss(self, model, inputs, label, *, weight, key):
+    def loss(
+        self,
+        model: nnx.Module,
+        inputs: Inputs,
+        label: Array,
+        *,
+        weight: Array,
+        key: PRNGKeyArray,
+    ) -> Array:
         """Cross-entropy of the class and error of the intensity, means over the steps
         of a clip (equations 4 and 5). The spatial phase has the former only.
         """
@@ -238,15 +253,17 @@ class VisualMemoryConfig(NetworkConfig):
             total += self.intensity_weight * weighted_mean(error.mean(1), weight)
         return total
 
-    def apply(self, model, inputs, **options):
+    def apply(self, model: nnx.Module, inputs: Inputs, **options: Any) -> Array:
         return self._explain(model, inputs, **options)[0]
 
-    def explain(self, model, inputs):
+    def explain(self, model: nnx.Module, inputs: Inputs) -> Shown:
         return self._explain(model, inputs)
 
-    def _explain(self, model, inputs, **options):
-        flow = {"flow": inputs["flow"]} if "flow" in inputs else {}
-        return model.explain(inputs["clip"], **flow, **options)
+    def _explain(self, model: nnx.Module, inputs: Inputs, **options: Any) -> Shown:
+        assert hasattr(model, "explain")
+        if "flow" in inputs:
+            options = {**options, "flow": inputs["flow"]}
+        return model.explain(inputs["clip"], **options)
 
 
 def _frames(clip: Array) -> Array:
@@ -283,7 +300,7 @@ class VisualMemory(nnx.Module):
         *,
         dtype: DTypeLike,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         glorot = {"kernel_init": nn.glorot, **same}
         wide, features = 4 * config.width, 2 * config.width
@@ -326,7 +343,7 @@ class VisualMemory(nnx.Module):
             Head(hidden, config.hidden, 1, **same) if config.intensity else None
         )
 
-    def __call__(self, clip: Array, flow: Array | None = None, **options) -> Array:
+    def __call__(self, clip: Array, flow: Array | None = None, **options: Any) -> Array:
         """Logits [b, classes] of RGB frames [b, t, h, w, 3], 0 to 255, and the flow
         from each to the next, [b, t-1, h, w, 2] in pixels, if the network uses it.
         """
@@ -350,12 +367,13 @@ class VisualMemory(nnx.Module):
         """
         b, t = clip.shape[:2]
         alone = "spatial" in self.left_alone
-        x = self.spatial(_frames(clip), train=train and not alone, key=key)
+        x: Array = self.spatial(_frames(clip), train=train and not alone, key=key)
         x = lax.stop_gradient(x) if alone else x
         for layer in self.reduce:
             x = jnp.tanh(layer(x))
         x = x.reshape(b, t, *x.shape[1:])
-        parts, shown = [x[:, :-1], x[:, 1:]], {}
+        parts: list[Array] = [x[:, :-1], x[:, 1:]]
+        shown: dict[str, Array] = {}
         if self.contrast is not None:
             differences = self.contrast(x)
             shown["contrast"] = jnp.stack(
@@ -364,27 +382,29 @@ class VisualMemory(nnx.Module):
             parts += differences
         if self.motion is not None:
             assert flow is not None
-            shown["motion"] = self._move(flow, train, weight)
+            shown["motion"] = self._move(self.motion, flow, train, weight)
             parts.append(shown["motion"].astype(x.dtype))
         x = jnp.concatenate(parts, -1)
         x = nnx.relu(self.fuse(x.reshape(b * (t - 1), *x.shape[2:])))
         x = self._remember(x.reshape(b, t - 1, *x.shape[1:]))
         shown["step_logits"] = self.classes(x)
-        counts = jnp.zeros(x.shape[:2])
+        counts: Array = jnp.zeros(x.shape[:2])
         if self.intensity is not None:
             height = self.intensity(x)[..., 0]
             shown["intensity"] = nnx.sigmoid(height)
             counts = jax.nn.log_sigmoid(height) if self.by_intensity else counts
         return _of_clip(shown["step_logits"], counts), shown
 
-    def _move(self, flow, train, weight):
+    def _move(
+        self, motion: nn.MPNet, flow: Array, train: bool, weight: Array | None
+    ) -> Array:
         b, s = flow.shape[:2]
         x = nn.polar_flow(flow) if self.polar else flow.astype(jnp.float32)
         # Each field is an image of its own, and counts as its clip does.
         fields = None if weight is None else jnp.repeat(weight, s)
         x = x.reshape(b * s, *flow.shape[2:])
         alone = "motion" in self.left_alone
-        mask = self.motion(x, train=train and not alone, weight=fields)
+        mask = motion(x, train=train and not alone, weight=fields)
         mask = lax.stop_gradient(mask) if alone else mask
         mask = nn.avg_pool(mask, (2, 2))
         return mask.reshape(b, s, *mask.shape[1:])
@@ -411,7 +431,7 @@ class FrameClassifier(nnx.Module):
         *,
         dtype: DTypeLike,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.spatial = nn.LargeFOV(
             config.width, fc6_dilation=config.fc6_dilation, **same
@@ -419,7 +439,7 @@ class FrameClassifier(nnx.Module):
         features = 16 * config.width
         self.emotion = nn.Linear(features, classes, kernel_init=nn.glorot, **same)
 
-    def __call__(self, clip: Array, **options) -> Array:
+    def __call__(self, clip: Array, **options: Any) -> Array:
         """Logits [b, classes] of RGB frames [b, t, h, w, 3], 0 to 255."""
         return self.explain(clip, **options)[0]
 
@@ -446,7 +466,7 @@ class FrameClassifier(nnx.Module):
 class Head(nnx.Module):
     """Two linear layers with a ReLU between them; the result is float32."""
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, **options):
+    def __init__(self, inputs: int, hidden: int, outputs: int, **options: Any) -> None:
         options = {"kernel_init": nn.glorot, **options}
         self.wide = nn.Linear(inputs, hidden, **options)
         self.narrow = nn.Linear(hidden, outputs, **options)

@@ -3,7 +3,7 @@
 from jmer.nn.atrous import AtrousConv
 from jmer.nn.attention import attention, attention_weights
 from jmer.nn.block import ConvBlock
-from jmer.nn.colour import flow_colours
+from jmer.nn.colour_wheel import wheel_colours
 from jmer.nn.contrast import Context, TimeContrast
 from jmer.nn.conv import Conv
 from jmer.nn.cross import CrossFusion
@@ -27,7 +27,7 @@ from jmer.nn.lowering.choice import LOWERINGS, Lowering, use_lowering
 from jmer.nn.lstm import BiLSTM
 from jmer.nn.mpnet import MPNet, polar_flow
 from jmer.nn.norm import BatchNorm
-from jmer.nn.patches import PatchEmbed, PatchTokens
+from jmer.nn.patch_embed import PatchEmbed, PatchTokens
 from jmer.nn.pool import avg_pool, max_along, max_pool
 from jmer.nn.residual import ConvNorm, ResidualBlock, Shortcut
 from jmer.nn.sinusoid import sinusoid
@@ -73,7 +73,6 @@ __all__ = [
     "avg_pool",
     "drop_path",
     "dropout",
-    "flow_colours",
     "glorot",
     "glorot_channels",
     "imagenet",
@@ -88,4 +87,5 @@ __all__ = [
     "torch_bias",
     "torch_kernel",
     "use_lowering",
+    "wheel_colours",
 ]

@@ -16,7 +16,9 @@ class AtrousConv(nnx.Module):
     Their weights stay, as published ones have them, and their gradient is exactly zero.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, dilation: int, **options: Any):
+    def __init__(
+        self, inputs: int, outputs: int, *, dilation: int, **options: Any
+    ) -> None:
         around = (dilation, dilation)
         self.conv = Conv(
             inputs, outputs, (3, 3), padding=around, dilation=around, **options

@@ -1,5 +1,7 @@
 """Scaled dot-product attention whose lowering suits the device that runs it."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
@@ -37,28 +39,41 @@ def attention_weights(
     )
 
 
-def _heads_first(x):
+def _heads_first(x: Array) -> Array:
     b, t, h, d = x.shape
     return x.swapaxes(1, 2).reshape(b * h, t, d)
 
 
+class _Residuals(NamedTuple):
+    """What the gradient needs of the way there."""
+
+    query: Float[Array, "n t d"]
+    key: Float[Array, "n s d"]
+    value: Float[Array, "n s d"]
+    weight: Float[Array, "n t s"]
+    """Exponentials of the scores, less the largest."""
+    rate: Float[Array, "n t 1"]
+    """1 over their sum."""
+    y: Float[Array, "n t d"]
+
+
 @jax.custom_vjp
-def _attend(query, key, value):
+def _attend(query: Array, key: Array, value: Array) -> Array:
     """Attention of `query` [n, t, d], scaled, over `key` and `value` [n, s, d]."""
     return _forward(query, key, value)[0]
 
 
-def _forward(query, key, value):
+def _forward(query: Array, key: Array, value: Array) -> tuple[Array, _Residuals]:
     # The weights stay as they are, and the result is divided by their sum instead: it
     # has d values for each query where the weights have s.
     score = _product("ntd,nsd->nts", query, key)
     weight = jnp.exp(score - score.max(-1, keepdims=True))
     rate = 1 / weight.sum(-1, keepdims=True)
     y = rate * _product("nts,nsd->ntd", weight.astype(value.dtype), value)
-    return y.astype(value.dtype), (query, key, value, weight, rate, y)
+    return y.astype(value.dtype), _Residuals(query, key, value, weight, rate, y)
 
 
-def _backward(residuals, dy):
+def _backward(residuals: _Residuals, dy: Array) -> tuple[Array, Array, Array]:
     query, key, value, weight, rate, y = residuals
     dy = dy * rate
     mean = (dy * y).sum(-1, keepdims=True)
@@ -68,11 +83,12 @@ def _backward(residuals, dy):
     dquery = _product("nts,nsd->ntd", dscore, key)
     dkey = _product("nts,ntd->nsd", dscore, query)
     dvalue = _product("nts,ntd->nsd", weight.astype(value.dtype), narrow)
-    return tuple(g.astype(value.dtype) for g in (dquery, dkey, dvalue))
+    dtype = value.dtype
+    return dquery.astype(dtype), dkey.astype(dtype), dvalue.astype(dtype)
 
 
 _attend.defvjp(_forward, _backward)
 
 
-def _product(axes, a, b):
+def _product(axes: str, a: Array, b: Array) -> Array:
     return jnp.einsum(axes, a, b, preferred_element_type=jnp.float32)

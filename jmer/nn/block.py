@@ -12,7 +12,7 @@ from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.nn.conv import Conv
 from jmer.nn.dropout import keep_words, kept_scale
 from jmer.nn.lowering.choice import current
-from jmer.nn.lowering.fused import fits, pooled_features
+from jmer.nn.lowering.fused import Operands, fits, pooled_features
 from jmer.nn.lowering.slots import Geometry
 from jmer.nn.norm import BatchNorm
 from jmer.nn.pool import avg_pool, max_pool, unslot
@@ -46,7 +46,7 @@ class ConvBlock(nnx.Module):
         dropout: float = 0.0,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         rank = len(kernel)
         self.pool = tuple(pool)
         self.pool_padding = tuple(pool_padding or (0,) * rank)
@@ -99,10 +99,19 @@ class ConvBlock(nnx.Module):
             if current() == "patches" and fits(geometry)
             else self._one_by_one
         )
-        y = stages(geometry, x, keep, kept_scale(rate), train, weight)
+        y = stages(geometry, x, keep, kept_scale(rate), train=train, weight=weight)
         return y.reshape(x.shape[0], *geometry.cells, -1).astype(self.dtype)
 
-    def _one_by_one(self, geometry, x, keep, scale, train, weight):
+    def _one_by_one(
+        self,
+        geometry: Geometry,
+        x: Array,
+        keep: Array,
+        scale: float,
+        *,
+        train: bool,
+        weight: Array,
+    ) -> Array:
         x = nnx.relu(self.conv(x.astype(self.dtype)))
         x = self.norm(x, train=train, weight=weight)
         x = max_pool(x, self.pool, padding=self.pool_padding)
@@ -111,19 +120,30 @@ class ConvBlock(nnx.Module):
         mask = unslot(kept, geometry.pooled, self.average)
         return avg_pool(jnp.where(mask == 1, x * scale, 0), self.average)
 
-    def _fused(self, geometry, x, keep, scale, train, weight):
+    def _fused(
+        self,
+        geometry: Geometry,
+        x: Array,
+        keep: Array,
+        scale: float,
+        *,
+        train: bool,
+        weight: Array,
+    ) -> Array:
         norm = self.norm
         gamma, beta, running = norm.scale[...], norm.bias[...], norm.mean[...]
         features = pooled_features(geometry, jnp.dtype(self.dtype))
-        extreme, total, square = features(
-            x,
-            self.conv.kernel[...],
-            self.conv.bias[...],
-            running,  # sums about it lose no digits
-            jnp.where(gamma >= 0, 1.0, -1.0),
-            keep,
-            weight,
+        bias = self.conv.bias
+        assert bias is not None
+        operands = Operands(
+            kernel=self.conv.kernel[...],
+            bias=bias[...],
+            pivot=running,  # sums about it lose no digits
+            sign=jnp.where(gamma >= 0, 1.0, -1.0),
+            keep=keep,
+            weight=weight,
         )
+        extreme, total, square = features(x, operands)
         mean, var = running, norm.var[...]
         if train:
             count = jnp.maximum(weight.sum(), 1) * math.prod(geometry.out)

@@ -22,7 +22,7 @@ class TimeContrast(nnx.Module):
     layer of the mean over the image. Neither has a bias.
     """
 
-    def __init__(self, channels: int, context: Context, **options: Any):
+    def __init__(self, channels: int, context: Context, **options: Any) -> None:
         options = {"bias": False, "kernel_init": glorot, **options}
         sizes = channels, channels, (3, 3)
         self.local = Conv(*sizes, padding=(1, 1), **options)

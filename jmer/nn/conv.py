@@ -12,7 +12,7 @@ from jmer.arrays import Array, Float, typed
 from jmer.nn.init import torch_bias, torch_kernel
 from jmer.nn.lowering import patches
 from jmer.nn.lowering.choice import current
-from jmer.nn.lowering.patches import Padding, Sizes
+from jmer.nn.lowering.sizes import Pads, Sizes
 
 
 class Conv(nnx.Module):
@@ -37,10 +37,10 @@ class Conv(nnx.Module):
         kernel_init: nnx.Initializer = torch_kernel,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         rank = len(kernel)
         self.strides: Sizes = tuple(strides or (1,) * rank)
-        self.padding: Padding = tuple((n, n) for n in padding or (0,) * rank)
+        self.padding: Pads = tuple((n, n) for n in padding or (0,) * rank)
         self.dilation: Sizes = tuple(dilation or (1,) * rank)
         self.dtype = dtype
         shape = (*kernel, inputs, outputs)
@@ -62,18 +62,20 @@ class Conv(nnx.Module):
 
 
 def conv(
-    x: Array, kernel: Array, strides: Sizes, padding: Padding, dilation: Sizes
+    x: Array, kernel: Array, strides: Sizes, padding: Pads, dilation: Sizes
 ) -> Array:
     """Convolution of `x` [b, *space, c] with `kernel` [*window, c, d]."""
     lower = _convolve if current() == "backend" else patches.convolve
     return lower(x, kernel, strides, padding, dilation)
 
 
-def _convolve(x, kernel, strides, padding, dilation):
+def _convolve(
+    x: Array, kernel: Array, strides: Sizes, padding: Pads, dilation: Sizes
+) -> Array:
     space = "DHW"[-len(strides) :]
     return lax.conv_general_dilated(
-        x,
-        kernel,
+        jnp.asarray(x),
+        jnp.asarray(kernel),
         strides,
         padding,
         rhs_dilation=dilation,

@@ -14,7 +14,9 @@ from jmer.nn.transformer import Attention, layer_norm, narrow_linear
 class Passage(nnx.Module):
     """Norm, GELU and a linear layer: from the width of one stream to another's."""
 
-    def __init__(self, inputs: int, outputs: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+    def __init__(
+        self, inputs: int, outputs: int, *, dtype: DTypeLike, rngs: nnx.Rngs
+    ) -> None:
         self.norm = layer_norm(inputs, rngs=rngs)
         self.linear = narrow_linear(inputs, outputs, dtype=dtype, rngs=rngs)
 
@@ -39,7 +41,7 @@ class CrossFusion(nnx.Module):
         dropout: float = 0.0,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.there = Passage(dim, other, **same)
         self.norm = layer_norm(other, rngs=rngs)
@@ -66,7 +68,7 @@ class CrossFusion(nnx.Module):
         _, tokens = self._visit(token, patches)
         return self.attention.weights(tokens[:, :1], tokens)[:, :, 0]
 
-    def _visit(self, token, patches):
+    def _visit(self, token: Array, patches: Array) -> tuple[Array, Array]:
         """The token at the width of `patches`, and all of them normalised."""
         guest = self.there(token).astype(jnp.float32)
         return guest, self.norm(jnp.concatenate([guest, patches], axis=1))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, PRNGKeyArray, typed
 
@@ -78,9 +79,9 @@ def _threshold(rate: float) -> tuple[int, int]:
     return levels, min(round(rate * levels), levels - 1)
 
 
-def _word(levels: int):
+def _word(levels: int) -> DTypeLike:
     return jnp.uint8 if levels == 2**8 else jnp.uint16
 
 
-def _bits(dtype) -> int:
+def _bits(dtype: DTypeLike) -> int:
     return jnp.iinfo(dtype).bits

@@ -41,7 +41,7 @@ class ChannelGate(nnx.Module):
         kernel_init: nnx.Initializer = torch_kernel,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         if channels % reduction:
             raise ValueError(f"{reduction=} must divide {channels=}")
         same: dict[str, Any] = {
@@ -89,7 +89,7 @@ class SpaceTimeGate(nnx.Module):
         kernel_init: nnx.Initializer = torch_kernel,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         self.conv = Conv(
             2,
             1,
@@ -116,7 +116,7 @@ class SpaceTimeGate(nnx.Module):
 class Gates(nnx.Module):
     """Gates one after another."""
 
-    def __init__(self, gates: Sequence[Gate]):
+    def __init__(self, gates: Sequence[Gate]) -> None:
         self.gates = nnx.List(gates)
 
     def explain(self, x: Array) -> tuple[Array, dict[str, Array]]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
@@ -27,7 +28,7 @@ class GRU(nnx.Module):
         *,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         self.dtype = dtype
         init = torch_bias(hidden)  # of every array, whatever its shape
 
@@ -44,7 +45,7 @@ class GRU(nnx.Module):
         """Hidden states after each step, from a state of zeros."""
         seen = self._product(x.swapaxes(0, 1), self.input_kernel, self.input_bias)
 
-        def step(state, seen):
+        def step(state: jax.Array, seen: jax.Array) -> tuple[jax.Array, jax.Array]:
             own = self._product(state, self.hidden_kernel, self.hidden_bias)
             (*gates, new), (*own_gates, own_new) = (
                 jnp.split(part, 3, axis=-1) for part in (seen, own)
@@ -59,9 +60,9 @@ class GRU(nnx.Module):
         _, states = lax.scan(step, start, seen)
         return states.swapaxes(0, 1)
 
-    def _product(self, x: Array, kernel: nnx.Param, bias: nnx.Param) -> Array:
+    def _product(self, x: Array, kernel: nnx.Param, bias: nnx.Param) -> jax.Array:
         # Not `preferred_element_type`: XLA:CPU has no such product inside a loop.
-        y = x.astype(self.dtype) @ kernel[...].astype(self.dtype)
+        y = jnp.matmul(x.astype(self.dtype), kernel[...].astype(self.dtype))
         return y.astype(jnp.float32) + bias[...]
 
 
@@ -81,7 +82,7 @@ class ConvGRU(nnx.Module):
         kernel: int = 7,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         same: dict[str, Any] = {
             "kernel": (kernel, kernel),
             "padding": (kernel // 2, kernel // 2),
@@ -98,9 +99,9 @@ class ConvGRU(nnx.Module):
         """Hidden states after each step, from a state of zeros."""
         b, t, *space = x.shape[:-1]
         seen = self.input(x.reshape(b * t, *space, -1)).astype(jnp.float32)
-        seen = seen.reshape(b, t, *space, -1).swapaxes(0, 1)
+        steps = jnp.swapaxes(seen.reshape(b, t, *space, -1), 0, 1)
 
-        def step(state, seen):
+        def step(state: jax.Array, seen: jax.Array) -> tuple[jax.Array, jax.Array]:
             gates, new = jnp.split(seen, [2 * self.hidden], axis=-1)
             gates = nnx.sigmoid(gates + self.gates(state).astype(jnp.float32))
             reset, update = jnp.split(gates, 2, axis=-1)
@@ -109,5 +110,5 @@ class ConvGRU(nnx.Module):
             return state, state
 
         start = jnp.zeros((b, *space, self.hidden))
-        _, states = lax.scan(step, start, seen)
+        _, states = lax.scan(step, start, steps)
         return states.swapaxes(0, 1)

@@ -31,7 +31,7 @@ class HourglassMask(nnx.Module):
         levels: int = 3,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
 
         def layers() -> nnx.List:

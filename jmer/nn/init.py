@@ -1,7 +1,12 @@
 """Initialisers of the frameworks that the published networks were written in."""
 
+from collections.abc import Sequence
+
 import jax
 from flax import nnx
+from jax.typing import DTypeLike
+
+from jmer.arrays import PRNGKeyArray
 
 # PyTorch's default for convolutions and linear layers: U(-1/sqrt(n), 1/sqrt(n)) for
 # n inputs (Kaiming uniform with a = sqrt(5)).
@@ -19,7 +24,9 @@ glorot = jax.nn.initializers.variance_scaling(1, "fan_avg", "uniform")
 narrow_normal = jax.nn.initializers.normal(0.02)
 
 
-def glorot_channels(key, shape, dtype=float):
+def glorot_channels(
+    key: PRNGKeyArray, shape: Sequence[int], dtype: DTypeLike = float
+) -> jax.Array:
     """The same with a² = 6 / (channels in + channels out), whatever the window."""
     bound = (6 / (shape[-2] + shape[-1])) ** 0.5
     return jax.random.uniform(key, shape, dtype, -bound, bound)
@@ -29,7 +36,9 @@ def torch_bias(fan_in: int) -> nnx.Initializer:
     """PyTorch's default bias, U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
     bound = fan_in**-0.5
 
-    def init(key, shape, dtype=float):
+    def init(
+        key: PRNGKeyArray, shape: Sequence[int], dtype: DTypeLike = float
+    ) -> jax.Array:
         return jax.random.uniform(key, shape, dtype, -bound, bound)
 
     return init

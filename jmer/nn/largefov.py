@@ -33,7 +33,7 @@ class LargeFOV(nnx.Module):
         fc6_dilation: int = 12,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         same: dict[str, Any] = {"kernel_init": glorot, "dtype": dtype, "rngs": rngs}
         self.groups: nnx.List[nnx.List] = nnx.List()
         before = 3

@@ -25,7 +25,7 @@ class Linear(nnx.Module):
         bias_init: nnx.Initializer | None = None,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         self.dtype = dtype
         shape = inputs, outputs
         self.kernel = nnx.Param(kernel_init(rngs.params(), shape, jnp.float32))
@@ -54,11 +54,11 @@ def _affine(x: Array, kernel: Array, bias: Array) -> Array:
     return x @ kernel + bias
 
 
-def _forward(x, kernel, bias):
+def _forward(x: Array, kernel: Array, bias: Array) -> tuple[Array, tuple[Array, Array]]:
     return _affine(x, kernel, bias), (x, kernel)
 
 
-def _backward(residuals, dy):
+def _backward(residuals: tuple[Array, Array], dy: Array) -> tuple[Array, Array, Array]:
     # The bias as one more row of the kernel: XLA's sum over rows is slow on a CPU.
     x, kernel = residuals
     ones = jnp.ones((x.shape[0], 1), x.dtype)

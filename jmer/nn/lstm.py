@@ -1,5 +1,6 @@
 """Recurrent layers."""
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
@@ -24,7 +25,7 @@ class BiLSTM(nnx.Module):
         *,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         self.dtype = dtype
         init = torch_bias(hidden)  # of every array, whatever its shape
 
@@ -45,7 +46,9 @@ class BiLSTM(nnx.Module):
         gates = self._product("dbtc,dcg->tdbg", both, self.input_kernel)
         gates = gates + (self.input_bias[...] + self.hidden_bias[...])[:, None]
 
-        def step(state, gates):
+        def step(
+            state: tuple[jax.Array, jax.Array], gates: jax.Array
+        ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
             hidden, cell = state
             gates = gates + self._product("dbh,dhg->dbg", hidden, self.hidden_kernel)
             enter, forget, new, leave = jnp.split(gates, 4, axis=-1)
@@ -58,7 +61,7 @@ class BiLSTM(nnx.Module):
         forwards, backwards = jnp.moveaxis(states, 0, 2)  # [b, t, h] each
         return jnp.concatenate([forwards, backwards[:, ::-1]], -1)
 
-    def _product(self, axes: str, x: Array, kernel: nnx.Param) -> Array:
+    def _product(self, axes: str, x: Array, kernel: nnx.Param) -> jax.Array:
         # Not `preferred_element_type`: XLA:CPU has no such product inside a loop.
         y = jnp.einsum(axes, x.astype(self.dtype), kernel[...].astype(self.dtype))
         return y.astype(jnp.float32)

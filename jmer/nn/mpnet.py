@@ -28,7 +28,7 @@ class MPNet(nnx.Module):
 
     def __init__(
         self, width: int = 64, *, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs
-    ):
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         one, two, four, eight = (width * 2**i for i in range(4))
         self.encoder = nnx.List(
@@ -76,11 +76,13 @@ class EncoderLayer(nnx.Module):
     one would become steps under RMSprop or Adam.)
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: Sequence[int], **options):
+    def __init__(
+        self, inputs: int, outputs: int, kernel: Sequence[int], **options: Any
+    ) -> None:
         self.layer = ConvNorm(inputs, outputs, kernel, kernel_init=glorot, **options)
         self.bias = nnx.Param(jnp.zeros(outputs))
 
-    def __call__(self, x: Array, **options) -> Array:
+    def __call__(self, x: Array, **options: Any) -> Array:
         y = self.layer.conv(x)
         y = y + lax.stop_gradient(self.bias[...]).astype(y.dtype)
         return self.layer.norm(y, **options)

@@ -1,6 +1,7 @@
 """Batch normalisation that can be told which clips of a batch count."""
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,7 @@ class BatchNorm(nnx.Module):
         momentum: float = 0.1,
         epsilon: float = 1e-5,
         dtype: DTypeLike = jnp.float32,
-    ):
+    ) -> None:
         self.momentum = momentum
         self.epsilon = epsilon
         self.dtype = dtype
@@ -65,8 +66,32 @@ class BatchNorm(nnx.Module):
         average[...] = average[...] + self.momentum * (value - average[...])
 
 
+class Normalised(NamedTuple):
+    """Values of a batch, and what they were normalised by."""
+
+    y: Float[Array, "b *space c"]
+    mean: Float[Array, " c"]
+    var: Float[Array, " c"]
+    size: Float[Array, ""]
+    """Values of a channel that count."""
+
+
+class _Residuals(NamedTuple):
+    """What the gradient needs of the way there."""
+
+    x: Float[Array, "b *space c"]
+    scale: Float[Array, " c"]
+    weight: Float[Array, " b"]
+    mean: Float[Array, " c"]
+    rate: Float[Array, " c"]
+    """1 over the standard deviation."""
+    size: Float[Array, ""]
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
-def normalise(x: Array, scale: Array, bias: Array, weight: Array, epsilon: float):
+def normalise(
+    x: Array, scale: Array, bias: Array, weight: Array, epsilon: float
+) -> Normalised:
     """Normalised `x` [b, *space, c], and the mean, biased variance and count used.
 
     The gradient is the closed form, in two passes over `x`, and flows through the
@@ -76,7 +101,9 @@ def normalise(x: Array, scale: Array, bias: Array, weight: Array, epsilon: float
     return _forward(x, scale, bias, weight, epsilon)[0]
 
 
-def _forward(x, scale, bias, weight, epsilon):
+def _forward(
+    x: Array, scale: Array, bias: Array, weight: Array, epsilon: float
+) -> tuple[Normalised, _Residuals]:
     counted = _counted(x, weight)
     count = jnp.maximum(weight.sum(), 1) * (x[0].size // x.shape[-1])
     # `where`, not a product: an infinite value of a clip that does not count stays out
@@ -85,12 +112,15 @@ def _forward(x, scale, bias, weight, epsilon):
     var = _total(jnp.where(counted, jnp.square(x - mean), 0)) / count
     rate = lax.rsqrt(var + epsilon)
     y = (x - mean) * (rate * scale) + bias
-    return (y, mean, var, count), (x, scale, weight, mean, rate, count)
+    residuals = _Residuals(x, scale, weight, mean, rate, count)
+    return Normalised(y, mean, var, count), residuals
 
 
-def _backward(epsilon, residuals, gradients):
+def _backward(
+    epsilon: float, residuals: _Residuals, gradients: Normalised
+) -> tuple[Array, Array, Array, Array]:
     x, scale, weight, mean, rate, count = residuals
-    dy = gradients[0]
+    dy = gradients.y
     standard = (x - mean) * rate
     dbias = _total(dy)
     dscale = _total(dy * standard)
@@ -102,11 +132,11 @@ def _backward(epsilon, residuals, gradients):
 normalise.defvjp(_forward, _backward)
 
 
-def _counted(x, weight):
+def _counted(x: Array, weight: Array) -> Array:
     return weight.reshape(-1, *(1,) * (x.ndim - 1)) > 0
 
 
-def _total(x):
+def _total(x: Array) -> Array:
     """The sum of each channel.
 
     A sum, not a product with ones: that adds up one by one on a CPU, where 200,000

@@ -10,11 +10,9 @@ import numpy as np
 from jax import lax
 
 from jmer.arrays import Array, Float, typed
-from jmer.nn.lowering import overlap
 from jmer.nn.lowering.choice import current
-
-Window = tuple[int, ...]
-Padding = tuple[tuple[int, int], ...]
+from jmer.nn.lowering.overlap import overlapping_max
+from jmer.nn.lowering.sizes import Pads, Sizes
 
 MAX_SLOTS = 32  # elements of a window; the time to compile grows with their square
 
@@ -35,7 +33,7 @@ def max_pool(
     if _is_split(size, step):
         return _max_of_slots(x, x.shape[1:-1], size, pads)
     if current() == "patches" and max(size) <= MAX_SLOTS:
-        return overlap.max_pool(x, size, step, pads)
+        return overlapping_max(x, size, step, pads)
     low = -jnp.inf
     return lax.reduce_window(
         x, low, lax.max, (1, *size, 1), (1, *step, 1), ((0, 0), *pads, (0, 0))
@@ -70,12 +68,14 @@ def max_along(x: Array, axis: int) -> Array:
     return x.max(axis, keepdims=True)
 
 
-def _max_along_forward(x, axis):
+def _max_along_forward(x: Array, axis: int) -> tuple[Array, tuple[Array, Array]]:
     y = max_along(x, axis)
     return y, (x, y)
 
 
-def _max_along_backward(axis, residuals, dy):
+def _max_along_backward(
+    axis: int, residuals: tuple[Array, Array], dy: Array
+) -> tuple[Array]:
     x, y = residuals
     place = lax.broadcasted_iota(jnp.int32, x.shape, axis % x.ndim)
     first = jnp.where(x == y, place, x.shape[axis]).min(axis, keepdims=True)
@@ -85,7 +85,12 @@ def _max_along_backward(axis, residuals, dy):
 max_along.defvjp(_max_along_forward, _max_along_backward)
 
 
-def _sizes(x, window, strides, padding) -> tuple[Window, Window, Padding]:
+def _sizes(
+    x: Array,
+    window: Sequence[int],
+    strides: Sequence[int] | None,
+    padding: Sequence[int] | None,
+) -> tuple[Sizes, Sizes, Pads]:
     size = tuple(window)
     rank = x.ndim - 2
     if len(size) != rank:
@@ -97,12 +102,14 @@ def _sizes(x, window, strides, padding) -> tuple[Window, Window, Padding]:
     )
 
 
-def _is_split(size: Window, step: Window) -> bool:
+def _is_split(size: Sizes, step: Sizes) -> bool:
     """Whether the windows are few slots that do not overlap, to take apart."""
     return step == size and math.prod(size) <= MAX_SLOTS
 
 
-def _layout(space: Window, window: Window, padding: Padding):
+def _layout(
+    space: Sizes, window: Sizes, padding: Pads
+) -> tuple[list[tuple[int, int, int]], list[int]]:
     """The padding to whole windows, and the shape that tells them apart.
 
     Rows beyond the last whole window are dropped, as PyTorch does.
@@ -118,7 +125,7 @@ def _layout(space: Window, window: Window, padding: Padding):
     return pads, [size for pair in zip(out, window, strict=True) for size in pair]
 
 
-def _slots(x, window: Window, padding: Padding, fill: float) -> list[Array]:
+def _slots(x: Array, window: Sizes, padding: Pads, fill: float) -> list[Array]:
     """The k-th element of every window, for each k: [b, *out, c] each.
 
     Windows that do not overlap make pooling element-wise over these, forward and
@@ -135,9 +142,9 @@ def _slots(x, window: Window, padding: Padding, fill: float) -> list[Array]:
 
 def unslot(
     slots: Sequence[Array],
-    space: Window,
-    window: Window,
-    padding: Padding | None = None,
+    space: Sizes,
+    window: Sizes,
+    padding: Pads | None = None,
 ) -> Array:
     """[b, *space, c] with the k-th of `slots` [b, *out, c] at place k of each window.
 
@@ -157,11 +164,13 @@ def unslot(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
-def _max_of_slots(x: Array, space: Window, window: Window, padding: Padding) -> Array:
+def _max_of_slots(x: Array, space: Sizes, window: Sizes, padding: Pads) -> Array:
     return functools.reduce(jnp.maximum, _slots(x, window, padding, -jnp.inf))
 
 
-def _forward(x, space, window, padding):
+def _forward(
+    x: Array, space: Sizes, window: Sizes, padding: Pads
+) -> tuple[Array, Array]:
     slots = _slots(x, window, padding, -jnp.inf)
     best, winner = slots[0], jnp.zeros(slots[0].shape, jnp.int8)
     for k, slot in enumerate(slots[1:], start=1):
@@ -170,7 +179,9 @@ def _forward(x, space, window, padding):
     return best, winner
 
 
-def _backward(space, window, padding, winner, dy):
+def _backward(
+    space: Sizes, window: Sizes, padding: Pads, winner: Array, dy: Array
+) -> tuple[Array]:
     slots = [
         jnp.where(winner == k, dy, jnp.zeros_like(dy)) for k in range(math.prod(window))
     ]

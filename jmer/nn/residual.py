@@ -28,7 +28,7 @@ class ConvNorm(nnx.Module):
         kernel_init: nnx.Initializer = kaiming,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         self.conv = Conv(
             inputs,
             outputs,
@@ -81,7 +81,7 @@ class ResidualBlock(nnx.Module):
         kernel_init: nnx.Initializer = kaiming,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         same: dict[str, Any] = {
             "kernel_init": kernel_init,
             "dtype": dtype,
@@ -111,10 +111,10 @@ class ResidualBlock(nnx.Module):
     ) -> Float[Array, "b *out d"]:
         return self.explain(x, train=train, weight=weight)[0]
 
-    def explain(self, x: Array, **options) -> tuple[Array, dict[str, Array]]:
+    def explain(self, x: Array, **options: Any) -> tuple[Array, dict[str, Array]]:
         """The result, and what the gate shows."""
         shown: dict[str, Array] = {}
-        y = nnx.relu(self.first(x, **options))
+        y: Array = nnx.relu(self.first(x, **options))
         y = self.second(y, **options)
         if self.gate is not None:
             y, shown = self.gate.explain(y)

@@ -23,7 +23,7 @@ LOWER = 3  # of them that stay as they are
 SEED = 0  # of weights that nobody trained
 
 
-def stage(inputs: int, outputs: int, stride: int, **same) -> nnx.List:
+def stage(inputs: int, outputs: int, stride: int, **same: Any) -> nnx.List:
     """Two blocks, the first of which may halve the size."""
     first = ResidualBlock(inputs, outputs, stride=stride, rank=2, **same)
     return nnx.List([first, ResidualBlock(outputs, outputs, rank=2, **same)])
@@ -43,7 +43,7 @@ class Stages(nnx.Module):
         *,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.stem = ConvNorm(3, width, (7, 7), strides=(2, 2), **same)
         self.stages: nnx.List[nnx.List] = nnx.List()

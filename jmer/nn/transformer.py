@@ -57,7 +57,7 @@ class Attention(nnx.Module):
         dropout: float = 0.0,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         if dim % heads:
             raise ValueError(f"{heads=} must divide {dim=}")
         self.heads = heads
@@ -89,7 +89,7 @@ class Attention(nnx.Module):
             self._heads(self.query, x), self._heads(self.key, tokens)
         )
 
-    def _roles(self, x, tokens):
+    def _roles(self, x: Array, tokens: Array) -> tuple[tuple[Linear, Array], ...]:
         return (self.query, x), (self.key, tokens), (self.value, tokens)
 
     def _heads(self, layer: Linear, x: Array) -> Array:
@@ -107,7 +107,7 @@ class Perceptron(nnx.Module):
         dropout: float = 0.0,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         self.dropout = dropout
         self.wide = narrow_linear(dim, hidden, dtype=dtype, rngs=rngs)
         self.narrow = narrow_linear(hidden, dim, dtype=dtype, rngs=rngs)
@@ -116,7 +116,7 @@ class Perceptron(nnx.Module):
     def __call__(
         self, x: Float[Array, "b t d"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "b t d"]:
-        hidden = nnx.gelu(self.wide(x), approximate=False)
+        hidden: Array = nnx.gelu(self.wide(x), approximate=False)
         hidden = dropout(hidden, self.dropout, keys.within(key, "hidden"))
         return dropout(self.narrow(hidden), self.dropout, keys.within(key, "out"))
 
@@ -138,7 +138,7 @@ class TransformerBlock(nnx.Module):
         drop_path: float = 0.0,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         self.drop_path = drop_path
         same: dict[str, Any] = {"dropout": dropout, "dtype": dtype, "rngs": rngs}
         self.norm1 = layer_norm(dim, rngs=rngs)

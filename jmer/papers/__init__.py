@@ -5,10 +5,10 @@ from jmer.papers.aman import AMAN
 from jmer.papers.hsta import HSTA
 from jmer.papers.meranet import MERANET
 from jmer.papers.stanet import STANET
-from jmer.papers.table import PaperTable, Row
+from jmer.papers.table import PaperRow, PaperTable
 from jmer.papers.visual_memory import VISUAL_MEMORY
 
-__all__ = ["TABLES", "PaperTable", "Row", "table"]
+__all__ = ["TABLES", "PaperRow", "PaperTable", "table"]
 
 TABLES = {t.name: t for t in (*STANET, *HSTA, *MERANET, *AMAN, *VISUAL_MEMORY)}
 

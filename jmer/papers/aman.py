@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jmer.papers.table import PaperTable, Row, others
+from jmer.papers.table import PaperRow, PaperTable, others
 
 DATA = {
     "CASME II": {"data.name": "casme2", "data.protocol": "5class"},
@@ -36,9 +36,9 @@ ABOUT: dict[str, Any] = {
 }
 
 
-def _modules(name: str, *acc: float) -> list[Row]:
+def _modules(name: str, *acc: float) -> list[PaperRow]:
     return [
-        Row(name, {"acc": value}, data, PARTS[name])
+        PaperRow(name, {"acc": value}, data, PARTS[name])
         for data, value in zip(DATA, acc, strict=True)
     ]
 
@@ -50,7 +50,7 @@ AMAN = (
         files=("aman_table1",),
         data={"CASME II": DATA["CASME II"]},
         rows=tuple(
-            Row(f"k={k}", {"acc": acc}, "CASME II", {"model.k": k})
+            PaperRow(f"k={k}", {"acc": acc}, "CASME II", {"model.k": k})
             for k, acc in ((7, 69.85), (8, 72.34), (9, 75.40), (10, 69.23), (11, 66.41))
         ),
         **ABOUT,
@@ -71,9 +71,9 @@ AMAN = (
                 ("RNMA", 65.90, 53.90, 48.50, 40.20, 49.40, 49.60),
                 ("GEME", 75.20, 73.54, 55.88, 45.38, 64.63, 61.58),
             ),
-            Row("AMAN", {"acc": 75.40, "uf1": 71.25}, "CASME II", {}),
-            Row("AMAN", {"acc": 68.85, "uf1": 66.82}, "SAMM", {}),
-            Row("AMAN", {"acc": 79.87, "uf1": 77.08}, "SMIC-HS", {}),
+            PaperRow("AMAN", {"acc": 75.40, "uf1": 71.25}, "CASME II", {}),
+            PaperRow("AMAN", {"acc": 68.85, "uf1": 66.82}, "SAMM", {}),
+            PaperRow("AMAN", {"acc": 79.87, "uf1": 77.08}, "SMIC-HS", {}),
         ),
         **ABOUT,
     ),

@@ -1,9 +1,9 @@
 """Tables of HSTA (Hao et al. 2024)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from jmer.papers.table import PaperTable, Row, others
+from jmer.papers.table import FieldValues, PaperRow, PaperTable, others
 
 CUBED = "CAS(ME)³"
 EMOTIONS = {
@@ -93,11 +93,13 @@ OBJECTIVE = {"data.protocol": "objective"}
 MACRO = OBJECTIVE | {"data.macro": True, "data.source": "videos"}
 
 
-def _row(name: str, figures, switches: dict[str, Any], data: str = CUBED) -> Row:
-    return Row(name, dict(zip(TRIPLE, figures, strict=True)), data, switches)
+def _row(
+    name: str, figures: Sequence[float], switches: FieldValues, data: str = CUBED
+) -> PaperRow:
+    return PaperRow(name, dict(zip(TRIPLE, figures, strict=True)), data, switches)
 
 
-def _units() -> Iterator[Row]:
+def _units() -> Iterator[PaperRow]:
     for units, video, special in UNITS:
         for stream, depth, figures in (
             ("v", (1, 0, units), video),
@@ -109,7 +111,7 @@ def _units() -> Iterator[Row]:
             yield _row(f"{name} {units}", figures, switches)
 
 
-def _layers() -> Iterator[Row]:
+def _layers() -> Iterator[PaperRow]:
     for layers, *columns in LAYERS:
         for (ls, lv), figures in zip(((1, 1), (1, 2), (2, 2)), columns, strict=True):
             name = f"N={layers} lv={lv} ls={ls}"
@@ -175,9 +177,9 @@ HSTA = (
                 ("FRL-DGT", 74.3, 74.9, 77.2, 75.8, 91.9, 90.3),
                 ("Micro-BERT", 85.5, 83.8, 83.9, 84.8, 90.3, 89.1),
             ),
-            Row("HSTA", {"uf1": 84.7, "uar": 78.0}, "SMIC-HS", {}),
-            Row("HSTA", {"uf1": 84.7, "uar": 83.9}, "SAMM", {}),
-            Row("HSTA", {"uf1": 92.5, "uar": 92.2}, "CASME II", {}),
+            PaperRow("HSTA", {"uf1": 84.7, "uar": 78.0}, "SMIC-HS", {}),
+            PaperRow("HSTA", {"uf1": 84.7, "uar": 83.9}, "SAMM", {}),
+            PaperRow("HSTA", {"uf1": 92.5, "uar": 92.2}, "CASME II", {}),
         ),
         note=NOISE,
         **LOSO,
@@ -200,8 +202,8 @@ HSTA = (
                 ("RGB-D", None, None, 17.7, 18.3),
                 ("Micro-BERT", 56.0, 61.3, 32.6, 32.5),
             ),
-            Row("HSTA", {"uf1": 59.3, "uar": 61.8}, f"{CUBED}, 3 classes", {}),
-            Row("HSTA", {"uf1": 34.1, "uar": 35.8}, f"{CUBED}, 7 classes", {}),
+            PaperRow("HSTA", {"uf1": 59.3, "uar": 61.8}, f"{CUBED}, 3 classes", {}),
+            PaperRow("HSTA", {"uf1": 34.1, "uar": 35.8}, f"{CUBED}, 7 classes", {}),
         ),
         note=NOISE,
         **LOSO,

@@ -1,6 +1,6 @@
 """The table of MERANet (Gajjala et al. 2021)."""
 
-from jmer.papers.table import PaperTable, Row, others
+from jmer.papers.table import PaperRow, PaperTable, others
 
 DATA = {
     "CASME": {"data.name": "casme", "data.protocol": "meranet"},
@@ -37,12 +37,12 @@ MERANET = (
                 ("MicroExpSTCNN", None, None, 87.80),
                 ("MicroAttention", None, 65.90, None),
             ),
-            Row("3DResNet", {"acc": 81.0}, "CASME", RESNET),
-            Row("3DResNet", {"acc": 83.3}, "CASME II", RESNET),
-            Row("3DResNet", {"acc": 83.3}, "CAS(ME)²", RESNET),
-            Row("MERANet", {"acc": 90.5}, "CASME", FULL),
-            Row("MERANet", {"acc": 91.7}, "CASME II", FULL),
-            Row("MERANet", {"acc": 91.7}, "CAS(ME)²", FULL),
+            PaperRow("3DResNet", {"acc": 81.0}, "CASME", RESNET),
+            PaperRow("3DResNet", {"acc": 83.3}, "CASME II", RESNET),
+            PaperRow("3DResNet", {"acc": 83.3}, "CAS(ME)²", RESNET),
+            PaperRow("MERANet", {"acc": 90.5}, "CASME", FULL),
+            PaperRow("MERANet", {"acc": 91.7}, "CASME II", FULL),
+            PaperRow("MERANet", {"acc": 91.7}, "CAS(ME)²", FULL),
         ),
         note=(
             "A few test clips decide each figure. What is printed for CASME II needs a "

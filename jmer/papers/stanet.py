@@ -1,6 +1,6 @@
 """Tables of "Spatial-Temporal Attention Network for Micro-expression Recognition"."""
 
-from jmer.papers.table import PaperTable, Row, others
+from jmer.papers.table import PaperRow, PaperTable, others
 
 PAPER = "STANet, Spatial-Temporal Attention Network for Micro-expression Recognition"
 DATA = {
@@ -12,9 +12,9 @@ FULL = {"model.sab": True, "model.lambda_l1": 1e-8, "model.tab": True}
 LOSO = "leave-one-subject-out"
 
 
-def _ablation(name, acc, sab, l1, tab):
+def _ablation(name: str, acc: float, sab: bool, l1: float, tab: bool) -> PaperRow:
     switches = {"model.sab": sab, "model.lambda_l1": l1, "model.tab": tab}
-    return Row(name, {"acc": acc}, "CASME", switches)
+    return PaperRow(name, {"acc": acc}, "CASME", switches)
 
 
 STANET = (
@@ -41,9 +41,9 @@ STANET = (
                 ("MDMO", 56.29, 51.69, 58.97),
                 ("SparseMDMO", 74.83, 66.95, 70.51),
             ),
-            Row("STANet", {"acc": 76.61}, "CASME", FULL),
-            Row("STANet", {"acc": 69.11}, "CASME II", FULL),
-            Row("STANet", {"acc": 68.90}, "SMIC-HS", FULL),
+            PaperRow("STANet", {"acc": 76.61}, "CASME", FULL),
+            PaperRow("STANet", {"acc": 69.11}, "CASME II", FULL),
+            PaperRow("STANet", {"acc": 68.90}, "SMIC-HS", FULL),
         ),
         note="The printed values are 131 of 171, 170 of 246 and 113 of 164 clips.",
     ),

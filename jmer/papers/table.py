@@ -4,21 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Fields = Mapping[str, Any]
+FieldValues = Mapping[str, Any]
 """Values of an experiment's fields by dotted name; `model.name` and `data.name` are the
 network and the data set."""
 
 
 @dataclass(frozen=True)
-class Row:
+class PaperRow:
     """A row of a table, on one data set."""
 
     name: str
     figures: Mapping[str, float]
-    """By metric (acc, uf1, uar, auc), in percent, as printed."""
+    """By name of a metric, or of the AUC of frames; in percent, as printed."""
     data: str
     """Name of the data set, one of the table's."""
-    switches: Fields | None = None
+    switches: FieldValues | None = None
     """What makes an experiment this row; None for another's method, not run here."""
 
 
@@ -38,10 +38,10 @@ class PaperTable:
     """What the figures are taken over."""
     files: tuple[str, ...]
     """Experiment files that make its rows."""
-    data: Mapping[str, Fields]
+    data: Mapping[str, FieldValues]
     """Fields that tell each data set and its classes."""
-    rows: tuple[Row, ...]
-    switches: Fields = field(default_factory=dict)
+    rows: tuple[PaperRow, ...]
+    switches: FieldValues = field(default_factory=dict)
     """What all rows have that name nothing else."""
     note: str = ""
 
@@ -55,7 +55,7 @@ class PaperTable:
         """All metrics, in the order of the paper."""
         return tuple(dict.fromkeys(m for row in self.rows for m in row.figures))
 
-    def wanted(self, row: Row, *, other_data: bool = False) -> Fields:
+    def wanted(self, row: PaperRow, *, other_data: bool = False) -> FieldValues:
         """The fields of the experiment that is this row; on any data, if asked."""
         data = {} if other_data else self.data[row.data]
         return {**self.switches, **data, **(row.switches or {})}
@@ -71,7 +71,7 @@ class PaperTable:
 
 def others(
     data: tuple[str, ...], metrics: tuple[str, ...], *lines: tuple[Any, ...]
-) -> tuple[Row, ...]:
+) -> tuple[PaperRow, ...]:
     """Rows of methods that are not run here: a name, then a figure or None for each
     metric of the first data set, of the second, and so on.
     """
@@ -82,5 +82,5 @@ def others(
             known = zip(metrics, part, strict=True)
             printed = {m: v for m, v in known if v is not None}
             if printed:
-                rows.append(Row(name, printed, one))
+                rows.append(PaperRow(name, printed, one))
     return tuple(rows)

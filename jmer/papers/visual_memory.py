@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jmer.papers.table import PaperTable, Row, others
+from jmer.papers.table import PaperRow, PaperTable, others
 
 DATA = {"CASME II": {"data.name": "casme2", "data.protocol": "5class"}}
 OURS = {
@@ -26,7 +26,7 @@ VISUAL_MEMORY = (
         title="Visual memory, table 1: spotting",
         rows=(
             *others(("CASME II",), ("auc",), ("LBP", 92.98), ("HOOF", 64.99)),
-            Row("TCF", {"auc": 94.24}, "CASME II", OURS),
+            PaperRow("TCF", {"auc": 94.24}, "CASME II", OURS),
         ),
         note="Ours is there once `jmer spot RUN` has scored the run's frames.",
         **ABOUT,
@@ -44,7 +44,7 @@ VISUAL_MEMORY = (
                 ("AdaptiveMM", 75.30),
                 ("Park", 69.63),
             ),
-            Row("TCF", {"acc": 81.46}, "CASME II", OURS),
+            PaperRow("TCF", {"acc": 81.46}, "CASME II", OURS),
         ),
         note="The printed value is no share of 246, 247 or 74 clips.",
         **ABOUT,

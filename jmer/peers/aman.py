@@ -1,8 +1,10 @@
 """AMAN in plain PyTorch, written from the paper; torchvision's names in ResNet-18."""
 
+from typing import Protocol, Self
+
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from jmer.peers.magnet import Magnet
@@ -10,10 +12,47 @@ from jmer.peers.magnet import Magnet
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
+class _Config(Protocol):
+    """What it needs of an `AmanConfig`."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def frames(self) -> int: ...
+
+    @property
+    def n(self) -> int: ...
+
+    @property
+    def magnify(self) -> str: ...
+
+    @property
+    def magnify_size(self) -> int: ...
+
+    @property
+    def factors(self) -> tuple[float, ...]: ...
+
+    @property
+    def amp_offset(self) -> float: ...
+
+    @property
+    def rounded(self) -> bool: ...
+
+    @property
+    def ma(self) -> str: ...
+
+    @property
+    def fa(self) -> str: ...
+
+
 class BasicBlock(nn.Module):
     """He et al. 2016, figure 5, left."""
 
-    def __init__(self, inputs, outputs, stride):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
@@ -26,19 +65,19 @@ class BasicBlock(nn.Module):
                 nn.BatchNorm2d(outputs),
             )
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         y = self.bn1(self.conv1(x)).relu()
         return (self.bn2(self.conv2(y)) + self.downsample(x)).relu()
 
 
-class Attention(nn.Module):
+class WeighedMean(nn.Module):
     """Equations 5 to 7: a mean over the axis before the last."""
 
-    def __init__(self, features):
+    def __init__(self, features: int) -> None:
         super().__init__()
         self.score = nn.Linear(features, 1)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         weight = torch.sigmoid(self.score(x))
         return (weight * x).sum(-2) / weight.sum(-2), weight[..., 0]
 
@@ -48,7 +87,14 @@ class Aman(nn.Module):
     part; `explain` adds the weights of factors and frames.
     """
 
-    def __init__(self, config, classes, *, magnet_width=16):
+    layer1: nn.Module
+    layer2: nn.Module
+    layer3: nn.Module
+    layer4: nn.Module
+
+    def __init__(
+        self, config: _Config, classes: int, *, magnet_width: int = 16
+    ) -> None:
         super().__init__()
         self.config = config
         width = config.width
@@ -60,25 +106,31 @@ class Aman(nn.Module):
             first = BasicBlock(before, after, stride)
             blocks = nn.Sequential(first, BasicBlock(after, after, 1))
             setattr(self, f"layer{i + 1}", blocks)
-        self.frozen = [self.conv1, self.bn1, self.layer1, self.layer2, self.layer3]
+        self.frozen: list[nn.Module] = [
+            self.conv1,
+            self.bn1,
+            self.layer1,
+            self.layer2,
+            self.layer3,
+        ]
         self.magnet = None
         if config.magnify == "network":
             self.magnet = Magnet(magnet_width)
             self.frozen.append(self.magnet)
         for part in self.frozen:
             part.requires_grad_(False)
-        self.alpha = Attention(8 * width) if config.ma == "attn" else None
-        self.beta = Attention(8 * width) if config.fa == "attn" else None
+        self.alpha = WeighedMean(8 * width) if config.ma == "attn" else None
+        self.beta = WeighedMean(8 * width) if config.fa == "attn" else None
         self.fc = nn.Linear(8 * width, classes)
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> Self:
         super().train(mode)
         for part in self.frozen:
             part.eval()
         return self
 
     @torch.no_grad()
-    def magnified(self, clip):
+    def magnified(self, clip: Tensor) -> Tensor:
         """Images [b, n, k, 3, h, w] of pixels, of [b, 3, t, h, w]."""
         config = self.config
         count = config.n - 1
@@ -91,12 +143,14 @@ class Aman(nn.Module):
             if self.magnet is None:
                 images = onset + factor * (frames - onset)
             else:
-                images = self.by_network(onset, frames, factor)
+                images = self.by_network(self.magnet, onset, frames, factor)
             by_factor.append(images)
         images = torch.stack(by_factor, 2).clamp(0, 255)
         return images.round() if config.rounded else images
 
-    def by_network(self, onset, frames, factor):
+    def by_network(
+        self, network: Magnet, onset: Tensor, frames: Tensor, factor: float
+    ) -> Tensor:
         side = self.config.magnify_size or self.config.size
         pair = [
             functional.interpolate(x.flatten(0, 1), (side, side), mode="bilinear")
@@ -104,18 +158,18 @@ class Aman(nn.Module):
             - 1
             for x in (onset, frames)
         ]
-        made = self.magnet(*pair, torch.full((len(pair[0]),), factor).to(pair[0]))
+        made = network(*pair, torch.full((len(pair[0]),), factor).to(pair[0]))
         made = functional.interpolate(
             (made + 1) * 127.5, frames.shape[-2:], mode="bilinear"
         )
         return made.unflatten(0, frames.shape[:2])
 
     @torch.no_grad()
-    def features(self, clip):
+    def features(self, clip: Tensor) -> Tensor:
         """Of the third stage, [b, n, k, c, h, w]."""
         images = self.magnified(clip)
         mean, deviation = (
-            torch.tensor(np.float32(v))[:, None, None].to(images)
+            torch.tensor(np.array(v, np.float32))[:, None, None].to(images)
             for v in (MEAN, DEVIATION)
         )
         x = ((images / 255 - mean) / deviation).flatten(0, 2)
@@ -123,7 +177,7 @@ class Aman(nn.Module):
         x = self.layer3(self.layer2(self.layer1(x)))
         return x.unflatten(0, images.shape[:3])
 
-    def explain(self, x):
+    def explain(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         x = self.features(x) if x.ndim == 5 else x.movedim(1, 3)
         shown = {}
         y = self.layer4(x.flatten(0, 2)).mean((2, 3)).unflatten(0, x.shape[:3])
@@ -134,10 +188,10 @@ class Aman(nn.Module):
                 y, shown[f"{name}_weight"] = attention(y)
         return self.fc(y), shown
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.explain(x)[0]
 
 
-def build(config, classes: int, *, tuned: bool) -> nn.Module:
+def build(config: _Config, classes: int, *, tuned: bool) -> nn.Module:
     """The twin of an `AmanConfig`; nothing in it would be written faster."""
     return Aman(config, classes)

@@ -1,14 +1,59 @@
 """HSTA in plain PyTorch, written from Hao et al. 2024; entries named as its code's."""
 
+from typing import Protocol
+
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 SPECIAL, VIDEO = "0", "1"  # branches
 
 
-def attend(query, key, value, *, heads: int, fused: bool):
+class _Config(Protocol):
+    """What it needs of an `HstaConfig`."""
+
+    @property
+    def layers(self) -> int: ...
+
+    @property
+    def lv(self) -> int: ...
+
+    @property
+    def ls(self) -> int: ...
+
+    @property
+    def heads(self) -> int: ...
+
+    @property
+    def mlp_ratio(self) -> int: ...
+
+    @property
+    def usta_mlp(self) -> bool: ...
+
+    @property
+    def csta(self) -> bool: ...
+
+    @property
+    def dropout(self) -> float: ...
+
+    @property
+    def drop_path(self) -> float: ...
+
+    @property
+    def special_side(self) -> int: ...
+
+    @property
+    def kept(self) -> tuple[str, ...]: ...
+
+    def dim(self, stream: str) -> int: ...
+
+    def window(self, stream: str) -> tuple[int, int, int]: ...
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, *, heads: int, fused: bool
+) -> Tensor:
     """Multi-head attention of [b, t, d] over [b, s, d]."""
     q, k, v = (
         x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value)
@@ -24,91 +69,104 @@ def attend(query, key, value, *, heads: int, fused: bool):
 class SelfAttention(nn.Module):
     """One matrix for queries, keys and values; the keys have no bias."""
 
-    def __init__(self, dim, *, heads, dropout, fused):
+    def __init__(self, dim: int, *, heads: int, dropout: float, fused: bool) -> None:
         super().__init__()
-        self.options = {"heads": heads, "fused": fused}
+        self.heads, self.fused = heads, fused
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.q_bias = nn.Parameter(torch.zeros(dim))
         self.v_bias = nn.Parameter(torch.zeros(dim))
         self.proj = nn.Linear(dim, dim)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv(x).chunk(3, dim=-1)
-        seen = attend(q + self.q_bias, k, v + self.v_bias, **self.options)
+        seen = attend(
+            q + self.q_bias, k, v + self.v_bias, heads=self.heads, fused=self.fused
+        )
         return self.drop(self.proj(seen))
 
 
 class CrossAttention(nn.Module):
     """The first token over all."""
 
-    def __init__(self, dim, *, heads, dropout, fused):
+    def __init__(self, dim: int, *, heads: int, dropout: float, fused: bool) -> None:
         super().__init__()
-        self.options = {"heads": heads, "fused": fused}
+        self.heads, self.fused = heads, fused
         self.wq, self.wk, self.wv = (nn.Linear(dim, dim) for _ in range(3))
         self.proj = nn.Linear(dim, dim)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x):
-        seen = attend(self.wq(x[:, :1]), self.wk(x), self.wv(x), **self.options)
+    def forward(self, x: Tensor) -> Tensor:
+        seen = attend(
+            self.wq(x[:, :1]),
+            self.wk(x),
+            self.wv(x),
+            heads=self.heads,
+            fused=self.fused,
+        )
         return self.drop(self.proj(seen))
 
 
 class Perceptron(nn.Module):
-    def __init__(self, dim, hidden, dropout):
+    def __init__(self, dim: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.fc1, self.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.drop(self.fc2(self.drop(F.gelu(self.fc1(x)))))
 
 
-class Unit(nn.Module):
+class UstaUnit(nn.Module):
     """USTA: attention, then a perceptron if there is one, each left out at `rate`."""
 
-    def __init__(self, config, dim, rate, fused):
+    def __init__(self, config: _Config, dim: int, rate: float, fused: bool) -> None:
         super().__init__()
         self.rate = rate
-        options = {"heads": config.heads, "dropout": config.dropout, "fused": fused}
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = SelfAttention(dim, **options)
+        self.attn = SelfAttention(
+            dim, heads=config.heads, dropout=config.dropout, fused=fused
+        )
         if config.usta_mlp:
             self.norm2 = nn.LayerNorm(dim, eps=1e-6)
             self.mlp = Perceptron(dim, config.mlp_ratio * dim, config.dropout)
 
-    def branch(self, x):
+    def branch(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
         kept = torch.empty(len(x), 1, 1, device=x.device).bernoulli_(1 - self.rate)
         return x * kept / (1 - self.rate)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         x = x + self.branch(self.attn(self.norm1(x)))
         return x + self.branch(self.mlp(self.norm2(x))) if hasattr(self, "mlp") else x
 
 
 class Fusion(nn.Module):
-    def __init__(self, dim, **options):
+    def __init__(self, dim: int, config: _Config, fused: bool) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = CrossAttention(dim, **options)
+        self.attn = CrossAttention(
+            dim, heads=config.heads, dropout=config.dropout, fused=fused
+        )
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x[:, :1] + self.attn(self.norm1(x))
 
 
-def passage(inputs, outputs):
+def passage(inputs: int, outputs: int) -> nn.Sequential:
     """From one stream's width to the other's."""
     return nn.Sequential(
         nn.LayerNorm(inputs, eps=1e-6), nn.GELU(), nn.Linear(inputs, outputs)
     )
 
 
-class Layer(nn.Module):
+class HstaLayer(nn.Module):
     """USTA units of each branch, then CSTA between the two."""
 
-    def __init__(self, config, index, dims, fused):
+    def __init__(
+        self, config: _Config, index: int, dims: dict[str, int], fused: bool
+    ) -> None:
         super().__init__()
         rates = np.linspace(0, config.drop_path, config.layers * config.lv).tolist()
         rates = rates[index * config.lv : (index + 1) * config.lv]
@@ -116,18 +174,17 @@ class Layer(nn.Module):
         self.blocks = nn.ModuleDict()
         for branch, dim in dims.items():
             branch_rates = (rates + [0.0] * units[branch])[: units[branch]]
-            made = [Unit(config, dim, rate, fused) for rate in branch_rates]
+            made = [UstaUnit(config, dim, rate, fused) for rate in branch_rates]
             self.blocks[branch] = nn.Sequential(*made)
         self.projs, self.fusion, self.revert_projs = (nn.ModuleDict() for _ in range(3))
         if config.csta:
-            options = {"heads": config.heads, "dropout": config.dropout, "fused": fused}
             for branch, other in ((SPECIAL, VIDEO), (VIDEO, SPECIAL)):
                 here, there = dims[branch], dims[other]
                 self.projs[branch] = passage(here, there)
-                self.fusion[branch] = Fusion(there, **options)
+                self.fusion[branch] = Fusion(there, config, fused)
                 self.revert_projs[branch] = passage(there, here)
 
-    def forward(self, tokens):
+    def forward(self, tokens: dict[str, Tensor]) -> dict[str, Tensor]:
         tokens = {branch: self.blocks[branch](x) for branch, x in tokens.items()}
         if not self.fusion:
             return tokens
@@ -141,15 +198,15 @@ class Layer(nn.Module):
 
 
 class Patches(nn.Module):
-    def __init__(self, dim, window):
+    def __init__(self, dim: int, window: tuple[int, int, int]) -> None:
         super().__init__()
         self.proj = nn.Conv3d(3, dim, window, stride=window)
 
-    def forward(self, frames):
+    def forward(self, frames: Tensor) -> Tensor:
         return self.proj(frames).flatten(2).transpose(1, 2)
 
 
-def positions(tokens: int, dim: int) -> torch.Tensor:
+def position_table(tokens: int, dim: int) -> Tensor:
     """Vaswani et al. 2017, section 3.5: sine and cosine in turn."""
     table = torch.zeros(tokens, dim, dtype=torch.float64)
     for j in range(dim):
@@ -161,7 +218,7 @@ def positions(tokens: int, dim: int) -> torch.Tensor:
 class HSTA(nn.Module):
     """Takes RGB frames from 0 to 255: a clip [b, 3, t, h, w], then special ones."""
 
-    def __init__(self, config, classes: int, *, fused: bool = False):
+    def __init__(self, config: _Config, classes: int, *, fused: bool = False) -> None:
         super().__init__()
         self.side = config.special_side
         kept = {"special": SPECIAL, "video": VIDEO}
@@ -174,7 +231,7 @@ class HSTA(nn.Module):
         )
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
-            Layer(config, i, dims, fused) for i in range(config.layers)
+            HstaLayer(config, i, dims, fused) for i in range(config.layers)
         )
         self.norm = nn.ModuleDict(
             {branch: nn.LayerNorm(dim, eps=1e-6) for branch, dim in dims.items()}
@@ -186,7 +243,7 @@ class HSTA(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
-    def frames(self, pixels, side):
+    def frames(self, pixels: Tensor, side: int) -> Tensor:
         mean = pixels.new_tensor([0.485, 0.456, 0.406], dtype=torch.float32)
         deviation = pixels.new_tensor([0.229, 0.224, 0.225], dtype=torch.float32)
         shape = (3, 1, 1, 1)
@@ -199,13 +256,13 @@ class HSTA(nn.Module):
         images = F.interpolate(images, (side, side), mode="bilinear", antialias=True)
         return images.unflatten(0, (b, t)).transpose(1, 2)
 
-    def embed(self, branch, frames):
+    def embed(self, branch: str, frames: Tensor) -> Tensor:
         patches = self.patch_embed[branch](frames)
         token = self.cls_token[branch].expand(len(patches), -1, -1)
         x = torch.cat([token, patches], dim=1)
-        return self.drop(x + positions(*x.shape[1:]).to(x))
+        return self.drop(x + position_table(*x.shape[1:]).to(x))
 
-    def forward(self, clip, special):
+    def forward(self, clip: Tensor, special: Tensor) -> Tensor:
         shown = {SPECIAL: self.frames(special, self.side)}
         shown[VIDEO] = self.frames(clip, clip.shape[-1])
         tokens = {branch: self.embed(branch, shown[branch]) for branch in self.norm}
@@ -215,6 +272,6 @@ class HSTA(nn.Module):
         return self.head(torch.cat(of_class, dim=1))
 
 
-def build(config, classes: int, *, tuned: bool) -> nn.Module:
+def build(config: _Config, classes: int, *, tuned: bool) -> nn.Module:
     """The twin of an `HstaConfig`; `tuned` has PyTorch's fused attention."""
     return HSTA(config, classes, fused=tuned)

@@ -3,30 +3,56 @@
 Modules have the names of torchvision's `r3d_18`.
 """
 
-from torch import nn
+from collections.abc import Callable
+from typing import Protocol
 
-from jmer.peers.residual import Block, conv_norm
+from torch import Tensor, nn
+
+from jmer.peers.residual import ResidualBlock, conv_norm
+
+
+class _Config(Protocol):
+    """What it needs of a `Resnet3dConfig`."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def shortcut(self) -> str: ...
 
 
 class ResNet3d(nn.Module):
     """Clips [b, 3, t, h, w] in any unit; `gate(channels)` makes a block's gate."""
 
-    def __init__(self, *, width=64, classes=3, shortcut="conv", gate=None):
+    layer1: nn.Module
+    layer2: nn.Module
+    layer3: nn.Module
+    layer4: nn.Module
+
+    def __init__(
+        self,
+        *,
+        width: int = 64,
+        classes: int = 3,
+        shortcut: str = "conv",
+        gate: Callable[[int], nn.Module] | None = None,
+    ) -> None:
         super().__init__()
-        same = {"rank": 3, "shortcut": shortcut}
         self.stem = conv_norm(3, width, (3, 7, 7), (1, 2, 2))
         before = width
         for stage in range(4):
             after, stride = width * 2**stage, 2 if stage else 1
             blocks = [
-                Block(c, after, s, gate=gate and gate(after), **same)
+                ResidualBlock(
+                    c, after, s, rank=3, gate=gate and gate(after), shortcut=shortcut
+                )
                 for c, s in ((before, stride), (after, 1))
             ]
             setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
             before = after
         self.fc = nn.Linear(before, classes)
 
-    def forward(self, clip):
+    def forward(self, clip: Tensor) -> Tensor:
         x = clip.to(self.fc.weight.dtype)
         x = x - x.mean((2, 3, 4), keepdim=True)
         x = x / (x.var((2, 3, 4), correction=0, keepdim=True) + 1e-6).sqrt()
@@ -36,6 +62,6 @@ class ResNet3d(nn.Module):
         return self.fc(x.mean((2, 3, 4)))
 
 
-def build(config, classes: int, *, tuned: bool) -> nn.Module:
+def build(config: _Config, classes: int, *, tuned: bool) -> nn.Module:
     """The twin of a `Resnet3dConfig`, which is written for speed already."""
     return ResNet3d(width=config.width, classes=classes, shortcut=config.shortcut)

@@ -1,11 +1,43 @@
 """STANet in plain PyTorch, written from the paper; torchvision's names in its trunk."""
 
+from typing import Protocol
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 
-def conv_norm(inputs, outputs, window, stride=1):
+class _Config(Protocol):
+    """What it needs of a `STANetConfig`."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def input(self) -> str: ...
+
+    @property
+    def sab(self) -> bool: ...
+
+    @property
+    def mask(self) -> str: ...
+
+    @property
+    def levels(self) -> int: ...
+
+    @property
+    def tab(self) -> bool: ...
+
+    @property
+    def lstm(self) -> int: ...
+
+    @property
+    def affinity_scale(self) -> str: ...
+
+
+def conv_norm(
+    inputs: int, outputs: int, window: int, stride: int = 1
+) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
     padding = window // 2
     conv = nn.Conv2d(inputs, outputs, window, stride, padding, bias=False)
     return conv, nn.BatchNorm2d(outputs)
@@ -14,15 +46,15 @@ def conv_norm(inputs, outputs, window, stride=1):
 class BasicBlock(nn.Module):
     """He et al. 2016, figure 5, left."""
 
-    def __init__(self, inputs, outputs, stride):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.conv1, self.bn1 = conv_norm(inputs, outputs, 3, stride)
         self.conv2, self.bn2 = conv_norm(outputs, outputs, 3)
-        self.downsample = nn.Identity()
+        self.downsample: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.downsample = nn.Sequential(*conv_norm(inputs, outputs, 1, stride))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         y = torch.relu(self.bn1(self.conv1(x)))
         return torch.relu(self.bn2(self.conv2(y)) + self.downsample(x))
 
@@ -30,10 +62,10 @@ class BasicBlock(nn.Module):
 class SpatialAttention(nn.Module):
     """Section 3.1: down and up again, with sums across."""
 
-    def __init__(self, channels, outputs, levels):
+    def __init__(self, channels: int, outputs: int, levels: int) -> None:
         super().__init__()
 
-        def layers(count):
+        def layers(count: int) -> nn.ModuleList:
             return nn.ModuleList(
                 nn.Sequential(*conv_norm(channels, channels, 3)) for _ in range(count)
             )
@@ -41,7 +73,7 @@ class SpatialAttention(nn.Module):
         self.down, self.bottom, self.up = layers(levels), layers(1), layers(levels)
         self.mask = nn.Conv2d(channels, outputs, 1)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         skips = []
         for layer in self.down:
             x = torch.relu(layer(x))
@@ -59,7 +91,12 @@ class SpatialAttention(nn.Module):
 class STANet(nn.Module):
     """Logits of flow [b, 2, t, h, w]; `explain` adds the mask and frame weights."""
 
-    def __init__(self, config, classes):
+    layer1: nn.Module
+    layer2: nn.Module
+    layer3: nn.Module
+    layer4: nn.Module
+
+    def __init__(self, config: _Config, classes: int) -> None:
         super().__init__()
         self.config = config
         width = config.width
@@ -88,7 +125,7 @@ class STANet(nn.Module):
                     module.weight, mode="fan_out", nonlinearity="relu"
                 )
 
-    def explain(self, flow):
+    def explain(self, flow: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         if self.config.input == "rgb":
             flow = colours(flow)
         b, _, t = flow.shape[:3]
@@ -109,11 +146,11 @@ class STANet(nn.Module):
             x = (1 + weight)[..., None] * x
         return self.fc(x.mean(1)), mask, weight
 
-    def forward(self, flow):
+    def forward(self, flow: Tensor) -> Tensor:
         return self.explain(flow)[0]
 
 
-def colours(flow):
+def colours(flow: Tensor) -> Tensor:
     """The colour wheel of Baker et al. 2011 as a table of 55 hues, channels first."""
     hues = []
     corners = ((1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1), (1, 0, 1))
@@ -133,6 +170,6 @@ def colours(flow):
     return (1 - speed[..., None] * (1 - hue)).movedim(-1, 1)
 
 
-def build(config, classes: int, *, tuned: bool) -> nn.Module:
+def build(config: _Config, classes: int, *, tuned: bool) -> nn.Module:
     """The twin of a `STANetConfig`; nothing in it would be written faster."""
     return STANet(config, classes)

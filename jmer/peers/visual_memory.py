@@ -2,31 +2,79 @@
 torchvision's names in VGG-16.
 """
 
+from typing import Any, Protocol, Self
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 MEAN = (103.939, 116.779, 123.68)  # blue, green, red
 
 
-def conv(inputs, outputs, window, **options):
+class _Config(Protocol):
+    """What it needs of a `VisualMemoryConfig`."""
+
+    @property
+    def phase(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def hidden(self) -> int: ...
+
+    @property
+    def fc6_dilation(self) -> int: ...
+
+    @property
+    def temporal_net(self) -> bool: ...
+
+    @property
+    def train_motion(self) -> bool: ...
+
+    @property
+    def flow_channels(self) -> str: ...
+
+    @property
+    def contrast(self) -> bool: ...
+
+    @property
+    def context(self) -> str: ...
+
+    @property
+    def memory(self) -> str: ...
+
+    @property
+    def memory_channels(self) -> int: ...
+
+    @property
+    def intensity(self) -> bool: ...
+
+    @property
+    def steps_count(self) -> str: ...
+
+
+def conv(inputs: int, outputs: int, window: int, **options: Any) -> nn.Conv2d:
     layer = nn.Conv2d(inputs, outputs, window, **options)
     nn.init.xavier_uniform_(layer.weight)
     return layer
 
 
-def linear(inputs, outputs):
+def linear(inputs: int, outputs: int) -> nn.Linear:
     layer = nn.Linear(inputs, outputs)
     nn.init.xavier_uniform_(layer.weight)
     return layer
 
 
-def conv_norm(inputs, outputs, window, bias):
+def conv_norm(inputs: int, outputs: int, window: int, bias: bool) -> nn.Sequential:
     layer = conv(inputs, outputs, window, padding=window // 2, bias=bias)
     return nn.Sequential(layer, nn.BatchNorm2d(outputs))
 
 
-def large_fov(width):
+def large_fov(width: int) -> nn.Sequential:
     """Chen et al. 2015, up to what fc6 sees."""
     layers: list[nn.Module] = []
     before = 3
@@ -43,7 +91,7 @@ def large_fov(width):
 class MotionNet(nn.Module):
     """Tokmakov et al. 2017, with half of its decoder."""
 
-    def __init__(self, width):
+    def __init__(self, width: int) -> None:
         super().__init__()
         sizes = [2, *(width * 2**i for i in range(4))]
         self.encoder = nn.ModuleList(
@@ -58,7 +106,7 @@ class MotionNet(nn.Module):
         )
         self.mask = conv(width, 1, 1)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         skips = []
         for layer in self.encoder:
             skips.append(layer(x).relu())
@@ -74,14 +122,14 @@ class MotionNet(nn.Module):
 class ConvGRU(nn.Module):
     """Ballas et al. 2016: gates of the input and the state side by side."""
 
-    def __init__(self, inputs, hidden, window):
+    def __init__(self, inputs: int, hidden: int, window: int) -> None:
         super().__init__()
         self.hidden = hidden
         both = inputs + hidden
         self.gates = nn.Conv2d(both, 2 * hidden, window, padding=window // 2)
         self.new = nn.Conv2d(both, hidden, window, padding=window // 2)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         state = x.new_zeros(len(x), self.hidden, *x.shape[3:])
         states = []
         for now in x.unbind(1):
@@ -98,7 +146,7 @@ class VisualMemory(nn.Module):
     and its intensity, and the motion.
     """
 
-    def __init__(self, config, classes):
+    def __init__(self, config: _Config, classes: int) -> None:
         super().__init__()
         self.config = config
         width, units = config.width, config.hidden
@@ -123,7 +171,7 @@ class VisualMemory(nn.Module):
             stacked += 3 * channels
         self.fuse = conv(stacked, units, 1)
         if config.memory == "convgru":
-            self.memory = ConvGRU(units, config.memory_channels, 7)
+            self.memory: nn.Module = ConvGRU(units, config.memory_channels, 7)
         else:
             pixels = (config.size // 8) ** 2
             self.flatten = nn.ModuleList(
@@ -140,7 +188,9 @@ class VisualMemory(nn.Module):
             }
         )
 
-    def explain(self, clip, flow=None):
+    def explain(
+        self, clip: Tensor, flow: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         b, _, t = clip.shape[:3]
         x = self.drop(self.fc6(self.features(_frames(clip))).relu())
         for layer in self.reduce:
@@ -157,6 +207,7 @@ class VisualMemory(nn.Module):
             ]
         motion = None
         if self.config.temporal_net:
+            assert flow is not None
             motion = functional.avg_pool2d(self.motion(self._channels(flow)), 2)
             parts.append(motion)
         x = self.fuse(torch.cat(parts, 1)).relu().unflatten(0, (b, t - 1))
@@ -174,11 +225,12 @@ class VisualMemory(nn.Module):
             intensity = self.heads["intensity"](x)[..., 0].sigmoid()
         counts = torch.ones_like(steps[..., 0])
         if self.config.steps_count == "by-intensity":
+            assert intensity is not None
             counts = intensity
         each = steps.softmax(-1) * (counts / counts.sum(1, keepdim=True))[..., None]
         return each.sum(1).log(), steps, intensity, motion
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> Self:
         """What is not trained stays in evaluation mode."""
         super().train(mode)
         if self.config.phase == "memory":
@@ -189,7 +241,7 @@ class VisualMemory(nn.Module):
                 part.eval().requires_grad_(False)
         return self
 
-    def _channels(self, flow):
+    def _channels(self, flow: Tensor) -> Tensor:
         flow = flow.transpose(1, 2).flatten(0, 1)
         if self.config.flow_channels == "uv":
             return flow
@@ -199,7 +251,7 @@ class VisualMemory(nn.Module):
         share = size / torch.where(largest > 0, largest, 1)
         return torch.stack([angle, share], 1)
 
-    def forward(self, clip, *others):
+    def forward(self, clip: Tensor, *others: Tensor) -> Tensor:
         """The intensity that frames learn may come last, and is not looked at."""
         return self.explain(clip, *others[: int(self.config.temporal_net)])[0]
 
@@ -207,7 +259,7 @@ class VisualMemory(nn.Module):
 class FrameClassifier(nn.Module):
     """The spatial network and a linear layer of its mean; logits of each frame too."""
 
-    def __init__(self, config, classes):
+    def __init__(self, config: _Config, classes: int) -> None:
         super().__init__()
         width, d = config.width, config.fc6_dilation
         self.features = large_fov(width)
@@ -215,29 +267,29 @@ class FrameClassifier(nn.Module):
         self.drop = nn.Dropout(0.5)
         self.emotion = linear(16 * width, classes)
 
-    def explain(self, clip):
+    def explain(self, clip: Tensor) -> tuple[Tensor, Tensor]:
         x = self.drop(self.fc6(self.features(_frames(clip))).relu())
         frames = self.emotion(x.mean((2, 3))).unflatten(0, (len(clip), -1))
         return frames.softmax(-1).mean(1).log(), frames
 
-    def forward(self, clip, *others):
+    def forward(self, clip: Tensor, *others: Tensor) -> Tensor:
         return self.explain(clip)[0]
 
 
-def _frames(clip):
+def _frames(clip: Tensor) -> Tensor:
     """Images [b * t, 3, h, w], blue first, of [b, 3, t, h, w]."""
     mean = clip.new_tensor(MEAN)[:, None, None]
     return clip.transpose(1, 2).flatten(0, 1).flip(1) - mean
 
 
-def _of_pair(x, clips, which):
+def _of_pair(x: Tensor, clips: int, which: int) -> Tensor:
     """Maps of the first (0) or second (1) frame of every pair, [b * s, c, h, w]."""
     x = x.unflatten(0, (clips, -1))
     last = x.shape[1] - 1
     return x[:, which : which + last].flatten(0, 1)
 
 
-def build(config, classes: int, *, tuned: bool) -> nn.Module:
+def build(config: _Config, classes: int, *, tuned: bool) -> nn.Module:
     """The twin of a `VisualMemoryConfig`; nothing in it would be written faster."""
     kind = FrameClassifier if config.phase == "spatial" else VisualMemory
     return kind(config, classes)

@@ -10,16 +10,16 @@ from jax.typing import DTypeLike
 
 from jmer.arrays import Array, PRNGKeyArray
 from jmer.errors import FieldCheck
-from jmer.magnet.frames import HALF
+from jmer.magnet.magnify import HALF
 from jmer.magnet.network import WIDTH, Magnet
 from jmer.nn.lowering.choice import use_lowering
 from jmer.optim import AdamConfig
-from jmer.pretrain.recipe import Recipe
+from jmer.pretrain.base import PretrainRecipe
 from jmer.pretrain.scenes import Motions, Sample, random_sample
 
 
 @dataclasses.dataclass(frozen=True)
-class MagnifierRecipe(Recipe):
+class MagnifierRecipe(PretrainRecipe):
     """Learning-based motion magnification (Oh et al. 2018), as `aman` and others use
     it; its paper has 384 pixels and some 260,000 steps.
     """
@@ -40,7 +40,7 @@ class MagnifierRecipe(Recipe):
     agreement: float = 0.1
     """Factor of the losses that keep texture and shape apart."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check = FieldCheck(self)
         check.at_least(1, "batch_size", "width")

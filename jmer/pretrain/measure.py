@@ -81,7 +81,7 @@ def measure(
         made = magnify(onset[None], jnp.stack(frames)[None], times)[0]
         expected = lengths[:, None] * times
 
-        def placed(image, long):
+        def placed(image: Array, long: Array) -> Array:
             return registered(texture, image, long * way, margin=margin)
 
         places = jax.lax.map(
@@ -123,14 +123,14 @@ def registered(
     size = len(image)
     inner = slice(margin, size - margin)
 
-    def standard(image):
+    def standard(image: Array) -> Array:
         part = image[inner, inner].reshape(-1, 3)
         return (part - part.mean(0)) / (part.std(0) + 1e-3)
 
-    def difference(offset):
+    def difference(offset: Array) -> Array:
         return (standard(_seen(texture, size, offset)) - wanted).reshape(-1)
 
-    def update(_, offset):
+    def update(_: Array, offset: Array) -> Array:
         left, slope = difference(offset), jax.jacfwd(difference)(offset)
         return offset - jnp.linalg.solve(slope.T @ slope, slope.T @ left)
 

@@ -13,26 +13,26 @@ import numpy as np
 from jmer import trees
 from jmer.errors import JmerError
 from jmer.files import VERSION
-from jmer.pretrain.recipe import Recipe
-from jmer.pretrain.trainer import State, Trainer
+from jmer.pretrain.base import PretrainRecipe
+from jmer.pretrain.trainer import PretrainState, PretrainTrainer
 from jmer.runs.folder import first_difference
 from jmer.train.checkpoint import flatten, unflatten
 from jmer.weights.archive import read_weights, write_weights
 
 CALL = 5.0  # seconds of a call: what a user waits for when stopping
 
-Watch = Callable[[int, int, str], None]
+StepWatch = Callable[[int, int, str], None]
 
 
 def pretrain(
-    recipe: Recipe,
+    recipe: PretrainRecipe,
     out: Path,
     *,
     steps: int,
     every: int,
     seed: int = 0,
     dtype: str = "float32",
-    watch: Watch = lambda done, total, note: None,
+    watch: StepWatch = lambda done, total, note: None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> int:
     """Trains until `out` is of `steps` steps, writing it each `every` steps, and
@@ -46,7 +46,7 @@ def pretrain(
     """
     fields = dataclasses.asdict(recipe)
     identity = {"network": recipe.name, "seed": seed, "dtype": dtype, "recipe": fields}
-    trainer = Trainer(recipe, seed=seed, dtype=dtype)
+    trainer = PretrainTrainer(recipe, seed=seed, dtype=dtype)
     state, begun = _begin(trainer, out, identity)
     done = begun
     # At once, so that a place that cannot be written is known before training.
@@ -76,7 +76,9 @@ def pretrain(
     return begun
 
 
-def _begin(trainer: Trainer, out: Path, identity: dict[str, Any]) -> tuple[State, int]:
+def _begin(
+    trainer: PretrainTrainer, out: Path, identity: dict[str, Any]
+) -> tuple[PretrainState, int]:
     if not out.exists():
         return trainer.start(), 0
     flat, about = read_weights(out)
@@ -96,7 +98,7 @@ def _begin(trainer: Trainer, out: Path, identity: dict[str, Any]) -> tuple[State
     return state, int(state.step)
 
 
-def _write(out: Path, state: State, identity: dict[str, Any]) -> int:
+def _write(out: Path, state: PretrainState, identity: dict[str, Any]) -> int:
     """The step that the file is of then."""
     step = int(state.step)
     about = {"jmer": VERSION, "step": step, "identity": identity}

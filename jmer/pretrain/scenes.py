@@ -44,7 +44,7 @@ class Motions:
     noise: float = 3.0
     """Largest standard deviation of the noise of light at mid-grey, in grey levels."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check = FieldCheck(self)
         check.multiple(MULTIPLE, "size", least=LEAST)
         check.finite("factor", "objects", least=1)
@@ -93,7 +93,9 @@ class Scene(NamedTuple):
         tints = jnp.broadcast_to(tints, (len(self.motions) + 1, 3))
         image = self.background.image(size, factor * self.background_motion)
 
-        def paste(image, layer):
+        def paste(
+            image: Array, layer: tuple[Figures, Array, Array]
+        ) -> tuple[Array, None]:
             figure, motion, tint = layer
             cover = figure.shown * figure.outline.cover(size, factor * motion)
             texture = figure.texture.image(size, factor * motion) + tint

@@ -11,10 +11,10 @@ from flax import nnx
 
 from jmer import keys
 from jmer.arrays import Array, PRNGKeyArray
-from jmer.pretrain.recipe import Recipe
+from jmer.pretrain.base import PretrainRecipe
 
 
-class State(NamedTuple):
+class PretrainState(NamedTuple):
     """All that a step changes."""
 
     step: Array
@@ -29,7 +29,7 @@ def on_accelerator() -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Trainer:
+class PretrainTrainer:
     """One recipe from one seed.
 
     What a step sees depends on the seed and its number alone. With `looped`, all steps
@@ -38,7 +38,7 @@ class Trainer:
     without; an accelerator would wait for the host.
     """
 
-    recipe: Recipe
+    recipe: PretrainRecipe
     seed: int
     dtype: str = "float32"
     """What the network computes in."""
@@ -48,11 +48,11 @@ class Trainer:
     def _key(self) -> PRNGKeyArray:
         return keys.named(keys.seed_key(self.seed), "pretrain", self.recipe.name)
 
-    def start(self) -> State:
+    def start(self) -> PretrainState:
         """Before the first step."""
         return _start(self.recipe, self.dtype, keys.named(self._key, "start"))
 
-    def advance(self, state: State, count: int) -> tuple[State, Array]:
+    def advance(self, state: PretrainState, count: int) -> tuple[PretrainState, Array]:
         """After `count` more steps, with the mean of their losses; uses `state` up."""
         key = keys.named(self._key, "batch")
         if self.looped:
@@ -65,21 +65,31 @@ class Trainer:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _start(recipe: Recipe, dtype: str, key: PRNGKeyArray) -> State:
+def _start(recipe: PretrainRecipe, dtype: str, key: PRNGKeyArray) -> PretrainState:
     model = recipe.build(dtype, nnx.Rngs(params=key))
     params, stats = nnx.state(model, nnx.Param), nnx.state(model, nnx.BatchStat)
     optim = recipe.optim.transform().init(params)
-    return State(jnp.zeros((), jnp.int32), params, params, stats, optim)
+    return PretrainState(jnp.zeros((), jnp.int32), params, params, stats, optim)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=3)
-def _one(recipe: Recipe, dtype: str, key: PRNGKeyArray, state: State):
+def _one(
+    recipe: PretrainRecipe, dtype: str, key: PRNGKeyArray, state: PretrainState
+) -> tuple[PretrainState, Array]:
     return _step(recipe, dtype, key, state)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=3)
-def _many(recipe: Recipe, dtype: str, key: PRNGKeyArray, state: State, count: Array):
-    def one(_, carried):
+def _many(
+    recipe: PretrainRecipe,
+    dtype: str,
+    key: PRNGKeyArray,
+    state: PretrainState,
+    count: Array,
+) -> tuple[PretrainState, Array]:
+    def one(
+        _: Array, carried: tuple[PretrainState, Array]
+    ) -> tuple[PretrainState, Array]:
         state, total = carried
         state, loss = _step(recipe, dtype, key, state)
         return state, total + loss
@@ -90,13 +100,13 @@ def _many(recipe: Recipe, dtype: str, key: PRNGKeyArray, state: State, count: Ar
 
 
 def _step(
-    recipe: Recipe, dtype: str, key: PRNGKeyArray, state: State
-) -> tuple[State, Array]:
+    recipe: PretrainRecipe, dtype: str, key: PRNGKeyArray, state: PretrainState
+) -> tuple[PretrainState, Array]:
     batch = recipe.batch(keys.named(key, state.step))
     model = nnx.eval_shape(lambda: recipe.build(dtype, nnx.Rngs(params=0)))
     graphdef = nnx.split(model, nnx.Param, nnx.BatchStat)[0]
 
-    def objective(params):
+    def objective(params: nnx.State) -> tuple[Array, nnx.State]:
         model = nnx.merge(graphdef, params, state.stats, copy=True)
         loss = recipe.loss(model, batch)
         return loss, nnx.state(model, nnx.BatchStat)
@@ -109,4 +119,4 @@ def _step(
     # The first ones, which know nothing, are soon forgotten.
     kept = jnp.minimum(recipe.average, (1 + state.step) / (10 + state.step))
     params = optax.incremental_update(newest, state.params, 1 - kept)
-    return State(state.step + 1, params, newest, stats, optim), loss
+    return PretrainState(state.step + 1, params, newest, stats, optim), loss

@@ -5,31 +5,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jmer.errors import JmerError
-from jmer.files import write_bytes, write_text
+from jmer.files import write_text
 from jmer.papers import PaperTable
 from jmer.report import tables
-from jmer.report.comparison import comparison_page, run_names, scores_table
+from jmer.report.against import against_first, paired_tables
+from jmer.report.comparison import comparison_page, run_names, runs_table
 from jmer.report.one_run import run_page
-from jmer.report.paired import against_first, paired_tables
-from jmer.report.render import html, latex, markdown
-from jmer.report.render.blocks import Page, Section
+from jmer.report.render import latex
+from jmer.report.render.blocks import Section
+from jmer.report.render.pages import write_page
 from jmer.report.reproduction import reproduction_page
-from jmer.report.run import read_run
+from jmer.runs.folder import (
+    COMPARISON_CSV,
+    COMPARISON_TEX,
+    METRICS,
+    REPORT,
+    SCORES_CSV,
+    SCORES_TEX,
+)
+from jmer.runs.run import read_run
 
 __all__ = ["write_comparison", "write_report", "write_table"]
-
-
-def _write(page: Page, out: Path, name: str = "report") -> str:
-    """Writes `name.md`, `name.html` and the figures into `out`, and returns the former.
-
-    Raises: JmerError if it cannot be written.
-    """
-    text = markdown.render(page)
-    for figure in page.figures():
-        write_bytes(out / figure.path, figure.png)
-    write_text(out / f"{name}.md", text)
-    write_text(out / f"{name}.html", html.render(page))
-    return text
 
 
 def write_report(run_dir: Path) -> None:
@@ -41,10 +37,10 @@ def write_report(run_dir: Path) -> None:
     Raises: JmerError if it is no finished run, or cannot be written.
     """
     run = read_run(run_dir)
-    _write(run_page(run), run_dir)
-    write_text(run_dir / "scores.csv", tables.scores_csv(run))
+    write_page(run_page(run), run_dir, REPORT)
+    write_text(run_dir / SCORES_CSV, tables.scores_csv(run))
     scores = tables.scores_table(run)
-    write_text(run_dir / "scores.tex", latex.render([(run.experiment["name"], scores)]))
+    write_text(run_dir / SCORES_TEX, latex.render([(run.experiment["name"], scores)]))
 
 
 def write_comparison(
@@ -71,20 +67,20 @@ def write_comparison(
     names = run_names(runs) if names is None else names
     if len(set(names)) != len(run_dirs):
         raise JmerError(f"every run needs a name of its own, not {', '.join(names)}.")
-    against = against_first(names, [run.predictions for run in runs])
+    against = against_first(names, [run.shown for run in runs])
     page = comparison_page(names, runs, against)
     first, *others = page.sections
     page = dataclasses.replace(
         page, title=title or page.title, sections=(first, *more, *others)
     )
-    write_text(out / "comparison.csv", tables.comparison_csv(names, runs, against))
-    shown = [("Scores", scores_table(names, runs))]
+    write_text(out / COMPARISON_CSV, tables.comparison_csv(names, runs, against))
+    shown = [("Scores", runs_table(names, runs))]
     shown += [
         (f"Paired differences from {names[0]}: {what}", table)
         for what, table in paired_tables(against)
     ]
-    write_text(out / "comparison.tex", latex.render(shown))
-    return _write(page, out)
+    write_text(out / COMPARISON_TEX, latex.render(shown))
+    return write_page(page, out, REPORT)
 
 
 def write_table(
@@ -95,11 +91,12 @@ def write_table(
     Raises: JmerError as `write_comparison`.
     """
     _require_no_run(out)
-    return _write(reproduction_page(table, run_dirs, other_data=other_data), out)
+    page = reproduction_page(table, run_dirs, other_data=other_data)
+    return write_page(page, out, REPORT)
 
 
 def _require_no_run(out: Path) -> None:
-    if (out / "metrics.json").exists():
+    if (out / METRICS).exists():
         raise JmerError(
             f"{out} is a run, and keeps its own report: choose another folder for the "
             f"comparison with --out."

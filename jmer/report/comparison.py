@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from jmer.report.paired import Against, paired_section
-from jmer.report.render.blocks import Meter, Meters, Page, Paragraph, Section, Table
-from jmer.report.run import Run, band
+from jmer.report.against import Against, paired_section
+from jmer.report.render.blocks import Gauge, Gauges, Page, Paragraph, Section, Table
+from jmer.runs.run import Run
+from jmer.scores.metrics import METRICS, headlines
 from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import band
 from jmer.text import banded, counted, duration, points
 
 
@@ -26,15 +28,13 @@ def run_names(runs: Sequence[Run]) -> list[str]:
 def _comparison_row(name: str, run: Run) -> tuple[str, ...]:
     found = run.metrics
 
-    def with_interval(score: str) -> str:
-        return banded(found[score], band(run, score))
-
     mixed = "" if found["subject_independent"] else " (subjects mixed)"
     return (
         *(name, found["protocol"] + mixed, found["selection"], found["batches"] or "–"),
-        *(str(len(found["seeds"])), str(found["n_samples"]), points(found["acc"])),
-        *(with_interval("uf1"), with_interval("uar")),
-        points(found["oracle"]["uf1"] if found["oracle"] else None),
+        *(str(len(found["seeds"])), str(found["n_samples"])),
+        *(points(found.get(m.name)) for m in METRICS.values() if not m.headline),
+        *(banded(found.get(m.name), band(found, m.name)) for m in headlines()),
+        points((found["oracle"] or {}).get(headlines()[0].name)),
         duration(found["wall_seconds"]),
     )
 
@@ -43,7 +43,7 @@ def _comparison_warnings(
     names: Sequence[str], runs: Sequence[Run]
 ) -> Iterable[Paragraph]:
     first = runs[0]
-    alike = all(_clips(run.predictions) == _clips(first.predictions) for run in runs)
+    alike = all(_clips(run.shown) == _clips(first.shown) for run in runs)
     if not alike:
         yield Paragraph(
             "These runs were not tested on the same clips with the same labels, so "
@@ -74,11 +74,13 @@ def _clips(p: Predictions) -> set[tuple]:
     return set(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def scores_table(names: Sequence[str], runs: Sequence[Run]) -> Table:
+def runs_table(names: Sequence[str], runs: Sequence[Run]) -> Table:
     """One row per run, in the order given."""
     columns = (
-        *("Experiment", "Protocol", "Selection", "Batches", "Seeds", "Clips", "ACC"),
-        *("UF1 [95 %]", "UAR [95 %]", "Oracle UF1 (inflated)", "Wall time"),
+        *("Experiment", "Protocol", "Selection", "Batches", "Seeds", "Clips"),
+        *(m.label for m in METRICS.values() if not m.headline),
+        *(f"{m.label} [95 %]" for m in headlines()),
+        *(f"Oracle {headlines()[0].label} (inflated)", "Wall time"),
     )
     rows = tuple(_comparison_row(n, r) for n, r in zip(names, runs, strict=True))
     return Table(columns, rows, left=4, cards=True)
@@ -88,10 +90,12 @@ def comparison_page(
     names: Sequence[str], runs: Sequence[Run], against: Against
 ) -> Page:
     """The scores of the runs side by side, and how far they are from the first."""
-    lines = Meters(
+    first = headlines()[0]
+    lines = Gauges(
         tuple(
-            Meter(n, r.metrics["uf1"], band(r, "uf1"))
+            Gauge(n, r.metrics[first.name], band(r.metrics, first.name))
             for n, r in zip(names, runs, strict=True)
+            if first.name in r.metrics
         )
     )
     notes = (
@@ -102,7 +106,9 @@ def comparison_page(
             "small",
         ),
         Paragraph(
-            "Oracle UF1 is inflated: its epoch was chosen on the test subject.", "small"
+            f"Oracle {first.label} is inflated: its epoch was chosen on the test "
+            f"subject.",
+            "small",
         ),
     )
     where = tuple(
@@ -115,8 +121,8 @@ def comparison_page(
         for n, r in zip(names, runs, strict=True)
     )
     sections = (
-        Section("Scores", (scores_table(names, runs), *notes)),
-        Section("UF1 on one scale", (lines,)),
+        Section("Scores", (runs_table(names, runs), *notes)),
+        Section(f"{first.label} on one scale", (lines,)),
         *([paired_section(names[0], against)] if len(runs) > 1 else []),
         Section(
             "Where they come from",

@@ -6,7 +6,7 @@ Tiles are composed as pixels and written as they are; Matplotlib adds the words.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,9 +16,10 @@ from jmer.data.clips import ClipSet
 from jmer.files import write_bytes
 from jmer.preprocess.colour import flow_colours
 from jmer.report.draw.style import INK, MUTED, any_script, png
-from jmer.report.draw.tiles import Card, card, spread
+from jmer.report.draw.tiles import Card, card, spread_over_classes
 
 if TYPE_CHECKING:
+    from matplotlib.backend_bases import RendererBase
     from matplotlib.figure import Figure
 
 Image = UInt8[np.ndarray, "h w 3"]
@@ -69,7 +70,7 @@ def write_sheet(
 
     Raises: JmerError if it cannot be written, or a class has no clip.
     """
-    chosen = spread(clips, count, classes)
+    chosen = spread_over_classes(clips, count, classes)
     sheet = compose(
         [card(clips, i, special) for i in chosen],
         f"{clips.name}: {len(chosen)} of {len(clips)} clips",
@@ -81,7 +82,9 @@ def write_sheet(
 def compose(cards: Sequence[Card], title: str) -> Sheet:
     """Cards of one set side by side as far as there is room, under a header."""
     across = max(len(line) for one in cards for line in one.tiles)
-    side = max(len(shown(t.image)) for one in cards for line in one.tiles for t in line)
+    side = max(
+        len(tile_pixels(t.image)) for one in cards for line in one.tiles for t in line
+    )
     rows = max(len(one.tiles) for one in cards)
     width = across * (side + GAP) - GAP
     said = [[line for line in one.lines if line] for one in cards]
@@ -109,7 +112,7 @@ def compose(cards: Sequence[Card], title: str) -> Sheet:
                 words.append(
                     Words(tile.caption, left, y + CAPTION - 4, side, 7.5, colour=MUTED)
                 )
-                placed.append((left, y + CAPTION, shown(tile.image)))
+                placed.append((left, y + CAPTION, tile_pixels(tile.image)))
             y += CAPTION + side + 4
     pixels = np.full((*total, 3), 255, np.uint8)
     for left, top, image in placed:
@@ -146,7 +149,7 @@ def wheel(side: int) -> Image:
     return image
 
 
-def shown(image: Image) -> Image:
+def tile_pixels(image: Image) -> Image:
     """A tile: every pixel as a square of as many as fit, or shrunk by area averages."""
     side = max(image.shape[:2])
     if side > TILE:
@@ -172,7 +175,7 @@ def figure(sheet: Sheet) -> "Figure":
     return made
 
 
-def _write(one: Words, figure: "Figure", renderer: Any) -> None:
+def _write(one: Words, figure: "Figure", renderer: "RendererBase") -> None:
     # A line is a line, whatever a sheet has in its cells.
     words = "".join(c if c.isprintable() else " " for c in one.text[:300])
     y = figure.bbox.height - one.y

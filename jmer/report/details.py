@@ -9,35 +9,39 @@ import numpy as np
 from jmer.report.draw.learning import learning_png
 from jmer.report.draw.style import confusion_png
 from jmer.report.draw.subjects import subjects_png
-from jmer.report.render.blocks import Block, Figure, Paragraph, Section, Table
-from jmer.report.run import Run, band_of
+from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table
+from jmer.runs.run import Run
+from jmer.scores.metrics import CLASS_METRICS, headlines, reported
 from jmer.scores.predictions import Predictions
-from jmer.scores.recognition import SCORES
+from jmer.scores.recognition import band
 from jmer.text import banded, counted, points
 
 HARD_CLIPS = 15
-ORACLE = ("uf1", "uar")
+
+
+def _labels() -> list[str]:
+    return [metric.label for metric in reported().values()]
 
 
 def _per_dataset(found: dict[str, Any]) -> Table:
     """The honest scores, and the oracle's behind them where these are known."""
     oracle = (found["oracle"] or {}).get("per_dataset", {})
     columns = ["Data set", "Subjects", "Clips"]
-    columns += [f"{name} [95 %]" for name in SCORES.values()]
+    columns += [f"{label} [95 %]" for label in _labels()]
     if oracle:
-        columns += [f"Oracle {SCORES[score]} (inflated)" for score in ORACLE]
+        columns += [f"Oracle {metric.label} (inflated)" for metric in headlines()]
     rows = tuple(
         (
             *(name, str(row["n_subjects"]), str(row["n_samples"])),
-            *(banded(row[score], band_of(row, score)) for score in SCORES),
-            *(points(oracle[name][score]) for score in ORACLE if oracle),
+            *(banded(row.get(score), band(row, score)) for score in reported()),
+            *(points(oracle[name].get(m.name)) for m in headlines() if oracle),
         )
         for name, row in found["per_dataset"].items()
     )
     return Table(tuple(columns), rows, cards=True)
 
 
-def _confusion(run: Run) -> list[Block]:
+def _confusion(run: Run) -> list[PageBlock]:
     classes, confusion = run.metrics["classes"], np.array(run.metrics["confusion"])
     seeds = counted(len(run.metrics["seeds"]), "seed")
     caption = (
@@ -90,7 +94,7 @@ def details(run: Run) -> Iterable[Section]:
         rows = tuple(
             (
                 ", ".join(f"{name} {value:g}" for name, value in v["values"].items()),
-                *(points(v[score]) for score in SCORES),
+                *(points(v.get(score)) for score in reported()),
             )
             for v in found["variants"]
         )
@@ -98,17 +102,17 @@ def details(run: Run) -> Iterable[Section]:
             "The first is the one above. The best of several was chosen on the test "
             "subjects, and is no result: choose before, or on inner clips."
         )
-        table = Table(("Variant", *SCORES.values()), rows)
+        table = Table(("Variant", *_labels()), rows)
         yield Section("Variants", (table, note))
     rows = tuple(
         (
             name,
             str(row["n"]),
-            *(points(row[part]) for part in ("f1", "recall", "precision")),
+            *(points(row.get(part)) for part in CLASS_METRICS),
         )
         for name, row in found["per_class"].items()
     )
-    columns = ("Class", "Clips", "F1", "Recall", "Precision")
+    columns = ("Class", "Clips", *(part.label for part in CLASS_METRICS.values()))
     yield Section("Per class", (Table(columns, rows),))
     yield Section("Confusion", tuple(_confusion(run)))
     if run.curves:
@@ -127,7 +131,7 @@ def details(run: Run) -> Iterable[Section]:
         alt = "Loss and accuracy over epochs"
         figure = Figure("figures/learning.png", alt, caption, png)
         yield Section("Learning", (figure,))
-    hard = _hard_clips(run.predictions)
+    hard = _hard_clips(run.shown)
     if hard:
         yield Section("Clips most often wrong", (hard,), folded=True)
     if len(found["seeds"]) > 1:
@@ -135,11 +139,11 @@ def details(run: Run) -> Iterable[Section]:
             (
                 str(s["seed"]),
                 str(s["n_samples"]),
-                *(points(s[score]) for score in SCORES),
+                *(points(s.get(score)) for score in reported()),
             )
             for s in found["per_seed"]
         )
-        table = Table(("Seed", "Clips", *SCORES.values()), rows)
+        table = Table(("Seed", "Clips", *_labels()), rows)
         yield Section("Per seed", (table,), folded=True)
     rows = tuple(
         (row["dataset"], row["subject"], str(row["n"]), points(row["acc"]))

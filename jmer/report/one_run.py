@@ -8,18 +8,18 @@ import numpy as np
 from jmer.report.details import details
 from jmer.report.pictures import pictures
 from jmer.report.render.blocks import (
-    Block,
     Code,
-    Meter,
-    Meters,
+    Gauge,
+    Gauges,
     Page,
+    PageBlock,
     Paragraph,
     Section,
     Table,
 )
-from jmer.report.run import Run, band
-from jmer.scores import metrics
-from jmer.scores.recognition import SCORES
+from jmer.runs.run import Run
+from jmer.scores.metrics import Metric, headlines, reported
+from jmer.scores.recognition import band
 from jmer.text import counted, duration, flattened, points
 
 SELECTION = {
@@ -34,11 +34,12 @@ BATCHES = {
 NAMED_TASKS = 12
 
 
-def _meter(run: Run, score: str, name: str) -> Meter:
+def _gauge(run: Run, metric: Metric) -> Gauge:
     std = run.metrics["std"]
     seeds = counted(len(run.metrics["seeds"]), "seed")
-    note = f"± {std[score]:.3f} over {seeds}" if std else seeds
-    return Meter(name, run.metrics[score], band(run, score), note)
+    note = f"± {std[metric.name]:.3f} over {seeds}" if std else seeds
+    value = run.metrics[metric.name]
+    return Gauge(metric.label, value, band(run.metrics, metric.name), note)
 
 
 def _task(task: dict[str, Any]) -> str:
@@ -85,7 +86,7 @@ def _baseline(run: Run) -> Paragraph:
     guess = np.zeros((len(counts), len(counts)))
     guess[:, counts.argmax()] = counts
     values = [
-        f"{SCORES[name]} {points(metrics.METRICS[name](guess))}" for name in SCORES
+        f"{metric.label} {points(metric(guess))}" for metric in reported().values()
     ]
     name = run.metrics["classes"][counts.argmax()]
     return Paragraph(
@@ -94,9 +95,8 @@ def _baseline(run: Run) -> Paragraph:
 
 
 def _oracle(run: Run) -> Paragraph:
-    values = [
-        f"{SCORES[name]} {points(run.metrics['oracle'][name])}" for name in SCORES
-    ]
+    found = run.metrics["oracle"]
+    values = [f"{m.label} {points(found.get(n))}" for n, m in reported().items()]
     return Paragraph(
         f"Oracle, inflated: {', '.join(values)}. Here the epoch was chosen per fold on "
         f"the test subject, as much published code does. It is no result; it only "
@@ -110,7 +110,8 @@ def _fold_mean(run: Run) -> Iterable[tuple[str, str]]:
     mean = run.metrics.get("fold_mean")
     if mean and not run.metrics["subject_independent"]:
         values = ", ".join(f"{name} {points(value)}" for name, value in mean.items())
-        yield "Means over folds (no UF1 or UAR)", values
+        named = " or ".join(metric.label for metric in headlines())
+        yield f"Means over folds (no {named})", values
 
 
 def _train_only(run: Run) -> Iterable[tuple[str, str]]:
@@ -176,14 +177,19 @@ def run_page(run: Run) -> Page:
             SELECTION.get(found["selection"], found["selection"]),
         ]
     )
-    headline = Meters(
-        tuple(_meter(run, *score) for score in SCORES.items()), large=True
+    headline = Gauges(
+        tuple(_gauge(run, m) for n, m in reported().items() if n in found), large=True
     )
     pooling = "Predictions of all folds are pooled within a seed, then scored; "
     pooling += "the seeds are averaged."
     if found["n_subjects"] > 1:
         pooling += " Intervals come from drawing subjects again (bootstrap)."
-    lead: list[Block] = [headline, *_warnings(run), Paragraph(pooling), _baseline(run)]
+    lead: list[PageBlock] = [
+        headline,
+        *_warnings(run),
+        Paragraph(pooling),
+        _baseline(run),
+    ]
     if found["oracle"]:
         lead.append(_oracle(run))
     protocol = Section("Protocol", (_protocol(run),))

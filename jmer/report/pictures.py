@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from jmer.files import read_json
-from jmer.report.render.blocks import Block, Figure, Paragraph, Section, Table
+from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table
+from jmer.runs.folder import EXPLAIN, EXPLAINED, FIGURES, SPOTTED, SPOTTING
 from jmer.text import points
 
-SPOTTING, EXPLAIN, INDEX = "spotting", "explain", "explain.json"
 CURVES = 3  # clips whose intensity is drawn
 MOST = 8  # clips that are explained
 
@@ -30,12 +30,12 @@ def pictures(run_dir: Path) -> Iterator[Section]:
 
     Raises: JmerError if what describes them is damaged.
     """
-    if (run_dir / SPOTTING / "spotting.json").is_file():
+    if (run_dir / SPOTTING / SPOTTED).is_file():
         yield Section("Spotting", tuple(_spotting(run_dir)))
-    for file in sorted((run_dir / EXPLAIN).glob(f"*/{INDEX}"))[:MOST]:
+    for file in sorted((run_dir / EXPLAIN).glob(f"*/{EXPLAINED}"))[:MOST]:
         told = read_json(file)
         place = file.parent.relative_to(run_dir)
-        blocks: list[Block] = [Paragraph(text) for text in told["answers"]]
+        blocks: list[PageBlock] = [Paragraph(text) for text in told["answers"]]
         for about in told["figures"]:
             if figure := _figure(run_dir, place / about["path"], about):
                 blocks.append(figure)
@@ -43,8 +43,8 @@ def pictures(run_dir: Path) -> Iterator[Section]:
         yield Section(title, tuple(blocks), folded=True)
 
 
-def _spotting(run_dir: Path) -> Iterator[Block]:
-    found = read_json(run_dir / SPOTTING / "spotting.json")
+def _spotting(run_dir: Path) -> Iterator[PageBlock]:
+    found = read_json(run_dir / SPOTTING / SPOTTED)
     intervals = found["intervals"]
     scores = {
         f"AUC of {found['frames']} frames": found["auc"],
@@ -63,7 +63,7 @@ def _spotting(run_dir: Path) -> Iterator[Block]:
         )
         names[f"intensity-{number}"] = (f"Intensity of the frames of {clip}", caption)
     for name, (alt, caption) in names.items():
-        path = Path(SPOTTING, "figures", f"{name}.png")
+        path = Path(SPOTTING, FIGURES, f"{name}.png")
         if figure := _figure(run_dir, path, {"alt": alt, "caption": caption}):
             yield figure
 

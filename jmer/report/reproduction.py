@@ -6,21 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from jmer.files import read_json
-from jmer.papers import PaperTable, Row
-from jmer.report.render.blocks import Block, Code, Page, Paragraph, Section, Table
-from jmer.report.run import Run, band, read_run
-from jmer.text import counted
+from jmer.papers import PaperRow, PaperTable
+from jmer.report.render.blocks import Code, Page, PageBlock, Paragraph, Section, Table
+from jmer.runs.folder import SPOTTED, SPOTTING
+from jmer.runs.run import Run, read_run
+from jmer.scores.metrics import METRICS
+from jmer.scores.recognition import band
+from jmer.scores.spotting import AUC
+from jmer.text import banded, counted, points
 
-NAMES = {"acc": "ACC", "uf1": "UF1", "uar": "UAR", "auc": "AUC of frames"}
 MADE = ("Run", "Folder", "Protocol", "Epoch", "Subjects", "Clips", "Seeds")
-OVER_FOLDS = {"acc": "acc", "uf1": "f1", "uar": "recall"}
 
 
 @dataclass(frozen=True)
 class Match:
     """A row of a table, and a run of it; None if there is none."""
 
-    row: Row
+    row: PaperRow
     run: Run | None = None
     same_data: bool = True
 
@@ -75,8 +77,9 @@ def reproduction_page(
     ours = {str(one.run.folder): one.run for one in found if one.run}
     numbers = {name: str(i) for i, name in enumerate(ours, start=1)}
     columns = ["Row", "Data", "Run"]
-    for metric in table.metrics:
-        columns += [f"{NAMES[metric]}, paper", f"{NAMES[metric]}, ours [95 %]"]
+    for name in table.metrics:
+        label = (AUC if name == AUC.name else METRICS[name]).label
+        columns += [f"{label}, paper", f"{label}, ours [95 %]"]
     rows = tuple(_figures(table, one, numbers) for one in found)
     commands = "\n".join(f"jmer run {path}" for path in table.paths)
     sections = [
@@ -110,7 +113,7 @@ def _about(table: PaperTable) -> str:
 
 def _warnings(
     table: PaperTable, found: Sequence[Match], runs: Sequence[Run]
-) -> Iterable[Block]:
+) -> Iterable[PageBlock]:
     if not table.independent:
         yield Paragraph(
             "The paper's figures are not subject-independent, or not known to be: the "
@@ -180,14 +183,12 @@ def _made(run: Run) -> tuple[str, ...]:
     )
 
 
-def _ours(table: PaperTable, run: Run, metric: str) -> str:
-    if metric == "auc":
-        file = run.folder / "spotting" / "spotting.json"
-        return f"{read_json(file)['auc']:.4f}" if file.is_file() else "not spotted"
-    text = f"{run.metrics[metric]:.4f}"
-    if ends := band(run, metric):
-        text += f" [{ends[0]:.3f},\N{NO-BREAK SPACE}{ends[1]:.3f}]"
-    mean = run.metrics.get("fold_mean")
-    if table.pooling == "mean over folds" and mean:
-        text += f" (mean over folds {mean[OVER_FOLDS[metric]]:.4f})"
+def _ours(table: PaperTable, run: Run, name: str) -> str:
+    if name == AUC.name:
+        file = run.folder / SPOTTING / SPOTTED
+        return points(read_json(file)[name]) if file.is_file() else "not spotted"
+    text = banded(run.metrics.get(name), band(run.metrics, name))
+    mean = run.metrics.get("fold_mean", {}).get(METRICS[name].over_folds)
+    if table.pooling == "mean over folds" and mean is not None:
+        text += f" (mean over folds {points(mean)})"
     return text

@@ -6,7 +6,8 @@ from typing import Any
 
 from jmer.files import write_bytes, write_json, write_text
 from jmer.report.draw.spotting import intensity_png, maps_png, roc_png
-from jmer.scores.spotting import Rule, Watched, frame_roc, frame_table, score
+from jmer.runs.folder import FIGURES, SPOTTED
+from jmer.scores.spotting import Rule, Watched, frame_roc, frame_table, spotting_record
 
 
 def write_spotting(
@@ -23,9 +24,9 @@ def write_spotting(
     The first clip of each subject is drawn, then the second of each, up to `most`.
     Nothing is written if a score cannot be had.
 
-    Raises: JmerError as `score`, or if `folder` cannot be written.
+    Raises: JmerError as `spotting_record`, or if `folder` cannot be written.
     """
-    record = score(clips, classes, rule)
+    record = spotting_record(clips, classes, rule)
     figures = {"roc": roc_png(frame_roc(clips))}
     drawn = _in_turn(clips)[:most]
     for i, clip in enumerate(drawn, 1):
@@ -34,9 +35,9 @@ def write_spotting(
             figures[f"maps-{i:02d}"] = maps_png(clip.maps, clip.found)
     record["drawn"] = {f"{i:02d}": clip.clip for i, clip in enumerate(drawn, 1)}
     for name, content in figures.items():
-        write_bytes(folder / "figures" / f"{name}.png", content)
+        write_bytes(folder / FIGURES / f"{name}.png", content)
     write_text(folder / "frames.csv", frame_table(clips))
-    write_json(folder / "spotting.json", record)
+    write_json(folder / SPOTTED, record)
     return record
 
 

@@ -6,11 +6,11 @@ from typing import Any
 from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.report import write_comparison
-from jmer.report.render.blocks import Block, Paragraph, Section, Table
+from jmer.report.render.blocks import PageBlock, Paragraph, Section, Table
+from jmer.runs.folder import METRICS as RESULTS
+from jmer.runs.folder import SWEEP
+from jmer.scores.metrics import METRICS
 from jmer.text import counted, points
-
-SWEEP = "sweep.json"
-METRICS = "metrics.json"
 
 
 def is_sweep(folder: Path) -> bool:
@@ -34,7 +34,7 @@ def cells_of(folder: Path) -> dict[str, Path]:
 
 def finished_cells(folder: Path) -> dict[str, Path]:
     """Those that have results."""
-    return {n: f for n, f in cells_of(folder).items() if (f / METRICS).is_file()}
+    return {n: f for n, f in cells_of(folder).items() if (f / RESULTS).is_file()}
 
 
 def write_sweep(folder: Path, out: Path | None = None) -> str:
@@ -57,10 +57,10 @@ def write_sweep(folder: Path, out: Path | None = None) -> str:
 
 
 def _section(finished: dict[str, Path], missing: list[str]) -> Section:
-    columns = ("Cell", "Variant", "ACC", "UF1", "UAR")
-    found = {name: read_json(folder / METRICS) for name, folder in finished.items()}
+    columns = ("Cell", "Variant", *(metric.label for metric in METRICS.values()))
+    found = {name: read_json(folder / RESULTS) for name, folder in finished.items()}
     rows = tuple(
-        (name, _values(variant), *(points(variant[s]) for s in ("acc", "uf1", "uar")))
+        (name, _values(variant), *(points(variant.get(s)) for s in METRICS))
         for name, metrics in found.items()
         for variant in metrics["variants"]
     )
@@ -71,7 +71,7 @@ def _section(finished: dict[str, Path], missing: list[str]) -> Section:
             " Above, a cell has the scores of its first variant that has not diverged; "
             "here are all of them."
         )
-    blocks: list[Block] = [Paragraph(text)]
+    blocks: list[PageBlock] = [Paragraph(text)]
     if missing:
         blocks.append(
             Paragraph(f"Cells without results: {', '.join(missing)}.", "warning")

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jmer.report.paired import Against, Row
+from jmer.report.against import Against, RunDifference
 from jmer.report.render.blocks import Table
-from jmer.report.run import Run, band_of
-from jmer.scores.recognition import SCORES
+from jmer.runs.run import Run
+from jmer.scores.metrics import reported
+from jmer.scores.recognition import band
 from jmer.text import banded
 
 ALL, DATASET, CLASS = "all", "data set", "class"
@@ -42,12 +43,13 @@ def score_rows(run: Run) -> Iterator[ScoreRow]:
 
 def scores_table(run: Run) -> Table:
     """The rows of `score_rows`, as people read them."""
-    columns = ("Clips of", "Epoch", "Subjects", "Clips", *SCORES.values())
+    labels = (metric.label for metric in reported().values())
+    columns = ("Clips of", "Epoch", "Subjects", "Clips", *labels)
     rows = tuple(
         (
             *(row.name if row.part == DATASET else "all data sets", row.selection),
             *(str(row.found.get(name, "–")) for name in ("n_subjects", "n_samples")),
-            *(banded(row.found[s], band_of(row.found, s)) for s in SCORES),
+            *(banded(row.found.get(n), band(row.found, n)) for n in reported()),
         )
         for row in score_rows(run)
     )
@@ -56,14 +58,14 @@ def scores_table(run: Run) -> Table:
 
 def scores_csv(run: Run) -> str:
     """The rows of `score_rows`, in full precision."""
-    ends = [f"{score}{end}" for score in SCORES for end in ("", "_low", "_high")]
+    ends = [f"{score}{end}" for score in reported() for end in ("", "_low", "_high")]
     return _csv(
         ("part", "name", "selection", "subjects", "clips", *ends),
         (
             (
                 *(row.part, row.name, row.selection),
                 *(row.found.get(name, "") for name in ("n_subjects", "n_samples")),
-                *(cell for score in SCORES for cell in _cells(row.found, score)),
+                *(cell for score in reported() for cell in _cells(row.found, score)),
             )
             for row in score_rows(run)
         ),
@@ -98,20 +100,20 @@ def comparison_csv(names: Sequence[str], runs: Sequence[Run], against: Against) 
 
 def _scores(run: Run) -> Iterator[tuple[tuple[str, str, str], tuple]]:
     found = run.metrics
-    for score in SCORES:
+    for score in reported():
         yield (ALL, "", score), _cells(found, score)
     for name, own in found["per_class"].items():
         yield (CLASS, name, "f1"), _cells(own, "f1")
     for name, own in found["per_dataset"].items():
-        for score in SCORES:
+        for score in reported():
             yield (DATASET, name, score), _cells(own, score)
 
 
 def _cells(found: dict[str, Any], score: str) -> tuple:
-    return (found[score], *(band_of(found, score) or ("", "")))
+    return (found.get(score, ""), *(band(found, score) or ("", "")))
 
 
-def _difference(row: Row | None) -> tuple:
+def _difference(row: RunDifference | None) -> tuple:
     if row is None:
         return ("",) * 5
     found = row.found

@@ -10,17 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from jmer.arrays import Array
 from jmer.data import load
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold, make_folds
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.files import write_json
+from jmer.models.base import Inputs
 from jmer.report import write_report
 from jmer.runner.outcome import join, predict
 from jmer.runner.session import check_inputs
-from jmer.runs.folder import METRICS, PREDICTIONS, environment, open_run
-from jmer.runs.run import read_weights
+from jmer.runs.environment import environment
+from jmer.runs.folder import METRICS, PREDICTIONS, open_run
+from jmer.runs.run import find_weights
 from jmer.runs.weights import Weights
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
@@ -42,7 +45,7 @@ def evaluate(
 
     Raises: JmerError if a fold has no weights, or they do not fit the data.
     """
-    loaded = read_weights(weights)
+    loaded = find_weights(weights)
     clips = load(experiment.data)
     check_inputs(loaded.config, clips)
     folds = make_folds(experiment.protocol, clips)
@@ -105,7 +108,7 @@ def predict_folds(
     config = weights.config
 
     @jax.jit
-    def logits(state, inputs):
+    def logits(state: tuple[nnx.State, nnx.State], inputs: Inputs) -> Array:
         return config.predict(nnx.merge(graphdef, *state), inputs)
 
     longest = max(len(fold.test) for fold in folds)

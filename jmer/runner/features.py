@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -19,8 +19,6 @@ from jmer.nn.lowering.choice import Lowering, use_lowering
 from jmer.runner.plan import cache_folder
 from jmer.runner.progress import counting
 from jmer.text import duration
-
-Arrays = Mapping[str, np.ndarray]
 
 
 def seen_by_tasks(
@@ -93,7 +91,7 @@ def features(
     return made
 
 
-def _size(arrays: Arrays, clips: ClipSet) -> str:
+def _size(arrays: Inputs, clips: ClipSet) -> str:
     total = sum(array.nbytes for array in arrays.values())
     kinds = ", ".join(sorted({str(array.dtype) for array in arrays.values()}))
     return f"features of {len(clips)} clips, {total / 1e6:.0f} MB {kinds}"
@@ -115,7 +113,7 @@ def _file(network: NetworkConfig, clips: ClipSet, lowering: Lowering) -> Path:
     return cache_folder() / "features" / f"{network.name}-{name}.npz"
 
 
-def _read(file: Path) -> Arrays | None:
+def _read(file: Path) -> Inputs | None:
     """None if there is no such file. Raises: JmerError if it is damaged."""
     try:
         # NumPy leaves a file open that it cannot read.
@@ -135,14 +133,14 @@ def _read(file: Path) -> Arrays | None:
         ) from error
 
 
-def _write(file: Path, arrays: Arrays) -> None:
+def _write(file: Path, arrays: Inputs) -> None:
     """As plain bits, since NumPy's files know no bfloat16."""
     bits = {f"{n}.{a.dtype}": a.view(f"u{a.itemsize}") for n, a in arrays.items()}
     with replacing(file) as opened:
         np.savez(opened, allow_pickle=False, **bits)  # type: ignore[arg-type]
 
 
-def _require_finite(arrays: Arrays, clips: ClipSet, advice: str) -> None:
+def _require_finite(arrays: Inputs, clips: ClipSet, advice: str) -> None:
     for name, array in arrays.items():
         bad = next((i for i, a in enumerate(array) if not np.isfinite(a).all()), None)
         if bad is not None:

@@ -82,7 +82,13 @@ def _selected(result: PackResult, task: int, test: np.ndarray) -> int:
     return int(np.flatnonzero(result.epoch == result.selected[task])[0])
 
 
-def _predictions(results, wanted, folds, clips, choose: Choose) -> Predictions:
+def _predictions(
+    results: Sequence[PackResult],
+    wanted: set[Task],
+    folds: Sequence[Fold],
+    clips: ClipSet,
+    choose: Choose,
+) -> Predictions:
     by_name = {fold.name: fold for fold in folds}
     parts = []
     for task, result, i in _finished(results, wanted):
@@ -97,7 +103,9 @@ def _predictions(results, wanted, folds, clips, choose: Choose) -> Predictions:
     return join(parts)
 
 
-def _finished(results, wanted) -> Iterator[tuple[Task, PackResult, int]]:
+def _finished(
+    results: Sequence[PackResult], wanted: set[Task]
+) -> Iterator[tuple[Task, PackResult, int]]:
     found = {
         task: (task, result, i)
         for result in results

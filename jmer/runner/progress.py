@@ -17,7 +17,7 @@ from rich.progress import (
 
 from jmer.text import duration
 
-PAUSE = 10.0  # seconds
+PAUSE = 10.0  # seconds between two lines
 
 
 @contextlib.contextmanager
@@ -132,8 +132,8 @@ class LiveView:
 class PlainView:
     """A line now and then, for logs and pipes."""
 
-    def __init__(self, console: Console, *, seconds: float = 10.0):
-        self._console, self._seconds = console, seconds
+    def __init__(self, console: Console):
+        self._console = console
         self._last = time.monotonic()
 
     def say(self, text: str) -> None:
@@ -145,7 +145,7 @@ class PlainView:
 
     def evaluated(self, tasks: int, epoch: int, new_epochs: int, loss: float) -> None:
         self._meter.evaluated(tasks, epoch, new_epochs, loss)
-        if time.monotonic() - self._last >= self._seconds:
+        if time.monotonic() - self._last >= PAUSE:
             self._last = time.monotonic()
             self.say(self._meter.line())
 

@@ -1,10 +1,10 @@
 """From an experiment to results: all its tasks, trained, tested and reported."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from jmer.data import load
@@ -13,18 +13,20 @@ from jmer.data.config import DataConfig
 from jmer.data.splits import make_folds
 from jmer.experiment import Experiment
 from jmer.files import write_json
+from jmer.nn.lowering.choice import current
 from jmer.report import write_report
-from jmer.runner.outcome import chosen_epochs, oracle_predictions, selected_predictions
+from jmer.runner.account import account
+from jmer.runner.features import seen_by_tasks
+from jmer.runner.outcome import oracle_predictions, selected_predictions
 from jmer.runner.progress import View
 from jmer.runner.session import Session, check_inputs
-from jmer.runs.folder import METRICS, PREDICTIONS, EventLog, environment, note, open_run
-from jmer.scores.predictions import Predictions
-from jmer.scores.recognition import score
+from jmer.runner.start import Start, read_start
+from jmer.runs.environment import environment
+from jmer.runs.events import EventLog
+from jmer.runs.folder import CHECKPOINTS, METRICS, PREDICTIONS, note, open_run
 from jmer.train import hosts
+from jmer.train.mesh import compute_dtype
 from jmer.train.pack import PackResult
-from jmer.train.tasks import Task
-
-OF_ORACLE = ("n_samples", "n_subjects", "ci95", "per_dataset")
 
 
 def run(
@@ -45,39 +47,53 @@ def run(
     disk that cannot be written (AllDiverged if nothing is left to score);
     KeyboardInterrupt, with a checkpoint saved, once `stopping` says so.
     """
+    network = experiment.model
     clips = load_everywhere(experiment.data)
-    check_inputs(experiment.model, clips)
+    check_inputs(network, clips)
     folds = make_folds(experiment.protocol, clips)
-    session = Session(experiment, clips, folds, view.say)
-    description = {
-        "name": name,
-        "command": command,
-        "experiment": experiment.resolved(),
-        "identity": {
-            **experiment.identity(),
-            "dtype": session.dtype_name,
-            **session.start.identity,
-            "weights": experiment.model.file_hashes,
-            "data_fingerprint": clips.fingerprint,
-        },
-        "data": {"config": experiment.data.config_name, **clips.summary()},
-        **environment(),
-    }
-    hosts.first_then_all(lambda: open_run(run_dir, description, overwrite=overwrite))
-    log = EventLog(run_dir)
+    start = read_start(experiment, folds, clips)
+    about = describe(experiment, clips, start, name=name, command=command)
+    hosts.first_then_all(lambda: open_run(run_dir, about, overwrite=overwrite))
+    seen = seen_by_tasks(network, clips, current(), view.say)
+    session = Session(experiment, clips, folds, seen, start)
 
     def planned(plan: dict[str, Any]) -> None:
         if hosts.is_first():
             note(run_dir, "plan", plan)
 
+    log = EventLog(run_dir)
     try:
-        results = session.train(run_dir / "checkpoints", view, log, stopping, planned)
+        packs = session.plan(run_dir / CHECKPOINTS, view.say, planned)
+        results = session.train(packs, view, log, stopping)
     finally:
         log.close()
         view.close()
     if not hosts.is_first():
         return None
     return write_results(session, results, run_dir)
+
+
+def describe(
+    experiment: Experiment, clips: ClipSet, start: Start, *, name: str, command: str
+) -> dict[str, Any]:
+    """What `experiment.json` says of a run before it begins; its `identity` decides
+    whose folder it is.
+    """
+    dtype = compute_dtype(experiment.dtype, jax.local_devices()[0].platform)
+    return {
+        "name": name,
+        "command": command,
+        "experiment": experiment.resolved(),
+        "identity": {
+            **experiment.identity(),
+            "dtype": np.dtype(dtype).name,
+            **start.identity,
+            "weights": experiment.model.file_hashes,
+            "data_fingerprint": clips.fingerprint,
+        },
+        "data": {"config": experiment.data.config_name, **clips.summary()},
+        **environment(),
+    }
 
 
 def load_everywhere(data: DataConfig) -> ClipSet:
@@ -94,64 +110,10 @@ def write_results(
 
     Raises: AllDiverged if every task diverged.
     """
-    experiment = session.experiment
-    wanted = set(session.tasks)
-    predictions = selected_predictions(results, wanted, session.folds, session.clips)
-    oracle = oracle_predictions(results, wanted, session.folds, session.clips)
+    asked = results, set(session.tasks), session.folds, session.clips
+    predictions, oracle = selected_predictions(*asked), oracle_predictions(*asked)
     predictions.save(run_dir / PREDICTIONS)
-    # The first variant that has not diverged is the run's own; others are listed.
-    shown, *_ = variants = np.unique(predictions.variant).tolist()
-    seconds = sum(r.seconds for r in results)
-    metrics = {
-        "protocol": experiment.protocol.describe(session.folds, session.clips),
-        "selection": experiment.selection,
-        "batches": experiment.batches,
-        "subject_independent": experiment.protocol.subject_independent,
-        **score(predictions.select(variant=shown)),
-        "oracle": brief(oracle.select(variant=shown), *OF_ORACLE),
-        "epochs": chosen_epochs(
-            results,
-            {task for task in wanted if task.variant == shown},
-            session.folds,
-            session.clips,
-        ),
-        "variant": shown,
-        "variants": [
-            {"values": session.variants[i], **brief(predictions.select(variant=i))}
-            for i in variants
-        ],
-        "diverged": [
-            {**dataclasses.asdict(task), "epoch": epoch}
-            for task, epoch in diverged(results, wanted)
-        ],
-        "wall_seconds": seconds,
-        "throughput": throughput(session, results, seconds),
-    }
+    metrics = account(session, results, predictions, oracle)
     write_json(run_dir / METRICS, metrics)
     write_report(run_dir)
     return metrics
-
-
-def brief(predictions: Predictions, *more: str) -> dict[str, Any]:
-    scores = score(predictions)
-    return {name: scores[name] for name in ("acc", "uf1", "uar", *more)}
-
-
-def diverged(results: Sequence[PackResult], wanted: set[Task]):
-    """Tasks whose loss or gradient was not finite, and the evaluation that saw it."""
-    for result in results:
-        for i, task in enumerate(result.tasks):
-            if task in wanted and not result.alive[-1, i]:
-                yield task, int(result.epoch[np.argmin(result.alive[:, i])])
-
-
-def throughput(session: Session, results, seconds: float) -> dict[str, float] | None:
-    tasks = sum(len(r.tasks) for r in results)
-    epochs = session.experiment.epochs
-    if not seconds:
-        return None
-    return {
-        "folds_per_hour": 3600 * tasks / seconds,
-        "clips_per_second": tasks * epochs * session.training_clips / seconds,
-        "seconds_per_fold_epoch": seconds / (tasks * epochs),
-    }

@@ -11,25 +11,27 @@ import jax
 import numpy as np
 
 from jmer import trees
+from jmer.arrays import Array
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
-from jmer.models.base import NetworkConfig
+from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import default
-from jmer.runner.features import seen_by_tasks
 from jmer.runner.outcome import test_accuracy
 from jmer.runner.plan import Plan, fit, make_plan, memory_limit
 from jmer.runner.progress import View
-from jmer.runner.start import read_start
-from jmer.runs.folder import EventLog
+from jmer.runner.start import Start
+from jmer.runs.events import EventLog
+from jmer.runs.folder import pack_folder, pack_folders, pack_number
+from jmer.runs.packs import read_pack, read_packs
 from jmer.text import duration
 from jmer.train import hosts
 from jmer.train.batches import BatchPlan
 from jmer.train.checkpoint import Checkpoints
 from jmer.train.folds import Program
 from jmer.train.mesh import compute_dtype
-from jmer.train.pack import PackResult, Progress, Schedule, result_of, train_pack
+from jmer.train.pack import PackResult, Progress, Schedule, train_pack
 from jmer.train.planner import out_of_memory
 from jmer.train.probe import Work, device_bytes
 from jmer.train.step import Data, Trainer
@@ -62,10 +64,19 @@ class Pack:
     plan: Plan
 
 
+@dataclasses.dataclass(frozen=True)
+class Packs:
+    """Those of a run: the results there are, and what is left to do."""
+
+    finished: list[PackResult]
+    todo: list[Pack]
+
+
 class Session:
     """The tasks of an experiment on this machine.
 
-    `say` is told what is computed once for all of them.
+    `seen` is what they see of the clips, as `seen_by_tasks` returns it, and `start`
+    what they begin with, random weights without it.
     """
 
     def __init__(
@@ -73,7 +84,8 @@ class Session:
         experiment: Experiment,
         clips: ClipSet,
         folds: Sequence[Fold],
-        say: Callable[[str], None] = lambda text: None,
+        seen: Inputs,
+        start: Start | None = None,
     ):
         self.experiment = experiment
         self.clips = clips
@@ -85,6 +97,8 @@ class Session:
             for variant in range(len(self.variants))
             for fold in folds
         ]
+        self.start = start or Start()
+        self.data = Data(seen, clips.label)
         self.device = jax.local_devices()[0]
         dtype = compute_dtype(experiment.dtype, self.device.platform)
         self.dtype_name = np.dtype(dtype).name
@@ -108,9 +122,6 @@ class Session:
             ),
             lowering=default(self.device.platform),
         )
-        self.start = read_start(experiment, folds, clips)
-        seen = seen_by_tasks(experiment.model, clips, self.trainer.lowering, say)
-        self.data = Data(seen, clips.label)
 
     @property
     def _inner(self) -> dict[str, Any]:
@@ -142,35 +153,45 @@ class Session:
             experiment.eval_every,
         )
 
-    def train(
+    def plan(
         self,
         folder: Path,
-        view: View,
-        log: EventLog,
-        stopping: Callable[[], bool],
+        say: Callable[[str], Any],
         planned: Callable[[dict[str, Any]], Any] = lambda record: None,
-    ) -> list[PackResult]:
-        """The results of all tasks; those finished in `folder` are only read.
+    ) -> Packs:
+        """The packs of all tasks, as they are saved in `folder`; new tasks are laid
+        out in packs of their own, and `planned` is told how.
 
-        `planned` is told of the layout of new tasks before they start.
+        Raises: JmerError if processes see different packs, or a task needs more memory
+        than there is.
         """
-        results: list[PackResult] = []
-        todo: list[Pack] = []
-        for path in sorted(folder.glob("pack-*")):
-            saved = _read(path)
-            if isinstance(saved, PackResult):
-                results.append(saved)
-            elif saved is not None:
-                todo.append(saved)
-        known = {task for result in results for task in result.tasks}
-        known |= {task for pack in todo for task in pack.tasks}
+        saved = read_packs(folder)
+        finished = [pack.result for pack in saved if pack.result is not None]
+        todo = [
+            Pack(pack.folder, list(pack.tasks), Plan.of(pack.notes["plan"]))
+            for pack in saved
+            if pack.result is None
+        ]
+        known = {task for pack in saved for task in pack.tasks}
         hosts.require_agreement([dataclasses.astuple(t) for t in sorted(known)], folder)
         new = [task for task in self.tasks if task not in known]
-        done = sum(len(result.tasks) for result in results)
         if new:
-            plan, size = self._plan(new, view)
+            plan, size = self._plan(new, say)
             todo += _new_packs(folder, new, plan, size)
             planned({**plan.record(), "tasks": len(new), "tasks_per_pack": size})
+        return Packs(finished, todo)
+
+    def train(
+        self, packs: Packs, view: View, log: EventLog, stopping: Callable[[], bool]
+    ) -> list[PackResult]:
+        """The results of all packs; those that are finished are not trained again.
+
+        Of several processes, each trains its share, and the first has them all.
+
+        Raises: KeyboardInterrupt, with a checkpoint saved, once `stopping` says so.
+        """
+        results, todo = list(packs.finished), packs.todo
+        done = sum(len(result.tasks) for result in results)
         if not todo:
             view.say(f"all {done} tasks of this run are finished; nothing to train")
             return results
@@ -183,13 +204,13 @@ class Session:
         theirs = [pack for pack in todo if pack not in mine] if hosts.is_first() else []
         return results + [_finished(pack.folder) for pack in theirs]
 
-    def _plan(self, tasks: list[Task], view: View) -> tuple[Plan, int]:
+    def _plan(self, tasks: list[Task], say: Callable[[str], Any]) -> tuple[Plan, int]:
         """The layout of new tasks, and how many of them train in one program."""
         engine, work = self.experiment.engine, self.work(tasks)
-        plan = make_plan(engine, work, view.say)
+        plan = make_plan(engine, work, say)
         # Machines of one kind, measured apart: the first one's word counts.
         plan = Plan.of(hosts.gather_json(plan.record())[0])
-        plan, per_device = fit(plan, work, memory_limit(engine), view.say)
+        plan, per_device = fit(plan, work, memory_limit(engine), say)
         if engine.strategy == "loop":
             per_device = 1
         elif engine.pack is not None:
@@ -216,7 +237,9 @@ class Session:
             )
         view.begin(done + left, done, self.experiment.epochs, self.training_clips)
 
-    def _train_pack(self, pack: Pack, view: View, log: EventLog, stopping):
+    def _train_pack(
+        self, pack: Pack, view: View, log: EventLog, stopping: Callable[[], bool]
+    ) -> PackResult:
         try:
             return self._train(pack, view, log, stopping)
         except jax.errors.JaxRuntimeError as error:
@@ -240,9 +263,11 @@ class Session:
         )
         return program
 
-    def _train(self, pack: Pack, view: View, log: EventLog, stopping) -> PackResult:
+    def _train(
+        self, pack: Pack, view: View, log: EventLog, stopping: Callable[[], bool]
+    ) -> PackResult:
         experiment, tasks = self.experiment, pack.tasks
-        number = int(pack.folder.name.split("-")[1])
+        number = pack_number(pack.folder)
         work = self.work(tasks)
         program = self._compiled(pack, work, view)
         before = [0]
@@ -274,15 +299,15 @@ class Session:
         try:
             result = train_pack(
                 program,
-                tasks,
-                work.table,
-                work.data,
-                checkpoints,
-                schedule,
-                watch,
-                stopping,
-                {"plan": pack.plan.record()},
-                self.start.of(tasks),
+                tasks=tasks,
+                table=work.table,
+                data=work.data,
+                checkpoints=checkpoints,
+                schedule=schedule,
+                watch=watch,
+                stopping=stopping,
+                notes={"plan": pack.plan.record()},
+                start=self.start.of(tasks),
             )
         finally:
             checkpoints.close()
@@ -297,41 +322,26 @@ class Session:
         return result
 
 
-def _read(folder: Path) -> Pack | PackResult | None:
-    """What is saved of a pack: its result, or what is left to do; None if nothing."""
-    checkpoints = Checkpoints(folder)
-    try:
-        if checkpoints.epoch is None:
-            return None
-        _, arrays, meta = checkpoints.restore()
-    finally:
-        checkpoints.close()
-    tasks = [Task(**task) for task in meta["tasks"]]
-    if meta["finished"]:
-        return result_of(arrays, tasks, meta["seconds"])
-    return Pack(folder, tasks, Plan.of(meta["plan"]))
-
-
 def _finished(folder: Path) -> PackResult:
-    result = _read(folder)
-    if not isinstance(result, PackResult):
+    saved = read_pack(folder)
+    if saved is None or saved.result is None:
         raise JmerError(
             f"the process that trained {folder} has not finished it. Start the same "
             f"command again: it goes on from the last checkpoint."
         )
-    return result
+    return saved.result
 
 
 def _new_packs(folder: Path, tasks: list[Task], plan: Plan, size: int) -> list[Pack]:
-    taken = [int(path.name.split("-")[1]) for path in folder.glob("pack-*")]
+    taken = map(pack_number, pack_folders(folder))
     first = max(taken, default=-1) + 1
     return [
-        Pack(folder / f"pack-{first + i:04d}", tasks[start : start + size], plan)
+        Pack(pack_folder(folder, first + i), tasks[start : start + size], plan)
         for i, start in enumerate(range(0, len(tasks), size))
     ]
 
 
-def mean_of(values: np.ndarray) -> float | None:
+def mean_of(values: Array) -> float | None:
     """The mean of the finite values, for JSON; None without one."""
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else None

@@ -3,7 +3,7 @@
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from jmer.arrays import Array
 from jmer.data import load
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
 from jmer.data.load import datasets
 from jmer.errors import JmerError, UsageError
+from jmer.models.base import Inputs
 from jmer.runs.run import Run
 from jmer.scores.predictions import Predictions
 from jmer.train.tasks import Task
@@ -56,7 +58,9 @@ def explained(
     network, (graphdef, states) = weights.config, weights.states()
 
     @jax.jit
-    def show(state, inputs):
+    def show(
+        state: tuple[nnx.State, nnx.State], inputs: Inputs
+    ) -> tuple[Array, Mapping[str, Array]]:
         return network.explain(nnx.merge(graphdef, *state), inputs)
 
     number = {clip: i for i, clip in enumerate(clips.names)}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jmer.errors import JmerError
 from jmer.files import replacing
-from jmer.runs.run import read_weights
+from jmer.runs.run import find_weights
 
 
 def export_torch(folder: Path, file: Path, fold: str, seed: int | None = None) -> None:
@@ -19,7 +19,7 @@ def export_torch(folder: Path, file: Path, fold: str, seed: int | None = None) -
         raise JmerError(
             "writing PyTorch checkpoints needs PyTorch: pip install 'jmer[torch]'."
         ) from error
-    weights = read_weights(folder)
+    weights = find_weights(folder)
     row = weights.index(fold, seed)
     arrays = {path: value[row] for path, value in weights.arrays.items()}
     state = weights.config.to_torch(arrays)

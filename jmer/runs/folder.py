@@ -1,26 +1,62 @@
-"""The folder of a run: who it belongs to, and what is in it."""
+"""The folder of a run: what is in it, and whose it is."""
 
-import json
-import os
-import platform
 import shlex
 import shutil
-import subprocess
 import sys
-import time
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from jmer.errors import JmerError
-from jmer.files import VERSION, make_folder, read_json, write_json, writing
+from jmer.files import make_folder, read_json, write_json, writing
 
 DESCRIPTION = "experiment.json"
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
+PROGRESS = "progress.jsonl"
+CHECKPOINTS = "checkpoints"
+REPORT = "report"
+"""`report.md` and `report.html`."""
+FIGURES = "figures"
+SCORES_CSV, SCORES_TEX = "scores.csv", "scores.tex"
+COMPARISON_CSV, COMPARISON_TEX = "comparison.csv", "comparison.tex"
+SPOTTING, SPOTTED = "spotting", "spotting.json"
+"""What `jmer spot` leaves: a folder, and in it what was found."""
+EXPLAIN, EXPLAINED = "explain", "explain.json"
+"""What `jmer explain` leaves: a folder with a folder a clip, and what each shows."""
+AUDIT = "audit"
+"""`audit.md` and `audit.json`."""
+SWEEP = "sweep.json"
+"""Of the folder of a sweep, whose cells are runs in folders of their own."""
+
+NEEDED = {
+    METRICS: (
+        *("protocol", "selection", "batches", "subject_independent", "oracle"),
+        *("diverged", "wall_seconds", "throughput", "n_samples", "n_folds"),
+        *("n_subjects", "seeds", "classes", "per_seed", "std", "ci95", "confusion"),
+        *("per_dataset", "per_class", "per_subject"),
+    ),
+    DESCRIPTION: (
+        *("name", "command", "experiment", "versions", "device", "revision"),
+        *("data", "created"),
+    ),
+}
+"""The fields of each file without which there is no report of a run."""
+
+
+def pack_folder(checkpoints: Path, number: int) -> Path:
+    """Where a pack is saved, among the checkpoints of its run."""
+    return checkpoints / f"pack-{number:04d}"
+
+
+def pack_folders(checkpoints: Path) -> list[Path]:
+    """Those of all packs, in order."""
+    return sorted(checkpoints.glob("pack-*"))
+
+
+def pack_number(folder: Path) -> int:
+    """Of a pack, from the name of its folder."""
+    return int(folder.name.split("-")[1])
 
 
 def open_run(folder: Path, description: Mapping[str, Any], *, overwrite: bool) -> None:
@@ -75,86 +111,6 @@ def first_difference(old: Any, new: Any, where: str = "") -> str | None:
                 return found
         return None
     return None if old == new else f"{where} is {old} there and {new} here"
-
-
-def environment() -> dict[str, Any]:
-    """Versions, device and source revision of this process."""
-    devices = jax.devices()
-    names = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-    return {
-        "versions": {
-            "jmer": VERSION,
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in names},
-        },
-        "device": {
-            "kind": devices[0].device_kind,
-            "count": len(devices),
-            "platform": devices[0].platform,
-            "host_cores": os.cpu_count(),
-        },
-        "revision": _revision(),
-        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    }
-
-
-def _revision() -> str | None:
-    """The commit that jmer is run from, `-dirty` if files differ; None outside git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None
-
-
-class EventLog:
-    """`progress.jsonl`, a JSON object a line; TensorBoard too where it is installed."""
-
-    def __init__(self, folder: Path):
-        process = jax.process_index()
-        # One writer a file: appending together is not safe on network file systems.
-        suffix = f"-{process}" if process else ""
-        self._path = folder / f"progress{suffix}.jsonl"
-        with writing(self._path):
-            self._mend()
-            # Unbuffered, so that a full disk shows where it is met, not at the end.
-            self._file = self._path.open("ab", buffering=0)
-        try:
-            from tensorboardX import SummaryWriter
-        except ImportError:
-            self._board = None
-        else:
-            self._board = SummaryWriter(str(folder / f"tensorboard{suffix}"))
-
-    def _mend(self) -> None:
-        """Drops a last line that a killed process left unfinished."""
-        if self._path.exists():
-            content = self._path.read_bytes()
-            whole = content[: content.rfind(b"\n") + 1]
-            if whole != content:
-                self._path.write_bytes(whole)
-
-    def write(self, **event: Any) -> None:
-        with writing(self._path):
-            self._file.write(json.dumps(event).encode() + b"\n")
-        if self._board and event["event"] == "evaluation":
-            for name in ("loss", "test_acc", "inner_uf1"):
-                if event[name] is not None:
-                    tag = f"pack{event['pack']}/{name}"
-                    self._board.add_scalar(tag, event[name], event["epoch"])
-
-    def close(self) -> None:
-        self._file.close()
-        if self._board:
-            self._board.close()
 
 
 def command_line() -> str:

@@ -8,10 +8,10 @@ import numpy as np
 from jmer.errors import JmerError
 from jmer.files import content_hash
 from jmer.models.base import NetworkConfig, default_config
+from jmer.runs.weights import Weights
+from jmer.train.tasks import Task
 from jmer.weights.archive import has_weights, read_weights
 from jmer.weights.torch_files import StateDict, read_state_dict
-from jmer.train.tasks import Task
-from jmer.runs.weights import Weights
 
 
 def import_torch(network: str, folder: Path) -> Weights:

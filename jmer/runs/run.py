@@ -3,24 +3,33 @@
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from flax import nnx
 
-from jmer.runs.curves import read_curves
 from jmer.errors import JmerError
 from jmer.files import read_json
-from jmer.models.base import network
+from jmer.runs.curves import read_curves
+from jmer.runs.folder import (
+    CHECKPOINTS,
+    DESCRIPTION,
+    METRICS,
+    NEEDED,
+    PREDICTIONS,
+    PROGRESS,
+)
+from jmer.scores.metrics import reported
 from jmer.scores.paired import Paired, paired
 from jmer.scores.predictions import Predictions
-from jmer.runs.folder import DESCRIPTION, METRICS, PREDICTIONS
-from jmer.scores.recognition import SCORES
 from jmer.text import counted, points
-from jmer.train.checkpoint import Checkpoints
-from jmer.train.pack import PackResult, result_of
-from jmer.train.tasks import Task
-from jmer.runs.weights import INDEX, Weights
+
+if TYPE_CHECKING:
+    from flax import nnx
+
+    from jmer.runs.weights import Weights
+    from jmer.train.pack import PackResult
+
+# Reports read runs without their weights: JAX and Orbax come with the first of these.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +93,7 @@ class Run:
 
     def __repr__(self) -> str:
         found = self.metrics
-        scores = (f"{text} {points(found[name])}" for name, text in SCORES.items())
+        scores = (f"{m.label} {points(found.get(n))}" for n, m in reported().items())
         clips = counted(found["n_samples"], "clip")
         subjects = counted(found["n_subjects"], "subject")
         return f"Run {self.folder}: {', '.join(scores)} on {clips} of {subjects}"
@@ -105,6 +114,11 @@ class Run:
         return Predictions.load(self.folder / PREDICTIONS)
 
     @functools.cached_property
+    def shown(self) -> Predictions:
+        """Those of the variant that the run's own report shows."""
+        return self.predictions.select(variant=self.metrics.get("variant", 0))
+
+    @functools.cached_property
     def confusion(self) -> np.ndarray:
         """Test clips of true (row) and predicted class, over all seeds [k, k]."""
         return np.array(self.metrics["confusion"])
@@ -122,7 +136,7 @@ class Run:
         """(epochs, values) of `loss`, `test_acc` and `inner_uf1`, averaged over all
         tasks; without those that were not recorded.
         """
-        return read_curves(self.folder / "progress.jsonl")
+        return read_curves(self.folder / PROGRESS)
 
     @functools.cached_property
     def tasks(self) -> tuple[TaskSummary, ...]:
@@ -142,11 +156,14 @@ class Run:
         return tuple(sorted(summaries, key=lambda t: (t.seed, t.subject, t.variant)))
 
     @functools.cached_property
-    def weights(self) -> Weights:
+    def weights(self) -> "Weights":
         """The weights of all trainings, at their selected epochs.
 
         Raises: JmerError if the run trained nothing, as an evaluation does not.
         """
+        from jmer.models.base import network
+        from jmer.runs.weights import Weights
+
         if not self.packs:
             raise JmerError(
                 f"{self.folder} has no trained weights: it is an evaluation, or its "
@@ -173,26 +190,44 @@ class Run:
 
     def model(
         self, *, subject: str, seed: int | None = None, variant: int = 0
-    ) -> nnx.Module:
+    ) -> "nnx.Module":
         """The network of one training in evaluation mode, callable on arrays."""
         return self.weights.model(subject=subject, seed=seed, variant=variant)
 
     @functools.cached_property
-    def packs(self) -> list[PackResult]:
+    def packs(self) -> "list[PackResult]":
         """What each program recorded: its tasks, at each evaluation."""
-        packs = []
-        for folder in sorted((self.folder / "checkpoints").glob("pack-*")):
-            checkpoints = Checkpoints(folder)
-            try:
-                if checkpoints.epoch is None:
-                    continue
-                _, arrays, meta = checkpoints.restore()
-            finally:
-                checkpoints.close()
-            if meta["finished"]:
-                tasks = [Task(**task) for task in meta["tasks"]]
-                packs.append(result_of(arrays, tasks, meta["seconds"]))
-        return packs
+        from jmer.runs.packs import read_packs
+
+        saved = read_packs(self.folder / CHECKPOINTS)
+        return [pack.result for pack in saved if pack.result is not None]
+
+    def check(self) -> None:
+        """Reads all that a report needs.
+
+        Raises: JmerError naming the missing or damaged file, and what to do.
+        """
+        for name in (METRICS, DESCRIPTION):
+            if not (self.folder / name).is_file():
+                raise JmerError(
+                    f"{self.folder} has no {name}: it is no finished run; run `jmer "
+                    f"run EXPERIMENT --run-dir {self.folder}`, which goes on where it "
+                    f"stopped."
+                )
+            content = self.metrics if name == METRICS else self.experiment
+            found = content if isinstance(content, dict) else {}
+            missing = [key for key in NEEDED[name] if key not in found]
+            if missing:
+                raise JmerError(
+                    f"{self.folder / name} has no {', '.join(missing)}: it was edited, "
+                    f"or written by another version of jmer. Run the experiment again."
+                )
+        if not (self.folder / PREDICTIONS).is_file():
+            raise JmerError(
+                f"{self.folder} has no {PREDICTIONS}: it is no finished run; run "
+                f"`{self.experiment['command']}` again."
+            )
+        _ = self.shown  # which reads them
 
 
 def load_run(folder: str | Path) -> Run:
@@ -208,6 +243,16 @@ def load_run(folder: str | Path) -> Run:
                 f"--run-dir {folder}` makes or finishes one."
             )
     return Run(folder)
+
+
+def read_run(folder: Path) -> Run:
+    """The run in a directory, with all that a report needs of it.
+
+    Raises: JmerError as `Run.check`.
+    """
+    run = Run(folder)
+    run.check()
+    return run
 
 
 def compare(
@@ -246,29 +291,30 @@ def compare(
     Raises: JmerError if one is no finished run, or their clips or labels differ.
     """
     first, second = (
-        run.predictions.select(variant=run.metrics.get("variant", 0))
-        for run in (
-            each if isinstance(each, Run) else load_run(each) for each in (a, b)
-        )
+        (each if isinstance(each, Run) else load_run(each)).shown for each in (a, b)
     )
     return paired(first, second, draws=draws, seed=seed)
 
 
-def load_model(folder: str | Path) -> Weights:
+def load_model(folder: str | Path) -> "Weights":
     """Imported weights: `.params(subject=…)` and `.model(subject=…)`.
 
     Raises: JmerError if the folder holds none.
     """
+    from jmer.runs.weights import Weights
+
     return Weights.load(Path(folder))
 
 
-def read_weights(folder: Path) -> Weights:
+def find_weights(folder: Path) -> "Weights":
     """Weights from either an import or a finished run.
 
     Raises: JmerError if the folder is neither.
     """
+    from jmer.runs.weights import INDEX
+
     if (folder / INDEX).is_file():
-        return Weights.load(folder)
+        return load_model(folder)
     if (folder / DESCRIPTION).is_file():
         return load_run(folder).weights
     raise JmerError(

@@ -127,7 +127,7 @@ class Video:
     found_label: Int[np.ndarray, " m"] | None = None
     true_label: Int[np.ndarray, " n"] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("found", "true"):
             rows, label = getattr(self, name), getattr(self, f"{name}_label")
             if rows.ndim != 2 or rows.shape[1] != 2 or (rows[:, 0] > rows[:, 1]).any():

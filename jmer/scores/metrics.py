@@ -9,17 +9,19 @@ equal weight. A class without a true sample is left out of both: it has no recal
 and counting it as zero would punish a held-out subject for what was never shown.
 A prediction of such a class still costs the true class its recall. An empty matrix
 scores 0.
+
+`METRICS` is the one table of them: what a row of it says is all that runs, reports,
+comparisons and audits know of a metric, so that another one is one row.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from jmer.annotations import Int, Real
-
-Metric = Callable[[Any], Any]
 
 
 def _namespace(*arrays: Any) -> ModuleType:
@@ -101,10 +103,98 @@ def uar(confusion: Real[Any, "*b k k"]) -> Real[Any, "*b"]:
     return _mean_of_present(class_recall(confusion), confusion)
 
 
-METRICS: dict[str, Metric] = {"acc": accuracy, "uf1": uf1, "uar": uar}
+@dataclass(frozen=True)
+class Quantity:
+    """A number that is printed of predictions, from `low` to `high`."""
+
+    name: str
+    """In files and on the command line."""
+    label: str
+    """As people read it."""
+    what: str
+    """What it is, in a sentence."""
+    low: float = 0.0
+    high: float = 1.0
 
 
-def seed_mean(metric: Metric, confusion: Real[Any, "*b s k k"]) -> Real[Any, "*b"]:
+@dataclass(frozen=True, kw_only=True)
+class Metric(Quantity):
+    """One that is read off confusion matrices, with which it is called."""
+
+    of: Callable[[Any], Any]
+    """From [*b, k, k] to [*b], or to [*b, k] if each class has its own."""
+    mean_of: str = ""
+    """Which of `CLASS_METRICS` it is the mean of, over the classes with a true sample;
+    empty if it is no mean over classes."""
+    headline: bool = False
+    """Whether reports show it before the others, with its interval and oracle."""
+
+    def __call__(self, confusion: Real[Any, "*b k k"]) -> Any:
+        return self.of(confusion)
+
+    @property
+    def over_folds(self) -> str:
+        """The name of its mean over folds, which is another number than it."""
+        return self.mean_of or self.name
+
+
+def _by_name(*rows: Metric) -> dict[str, Metric]:
+    return {row.name: row for row in rows}
+
+
+CLASS_METRICS = _by_name(
+    Metric("f1", "F1", "Harmonic mean of recall and precision.", of=class_f1),
+    Metric("recall", "Recall", "Share of a class that was found.", of=class_recall),
+    Metric(
+        "precision",
+        "Precision",
+        "Share of the predictions of a class that are true.",
+        of=class_precision,
+    ),
+)
+"""What is said of each class."""
+
+METRICS = _by_name(
+    Metric("acc", "ACC", "Share of the clips that are right.", of=accuracy),
+    Metric(
+        "uf1",
+        "UF1",
+        "Mean of F1 over the classes, each with equal weight.",
+        of=uf1,
+        mean_of="f1",
+        headline=True,
+    ),
+    Metric(
+        "uar",
+        "UAR",
+        "Mean of recall over the classes, each with equal weight.",
+        of=uar,
+        mean_of="recall",
+        headline=True,
+    ),
+)
+"""What is said of all clips, in the order of files."""
+
+
+def reported() -> dict[str, Metric]:
+    """`METRICS` in the order of reports: the headline first."""
+    return _by_name(*sorted(METRICS.values(), key=lambda metric: not metric.headline))
+
+
+def headlines() -> list[Metric]:
+    """Those that stand for a result where there is room for little; the first of them
+    alone where there is room for one."""
+    return [metric for metric in METRICS.values() if metric.headline]
+
+
+def label_of(name: str) -> str:
+    """How people call a metric of all clips or of a class."""
+    return (METRICS | CLASS_METRICS)[name].label
+
+
+def seed_mean(
+    metric: Callable[[Any], Any], confusion: Real[Any, "*b s k k"]
+) -> Real[Any, "*b"]:
     """Mean of `metric` over the seeds (axis -3), seeds without a sample left out."""
     xp = _namespace(confusion)
     score = metric(confusion)
@@ -132,7 +222,7 @@ def subject_bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of ACC, UF1 and UAR under a new draw of subjects.
+    """Percentile intervals of all `METRICS` under a new draw of subjects.
 
     `confusions` holds one matrix per seed (s) and subject (m). Clips of one person
     resemble one another, so people are drawn with replacement, not clips; the

@@ -12,7 +12,7 @@ import numpy as np
 
 from jmer.annotations import Float, Real
 from jmer.errors import JmerError, UsageError
-from jmer.scores.metrics import METRICS, class_f1, drawn_subjects
+from jmer.scores.metrics import METRICS, class_f1, drawn_subjects, label_of
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import Counts, count
 from jmer.text import counted
@@ -27,7 +27,7 @@ class Difference:
     """A score of the second method minus that of the first."""
 
     score: str
-    """`acc`, `uf1`, `uar`, or `f1` of a class."""
+    """Name of a metric; `f1` of a class."""
     value: float
     low: float
     """Lower end of the 95 % interval."""
@@ -39,7 +39,7 @@ class Difference:
 
     def __repr__(self) -> str:
         return (
-            f"{self.score.upper()} {self.value:+.4f} [{self.low:+.3f}, "
+            f"{label_of(self.score)} {self.value:+.4f} [{self.low:+.3f}, "
             f"{self.high:+.3f}], p {self.p:.4f}, {counted(self.subjects, 'subject')}"
         )
 
@@ -50,7 +50,7 @@ class Paired:
 
     clips: int
     overall: dict[str, Difference]
-    """By score: `acc`, `uf1` and `uar`."""
+    """By name of the metric."""
     per_class: dict[str, Difference]
     """F1, by class; those without a clip are left out."""
     per_dataset: dict[str, dict[str, Difference]]
@@ -71,7 +71,7 @@ class Paired:
 def paired(
     a: Predictions, b: Predictions, *, draws: int = 2000, seed: int = 0
 ) -> Paired:
-    """Differences b − a of ACC, UF1 and UAR, of F1 by class, and by data set.
+    """Differences b − a of all metrics, of F1 by class, and by data set.
 
     Intervals are percentiles over draws of subjects, the same for both methods (Efron
     and Tibshirani 1993, chapter 13). p comes from swapping the two methods' predictions

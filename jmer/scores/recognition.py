@@ -8,17 +8,12 @@ import numpy as np
 
 from jmer.errors import JmerError
 from jmer.scores.metrics import (
+    CLASS_METRICS,
     METRICS,
-    class_f1,
-    class_precision,
-    class_recall,
     seed_mean,
     subject_bootstrap,
 )
 from jmer.scores.predictions import Predictions
-
-SCORES = {"uf1": "UF1", "uar": "UAR", "acc": "ACC"}
-"""What people call them, the headline first."""
 
 
 def _groups(*columns: np.ndarray) -> tuple[list[tuple], np.ndarray]:
@@ -48,7 +43,7 @@ def _check_countable(p: Predictions) -> None:
 
 
 def _scores(confusion: np.ndarray) -> dict[str, float]:
-    """ACC, UF1 and UAR of `confusion` [seeds, k, k], averaged over seeds."""
+    """`METRICS` of `confusion` [seeds, k, k], averaged over seeds."""
     return {name: float(seed_mean(m, confusion)) for name, m in METRICS.items()}
 
 
@@ -56,8 +51,7 @@ def _per_class(
     classes: tuple[str, ...], confusion: np.ndarray, counts: np.ndarray
 ) -> dict[str, dict]:
     """Means over seeds; None for a class without a clip, which no score counts."""
-    parts = {"f1": class_f1, "recall": class_recall, "precision": class_precision}
-    values = {name: part(confusion).mean(axis=0) for name, part in parts.items()}
+    values = {n: part(confusion).mean(axis=0) for n, part in CLASS_METRICS.items()}
     return {
         name: {"n": int(counts[i])}
         | {part: float(v[i]) if counts[i] else None for part, v in values.items()}
@@ -105,7 +99,7 @@ def count(predictions: Predictions) -> Counts:
 def score(predictions: Predictions) -> dict[str, Any]:
     """Scores of one variant, in types that JSON knows.
 
-    `acc`, `uf1` and `uar` pool the folds within each seed, then average over seeds;
+    Those of `METRICS` pool the folds within each seed, then average over seeds;
     `fold_mean`, which some papers print instead, has the means over folds and seeds of
     accuracy, and of F1 and recall over the classes that a fold tests. `std` is the
     sample deviation over seeds (None with one seed), `ci95` the subject bootstrap,
@@ -153,8 +147,25 @@ def score(predictions: Predictions) -> dict[str, Any]:
     }
 
 
+def brief(predictions: Predictions, *more: str) -> dict[str, Any]:
+    """The metrics that `score` gives, and `more` of it by name."""
+    scores = score(predictions)
+    return {name: scores[name] for name in (*METRICS, *more)}
+
+
+def band(found: dict[str, Any], name: str) -> tuple[float, float] | None:
+    """The 95 % interval of a score in what `score` found of all clips, or of one data
+    set; None in a run of older versions, which have it for all clips alone, or lack
+    this score, and with one subject: the same person drawn again has no width.
+    """
+    if name not in found.get("ci95", ()) or found["n_subjects"] < 2:
+        return None
+    low, high = found["ci95"][name]
+    return low, high
+
+
 def _intervals(confusion: np.ndarray) -> dict[str, list[float]]:
-    return {name: list(band) for name, band in subject_bootstrap(confusion).items()}
+    return {name: list(ends) for name, ends in subject_bootstrap(confusion).items()}
 
 
 def _fold_mean(p: Predictions) -> dict[str, float]:
@@ -163,8 +174,7 @@ def _fold_mean(p: Predictions) -> dict[str, float]:
     folds, fold = _groups(p.seed, p.fold)
     counts = np.zeros((len(folds), k, k), np.int64)
     np.add.at(counts, (fold, p.label, p.predicted), 1)
-    names = {"acc": "acc", "uf1": "f1", "uar": "recall"}
-    return {name: float(METRICS[m](counts).mean()) for m, name in names.items()}
+    return {m.over_folds: float(m(counts).mean()) for m in METRICS.values()}
 
 
 def _per_dataset(

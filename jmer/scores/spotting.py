@@ -22,7 +22,14 @@ from jmer.scores.intervals import (
     spot_then_recognise,
     states,
 )
+from jmer.scores.metrics import Quantity
 
+AUC = Quantity(
+    "auc",
+    "AUC of frames",
+    "Probability that a frame within an expression is given more intensity than one "
+    "outside, over all frames together.",
+)
 MAPS = ("contrast", "motion")
 COLUMNS = ("subject", "clip", "frame", "true", "found", "true_state", "found_state")
 
@@ -41,7 +48,7 @@ class Rule:
     max_gap: int = 0
     """Most frames below the threshold within one expression."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
             raise UsageError(f"threshold={self.threshold} must be above 0, at most 1")
         for name, least in (("min_frames", 1), ("max_gap", 0)):
@@ -80,7 +87,7 @@ class Watched:
     maps: Mapping[str, np.ndarray] = field(default_factory=dict)
     """What there is to draw: `contrast` [t, i, j, 3], `motion` [t, i, j, 1]."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.found.shape != self.true.shape or self.found.ndim != 1:
             raise JmerError(
                 f"clip {self.clip}: {self.found.shape} intensities were found, but "
@@ -181,7 +188,7 @@ def frame_roc(clips: Sequence[Watched]) -> Roc:
     )
 
 
-def score(
+def spotting_record(
     clips: Sequence[Watched], classes: Sequence[str], rule: Rule
 ) -> dict[str, Any]:
     """The record of all clips, as JSON values.
@@ -204,7 +211,7 @@ def score(
         "clips": len(clips),
         "frames": sum(len(clip.true) for clip in clips),
         "frames_of_expressions": sum(int(clip.positive.sum()) for clip in clips),
-        "auc": frame_roc(clips).area,
+        AUC.name: frame_roc(clips).area,
         "mean_absolute_error": float(
             np.abs(np.concatenate([clip.found - clip.true for clip in clips])).mean()
         ),
@@ -229,7 +236,9 @@ def state_counts(clips: Sequence[Watched]) -> Int[np.ndarray, "6 6"]:
     return counts
 
 
-def _per_subject(clips, videos) -> dict[str, dict[str, Any]]:
+def _per_subject(
+    clips: Sequence[Watched], videos: Sequence[Video]
+) -> dict[str, dict[str, Any]]:
     made = {}
     for subject in sorted({clip.subject for clip in clips}):
         own = [i for i, clip in enumerate(clips) if clip.subject == subject]

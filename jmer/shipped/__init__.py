@@ -42,7 +42,7 @@ def find(experiment: Path | str) -> Path:
     if path.as_posix() in known:
         return known[path.as_posix()]
     near = path.as_posix().removeprefix("experiments/").removesuffix(".py")
-    more = f"`jmer list experiments` shows those that come with jmer."
+    more = "`jmer list experiments` shows those that come with jmer."
     if path.suffix == ".py":
         raise UsageError(
             f"experiment file {path} does not exist{did_you_mean(near, known)}; {more}"

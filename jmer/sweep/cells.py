@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from jmer.data.config import DataConfig
-from jmer.errors import UsageError, quoted
+from jmer.errors import UsageError, option, quoted
 from jmer.experiment import Experiment, definitions
-from jmer.sweep.fields import get_field, option, read_value, shown, with_fields
+from jmer.runs.folder import COMPARISON_CSV, COMPARISON_TEX, FIGURES, REPORT, SWEEP
+from jmer.sweep.fields import get_field, read_value, shown, with_fields
 
 TAKEN = (
-    *("sweep.json", "report.md", "report.html", "figures"),
-    *("comparison.csv", "comparison.tex"),
+    *(SWEEP, f"{REPORT}.md", f"{REPORT}.html", FIGURES),
+    *(COMPARISON_CSV, COMPARISON_TEX),
 )
 LONGEST = 200  # bytes of a folder's name
 
@@ -51,7 +52,7 @@ class Sweep:
     values: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
     """The values of a field; every row is trained with each combination of them."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("rows", "values"):
             if not isinstance(getattr(self, name), Mapping):
                 raise UsageError(f"sweep: {name} must be a dictionary, by name")

@@ -8,13 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from jmer.errors import UsageError, quoted
+from jmer.errors import UsageError, option, quoted
 from jmer.experiment import Experiment
-
-
-def option(name: str) -> str:
-    """The name of a field as on the command line."""
-    return name.replace("_", "-")
 
 
 def get_field(experiment: Experiment, name: str) -> Any:

@@ -13,6 +13,8 @@ from jmer.data.splits import Fold, make_folds
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.files import read_json
+from jmer.nn.lowering.choice import current
+from jmer.runner.features import seen_by_tasks
 from jmer.runner.plan import make_plan, memory_limit
 from jmer.runner.run import load_everywhere
 from jmer.runner.session import Session, check_inputs
@@ -22,7 +24,7 @@ from jmer.text import counted, duration
 from jmer.train import hosts
 from jmer.train.planner import measure
 
-State = Literal["new", "begun", "finished"]
+Stage = Literal["new", "begun", "finished"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Planned:
 
     cell: Cell
     folder: Path
-    state: State
+    stage: Stage
     folds: int = 0
     seconds: float | None = None
     """Predicted for all its training; None if not measured."""
@@ -42,7 +44,7 @@ class Planned:
         return self.folds * len(experiment.seeds) * len(experiment.variant_values)
 
     def __str__(self) -> str:
-        if self.state == "finished":
+        if self.stage == "finished":
             return f"{self.cell.name}: finished"
         experiment = self.cell.experiment
         parts = [
@@ -50,7 +52,7 @@ class Planned:
             counted(len(experiment.seeds), "seed"),
             counted(len(experiment.variant_values), "variant"),
         ]
-        goes_on = ", begun before" if self.state == "begun" else ""
+        goes_on = ", begun before" if self.stage == "begun" else ""
         return (
             f"{self.cell.name}: {counted(self.tasks, 'task')} ({', '.join(parts)}), "
             f"{_time(self.seconds)}{goes_on}"
@@ -71,24 +73,24 @@ def plan_sweep(
     """
     folders = [run_dir / cell.folder for cell in cells]
 
-    def states() -> list[State]:
+    def stages() -> list[Stage]:
         found = zip(cells, folders, strict=True)
-        return ["new" if overwrite else _state(c.experiment, f) for c, f in found]
+        return ["new" if overwrite else _stage(c.experiment, f) for c, f in found]
 
-    seen = hosts.gather_json(hosts.first_then_all(states))[0]
+    seen = hosts.gather_json(hosts.first_then_all(stages))[0]
     measured: dict[str, float | None] = {}
     plans: list[Planned] = []
     data, clips = None, None
-    for cell, folder, state in zip(cells, folders, seen, strict=True):
+    for cell, folder, stage in zip(cells, folders, seen, strict=True):
         experiment = cell.experiment
-        if state == "finished":
-            plans.append(Planned(cell, folder, state))
+        if stage == "finished":
+            plans.append(Planned(cell, folder, stage))
             continue
         if clips is None or experiment.data != data:
             data, clips = experiment.data, load_everywhere(experiment.data)
         check_inputs(experiment.model, clips)
         folds = make_folds(experiment.protocol, clips)
-        one = Planned(cell, folder, state, len(folds))
+        one = Planned(cell, folder, stage, len(folds))
         key = structure(experiment)
         if key not in measured and not stopping():
             measured[key] = _epoch_of_a_task(cell, clips, folds, say)
@@ -103,7 +105,7 @@ def plan_sweep(
 
 def plan_text(plans: Sequence[Planned], run_dir: Path) -> list[str]:
     """The plan, line by line."""
-    todo = [one for one in plans if one.state != "finished"]
+    todo = [one for one in plans if one.stage != "finished"]
     lines = [
         f"sweep in {run_dir}: {counted(len(plans), 'cell')}, "
         f"{len(plans) - len(todo)} finished",
@@ -141,7 +143,7 @@ def structure(experiment: Experiment) -> str:
 
 
 def _epoch_of_a_task(
-    cell: Cell, clips: ClipSet, folds: Sequence[Fold], say
+    cell: Cell, clips: ClipSet, folds: Sequence[Fold], say: Callable[[str], Any]
 ) -> float | None:
     """Seconds that a task takes for an epoch. None if that is not wanted
     (`engine.plan_seconds` is 0), or not cheap to know: what a network computes once for
@@ -151,7 +153,8 @@ def _epoch_of_a_task(
     if engine.plan_seconds == 0 or experiment.model.has_prefix:
         return None
     say(f"measuring a step of cell {cell.name}")
-    session = Session(experiment, clips, folds)
+    seen = seen_by_tasks(experiment.model, clips, current(), say)
+    session = Session(experiment, clips, folds, seen)
     work = session.work(session.tasks)
     plan = make_plan(engine, work, say)
     if plan.seconds is not None:
@@ -160,13 +163,13 @@ def _epoch_of_a_task(
     return None if found is None else found.seconds / len(session.tasks)
 
 
-def _state(experiment: Experiment, folder: Path) -> State:
+def _stage(experiment: Experiment, folder: Path) -> Stage:
     """Raises: JmerError if `folder` is the run of another experiment, or damaged."""
     file = folder / DESCRIPTION
     if not file.exists():
         return "new"
     try:
-        return _state_of_run(experiment, folder, read_json(file))
+        return _stage_of_run(experiment, folder, read_json(file))
     except (KeyError, TypeError) as error:
         raise JmerError(
             f"{file} or {METRICS} beside it was edited, or written by another version "
@@ -174,7 +177,7 @@ def _state(experiment: Experiment, folder: Path) -> State:
         ) from error
 
 
-def _state_of_run(experiment: Experiment, folder: Path, found: dict[str, Any]) -> State:
+def _stage_of_run(experiment: Experiment, folder: Path, found: dict[str, Any]) -> Stage:
     # The type was resolved since; hashes of data and files are for the run to compare.
     theirs = {**found["identity"], "dtype": found["experiment"]["dtype"]}
     ours = experiment.identity()

@@ -7,10 +7,11 @@ import jax
 
 from jmer.errors import JmerError
 from jmer.files import write_json
-from jmer.report.sweep import SWEEP, cells_of, is_sweep, write_sweep
+from jmer.report.sweep import cells_of, is_sweep, write_sweep
 from jmer.runner.outcome import AllDiverged
 from jmer.runner.progress import View
 from jmer.runner.run import run
+from jmer.runs.folder import SWEEP
 from jmer.sweep.cells import Cell
 from jmer.sweep.plan import plan_sweep, plan_text
 from jmer.train import hosts
@@ -46,7 +47,7 @@ def run_sweep(
     for one in plans:
         if stopping():
             raise KeyboardInterrupt
-        if one.state == "finished":
+        if one.stage == "finished":
             continue
         view = make_view()
         view.say(f"cell {one.cell.name}")

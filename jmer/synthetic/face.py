@@ -10,9 +10,13 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from jaxtyping import Float32
+from numpy.typing import ArrayLike
 
 from jmer.synthetic.spec import SyntheticSpec
 
+Plane = Float32[np.ndarray, "n n"]
+Painting = Float32[np.ndarray, "n n 3"]
 SCALE = 4
 MARGIN = 0.125
 
@@ -71,7 +75,7 @@ def draw_face(spec: SyntheticSpec, subject: int) -> Face:
 
 
 @lru_cache(maxsize=4)
-def face_texture(spec: SyntheticSpec, subject: int) -> np.ndarray:
+def face_texture(spec: SyntheticSpec, subject: int) -> Painting:
     """The texture of a subject: float32 [n, n, 3] RGB, 0 to 255, read-only.
 
     n is 5 times `spec.size`: four texels per pixel, and the margins.
@@ -91,32 +95,32 @@ def face_texture(spec: SyntheticSpec, subject: int) -> np.ndarray:
     return image
 
 
-def _soft(distance: np.ndarray, width: float = 0.012) -> np.ndarray:
+def _soft(distance: Plane, width: float = 0.012) -> Plane:
     """1 inside (negative distance) to 0 outside, smooth over `width`."""
     t = np.clip(0.5 - distance / width, 0, 1)
     return t * t * (3 - 2 * t)
 
 
-def _ellipse(dx, dy, rx: float, ry: float, width: float = 0.012) -> np.ndarray:
+def _ellipse(dx: Plane, dy: Plane, rx: float, ry: float, width: float = 0.012) -> Plane:
     radius = np.sqrt((dx / rx) ** 2 + (dy / ry) ** 2)
     return _soft((radius - 1) * min(rx, ry), width)
 
 
-def _glow(dx, dy, rx: float, ry: float) -> np.ndarray:
+def _glow(dx: Plane | float, dy: Plane | float, rx: float, ry: float) -> Plane:
     return np.exp(-0.5 * ((dx / rx) ** 2 + (dy / ry) ** 2))
 
 
-def _mix(image: np.ndarray, mask: np.ndarray, colour) -> None:
+def _mix(image: Painting, mask: Plane, colour: ArrayLike) -> None:
     """Paints `colour` (RGB, 0 to 255) over `image`, in place."""
-    image += mask[..., None] * (np.float32(colour) - image)
+    image += mask[..., None] * (np.asarray(colour, np.float32) - image)
 
 
-def _shade(image: np.ndarray, mask: np.ndarray, factor: float) -> None:
+def _shade(image: Painting, mask: Plane, factor: float) -> None:
     """Multiplies by `factor` where `mask` is 1, in place."""
     image *= (1 + (factor - 1) * mask)[..., None]
 
 
-def _detail(spec: SyntheticSpec, subject: int, texels: int) -> np.ndarray:
+def _detail(spec: SyntheticSpec, subject: int, texels: int) -> Plane:
     """Pores to blotches: noise of four scales, shared by all at identities 0."""
     total = np.zeros((texels, texels), np.float32)
     own = np.random.default_rng([2, spec.seed, subject])
@@ -132,7 +136,7 @@ def _detail(spec: SyntheticSpec, subject: int, texels: int) -> np.ndarray:
     return total
 
 
-def _skin(face: Face, x, y, detail) -> np.ndarray:
+def _skin(face: Face, x: Plane, y: Plane, detail: Plane) -> Painting:
     light, dark = (
         np.array([232, 192, 168], np.float32),
         np.array([120, 78, 58], np.float32),
@@ -146,7 +150,7 @@ def _skin(face: Face, x, y, detail) -> np.ndarray:
     return image
 
 
-def _nose(image, face: Face, side, y) -> None:
+def _nose(image: Painting, face: Face, side: Plane, y: Plane) -> None:
     length = np.clip((y - face.eye_y) / (face.nose_y - face.eye_y), 0, 1)
     inside = _soft(np.abs(y - (face.eye_y + face.nose_y) / 2) - 0.11, 0.08)
     edge = 0.03 + (face.nose_half - 0.03) * length**2
@@ -164,7 +168,7 @@ def _nose(image, face: Face, side, y) -> None:
     _shade(image, reach * _glow(side - fold, 0, 0.012, 1), 0.88)
 
 
-def _mouth(image, face: Face, side, y) -> None:
+def _mouth(image: Painting, face: Face, side: Plane, y: Plane) -> None:
     across = side / face.mouth_half
     line = y - face.mouth_y + face.mouth_bend * across**2
     full = np.clip(1 - across**2, 0, 1)
@@ -180,7 +184,7 @@ def _mouth(image, face: Face, side, y) -> None:
     _shade(image, _glow(side, y - (face.nose_y + face.mouth_y) / 2, 0.012, 0.03), 0.93)
 
 
-def _eyes(image, face: Face, side, y) -> None:
+def _eyes(image: Painting, face: Face, side: Plane, y: Plane) -> None:
     dx, dy = side - face.eye_x, y - face.eye_y
     _shade(image, _glow(dx, dy + 0.01, 1.25 * face.eye_half, 0.045), 0.86)
     _shade(image, _glow(dx, dy - 0.062, face.eye_half, 0.012), 0.90)
@@ -196,7 +200,7 @@ def _eyes(image, face: Face, side, y) -> None:
     _shade(image, span * _glow(0, dy + lid + 0.026, 1, 0.006), 0.85)
 
 
-def _brows(image, face: Face, side, y) -> None:
+def _brows(image: Painting, face: Face, side: Plane, y: Plane) -> None:
     along = (side - face.brow_x) / face.brow_half
     middle = face.brow_y + face.brow_bend * (along - 0.2) ** 2
     thick = face.brow_thick * (1.15 - 0.45 * along)
@@ -212,7 +216,7 @@ def _hair_colour(face: Face) -> np.ndarray:
     return black + face.hair * (fair - black)
 
 
-def _hair(image, face: Face, x, y) -> None:
+def _hair(image: Painting, face: Face, x: Plane, y: Plane) -> None:
     """Hair on top and at the temples, and a plain background beside the jaw."""
     jaw = ((np.abs(x) / face.width) ** 2.4 + (np.abs(y - 0.48) / 0.54) ** 2.4) - 1
     _mix(image, 1 - _soft(jaw, 0.10), (96, 104, 112))
@@ -224,6 +228,6 @@ def _hair(image, face: Face, x, y) -> None:
     _mix(image, mask, _hair_colour(face) * strands[..., None])
 
 
-def _shading(face: Face, x, y) -> np.ndarray:
+def _shading(face: Face, x: Plane, y: Plane) -> Plane:
     round_off = (x / 0.55) ** 2 + ((y - 0.5) / 0.75) ** 2
     return 1.06 - face.contrast * (round_off - 1.1 * face.light * x / 0.5 + 0.5 * y)

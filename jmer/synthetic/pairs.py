@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from jmer.synthetic.clips import Warp, draw_expression, render_frames, true_flow
 from jmer.synthetic.face import face_texture
-from jmer.synthetic.motion import MAX_STRETCH, pixel_grid
-from jmer.synthetic.spec import SyntheticSpec, plan
+from jmer.synthetic.muscles import MAX_STRETCH, pixel_grid
+from jmer.synthetic.rendering import Warp, draw_expression, render_frames, true_flow
+from jmer.synthetic.spec import SyntheticSpec, plan_clips
 
 
 class Pair(NamedTuple):
@@ -25,7 +25,7 @@ def expression_pair(spec: SyntheticSpec, index: int, amplitude: float) -> Pair:
     than `MAX_STRETCH`. The head stays where it is; light and grain vary by
     `spec.noise`.
     """
-    slot = plan(spec)[index]
+    slot = plan_clips(spec)[index]
     rng = np.random.default_rng([6, spec.seed, slot.subject, index])
     _, field = draw_expression(spec, slot.subject, slot.label, rng)
     grid = pixel_grid(spec.size)

@@ -67,7 +67,7 @@ class SyntheticSpec:
     """Quick moves of the head at random moments of each clip, as far as a strong
     expression moves the skin."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, (low, high) in WHOLE.items():
             value = getattr(self, name)
             whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
@@ -116,7 +116,7 @@ def subject_name(spec: SyntheticSpec, subject: int) -> str:
 
 
 @lru_cache(maxsize=8)
-def plan(spec: SyntheticSpec) -> tuple[Slot, ...]:
+def plan_clips(spec: SyntheticSpec) -> tuple[Slot, ...]:
     """Who shows which class, sorted by subject.
 
     Every class first goes to two subjects, which together with one clip per

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import UInt8
 
-from jmer.synthetic.clips import Timeline, draw_warps, render_frames
 from jmer.synthetic.face import draw_face, face_texture
-from jmer.synthetic.motion import EMOTIONS, expression_field
-from jmer.synthetic.spec import SyntheticSpec, plan
+from jmer.synthetic.muscles import EMOTIONS, expression_field
+from jmer.synthetic.rendering import Timeline, draw_warps, render_frames
+from jmer.synthetic.spec import SyntheticSpec, plan_clips
 
 PEAK = 5.0  # pixels at size 64, where the skin allows for so much
 LEAST = 4  # frames that a path of the head has; one of them is shown
@@ -21,7 +21,7 @@ def render_still(
 
     `spec.difficulty` makes expressions weaker and, at times, ambiguous.
     """
-    subject = plan(spec)[index].subject
+    subject = plan_clips(spec)[index].subject
     rng = np.random.default_rng([7, spec.seed, subject, index])
     units, strength = "1", 0.0
     if emotion is not None:

@@ -94,7 +94,7 @@ class BatchPlan:
         """The whole set as the tasks of a seed go through it in an epoch."""
         return jax.random.permutation(keys.named(seed, "order", epoch), self.clips)
 
-    def updates(self, clips: Int[Array, ""] | int) -> Int[Array, ""] | int:
+    def updates(self, clips: Int[jax.Array, ""] | int) -> Int[jax.Array, ""] | int:
         """Updates of an epoch for a task that trains on so many clips of the set.
 
         Shared batches without a clip of the task are counted, though they change
@@ -126,7 +126,7 @@ class BatchPlan:
         place = jax.random.uniform(keys.named(key, "clip"), shape) * counts[chosen]
         place = jnp.minimum(place.astype(jnp.int32), counts[chosen] - 1)
         index = by_class[first[chosen] + place]
-        counted = jnp.arange(self.steps) < self.updates(train.sum())
+        counted = jnp.arange(self.steps) < self.updates(jnp.sum(train))
         weight = jnp.broadcast_to(counted[:, None], shape).astype(jnp.float32)
         return index.astype(jnp.int32), weight
 

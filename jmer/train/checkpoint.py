@@ -13,6 +13,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from jmer import trees
+from jmer.arrays import Array
 from jmer.errors import JmerError
 
 Flat = dict[str, np.ndarray]
@@ -33,7 +34,9 @@ def unflatten(template: Any, flat: Mapping[str, np.ndarray], where: Path) -> Any
     Raises: JmerError if a name is missing or a shape past the task axis differs.
     """
 
-    def pick(path, leaf):
+    def pick(
+        path: jax.tree_util.KeyPath, leaf: Array | jax.ShapeDtypeStruct
+    ) -> np.ndarray:
         name = trees.path_name(path)
         if name not in flat:
             raise JmerError(f"{where} has no array {name}: it is of another network.")
@@ -55,7 +58,7 @@ def replaced(tree: Any, flat: Mapping[str, np.ndarray]) -> Any:
     """
     left = dict(flat)
 
-    def pick(path, leaf):
+    def pick(path: jax.tree_util.KeyPath, leaf: jax.Array) -> jax.Array:
         name = trees.path_name(path)
         value = left.pop(name, None)
         if value is None:
@@ -81,19 +84,21 @@ class _Arrays(ocp.AsyncCheckpointHandler):
     has packs of its own.
     """
 
-    async def async_save(self, directory, args: "_SaveArrays"):
+    async def async_save(
+        self, directory: Path, args: "_SaveArrays"
+    ) -> list[ocp.future.Future]:
         write = self._write(directory, args.arrays)
         return [ocp.future.CommitFutureAwaitingContractedSignals(write, name="arrays")]
 
-    def save(self, directory, args: "_SaveArrays") -> None:
+    def save(self, directory: Path, args: "_SaveArrays") -> None:
         asyncio.run(self._write(directory, args.arrays))
 
-    async def _write(self, directory, arrays: Flat) -> None:
+    async def _write(self, directory: Path, arrays: Flat) -> None:
         named: dict[str, Any] = dict(arrays)
         with (directory / ARRAYS).open("wb") as file:
             np.savez(file, **named)
 
-    def restore(self, directory, args: "_RestoreArrays") -> Flat:
+    def restore(self, directory: Path, args: "_RestoreArrays") -> Flat:
         # Opened here: NumPy would leave a damaged file open.
         with (directory / ARRAYS).open("rb") as file:
             return dict(np.load(file, allow_pickle=False))

@@ -17,6 +17,9 @@ from jmer.train.tasks import Task, TaskTable
 
 AXIS = "task"
 
+Trained = tuple[TaskState, jax.Array]
+"""The tasks of a chunk, and their mean loss of the epoch before [f]."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Program:
@@ -108,8 +111,8 @@ class Program:
         rows = table.key.shape[0]
         shape = (rows // self.chunk, self.chunk)
 
-        def chunk(pair):
-            return self._advance_chunk(*pair, data, first, counts)
+        def chunk(pair: tuple[TaskState, TaskTable]) -> tuple[TaskState, Record]:
+            return self._advance_chunk(pair[0], pair[1], data, first, counts)
 
         parts = jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), (state, table))
         state, record = jax.lax.map(chunk, parts)
@@ -119,13 +122,20 @@ class Program:
         )
         return state, record
 
-    def _advance_chunk(self, state, table, data, first, counts):
+    def _advance_chunk(
+        self,
+        state: TaskState,
+        table: TaskTable,
+        data: Data,
+        first: jax.Array,
+        counts: jax.Array,
+    ) -> tuple[TaskState, Record]:
         """Tasks of one seed side by side: what they share has no task axis here, so
         that layers see one input for all.
         """
         trainer, seed = self.trainer, table.seed[0]
 
-        def epoch(number, carry):
+        def epoch(number: jax.Array, carry: Trained) -> Trained:
             one = functools.partial(
                 trainer.train_epoch,
                 data=data,
@@ -134,7 +144,9 @@ class Program:
             )
             return self._side_by_side(one)(carry[0], table)
 
-        def evaluation(carry, count):
+        def evaluation(
+            carry: tuple[TaskState, jax.Array], count: jax.Array
+        ) -> tuple[tuple[TaskState, jax.Array], Record]:
             state, first = carry
             unknown = jnp.full(self.chunk, jnp.nan)
             state, loss = jax.lax.fori_loop(

@@ -91,6 +91,7 @@ def train_pack(
     checkpoints: Checkpoints,
     schedule: Schedule,
     watch: Callable[[Progress], Any],
+    *,
     stopping: Callable[[], bool] = lambda: False,
     notes: Mapping[str, Any] | None = None,
     start: Mapping[str, np.ndarray] | None = None,
@@ -106,7 +107,15 @@ def train_pack(
 
     Raises: KeyboardInterrupt, after saving, once `stopping` says so.
     """
-    run = _PackRun(program, tasks, table, data, checkpoints, schedule, notes or {})
+    run = _PackRun(
+        program=program,
+        tasks=tuple(tasks),
+        table=table,
+        data=data,
+        checkpoints=checkpoints,
+        schedule=schedule,
+        notes=notes or {},
+    )
     run.begin(start or {})
     previous: tuple[list[int], Record] | None = None
     while run.epoch < schedule.epochs:
@@ -129,13 +138,22 @@ def train_pack(
 
 
 class _PackRun:
-    def __init__(self, program, tasks, table, data, checkpoints, schedule, notes):
-        self.program: Program = program
-        self.tasks: tuple[Task, ...] = tuple(tasks)
-        self.checkpoints: Checkpoints = checkpoints
-        self.schedule: Schedule = schedule
-        self.notes: Mapping[str, Any] = notes
-        rows = program.rows(self.tasks)
+    """The training of a pack under way: its state, and where it has got to."""
+
+    def __init__(
+        self,
+        *,
+        program: Program,
+        tasks: tuple[Task, ...],
+        table: TaskTable,
+        data: Data,
+        checkpoints: Checkpoints,
+        schedule: Schedule,
+        notes: Mapping[str, Any],
+    ) -> None:
+        self.program, self.tasks = program, tasks
+        self.checkpoints, self.schedule, self.notes = checkpoints, schedule, notes
+        rows = program.rows(tasks)
         self.table = jax.device_put(trees.take(table, rows), program.per_task)
         # Tasks are repeated to fill the devices; the first row of each is kept.
         self.rows, self.own = rows, np.unique(rows, return_index=True)[1]
@@ -174,7 +192,9 @@ class _PackRun:
         self.epoch = epochs[-1]
         return epochs, record
 
-    def note(self, epochs: list[int], record: Record, watch) -> None:
+    def note(
+        self, epochs: list[int], record: Record, watch: Callable[[Progress], Any]
+    ) -> None:
         record = jax.device_get(record)
         now = time.monotonic()
         seconds, self.noted_at = now - self.noted_at, now

@@ -104,7 +104,7 @@ class Trainer:
         )
 
     def rules(
-        self, values: Values, clips: Int[Array, ""] | int
+        self, values: Values, clips: Int[jax.Array, ""] | int
     ) -> tuple[NetworkConfig, optax.GradientTransformation]:
         """The network and the optimiser of a task with these values of its variant,
         that trains on so many clips.
@@ -128,7 +128,7 @@ class Trainer:
         graphdef = self.graphdef
         network, optimiser = rules or self.rules({}, self.plan.size)
 
-        def objective(params):
+        def objective(params: nnx.State) -> tuple[Float[Array, ""], nnx.State]:
             model = nnx.merge(graphdef, params, state.stats, copy=True)
             step_key = keys.named(key, "step", state.step)
             with use_lowering(self.lowering):
@@ -168,9 +168,11 @@ class Trainer:
             if self.plan.balanced
             else self.plan.batches(order, task.train)
         )
-        rules = self.rules(task.values, task.train.sum())
+        rules = self.rules(task.values, jnp.sum(task.train))
 
-        def body(state, batch):
+        def body(
+            state: TaskState, batch: tuple[Array, Array, Array]
+        ) -> tuple[TaskState, Array]:
             number, index, w = batch
             index, version = self.plan.split(index)
             inputs = jax.tree.map(lambda x: x[index], data.inputs)
@@ -211,14 +213,17 @@ class Trainer:
 
         The test clips are only recorded: nothing of the task depends on them.
         """
-        inner_uf1 = jnp.array(jnp.nan)
+        inner_uf1: Array = jnp.array(jnp.nan)
         if state.best is not None:
             inner_uf1, inner_loss = self._inner_scores(state, task, data)
             state = self._keep_best(state, inner_uf1, inner_loss, epoch)
         test = self.logits(state, data, task.test, task.test_weight)
         return state, Record(loss, state.alive, test, inner_uf1)
 
-    def _inner_scores(self, state, task, data):
+    def _inner_scores(
+        self, state: TaskState, task: TaskTable, data: Data
+    ) -> tuple[Array, Array]:
+        """UF1 and mean loss on the inner clips."""
         logits = self.logits(state, data, task.inner, task.inner_weight)
         label, weight = data.label[task.inner], task.inner_weight
         predicted = logits.argmax(-1)

@@ -7,6 +7,7 @@ from typing import Literal
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
+from numpy.typing import DTypeLike
 
 from jmer import keys
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray
@@ -15,7 +16,7 @@ from jmer.data.splits import Fold, stratified
 from jmer.errors import JmerError
 
 Selection = Literal["last", "inner"]
-Unit = Literal["subject", "clip"]
+InnerUnit = Literal["subject", "clip"]
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -55,7 +56,7 @@ def make_table(
     *,
     selection: Selection,
     inner_fraction: float,
-    inner_unit: Unit = "subject",
+    inner_unit: InnerUnit = "subject",
     values: Mapping[str, Sequence[float]] | None = None,
 ) -> TaskTable:
     """The table of `tasks`; array sizes depend on `folds` alone, not on the choice.
@@ -95,7 +96,9 @@ def make_table(
     )
 
 
-def _padded(rows: Sequence[np.ndarray], size: int, dtype=np.int32) -> np.ndarray:
+def _padded(
+    rows: Sequence[np.ndarray], size: int, dtype: DTypeLike = np.int32
+) -> np.ndarray:
     table = np.zeros((len(rows), size), dtype)
     for target, row in zip(table, rows, strict=True):
         target[: len(row)] = row
@@ -108,7 +111,7 @@ def training_sizes(
     *,
     selection: Selection,
     inner_fraction: float,
-    inner_unit: Unit = "subject",
+    inner_unit: InnerUnit = "subject",
 ) -> tuple[int, int]:
     """Bounds on how many clips a task of any seed trains on: (least, most)."""
     sizes = [len(fold.train) for fold in folds]
@@ -129,7 +132,7 @@ def inner_clips(
     fold: Fold,
     clips: ClipSet,
     fraction: float,
-    unit: Unit = "subject",
+    unit: InnerUnit = "subject",
 ) -> np.ndarray:
     """Training clips held out to choose the epoch on, drawn by the task's seed and
     fold: whole subjects, or `fraction` of the clips of each class.

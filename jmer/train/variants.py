@@ -6,11 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from jmer.errors import UsageError
+from jmer.errors import UsageError, option
 
 Values = Mapping[str, Any]
 """Numbers, or arrays of them, by name of the field (`optim.lr`)."""
 C = TypeVar("C")
+
+
+def check_variant(text: str, parts: Mapping[str, Any]) -> None:
+    """Raises: UsageError as `parse_variant`, for a variant that is none."""
+    parse_variant(text, parts)
 
 
 def parse_variant(text: str, parts: Mapping[str, Any]) -> dict[str, float]:
@@ -24,13 +29,13 @@ def parse_variant(text: str, parts: Mapping[str, Any]) -> dict[str, float]:
     fields = [f"{p}.{name}" for p, config in parts.items() for name in config.values]
     values: dict[str, float] = {}
     for item in text.split(","):
-        option, equals, number = (word.strip() for word in item.partition("="))
-        name = option.replace("-", "_")
+        written, equals, number = (word.strip() for word in item.partition("="))
+        name = written.replace("-", "_")
         if not equals or name not in fields or name in values:
             raise UsageError(
                 f"variants: {item.strip()!r} is none: write FIELD=NUMBER, several with "
                 f"commas, each field once. Those that can vary in one program are "
-                f"{', '.join(f.replace('_', '-') for f in fields)}; for any other, run "
+                f"{', '.join(map(option, fields))}; for any other, run "
                 f"the experiment again with it."
             )
         try:

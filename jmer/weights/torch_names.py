@@ -8,8 +8,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-State = Mapping[str, np.ndarray]
-Arrays = dict[str, np.ndarray]
+TorchState = Mapping[str, np.ndarray]
+"""Arrays by PyTorch's names."""
+PathArrays = dict[str, np.ndarray]
+"""Arrays by path (`params.…`, `stats.…`)."""
 LEAVES = {
     **{"kernel": "weight", "scale": "weight", "bias": "bias"},
     **{"mean": "running_mean", "var": "running_var"},
@@ -17,18 +19,18 @@ LEAVES = {
 """PyTorch's names of arrays, by jmer's."""
 
 
-def conv(state: State, source: str, target: str) -> Arrays:
+def conv(state: TorchState, source: str, target: str) -> PathArrays:
     """A convolution; kernels go from [d, c, *window] to [*window, c, d]."""
     kernel = np.moveaxis(state[f"{source}.weight"], (0, 1), (-1, -2))
     return _with_bias(state, source, target, kernel)
 
 
-def linear(state: State, source: str, target: str) -> Arrays:
+def linear(state: TorchState, source: str, target: str) -> PathArrays:
     """A linear layer; kernels go from [d, c] to [c, d]."""
     return _with_bias(state, source, target, state[f"{source}.weight"].T)
 
 
-def patches(state: State, source: str, target: str) -> Arrays:
+def patches(state: TorchState, source: str, target: str) -> PathArrays:
     """A convolution whose stride is its kernel, as `nn.PatchEmbed` has it."""
     arrays = conv(state, source, target)
     kernel = arrays[f"params.{target}.kernel"]
@@ -36,7 +38,7 @@ def patches(state: State, source: str, target: str) -> Arrays:
     return arrays
 
 
-def layer_norm(state: State, source: str, target: str) -> Arrays:
+def layer_norm(state: TorchState, source: str, target: str) -> PathArrays:
     """Scale and bias of a normalisation."""
     return {
         f"params.{target}.scale": state[f"{source}.weight"],
@@ -44,7 +46,7 @@ def layer_norm(state: State, source: str, target: str) -> Arrays:
     }
 
 
-def batch_norm(state: State, source: str, target: str) -> Arrays:
+def batch_norm(state: TorchState, source: str, target: str) -> PathArrays:
     """Scale and bias, and the running statistics."""
     return {
         **layer_norm(state, source, target),
@@ -53,7 +55,7 @@ def batch_norm(state: State, source: str, target: str) -> Arrays:
     }
 
 
-def lstm(state: State, source: str, target: str) -> Arrays:
+def lstm(state: TorchState, source: str, target: str) -> PathArrays:
     """A bidirectional `torch.nn.LSTM` of one layer; the direction is the first axis."""
 
     def both(name: str) -> np.ndarray:
@@ -68,7 +70,7 @@ def lstm(state: State, source: str, target: str) -> Arrays:
     }
 
 
-def gru(state: State, source: str, target: str) -> Arrays:
+def gru(state: TorchState, source: str, target: str) -> PathArrays:
     """A `torch.nn.GRU` of one layer and one direction."""
     names = {
         "weight_ih": "input_kernel",
@@ -82,7 +84,7 @@ def gru(state: State, source: str, target: str) -> Arrays:
     }
 
 
-def vgg16(state: State, target: str) -> Arrays:
+def vgg16(state: TorchState, target: str) -> PathArrays:
     """The 13 convolutions of torchvision's `vgg16` without batch norm.
 
     Raises: ValueError if `state` has more layers than that, or others between them.
@@ -91,14 +93,14 @@ def vgg16(state: State, target: str) -> Arrays:
     found = sum(name.startswith("features.") for name in state)
     if found != 2 * sum(map(len, groups)):
         raise ValueError(f"{found} arrays of features are not VGG-16's 26")
-    arrays: Arrays = {}
+    arrays: PathArrays = {}
     for i, group in enumerate(groups):
         for j, layer in enumerate(group):
             arrays |= conv(state, f"features.{layer}", f"{target}.groups.{i}.{j}")
     return arrays
 
 
-def resnet18(state: State, target: str = "trunk") -> Arrays:
+def resnet18(state: TorchState, target: str = "trunk") -> PathArrays:
     """torchvision's `resnet18` without `fc`: stem, and four stages of two blocks."""
     arrays = {
         **conv(state, "conv1", f"{target}.stem.conv"),
@@ -112,7 +114,9 @@ def resnet18(state: State, target: str = "trunk") -> Arrays:
     return arrays
 
 
-def to_resnet18(arrays: Mapping[str, np.ndarray], trunk: str, head: str) -> State:
+def to_resnet18(
+    arrays: Mapping[str, np.ndarray], trunk: str, head: str
+) -> dict[str, np.ndarray]:
     """What `resnet18` and `linear` make arrays of: a state in torchvision's names."""
     modules = {
         f"{trunk}.stem.conv": "conv1",
@@ -134,7 +138,7 @@ def to_resnet18(arrays: Mapping[str, np.ndarray], trunk: str, head: str) -> Stat
     return state
 
 
-def r3d_18(state: State, target: str = "trunk") -> Arrays:
+def r3d_18(state: TorchState, target: str = "trunk") -> PathArrays:
     """torchvision's `r3d_18` without `fc`: stem, and four stages of two blocks."""
     arrays = _conv_norm(state, "stem", f"{target}.stem")
     for block, path in _blocks(target):
@@ -144,7 +148,7 @@ def r3d_18(state: State, target: str = "trunk") -> Arrays:
     return arrays
 
 
-def transformer_block(state: State, source: str, target: str) -> Arrays:
+def transformer_block(state: TorchState, source: str, target: str) -> PathArrays:
     """A block of BEiT or VideoMAE: one matrix for queries, keys and values, and biases
     of queries and values apart; the perceptron is left out where `state` has none.
     """
@@ -165,9 +169,9 @@ def transformer_block(state: State, source: str, target: str) -> Arrays:
     return arrays
 
 
-def cross_fusion(state: State, block: str, branch: int, target: str) -> Arrays:
+def cross_fusion(state: TorchState, block: str, branch: int, target: str) -> PathArrays:
     """The way of one branch's class token through a block of CrossViT's kind."""
-    arrays: Arrays = {}
+    arrays: PathArrays = {}
     for source, name in (("projs", "there"), ("revert_projs", "back")):
         passage = f"{block}.{source}.{branch}"
         arrays |= layer_norm(state, f"{passage}.0", f"{target}.{name}.norm")
@@ -181,7 +185,7 @@ def cross_fusion(state: State, block: str, branch: int, target: str) -> Arrays:
     return arrays
 
 
-def _blocks(target: str):
+def _blocks(target: str) -> list[tuple[str, str]]:
     return [
         (f"layer{stage + 1}.{block}", f"{target}.stages.{stage}.{block}")
         for stage in range(4)
@@ -189,7 +193,7 @@ def _blocks(target: str):
     ]
 
 
-def _conv_norm(state: State, source: str, target: str) -> Arrays:
+def _conv_norm(state: TorchState, source: str, target: str) -> PathArrays:
     """`torch.nn.Sequential` of a convolution and a normalisation."""
     return {
         **conv(state, f"{source}.0", f"{target}.conv"),
@@ -197,13 +201,15 @@ def _conv_norm(state: State, source: str, target: str) -> Arrays:
     }
 
 
-def _shortcut(state: State, block: str, path: str) -> Arrays:
+def _shortcut(state: TorchState, block: str, path: str) -> PathArrays:
     if f"{block}.downsample.0.weight" not in state:
         return {}
     return _conv_norm(state, f"{block}.downsample", f"{path}.shortcut")
 
 
-def _with_bias(state: State, source: str, target: str, kernel: np.ndarray) -> Arrays:
+def _with_bias(
+    state: TorchState, source: str, target: str, kernel: np.ndarray
+) -> PathArrays:
     arrays = {f"params.{target}.kernel": np.ascontiguousarray(kernel)}
     if f"{source}.bias" in state:
         arrays[f"params.{target}.bias"] = state[f"{source}.bias"]

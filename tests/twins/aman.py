@@ -1,27 +1,32 @@
 """Random twins of AMAN, their checkpoints as if published, and their arrays."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import torch
 from twins.magnet import random_twin as random_magnet
 from twins.stanet import arrays, randomise
 
+from jmer.models.aman import AmanConfig
 from jmer.peers.aman import Aman
+from jmer.peers.magnet import Magnet
 from jmer.weights import torch_names
 
 MAGNET_WIDTH = 2
 FROZEN = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.")
 
 
-def random_twin(config, classes: int, seed: int) -> Aman:
+def random_twin(config: AmanConfig, classes: int, seed: int) -> Aman:
     torch.manual_seed(seed)
     twin = randomise(Aman(config, classes, magnet_width=MAGNET_WIDTH), seed)
-    if twin.magnet is not None:
+    if isinstance(twin.magnet, Magnet):
         # Small, so that most magnified pixels stay within 0 to 255.
         twin.magnet.load_state_dict(random_magnet(seed, MAGNET_WIDTH).state_dict())
         twin.magnet.decoder.conv2.weight.data.mul_(0.1)
     return twin
 
 
-def save(twin: Aman, folder) -> dict[str, str]:
+def save(twin: Aman, folder: Path) -> dict[str, str]:
     """The fields of jmer's configuration that name files, with those of the twin.
 
     `module.` prefixes, and a head for other classes, as published files have them.
@@ -35,15 +40,15 @@ def save(twin: Aman, folder) -> dict[str, str]:
     trunk["module.fc.weight"] = torch.ones(7, 3)
     torch.save({"epoch": 1, "state_dict": trunk}, folder / "backbone.pth.tar")
     files = {"backbone": str(folder / "backbone.pth.tar")}
-    if twin.magnet is not None:
+    if isinstance(twin.magnet, Magnet):
         torch.save(twin.magnet.state_dict(), folder / "magnet.pth")
         files["magnifier"] = str(folder / "magnet.pth")
     return files
 
 
-def ours(state) -> dict:
+def ours(tensors: Mapping[str, torch.Tensor]) -> torch_names.Arrays:
     """jmer's trained arrays by path, of a state (or gradients by the same names)."""
-    state = arrays(state)
+    state = arrays(tensors)
     trunk = torch_names.resnet18(state)
     flat = {
         path.replace("trunk.stages.3", "stage"): value

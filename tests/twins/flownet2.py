@@ -4,32 +4,35 @@ Channels first; no custom kernels, so that it runs on a CPU. `width` is the chan
 the first layer, 64 in the published weights.
 """
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 SLOPE = 0.1
 
 
-def conv(inputs, outputs, side=3, stride=1):
+def conv(inputs: int, outputs: int, side: int = 3, stride: int = 1) -> nn.Sequential:
     layer = nn.Conv2d(inputs, outputs, side, stride, padding=(side - 1) // 2)
     return nn.Sequential(layer, nn.LeakyReLU(SLOPE))
 
 
-def inter_conv(inputs, outputs):
+def inter_conv(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1))
 
 
-def predict_flow(inputs):
+def predict_flow(inputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, 2, 3, padding=1)
 
 
-def deconv(inputs, outputs):
+def deconv(inputs: int, outputs: int) -> nn.Sequential:
     layer = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)
     return nn.Sequential(layer, nn.LeakyReLU(SLOPE))
 
 
-def correlation(first, second, reach=20, step=2):
+def correlation(
+    first: Tensor, second: Tensor, reach: int = 20, step: int = 2
+) -> Tensor:
     """[b, 441, h, w], by shifting the padded second features."""
     h, w = first.shape[2:]
     padded = functional.pad(second, (reach, reach, reach, reach))
@@ -41,7 +44,7 @@ def correlation(first, second, reach=20, step=2):
     return torch.stack(maps, 1)
 
 
-def warp(image, flow):
+def warp(image: Tensor, flow: Tensor) -> Tensor:
     """Bilinear, with each of the four pixels clamped to the image."""
     b, _, h, w = image.shape
     x = torch.arange(w) + flow[:, 0]
@@ -63,7 +66,9 @@ def warp(image, flow):
 class Refined(nn.Module):
     """The layers from 1/64 of the size up to a quarter, in C, S and SD."""
 
-    def add_refinement(self, width, *, smooth=False, bias=True):
+    def add_refinement(
+        self, width: int, *, smooth: bool = False, bias: bool = True
+    ) -> None:
         deep, skips, outputs = 16 * width, (8, 8, 4, 2), (8, 4, 2, 1)
         self.predict_flow6 = predict_flow(deep)
         inputs = deep
@@ -80,7 +85,7 @@ class Refined(nn.Module):
             predicting = predict_flow(output * width if smooth else inputs)
             setattr(self, f"predict_flow{level}", predicting)
 
-    def add_deep(self, width):
+    def add_deep(self, width: int) -> None:
         self.conv4 = conv(4 * width, 8 * width, stride=2)
         self.conv4_1 = conv(8 * width, 8 * width)
         self.conv5 = conv(8 * width, 8 * width, stride=2)
@@ -88,7 +93,7 @@ class Refined(nn.Module):
         self.conv6 = conv(8 * width, 16 * width, stride=2)
         self.conv6_1 = conv(16 * width, 16 * width)
 
-    def finish(self, conv3, conv2):
+    def finish(self, conv3: Tensor, conv2: Tensor) -> Tensor:
         conv4 = self.conv4_1(self.conv4(conv3))
         conv5 = self.conv5_1(self.conv5(conv4))
         x = self.conv6_1(self.conv6(conv5))
@@ -102,7 +107,7 @@ class Refined(nn.Module):
 
 
 class FlowNetC(Refined):
-    def __init__(self, width):
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.conv1 = conv(3, width, 7, 2)
         self.conv2 = conv(width, 2 * width, 5, 2)
@@ -112,7 +117,7 @@ class FlowNetC(Refined):
         self.add_deep(width)
         self.add_refinement(width)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         first, second = x[:, :3], x[:, 3:]
         conv2 = self.conv2(self.conv1(first))
         one, two = self.conv3(conv2), self.conv3(self.conv2(self.conv1(second)))
@@ -122,7 +127,7 @@ class FlowNetC(Refined):
 
 
 class FlowNetS(Refined):
-    def __init__(self, width):
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.conv1 = conv(12, width, 7, 2)
         self.conv2 = conv(width, 2 * width, 5, 2)
@@ -131,13 +136,13 @@ class FlowNetS(Refined):
         self.add_deep(width)
         self.add_refinement(width, bias=False)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         conv2 = self.conv2(self.conv1(x))
         return self.finish(self.conv3_1(self.conv3(conv2)), conv2)
 
 
 class FlowNetSD(Refined):
-    def __init__(self, width):
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.conv0 = conv(6, width)
         self.conv1 = conv(width, width, stride=2)
@@ -149,14 +154,14 @@ class FlowNetSD(Refined):
         self.add_deep(width)
         self.add_refinement(width, smooth=True)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         conv1 = self.conv1_1(self.conv1(self.conv0(x)))
         conv2 = self.conv2_1(self.conv2(conv1))
         return self.finish(self.conv3_1(self.conv3(conv2)), conv2)
 
 
 class FlowNetFusion(nn.Module):
-    def __init__(self, width):
+    def __init__(self, width: int) -> None:
         super().__init__()
         half, quarter = width // 2, width // 4
         self.conv0 = conv(11, width)
@@ -174,7 +179,7 @@ class FlowNetFusion(nn.Module):
         self.upsampled_flow2_to_1 = nn.ConvTranspose2d(2, 2, 4, 2, 1)
         self.upsampled_flow1_to_0 = nn.ConvTranspose2d(2, 2, 4, 2, 1)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         conv0 = self.conv0(x)
         conv1 = self.conv1_1(self.conv1(conv0))
         conv2 = self.conv2_1(self.conv2(conv1))
@@ -188,7 +193,7 @@ class FlowNetFusion(nn.Module):
 class FlowNet2(nn.Module):
     """Takes frames [b, 3, 2, h, w] of values 0 to 255."""
 
-    def __init__(self, width=64):
+    def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.flownetc = FlowNetC(width)
         self.flownets_1 = FlowNetS(width)
@@ -196,20 +201,20 @@ class FlowNet2(nn.Module):
         self.flownets_d = FlowNetSD(width)
         self.flownetfusion = FlowNetFusion(width)
 
-    def forward(self, frames):
+    def forward(self, frames: Tensor) -> Tensor:
         x = (frames - frames.mean((2, 3, 4), keepdim=True)) / 255
         first, second = x[:, :, 0], x[:, :, 1]
         x = torch.cat([first, second], 1)
 
-        def length(y):
+        def length(y: Tensor) -> Tensor:
             return y.pow(2).sum(1, keepdim=True).sqrt()
 
-        def linear(y):
+        def linear(y: Tensor) -> Tensor:
             return functional.interpolate(
                 y, scale_factor=4, mode="bilinear", align_corners=False
             )
 
-        def nearest(y):
+        def nearest(y: Tensor) -> Tensor:
             return functional.interpolate(y, scale_factor=4, mode="nearest")
 
         flow = linear(20 * self.flownetc(x))
@@ -221,11 +226,11 @@ class FlowNet2(nn.Module):
         large = nearest(20 * self.flownets_2(seen))
         small = nearest(self.flownets_d(x) / 20)
         errors = [length(first - warp(second, flow)) for flow in (small, large)]
-        seen = [first, small, large, length(small), length(large), *errors]
-        return self.flownetfusion(torch.cat(seen, 1))
+        last = [first, small, large, length(small), length(large), *errors]
+        return self.flownetfusion(torch.cat(last, 1))
 
 
-def random_twin(seed, width):
+def random_twin(seed: int, width: int) -> FlowNet2:
     """Weights such that every layer's values, and the flows, are of some size."""
     torch.manual_seed(seed)
     twin = FlowNet2(width).eval()
@@ -241,7 +246,7 @@ def random_twin(seed, width):
     return twin
 
 
-def seen(first, second):
+def seen(first: np.ndarray, second: np.ndarray) -> Tensor:
     """jmer's frames [b, h, w, 3] as the twin takes them."""
     frames = [torch.as_tensor(f).float().movedim(-1, 1) for f in (first, second)]
     return torch.stack(frames, 2)

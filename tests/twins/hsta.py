@@ -9,12 +9,17 @@ the two special frames are the last of one clip tensor, after normalisation; her
 come apart.
 """
 
+from collections.abc import Mapping
+
+import numpy as np
 import torch
 
+from jmer.models.hsta import HstaConfig
 from jmer.peers.hsta import HSTA
+from jmer.weights import torch_names
 
 
-def random_twin(config, seed: int, classes: int = 5) -> HSTA:
+def random_twin(config: HstaConfig, seed: int, classes: int = 5) -> HSTA:
     """A twin in evaluation mode, none of whose arrays is trivial or regular."""
     torch.manual_seed(seed)
     twin = HSTA(config, classes).eval()
@@ -27,11 +32,11 @@ def random_twin(config, seed: int, classes: int = 5) -> HSTA:
     return twin
 
 
-def seen(frames) -> torch.Tensor:
+def seen(frames: np.ndarray) -> torch.Tensor:
     """jmer's frames [b, t, h, w, c] with channels first."""
     return torch.tensor(frames).movedim(-1, 1)
 
 
-def arrays(state) -> dict:
+def arrays(state: Mapping[str, torch.Tensor]) -> torch_names.Arrays:
     """NumPy copies of a state dictionary."""
     return {name: value.detach().numpy().copy() for name, value in state.items()}

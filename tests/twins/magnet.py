@@ -5,7 +5,7 @@ import torch
 from jmer.peers.magnet import Magnet
 
 
-def random_twin(seed, width):
+def random_twin(seed: int, width: int) -> Magnet:
     """With weights such that every block adds about as much as there is."""
     torch.manual_seed(seed)
     twin = Magnet(width).eval()

@@ -1,11 +1,14 @@
 """Random twins of MERANet and its baseline, and their arrays as jmer's."""
 
+from collections.abc import Mapping
+
 import torch
 
+from jmer.models.meranet import MeranetConfig, Resnet3dConfig
 from jmer.weights import torch_names
 
 
-def random_twin(config, classes: int, seed: int = 0):
+def random_twin(config: Resnet3dConfig, classes: int, seed: int = 0) -> torch.nn.Module:
     """A twin in evaluation mode, none of whose arrays is trivial or regular."""
     torch.manual_seed(seed)
     twin = config.peer(classes).eval()
@@ -21,14 +24,16 @@ def random_twin(config, classes: int, seed: int = 0):
     return twin
 
 
-def arrays(state) -> dict:
+def arrays(state: Mapping[str, torch.Tensor]) -> torch_names.Arrays:
     """NumPy copies of a state dictionary."""
     return {name: value.detach().numpy().copy() for name, value in state.items()}
 
 
-def as_ours(config, state) -> dict:
+def as_ours(
+    config: Resnet3dConfig, tensors: Mapping[str, torch.Tensor]
+) -> torch_names.Arrays:
     """Arrays by path of a twin's state dictionary, or of one of its gradients."""
-    state = arrays(state)
+    state = arrays(tensors)
     found = torch_names.r3d_18(state) | torch_names.linear(state, "fc", "head")
     for stage in range(4):
         for block in range(2):
@@ -38,9 +43,13 @@ def as_ours(config, state) -> dict:
     return found
 
 
-def _gates(config, state, source, target) -> dict:
-    attn = getattr(config, "attn", "none")
-    found = {}
+def _gates(
+    config: Resnet3dConfig, state: torch_names.State, source: str, target: str
+) -> torch_names.Arrays:
+    found: torch_names.Arrays = {}
+    if not isinstance(config, MeranetConfig):
+        return found
+    attn = config.attn
     if attn in ("ca", "both"):
         layer = torch_names.conv if config.ca_shared == "conv" else torch_names.linear
         for name in ("squeeze", "excite"):

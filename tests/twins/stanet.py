@@ -1,24 +1,33 @@
 """Random twins of STANet, and arrays as they and jmer see them."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
+import numpy as np
 import torch
 
+from jmer.models.stanet import STANetConfig
 from jmer.peers.stanet import SpatialAttention, STANet
 from jmer.weights import torch_names
 
+Twin = TypeVar("Twin", bound=torch.nn.Module)
 
-def randomise(module: torch.nn.Module, seed: int) -> torch.nn.Module:
+
+def randomise(module: Twin, seed: int) -> Twin:
     """In evaluation mode, with no normalisation trivial or regular."""
     torch.manual_seed(seed)
     for part in module.modules():
         if isinstance(part, torch.nn.BatchNorm2d):
             for value in (part.weight.data, part.running_var):
+                assert value is not None
                 value.copy_(1 + 0.3 * torch.rand(value.shape))
             for value in (part.bias.data, part.running_mean):
+                assert value is not None
                 value.copy_(0.3 * torch.randn(value.shape))
     return module.eval()
 
 
-def random_twin(config, classes: int, seed: int) -> STANet:
+def random_twin(config: STANetConfig, classes: int, seed: int) -> STANet:
     torch.manual_seed(seed)
     return randomise(STANet(config, classes), seed)
 
@@ -28,18 +37,18 @@ def random_attention(channels: int, outputs: int, levels: int) -> SpatialAttenti
     return randomise(SpatialAttention(channels, outputs, levels), 1)
 
 
-def channels_first(flow) -> torch.Tensor:
+def channels_first(flow: np.ndarray) -> torch.Tensor:
     return torch.tensor(flow).movedim(-1, 1)
 
 
-def arrays(state) -> dict:
+def arrays(state: Mapping[str, torch.Tensor]) -> torch_names.Arrays:
     """NumPy copies of a state dictionary."""
     return {name: value.detach().numpy().copy() for name, value in state.items()}
 
 
-def ours(state) -> dict:
+def ours(tensors: Mapping[str, torch.Tensor]) -> torch_names.Arrays:
     """jmer's arrays by path, of a state (or gradients by the same names) of a twin."""
-    state = arrays(state)
+    state = arrays(tensors)
     flat = torch_names.resnet18(state, "trunk") | torch_names.linear(
         state, "fc", "head"
     )
@@ -50,7 +59,7 @@ def ours(state) -> dict:
     return flat
 
 
-def attention(state, source: str, target: str) -> dict:
+def attention(state: torch_names.State, source: str, target: str) -> torch_names.Arrays:
     """The same of the spatial attention branch alone."""
     flat = torch_names.conv(state, f"{source}.mask", f"{target}.mask")
     for name in state:

@@ -1,23 +1,28 @@
 """Random twins of the visual-memory network, and arrays as they and jmer see them."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from twins.stanet import arrays, channels_first, randomise
 
+from jmer.models.visual_memory import VisualMemoryConfig
 from jmer.peers.visual_memory import build
 from jmer.weights import torch_names
 
 __all__ = ["arrays", "channels_first", "conv_gru", "ours", "random_twin"]
 
 
-def random_twin(config, classes: int, seed: int) -> torch.nn.Module:
+def random_twin(config: VisualMemoryConfig, classes: int, seed: int) -> torch.nn.Module:
     torch.manual_seed(seed)
     return randomise(build(config, classes, tuned=False), seed)
 
 
-def ours(config, state) -> dict:
+def ours(
+    config: VisualMemoryConfig, tensors: Mapping[str, torch.Tensor]
+) -> torch_names.Arrays:
     """jmer's arrays by path, of a state (or gradients by the same names) of a twin."""
-    state = arrays(state)
+    state = arrays(tensors)
     conv, norm = torch_names.conv, torch_names.batch_norm
     flat = torch_names.vgg16(state, "spatial") | conv(state, "fc6", "spatial.fc6.conv")
     if config.phase == "spatial":
@@ -61,10 +66,12 @@ def ours(config, state) -> dict:
     return flat
 
 
-def conv_gru(state, source: str, target: str, inputs: int) -> dict:
+def conv_gru(
+    state: torch_names.State, source: str, target: str, inputs: int
+) -> torch_names.Arrays:
     """A twin's gates of input and state together as jmer's, of each apart."""
-    flat = {}
-    parts = {"gates": [], "new": []}
+    flat: torch_names.Arrays = {}
+    parts: dict[str, list[np.ndarray]] = {"gates": [], "new": []}
     for name, seen in parts.items():
         layer = torch_names.conv(state, f"{source}.{name}", "x")
         kernel = layer["params.x.kernel"]

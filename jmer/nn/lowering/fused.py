@@ -9,7 +9,7 @@ that is why the task axis has its own rule here, under `jax.vmap`.
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +18,55 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 from jax.typing import DTypeLike
 
-from jmer.arrays import Array
+from jmer.arrays import Array, Float, Int
 from jmer.nn.lowering.slots import Geometry, patch_index, slots
 
 TILE = 180_000  # values of the convolution in one tile: 0.7 MB in float32
+
+
+class Operands(NamedTuple):
+    """What clips meet in a layer: of one task, or of all with tasks first."""
+
+    kernel: Float[Array, "*window c d"]
+    bias: Float[Array, " d"]
+    pivot: Float[Array, " d"]
+    """What the sums are about."""
+    sign: Float[Array, " d"]
+    """1 where max-pools take the largest value of a channel, -1 for the smallest."""
+    keep: Int[Array, "b cells d"]
+    """A bit for each max-pool window of a cell: whether it counts."""
+    weight: Float[Array, " b"]
+    """0 for clips that touch no sum of the channels."""
+
+
+class Sums(NamedTuple):
+    """What a layer makes of clips, or the cotangents of that; tasks first, if any."""
+
+    extreme: Float[Array, "b cells d"]
+    total: Float[Array, " d"]
+    square: Float[Array, " d"]
+
+
+class Residuals(NamedTuple):
+    """What the gradients need beside the clips; tasks first, if any."""
+
+    kernel: Float[Array, "*window c d"]
+    bias: Float[Array, " d"]
+    pivot: Float[Array, " d"]
+    winners: Int[Array, "b cells d"]
+    """Which value each max-pool window of a cell took: `_code_bits` for each."""
+    weight: Float[Array, " b"]
+
+
+class Pullback(NamedTuple):
+    """All that a gradient is a function of, but for the clips."""
+
+    residuals: Residuals
+    cotangents: Sums
+
+
+T = TypeVar("T", Operands, Pullback)
+R = TypeVar("R")
 
 
 def fits(geometry: Geometry) -> bool:
@@ -30,18 +75,18 @@ def fits(geometry: Geometry) -> bool:
 
 
 @functools.cache
-def pooled_features(geometry: Geometry, dtype: DTypeLike) -> Callable[..., Any]:
-    """`f(x, kernel, bias, pivot, sign, keep, weight)`, differentiable in the first
-    three.
+def pooled_features(
+    geometry: Geometry, dtype: DTypeLike
+) -> Callable[[Array, Operands], Sums]:
+    """`f(x, operands)`, differentiable in `x`, `kernel` and `bias`.
 
-    With r = ReLU(convolution of `x` [b, *space, c] with `kernel` [*window, c, d], plus
-    `bias` [d]), the result is
+    With r = ReLU(convolution of `x` [b, *space, c] with `kernel`, plus `bias`), the
+    result is
 
-    - [b, cells, d]: sums, over the max-pool windows of each cell that `keep` (integer
-      [b, cells, d], a bit for each window) keeps, of the largest r where `sign` [d] is
-      1, of the smallest where it is -1;
-    - [d] twice: sums of r - `pivot` and of its square, over all pixels of the clips
-      that have `weight` [b].
+    - `extreme`: sums, over the max-pool windows of each cell that `keep` keeps, of the
+      largest r where `sign` is 1, of the smallest where it is -1;
+    - `total` and `square`: sums of r - `pivot` and of its square, over all pixels of
+      the clips that have `weight`.
 
     Clips after the last one with weight are not computed and give zeros. Matrix
     products take `dtype`, all else is float32.
@@ -51,45 +96,53 @@ def pooled_features(geometry: Geometry, dtype: DTypeLike) -> Callable[..., Any]:
     input_gradient = _over_tasks(functools.partial(_input_gradient, geometry, dtype))
 
     @jax.custom_vjp
-    def features(*args):
-        return forward(*args)[:3]
+    def features(x: Array, operands: Operands) -> Sums:
+        return forward(x, operands)[0]
 
-    def with_residuals(x, kernel, bias, pivot, sign, keep, weight):
-        *result, winners = forward(x, kernel, bias, pivot, sign, keep, weight)
-        return tuple(result), (x, kernel, bias, pivot, winners, weight)
+    def with_residuals(
+        x: Array, operands: Operands
+    ) -> tuple[Sums, tuple[Array, Residuals]]:
+        sums, winners = forward(x, operands)
+        kernel, bias, pivot, *_, weight = operands
+        return sums, (x, Residuals(kernel, bias, pivot, winners, weight))
 
-    def gradient(residuals, cotangents):
-        x = residuals[0]
-        dkernel, dbias = kernel_gradient(*residuals, *cotangents)
+    def gradient(
+        saved: tuple[Array, Residuals], cotangents: Sums
+    ) -> tuple[Array | None, Operands]:
+        x, residuals = saved
+        pullback = Pullback(residuals, cotangents)
+        dkernel, dbias = kernel_gradient(x, pullback)
         # Apart, so that the compiler drops it for a first layer.
         floating = jnp.issubdtype(x.dtype, jnp.floating)
-        dx = input_gradient(*residuals, *cotangents) if floating else None
-        return dx, dkernel, dbias, None, None, None, None
+        dx = input_gradient(x, pullback) if floating else None
+        none: Any = None  # how a custom rule says that there is no gradient
+        return dx, Operands(dkernel, dbias, none, none, none, none)
 
     features.defvjp(with_residuals, gradient)
     return features
 
 
-def _over_tasks(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function(x, *others)`, whose other arguments and results have a task axis, for
-    one task; mapped over tasks that share `x`, one call for all of them.
+def _over_tasks(function: Callable[[Array, T], R]) -> Callable[[Array, T], R]:
+    """`function(x, others)`, whose others and results have a task axis, for one task;
+    mapped over tasks that share `x`, one call for all of them.
     """
 
     @custom_vmap
-    def one(x, *others):
-        result = function(x, *(value[None] for value in others))
+    def one(x: Array, others: T) -> R:
+        result = function(x, jax.tree.map(lambda value: value[None], others))
         return jax.tree.map(lambda value: value[0], result)
 
     @one.def_vmap
-    def many(tasks, batched, x, *others):
-        others = tuple(
-            value if mapped else jnp.broadcast_to(value, (tasks, *value.shape))
-            for value, mapped in zip(others, batched[1:], strict=True)
-        )
-        if batched[0]:
-            result = lax.map(lambda args: one(*args), (x, *others))
+    def many(tasks: int, batched: list[Any], x: Array, others: T) -> tuple[R, Any]:
+        def of_each(value: Array, mapped: bool) -> Array:
+            return value if mapped else jnp.broadcast_to(value, (tasks, *value.shape))
+
+        x_mapped, mapped = batched
+        others = jax.tree.map(of_each, others, mapped)
+        if x_mapped:
+            result = lax.map(lambda args: one(*args), (x, others))
         else:
-            result = function(x, *others)
+            result = function(x, others)
         return result, jax.tree.map(lambda _: True, result)
 
     return one
@@ -102,7 +155,17 @@ def _code_bits(geometry: Geometry) -> int:
 class _Tiles:
     """The clips of `x`, a tile at a time, against the kernels of all tasks."""
 
-    def __init__(self, geometry, dtype, x, kernel, bias, weight):
+    tasks: int
+    channels: int
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        dtype: DTypeLike,
+        x: Array,
+        layer: Operands | Residuals,
+    ) -> None:
+        kernel, bias, weight = layer.kernel, layer.bias, layer.weight
         self.tasks, self.channels = bias.shape
         self.lanes = self.tasks * self.channels
         self.index = patch_index(geometry)
@@ -166,8 +229,12 @@ class _Tiles:
         return gradient[:, :-1], gradient[:, -1]
 
 
-def _forward(geometry, dtype, x, kernel, bias, pivot, sign, keep, weight):
-    tiles = _Tiles(geometry, dtype, x, kernel, bias, weight)
+def _forward(
+    geometry: Geometry, dtype: DTypeLike, x: Array, operands: Operands
+) -> tuple[Sums, Array]:
+    """The sums, and the winners of the gradient's residuals."""
+    tiles = _Tiles(geometry, dtype, x, operands)
+    _, _, pivot, sign, keep, weight = operands
     means = math.prod(geometry.average)
     windows = math.prod(geometry.pool)
     bits = _code_bits(geometry)
@@ -177,22 +244,23 @@ def _forward(geometry, dtype, x, kernel, bias, pivot, sign, keep, weight):
     keeps = tiles.spread(keep)
     counted = tiles.per_clip(weight)
 
-    def pooled(h, mean):
+    def pooled(h: Array, mean: int) -> tuple[Array, Array]:
         """The largest value of the windows of one mean, and which it was."""
-        best = winner = None
-        for k in range(windows):
+
+        def candidate(k: int) -> Array:
             row = k * means + mean
             value = h[:, row] * signs
-            if not seen[row].all():
-                value = value + low[row]
-            if best is None:
-                best, winner = value, jnp.zeros(value.shape, jnp.uint32)
-            else:
-                winner = jnp.where(value > best, jnp.uint32(k), winner)
-                best = jnp.where(value > best, value, best)
+            return value if seen[row].all() else value + low[row]
+
+        best = candidate(0)
+        winner = jnp.zeros(best.shape, jnp.uint32)
+        for k in range(1, windows):
+            value = candidate(k)
+            winner = jnp.where(value > best, jnp.uint32(k), winner)
+            best = jnp.where(value > best, value, best)
         return jnp.maximum(best * signs, 0), winner
 
-    def body(tile, carry):
+    def body(tile: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
         total, square, *outputs = carry
         h = tiles.convolve(tiles.patches(tile))
         kept = tiles.take(keeps, tile).astype(jnp.uint32)
@@ -211,8 +279,8 @@ def _forward(geometry, dtype, x, kernel, bias, pivot, sign, keep, weight):
             extreme = extreme + jnp.where(keep_this, value, 0)
             winner = jnp.where(keep_this, winner, jnp.uint32(windows))
             winners = winners | (winner << (bits * mean))
-        outputs = zip(outputs, (extreme, winners), strict=True)
-        return total, square, *(tiles.put(o, value, tile) for o, value in outputs)
+        made = zip(outputs, (extreme, winners), strict=True)
+        return total, square, *(tiles.put(out, value, tile) for out, value in made)
 
     cells, lanes = tiles.cells, tiles.lanes
     code = jnp.uint16 if bits * means <= 16 else jnp.uint32
@@ -228,12 +296,16 @@ def _forward(geometry, dtype, x, kernel, bias, pivot, sign, keep, weight):
     spare = spare[:, None].astype(jnp.float32)
     total = total.sum((0, 1)).reshape(pivot.shape) + spare * pivot
     square = square.sum((0, 1)).reshape(pivot.shape) - spare * jnp.square(pivot)
-    return tiles.gather(extreme), total, square, tiles.gather(winners)
+    sums = Sums(tiles.gather(extreme), total, square)
+    return sums, tiles.gather(winners)
 
 
-def _output_gradient(geometry, tiles, pivot, winners, weight, cotangents):
+def _output_gradient(
+    geometry: Geometry, tiles: _Tiles, pullback: Pullback
+) -> Callable[[Array, Array], Array]:
     """`f(tile, patches)`: the gradient of the convolution's output, a row each."""
-    dextreme, dtotal, dsquare = cotangents
+    _, _, pivot, winners, weight = pullback.residuals
+    dextreme, dtotal, dsquare = pullback.cotangents
     means, bits = math.prod(geometry.average), _code_bits(geometry)
     pooled = np.arange(math.prod(geometry.pool) * means, dtype=np.uint32)
     shift = (pooled % means * bits)[:, None, None].astype(np.uint32)
@@ -243,7 +315,7 @@ def _output_gradient(geometry, tiles, pivot, winners, weight, cotangents):
     slope = (2 * dsquare).reshape(tiles.lanes)
     counted = tiles.per_clip(weight)
 
-    def gradient(tile, patches):
+    def gradient(tile: Array, patches: Array) -> Array:
         h = tiles.convolve(patches)
         code = tiles.take(codes, tile).astype(jnp.uint32)[:, None]
         won = (code >> shift) & (2**bits - 1) == window
@@ -258,14 +330,14 @@ def _output_gradient(geometry, tiles, pivot, winners, weight, cotangents):
 
 
 def _kernel_gradient(
-    geometry, dtype, x, kernel, bias, pivot, winners, weight, *cotangents
-):
-    tiles = _Tiles(geometry, dtype, x, kernel, bias, weight)
-    output_gradient = _output_gradient(
-        geometry, tiles, pivot, winners, weight, cotangents
-    )
+    geometry: Geometry, dtype: DTypeLike, x: Array, pullback: Pullback
+) -> tuple[Array, Array]:
+    """Of all tasks' kernels and biases."""
+    kernel = pullback.residuals.kernel
+    tiles = _Tiles(geometry, dtype, x, pullback.residuals)
+    output_gradient = _output_gradient(geometry, tiles, pullback)
 
-    def body(tile, total):
+    def body(tile: Array, total: Array) -> Array:
         patches = tiles.patches(tile)
         dh = output_gradient(tile, patches)
         return total + jnp.dot(patches.T, dh, preferred_element_type=jnp.float32)
@@ -277,22 +349,22 @@ def _kernel_gradient(
     return dkernel.reshape(kernel.shape), dbias
 
 
-def _input_gradient(geometry, dtype, x, *others):
+def _input_gradient(
+    geometry: Geometry, dtype: DTypeLike, x: Array, pullback: Pullback
+) -> Array:
     """[task, b, *space, c], one task after another."""
     size = [n + 2 * p for n, p in zip(geometry.space, geometry.padding, strict=True)]
     inside = tuple(
         slice(p, p + n) for n, p in zip(geometry.space, geometry.padding, strict=True)
     )
 
-    def of_task(args):
-        kernel, bias, pivot, winners, weight, *cotangents = (v[None] for v in args)
-        tiles = _Tiles(geometry, dtype, x, kernel, bias, weight)
-        output_gradient = _output_gradient(
-            geometry, tiles, pivot, winners, weight, cotangents
-        )
+    def of_task(one: Pullback) -> Array:
+        one = jax.tree.map(lambda value: value[None], one)
+        tiles = _Tiles(geometry, dtype, x, one.residuals)
+        output_gradient = _output_gradient(geometry, tiles, one)
         index = tiles.index.reshape(-1)
 
-        def body(tile, dx):
+        def body(tile: Array, dx: Array) -> Array:
             dh = output_gradient(tile, tiles.patches(tile))
             dpatches = jnp.dot(dh, tiles.matrix.T, preferred_element_type=jnp.float32)
             rows = jnp.zeros((tiles.size, tiles.flat.shape[1]))
@@ -303,4 +375,4 @@ def _input_gradient(geometry, dtype, x, *others):
         dx = dx[: tiles.clips, :-2].reshape(tiles.clips, *size, geometry.inputs)
         return dx[(slice(None), *inside)].astype(x.dtype)
 
-    return lax.map(of_task, others)
+    return lax.map(of_task, pullback)

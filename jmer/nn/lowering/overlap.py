@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from jmer.arrays import Array
+from jmer.nn.lowering.sizes import Pads, Sizes
 
 
-def max_pool(x: Array, window, strides, padding) -> Array:
+def overlapping_max(x: Array, window: Sizes, strides: Sizes, padding: Pads) -> Array:
     """The largest value in each window of `x` [b, *space, c].
 
     The last axis goes first: of equal values the first in each row, then the first
@@ -23,11 +24,25 @@ def max_pool(x: Array, window, strides, padding) -> Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4, 5))
-def _max_along(x, axis, size, window, stride, padding):
+def _max_along(
+    x: Array,
+    axis: int,
+    size: int,
+    window: int,
+    stride: int,
+    padding: tuple[int, int],
+) -> Array:
     return functools.reduce(jnp.maximum, _taps(x, axis, window, stride, padding))
 
 
-def _forward(x, axis, size, window, stride, padding):
+def _forward(
+    x: Array,
+    axis: int,
+    size: int,
+    window: int,
+    stride: int,
+    padding: tuple[int, int],
+) -> tuple[Array, Array]:
     best, *others = _taps(x, axis, window, stride, padding)
     winner = jnp.zeros(best.shape, jnp.int8)
     for tap, value in enumerate(others, start=1):
@@ -36,7 +51,15 @@ def _forward(x, axis, size, window, stride, padding):
     return best, winner
 
 
-def _backward(axis, size, window, stride, padding, winner, dy):
+def _backward(
+    axis: int,
+    size: int,
+    window: int,
+    stride: int,
+    padding: tuple[int, int],
+    winner: Array,
+    dy: Array,
+) -> tuple[Array]:
     low, _ = padding
     extent = (dy.shape[axis] - 1) * stride + 1
     zero = jnp.zeros((), dy.dtype)
@@ -51,7 +74,9 @@ def _backward(axis, size, window, stride, padding, winner, dy):
 _max_along.defvjp(_forward, _backward)
 
 
-def _taps(x, axis, window, stride, padding):
+def _taps(
+    x: Array, axis: int, window: int, stride: int, padding: tuple[int, int]
+) -> list[Array]:
     """The k-th element of every window along an axis, for each k."""
     pads = [(0, 0, 0)] * x.ndim
     pads[axis] = (*padding, 0)

@@ -9,6 +9,7 @@ of the zeros in the kernel between blocks.
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import jax
@@ -16,9 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jmer.arrays import Array
-
-Sizes = tuple[int, ...]
-Padding = tuple[tuple[int, int], ...]
+from jmer.nn.lowering.sizes import Pads, Sizes
 
 WHOLE = 0
 """The tile that makes a single block of an axis: a dense product, without patches."""
@@ -29,7 +28,7 @@ TINY = 4  # pixels so few that patches of them are mostly padding
 
 
 def convolve(
-    x: Array, kernel: Array, strides: Sizes, padding: Padding, dilation: Sizes
+    x: Array, kernel: Array, strides: Sizes, padding: Pads, dilation: Sizes
 ) -> Array:
     """Convolution of `x` [b, *space, c] with `kernel` [*window, c, d]."""
     tile = plan(x.shape[1:-1], kernel.shape, strides, dilation)
@@ -64,7 +63,7 @@ def plan(space: Sizes, kernel: Sizes, strides: Sizes, dilation: Sizes) -> Sizes 
 
 
 def by_taps(
-    x: Array, kernel: Array, strides: Sizes, padding: Padding, dilation: Sizes
+    x: Array, kernel: Array, strides: Sizes, padding: Pads, dilation: Sizes
 ) -> Array:
     """The sum, over the pixels of the window, of their products with the kernel."""
     window = kernel.shape[:-2]
@@ -87,7 +86,7 @@ def by_blocks(
     x: Array,
     kernel: Array,
     strides: Sizes,
-    padding: Padding,
+    padding: Pads,
     dilation: Sizes,
     tile: Sizes,
 ) -> Array:
@@ -95,13 +94,13 @@ def by_blocks(
     sizes = zip(
         x.shape[1:-1], kernel.shape, strides, padding, dilation, tile, strict=False
     )
-    cuts = [Cut.of(*axis) for axis in sizes]
+    cuts = [AxisBlocks.of(*axis) for axis in sizes]
     y = _correlate(_into_blocks(x, cuts), _between_blocks(kernel, cuts))
     return _out_of_blocks(y, cuts)
 
 
 @dataclass(frozen=True)
-class Cut:
+class AxisBlocks:
     """How one axis is cut into blocks."""
 
     inputs: int
@@ -121,7 +120,15 @@ class Cut:
     dilation: int
 
     @classmethod
-    def of(cls, n: int, taps: int, stride: int, pad, dilation: int, tile: int) -> "Cut":
+    def of(
+        cls,
+        n: int,
+        taps: int,
+        stride: int,
+        pad: tuple[int, int],
+        dilation: int,
+        tile: int,
+    ) -> "AxisBlocks":
         low, high = pad
         extent = (taps - 1) * dilation + 1
         length = (low + n + high - extent) // stride + 1
@@ -136,7 +143,7 @@ class Cut:
         return cls(inputs, tile, reach, blocks, low, length, shifts, dilation)
 
 
-def _into_blocks(x, cuts):
+def _into_blocks(x: Array, cuts: list[AxisBlocks]) -> Array:
     """[b, *blocks, inputs * c] of [b, *space, c]."""
     b, *space, c = x.shape
     pads = [
@@ -150,7 +157,7 @@ def _into_blocks(x, cuts):
     return x.reshape(b, *(cut.blocks for cut in cuts), -1)
 
 
-def _out_of_blocks(y, cuts):
+def _out_of_blocks(y: Array, cuts: list[AxisBlocks]) -> Array:
     """[b, *out, d] of [b, *blocks, outputs * d]."""
     b, *blocks, _ = y.shape
     rank = len(cuts)
@@ -162,7 +169,7 @@ def _out_of_blocks(y, cuts):
     return y[(slice(None), *(slice(cut.length) for cut in cuts))]
 
 
-def _between_blocks(kernel, cuts):
+def _between_blocks(kernel: Array, cuts: list[AxisBlocks]) -> Array:
     """[*reach, inputs * c, outputs * d] of [*window, c, d]: the kernel of each output
     in its place among the inputs, zeros elsewhere.
     """
@@ -186,16 +193,16 @@ def _between_blocks(kernel, cuts):
 
 
 @jax.custom_vjp
-def _correlate(x, kernel):
+def _correlate(x: Array, kernel: Array) -> Array:
     """Convolution of stride 1 without padding."""
     return _patches(x, kernel.shape[:-2]) @ kernel.reshape(-1, kernel.shape[-1])
 
 
-def _forward(x, kernel):
+def _forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
     return _correlate(x, kernel), (x, kernel)
 
 
-def _backward(residuals, dy):
+def _backward(residuals: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
     # Each gradient stands alone, so that the compiler can drop the one nobody asks for.
     # The input's adds up overlaps: patches of `dy` would be many times its size.
     x, kernel = residuals
@@ -213,7 +220,7 @@ def _backward(residuals, dy):
 _correlate.defvjp(_forward, _backward)
 
 
-def _patches(x, window):
+def _patches(x: Array, window: Sizes) -> Array:
     """[b, *out, window * c]: the inputs of each output, in the kernel's order."""
     if math.prod(window) == 1:
         return x
@@ -225,7 +232,7 @@ def _patches(x, window):
     return jnp.concatenate(shifted, axis=-1)
 
 
-def _overlap_add(rows, window):
+def _overlap_add(rows: Array, window: Sizes) -> Array:
     """[b, *space, c] of [b, *out, window * c]: the transpose of `_patches`."""
     nothing = jnp.zeros((), rows.dtype)
     whole = []
@@ -237,5 +244,5 @@ def _overlap_add(rows, window):
     return sum(whole[1:], whole[0])
 
 
-def _indices(window):
+def _indices(window: Sizes) -> Iterator[Sizes]:
     return itertools.product(*map(range, window))

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-Sizes = tuple[int, ...]
+from jmer.nn.lowering.sizes import Sizes
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,12 +7,12 @@ import jax
 import numpy as np
 
 from jmer.annotations import Float
-from jmer.report.attention.case import Case, pictures
+from jmer.report.attention.case import Case, as_rgb
 from jmer.report.attention.stanet import numbered
 from jmer.report.draw.heat import over, scale_of, shades
-from jmer.report.draw.layout import WIDEST, Row, Tiles
+from jmer.report.draw.layout import WIDEST, StripRow, Tiles
 from jmer.report.draw.strip import strip_png
-from jmer.report.draw.style import BLUE, INK, MUTED, _figure, png
+from jmer.report.draw.style import BLUE, INK, MUTED, new_figure, png
 from jmer.report.render.blocks import Figure
 
 HEAD = "params.head.kernel"
@@ -45,7 +45,7 @@ def upsampled(
 
 def activation_row(case: Case, label: int, name: str) -> Tiles:
     """The map of a class over the frames, with a scale of its own."""
-    frames = pictures(case.inputs["clip"])
+    frames = as_rgb(case.inputs["clip"])
     maps = activation(case.shown["features"], case.weights[HEAD][:, label])
     seen = upsampled(maps, frames.shape[:3])
     scale = scale_of(seen, low=0)
@@ -55,8 +55,8 @@ def activation_row(case: Case, label: int, name: str) -> Tiles:
 
 def figures(case: Case) -> list[Figure]:
     """Maps of the predicted class, and of the true one where it is another; gates."""
-    frames = pictures(case.inputs["clip"])
-    rows: list[Row] = [Tiles("frame", frames)]
+    frames = as_rgb(case.inputs["clip"])
+    rows: list[StripRow] = [Tiles("frame", frames)]
     told = {"predicted": case.predicted} | ({} if case.right else {"true": case.label})
     for kind, label in told.items():
         name = f"{kind}:\n{case.classes[label]}"
@@ -98,9 +98,9 @@ def figures(case: Case) -> list[Figure]:
 
 def side_by_side(first: Case, second: Case) -> Figure:
     """What both look at for the class that the first names, frame by frame."""
-    frames = pictures(first.inputs["clip"])
+    frames = as_rgb(first.inputs["clip"])
     label = first.predicted
-    rows: list[Row] = [Tiles("frame", frames)]
+    rows: list[StripRow] = [Tiles("frame", frames)]
     for case in (first, second):
         told = f"{case.classes[label]} {case.probabilities[label]:.2f}"
         rows.append(activation_row(case, label, f"{case.folder.name}\n{told}"))
@@ -124,13 +124,13 @@ def _by_block(shown: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndar
 
 def gate_rows(
     frames: np.ndarray, slices: Mapping[str, np.ndarray]
-) -> tuple[list[str], list[Row]]:
+) -> tuple[list[str], list[StripRow]]:
     """Captions and rows: some moments of the clip, and what each block's weights
     [t, i, j] are then; all of a block where it has no more than that.
     """
     moments = _spread(len(frames))
     scale = scale_of(*slices.values())
-    rows: list[Row] = [Tiles("frame", frames[moments])]
+    rows: list[StripRow] = [Tiles("frame", frames[moments])]
     for block, weights in slices.items():
         some = weights[_spread(len(weights), len(moments))]
         rows.append(Tiles(f"block {block}", [shades(w, scale) for w in some], scale))
@@ -145,7 +145,7 @@ def _spread(count: int, most: int = WIDEST) -> np.ndarray:
 
 def channels_png(channels: Mapping[str, Float[np.ndarray, " c"]]) -> bytes:
     """The weights of each block from the largest to the smallest."""
-    figure = _figure(5.4, 0.4 + 1.0 * -(-len(channels) // 4))
+    figure = new_figure(5.4, 0.4 + 1.0 * -(-len(channels) // 4))
     grid = figure.subplots(-(-len(channels) // 4), 4, sharey=True, squeeze=False)
     for axes in grid.flat[len(channels) :]:
         axes.set_visible(False)

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 
 from jmer.models.aman import AmanConfig
-from jmer.report.attention.case import Case, pictures
-from jmer.report.attention.table import table_png
+from jmer.report.attention.case import Case, as_rgb
+from jmer.report.attention.shaded import table_png
 from jmer.report.draw.heat import Scale
-from jmer.report.draw.layout import Bars, Row, Tiles
+from jmer.report.draw.layout import Bars, StripRow, Tiles
 from jmer.report.draw.strip import strip_png
 from jmer.report.render.blocks import Figure
 
@@ -18,13 +18,13 @@ def figures(case: Case) -> list[Figure]:
     """The frames with their weights, the weights of factors, the magnified frames."""
     network, shown = case.network, case.shown
     assert isinstance(network, AmanConfig)
-    frames = pictures(case.inputs["clip"])[list(network.seen)]
+    frames = as_rgb(case.inputs["clip"])[list(network.seen)]
     numbers = [str(i) for i in network.seen]
     factors = [f"× {factor:g}" for factor in network.factors]
     made = []
     if "frame_weight" in shown:
         each = shown["frame_weight"]
-        rows: list[Row] = [Tiles("frame", frames)]
+        rows: list[StripRow] = [Tiles("frame", frames)]
         rows.append(Bars("weight", each, float(each.max())))
         made.append(
             Figure(
@@ -61,7 +61,7 @@ def figures(case: Case) -> list[Figure]:
 
 def grid_rows(
     images: np.ndarray, numbers: list[str], weight: np.ndarray | None
-) -> list[Row]:
+) -> list[StripRow]:
     """Pictures [n, k, h, w, 3] of 0 to 255, a row for each frame."""
     pixels = np.rint(images).astype(np.uint8)
     return [

@@ -54,7 +54,7 @@ class Case:
         return self.predicted == self.label
 
 
-def pictures(images: np.ndarray) -> UInt8[np.ndarray, "n h w 3"]:
+def as_rgb(images: np.ndarray) -> UInt8[np.ndarray, "n h w 3"]:
     """Images [n, h, w, 1 or 3] as RGB: pixels of 0 to 255 as they are, other numbers
     from the smallest of all to the largest.
     """

@@ -5,10 +5,10 @@ import numpy as np
 
 from jmer.annotations import Float
 from jmer.models.hsta import HstaConfig
-from jmer.report.attention.case import Case, pictures
+from jmer.report.attention.case import Case, as_rgb
 from jmer.report.attention.stanet import numbered
 from jmer.report.draw.heat import Scale, over
-from jmer.report.draw.layout import Row, Tiles
+from jmer.report.draw.layout import StripRow, Tiles
 from jmer.report.draw.strip import strip_png
 from jmer.report.render.blocks import Figure
 
@@ -31,7 +31,7 @@ def figures(case: Case) -> list[Figure]:
             continue
         stream = name.split("_over_")[-1]
         window = network.window(stream)
-        frames = pictures(case.inputs["clip" if stream == "video" else "special"])
+        frames = as_rgb(case.inputs["clip" if stream == "video" else "special"])
         if stream == "special":
             frames = _resized(frames, network.special_side)
         rows = attention_rows(frames, case.shown[name].mean(1), window, network.layers)
@@ -55,7 +55,7 @@ def attention_rows(
     maps: Float[np.ndarray, "units f i j"],
     window: tuple[int, int, int],
     layers: int,
-) -> list[Row]:
+) -> list[StripRow]:
     """The frames, and the maps of each unit over the means of the frames they cover.
 
     `window` is the size of a patch; `layers` share the units evenly.
@@ -65,7 +65,7 @@ def attention_rows(
     # What all patches get alike is no dark: there is nothing to see.
     scale = Scale(0, max(float(maps.max()), 3 * even))
     means = frames.reshape(-1, depth, *frames.shape[1:]).mean(1).round()
-    rows: list[Row] = [Tiles("frame", frames)]
+    rows: list[StripRow] = [Tiles("frame", frames)]
     for unit, of_unit in enumerate(maps):
         name = f"layer {unit // count + 1}"
         name += f"\nunit {unit % count + 1}" if count > 1 else ""

@@ -1,21 +1,28 @@
 """The page about one clip: the answer, whose it is, and what was looked at."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from jmer.files import write_json
-from jmer.report import _write
 from jmer.report.attention import FIGURES, activation, figures
 from jmer.report.attention.case import Case
-from jmer.report.draw.style import BLUE, INK, MUTED, _figure, _plain, _short, png
-from jmer.report.pictures import INDEX, index_of
-from jmer.report.render.blocks import Block, Figure, Page, Paragraph, Section, Table
+from jmer.report.draw.style import (
+    BLUE,
+    INK,
+    MUTED,
+    new_figure,
+    png,
+    short_name,
+    verbatim,
+)
+from jmer.report.pictures import index_of
+from jmer.report.render.blocks import Figure, Page, PageBlock, Paragraph, Section, Table
+from jmer.report.render.pages import write_page
+from jmer.runs.folder import EXPLAIN, EXPLAINED
 
-NAME = "explain"
 NO_PROOF = (
     "These pictures say where this network put weight on this clip. They are no proof "
     "that it decided for that reason, and none that a face moved there: compare many "
@@ -30,15 +37,15 @@ def write_explanation(folder: Path, cases: Sequence[Case]) -> None:
     Raises: JmerError if there is nothing to draw, or `folder` cannot be written.
     """
     page = explanation(cases)
-    _write(page, folder, NAME)
+    write_page(page, folder, EXPLAIN)
     answers = [_answer(case).text for case in cases]
-    write_json(folder / INDEX, index_of(page.title, answers, page.figures()))
+    write_json(folder / EXPLAINED, index_of(page.title, answers, page.figures()))
 
 
 def explanation(cases: Sequence[Case]) -> Page:
     """The page; the first case is the one that it is about, others stand beside it."""
     first, *others = cases
-    lead: list[Block] = [_answer(case) for case in cases]
+    lead: list[PageBlock] = [_answer(case) for case in cases]
     if not all(case.subject_unseen for case in cases):
         lead.append(
             Paragraph(
@@ -82,7 +89,7 @@ def _answer(case: Case) -> Paragraph:
     )
 
 
-def _compared(first: Case, second: Case) -> Iterator[Block]:
+def _compared(first: Case, second: Case) -> Iterator[PageBlock]:
     same = len(first.inputs["clip"]) == len(second.inputs["clip"])
     if same and first.classes == second.classes:
         yield activation.side_by_side(first, second)
@@ -101,7 +108,7 @@ def _numbered(figure: Figure, number: int) -> Figure:
 
 
 def _facts(cases: Sequence[Case]) -> Table:
-    def line(name: str, value: Any) -> tuple[str, ...]:
+    def line(name: str, value: Callable[[Case], object]) -> tuple[str, ...]:
         return (name, *(str(value(case)) for case in cases))
 
     return Table(
@@ -129,7 +136,7 @@ def _facts(cases: Sequence[Case]) -> Table:
 def probabilities_png(cases: Sequence[Case]) -> bytes:
     """A bar for each class; a panel for each case."""
     rows = len(cases[0].classes)
-    figure = _figure(4.8, len(cases) * (0.55 + 0.22 * rows))
+    figure = new_figure(4.8, len(cases) * (0.55 + 0.22 * rows))
     panels = figure.subplots(len(cases), squeeze=False)[:, 0]
     for axes, case in zip(panels, cases, strict=True):
         shares, k = case.probabilities, len(case.classes)
@@ -141,7 +148,7 @@ def probabilities_png(cases: Sequence[Case]) -> bytes:
                 share + 0.01, i, f"{share:.2f}", va="center", size=8, color=INK,
                 weight=bold,
             )  # fmt: skip
-        names = [_short(name) for name in case.classes]
+        names = [short_name(name) for name in case.classes]
         names[case.label] += " (true)"
         axes.set_yticks(range(k), names, size=8, color=INK)
         axes.set_xlim(0, 1.09)
@@ -153,6 +160,8 @@ def probabilities_png(cases: Sequence[Case]) -> bytes:
         axes.spines[:].set_visible(False)
         titles = [axes.title]
         if len(cases) > 1:
-            axes.set_title(_short(case.folder.name, 40), size=8, color=INK, loc="left")
-        _plain([*axes.get_yticklabels(), *titles])
+            axes.set_title(
+                short_name(case.folder.name, 40), size=8, color=INK, loc="left"
+            )
+        verbatim([*axes.get_yticklabels(), *titles])
     return png(figure)

@@ -4,10 +4,10 @@ import numpy as np
 
 from jmer.annotations import Real
 from jmer.preprocess.colour import flow_colours
-from jmer.report.attention.case import Case, pictures
+from jmer.report.attention.case import Case, as_rgb
 from jmer.report.attention.stanet import numbered
 from jmer.report.draw.heat import scale_of, shades
-from jmer.report.draw.layout import Row, Tiles
+from jmer.report.draw.layout import StripRow, Tiles
 from jmer.report.draw.strip import strip_png
 from jmer.report.render.blocks import Figure
 
@@ -38,16 +38,16 @@ def figures(case: Case) -> list[Figure]:
 
 def product_rows(
     name: str, seen: Real[np.ndarray, "*t h w c"], gradient: np.ndarray
-) -> tuple[list[str], list[Row]]:
+) -> tuple[list[str], list[StripRow]]:
     """Captions and rows: a column for each channel of an image, or each frame."""
     product = gradient * seen.astype(np.float32)
     if seen.ndim == 4:
         product, captions = product.sum(-1), numbered(seen)
         vectors = seen.shape[-1] == 2
-        images = flow_colours(seen.astype(np.float32)) if vectors else pictures(seen)
+        images = flow_colours(seen.astype(np.float32)) if vectors else as_rgb(seen)
     else:
         channels = np.moveaxis(seen, -1, 0)[..., None]
-        product, images = np.moveaxis(product, -1, 0), pictures(channels)
+        product, images = np.moveaxis(product, -1, 0), as_rgb(channels)
         captions = list(CHANNELS.get(name, numbered(channels)))
     scale = scale_of(np.abs(product), low=0)
     parts = {"speaks for": product, "against": -product}

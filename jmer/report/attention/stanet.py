@@ -6,10 +6,10 @@ import numpy as np
 
 from jmer.annotations import Float, Real
 from jmer.preprocess.colour import flow_colours
-from jmer.report.attention.case import Case, pictures
+from jmer.report.attention.case import Case, as_rgb
 from jmer.report.contact import wheel
 from jmer.report.draw.heat import over, scale_of, shades
-from jmer.report.draw.layout import Bars, Row, Tiles
+from jmer.report.draw.layout import Bars, StripRow, Tiles
 from jmer.report.draw.strip import printed, strip_png
 from jmer.report.render.blocks import Figure
 
@@ -20,9 +20,7 @@ def figures(case: Case) -> list[Figure]:
     # From each frame on to the next; other sets may keep no frames, or not these.
     faces = case.inputs.get("clip", flow[:0])
     known = len(faces) == len(flow) + 1
-    seen = (
-        Tiles("frame", pictures(faces[:-1])) if known else Tiles("speed", speed(flow))
-    )
+    seen = Tiles("frame", as_rgb(faces[:-1])) if known else Tiles("speed", speed(flow))
     weight = shown.get("frame_weight")
     said = "Motion from each frame to the next: the hue tells the direction, as from "
     said += "the middle of the wheel, the brightness the speed."
@@ -56,9 +54,9 @@ def figures(case: Case) -> list[Figure]:
 
 def frame_rows(
     seen: Tiles, flow: Float[np.ndarray, "t h w 2"], weight: np.ndarray | None
-) -> list[Row]:
+) -> list[StripRow]:
     """Frames, their flow, and their weights [t] where there are any."""
-    rows: list[Row] = [
+    rows: list[StripRow] = [
         seen,
         Tiles("flow", flow_colours(flow), wheel=wheel(72)),
     ]
@@ -71,7 +69,7 @@ def mask_rows(
     seen: Tiles,
     features: Real[np.ndarray, "t i j c"],
     mask: Float[np.ndarray, "t i j _"],
-) -> list[Row]:
+) -> list[StripRow]:
     """Means over channels: the mask on the frames; features without and with it."""
     places = mask.mean(-1)
     before = np.abs(features).mean(-1)
@@ -93,7 +91,7 @@ def mask_rows(
 
 def speed(flow: Float[np.ndarray, "t h w 2"]) -> np.ndarray:
     """How fast pixels move, in grey, where there are no frames: white is still."""
-    return pictures(-np.linalg.norm(flow, axis=-1, keepdims=True))
+    return as_rgb(-np.linalg.norm(flow, axis=-1, keepdims=True))
 
 
 def numbered(frames: Sequence | np.ndarray) -> list[str]:

@@ -2,18 +2,19 @@
 
 from scipy.special import softmax
 
-from jmer.report.attention.case import Case, pictures
-from jmer.report.attention.table import table_png
+from jmer.report.attention.case import Case, as_rgb
+from jmer.report.attention.shaded import table_png
 from jmer.report.draw.heat import Scale
 from jmer.report.draw.spotting import intensity_png, maps_png
 from jmer.report.render.blocks import Figure
+from jmer.runs.folder import FIGURES, SPOTTING
 from jmer.scores.spotting import MAPS, Rule, watch
 
 
 def figures(case: Case) -> list[Figure]:
     """What the network tells of each step, a pair of frames: it is of the second."""
     shown, made = case.shown, list[Figure]()
-    frames = pictures(case.inputs["clip"])
+    frames = as_rgb(case.inputs["clip"])
     before = len(frames) - len(shown["step_logits"])
     if "intensity" in shown and "intensity" in case.inputs:
         true = case.inputs["intensity"]
@@ -42,7 +43,7 @@ def figures(case: Case) -> list[Figure]:
             )
         )
     made.append(_steps(case, before))
-    spotted = case.folder / "spotting/figures/roc.png"
+    spotted = case.folder / SPOTTING / FIGURES / "roc.png"
     if spotted.is_file():
         made.append(
             Figure(

@@ -47,7 +47,7 @@ class Bars:
     """Where a dotted line says that all would be alike."""
 
 
-Row = Tiles | Bars
+StripRow = Tiles | Bars
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Layout:
+class StripLayout:
     """Sizes of a figure, in inches."""
 
-    rows: Sequence[Row]
+    rows: Sequence[StripRow]
     columns: int
     together: int = 1
     """Columns that stay in one band: those that an image may be about."""
@@ -106,7 +106,7 @@ class Layout:
         """Height of one band."""
         return CAPTION + sum(map(self.tall, self.rows))
 
-    def tall(self, row: Row) -> float:
+    def tall(self, row: StripRow) -> float:
         """Height of a row."""
         if isinstance(row, Bars):
             return BAR + SAID + GAP

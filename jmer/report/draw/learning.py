@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jmer.report.draw.style import BLUE, INK, MUTED, ORANGE, _figure, dressed, png
+from jmer.report.draw.style import BLUE, INK, MUTED, ORANGE, dressed, new_figure, png
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LABELS = {
     "loss": ("training loss", BLUE, "-", "o"),
@@ -32,7 +35,7 @@ def learning_png(
     ]
     panels = [names for names in panels if names]
     rows = len(panels) + bool(epochs)
-    figure = _figure(4.6, 0.5 + 1.75 * rows)
+    figure = new_figure(4.6, 0.5 + 1.75 * rows)
     seen = np.unique(np.concatenate([x for x, _ in curves.values()]))
     grid = figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
     for axes, names in zip(grid, panels, strict=False):
@@ -59,15 +62,19 @@ def learning_png(
     return png(figure)
 
 
-def _draw_curve(axes: Any, name: str, epochs: np.ndarray, values: np.ndarray) -> None:
+def _draw_curve(
+    axes: "Axes", name: str, epochs: np.ndarray, values: np.ndarray
+) -> None:
     label, colour, line, marker = LABELS[name]
     axes.plot(epochs, values, line, color=colour, linewidth=1.6, label=label)
     axes.plot(epochs[-1], values[-1], marker, color=colour, markersize=5)
 
 
 def _draw_epochs(
-    axes: Any, epochs: Mapping[str, Sequence[int]], seen: np.ndarray
+    axes: "Axes", epochs: Mapping[str, Sequence[int]], seen: np.ndarray
 ) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     width = max(1.0, (seen[-1] - seen[0]) / 40)
     for i, (name, (label, colour, hatch)) in enumerate(EPOCHS.items()):
         counts = Counter(epochs[name])
@@ -78,4 +85,6 @@ def _draw_epochs(
             edgecolor=INK if hatch else colour, linewidth=0.4, label=label,
         )  # fmt: skip
     axes.set_ylabel("tasks", color=MUTED, size=8.5)
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    locator = axes.yaxis.get_major_locator()
+    assert isinstance(locator, MaxNLocator)
+    locator.set_params(integer=True)

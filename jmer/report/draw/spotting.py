@@ -13,11 +13,11 @@ from jmer.report.draw.style import (
     BLUE,
     INK,
     MUTED,
-    _figure,
-    _plain,
-    _short,
     dressed,
+    new_figure,
     png,
+    short_name,
+    verbatim,
 )
 from jmer.scores.intervals import STATES, Roc, states
 from jmer.scores.spotting import Rule, Watched
@@ -36,7 +36,7 @@ def intensity_png(clip: Watched, rule: Rule, first: int = 0) -> bytes:
     """The intensity of each frame that was found, coloured by its state, under the true
     one; bars below are the intervals of both. The first frame has the number `first`.
     """
-    figure = _figure(4.8, 2.5)
+    figure = new_figure(4.8, 2.5)
     axes = figure.add_subplot()
     frame, state = first + np.arange(len(clip.found)), states(clip.found)
     for i, name in enumerate(STATES):
@@ -59,8 +59,8 @@ def intensity_png(clip: Watched, rule: Rule, first: int = 0) -> bytes:
     axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("frame (bars below: true over found)", color=MUTED, size=8.5)
     axes.set_ylabel("intensity", color=MUTED, size=8.5)
-    axes.set_title(_short(clip.clip, 48), size=8.5, color=INK)
-    _plain([axes.title])
+    axes.set_title(short_name(clip.clip, 48), size=8.5, color=INK)
+    verbatim([axes.title])
     dressed(axes)
     axes.legend(
         frameon=False, fontsize=7, labelcolor=INK, ncols=4, loc="upper center",
@@ -71,7 +71,7 @@ def intensity_png(clip: Watched, rule: Rule, first: int = 0) -> bytes:
 
 def roc_png(curve: Roc) -> bytes:
     """True over false positive rate of frames; the diagonal is chance."""
-    figure = _figure(3.2, 3.1)
+    figure = new_figure(3.2, 3.1)
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], ":", color=MUTED, linewidth=1)
     axes.plot(curve.false_positive, curve.true_positive, color=BLUE, linewidth=1.6)

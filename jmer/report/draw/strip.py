@@ -16,16 +16,24 @@ from jmer.report.draw.layout import (
     SAID,
     WIDEST,
     Bars,
-    Layout,
     Place,
-    Row,
+    StripLayout,
+    StripRow,
     Tiles,
 )
-from jmer.report.draw.style import BLUE, INK, MUTED, _figure, _plain, _short, png
+from jmer.report.draw.style import (
+    BLUE,
+    INK,
+    MUTED,
+    new_figure,
+    png,
+    short_name,
+    verbatim,
+)
 
 
 def strip_png(
-    rows: Sequence[Row],
+    rows: Sequence[StripRow],
     captions: Sequence[str],
     *,
     together: int = 1,
@@ -36,7 +44,7 @@ def strip_png(
 
     Raises: ValueError if a row has more images than there are captions, or too few.
     """
-    layout = Layout(rows, len(captions), together, widest)
+    layout = StripLayout(rows, len(captions), together, widest)
     for row in rows:
         count = len(row.images if isinstance(row, Tiles) else row.values)
         fits = count == layout.columns or count * together == layout.columns
@@ -59,9 +67,9 @@ def strip_png(
 class _Page:
     """A figure that is written on in inches from its upper left corner."""
 
-    def __init__(self, layout: Layout):
+    def __init__(self, layout: StripLayout):
         self.layout = layout
-        self.figure = _figure(layout.width, layout.height)
+        self.figure = new_figure(layout.width, layout.height)
         self.figure.set_layout_engine("none")
 
     def _axes(self, left: float, top: float, width: float, height: float) -> Any:
@@ -75,7 +83,7 @@ class _Page:
 
     def _write(self, text: str, x: float, y: float, **style: Any) -> None:
         x, y = x / self.layout.width, 1 - y / self.layout.height
-        _plain([self.figure.text(x, y, text, **{"size": 8, "color": INK, **style})])
+        verbatim([self.figure.text(x, y, text, **{"size": 8, "color": INK, **style})])
 
     def write_captions(self, band: int, captions: Sequence[str]) -> None:
         top = band * (self.layout.band + BETWEEN) + CAPTION - 0.04
@@ -83,8 +91,8 @@ class _Page:
             x = self.layout.left(column) + self.layout.side / 2
             self._write(text, x, top, ha="center", va="bottom", color=MUTED)
 
-    def label(self, row: Row, top: float) -> None:
-        lines = [_short(line, 17) for line in row.label.split("\n")]
+    def label(self, row: StripRow, top: float) -> None:
+        lines = [short_name(line, 17) for line in row.label.split("\n")]
         height = BAR if isinstance(row, Bars) else self.layout.side
         y = top + height / 2
         self._write("\n".join(lines), LABELS - 0.08, y, ha="right", va="center")
@@ -154,7 +162,7 @@ class _Page:
             axes.spines[:].set_linewidth(0.5)
 
 
-def _same(row: Row, scale: Scale) -> bool:
+def _same(row: StripRow, scale: Scale) -> bool:
     return isinstance(row, Tiles) and row.scale is scale
 
 

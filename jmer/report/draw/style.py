@@ -9,19 +9,22 @@ import contextlib
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 DPI = 200
 INK, MUTED, BLUE, ORANGE = "#1c2733", "#66717d", "#1f5a94", "#c8620a"
 
 
-def _figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty one of a size in inches, whose parts make room for one another."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -47,14 +50,15 @@ def png(figure: "Figure") -> bytes:
     return file.getvalue()
 
 
-def _short(name: str, limit: int = 16) -> str:
+def short_name(name: str, limit: int = 16) -> str:
+    """A name on one line of at most `limit` letters; what is cut ends in dots."""
     name = re.sub(r"\s+", " ", name).strip()
     name = "".join(letter for letter in name if letter.isprintable())
     return name if len(name) <= limit else name[: limit - 1] + "…"
 
 
-def _plain(labels: list[Any]) -> None:
-    # A dollar sign in a name is a dollar sign, not the start of a formula.
+def verbatim(labels: Iterable["Text"]) -> None:
+    """Names as they are: a dollar sign in one is no start of a formula."""
     for label in labels:
         label.set_parse_math(False)
 
@@ -66,7 +70,7 @@ def confusion_png(confusion: np.ndarray, classes: list[str]) -> bytes:
     """
     k = len(classes)
     size = 0.78 * k
-    figure = _figure(size + 1.7, size + 1.25)
+    figure = new_figure(size + 1.7, size + 1.25)
     axes = figure.add_subplot()
     total = confusion.sum(axis=1, keepdims=True)
     share = confusion / np.maximum(total, 1)
@@ -80,7 +84,7 @@ def confusion_png(confusion: np.ndarray, classes: list[str]) -> bytes:
         )
         percent = f"{100 * share[row, column]:.0f} %" if total[row] else "–"
         axes.text(column, row + 0.07, percent, va="top", size=7.5, **place)
-    names = [_short(name) for name in classes]
+    names = [short_name(name) for name in classes]
     turn: dict[str, Any] = (
         {}
         if k <= 3 and max(map(len, names)) <= 9
@@ -88,7 +92,7 @@ def confusion_png(confusion: np.ndarray, classes: list[str]) -> bytes:
     )
     axes.set_xticks(range(k), names, size=8.5, ha="right" if turn else "center", **turn)
     axes.set_yticks(range(k), names, size=8.5)
-    _plain(axes.get_xticklabels() + axes.get_yticklabels())
+    verbatim(axes.get_xticklabels() + axes.get_yticklabels())
     axes.set_xticks(np.arange(1, k) - 0.5, minor=True)
     axes.set_yticks(np.arange(1, k) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=2)
@@ -99,7 +103,7 @@ def confusion_png(confusion: np.ndarray, classes: list[str]) -> bytes:
     return png(figure)
 
 
-def dressed(axes: Any) -> None:
+def dressed(axes: "Axes") -> None:
     """Quiet lines and small numbers."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#aab4bd")

@@ -10,11 +10,11 @@ from jmer.report.draw.style import (
     INK,
     MUTED,
     ORANGE,
-    _figure,
-    _plain,
-    _short,
     dressed,
+    new_figure,
     png,
+    short_name,
+    verbatim,
 )
 
 NAMED = 32  # more names than that are too small to read
@@ -27,7 +27,7 @@ def subjects_png(rows: Sequence[Mapping[str, Any]], pooled: float) -> bytes:
     rows = sorted(rows, key=lambda row: (row["acc"], row["n"]))
     place = np.arange(len(rows))
     values, clips = ([row[name] for row in rows] for name in ("acc", "n"))
-    figure = _figure(max(3.6, min(7.2, 1.2 + 0.2 * len(rows))), 2.6)
+    figure = new_figure(max(3.6, min(7.2, 1.2 + 0.2 * len(rows))), 2.6)
     axes = figure.add_subplot()
     axes.vlines(place, 0, values, color="#c9d3dc", linewidth=1.2, zorder=1)
     area = 10 + 90 * np.array(clips) / max(clips)
@@ -42,9 +42,9 @@ def subjects_png(rows: Sequence[Mapping[str, Any]], pooled: float) -> bytes:
     axes.set_ylabel("accuracy", color=MUTED, size=8.5)
     dressed(axes)
     if len(rows) <= NAMED:
-        names = [_short(row["subject"], 12) for row in rows]
+        names = [short_name(row["subject"], 12) for row in rows]
         axes.set_xticks(place, names, rotation=90, size=7)
-        _plain(axes.get_xticklabels())
+        verbatim(axes.get_xticklabels())
     else:
         axes.set_xticks([])
         axes.set_xlabel(f"{len(rows)} subjects", color=MUTED, size=8.5)

@@ -42,7 +42,9 @@ class Card:
     """Rows of images."""
 
 
-def spread(clips: ClipSet, count: int, classes: Sequence[str] = ()) -> list[int]:
+def spread_over_classes(
+    clips: ClipSet, count: int, classes: Sequence[str] = ()
+) -> list[int]:
     """`count` clips, or all if there are fewer, in the order of labels.
 
     Each of `classes` (all if none is named) gives a clip in turn: the first one whose

@@ -13,7 +13,7 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
-class Meter:
+class Gauge:
     """One score in [0, 1], with an interval where there is one."""
 
     name: str
@@ -23,11 +23,11 @@ class Meter:
 
 
 @dataclass(frozen=True)
-class Meters:
+class Gauges:
     """Scores drawn on a common scale; the first is the headline if `large`."""
 
-    kind: ClassVar[str] = "meters"
-    items: tuple[Meter, ...]
+    kind: ClassVar[str] = "gauges"
+    items: tuple[Gauge, ...]
     large: bool = False
 
 
@@ -66,7 +66,7 @@ class Code:
     text: str
 
 
-Block = Paragraph | Meters | Table | Figure | Code
+PageBlock = Paragraph | Gauges | Table | Figure | Code
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Section:
     """`folded`: HTML shows the title, and the rest on a click."""
 
     title: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[PageBlock, ...]
     folded: bool = False
 
 
@@ -82,7 +82,7 @@ class Section:
 class Page:
     title: str
     subtitle: str
-    lead: tuple[Block, ...]
+    lead: tuple[PageBlock, ...]
     sections: tuple[Section, ...]
 
     def figures(self) -> list[Figure]:

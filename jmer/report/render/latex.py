@@ -26,7 +26,7 @@ SPECIAL = {
 }
 
 
-def escape(text: str) -> str:
+def escape_latex(text: str) -> str:
     """`text` on one line, with nothing in it that LaTeX would act on."""
     line = re.sub(r"[^\S\N{NO-BREAK SPACE}]+", " ", text).strip(" ")
     line = "".join(
@@ -40,15 +40,15 @@ def escape(text: str) -> str:
 
 def _table(caption: str, table: Table) -> str:
     numbers = len(table.columns) - table.left
-    lines = [" & ".join(map(escape, row)) + r" \\" for row in table.rows]
+    lines = [" & ".join(map(escape_latex, row)) + r" \\" for row in table.rows]
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{escape(caption)}}}",
+            rf"\caption{{{escape_latex(caption)}}}",
             rf"\begin{{tabular}}{{{'l' * table.left}{'r' * numbers}}}",
             r"\toprule",
-            " & ".join(map(escape, table.columns)) + r" \\",
+            " & ".join(map(escape_latex, table.columns)) + r" \\",
             r"\midrule",
             *lines,
             r"\bottomrule",

@@ -3,12 +3,12 @@
 import re
 
 from jmer.report.render.blocks import (
-    Block,
     Code,
     Figure,
-    Meter,
-    Meters,
+    Gauge,
+    Gauges,
     Page,
+    PageBlock,
     Paragraph,
     Table,
 )
@@ -18,7 +18,7 @@ from jmer.text import interval, points
 SPECIAL = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
 
 
-def escape(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """`text` on one line, with nothing in it that Markdown or HTML would act on."""
     line = re.sub(r"\s+", " ", text).strip()
     line = SPECIAL.sub(lambda match: "\\" + match.group(), line)
@@ -26,16 +26,16 @@ def escape(text: str) -> str:
     return re.sub(r"^(\d*)(#|[-+](?=-)|[-+.)](?=\s|$))", r"\1\\\2", line)
 
 
-def _meter(meter: Meter) -> str:
-    band = f" ({interval(meter.band)})" if meter.band else ""
-    note = f"; {escape(meter.note)}" if meter.note else ""
-    return f"{escape(meter.name)} **{points(meter.value)}**{band}{note}"
+def _gauge(gauge: Gauge) -> str:
+    band = f" ({interval(gauge.band)})" if gauge.band else ""
+    note = f"; {escape_markdown(gauge.note)}" if gauge.note else ""
+    return f"{escape_markdown(gauge.name)} **{points(gauge.value)}**{band}{note}"
 
 
 def _table(table: Table) -> str:
     marks = ["---"] * table.left + ["---:"] * (len(table.columns) - table.left)
-    lines = [[escape(name) for name in table.columns], marks]
-    lines += [[escape(cell) for cell in row] for row in table.rows]
+    lines = [[escape_markdown(name) for name in table.columns], marks]
+    lines += [[escape_markdown(cell) for cell in row] for row in table.rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -46,34 +46,35 @@ def _code(text: str) -> str:
     return f"{fence}text\n{text}\n{fence}"
 
 
-def _block(block: Block) -> str:
+def _block(block: PageBlock) -> str:
     match block:
         case Paragraph(text, "warning"):
-            return f"> **Warning.** {escape(text)}"
+            return f"> **Warning.** {escape_markdown(text)}"
         case Paragraph(text, "small"):
-            return f"<sub>{escape(text)}</sub>"
+            return f"<sub>{escape_markdown(text)}</sub>"
         case Paragraph(text):
-            return escape(text)
-        case Meters(items, large=True):
+            return escape_markdown(text)
+        case Gauges(items, large=True):
             first, *others = items
             return "\n".join(
-                [f"## {_meter(first)}\n", *map("- {}".format, map(_meter, others))]
+                [f"## {_gauge(first)}\n", *map("- {}".format, map(_gauge, others))]
             )
-        case Meters(items):
-            return "\n".join(f"- {_meter(item)}" for item in items)
+        case Gauges(items):
+            return "\n".join(f"- {_gauge(item)}" for item in items)
         case Table():
             return _table(block)
         case Figure():
-            return f"![{escape(block.alt)}]({block.path})\n\n{escape(block.caption)}"
+            alt, caption = escape_markdown(block.alt), escape_markdown(block.caption)
+            return f"![{alt}]({block.path})\n\n{caption}"
         case Code(text):
             return _code(text)
 
 
 def render(page: Page) -> str:
     """The page as Markdown; figures are links relative to the report."""
-    parts = [f"# {escape(page.title)}", escape(page.subtitle)]
+    parts = [f"# {escape_markdown(page.title)}", escape_markdown(page.subtitle)]
     parts += [_block(block) for block in page.lead]
     for section in page.sections:
-        parts.append(f"## {escape(section.title)}")
+        parts.append(f"## {escape_markdown(section.title)}")
         parts += [_block(block) for block in section.blocks]
     return "\n\n".join(parts) + "\n"

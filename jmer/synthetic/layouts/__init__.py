@@ -4,35 +4,35 @@ One file a data set; `write.synthesize` writes it. Knows the form on disk and no
 of what reads it.
 """
 
-from jmer.synthetic.layouts.base import Layout
-from jmer.synthetic.layouts.casme import Casme
-from jmer.synthetic.layouts.casme2 import Casme2
-from jmer.synthetic.layouts.casme_cubed import CasmeCubed
-from jmer.synthetic.layouts.casme_cubed_c import CasmeCubedC
-from jmer.synthetic.layouts.casme_squared import CasmeSquared
-from jmer.synthetic.layouts.dfme import Dfme
-from jmer.synthetic.layouts.fer2013 import Fer2013
-from jmer.synthetic.layouts.fourdme import Fourdme
-from jmer.synthetic.layouts.megc2019 import Megc2019
-from jmer.synthetic.layouts.mmew import Mmew
-from jmer.synthetic.layouts.samm import Samm
-from jmer.synthetic.layouts.samm_long import SammLong
-from jmer.synthetic.layouts.smic import Smic
-from jmer.synthetic.layouts.smic_long import SmicLong
+from jmer.synthetic.layouts.casme import CasmeLayout
+from jmer.synthetic.layouts.casme2 import Casme2Layout
+from jmer.synthetic.layouts.casme_cubed import CasmeCubedLayout
+from jmer.synthetic.layouts.casme_cubed_c import CasmeCubedCLayout
+from jmer.synthetic.layouts.casme_squared import CasmeSquaredLayout
+from jmer.synthetic.layouts.dfme import DfmeLayout
+from jmer.synthetic.layouts.disk_layout import DiskLayout
+from jmer.synthetic.layouts.fer2013 import Fer2013Layout
+from jmer.synthetic.layouts.fourdme import FourdmeLayout
+from jmer.synthetic.layouts.megc2019 import Megc2019Layout
+from jmer.synthetic.layouts.mmew import MmewLayout
+from jmer.synthetic.layouts.samm import SammLayout
+from jmer.synthetic.layouts.samm_long import SammLongLayout
+from jmer.synthetic.layouts.smic import SmicLayout
+from jmer.synthetic.layouts.smic_long import SmicLongLayout
 
 ALL = (
     *(
-        Casme,
-        Casme2,
-        CasmeSquared,
-        CasmeCubed,
-        CasmeCubedC,
-        Dfme,
-        Fer2013,
-        Fourdme,
-        Megc2019,
-        Mmew,
+        CasmeLayout,
+        Casme2Layout,
+        CasmeSquaredLayout,
+        CasmeCubedLayout,
+        CasmeCubedCLayout,
+        DfmeLayout,
+        Fer2013Layout,
+        FourdmeLayout,
+        Megc2019Layout,
+        MmewLayout,
     ),
-    *(Samm, SammLong, Smic, SmicLong),
+    *(SammLayout, SammLongLayout, SmicLayout, SmicLongLayout),
 )
-LAYOUTS: dict[str, type[Layout]] = {layout.name: layout for layout in ALL}
+LAYOUTS: dict[str, type[DiskLayout]] = {layout.name: layout for layout in ALL}

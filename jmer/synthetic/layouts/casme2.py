@@ -3,8 +3,9 @@
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout, turn
-from jmer.synthetic.layouts.shot import View
+from jmer.synthetic.layouts.disk_layout import FrameLayout, turn
+from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
+from jmer.synthetic.layouts.shot import ImageForm, Shot
 
 HEADER = (
     *("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None),
@@ -16,7 +17,7 @@ NO_APEX = ("sub04", "EP12_01f")
 INCOMPLETE = ("sub16", "EP01_08")
 
 
-class Casme2(FrameLayout):
+class Casme2Layout(FrameLayout):
     """CASME II: `CASME2_RAW_selected/sub01/EP02_01f/img46.jpg`, and cropped faces."""
 
     name = "casme2"
@@ -29,10 +30,10 @@ class Casme2(FrameLayout):
         "repression": ("repression", "repression", "sadness"),
         "others": ("others",),
     }
-    views: ClassVar = {"raw": View(640 / 480), "cropped": View(280 / 340)}
+    views: ClassVar = {"raw": ImageForm(640 / 480), "cropped": ImageForm(280 / 340)}
     corrected = (255, 256)
 
-    def key(self, shot):
+    def key(self, shot: Shot) -> tuple[str, str]:
         number = shot.subject + 1
         if self.quirks:  # two people in whose clips something is missing
             number = {1: 4, 2: 16, 4: 1, 16: 2}.get(number, number)
@@ -42,7 +43,7 @@ class Casme2(FrameLayout):
                 return known
         return subject, turn(NAMES, shot.index).format(shot.count + 2)
 
-    def pattern(self, shot, source):
+    def pattern(self, shot: Shot, source: str) -> str:
         subject, clip = self.key(shot)
         root, file = {
             "raw": ("CASME2_RAW_selected", "img"),
@@ -50,10 +51,10 @@ class Casme2(FrameLayout):
         }[source]
         return f"{root}/{subject}/{clip}/{file}{{n}}.jpg"
 
-    def first(self, shot):
+    def first(self, shot: Shot) -> int:
         return turn((46, 1, 86, 8), shot.index)
 
-    def cells(self, shot):
+    def cells(self, shot: Shot) -> Cells:
         subject, clip = self.key(shot)
         units = shot.clip.action_units
         return [
@@ -61,11 +62,11 @@ class Casme2(FrameLayout):
             *(shot.offset, None, int(units) if units.isdigit() else units, shot.word),
         ]
 
-    def books(self, takes):
+    def books(self, takes: list[Take]) -> list[Book]:
         name = "CASME2-coding-20140508.xlsx"
-        return quirks.table(name, "Sheet1", list(HEADER), takes)
+        return quirks.one_sheet(name, "Sheet1", list(HEADER), takes)
 
-    def bend(self, take, shot):
+    def bend(self, take: Take, shot: Shot) -> None:
         if take.key == NO_APEX:
             take.apex, take.cells[4] = None, "/"
             take.quirks.append("no apex: `/`")
@@ -87,7 +88,7 @@ class Casme2(FrameLayout):
                 images.pattern = images.pattern.replace("/EP", "/ep")
             take.quirks.append("the folder is in lower case")
 
-    def disturb(self, draft):
+    def disturb(self, draft: Draft) -> None:
         draft.options = ("--missing-apex", "middle", "--missing-frames", "neighbour")
         quirks.untidy(draft, draft.books[0].sheets["Sheet1"])
         quirks.add_junk_sheets(draft, "Sheet2")

@@ -4,8 +4,9 @@ from typing import ClassVar
 
 from jmer.data.facs import objective_class, parse_action_units
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout, turn
-from jmer.synthetic.layouts.shot import View
+from jmer.synthetic.layouts.disk_layout import FrameLayout, turn
+from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
+from jmer.synthetic.layouts.shot import ImageForm, Shot
 
 HEADER = (
     *("Subject", "Filename", "Onset", "Apex", "Offset", "AU", "Objective class"),
@@ -18,7 +19,7 @@ CORRECTED, WRITTEN, ONSET = "spNO.216", 3647, 2647
 UPPER_CASE = "spNO.14"
 
 
-class CasmeCubed(FrameLayout):
+class CasmeCubedLayout(FrameLayout):
     """CAS(ME)³, part A: `part_A/spNO.1/a/color/355.jpg`, and the clips alone."""
 
     name = "casme_cubed"
@@ -32,11 +33,11 @@ class CasmeCubed(FrameLayout):
         "others": ("others",),
     }
     views: ClassVar = {
-        "videos": View(1280 / 720),
-        "clips": View(1280 / 720, whole=False),
+        "videos": ImageForm(1280 / 720),
+        "clips": ImageForm(1280 / 720, whole=False),
     }
 
-    def place(self, shot):
+    def place(self, shot: Shot) -> tuple[str, str]:
         """Subject and video."""
         subject = f"spNO.{shot.subject + 1}"
         letter = turn(tuple(LETTERS), shot.count // PER_VIDEO)
@@ -48,34 +49,34 @@ class CasmeCubed(FrameLayout):
             return "spNO.2", letter
         return subject, letter
 
-    def video(self, shot):
+    def video(self, shot: Shot) -> str:
         return "/".join(self.place(shot))
 
-    def first(self, shot):
+    def first(self, shot: Shot) -> int:
         if self.place(shot) == (CORRECTED, "d"):
             return ONSET - shot.clip.onset - 1
         return 1
 
-    def written(self, shot):
+    def written(self, shot: Shot) -> int:
         """The onset that the sheet has."""
         return WRITTEN if self.place(shot) == (CORRECTED, "d") else shot.onset
 
-    def key(self, shot):
+    def key(self, shot: Shot) -> tuple[str, str]:
         subject, letter = self.place(shot)
         return subject, f"{letter.lower()}_{self.written(shot)}"
 
-    def pattern(self, shot, source):
+    def pattern(self, shot: Shot, source: str) -> str:
         subject, letter = self.place(shot)
         if source == "videos":
             return f"part_A/{subject}/{letter}/color/{{n}}.jpg"
         folder = f"{subject.replace('NO', 'No')}_{letter}_{shot.onset}"
         return f"Part_A_ME_clip/frame/{folder}/{{n}}.jpg"
 
-    def labels(self, shot):
+    def labels(self, shot: Shot) -> dict[str, str]:
         units = objective_class(parse_action_units(shot.clip.action_units))
         return {"emotion": shot.word, "objective class": units.lower()}
 
-    def cells(self, shot):
+    def cells(self, shot: Shot) -> Cells:
         subject, letter = self.place(shot)
         units = shot.clip.action_units
         moments = (self.written(shot), shot.apex, shot.offset)
@@ -85,11 +86,11 @@ class CasmeCubed(FrameLayout):
             shot.word,
         ]
 
-    def books(self, takes):
+    def books(self, takes: list[Take]) -> list[Book]:
         name = "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
-        return quirks.table(name, "label", list(HEADER), takes)
+        return quirks.one_sheet(name, "label", list(HEADER), takes)
 
-    def bend(self, take, shot):
+    def bend(self, take: Take, shot: Shot) -> None:
         _, letter = self.place(shot)
         if letter == "J":
             take.quirks.append("the video is called J")
@@ -104,7 +105,7 @@ class CasmeCubed(FrameLayout):
             take.action_units = take.cells[5] = take.action_units.replace("+", "，")
             take.quirks.append("action units with full-width commas")
 
-    def disturb(self, draft):
+    def disturb(self, draft: Draft) -> None:
         quirks.untidy(draft, draft.books[0].sheets["label"])
         quirks.add_junk_sheets(draft, "Sheet1", "Sheet3")
         quirks.leave_remains(draft)

@@ -3,14 +3,15 @@
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout
-from jmer.synthetic.layouts.shot import View
+from jmer.synthetic.layouts.disk_layout import FrameLayout
+from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
+from jmer.synthetic.layouts.shot import ImageForm, Shot
 
 HEADER = ("sub", "count", "onset", "offset", "au", "emotion")
 FIRST = 373  # what the first file is called
 
 
-class CasmeCubedC(FrameLayout):
+class CasmeCubedCLayout(FrameLayout):
     """CAS(ME)³, part C: `part_C/01/a/color/373.jpg`, which is file 1 of its folder."""
 
     name = "casme_cubed_c"
@@ -23,40 +24,40 @@ class CasmeCubedC(FrameLayout):
         "repression": ("negative",),
         "others": ("others",),
     }
-    views: ClassVar = {"videos": View(1280 / 720)}
+    views: ClassVar = {"videos": ImageForm(1280 / 720)}
 
-    def video(self, shot):
+    def video(self, shot: Shot) -> str:
         return f"{shot.subject + 1:02d}"
 
-    def first(self, shot):
+    def first(self, shot: Shot) -> int:
         return FIRST
 
-    def key(self, shot):
+    def key(self, shot: Shot) -> tuple[str, str]:
         return f"{shot.subject + 1:02d}", f"a_{shot.onset - FIRST + 1}"
 
-    def pattern(self, shot, source):
+    def pattern(self, shot: Shot, source: str) -> str:
         return f"part_C/{self.video(shot)}/a/color/{{n}}.jpg"
 
-    def cells(self, shot):
+    def cells(self, shot: Shot) -> Cells:
         onset, offset = shot.onset - FIRST + 1, shot.offset - FIRST + 1
         units = shot.clip.action_units.replace("+", ",")
         return [shot.subject + 1, "a", onset, offset, units, shot.word]
 
-    def take(self, shot):
+    def take(self, shot: Shot) -> Take:
         made = super().take(shot)
         made.dataset, made.apex = "casme_cubed", None
         made.action_units = made.cells[4]
         return made
 
-    def books(self, takes):
+    def books(self, takes: list[Take]) -> list[Book]:
         name = "CAS(ME)3_part_C_ME.xlsx"
-        return quirks.table(name, "mockCrimeME", list(HEADER), takes)
+        return quirks.one_sheet(name, "mockCrimeME", list(HEADER), takes)
 
-    def readers(self):
+    def readers(self) -> tuple[tuple[str, ...], ...]:
         fixed = ("--part", "C", "--source", "videos", "--missing-apex", "middle")
         return (("casme_cubed", *fixed, "--protocol", "4class"),)
 
-    def bend(self, take, shot):
+    def bend(self, take: Take, shot: Shot) -> None:
         if shot.index % 3 == 0:
             take.cells[4] = take.cells[4].replace(",", "，")
             take.quirks.append("action units with full-width commas")
@@ -67,7 +68,7 @@ class CasmeCubedC(FrameLayout):
             quirks.spoil_text(take, 5)
             quirks.as_text(take, 0, 2, 3)
 
-    def disturb(self, draft):
+    def disturb(self, draft: Draft) -> None:
         quirks.untidy(draft, draft.books[0].sheets["mockCrimeME"])
         quirks.add_junk_sheets(draft, "Sheet1")
         quirks.leave_remains(draft)

@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout, turn
-from jmer.synthetic.layouts.draft import Book
-from jmer.synthetic.layouts.shot import View
+from jmer.synthetic.layouts.disk_layout import FrameLayout, turn
+from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
+from jmer.synthetic.layouts.shot import ImageForm, Shot
 
 SUBJECTS = (15, 16, *range(19, 28), *range(29, 39), 40)
 VIDEOS = {
@@ -25,7 +25,7 @@ TITLE = "CASFEcode_final"
 MISNAMED = 19  # one of its folders starts with another subject's number
 
 
-class CasmeSquared(FrameLayout):
+class CasmeSquaredLayout(FrameLayout):
     """CAS(ME)²: `rawpic/s15/15_0101disgustingteeth/img001.jpg`, and cropped faces."""
 
     name = "casme_squared"
@@ -38,24 +38,24 @@ class CasmeSquared(FrameLayout):
         "repression": ("negative",),
         "others": ("others",),
     }
-    views: ClassVar = {"raw": View(640 / 480), "cropped": View(280 / 340)}
+    views: ClassVar = {"raw": ImageForm(640 / 480), "cropped": ImageForm(280 / 340)}
     most_subjects = len(SUBJECTS)
 
-    def watched(self, shot):
+    def watched(self, shot: Shot) -> str:
         """The video during which a clip was shown."""
         misnamed = SUBJECTS[shot.subject] == MISNAMED and shot.count == 0
         if self.quirks and misnamed:
             return "happy1"
         return turn(WATCHED[shot.word], shot.count)
 
-    def video(self, shot):
+    def video(self, shot: Shot) -> str:
         return f"{shot.subject}/{self.watched(shot)}"
 
-    def key(self, shot):
+    def key(self, shot: Shot) -> tuple[str, str]:
         clip = f"{self.watched(shot)}_{shot.count + 1}"
         return f"s{SUBJECTS[shot.subject]}", f"{clip}_{shot.onset}"
 
-    def pattern(self, shot, source):
+    def pattern(self, shot: Shot, source: str) -> str:
         number, video = SUBJECTS[shot.subject], self.watched(shot)
         misnamed = self.quirks and (number, video) == (MISNAMED, "happy1")
         folder = f"s{number}/{23 if misnamed else number}_{VIDEOS[video]}"
@@ -63,17 +63,17 @@ class CasmeSquared(FrameLayout):
             return f"rawpic/{folder}/img{{n:03d}}.jpg"
         return f"longVideoFaceCropped/{folder}/img_{{n}}.jpg"
 
-    def labels(self, shot):
+    def labels(self, shot: Shot) -> dict[str, str]:
         return {"emotion": shot.word, "stimulus": self.watched(shot).rstrip("12345")}
 
-    def cells(self, shot):
+    def cells(self, shot: Shot) -> Cells:
         return [
             *(shot.subject + 1, f"{self.watched(shot)}_{shot.count + 1}"),
             *(shot.onset, shot.apex, shot.offset, shot.clip.action_units),
             *(shot.word, "micro-expression", "helpless"),
         ]
 
-    def books(self, takes):
+    def books(self, takes: list[Take]) -> list[Book]:
         by_subject = [
             [number, f"s{number}", i + 1] for i, number in enumerate(SUBJECTS)
         ]
@@ -85,7 +85,7 @@ class CasmeSquared(FrameLayout):
         }
         return [Book("CAS(ME)^2code_final(Updated).xlsx", sheets)]
 
-    def bend(self, take, shot):
+    def bend(self, take: Take, shot: Shot) -> None:
         if "/23_" in take.images["raw"].pattern:
             take.quirks.append("the folder of s19 is called 23_0502funnyerrors")
         if shot.index % 4 == 0:
@@ -100,7 +100,7 @@ class CasmeSquared(FrameLayout):
         else:
             quirks.as_text(take, 2, 3, 4)
 
-    def disturb(self, draft):
+    def disturb(self, draft: Draft) -> None:
         book = draft.books[0]
         rows = book.sheets.pop(TITLE)
         shown = draft.takes[0]

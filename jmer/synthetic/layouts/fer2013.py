@@ -1,15 +1,16 @@
 """FER2013: still images, all of them numbers in one table."""
 
 from collections import Counter
+from pathlib import Path
 from typing import ClassVar
 
 import cv2
 import numpy as np
 
-from jmer.synthetic.layouts.base import Layout, turn, with_bar
+from jmer.synthetic.layouts.disk_layout import DiskLayout, turn, with_bar
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
 from jmer.synthetic.layouts.images import framed
-from jmer.synthetic.spec import plan
+from jmer.synthetic.spec import SyntheticSpec, plan_clips
 from jmer.synthetic.stills import render_still
 
 HEADER = ("emotion", "pixels", "Usage")
@@ -29,7 +30,7 @@ PART = (0, 0, 0, 1, 2)  # of five images in a row: where each is used
 SIZE = 48
 
 
-class Fer2013(Layout):
+class Fer2013Layout(DiskLayout):
     """FER2013: `fer2013.csv`, whose rows are images of 48x48, grey; `length` is 1."""
 
     name = "fer2013"
@@ -43,10 +44,10 @@ class Fer2013(Layout):
         "others": ("neutral", "angry", "fear"),
     }
 
-    def write(self, root, spec):
+    def write(self, root: Path, spec: SyntheticSpec) -> Draft:
         drawn: list[tuple[int, int, str, Cells]] = []
         of_class = Counter[int]()
-        for index, slot in enumerate(with_bar(plan(spec), self.name)):
+        for index, slot in enumerate(with_bar(plan_clips(spec), self.name)):
             words = self.words[spec.class_names[slot.label]]
             word = turn(words, of_class[slot.label])
             of_class[slot.label] += 1

@@ -4,8 +4,9 @@ import re
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.base import FrameLayout
-from jmer.synthetic.layouts.shot import View
+from jmer.synthetic.layouts.disk_layout import FrameLayout
+from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
+from jmer.synthetic.layouts.shot import ImageForm, Shot
 
 EMOTIONS = ("Positive", "Negative", "Surprise", "Repression", "Others")
 UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26)
@@ -16,7 +17,7 @@ HEADER = (
 MARKS = HEADER.index("AUs")
 
 
-class Fourdme(FrameLayout):
+class FourdmeLayout(FrameLayout):
     """4DME: `gray_micro/1/EP01_01/1.jpg`."""
 
     name = "fourdme"
@@ -29,19 +30,19 @@ class Fourdme(FrameLayout):
         "repression": ("Repression",),
         "others": ("Others",),
     }
-    views: ClassVar = {"grey": View(1, grey=True)}
+    views: ClassVar = {"grey": ImageForm(1, grey=True)}
     corrected = (267,)
 
-    def key(self, shot):
+    def key(self, shot: Shot) -> tuple[str, str]:
         return f"sub{shot.subject + 1:02d}", f"EP{shot.count // 2 + 1:02d}_{shot.index}"
 
-    def pattern(self, shot, source):
+    def pattern(self, shot: Shot, source: str) -> str:
         return f"gray_micro/{shot.subject + 1}/{self.key(shot)[1]}/{{n}}.jpg"
 
-    def first(self, shot):
+    def first(self, shot: Shot) -> int:
         return 100 * (shot.index % 3) + 1
 
-    def cells(self, shot):
+    def cells(self, shot: Shot) -> Cells:
         units = shot.clip.action_units
         there = {int(number) for number in re.findall(r"\d+", units)}
         return [
@@ -50,11 +51,11 @@ class Fourdme(FrameLayout):
             *(int(unit in there) for unit in UNITS),
         ]
 
-    def books(self, takes):
+    def books(self, takes: list[Take]) -> list[Book]:
         name = "4DME_Labelling_Micro_release v1.xlsx"
-        return quirks.table(name, "Sheet1", list(HEADER), takes)
+        return quirks.one_sheet(name, "Sheet1", list(HEADER), takes)
 
-    def bend(self, take, shot):
+    def bend(self, take: Take, shot: Shot) -> None:
         if shot.index % 5 == 0:
             other = "Surprise" if shot.word == "Positive" else "Positive"
             take.cells[3] = f"{shot.word}+{other}"
@@ -73,7 +74,7 @@ class Fourdme(FrameLayout):
         else:
             quirks.as_text(take, 1, 4, 5, 6, *range(8, 13))
 
-    def disturb(self, draft):
+    def disturb(self, draft: Draft) -> None:
         quirks.untidy(draft, draft.books[0].sheets["Sheet1"])
         quirks.add_junk_sheets(draft, "Notes")
         quirks.leave_remains(draft)

@@ -1,15 +1,17 @@
 """The composite of MEGC 2019: three data sets in one folder."""
 
 import dataclasses
+from pathlib import Path
 
-from jmer.synthetic.layouts.base import FrameLayout, Layout
-from jmer.synthetic.layouts.casme2 import Casme2
+from jmer.synthetic.layouts.casme2 import Casme2Layout
+from jmer.synthetic.layouts.disk_layout import DiskLayout, FrameLayout
 from jmer.synthetic.layouts.draft import Draft
-from jmer.synthetic.layouts.samm import Samm
-from jmer.synthetic.layouts.smic import Smic
+from jmer.synthetic.layouts.samm import SammLayout
+from jmer.synthetic.layouts.smic import SmicLayout
+from jmer.synthetic.spec import SyntheticSpec
 
 
-class Megc2019(Layout):
+class Megc2019Layout(DiskLayout):
     """MEGC 2019: CASME II, SAMM and SMIC HS, each as large as asked for."""
 
     name = "megc2019"
@@ -17,12 +19,12 @@ class Megc2019(Layout):
     @property
     def parts(self) -> tuple[FrameLayout, ...]:
         return (
-            Casme2(self.quirks),
-            Samm(self.quirks),
-            Smic(self.quirks, parts=("HS",)),
+            Casme2Layout(self.quirks),
+            SammLayout(self.quirks),
+            SmicLayout(self.quirks, parts=("HS",)),
         )
 
-    def write(self, root, spec):
+    def write(self, root: Path, spec: SyntheticSpec) -> Draft:
         for part in self.parts:
             part.refuse(spec)
         whole = Draft([])

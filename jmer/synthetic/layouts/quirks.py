@@ -78,6 +78,6 @@ def as_text(take: Take, *columns: int) -> None:
     take.quirks.append("numbers are stored as text")
 
 
-def table(path: str, title: str, header: Cells, takes: list[Take]) -> list[Book]:
+def one_sheet(path: str, title: str, header: Cells, takes: list[Take]) -> list[Book]:
     """A workbook with one sheet, which names its columns in the first row."""
     return [Book(path, {title: [header, *(take.cells for take in takes)]})]

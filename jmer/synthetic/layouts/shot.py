@@ -6,11 +6,11 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import UInt8
 
-from jmer.synthetic.clips import SyntheticClip
+from jmer.synthetic.rendering import SyntheticClip
 
 
 @dataclass(frozen=True)
-class View:
+class ImageForm:
     """One form in which the images are distributed."""
 
     aspect: float

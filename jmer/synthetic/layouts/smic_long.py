@@ -2,13 +2,15 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from jmer.synthetic.layouts import quirks
-from jmer.synthetic.layouts.draft import Book
-from jmer.synthetic.layouts.shot import Shot, View
-from jmer.synthetic.layouts.smic import SUBJECTS, Smic
+from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
+from jmer.synthetic.layouts.shot import ImageForm, Shot
+from jmer.synthetic.layouts.smic import SUBJECTS, SmicLayout
+from jmer.synthetic.spec import SyntheticSpec
 
 HEADER = (
     *("Subject", "Filename", None, "OnsetF", "OffsetF", "Onset2F", "Offset2F"),
@@ -27,29 +29,33 @@ class Again(Shot):
 
 
 @dataclass(frozen=True)
-class SmicLong(Smic):
+class SmicLongLayout(SmicLayout):
     """SMIC-E: `HS_long/SMIC-HS-E/s03/s3_ne_03/image012345.jpg`, whole recordings."""
 
     parts: tuple[str, ...] = ("HS", "VIS")
     """The cameras that the sheet knows."""
 
     name = "smic_long"
-    views: ClassVar = {"long": View(640 / 480)}
+    views: ClassVar = {"long": ImageForm(640 / 480)}
 
-    def number(self, shot):
+    def number(self, shot: Shot) -> int:
         number = super().number(shot)
         if self.quirks:  # the subject of the wrong label comes first
             return {SUBJECTS[0]: 18, 18: SUBJECTS[0]}.get(number, number)
         return number
 
-    def shots(self, spec):
+    def shots(self, spec: SyntheticSpec) -> Iterator[Shot]:
         numbers = Counter[tuple]()
         last = dict[str, Shot]()
         for shot in super().shots(spec):
             who = (shot.part, shot.subject, shot.word)
             before = last.get(shot.part)
-            shown = before and (before.part, before.subject, before.word)
-            if self.quirks and shown == who and not isinstance(before, Again):
+            if (
+                self.quirks
+                and before is not None
+                and not isinstance(before, Again)
+                and (before.part, before.subject, before.word) == who
+            ):
                 fields = {
                     f.name: getattr(shot, f.name) for f in dataclasses.fields(shot)
                 }
@@ -62,17 +68,17 @@ class SmicLong(Smic):
             last[shot.part] = shot
             yield shot
 
-    def key(self, shot):
+    def key(self, shot: Shot) -> tuple[str, str]:
         subject, clip = super().key(shot)
         return subject, f"{clip}_2" if isinstance(shot, Again) else clip
 
-    def pattern(self, shot, source):
+    def pattern(self, shot: Shot, source: str) -> str:
         subject, clip = super().key(shot)
         part = f"{shot.part}_long/SMIC-{shot.part}-E"
         clip = f"s{int(subject[1:])}{clip.removeprefix(subject)}"
         return f"SMIC-E_raw image/{part}/{subject}/{clip}/image{{n:06d}}.jpg"
 
-    def cells(self, shot):
+    def cells(self, shot: Shot) -> Cells:
         if isinstance(shot, Again):
             return []
         subject, clip = self.key(shot)
@@ -84,12 +90,12 @@ class SmicLong(Smic):
             *(len(shot.frames), shot.word),
         ]
 
-    def take(self, shot):
+    def take(self, shot: Shot) -> Take:
         made = super().take(shot)
         made.dataset = "smic"
         return made
 
-    def books(self, takes):
+    def books(self, takes: list[Take]) -> list[Book]:
         rows = {(take.part, take.key): take.cells for take in takes}
         for take in takes:
             if not take.cells:
@@ -105,11 +111,11 @@ class SmicLong(Smic):
         }
         return [Book("SMIC-HS-E_annotation_2019.xlsx", sheets)]
 
-    def readers(self):
+    def readers(self) -> tuple[tuple[str, ...], ...]:
         long = ("smic", "--source", "long")
         return tuple((*long, "--part", part) for part in self.parts)
 
-    def bend(self, take, shot):
+    def bend(self, take: Take, shot: Shot) -> None:
         if isinstance(shot, Again):
             take.quirks.append("the second of a recording")
         elif take.key == MISLABELLED and take.part == "HS":
@@ -121,7 +127,7 @@ class SmicLong(Smic):
         elif shot.index % 3 == 1:
             quirks.spoil_text(take, 1, len(HEADER) - 1)
 
-    def disturb(self, draft):
+    def disturb(self, draft: Draft) -> None:
         sheets = draft.books[0].sheets
         for rows in sheets.values():
             rows.append(["Note: frames are counted from 1"])

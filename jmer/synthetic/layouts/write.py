@@ -8,14 +8,14 @@ from pathlib import Path
 from jmer.errors import UsageError
 from jmer.files import VERSION, make_folder, write_json, writing
 from jmer.synthetic.layouts import LAYOUTS
-from jmer.synthetic.layouts.base import Layout
+from jmer.synthetic.layouts.disk_layout import DiskLayout
 from jmer.synthetic.layouts.draft import Draft
 from jmer.synthetic.spec import SyntheticSpec
 
 MANIFEST = "jmer-manifest.json"
 
 
-def find_layout(name: str, *, quirks: bool = False) -> Layout:
+def find_layout(name: str, *, quirks: bool = False) -> DiskLayout:
     """The layout of that name. Raises: UsageError if there is none."""
     if name not in LAYOUTS:
         known = ", ".join(sorted(LAYOUTS))
@@ -23,7 +23,7 @@ def find_layout(name: str, *, quirks: bool = False) -> Layout:
     return LAYOUTS[name](quirks)
 
 
-def synthesize(layout: Layout, spec: SyntheticSpec, out: Path) -> Draft:
+def synthesize(layout: DiskLayout, spec: SyntheticSpec, out: Path) -> Draft:
     """Writes the clips of `spec` in a layout; `out` appears when all is written.
 
     `jmer-manifest.json` there says of each clip what a reader must make of it.

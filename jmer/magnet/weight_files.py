@@ -1,6 +1,7 @@
 """The published weights of the magnification network."""
 
 import functools
+from collections.abc import Hashable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from jmer.magnet.network import WIDTH, Magnet
 from jmer.weights.archive import has_weights, read_weights
 from jmer.weights.torch_files import StateDict, read_state_dict
 
+ParameterPath = tuple[Hashable, ...]
+"""The names on the way from a network to an array."""
 FILE = "learning_based_mag.pth.tar"
 CONV = (3, 2, 0, 1)  # axes of [*window, c, d] in PyTorch's order
 SHOWN = 4  # complaints in an error
@@ -33,7 +36,7 @@ LAYERS = {
 """jmer's names, and those of the checkpoint."""
 
 
-def published(path: tuple) -> str:
+def published(path: ParameterPath) -> str:
     """Name in the checkpoint of the parameter at a path of the network."""
     part, layer, *rest = map(str, path)
     places = {"first": "conv1", "second": "conv2"}
@@ -43,7 +46,9 @@ def published(path: tuple) -> str:
     return ".".join([LAYERS[f"{part}.{layer}"], *inner, "weight"])
 
 
-def arrays(state: StateDict, *, width: int | None = None) -> dict[tuple, np.ndarray]:
+def arrays(
+    state: StateDict, *, width: int | None = None
+) -> dict[ParameterPath, np.ndarray]:
     """The arrays of a checkpoint by path of the network that they fit.
 
     The network is as wide as the checkpoint, unless `width` asks for another.
@@ -55,7 +60,8 @@ def arrays(state: StateDict, *, width: int | None = None) -> dict[tuple, np.ndar
         first = state.get("encoder.conv1.weight")
         width = len(first) if first is not None else WIDTH
     _, params = structure(width)
-    problems, found = [], {}
+    problems: list[str] = []
+    found: dict[ParameterPath, np.ndarray] = {}
     for path, variable in nnx.to_flat_state(params):
         name = published(path)
         expected = tuple(variable.shape[axis] for axis in CONV)
@@ -112,7 +118,7 @@ def _load(file: Path, *version: int) -> tuple[nnx.GraphDef, nnx.State]:
     return graphdef, nnx.from_flat_state(leaves)
 
 
-def _trained(file: Path) -> dict[tuple, np.ndarray]:
+def _trained(file: Path) -> dict[ParameterPath, np.ndarray]:
     """The arrays of a file that `jmer pretrain` wrote, as `arrays` has them.
 
     Raises: ValueError if it is of another network or an array is missing or wrongly
@@ -122,7 +128,7 @@ def _trained(file: Path) -> dict[tuple, np.ndarray]:
     identity = about.get("identity", {})
     if identity.get("network") != "magnet":
         raise ValueError(f"it is of {identity.get('network')}")
-    state = {}
+    state: dict[ParameterPath, np.ndarray] = {}
     for path, variable in nnx.to_flat_state(structure(identity["recipe"]["width"])[1]):
         name = ".".join(["params", *map(str, path)])
         if name not in flat:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jmer.audit.finding import Finding
-from jmer.audit.table import Table, said, title
+from jmer.audit.roster import Roster, said, title
 from jmer.text import counted
 
 UNKNOWN = (
@@ -16,7 +16,7 @@ UNKNOWN = (
 )
 
 
-def check_frames(table: Table) -> Finding:
+def check_frames(table: Roster) -> Finding:
     """Whether a tested clip has frames of a video that a training clip has, too.
 
     Neighbours in a video look the same, so the two need not share a name.
@@ -64,7 +64,7 @@ def check_frames(table: Table) -> Finding:
     return Finding("frames", "violation", said(text + note, table), tuple(rows))
 
 
-def _overlapping(table: Table) -> Iterator[tuple[int, int]]:
+def _overlapping(table: Roster) -> Iterator[tuple[int, int]]:
     """All pairs of clips that share frames."""
     of_video = collections.defaultdict(list)
     for i, name in enumerate(table.names):
@@ -80,6 +80,6 @@ def _overlapping(table: Table) -> Iterator[tuple[int, int]]:
                 yield i, j
 
 
-def _shown(table: Table, clip: int) -> str:
+def _shown(table: Roster, clip: int) -> str:
     _, first, last = table.spans[table.names[clip]]
     return f"{title(table.names[clip])} ({first}–{last})"

@@ -19,8 +19,8 @@ from jmer.errors import FieldCheck
 from jmer.losses import share_cross_entropy
 from jmer.nn.lowering.choice import use_lowering
 from jmer.optim import SgdConfig
+from jmer.pretrain.base import PretrainRecipe
 from jmer.pretrain.outline import MARKS, Outline, random_outline
-from jmer.pretrain.recipe import Recipe
 from jmer.pretrain.texture import NUMBERS, random_texture
 
 QUARTER = 4  # pixels of a field along each side of one of the mask
@@ -29,7 +29,7 @@ TURN = 0.02  # pixels of motion that the background gains a pixel, at most
 GREY = 127.5  # a texture's mean and about its range, for noise of -1 to 1
 
 
-class Fields(NamedTuple):
+class FlowFields(NamedTuple):
     """Flow [b, h, w, 2] in pixels, and the share [b, i, j, 1] of figures, 0 to 1."""
 
     flow: Array
@@ -37,7 +37,7 @@ class Fields(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class MotionRecipe(Recipe):
+class MotionRecipe(PretrainRecipe):
     """Motion segmentation (Tokmakov et al. 2017), as the temporal net of
     `visual_memory` uses it: start that with `--pretrained FILE`.
     """
@@ -64,7 +64,7 @@ class MotionRecipe(Recipe):
     """Largest error of the flow, as a share of `motion`; its waves are as long as those
     of textures are."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check = FieldCheck(self)
         check.at_least(1, "batch_size", "width", "objects")
@@ -75,10 +75,10 @@ class MotionRecipe(Recipe):
     def build(self, dtype: DTypeLike, rngs: nnx.Rngs) -> nn.MPNet:
         return nn.MPNet(self.width, dtype=dtype, rngs=rngs)
 
-    def batch(self, key: PRNGKeyArray) -> Fields:
+    def batch(self, key: PRNGKeyArray) -> FlowFields:
         return jax.vmap(self._field)(jax.random.split(key, self.batch_size))
 
-    def _field(self, key: PRNGKeyArray) -> Fields:
+    def _field(self, key: PRNGKeyArray) -> FlowFields:
         size, most = self.size, self.objects
         moves = jax.random.uniform(keys.named(key, "moves"), (most + 1, 2))
         turns = jax.random.uniform(keys.named(key, "turns"), (2, 2), minval=-1)
@@ -93,7 +93,10 @@ class MotionRecipe(Recipe):
         grid = jnp.stack(jnp.meshgrid(places, places), -1)
         background = moves[0] + TURN * grid @ turns
 
-        def paste(field, layer):
+        def paste(
+            field: tuple[jax.Array, jax.Array],
+            layer: tuple[Outline, jax.Array, jax.Array],
+        ) -> tuple[tuple[jax.Array, jax.Array], None]:
             outline, move, shown = layer
             cover = shown * outline.cover(size, jnp.zeros(2))[..., None]
             flow, mask = field
@@ -109,9 +112,9 @@ class MotionRecipe(Recipe):
         flow = flow + self.motion * self.noise * strength * (wrong / GREY - 1)
         small = size // QUARTER
         mask = mask.reshape(small, QUARTER, small, QUARTER, 1).mean((1, 3))
-        return Fields(flow, mask)
+        return FlowFields(flow, mask)
 
-    def loss(self, model: nn.MPNet, batch: Fields) -> Array:
+    def loss(self, model: nn.MPNet, batch: FlowFields) -> Array:
         """Cross-entropy of each place, whose truth is the share of figures in it."""
         flow = (
             nn.polar_flow(batch.flow) if self.flow_channels == "polar" else batch.flow

@@ -9,10 +9,15 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from jmer.synthetic import motion
+from jmer.synthetic import muscles
 from jmer.synthetic.face import MARGIN, SCALE, draw_face, face_texture
-from jmer.synthetic.motion import Field, blink_field, expression_field, pixel_grid
-from jmer.synthetic.spec import SyntheticSpec, plan, subject_name
+from jmer.synthetic.muscles import (
+    MotionField,
+    blink_field,
+    expression_field,
+    pixel_grid,
+)
+from jmer.synthetic.spec import SyntheticSpec, plan_clips, subject_name
 from jmer.synthetic.timeline import (
     Timeline,
     draw_timeline,
@@ -58,7 +63,7 @@ class Warp:
     `turn` about `centre`, then moved by `shift`.
     """
 
-    field: Field
+    field: MotionField
     turn: Float32[np.ndarray, "2 2"]
     shift: Float32[np.ndarray, "2 1"]
     centre: float
@@ -78,7 +83,7 @@ class Warp:
         """
         skin = texture.copy()
         moving = np.arange(0 if self.field.still else texture.shape[1])
-        small = (1 - motion.MAX_STRETCH_WITH_BLINK) * FLOW_ERROR
+        small = (1 - muscles.MAX_STRETCH_WITH_BLINK) * FLOW_ERROR
         for _ in range(100):
             if not moving.size:
                 break
@@ -101,7 +106,7 @@ def render_clip(spec: SyntheticSpec, index: int) -> SyntheticClip:
     """
     if not 0 <= index < spec.clips:
         raise IndexError(f"{index=}: the set has clips 0 to {spec.clips - 1}")
-    slot = plan(spec)[index]
+    slot = plan_clips(spec)[index]
     rng = np.random.default_rng([4, spec.seed, slot.subject, index])
     action_units, field = draw_expression(spec, slot.subject, slot.label, rng)
     timeline = draw_timeline(spec, rng)
@@ -128,18 +133,18 @@ def render_clip(spec: SyntheticSpec, index: int) -> SyntheticClip:
 
 def draw_expression(
     spec: SyntheticSpec, subject: int, label: int, rng: np.random.Generator
-) -> tuple[str, Field]:
+) -> tuple[str, MotionField]:
     """Action units of a clip and their motion, 0.2 to 3 pixels at size 64."""
     hard = spec.difficulty
     shown = label
     if rng.random() < 0.16 * hard:  # an atypical clip: it shows something else
         shown = int(rng.integers(spec.classes))
     name = spec.class_names[shown]
-    emotion = motion.EMOTIONS[rng.choice(motion.CLASS_EMOTIONS.get(name, (name,)))]
+    emotion = muscles.EMOTIONS[rng.choice(muscles.CLASS_EMOTIONS.get(name, (name,)))]
     ambiguous = rng.random() < 0.6 * hard
     units = str(rng.choice(emotion.confusable if ambiguous else emotion.typical))
     names = units.split("+")
-    if rng.random() < 0.2 * hard and not set(names) & set(motion.CENTRAL):
+    if rng.random() < 0.2 * hard and not set(names) & set(muscles.CENTRAL):
         side = rng.choice(["L", "R"])
         units = "+".join(f"{side}{unit}" for unit in names)
     habit = np.random.default_rng([5, spec.seed, subject]).standard_normal(2)
@@ -156,7 +161,7 @@ def draw_expression(
 
 
 def draw_warps(
-    spec: SyntheticSpec, subject: int, field: Field, timeline: Timeline,
+    spec: SyntheticSpec, subject: int, field: MotionField, timeline: Timeline,
     rng: np.random.Generator, moves: Float32[np.ndarray, "2 t"] | float = 0.0,
 ) -> list[Warp]:  # fmt: skip
     """One warp per frame, with the head drifting slowly on a smooth path, and `moves`
@@ -177,14 +182,16 @@ def draw_warps(
     return warps
 
 
-def _sum(first: Field, gain: float, second: Field, other: float) -> Field:
+def _sum(
+    first: MotionField, gain: float, second: MotionField, other: float
+) -> MotionField:
     """`gain * first + other * second`, without the pulls that are not felt."""
     felt = [f.times(g) for f, g in ((first, gain), (second, other)) if g > 0]
     if len(felt) == 1:
         return felt[0]
     if not felt:
         return first.times(0)
-    return Field(
+    return MotionField(
         np.concatenate([f.centres for f in felt]),
         np.concatenate([f.spreads for f in felt]),
         np.concatenate([f.vectors for f in felt]),

@@ -28,7 +28,7 @@ class Round:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class Roster:
     """Clips by data set, subject and clip; folds hold positions in `names`.
 
     `spans` has the video and the first and last frame of a clip, of those that are
@@ -51,7 +51,7 @@ class Table:
         return any(len(fold.train) for fold in self.folds)
 
 
-def said(text: str, table: Table) -> str:
+def said(text: str, table: Roster) -> str:
     """A verdict on folds, and how the training side is known."""
     return f"{text} {table.assumed}".rstrip()
 
@@ -61,7 +61,7 @@ def title(name: Sequence[str]) -> str:
     return "/".join(part for part in name if part)
 
 
-def check_subjects(table: Table, *, declared: bool = False) -> Finding:
+def check_subjects(table: Roster, *, declared: bool = False) -> Finding:
     """Whether somebody is trained on and tested in one fold.
 
     `declared`: the protocol says so itself, which is honest, but no cross-validation of
@@ -101,7 +101,7 @@ def check_subjects(table: Table, *, declared: bool = False) -> Finding:
     )
 
 
-def check_clips(table: Table) -> Finding:
+def check_clips(table: Roster) -> Finding:
     """Whether a clip is trained on and tested in one fold."""
     rule = "clips"
     if not table.trains:
@@ -121,7 +121,7 @@ def check_clips(table: Table) -> Finding:
     return Finding(rule, "violation", said(text, table), tuple(rows))
 
 
-def check_twice(table: Table) -> Finding:
+def check_twice(table: Roster) -> Finding:
     """Whether a clip is tested more than once with the same seed."""
     rows = [
         {**_named(found), "clip": title(table.names[i]), "times": int(found.times[i])}
@@ -138,7 +138,7 @@ def check_twice(table: Table) -> Finding:
     return Finding("twice", "violation", text, tuple(rows))
 
 
-def check_never(table: Table) -> Finding:
+def check_never(table: Roster) -> Finding:
     """Whether a clip that should be tested is not."""
     rule = "never"
     if all(found.wanted is None for found in table.rounds):
@@ -171,7 +171,7 @@ def check_never(table: Table) -> Finding:
     return Finding(rule, "ok", f"All {counted(wanted, 'clip')} are tested.")
 
 
-def _folds(table: Table) -> str:
+def _folds(table: Roster) -> str:
     return counted(len(table.folds), "fold")
 
 

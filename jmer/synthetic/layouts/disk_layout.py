@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -13,15 +13,17 @@ from rich.console import Console
 from rich.progress import track
 
 from jmer.errors import UsageError
-from jmer.synthetic.clips import render_clip
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Images, Take
 from jmer.synthetic.layouts.images import framed, write_image
-from jmer.synthetic.layouts.shot import Shot, View
-from jmer.synthetic.spec import Slot, SyntheticSpec, plan
+from jmer.synthetic.layouts.shot import ImageForm, Shot
+from jmer.synthetic.rendering import render_clip
+from jmer.synthetic.spec import Slot, SyntheticSpec, plan_clips
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Layout:
+class DiskLayout:
     """Writes synthetic clips as the owners of a data set distribute theirs."""
 
     name: ClassVar[str]
@@ -41,13 +43,13 @@ class Layout:
         return ((self.name,),)
 
 
-class FrameLayout(Layout):
+class FrameLayout(DiskLayout):
     """Folders of numbered frames and a sheet. A subclass says how they are called."""
 
     words: ClassVar[Mapping[str, tuple[str, ...]]]
     """What clips of each synthetic class are called in the sheet, in turns; the first
     word is that of a class in the usual protocol."""
-    views: ClassVar[Mapping[str, View]]
+    views: ClassVar[Mapping[str, ImageForm]]
     """The images by the `source` that reads them."""
     most_subjects: ClassVar[int] = 9999
     corrected: ClassVar[tuple[int, ...]] = ()
@@ -91,7 +93,7 @@ class FrameLayout(Layout):
         """Clip after clip, so that few are in memory."""
         of_class, of_subject = Counter[int](), Counter[int]()
         next_start: dict[str, int] = {}
-        for index, slot in enumerate(with_bar(plan(spec), self.name)):
+        for index, slot in enumerate(with_bar(plan_clips(spec), self.name)):
             clip = render_clip(spec, index)
             words = self.words[spec.class_names[slot.label]]
             word = turn(words, of_class[slot.label])
@@ -173,6 +175,6 @@ def with_bar(slots: Sequence[Slot], name: str) -> Iterable[Slot]:
     )
 
 
-def turn(words: tuple[str, ...], number: int) -> str:
-    """The word whose turn it is."""
-    return words[number % len(words)]
+def turn(things: Sequence[T], number: int) -> T:
+    """The one whose turn it is."""
+    return things[number % len(things)]

@@ -1,27 +1,31 @@
 """Small trees in the layouts of real data sets, and what a reader must make of them."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from data_builders.config import ACTION_UNITS, FrameSet
 from data_builders.megc2019 import Megc2019
-from jmer.data.config import DataConfig
 from jmer.data.facs import objective_class, parse_action_units
 from jmer.data.load import datasets
 from jmer.preprocess.features import resize
 from jmer.synthetic.layouts import LAYOUTS
-from jmer.synthetic.layouts.base import FrameLayout
-from jmer.synthetic.layouts.draft import Draft, Images, Take
+from jmer.synthetic.layouts.disk_layout import FrameLayout
+from jmer.synthetic.layouts.draft import Cells, Draft, Images, Take
 from jmer.synthetic.layouts.write import find_layout, synthesize
 from jmer.synthetic.spec import SyntheticSpec
 
 # Four negative clips: enough to have one that is in no class of casme2's 5class.
 SPEC = SyntheticSpec(subjects=3, clips=8, length=9, size=32, seed=25)
-CONFIGS = {kind.name: kind for kind in datasets() if kind.name in LAYOUTS}
+# Their fields differ from set to set.
+CONFIGS: dict[str, Any] = {
+    kind.name: kind for kind in datasets() if kind.name in LAYOUTS
+}
 # Layouts of what a set holds beside its usual clips, and how they are read.
 CONFIGS["smic_long"] = functools.partial(CONFIGS["smic"], source="long")
 CONFIGS["samm_long"] = functools.partial(CONFIGS["samm"], source="long")
@@ -51,7 +55,8 @@ RECIPE = {"size": 32, "frames": 4, "resample": "uniform"}
 
 def read(path: Path) -> np.ndarray:
     """What OpenCV decodes of an image file, in RGB."""
-    return np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
+    pixels: Any = cv2.imread(str(path))
+    return np.ascontiguousarray(pixels[..., ::-1])
 
 
 @dataclass
@@ -64,7 +69,7 @@ class Seen:
     source: str
     root: Path
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.key, self.cells = self.take.key, self.take.cells
         self.onset, self.offset = self.take.onset, self.take.offset
         halfway = (self.onset + self.offset) // 2
@@ -100,14 +105,15 @@ class Seen:
 class Tree:
     """A data set on disk, and its configuration."""
 
-    config: DataConfig
+    config: Any
+    """A `DataConfig` with the fields of its set."""
     root: Path
     draft: Draft
     layout: str = ""
     """Where it is not called as what reads it."""
     takes: list[Seen] = field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         whole = isinstance(self.config, Megc2019)
         configs = self.config.parts if whole else (self.config,)
         self.takes = []
@@ -128,7 +134,7 @@ class Tree:
         return self.root / self.draft.books[0].path
 
     @property
-    def rows(self) -> list[list]:
+    def rows(self) -> list[Cells]:
         """Of the annotation, with all that is above it."""
         first = self.draft.takes[0].cells
         sheets = self.draft.books[0].sheets.values()
@@ -140,7 +146,7 @@ class Tree:
         first = self.draft.takes[0].cells
         return next(i for i, row in enumerate(self.rows) if row is first)
 
-    def write_sheet(self):
+    def write_sheet(self) -> None:
         self.draft.write_sheets(self.root)
 
     @property
@@ -151,7 +157,7 @@ class Tree:
         )
 
 
-def taken(manifest: dict) -> list[Take]:
+def taken(manifest: Mapping[str, Any]) -> list[Take]:
     """The clips of a manifest, without their rows of a sheet."""
     clips = []
     for record in manifest["clips"]:
@@ -170,7 +176,7 @@ def label_of(config: FrameSet, take: Take) -> str:
     return next((name for name, words in rules.classes.items() if word in words), "")
 
 
-def write(name: str, folder: Path, *, quirks: bool = False, **fields) -> Tree:
+def write(name: str, folder: Path, *, quirks: bool = False, **fields: Any) -> Tree:
     """A tree of eight clips of three subjects; frames before and after each, too."""
     root = folder / "published"
     draft = synthesize(find_layout(name, quirks=quirks), SPEC, root)

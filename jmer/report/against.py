@@ -4,20 +4,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from jmer.errors import JmerError
-from jmer.report.render.blocks import Block, Paragraph, Section, Table
+from jmer.report.render.blocks import PageBlock, Paragraph, Section, Table
+from jmer.scores.metrics import label_of, reported
 from jmer.scores.paired import Difference, Paired, holm, paired
 from jmer.scores.predictions import Predictions
-from jmer.scores.recognition import SCORES
 from jmer.text import counted
 
-NAMES = {**SCORES, "f1": "F1"}
 INTERVAL = "[95\N{NO-BREAK SPACE}%]"
 FEW_SUBJECTS = 6
 """With fewer no p can be below 0.05."""
 
 
 @dataclass(frozen=True)
-class Row:
+class RunDifference:
     """One difference of one run from the first."""
 
     run: str
@@ -32,9 +31,9 @@ class Row:
 class Against:
     """What sets runs apart from the first of them."""
 
-    overall: tuple[Row, ...]
-    per_class: tuple[Row, ...]
-    per_dataset: tuple[Row, ...]
+    overall: tuple[RunDifference, ...]
+    per_class: tuple[RunDifference, ...]
+    per_dataset: tuple[RunDifference, ...]
     """Empty with one data set, which `overall` is already."""
     refused: tuple[tuple[str, str], ...]
     """Runs that cannot be tested, and why."""
@@ -52,7 +51,9 @@ def against_first(names: Sequence[str], predictions: Sequence[Predictions]) -> A
     several = any(len(pair.per_dataset) > 1 for _, pair in pairs)
     return Against(
         overall=_corrected(
-            (name, "", pair.overall[score]) for name, pair in pairs for score in SCORES
+            (name, "", pair.overall[score])
+            for name, pair in pairs
+            for score in reported()
         ),
         per_class=_corrected(
             (name, part, found)
@@ -63,22 +64,24 @@ def against_first(names: Sequence[str], predictions: Sequence[Predictions]) -> A
             (name, part, found[score])
             for name, pair in pairs
             for part, found in pair.per_dataset.items()
-            for score in SCORES
+            for score in reported()
             if several
         ),
         refused=tuple(refused),
     )
 
 
-def _corrected(found: Iterable[tuple[str, str, Difference]]) -> tuple[Row, ...]:
+def _corrected(
+    found: Iterable[tuple[str, str, Difference]],
+) -> tuple[RunDifference, ...]:
     """Rows whose p are corrected for all tests of the same score among them."""
     found = list(found)
     corrected: dict[int, float] = {}
-    for score in NAMES:
+    for score in {one.score for *_, one in found}:
         own = [i for i, (*_, one) in enumerate(found) if one.score == score]
         p = holm([found[i][2].p for i in own])
         corrected.update(zip(own, p.tolist(), strict=True))
-    return tuple(Row(*one, corrected[i]) for i, one in enumerate(found))
+    return tuple(RunDifference(*one, corrected[i]) for i, one in enumerate(found))
 
 
 def paired_section(first: str, against: Against) -> Section:
@@ -86,13 +89,13 @@ def paired_section(first: str, against: Against) -> Section:
     return Section("Paired differences", tuple(_blocks(first, against)))
 
 
-def _blocks(first: str, against: Against) -> Iterator[Block]:
+def _blocks(first: str, against: Against) -> Iterator[PageBlock]:
     for name, reason in against.refused:
         text = f"No paired test of {name} against {first} is possible: {reason}"
         yield Paragraph(text, "warning")
     if not against.overall:
         return
-    runs = len(against.overall) // len(SCORES)
+    runs = len({row.run for row in against.overall})
     yield Paragraph(
         f"Each run minus {first}, on the same clips. Intervals come from drawing "
         f"subjects again, the same for both runs. p is the share of random swaps of "
@@ -123,12 +126,12 @@ def paired_tables(against: Against) -> Iterator[tuple[str, Table]]:
     )
     for what, column, rows in parts:
         left = 1 + len(column)
-        lines: dict[tuple[str, ...], list[Row]] = {}
+        lines: dict[tuple[str, ...], list[RunDifference]] = {}
         for row in rows:
             lines.setdefault((row.run, row.part)[:left], []).append(row)
         if not lines:
             continue
-        names = [NAMES[row.found.score] for row in next(iter(lines.values()))]
+        names = [label_of(row.found.score) for row in next(iter(lines.values()))]
         ends = [
             (f"{name} difference {INTERVAL}", f"{name} p (corrected)") for name in names
         ]
@@ -140,7 +143,7 @@ def paired_tables(against: Against) -> Iterator[tuple[str, Table]]:
         yield what, Table(columns, cells, left=left, cards=True)
 
 
-def _cells(row: Row) -> tuple[str, str]:
+def _cells(row: RunDifference) -> tuple[str, str]:
     found = row.found
     band = f" [{found.low:+.3f},\N{NO-BREAK SPACE}{found.high:+.3f}]"
     # One person drawn again and again would give an interval without width.

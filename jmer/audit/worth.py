@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jmer.audit.finding import Finding
+from jmer.scores.metrics import label_of
 from jmer.text import counted, points
 
 TOLERANCE = 1e-6
@@ -30,7 +31,7 @@ def differences(stated: Any, derived: Any, where: str = "") -> Iterator[dict[str
         yield _row(where, str(stated), str(derived))
 
 
-def shown(value: Any) -> str:
+def as_printed(value: Any) -> str:
     """A score as it is printed, or what stands in its place."""
     return points(value) if _number(value) else repr(value)
 
@@ -66,7 +67,7 @@ def check_balance(scores: dict[str, Any]) -> Finding:
             "balance", "unknown", f"{text} One subject has no interval.", rows
         )
     below = [
-        f"{name.upper()} {points(scores[name])} (from {scores['ci95'][name][0]:.3f})"
+        f"{label_of(name)} {points(scores[name])} (from {scores['ci95'][name][0]:.3f})"
         for name, least_score in trivial.items()
         if scores["ci95"][name][0] <= least_score
     ]

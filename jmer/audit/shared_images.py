@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from jmer.audit.finding import Finding
-from jmer.audit.table import title
+from jmer.audit.roster import title
 from jmer.data.clips import ClipSet
 from jmer.text import counted
 

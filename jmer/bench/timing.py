@@ -13,8 +13,10 @@ import numpy as np
 from jmer.bench.torch_loop import Loop, Processes
 from jmer.data.clips import ClipSet
 from jmer.data.random_clips import RandomClips
-from jmer.data.splits import Fold, make_folds
+from jmer.data.splits import make_folds
 from jmer.experiment import Experiment
+from jmer.nn.lowering.choice import current
+from jmer.runner.features import seen_by_tasks
 from jmer.runner.plan import make_plan
 from jmer.runner.session import Session
 from jmer.train.planner import out_of_memory
@@ -38,7 +40,7 @@ class Grid:
 
 
 @dataclasses.dataclass
-class Cell:
+class TimedProgram:
     """One program that is timed, round after round."""
 
     label: str
@@ -70,12 +72,13 @@ def bench_clips(experiment: Experiment) -> ClipSet:
 
 def make_cells(
     experiment: Experiment, grid: Grid, say: Callable[[str], Any]
-) -> list[Cell]:
+) -> list[TimedProgram]:
     """Compiles every combination; one that does not fit the device is left out, and
     said so.
     """
     clips = bench_clips(experiment)
     folds = make_folds(experiment.protocol, clips)
+    seen = seen_by_tasks(experiment.model, clips, current(), say)
     cells = []
     for batches, dtype, devices, lowering in itertools.product(
         grid.batches or (experiment.batches,),
@@ -89,17 +92,19 @@ def make_cells(
         variant = dataclasses.replace(
             experiment, batches=batches, dtype=dtype, engine=engine
         )
-        session = Session(variant, clips, folds)
-        cells += _cells(session, grid, folds, say)
+        session = Session(variant, clips, folds, seen)
+        cells += _cells(session, grid, say)
     return cells
 
 
-def _cells(session: Session, grid: Grid, folds: Sequence[Fold], say) -> list[Cell]:
+def _cells(
+    session: Session, grid: Grid, say: Callable[[str], Any]
+) -> list[TimedProgram]:
     work = session.work(session.tasks)
     every = len(session.tasks)
     plan = make_plan(session.experiment.engine, work, say)
     flops = step_flops(session.trainer, session.data) / session.trainer.plan.size
-    cells: list[Cell] = []
+    cells: list[TimedProgram] = []
     for pack in grid.packs or (every,):
         pack = min(pack, every)
         for chunk in grid.chunks or (plan.layout.chunk,):
@@ -123,7 +128,7 @@ def _cells(session: Session, grid: Grid, folds: Sequence[Fold], say) -> list[Cel
                 say("  does not fit this device")
                 continue
             cells.append(
-                Cell(
+                TimedProgram(
                     label,
                     pack,
                     layout,
@@ -138,7 +143,7 @@ def _cells(session: Session, grid: Grid, folds: Sequence[Fold], say) -> list[Cel
 
 
 def interleave(
-    cells: Sequence[Cell],
+    cells: Sequence[TimedProgram],
     peers: Sequence[Loop | Processes],
     *,
     rounds: int,
@@ -171,7 +176,7 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def memory_slope(cells: Sequence[Cell]) -> float | None:
+def memory_slope(cells: Sequence[TimedProgram]) -> float | None:
     """Bytes on a device for one more task in the pack: least squares over the cells;
     None with fewer than two packs.
     """

@@ -14,7 +14,7 @@ HUES = np.array(
 
 
 @typed
-def flow_colours(flow: Shaped[Array, "b t h w 2"]) -> Float[Array, "b t h w 3"]:
+def wheel_colours(flow: Shaped[Array, "b t h w 2"]) -> Float[Array, "b t h w 3"]:
     """Red, green and blue, 0 to 1, of flow: the colour wheel of Baker et al. 2011.
 
     The hue tells the direction (red to the right, yellow down, cyan left, blue up),

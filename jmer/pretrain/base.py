@@ -12,7 +12,7 @@ from jmer.optim import OptimConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class PretrainRecipe:
     """A subclass adds fields, and says what network, samples and loss are."""
 
     name: ClassVar[str]
@@ -25,7 +25,7 @@ class Recipe:
     """Share of the running mean of parameters that a step keeps, 0 to below 1; the mean
     is what is written. 0: the last parameters."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         FieldCheck(self).share("average")
 
     def build(self, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:

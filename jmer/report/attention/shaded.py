@@ -7,7 +7,7 @@ import numpy as np
 
 from jmer.annotations import Float
 from jmer.report.draw.heat import Scale, colour_map
-from jmer.report.draw.style import INK, MUTED, _figure, _plain, _short, png
+from jmer.report.draw.style import INK, MUTED, new_figure, png, short_name, verbatim
 
 PRINTED = 14  # columns with room for numbers
 
@@ -25,7 +25,7 @@ def table_png(
     columns are, `down` what the rows are.
     """
     n, m = values.shape
-    figure = _figure(5.4, 0.9 + 0.24 * n)
+    figure = new_figure(5.4, 0.9 + 0.24 * n)
     axes = figure.add_subplot()
     limits: dict[str, Any] = {"vmin": scale.low, "vmax": scale.high}
     shown = axes.imshow(values, cmap=colour_map(), aspect="auto", **limits)
@@ -37,8 +37,8 @@ def table_png(
             )
     step = -(-m // PRINTED)
     axes.set_xticks(range(0, m, step), columns[::step], size=7.5)
-    axes.set_yticks(range(n), [_short(name) for name in rows], size=7.5)
-    _plain(axes.get_xticklabels() + axes.get_yticklabels())
+    axes.set_yticks(range(n), [short_name(name) for name in rows], size=7.5)
+    verbatim(axes.get_xticklabels() + axes.get_yticklabels())
     axes.tick_params(length=0, colors=INK)
     axes.spines[:].set_visible(False)
     axes.set_xlabel(across, color=MUTED, size=8)

@@ -113,7 +113,7 @@ CLASS_EMOTIONS = {
 
 
 @dataclass(frozen=True)
-class Field:
+class MotionField:
     """A sum of Gaussian pulls in pixels; see `__call__`."""
 
     centres: Float32[np.ndarray, "k 2"]
@@ -136,9 +136,11 @@ class Field:
         jacobian = np.einsum("ku,kxn->uxn", self.vectors, slope)
         return np.sqrt((jacobian**2).sum((0, 1)))
 
-    def times(self, factor: float) -> "Field":
+    def times(self, factor: float) -> "MotionField":
         """The same field, `factor` times as strong."""
-        return Field(self.centres, self.spreads, np.float32(factor) * self.vectors)
+        return MotionField(
+            self.centres, self.spreads, np.float32(factor) * self.vectors
+        )
 
     @cached_property
     def still(self) -> bool:
@@ -161,7 +163,9 @@ def landmarks(face: Face) -> dict[str, tuple[float, float]]:
     }
 
 
-def pull_field(face: Face, pulls: list[tuple[Pull, float, float]], size: int) -> Field:
+def pull_field(
+    face: Face, pulls: list[tuple[Pull, float, float]], size: int
+) -> MotionField:
     """The field of `(pull, gain on the image left, gain on the image right)`s."""
     points = landmarks(face)
     rows = []
@@ -173,13 +177,13 @@ def pull_field(face: Face, pulls: list[tuple[Pull, float, float]], size: int) ->
             vector = (side * gain * pull.vector[0], gain * pull.vector[1])
             rows.append((centre, pull.spread, vector))
     centres, spreads, vectors = np.array(rows, np.float32).transpose(1, 0, 2)
-    return Field(centres * size - 0.5, spreads * size, vectors)
+    return MotionField(centres * size - 0.5, spreads * size, vectors)
 
 
 def expression_field(
     face: Face, action_units: str, size: int, *, peak: float = 1.0,
     asymmetry: float = 0.0, weights: tuple[float, ...] | None = None,
-) -> Field:  # fmt: skip
+) -> MotionField:  # fmt: skip
     """The motion of `action_units`, such as '6+12' or 'R12'.
 
     R and L are the right and left of the person, as coders write them: R is on
@@ -202,7 +206,7 @@ def expression_field(
     return field.times(min(1.0, MAX_STRETCH / float(field.stretch(grid).max())))
 
 
-def blink_field(face: Face, size: int, expression: Field) -> Field:
+def blink_field(face: Face, size: int, expression: MotionField) -> MotionField:
     """The motion of closing both eyes as far as the warp stays invertible."""
     field = pull_field(face, [(pull, 1.0, 1.0) for pull in BLINK], size)
     grid = pixel_grid(size)

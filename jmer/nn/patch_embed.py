@@ -29,7 +29,7 @@ class PatchEmbed(nnx.Module):
         *,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         self.window = tuple(window)
         pixels = math.prod(self.window)
         self.proj = Linear(inputs * pixels, outputs, dtype=dtype, rngs=rngs)
@@ -68,7 +68,7 @@ class PatchTokens(nnx.Module):
         dropout: float = 0.0,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
-    ):
+    ) -> None:
         self.dropout = dropout
         self.embed = PatchEmbed(3, dim, window, dtype=dtype, rngs=rngs)
         self.token = nnx.Param(narrow_normal(rngs.params(), (1, 1, dim)))

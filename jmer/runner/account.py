@@ -1,0 +1,77 @@
+"""What `metrics.json` says of a run."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from jmer.runner.outcome import chosen_epochs
+from jmer.runner.session import Session
+from jmer.scores.predictions import Predictions
+from jmer.scores.recognition import brief, score
+from jmer.train.pack import PackResult
+from jmer.train.tasks import Task
+
+OF_ORACLE = ("n_samples", "n_subjects", "ci95", "per_dataset")
+
+
+def account(
+    session: Session,
+    results: Sequence[PackResult],
+    predictions: Predictions,
+    oracle: Predictions,
+) -> dict[str, Any]:
+    """The scores of `predictions` and of the `oracle` beside them, and how they came
+    about, as JSON values.
+    """
+    experiment, folds, clips = session.experiment, session.folds, session.clips
+    wanted = set(session.tasks)
+    # The first variant that has not diverged is the run's own; others are listed.
+    shown, *_ = variants = np.unique(predictions.variant).tolist()
+    own = {task for task in wanted if task.variant == shown}
+    seconds = sum(result.seconds for result in results)
+    return {
+        "protocol": experiment.protocol.describe(folds, clips),
+        "selection": experiment.selection,
+        "batches": experiment.batches,
+        "subject_independent": experiment.protocol.subject_independent,
+        **score(predictions.select(variant=shown)),
+        "oracle": brief(oracle.select(variant=shown), *OF_ORACLE),
+        "epochs": chosen_epochs(results, own, folds, clips),
+        "variant": shown,
+        "variants": [
+            {"values": session.variants[i], **brief(predictions.select(variant=i))}
+            for i in variants
+        ],
+        "diverged": [
+            {**dataclasses.asdict(task), "epoch": epoch}
+            for task, epoch in _diverged(results, wanted)
+        ],
+        "wall_seconds": seconds,
+        "throughput": _throughput(session, results, seconds),
+    }
+
+
+def _diverged(
+    results: Sequence[PackResult], wanted: set[Task]
+) -> Iterator[tuple[Task, int]]:
+    """Tasks whose loss or gradient was not finite, and the evaluation that saw it."""
+    for result in results:
+        for i, task in enumerate(result.tasks):
+            if task in wanted and not result.alive[-1, i]:
+                yield task, int(result.epoch[np.argmin(result.alive[:, i])])
+
+
+def _throughput(
+    session: Session, results: Sequence[PackResult], seconds: float
+) -> dict[str, float] | None:
+    tasks = sum(len(result.tasks) for result in results)
+    epochs = session.experiment.epochs
+    if not seconds:
+        return None
+    return {
+        "folds_per_hour": 3600 * tasks / seconds,
+        "clips_per_second": tasks * epochs * session.training_clips / seconds,
+        "seconds_per_fold_epoch": seconds / (tasks * epochs),
+    }

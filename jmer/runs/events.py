@@ -1,0 +1,52 @@
+"""What a run writes on its way, to be read while it goes on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jmer.files import writing
+from jmer.runs.folder import PROGRESS
+
+
+class EventLog:
+    """`progress.jsonl`, a JSON object a line; TensorBoard too where it is installed."""
+
+    def __init__(self, folder: Path):
+        process = jax.process_index()
+        # One writer a file: appending together is not safe on network file systems.
+        suffix = f"-{process}" if process else ""
+        self._path = (path := folder / PROGRESS).with_stem(path.stem + suffix)
+        with writing(self._path):
+            self._mend()
+            # Unbuffered, so that a full disk shows where it is met, not at the end.
+            self._file = self._path.open("ab", buffering=0)
+        try:
+            from tensorboardX import SummaryWriter
+        except ImportError:
+            self._board = None
+        else:
+            self._board = SummaryWriter(str(folder / f"tensorboard{suffix}"))
+
+    def _mend(self) -> None:
+        """Drops a last line that a killed process left unfinished."""
+        if self._path.exists():
+            content = self._path.read_bytes()
+            whole = content[: content.rfind(b"\n") + 1]
+            if whole != content:
+                self._path.write_bytes(whole)
+
+    def write(self, **event: Any) -> None:
+        with writing(self._path):
+            self._file.write(json.dumps(event).encode() + b"\n")
+        if self._board and event["event"] == "evaluation":
+            for name in ("loss", "test_acc", "inner_uf1"):
+                if event[name] is not None:
+                    tag = f"pack{event['pack']}/{name}"
+                    self._board.add_scalar(tag, event[name], event["epoch"])
+
+    def close(self) -> None:
+        self._file.close()
+        if self._board:
+            self._board.close()
