@@ -46,7 +46,7 @@ def save(twin: Aman, folder: Path) -> dict[str, str]:
     return files
 
 
-def ours(tensors: Mapping[str, torch.Tensor]) -> torch_names.Arrays:
+def ours(tensors: Mapping[str, torch.Tensor]) -> torch_names.PathArrays:
     """jmer's trained arrays by path, of a state (or gradients by the same names)."""
     state = arrays(tensors)
     trunk = torch_names.resnet18(state)

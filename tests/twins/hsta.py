@@ -37,6 +37,6 @@ def seen(frames: np.ndarray) -> torch.Tensor:
     return torch.tensor(frames).movedim(-1, 1)
 
 
-def arrays(state: Mapping[str, torch.Tensor]) -> torch_names.Arrays:
+def arrays(state: Mapping[str, torch.Tensor]) -> torch_names.PathArrays:
     """NumPy copies of a state dictionary."""
     return {name: value.detach().numpy().copy() for name, value in state.items()}

@@ -24,14 +24,14 @@ def random_twin(config: Resnet3dConfig, classes: int, seed: int = 0) -> torch.nn
     return twin
 
 
-def arrays(state: Mapping[str, torch.Tensor]) -> torch_names.Arrays:
+def arrays(state: Mapping[str, torch.Tensor]) -> torch_names.PathArrays:
     """NumPy copies of a state dictionary."""
     return {name: value.detach().numpy().copy() for name, value in state.items()}
 
 
 def as_ours(
     config: Resnet3dConfig, tensors: Mapping[str, torch.Tensor]
-) -> torch_names.Arrays:
+) -> torch_names.PathArrays:
     """Arrays by path of a twin's state dictionary, or of one of its gradients."""
     state = arrays(tensors)
     found = torch_names.r3d_18(state) | torch_names.linear(state, "fc", "head")
@@ -44,9 +44,9 @@ def as_ours(
 
 
 def _gates(
-    config: Resnet3dConfig, state: torch_names.State, source: str, target: str
-) -> torch_names.Arrays:
-    found: torch_names.Arrays = {}
+    config: Resnet3dConfig, state: torch_names.TorchState, source: str, target: str
+) -> torch_names.PathArrays:
+    found: torch_names.PathArrays = {}
     if not isinstance(config, MeranetConfig):
         return found
     attn = config.attn

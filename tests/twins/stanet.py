@@ -41,12 +41,12 @@ def channels_first(flow: np.ndarray) -> torch.Tensor:
     return torch.tensor(flow).movedim(-1, 1)
 
 
-def arrays(state: Mapping[str, torch.Tensor]) -> torch_names.Arrays:
+def arrays(state: Mapping[str, torch.Tensor]) -> torch_names.PathArrays:
     """NumPy copies of a state dictionary."""
     return {name: value.detach().numpy().copy() for name, value in state.items()}
 
 
-def ours(tensors: Mapping[str, torch.Tensor]) -> torch_names.Arrays:
+def ours(tensors: Mapping[str, torch.Tensor]) -> torch_names.PathArrays:
     """jmer's arrays by path, of a state (or gradients by the same names) of a twin."""
     state = arrays(tensors)
     flat = torch_names.resnet18(state, "trunk") | torch_names.linear(
@@ -59,7 +59,9 @@ def ours(tensors: Mapping[str, torch.Tensor]) -> torch_names.Arrays:
     return flat
 
 
-def attention(state: torch_names.State, source: str, target: str) -> torch_names.Arrays:
+def attention(
+    state: torch_names.TorchState, source: str, target: str
+) -> torch_names.PathArrays:
     """The same of the spatial attention branch alone."""
     flat = torch_names.conv(state, f"{source}.mask", f"{target}.mask")
     for name in state:

@@ -27,6 +27,6 @@ def image(flow: np.ndarray) -> torch.Tensor:
     return torch.tensor(flow[..., ::-1].transpose(0, 3, 1, 2).copy())
 
 
-def arrays(state: Mapping[str, torch.Tensor]) -> torch_names.Arrays:
+def arrays(state: Mapping[str, torch.Tensor]) -> torch_names.PathArrays:
     """NumPy copies of a state dictionary."""
     return {name: value.detach().numpy().copy() for name, value in state.items()}

@@ -20,7 +20,7 @@ def random_twin(config: VisualMemoryConfig, classes: int, seed: int) -> torch.nn
 
 def ours(
     config: VisualMemoryConfig, tensors: Mapping[str, torch.Tensor]
-) -> torch_names.Arrays:
+) -> torch_names.PathArrays:
     """jmer's arrays by path, of a state (or gradients by the same names) of a twin."""
     state = arrays(tensors)
     conv, norm = torch_names.conv, torch_names.batch_norm
@@ -67,10 +67,10 @@ def ours(
 
 
 def conv_gru(
-    state: torch_names.State, source: str, target: str, inputs: int
-) -> torch_names.Arrays:
+    state: torch_names.TorchState, source: str, target: str, inputs: int
+) -> torch_names.PathArrays:
     """A twin's gates of input and state together as jmer's, of each apart."""
-    flat: torch_names.Arrays = {}
+    flat: torch_names.PathArrays = {}
     parts: dict[str, list[np.ndarray]] = {"gates": [], "new": []}
     for name, seen in parts.items():
         layer = torch_names.conv(state, f"{source}.{name}", "x")
