@@ -7,7 +7,7 @@ held-out subject to its own fold, and no list of subjects would show it.
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -19,6 +19,7 @@ from jmer.errors import JmerError
 from jmer.train.batches import BatchPlan
 from jmer.train.culprit import where_it_enters
 from jmer.train.folds import Program
+from jmer.train.pack import first_state
 from jmer.train.step import Data
 from jmer.train.tasks import Task, TaskTable
 
@@ -36,6 +37,12 @@ class Passed:
     arrays: int  # that were compared, bit for bit
     seconds: float
 
+    def __str__(self) -> str:
+        return (
+            f"canary: {self.clips} clips that fold {self.task.fold} must not see were "
+            f"changed, and no bit of its training ({self.seconds:.1f} s)"
+        )
+
     def record(self) -> dict[str, Any]:
         """As JSON values, for `experiment.json`."""
         return {**dataclasses.asdict(self), "seconds": round(self.seconds, 3)}
@@ -46,15 +53,15 @@ def sing(
     tasks: Sequence[Task],
     table: TaskTable,
     data: Data,
-    start: Any = None,
+    start: Mapping[str, np.ndarray] | None = None,
 ) -> Passed:
     """Trains the pack for one epoch twice, from the same weights: on the set as it is,
     and with every clip replaced that the first task must not train on, its pixels and
     its label. The task's loss, parameters, statistics and optimiser must not differ in
     a single bit.
 
-    `table` has a row for each task, on the host. `start` makes the state of all rows
-    from their keys (default: as the program does).
+    `table` has a row for each task, on the host; `start` is what the tasks begin with,
+    as `train_pack` takes it.
 
     It is the compiled program of the training itself, so that it costs two epochs and
     no compilation. The epoch is one whose last batch has clips that the task must not
@@ -70,7 +77,6 @@ def sing(
     task = tasks[int(rows[0])]
     other = without(data, unseen, program.trainer.classes)
     epoch = mixed_epoch(program.trainer.plan, trees.take(table, int(rows[0])))
-    begin = start or program.init
 
     def trained(seen: Data) -> Any:
         put = jax.device_put(seen, program.shared)
@@ -78,7 +84,8 @@ def sing(
         counts[0] = 1
         numbers = jax.device_put((np.int32(epoch), counts), program.shared)
         run = program.compiled(table_rows, put)
-        state, record = run(begin(table_rows.key), table_rows, put, *numbers)
+        state = first_state(program, table_rows.key, rows, start or {})
+        state, record = run(state, table_rows, put, *numbers)
         weights = {"params": state.params, "stats": state.stats}
         others = (state.opt_state, state.step, state.alive, record.loss[0])
         return jax.device_get(trees.take({**weights, "training": others}, 0))

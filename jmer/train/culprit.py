@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 
 from jmer import keys, trees
+from jmer.arrays import Array
 from jmer.nn.lowering.choice import use_lowering
 from jmer.train.step import Data, Trainer
 from jmer.train.tasks import TaskTable
@@ -79,7 +80,7 @@ def _listen(
     key = keys.named(task.key, "step", 0)
     heard: Heard = []
 
-    def loss_of(params: Any, hear: bool) -> jax.Array:
+    def loss_of(params: Any, hear: bool) -> Array:
         model = nnx.merge(trainer.graphdef, params, state.stats, copy=True)
         listening = _listening(model, heard) if hear else contextlib.nullcontext()
         with listening, use_lowering(trainer.lowering):
