@@ -202,7 +202,7 @@ class Run:
 
     @functools.cached_property
     def saved_packs(self) -> "list[SavedPack]":
-        """The same with the notes that lie beside them, and packs that are unfinished."""
+        """The same, with the notes beside them, and packs that are unfinished."""
         from jmer.runs.packs import read_packs
 
         return read_packs(self.folder / CHECKPOINTS)

@@ -76,7 +76,7 @@ def _listen(
         name: jnp.asarray(x[np.asarray(clips)]) for name, x in data.inputs.items()
     }
     label = jnp.asarray(data.label)[clips]
-    inputs = trainer.network.augment(inputs, keys.named(task.key, "augment"), version)
+    seen = trainer.network.augment(inputs, keys.named(task.key, "augment"), version)
     key = keys.named(task.key, "step", 0)
     heard: Heard = []
 
@@ -84,7 +84,7 @@ def _listen(
         model = nnx.merge(trainer.graphdef, params, state.stats, copy=True)
         listening = _listening(model, heard) if hear else contextlib.nullcontext()
         with listening, use_lowering(trainer.lowering):
-            return trainer.network.loss(model, inputs, label, weight=weight, key=key)
+            return trainer.network.loss(model, seen, label, weight=weight, key=key)
 
     loss = np.asarray(loss_of(state.params, True))
     grads = jax.jit(jax.grad(functools.partial(loss_of, hear=False)))(state.params)
