@@ -3,9 +3,9 @@
 import functools
 from collections.abc import Mapping, Sequence
 
-from data_builders import frames, landmarks
+from data_builders import frame_files, landmarks
 from data_builders.annotation import Clip
-from data_builders.config import FrameSet
+from data_builders.frame_set import FrameSet
 from jmer.errors import JmerError
 from jmer.preprocess.align import Box, Pose, Square
 from jmer.preprocess.faces import Detector, detector, find_face
@@ -34,7 +34,7 @@ def squares(data: FrameSet, clips: Sequence[Clip]) -> tuple[Squares, list[str]]:
 
 def _detected(data: FrameSet, finder: Detector, clip: Clip) -> Square:
     start = clip.frames[clip.before]
-    face = find_face(frames.decode([start])[0], finder)
+    face = find_face(frame_files.decode([start])[0], finder)
     if face is None:
         raise JmerError(
             f"{start}: no face was found in the onset frame of clip "
@@ -57,7 +57,7 @@ def _given(
         )
     if isinstance(marked, str):
         raise JmerError(marked)
-    height, width = frames.decode(clip.frames[clip.before :][:1]).shape[1:3]
+    height, width = frame_files.decode(clip.frames[clip.before :][:1]).shape[1:3]
     if problem := landmarks.outside(marked, height, width):
         raise JmerError(problem)
     return (Box if data.align == "crop" else Pose).of(marked.points)

@@ -10,7 +10,7 @@ from jmer.errors import shortened
 
 
 @dataclass(frozen=True)
-class Row:
+class SheetRow:
     """A clip as a sheet has it; frame numbers are those of the recording, as text."""
 
     where: str
@@ -41,33 +41,33 @@ class Row:
         return shortened(f"{self.subject}/{self.clip}")
 
 
-Field = Literal["onset", "apex", "offset", "action_units", "emotion"]
+Correctable = Literal["onset", "apex", "offset", "action_units", "emotion"]
 
 
 @dataclass(frozen=True)
 class Correction:
     """A published correction, of the clip `key` or of data row `row`.
 
-    Row numbers mean something only in the sheet that they were published for, which
-    has `rows` rows.
+    Numbers of rows mean something only in the sheet that they were published for,
+    which has `rows` rows.
     """
 
-    field: Field
+    field: Correctable
     value: str
     key: tuple[str, str] | None = None
     row: int = -1
     rows: int = 0
 
-    def meets(self, row: Row, rows: int) -> bool:
+    def meets(self, row: SheetRow, rows: int) -> bool:
         if self.key is not None:
             return row.key == self.key
         return row.number == self.row and rows == self.rows
 
-    def before(self, row: Row) -> str:
+    def before(self, row: SheetRow) -> str:
         label = self.field == "emotion"
         return row.labels[self.field] if label else getattr(row, self.field)
 
-    def applied(self, row: Row) -> Row:
+    def applied(self, row: SheetRow) -> SheetRow:
         change: dict[str, Any] = {self.field: self.value}
         if self.field == "emotion":
             change = {"labels": {**row.labels, **change}}
@@ -76,7 +76,7 @@ class Correction:
 
 def by_row(
     rows: int,
-    field: Field,
+    field: Correctable,
     values: Mapping[int, int | str],
 ) -> tuple[Correction, ...]:
     """Corrections of a sheet of `rows` rows, by data row."""
@@ -87,8 +87,8 @@ def by_row(
 
 
 def correct(
-    rows: Sequence[Row], corrections: Sequence[Correction]
-) -> tuple[list[Row], list[str]]:
+    rows: Sequence[SheetRow], corrections: Sequence[Correction]
+) -> tuple[list[SheetRow], list[str]]:
     """The rows with all corrections that meet them, and a line on each change."""
     corrected, changes = [], []
     for row in rows:
@@ -109,9 +109,9 @@ def correct(
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip of the protocol: its label, and the frames from onset to offset."""
+    """A clip that takes part: its label, and the frames from onset to offset."""
 
-    row: Row
+    row: SheetRow
     label: int
     onset: int
     apex: int

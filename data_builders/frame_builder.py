@@ -5,22 +5,24 @@ import functools
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from data_builders import alignment, frames
-from data_builders.annotation import Clip, Correction, Row, correct, subject_number
-from data_builders.config import ACTION_UNITS, OBJECTIVE_CLASS, FrameSet
+from data_builders import alignment, frame_files
+from data_builders.annotation import Clip, Correction, SheetRow, correct, subject_number
 from data_builders.disk import Disk, one_of
+from data_builders.frame_set import ACTION_UNITS, OBJECTIVE_CLASS, FrameSet
 from data_builders.sheets import Columns, Line, find_table, read_table
 from data_builders.survey import Annotation, Survey, annotate, survey
-from jmer.data.builder import ClipBuilder
+from jmer.data.builder import ClipBuilder, Examples
 from jmer.data.span import Span
 from jmer.errors import JmerError
 from jmer.preprocess.align import Square
-from jmer.preprocess.features import Interval, features, resize
+from jmer.preprocess.clip_recipe import Shapes
+from jmer.preprocess.tensors import Interval, features, resize
 
 
 class FrameBuilder(ClipBuilder):
@@ -28,29 +30,52 @@ class FrameBuilder(ClipBuilder):
 
     data: FrameSet
 
-    tables: ClassVar[tuple[str, ...]] = ()
-    """Patterns of the sheet's file name."""
-    sheet: ClassVar[str] = ""
-    """The sheet in a workbook of several."""
-    columns: ClassVar[Columns] = {}
-    """Names of the columns: subject, clip, onset, apex, offset, those of labels, and
-    action_units."""
     positions: ClassVar[tuple[str, ...]] = ()
     """The columns in order, where the sheet has no header."""
-    corrections: ClassVar[tuple[Correction, ...]] = ()
-    roots: ClassVar[dict[str, tuple[str, ...]]] = {}
-    """Names of the folder that holds the subjects, for each `source`."""
-    subject_folder: ClassVar[str] = ""
-    """Regular expression of the name of a subject's folder."""
 
-    subject_name: ClassVar[str] = ""
-    """Format of a subject's name in published lists, from its number."""
+    # A subclass sets these as attributes, or as properties that depend on its fields.
 
-    def row(self, line: Line) -> Row:
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Patterns of the sheet's file name."""
+        return ()
+
+    @property
+    def sheet(self) -> str:
+        """The sheet in a workbook of several."""
+        return ""
+
+    @property
+    def columns(self) -> Columns:
+        """Names of the columns: subject, clip, onset, apex, offset, those of labels,
+        and action_units."""
+        return {}
+
+    @property
+    def corrections(self) -> tuple[Correction, ...]:
+        """Published corrections of the annotation."""
+        return ()
+
+    @property
+    def roots(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the folder that holds the subjects, for each `source`."""
+        return {}
+
+    @property
+    def subject_folder(self) -> str:
+        """Regular expression of the name of a subject's folder."""
+        return ""
+
+    @property
+    def subject_name(self) -> str:
+        """Format of a subject's name in published lists, from its number."""
+        return ""
+
+    def row(self, line: Line) -> SheetRow:
         """One line of the sheet, with subject and clip named as in published lists."""
         values = line.values
         number = subject_number(values["subject"])
-        return Row(
+        return SheetRow(
             where=line.where,
             number=line.number,
             subject="" if number is None else self.subject_name.format(number),
@@ -62,8 +87,8 @@ class FrameBuilder(ClipBuilder):
             action_units=values.get("action_units", ""),
         )
 
-    def left_out(self, row: Row) -> str:
-        """Why a row is of no concern to any protocol; empty if it is.
+    def left_out(self, row: SheetRow) -> str:
+        """Why a row is of no concern to any labelling; empty if it is.
 
         Raises: JmerError if the row does not tell.
         """
@@ -74,12 +99,12 @@ class FrameBuilder(ClipBuilder):
         """Onset, apex and offset after repairs that a paper's code makes."""
         return onset, apex, offset
 
-    def clip_folder(self, row: Row) -> Path | None:
+    def clip_folder(self, row: SheetRow) -> Path | None:
         """The folder of a clip's frames, None if there is none."""
         home = self.subject_home(row)
         return home and self.disk.child(home, row.folder or row.clip)
 
-    def subject_home(self, row: Row) -> Path | None:
+    def subject_home(self, row: SheetRow) -> Path | None:
         """The folder of a row's subject. Raises: JmerError if there are two."""
         number = subject_number(row.subject)
         return one_of(self.subject_folders.get(number, ()))
@@ -88,15 +113,15 @@ class FrameBuilder(ClipBuilder):
         """The images of a folder by the numbers that the sheet knows them by."""
         return self.disk.numbered(folder)
 
-    def class_names(self):
+    def class_names(self) -> tuple[str, ...]:
         return self.data.class_names
 
-    def tensors(self):
+    def tensors(self) -> Shapes:
         return self.data.shapes
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[SheetRow]:
         """Raises: JmerError if the sheet is missing, unreadable or lacks a column."""
-        return [self.row(line) for line in self._lines()]
+        return [self.row(line) for line in self.lines()]
 
     @property
     def optional(self) -> set[str]:
@@ -105,7 +130,7 @@ class FrameBuilder(ClipBuilder):
         needed = "action_units" if column == ACTION_UNITS else column
         return {"action_units", OBJECTIVE_CLASS} - {needed}
 
-    def _lines(self) -> list[Line]:
+    def lines(self) -> list[Line]:
         return read_table(
             self.table,
             self.columns,
@@ -121,13 +146,14 @@ class FrameBuilder(ClipBuilder):
 
     @functools.cached_property
     def table(self) -> Path:
+        """The annotation sheet. Raises: JmerError if there is none, or several."""
         return find_table(self.require_manual_dir(), self.tables, self.data.table)
 
     @functools.cached_property
     def root(self) -> Path:
         """The folder of the subjects' folders. Raises: JmerError if there is none."""
         base, names = self.require_manual_dir(), self.roots[self.data.source]
-        found = self.disk.find_root(base, names, self._holds_subjects)
+        found = self.disk.find_root(base, names, self.holds_subjects)
         if found is None:
             raise JmerError(
                 f"no folder {' or '.join(names)} with subjects in {base}: put the "
@@ -135,7 +161,7 @@ class FrameBuilder(ClipBuilder):
             )
         return found
 
-    def _holds_subjects(self, folder: Path) -> bool:
+    def holds_subjects(self, folder: Path) -> bool:
         pattern = re.compile(self.subject_folder, re.IGNORECASE)
         return any(pattern.fullmatch(p.name) for p in self.disk.folders(folder))
 
@@ -170,10 +196,10 @@ class FrameBuilder(ClipBuilder):
             return {}, []
         return alignment.squares(self.data, self.survey.clips)
 
-    def problems(self):
+    def problems(self) -> list[str]:
         return [*self.survey.problems, *self.squares[1]]
 
-    def summary(self):
+    def summary(self) -> str:
         clips, _, left_out = self.survey
         changes = self.annotation.changes
         counts = collections.Counter(clip.label for clip in clips)
@@ -188,12 +214,12 @@ class FrameBuilder(ClipBuilder):
         lines += [f"  published correction: {change}" for change in changes]
         return "\n".join(lines)
 
-    def digests(self):
+    def digests(self) -> dict[str, str]:
         """Hashes of the sheet, and for each clip of the names and sizes of all frames
         and the content of three: to read every frame again at each load takes minutes.
         """
         base = self.require_manual_dir()
-        made = self._sheet_digest()
+        made = self.sheet_digests()
         for clip in self.survey.clips:
             digest = hashlib.sha256()
             for path in clip.frames:
@@ -212,14 +238,14 @@ class FrameBuilder(ClipBuilder):
             made[key] = digest.hexdigest()[:16]
         return made
 
-    def _sheet_digest(self) -> dict[str, str]:
+    def sheet_digests(self) -> dict[str, str]:
         return self.digests_of([self.table])
 
-    def _split_generators(self, dl_manager):
+    def _split_generators(self, dl_manager: object) -> dict[str, Examples]:
         self.info.metadata["errata"] = self.annotation.changes
         return super()._split_generators(dl_manager)
 
-    def spans(self):
+    def spans(self) -> list[Span]:
         return [self._span(clip) for clip in self.survey.clips]
 
     def _span(self, clip: Clip) -> Span:
@@ -232,12 +258,13 @@ class FrameBuilder(ClipBuilder):
         """The recording whose frames a clip's numbers count; by default its folder."""
         return str(clip.folder.relative_to(self.require_manual_dir()))
 
-    def items(self):
+    def items(self) -> list[tuple[Clip, Square | None]]:
         return [(clip, self.squares[0].get(clip.row.key)) for clip in self.survey.clips]
 
     def example(self, item: tuple[Clip, Square | None]) -> dict[str, Any]:
         clip, square = item
-        inputs, (onset, apex, offset) = self._inputs(clip, square)
+        arrays, (onset, apex, offset) = self._inputs(clip, square)
+        inputs: dict[str, Any] = {**arrays}
         if self.some_train_only:
             inputs["train_only"] = clip.row.train_only
         return {
@@ -255,16 +282,16 @@ class FrameBuilder(ClipBuilder):
 
     def _inputs(
         self, clip: Clip, square: Square | None
-    ) -> tuple[dict[str, Any], Interval]:
+    ) -> tuple[dict[str, np.ndarray], Interval]:
         data, interval = self.data, clip.interval
         if data.modality == "apex-flow":
             # Of a long clip in full size, only the two frames that it takes. Flow is
             # estimated before it is shrunk, of an aligned face as of a whole frame.
             ends = [clip.frames[i] for i in interval[:2]]
-            pair = frames.decode(ends, None if square is None else square.cut)
+            pair = frame_files.decode(ends, None if square is None else square.cut)
             return features(data, pair, (0, 1, 1), clip.row.title)[0], interval
         cut = functools.partial(_shrunk, square, data.size)
-        shown = frames.decode(clip.frames, cut)
+        shown = frame_files.decode(clip.frames, cut)
         return features(data, shown, interval, clip.row.title)
 
 

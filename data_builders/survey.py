@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from data_builders import frames
-from data_builders.annotation import Clip, Row, frame_number
-from data_builders.config import ACTION_UNITS, FrameSet
+from data_builders import frame_files
+from data_builders.annotation import Clip, SheetRow, frame_number
+from data_builders.frame_set import ACTION_UNITS, FrameSet
 from jmer.data.facs import objective_class, parse_action_units
 from jmer.errors import JmerError, quoted
-from jmer.preprocess.features import Interval
+from jmer.preprocess.tensors import Interval
 
 NO_APEX = ("", "/")
 LONGEST = 10_000  # frames of a clip; more is a slip of the pen
@@ -27,17 +27,17 @@ class Surveyed(Protocol):
     @property
     def data(self) -> FrameSet: ...
     def require_manual_dir(self) -> Path: ...
-    def left_out(self, row: Row) -> str: ...
+    def left_out(self, row: SheetRow) -> str: ...
     def moments(self, onset: int, apex: int, offset: int) -> Interval: ...
-    def clip_folder(self, row: Row) -> Path | None: ...
+    def clip_folder(self, row: SheetRow) -> Path | None: ...
     def numbered(self, folder: Path) -> Mapping[int, Path]: ...
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """The rows of a protocol with their classes, and what became of the others."""
+    """The rows that have a class, with it, and what became of the others."""
 
-    chosen: list[tuple[Row, str]]
+    chosen: list[tuple[SheetRow, str]]
     left_out: collections.Counter[str]
     changes: list[str]
     problems: list[str]
@@ -52,11 +52,11 @@ class Survey(NamedTuple):
 
 
 def annotate(
-    source: Surveyed, rows: Sequence[Row], changes: Sequence[str]
+    source: Surveyed, rows: Sequence[SheetRow], changes: Sequence[str]
 ) -> Annotation:
     """What the rows of a sheet say, after `changes`; needs no frames."""
     made = Annotation([], collections.Counter(), list(changes), [])
-    seen: dict[tuple[str, str], Row] = {}
+    seen: dict[tuple[str, str], SheetRow] = {}
     for row in rows:
         try:
             reason = source.left_out(row)
@@ -81,12 +81,12 @@ def annotate(
     if not made.chosen and not made.problems:
         made.problems.append(
             f"{source.require_manual_dir()}: no clip is left for "
-            f"protocol={source.data.protocol}. Choose another --protocol."
+            f"classes={source.data.classes}. Choose another --classes."
         )
     return made
 
 
-def _choose(data: FrameSet, row: Row, made: Annotation) -> None:
+def _choose(data: FrameSet, row: SheetRow, made: Annotation) -> None:
     rules = data.rules
     if rules.column == ACTION_UNITS:
         try:
@@ -108,14 +108,14 @@ def _choose(data: FrameSet, row: Row, made: Annotation) -> None:
             f"{row.title}. It must be one of {', '.join(known)}."
         )
     elif not names:
-        made.left_out[f"{word} (no class of {data.protocol})"] += 1
+        made.left_out[f"{word} (no class of {data.classes})"] += 1
     elif row.key in rules.excluded:
         made.left_out[f"{row.title}: {rules.excluded[row.key]}"] += 1
     else:
         made.chosen.append((row, names[0]))
 
 
-def _with_class(row: Row) -> Row:
+def _with_class(row: SheetRow) -> SheetRow:
     """With the objective class of the row's action units among its labels.
 
     Raises: ValueError if they are none.
@@ -152,7 +152,7 @@ def survey(source: Surveyed, annotation: Annotation, root: Path) -> Survey:
     return made
 
 
-def _clip(source: Surveyed, root: Path, row: Row, label: int) -> Clip:
+def _clip(source: Surveyed, root: Path, row: SheetRow, label: int) -> Clip:
     onset, apex, offset = source.moments(*_numbers(row, source.data.missing_apex))
     if not onset <= apex <= offset:
         raise JmerError(
@@ -174,7 +174,7 @@ def _clip(source: Surveyed, root: Path, row: Row, label: int) -> Clip:
     before, after = _context(there, onset, offset, source.data.context)
     refuse = source.data.missing_frames == "refuse"
     files = (*before, *_files(row, folder, there, onset, offset, refuse), *after)
-    broken = [(path, why) for path in files if (why := frames.damage(path))]
+    broken = [(path, why) for path in files if (why := frame_files.damage(path))]
     if broken:
         path, why = broken[0]
         more = f" ({len(broken)} such files)" if len(broken) > 1 else ""
@@ -182,7 +182,7 @@ def _clip(source: Surveyed, root: Path, row: Row, label: int) -> Clip:
     return Clip(row, label, onset, apex, offset, folder, files, len(before))
 
 
-def _numbers(row: Row, missing_apex: str) -> Interval:
+def _numbers(row: SheetRow, missing_apex: str) -> Interval:
     """Onset, apex and offset as the row has them."""
     onset, offset = frame_number(row.onset), frame_number(row.offset)
     apex = frame_number(row.apex)
@@ -198,7 +198,7 @@ def _numbers(row: Row, missing_apex: str) -> Interval:
     return onset, apex, offset
 
 
-def _no_number(row: Row, moment: str, text: str, remedy: str = "") -> JmerError:
+def _no_number(row: SheetRow, moment: str, text: str, remedy: str = "") -> JmerError:
     return JmerError(
         f"{row.where}: {moment} {quoted(text)} of clip {row.title} is no frame number. "
         f"Correct the sheet{remedy}."
@@ -206,7 +206,7 @@ def _no_number(row: Row, moment: str, text: str, remedy: str = "") -> JmerError:
 
 
 def _files(
-    row: Row,
+    row: SheetRow,
     folder: Path,
     there: Mapping[int, Path],
     onset: int,
@@ -219,7 +219,7 @@ def _files(
     if not missing:
         return tuple(there[n] for n in wanted)
     if refuse or len(missing) == len(wanted):
-        shown = ", ".join(list(frames.runs(missing))[:5])
+        shown = ", ".join(list(frame_files.ranges(missing))[:5])
         remedy = "Restore them" + (
             ", or choose --missing-frames neighbour."
             if len(missing) < len(wanted)
@@ -230,7 +230,7 @@ def _files(
             f"{len(wanted)} frames ({shown}) in {folder}. {remedy}"
         )
     known = sorted(there)
-    return tuple(there[frames.nearest(known, n)] for n in wanted)
+    return tuple(there[frame_files.nearest(known, n)] for n in wanted)
 
 
 def _context(

@@ -5,7 +5,7 @@ Paper:  AMAN, table 2: jmer report --table aman-2. Other rows are an option away
             --model.n 5        figure 3, aman_figure3.py: numbers of frames, 1 to 20
             --model.fa mean    table 3, aman_table3.py: magnification attention alone
             --model.ma single:5  table 3: frame attention alone
-Run:    jmer run experiments/aman_casme2.py --data.manual-dir DIR --model.magnifier
+Run:    jmer run aman_casme2 --data.manual-dir DIR --model.magnifier
         learning_based_mag.pth.tar --model.backbone fer.pth
         (fer.pth: experiments/resnet18_fer2013.py)
 Cost:   about 3.8e16 multiplications, and 2.8e14 once for features of 4.9 GB

@@ -3,21 +3,18 @@
 A sweep of aman_casme2.py, aman_samm.py and aman_smic.py.
 
 Paper:  AMAN, table 2: jmer report --table aman-2
-Run:    jmer run experiments/aman_table2.py --data.manual-dir DIR --model.magnifier
+Run:    jmer run aman_table2 --data.manual-dir DIR --model.magnifier
         learning_based_mag.pth.tar --model.backbone fer.pth
         (DIR has the folders casme2, samm and smic)
 Cost:   about 7.5e16 multiplications, and 6.3e14 for features
 Expect: see the three files; not run here
 """
 
-from pathlib import Path
-
 from jmer.experiment import load_experiment
 from jmer.sweep import Sweep
 
-HERE = Path(__file__).parent
 CASME2, SAMM, SMIC = (
-    load_experiment(HERE / f"aman_{name}.py") for name in ("casme2", "samm", "smic")
+    load_experiment(f"aman_{name}") for name in ("casme2", "samm", "smic")
 )
 
 SWEEP = Sweep(

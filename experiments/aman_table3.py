@@ -1,22 +1,19 @@
 """AMAN, table 3: its two attentions, each alone and both, on three data sets.
 
 Paper:  AMAN, table 3: jmer report --table aman-3
-Run:    jmer run experiments/aman_table3.py --data.manual-dir DIR --model.magnifier
+Run:    jmer run aman_table3 --data.manual-dir DIR --model.magnifier
         learning_based_mag.pth.tar --model.backbone fer.pth
         (DIR has the folders casme2, samm and smic)
 Cost:   about 2.3e17 multiplications
 Expect: see aman_casme2.py; not run here
 """
 
-from pathlib import Path
-
 from jmer.experiment import load_experiment
 from jmer.papers import table
 from jmer.sweep import Sweep
 
-HERE = Path(__file__).parent
 FILES = {"CASME II": "aman_casme2", "SAMM": "aman_samm", "SMIC-HS": "aman_smic"}
-SETS = {name: load_experiment(HERE / f"{file}.py") for name, file in FILES.items()}
+SETS = {name: load_experiment(file) for name, file in FILES.items()}
 
 SWEEP = Sweep(
     SETS["CASME II"],

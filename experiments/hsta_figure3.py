@@ -3,20 +3,18 @@
 A sweep over numbers of frames; the paper prints no figures, only a curve.
 
 Paper:  HSTA, Hao et al. 2024, figure 3
-Run:    jmer run experiments/hsta_figure3.py --data.manual-dir DIR
+Run:    jmer run hsta_figure3 --data.manual-dir DIR
 Cost:   about 6.8e16 multiplications with 6 frames
 Expect: nothing to compare with; not run here
 The folds are of clips, so nearly everyone tested is trained on too: not
 subject-independent, and every report says so.
 """
 
-from pathlib import Path
-
 from jmer.experiment import load_experiment
 from jmer.sweep import Sweep
 
 SWEEP = Sweep(
-    load_experiment(Path(__file__).parent / "hsta_table4.py"),
+    load_experiment("hsta_table4"),
     rows={
         f"{count} frames": {"model.num_frames": count, "data.frames": count}
         for count in (2, 4, 6, 8, 10, 12)

@@ -1,7 +1,7 @@
 """HSTA, table 5: SAMM, three classes of MEGC 2019, leave-one-subject-out.
 
 Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-5
-Run:    jmer run experiments/hsta_samm.py --data.manual-dir DIR
+Run:    jmer run hsta_samm --data.manual-dir DIR
 Cost:   about 7e16 multiplications
 Expect: below the paper: its code trains on frames of the test subject under every
         label ("noise"), which jmer does not offer. Not run here
@@ -14,7 +14,7 @@ from jmer.optim import AdamWConfig
 
 EXPERIMENT = Experiment(
     model=HstaConfig(),
-    data=Samm(protocol="megc", frames=6, resample="uniform", size=224, special="sf"),
+    data=Samm(classes="megc", frames=6, resample="uniform", size=224, special="sf"),
     optim=AdamWConfig(final_lr=1.25e-7, layer_decay=0.9),
     epochs=150,
     batch_size=32,

@@ -1,7 +1,7 @@
 """HSTA, table 5: SMIC-HS, three classes of MEGC 2019, leave-one-subject-out.
 
 Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-5
-Run:    jmer run experiments/hsta_smic.py --data.manual-dir DIR
+Run:    jmer run hsta_smic --data.manual-dir DIR
 Cost:   about 4.9e16 multiplications
 Expect: below the paper: its code trains on frames of the test subject under every
         label ("noise"), which jmer does not offer. Not run here

@@ -3,7 +3,7 @@
 A sweep of eight cells; `--cells "special frames 4"` runs one of them.
 
 Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-1
-Run:    jmer run experiments/hsta_table1_special.py --data.manual-dir DIR
+Run:    jmer run hsta_table1_special --data.manual-dir DIR
 Cost:   about 1.5e15 multiplications for one unit
 Expect: UF1 about 0.3; not run here, the data need a licence
 The folds are of clips, so nearly everyone tested is trained on too: not

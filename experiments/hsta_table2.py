@@ -4,7 +4,7 @@ A sweep; `--cells a2 a6` runs two rows of it. Nothing in a1 looks at anything: i
 logits do not depend on the clip.
 
 Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-2
-Run:    jmer run experiments/hsta_table2.py --data.manual-dir DIR
+Run:    jmer run hsta_table2 --data.manual-dir DIR
 Cost:   about 1e16 multiplications for a6
 Expect: UF1 about 0.3, of a1 0.04 at most; not run here, the data need a licence
 The folds are of clips, so nearly everyone tested is trained on too: not

@@ -3,7 +3,7 @@
 hsta_table2.py has all rows. --model.depth 1 0 1 is a3, 1 1 0 is a4, and 1 0 0 is a1.
 
 Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-2
-Run:    jmer run experiments/hsta_table2_unfused.py --data.manual-dir DIR
+Run:    jmer run hsta_table2_unfused --data.manual-dir DIR
 Cost:   about 1e16 multiplications
 Expect: UF1 about 0.3; of a1 0.04 at most, whatever the paper prints
 The folds are of clips, so nearly everyone tested is trained on too: not

@@ -3,7 +3,7 @@
 A sweep over `model.depth`; `--cells b4 b9` runs two rows of it.
 
 Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-3
-Run:    jmer run experiments/hsta_table3.py --data.manual-dir DIR
+Run:    jmer run hsta_table3 --data.manual-dir DIR
 Cost:   about 5.1e16 multiplications for b4
 Expect: UF1 about 0.3; not run here, the data need a licence
 The folds are of clips, so nearly everyone tested is trained on too: not

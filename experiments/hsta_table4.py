@@ -3,7 +3,7 @@
 A sweep over `model.depth`; `--cells "N=4 lv=2 ls=1"` runs HSTA's own entry alone.
 
 Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-4
-Run:    jmer run experiments/hsta_table4.py --data.manual-dir DIR
+Run:    jmer run hsta_table4 --data.manual-dir DIR
 Cost:   about 6.8e16 multiplications for HSTA's own entry of 4 layers
 Expect: UF1 about 0.35; not run here, the data need a licence
 The folds are of clips, so nearly everyone tested is trained on too: not

@@ -3,20 +3,17 @@
 A sweep of hsta_smic.py, hsta_samm.py and hsta_casme2.py.
 
 Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-5
-Run:    jmer run experiments/hsta_table5.py --data.manual-dir DIR, where DIR has the
+Run:    jmer run hsta_table5 --data.manual-dir DIR, where DIR has the
         folders smic, samm and casme2
 Cost:   about 1.9e17 multiplications
 Expect: below the paper, see the three files; not run here
 """
 
-from pathlib import Path
-
 from jmer.experiment import load_experiment
 from jmer.sweep import Sweep
 
-HERE = Path(__file__).parent
 SMIC, SAMM, CASME2 = (
-    load_experiment(HERE / f"hsta_{name}.py") for name in ("smic", "samm", "casme2")
+    load_experiment(f"hsta_{name}") for name in ("smic", "samm", "casme2")
 )
 
 SWEEP = Sweep(

@@ -1,7 +1,7 @@
 """HSTA, table 6: CAS(ME)³, 7 classes, leave-one-subject-out.
 
 Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-6
-Run:    jmer run experiments/hsta_table6_7class.py --data.manual-dir DIR
+Run:    jmer run hsta_table6_7class --data.manual-dir DIR
 Cost:   about 1.6e18 multiplications, 94 trainings of 150 epochs
 Expect: below the paper, whose code trains on frames of the test subject; not run here
 """
@@ -14,7 +14,7 @@ from jmer.optim import AdamWConfig
 EXPERIMENT = Experiment(
     model=HstaConfig(),
     data=CasmeCubed(
-        protocol="7class",
+        classes="7class",
         repairs="hsta",
         frames=6,
         resample="uniform",

@@ -4,7 +4,7 @@ A sweep; `--cells SF OF OC` are the rows that need no videos. SF: special frames
 tracks of optical flow, OC: objective classes, MaE: macro-expressions.
 
 Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-7
-Run:    jmer run experiments/hsta_table7.py --data.manual-dir DIR
+Run:    jmer run hsta_table7 --data.manual-dir DIR
 Cost:   about 6.8e16 multiplications for each row, 3.4e17 with macro-expressions
 Expect: UF1 about 0.35; not run here, the data need a licence
 The rows with macro-expressions need what `hsta_table7_macro.py` says.

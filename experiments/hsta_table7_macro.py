@@ -3,7 +3,7 @@
 hsta_table7.py has all rows. --data.special of is that with tracks of optical flow.
 
 Paper:  HSTA, Hao et al. 2024: jmer report --table hsta-7
-Run:    jmer run experiments/hsta_table7_macro.py --data.manual-dir DIR
+Run:    jmer run hsta_table7_macro --data.manual-dir DIR
 Data:   `part_A` of CAS(ME)3 and both of its sheets: of the micro-expressions, and of
         all expressions, `CAS(ME)3_part_A_v2.xls`
 Cost:   about 3.4e17 multiplications at 4 layers, 5 trainings of 150 epochs
@@ -22,7 +22,7 @@ from jmer.optim import AdamWConfig
 EXPERIMENT = Experiment(
     model=HstaConfig(),
     data=CasmeCubed(
-        protocol="objective",
+        classes="objective",
         source="videos",
         macro=True,
         repairs="hsta",

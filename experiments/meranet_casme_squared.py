@@ -8,7 +8,7 @@ The figures of the paper compare, by the validation loss:
 
 Paper:  Gajjala et al. 2021, table 1, on a fifth of the clips:
         jmer report --table meranet-1
-Run:    jmer run experiments/meranet_casme_squared.py --data.manual-dir DIR
+Run:    jmer run meranet_casme_squared --data.manual-dir DIR
 Cost:   about 9e14 multiplications
 Expect: a score that a few test clips decide, of people who were trained on too;
         --protocol.split-seed 1 shows how far it moves. Not run here
@@ -24,7 +24,7 @@ from jmer.optim import UntunedWarmupConfig
 EXPERIMENT = Experiment(
     model=MeranetConfig(),
     data=CasmeSquared(
-        protocol="meranet", modality="clip", frames=16, resample="apex-window", size=112
+        classes="meranet", modality="clip", frames=16, resample="apex-window", size=112
     ),
     optim=UntunedWarmupConfig(lr=0.1),
     epochs=100,

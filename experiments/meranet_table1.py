@@ -3,22 +3,19 @@
 A sweep of meranet_*.py and resnet3d_*.py.
 
 Paper:  Gajjala et al. 2021, table 1: jmer report --table meranet-1
-Run:    jmer run experiments/meranet_table1.py --data.manual-dir DIR, where DIR has the
+Run:    jmer run meranet_table1 --data.manual-dir DIR, where DIR has the
         folders casme, casme2 and casme_squared
 Cost:   about 5.4e15 multiplications
 Expect: scores that a few test clips decide; not run here
 The divisions are not subject-independent, and every report says so.
 """
 
-from pathlib import Path
-
 from jmer.experiment import load_experiment
 from jmer.sweep import Sweep
 
-HERE = Path(__file__).parent
 DATA = {"CASME": "casme", "CASME II": "casme2", "CAS(ME)²": "casme_squared"}
 FILES = {
-    f"{network}, {data}": load_experiment(HERE / f"{file}_{name}.py")
+    f"{network}, {data}": load_experiment(f"{file}_{name}")
     for file, network in (("resnet3d", "3DResNet"), ("meranet", "MERANet"))
     for data, name in DATA.items()
 }

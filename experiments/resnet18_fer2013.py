@@ -2,9 +2,9 @@
 
 Paper:  AMAN, section 3.1.2: pre-trained on "FER2017"; its published code has FER+, the
         same images with other labels. No accuracy is printed
-Run:    jmer run experiments/resnet18_fer2013.py --data.manual-dir DIR
+Run:    jmer run resnet18_fer2013 --data.manual-dir DIR
 Then:   jmer weights export runs/resnet18_fer2013 --fold privatetest --out fer.pth
-        jmer run experiments/aman_casme2.py --model.backbone fer.pth ...
+        jmer run aman_casme2 --model.backbone fer.pth ...
 Cost:   about 7e15 multiplications: 2 trainings of 20 epochs on 32,298 images
 Expect: about 0.70 in each half of the test set, as others report; not run here
 The optimiser, the epochs and the size of 224 pixels, which AMAN's frames have, are not

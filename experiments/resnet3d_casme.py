@@ -2,7 +2,7 @@
 
 Paper:  Gajjala et al. 2021, table 1, on a quarter of the clips:
         jmer report --table meranet-1
-Run:    jmer run experiments/resnet3d_casme.py --data.manual-dir DIR
+Run:    jmer run resnet3d_casme --data.manual-dir DIR
 Cost:   about 9e14 multiplications
 Expect: a score that a few test clips decide, of people who were trained on too;
         --protocol.split-seed 1 shows how far it moves. Not run here
@@ -18,7 +18,7 @@ from jmer.optim import UntunedWarmupConfig
 EXPERIMENT = Experiment(
     model=Resnet3dConfig(),
     data=Casme(
-        protocol="meranet", modality="clip", frames=16, resample="apex-window", size=112
+        classes="meranet", modality="clip", frames=16, resample="apex-window", size=112
     ),
     optim=UntunedWarmupConfig(lr=0.1),
     epochs=100,

@@ -1,7 +1,7 @@
 """STANet on CASME, four classes, leave-one-subject-out.
 
 Paper:  STANet, table 1: jmer report --table stanet-1
-Run:    jmer run experiments/stanet_casme.py --data.manual-dir DIR
+Run:    jmer run stanet_casme --data.manual-dir DIR
 Cost:   about 1.6e16 multiplications, 19 trainings of 60 epochs
 Expect: near the paper, if its clips are these; not run here, the data need a licence
 Flow is by DIS, close to the synthetic truth at this size. The paper has FlowNet 2.0:

@@ -1,7 +1,7 @@
 """STANet on CASME II, five classes, leave-one-subject-out.
 
 Paper:  STANet, table 1: jmer report --table stanet-1
-Run:    jmer run experiments/stanet_casme2.py --data.manual-dir DIR
+Run:    jmer run stanet_casme2 --data.manual-dir DIR
 Cost:   about 1.6e16 multiplications, 26 trainings of 30 epochs
 Expect: near the paper, if its clips are these; not run here, the data need a licence
 Flow is by DIS, close to the synthetic truth at this size. The paper has FlowNet 2.0:

@@ -4,7 +4,7 @@ A sweep of four rows: neither branch, the spatial branch (+SAB), the penalty on 
 (+l1), the temporal branch (+TAB). `--cells base +SAB` runs two of them.
 
 Paper:  STANet, table 2: jmer report --table stanet-2
-Run:    jmer run experiments/stanet_casme_ablation.py --data.manual-dir DIR
+Run:    jmer run stanet_casme_ablation --data.manual-dir DIR
 Cost:   about 1.6e16 multiplications for each row
 Expect: a rise by one or two clips in a hundred for each part; not run here
 Flow is by DIS, close to the synthetic truth at this size. The paper has FlowNet 2.0:

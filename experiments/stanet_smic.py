@@ -1,7 +1,7 @@
 """STANet on SMIC-HS, three classes, leave-one-subject-out.
 
 Paper:  STANet, table 1: jmer report --table stanet-1
-Run:    jmer run experiments/stanet_smic.py --data.manual-dir DIR
+Run:    jmer run stanet_smic --data.manual-dir DIR
 Cost:   about 2.1e16 multiplications, 16 trainings of 100 epochs
 Expect: near the paper, if its clips are these; not run here, the data need a licence
 Flow is by DIS, close to the synthetic truth at this size. The paper has FlowNet 2.0:

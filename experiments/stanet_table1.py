@@ -3,20 +3,17 @@
 A sweep of stanet_casme.py, stanet_casme2.py and stanet_smic.py.
 
 Paper:  STANet, table 1: jmer report --table stanet-1
-Run:    jmer run experiments/stanet_table1.py --data.manual-dir DIR, where DIR has the
+Run:    jmer run stanet_table1 --data.manual-dir DIR, where DIR has the
         folders casme, casme2 and smic
 Cost:   about 5.3e16 multiplications
 Expect: see the three files; not run here
 """
 
-from pathlib import Path
-
 from jmer.experiment import load_experiment
 from jmer.sweep import Sweep
 
-HERE = Path(__file__).parent
 CASME, CASME2, SMIC = (
-    load_experiment(HERE / f"stanet_{name}.py") for name in ("casme", "casme2", "smic")
+    load_experiment(f"stanet_{name}") for name in ("casme", "casme2", "smic")
 )
 
 SWEEP = Sweep(

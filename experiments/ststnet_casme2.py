@@ -1,6 +1,6 @@
 """STSTNet on CASME II from its frames, three classes, leave-one-subject-out.
 
-Run:    jmer run experiments/ststnet_casme2.py --data.manual-dir DIR
+Run:    jmer run ststnet_casme2 --data.manual-dir DIR
 Cost:   seconds to prepare, then minutes on 2 CPU cores: 24 trainings of 100 epochs
 Expect: no paper prints this; a first result for who has the data set at hand. STSTNet's
         own has the three data sets of MEGC 2019 (`ststnet_megc2019.py`).
@@ -14,7 +14,7 @@ from jmer.optim import AdamConfig
 
 EXPERIMENT = Experiment(
     model=STSTNetConfig(),
-    data=Casme2(protocol="megc", modality="apex-flow", size=28),
+    data=Casme2(classes="megc", modality="apex-flow", size=28),
     optim=AdamConfig(lr=1e-3),
     epochs=100,
     batch_size=32,

@@ -2,7 +2,7 @@
 
 Paper:  Liong et al. 2019 (FG). The authors' weights score UF1 0.7209, UAR 0.7250 (one
         run, last epoch, batches unshuffled and sorted by class)
-Run:    jmer run experiments/ststnet_megc2019.py --data.manual-dir DIR
+Run:    jmer run ststnet_megc2019 --data.manual-dir DIR
 Expect: about 0.72 and 0.72, give or take the seed; see the README for what we measured
 """
 

@@ -6,7 +6,7 @@ table.
 
 Paper:  Nag et al. 2019: jmer report --table visual-memory-1, spotting;
         --table visual-memory-2, recognition
-Run:    jmer run experiments/visual_memory_casme2.py --data.manual-dir DIR
+Run:    jmer run visual_memory_casme2 --data.manual-dir DIR
         --start-from RUN --pretrained MOTION, with the run of
         visual_memory_casme2_spatial.py and the network of motion trained on synthetic
         motion; --model.phase joint trains all at once, from random weights

@@ -2,7 +2,7 @@
 
 Paper:  Nag et al. 2019, section 3, whose networks are trained apart; schedule of
         DeepLab, from memory; its last layer learns ten times as fast, ours does not
-Run:    jmer run experiments/visual_memory_casme2_spatial.py --data.manual-dir DIR
+Run:    jmer run visual_memory_casme2_spatial --data.manual-dir DIR
         --pretrained vgg16.pth --run-dir RUN, with torchvision's VGG-16
 Cost:   about 6,000 updates of 20 frames for each of 26 folds
 Expect: nothing in the paper to compare with; visual_memory_casme2.py goes on from it.

@@ -1,13 +1,15 @@
 """The command line: `jmer COMMAND …`."""
 
+import importlib
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from absl import logging
 
-from jmer.errors import JmerError, UsageError
+from jmer.errors import JmerError, UsageError, quoted
 from jmer.files import VERSION
+from jmer.text import did_you_mean
 
 OVERVIEW = """\
 usage: jmer COMMAND …
@@ -30,7 +32,9 @@ usage: jmer COMMAND …
   spot RUN                 where a run found expressions: frames and intervals, scored
   explain RUN              what a run's network looked at in a clip, as pictures
   list WHAT                experiments, models, datasets, layouts or tables
+  new NAME                 a copy of an experiment of jmer's, to edit and run
 
+FILE is a Python file, or the name of an experiment that comes with jmer: quickstart.
 `jmer COMMAND --help` explains a command, `jmer run FILE --help` every field of the
 experiment in FILE. `--debug` anywhere shows the traceback of an error.
 
@@ -38,6 +42,28 @@ exit codes: 0 done; 1 the data, the disk or the training failed, or an audit fou
 flaw; 2 wrong usage; 130 interrupted (the same command goes on from the last
 checkpoint).
 """
+
+# Each command's words, and the function that gets the words after them.
+COMMANDS = {
+    "run": "run:run",
+    "bench": "bench:bench",
+    "evaluate": "evaluate:evaluate",
+    "data list": "data:data_list",
+    "data check": "data:check",
+    "data prepare": "data:prepare",
+    "data synthesize": "data:synthesize",
+    "data show": "data:show",
+    "pretrain": "pretrain:pretrain",
+    "weights import": "weights:weights_import",
+    "weights export": "weights:weights_export",
+    "weights measure": "weights:measure",
+    "report": "report:report",
+    "audit": "audit:audit",
+    "spot": "spot:spot",
+    "explain": "explain:explain",
+    "list": "list:list_",
+    "new": "new:new",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,51 +101,20 @@ def _command(words: list[str]) -> int:
     if words[0] == "--version":
         print(f"jmer {VERSION}")
         return 0
-    # Commands bring JAX or TFDS along; help should not wait for them.
-    if words[0] == "bench":  # alone, since it does without much that others need
-        from jmer.commands.bench import bench
-
-        return bench(words[1:])
-    from jmer.commands import (
-        audit,
-        data,
-        evaluate,
-        explain,
-        pretrain,
-        report,
-        run,
-        spot,
-        weights,
-    )
-    from jmer.commands import (
-        list as listing,
-    )
-
-    table: dict[tuple[str, ...], Callable[[list[str]], int]] = {
-        ("run",): run.run,
-        ("evaluate",): evaluate.evaluate,
-        ("data", "list"): data.data_list,
-        ("data", "check"): data.check,
-        ("data", "prepare"): data.prepare,
-        ("data", "synthesize"): data.synthesize,
-        ("data", "show"): data.show,
-        ("pretrain",): pretrain.pretrain,
-        ("weights", "import"): weights.weights_import,
-        ("weights", "export"): weights.weights_export,
-        ("weights", "measure"): weights.measure,
-        ("report",): report.report,
-        ("audit",): audit.audit,
-        ("spot",): spot.spot,
-        ("explain",): explain.explain,
-        ("list",): listing.list_,
-    }
     for length in (1, 2):
-        action = table.get(tuple(words[:length]))
-        if action:
-            return action(words[length:])
-    known = ", ".join(["bench", *(" ".join(name) for name in table)])
-    asked = " ".join(words[:2])
-    raise UsageError(f"no command is called {asked!r}; there are: {known}.")
+        place = COMMANDS.get(" ".join(words[:length]))
+        if place:
+            # Only now: commands bring JAX or TFDS along, and others' help should not
+            # wait for them.
+            name, function = place.split(":")
+            module = importlib.import_module(f"jmer.commands.{name}")
+            return getattr(module, function)(words[length:])
+    groups = {name.split()[0] for name in COMMANDS if " " in name}
+    asked = " ".join(words[: 2 if words[0] in groups else 1])
+    raise UsageError(
+        f"no command is called {quoted(asked)}{did_you_mean(asked, COMMANDS)}; there "
+        f"are: {', '.join(COMMANDS)}."
+    )
 
 
 if __name__ == "__main__":

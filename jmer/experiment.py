@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from jmer import shipped
 from jmer.data.config import DataConfig
 from jmer.data.splits import Loso, Protocol
 from jmer.errors import FieldCheck, UsageError
@@ -179,8 +180,9 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def load_experiment(path: Path) -> Experiment:
-    """The `EXPERIMENT` that a Python file defines, or the base of its `SWEEP`.
+def load_experiment(path: Path | str) -> Experiment:
+    """The `EXPERIMENT` that a Python file defines, or the base of its `SWEEP`; the file
+    may be the name of an experiment that comes with jmer, such as `quickstart`.
 
     Raises: UsageError if there is no such file, it fails, or it defines neither.
     """
@@ -193,16 +195,12 @@ def load_experiment(path: Path) -> Experiment:
     return experiment
 
 
-def definitions(path: Path) -> dict[str, Any]:
-    """All that a Python file defines, by name.
+def definitions(path: Path | str) -> dict[str, Any]:
+    """All that a Python file defines, by name; the file as in `load_experiment`.
 
     Raises: UsageError if there is no such file, or it fails.
     """
-    if not path.is_file():
-        raise UsageError(
-            f"experiment file {path} does not exist; `jmer list experiments` shows "
-            f"those that come with jmer."
-        )
+    path = shipped.find(path)
     spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise UsageError(f"experiment file {path} is no Python file (.py).")

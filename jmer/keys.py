@@ -8,7 +8,11 @@ from jmer.arrays import Array, PRNGKeyArray
 
 
 def name_code(name: str) -> int:
-    """A 32-bit code of a name, the same in every process and Python version."""
+    """A 32-bit code of a name, the same in every process and Python version.
+
+    >>> name_code("sub01")
+    951554359
+    """
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")
 
 

@@ -1,12 +1,17 @@
-"""Numbers as people read them."""
+"""Numbers and names as people read them."""
 
+import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 
 def points(value: float | None) -> str:
-    """A score in [0, 1] as papers print it; a dash for none."""
+    """A score in [0, 1] as papers print it; a dash for none.
+
+    >>> points(0.72089), points(None)
+    ('0.7209', '–')
+    """
     return "–" if value is None else f"{value:.4f}"
 
 
@@ -22,7 +27,11 @@ def banded(value: float | None, band: tuple[float, float] | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`42.0 s`, `3 min 20 s` or `2 h 05 min`."""
+    """Seconds as people read them.
+
+    >>> duration(42), duration(200), duration(7500)
+    ('42.0 s', '3 min 20 s', '2 h 05 min')
+    """
     if seconds < 99.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -33,12 +42,32 @@ def duration(seconds: float) -> str:
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
-    """`1 seed`, `5 seeds`."""
+    """A number with its noun; `many` where an s does not do.
+
+    >>> counted(1, "seed"), counted(5, "seed"), counted(2, "class", "classes")
+    ('1 seed', '5 seeds', '2 classes')
+    """
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """` (did you mean 'run'?)`, or nothing where no known name is near.
+
+    A name that ends as `word` does after a slash counts as near: `hsta` is
+    `synthetic/hsta` cut short.
+    """
+    names = list(known)
+    near = [name for name in names if name.endswith(f"/{word}")]
+    near += difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
 def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Leaves of nested dicts under dotted names, as on the command line."""
+    """Leaves of nested dicts under dotted names, as on the command line.
+
+    >>> dict(flattened({"optim": {"lr": 0.001}, "seeds": [0, 1]}))
+    {'optim.lr': '0.001', 'seeds': '[0, 1]'}
+    """
     if isinstance(value, dict) and value:
         for name, inner in value.items():
             yield from flattened(inner, f"{prefix}.{name}" if prefix else str(name))

@@ -9,11 +9,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from data_builders.config import ACTION_UNITS, FrameSet
+from data_builders import datasets
+from data_builders.frame_set import ACTION_UNITS, FrameSet
 from data_builders.megc2019 import Megc2019
 from jmer.data.facs import objective_class, parse_action_units
-from jmer.data.load import datasets
-from jmer.preprocess.features import resize
+from jmer.preprocess.tensors import resize
 from jmer.synthetic.layouts import LAYOUTS
 from jmer.synthetic.layouts.disk_layout import FrameLayout
 from jmer.synthetic.layouts.draft import Cells, Draft, Images, Take
@@ -31,7 +31,7 @@ CONFIGS["smic_long"] = functools.partial(CONFIGS["smic"], source="long")
 CONFIGS["samm_long"] = functools.partial(CONFIGS["samm"], source="long")
 CONFIGS["casme_cubed_c"] = functools.partial(
     CONFIGS["casme_cubed"],
-    **{"part": "C", "protocol": "4class", "source": "videos"},
+    **{"part": "C", "classes": "4class", "source": "videos"},
     missing_apex="middle",
 )
 FRAME_SETS = sorted(n for n, kind in LAYOUTS.items() if issubclass(kind, FrameLayout))
@@ -65,7 +65,7 @@ class Seen:
 
     take: Take
     label: str
-    """Empty if it is in no class of the protocol."""
+    """Empty if it is in no class."""
     source: str
     root: Path
 
@@ -151,7 +151,7 @@ class Tree:
 
     @property
     def loaded(self) -> list[Seen]:
-        """Those of the protocol, in the order in which they are loaded."""
+        """Those that take part, in the order in which they are loaded."""
         return sorted(
             (t for t in self.takes if t.label), key=lambda t: (t.take.dataset, t.key)
         )

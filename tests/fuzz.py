@@ -27,8 +27,8 @@ from fuzz_model import Part, Verdict
 from data_builders.megc2019 import Megc2019
 from jmer.data.load import builder_of, load, prepare
 from jmer.errors import JmerError
-from jmer.preprocess.features import resize
 from jmer.preprocess.temporal import resample
+from jmer.preprocess.tensors import resize
 
 SEED = 20140508
 NAMES = sorted(fuzz_model.PLACES | {"megc2019": None})
@@ -118,8 +118,8 @@ class Case:
         fields["errata"] = self.chance(0.7)
         if not issubclass(kind, Megc2019):
             fields["missing_apex"] = self.pick(("refuse", "middle"))
-            protocols = [p for p in kind.protocols if fuzz_model.readable(self.name, p)]
-            fields["protocol"] = self.pick(protocols)
+            known = [c for c in kind.labellings if fuzz_model.readable(self.name, c)]
+            fields["classes"] = self.pick(known)
             fields["min_frames"] = self.pick((1, 1, 1, 6))
         if self.quirks:
             # Irregular sets have what would be refused without these.

@@ -15,8 +15,8 @@ import numpy as np
 import openpyxl
 from downloads import label_of
 
-from data_builders.config import ACTION_UNITS, OBJECTIVE_CLASS
 from data_builders.frame_builder import FrameBuilder
+from data_builders.frame_set import ACTION_UNITS, OBJECTIVE_CLASS
 from jmer.data.facs import objective_class, parse_action_units
 from jmer.synthetic.layouts.draft import Book, Cells, Draft, Take
 
@@ -54,10 +54,10 @@ class Chance(Protocol):
     def chance(self, share: float) -> bool: ...
 
 
-def readable(name: str, protocol: str) -> bool:
-    """Whether a tree has all that a protocol reads: CASME II's objective classes are
+def readable(name: str, classes: str) -> bool:
+    """Whether a tree has all that a labelling reads: CASME II's objective classes are
     in a sheet of their own."""
-    return (name, protocol) != ("casme2", "objective")
+    return (name, classes) != ("casme2", "objective")
 
 
 def plain(text: str) -> str:
@@ -431,7 +431,7 @@ def subject_of(part: Part, number: int | None) -> str:
 
 
 def label_for(config: Any, values: dict[str, str], units: str) -> str | None:
-    """The class; empty if the protocol has none; None if the word is unknown."""
+    """The class; empty if the labelling has none; None if the word is unknown."""
     rules = config.rules
     if rules.column == ACTION_UNITS:
         try:

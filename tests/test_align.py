@@ -7,8 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 
 from jmer.preprocess.align import MARGIN, POINTS, TEMPLATE, Box, Pose
-from jmer.preprocess.features import resize
 from jmer.preprocess.flow import dis
+from jmer.preprocess.tensors import resize
 from jmer.synthetic.rendering import render_clip
 from jmer.synthetic.spec import SyntheticSpec
 

@@ -16,7 +16,7 @@ from jmer.cli import main
 from jmer.data.clips import ClipSet
 from jmer.data.load import load
 from jmer.errors import UsageError
-from jmer.preprocess.colour import flow_colours
+from jmer.preprocess.flow_colours import flow_colours
 from jmer.report.contact import compose, figure, tile_pixels, wheel, write_sheet
 from jmer.report.draw.tiles import card, instants, spread_over_classes
 

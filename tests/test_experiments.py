@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from jmer.commands.list import _experiments
+from jmer.commands.options import RunOptions
 from jmer.commands.parsing import parse
-from jmer.commands.run import RunOptions
 from jmer.data.splits import ClipHoldOut, ClipKFold, Loso
 from jmer.experiment import load_experiment
 from jmer.optim import AdamConfig, AdamWConfig, UntunedWarmupConfig
@@ -116,7 +116,7 @@ def test_the_figures_of_papers_are_sweeps():
                     "--model.streams",
                     "--data.special",
                 ),
-                *("--model.num-frames", "--model.no-usta-mlp", "--data.protocol"),
+                *("--model.num-frames", "--model.no-usta-mlp", "--data.classes"),
             ],
         ),
     ],

@@ -115,7 +115,7 @@ def test_the_classes_of_a_real_sheet_are_those_of_its_units():
     "name", ["casme", "casme2", "samm", "casme_squared", "casme_cubed"]
 )
 def test_clips_by_their_action_units(name, tmp_path):
-    tree = write(name, tmp_path, protocol="aus")
+    tree = write(name, tmp_path, classes="aus")
     clips = load(tree.config)
     assert clips.classes == OBJECTIVE
     takes = {t.key: t.take for t in tree.takes}
@@ -138,7 +138,7 @@ def column(tree):
 
 
 def test_clips_without_units_are_counted_and_others_named(tmp_path):
-    tree = write("casme2", tmp_path, protocol="aus")
+    tree = write("casme2", tmp_path, classes="aus")
     units = column(tree)
     tree.takes[0].cells[units] = None
     tree.write_sheet()
@@ -152,7 +152,7 @@ def test_clips_without_units_are_counted_and_others_named(tmp_path):
 
 
 def test_a_sheet_without_units_has_no_such_classes(tmp_path):
-    tree = write("casme2", tmp_path, protocol="aus")
+    tree = write("casme2", tmp_path, classes="aus")
     tree.rows[tree.top - 1][column(tree)] = "Notes"
     tree.write_sheet()
     with pytest.raises(JmerError, match="no row that names the needed columns"):
@@ -167,7 +167,7 @@ def classes_of_casme2(tree, rows):
 
 
 def test_casme2_has_its_objective_classes_in_a_sheet_of_their_own(tmp_path):
-    tree = write("casme2", tmp_path, protocol="objective")
+    tree = write("casme2", tmp_path, classes="objective")
     with pytest.raises(JmerError, match=r"no annotation sheet .*ObjectiveClasses"):
         check(tree.config)
     keys = [take.key for take in tree.takes]

@@ -27,17 +27,17 @@ from jmer.experiment import Experiment
 from jmer.models.ststnet import STSTNetConfig
 from jmer.nn import use_lowering
 from jmer.optim import AdamConfig
-from jmer.preprocess.colour import flow_colours
-from jmer.preprocess.features import neighbour_flow
+from jmer.preprocess.clip_recipe import ClipRecipe
 from jmer.preprocess.flow import apex_flow, estimate_pairs
+from jmer.preprocess.flow_colours import flow_colours
 from jmer.preprocess.flownet2 import estimate
 from jmer.preprocess.flownet2.correlation import correlation
 from jmer.preprocess.flownet2.deconv import Deconv
 from jmer.preprocess.flownet2.estimate import flownet2
-from jmer.preprocess.flownet2.network import FlowNet2, warp
-from jmer.preprocess.flownet2.weights import published, read_weights
-from jmer.preprocess.recipe import ClipRecipe
+from jmer.preprocess.flownet2.stack import FlowNet2, moved_back
+from jmer.preprocess.flownet2.weights import name_in_checkpoint, read_checkpoint
 from jmer.preprocess.temporal import resample
+from jmer.preprocess.tensors import neighbour_flow
 
 WIDTH = 4
 RNG = np.random.default_rng(5)
@@ -67,14 +67,14 @@ def checkpoint(torch, twin, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def network(checkpoint):
-    return read_weights(checkpoint, width=WIDTH)
+    return read_checkpoint(checkpoint, width=WIDTH)
 
 
 @pytest.fixture
 def narrow(monkeypatch):
     """Data sets are prepared with networks of few channels."""
-    reader = functools.partial(read_weights, width=WIDTH)
-    monkeypatch.setattr(estimate, "read_weights", reader)
+    reader = functools.partial(read_checkpoint, width=WIDTH)
+    monkeypatch.setattr(estimate, "read_checkpoint", reader)
     estimate._load.cache_clear()
     yield
     estimate._load.cache_clear()
@@ -133,7 +133,7 @@ def test_warp_looks_where_the_flow_points():
             row, column = (min(max(top + dy, 0), 4), min(max(left + dx, 0), 6))
             share = (1 - abs(at[0] - left - dx)) * (1 - abs(at[1] - top - dy))
             expected[k, y, x] += share * image[k, int(row), int(column)]
-    warped = jax.jit(warp)(image, flow)
+    warped = jax.jit(moved_back)(image, flow)
     close(warped, expected, 1e-4)
     assert_array_equal(warped[0, 1, 1], image[0, 2, 3])
     assert_array_equal(warped[0, 0, 0], image[0, 0, 6])
@@ -181,7 +181,7 @@ def test_published_weights_fit(torch):
     model = nnx.eval_shape(lambda: FlowNet2(rngs=nnx.Rngs(params=0)))
     found = {}
     for path, variable in nnx.to_flat_state(nnx.state(model, nnx.Param)):
-        name, order = published(path)
+        name, order = name_in_checkpoint(path)
         found[name] = tuple(variable.shape[axis] for axis in order)
     assert found == expected
     assert sum(np.prod(shape) for shape in found.values()) == 162_518_834
@@ -222,7 +222,7 @@ def parallel(state):
 @pytest.mark.parametrize("form", [dict, wrapped, parallel])
 def test_any_usual_form_is_read(torch, twin, network, tmp_path, form):
     torch.save(form(twin.state_dict()), tmp_path / "a.pth")
-    other = read_weights(tmp_path / "a.pth", width=WIDTH)
+    other = read_checkpoint(tmp_path / "a.pth", width=WIDTH)
     jax.tree.map(assert_array_equal, nnx.state(other), nnx.state(network))
 
 
@@ -256,7 +256,7 @@ def test_other_weights_are_refused_by_name(torch, twin, tmp_path, change, words)
     change(state)
     torch.save(wrapped(state), tmp_path / "odd.pth")
     with pytest.raises(JmerError, match=rf"odd\.pth is no checkpoint of .*{words}"):
-        read_weights(tmp_path / "odd.pth", width=WIDTH)
+        read_checkpoint(tmp_path / "odd.pth", width=WIDTH)
 
 
 def test_files_that_are_no_weights_are_refused(torch, tmp_path):
@@ -313,13 +313,13 @@ def test_grey_frames_are_seen_as_rgb(checkpoint):
 def test_weights_are_read_once_until_they_change(torch, twin, tmp_path, monkeypatch):
     file, reads = tmp_path / "a.pth", []
     torch.save(twin.state_dict(), file)
-    reader = estimate.read_weights
+    reader = estimate.read_checkpoint
 
     def read(file):
         reads.append(file)
         return reader(file)
 
-    monkeypatch.setattr(estimate, "read_weights", read)
+    monkeypatch.setattr(estimate, "read_checkpoint", read)
     for expected in (1, 1, 2, 2):
         if expected == 2 and len(reads) == 1:
             torch.save(wrapped(twin.state_dict()), file)
@@ -378,7 +378,7 @@ def test_a_set_is_prepared_with_it(tree, checkpoint):
 
 
 def sized(frames):
-    from jmer.preprocess.features import resize
+    from jmer.preprocess.tensors import resize
 
     return resize(frames, 40)
 
@@ -477,8 +477,8 @@ def test_a_run_does_not_depend_on_the_place_of_weights(checkpoint):
 
 def test_it_is_loaded_only_when_it_is_used():
     code = (
-        "import jmer.preprocess.features, jmer.data.load, data_builders.frame_builder\n"
-        "from jmer.preprocess.recipe import ClipRecipe\n"
+        "import jmer.preprocess.tensors, jmer.data.load, data_builders.frame_builder\n"
+        "from jmer.preprocess.clip_recipe import ClipRecipe\n"
         "ClipRecipe(modality='flow', flow='dis').require_files()\n"
         "import sys; print(*sys.modules)"
     )

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # and has a floor of its own is named by its path.
 FLOORS = [
     {"errors", "text", "annotations", "trees", "peers"},
-    {"files", "arrays", "optim", "papers"},
+    {"files", "arrays", "optim", "papers", "shipped"},
     {"keys", "losses", "weights", "data", "nn/lowering"},
     {"nn", "augment", "scores", "synthetic"},
     {"magnet", "preprocess/flownet2"},
@@ -47,8 +47,9 @@ def is_module(name: str) -> bool:
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 
-def imported(file: Path) -> set[str]:
-    """Modules of jmer that a file imports anywhere, type checking and functions too."""
+def imported(file: Path, package: str = "jmer") -> set[str]:
+    """Modules of a package that a file imports anywhere, type checking and functions
+    too."""
     names: list[str] = []
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -56,7 +57,7 @@ def imported(file: Path) -> set[str]:
             names += [name if is_module(name) else node.module for name in inner]
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-    return {name for name in names if name.split(".")[0] == "jmer"}
+    return {name for name in names if name.split(".")[0] == package}
 
 
 def test_every_room_has_a_floor():
@@ -93,6 +94,13 @@ def test_builders_import_only_the_lower_parts():
     for file in (ROOT / "data_builders").rglob("*.py"):
         rooms = {room_of(name) for name in imported(file)}
         assert rooms <= {"data", "errors", "preprocess", "synthetic"}
+
+
+def test_data_sets_are_known_only_above_what_they_are_made_of():
+    top = max(FLOOR[room] for room in ("data", "preprocess", "synthetic"))
+    for file in FILES:
+        if imported(file, "data_builders"):
+            assert FLOOR[room_of(module_of(file))] > top, file
 
 
 def loaded_by(code: str) -> set[str]:

@@ -104,7 +104,7 @@ def test_macro_expressions_and_clips_without_emotion_are_counted(tmp_path):
     assert "published correction" not in summary
     clips = load(tree.config)
     assert_array_equal(clips.clip_id, [t.key[1] for t in tree.loaded])
-    whole = load(dataclasses.replace(tree.config, protocol="aus"))
+    whole = load(dataclasses.replace(tree.config, classes="aus"))
     assert len(whole) == len(tree.takes)
 
 
@@ -166,7 +166,7 @@ def test_part_c_has_no_apex(tmp_path):
 
 
 def test_action_units_of_part_c_make_classes(tmp_path):
-    tree = write("casme_cubed_c", tmp_path, quirks=True, protocol="aus")
+    tree = write("casme_cubed_c", tmp_path, quirks=True, classes="aus")
     clips = load(tree.config)
     assert len(clips) == len(tree.loaded) == len(tree.takes)
     assert [clips.classes[i] for i in clips.label] == [t.label for t in tree.loaded]
@@ -175,9 +175,9 @@ def test_action_units_of_part_c_make_classes(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "protocol=7class with part=C: must be one of 4class, 3class, aus"),
-        ({"protocol": "objective"}, "protocol=objective with part=C"),
-        ({"protocol": "4class"}, "source=clips with part=C: must be videos"),
+        ({}, "classes=7class with part=C: must be one of 4class, 3class, aus"),
+        ({"classes": "objective"}, "classes=objective with part=C"),
+        ({"classes": "4class"}, "source=clips with part=C: must be videos"),
     ],
 )
 def test_what_part_c_has_not_is_refused(fields, words):

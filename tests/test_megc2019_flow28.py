@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from data_builders import datasets
 from data_builders.megc2019_flow28 import Megc2019Flow28
 from data_builders.megc2019_flow28 import megc2019_flow28_dataset_builder as builder
-from jmer.data.load import check, complete, datasets, load, prepare
+from jmer.data.load import check, complete, load, prepare
 from jmer.errors import JmerError
 
 HEADER = "dataset,sub,filename_o,label,apex,imagename,sub_filename"

@@ -7,7 +7,7 @@ import shutil
 import pytest
 from downloads import write
 
-from data_builders.annotation import Row, correct
+from data_builders.annotation import SheetRow, correct
 from data_builders.mmew import Mmew
 from data_builders.mmew.mmew_dataset_builder import Builder
 from jmer.data.load import check, load
@@ -16,7 +16,7 @@ MERGED = {"disgust": "negative", "anger": "negative", "repression": "others"}
 
 
 def rows(n):
-    return [Row("", i, "S01", f"c{i}", {}, "1", "2", "3") for i in range(n)]
+    return [SheetRow("", i, "S01", f"c{i}", {}, "1", "2", "3") for i in range(n)]
 
 
 def test_corrections_belong_to_the_sheet_of_300():
@@ -29,19 +29,19 @@ def test_corrections_belong_to_the_sheet_of_300():
 
 
 @pytest.mark.parametrize("quirks", [False, True])
-@pytest.mark.parametrize("protocol", ["7class", "4class", "3class"])
-def test_classes_are_merged(protocol, quirks, tmp_path):
-    tree = write("mmew", tmp_path, quirks=quirks, protocol=protocol)
+@pytest.mark.parametrize("classes", ["7class", "4class", "3class"])
+def test_classes_are_merged(classes, quirks, tmp_path):
+    tree = write("mmew", tmp_path, quirks=quirks, classes=classes)
     clips = load(tree.config)
     found = dict(
         zip(clips.clip_id, (clips.classes[i] for i in clips.label), strict=True)
     )
     words = {t.key[1]: t.take.labels["emotion"] for t in tree.takes}
     merged = MERGED | {"happiness": "positive"}
-    if protocol == "7class":
+    if classes == "7class":
         merged = {"repression": "others"}
     expected = {clip: merged.get(word, word) for clip, word in words.items()}
-    if protocol == "3class":
+    if classes == "3class":
         expected = {c: name for c, name in expected.items() if name != "others"}
     assert found == expected
     assert collections.Counter(words.values())["repression"] >= 1

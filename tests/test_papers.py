@@ -247,7 +247,7 @@ def test_all_runs_of_a_row_are_shown(runs, tmp_path):
     [
         {"model.sab": False, "model.tab": True},
         {"model.lambda_l1": 1e-7},
-        {"data.protocol": "meranet"},
+        {"data.classes": "meranet"},
         {"protocol": None},
     ],
 )

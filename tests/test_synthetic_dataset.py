@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from data_builders import datasets
 from data_builders.synthetic import Synthetic
 from data_builders.synthetic import synthetic_dataset_builder as builder
-from jmer.data.load import builder_of, check, datasets, load, prepare
+from jmer.data.load import builder_of, check, load, prepare
 from jmer.errors import JmerError, UsageError
-from jmer.preprocess.colour import flow_colours
 from jmer.preprocess.flow import apex_flow, dis, estimate, farneback
+from jmer.preprocess.flow_colours import flow_colours
 from jmer.preprocess.tracks import tracks
 from jmer.synthetic.rendering import generate, render_clip
 from jmer.synthetic.spec import SyntheticSpec

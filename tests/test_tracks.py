@@ -5,9 +5,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from jmer.errors import UsageError
-from jmer.preprocess.colour import flow_colours
-from jmer.preprocess.features import features
-from jmer.preprocess.recipe import ClipRecipe
+from jmer.preprocess.clip_recipe import ClipRecipe
+from jmer.preprocess.flow_colours import flow_colours
+from jmer.preprocess.tensors import features
 from jmer.preprocess.tracks import tracks
 
 GREY = 90

@@ -117,7 +117,7 @@ KINDS = ("Macro-expression", "micro-expression")
 def macro_tree(folder):
     """Part A with the sheet of all expressions, of which the first two are macro."""
     tree = write(
-        "casme_cubed", folder, protocol="objective", source="videos", macro=True
+        "casme_cubed", folder, classes="objective", source="videos", macro=True
     )
     book = openpyxl.Workbook()
     sheet = book.active
@@ -164,9 +164,9 @@ def test_without_the_sheet_of_all_expressions(tmp_path):
         check(config)
 
 
-@pytest.mark.parametrize("fields", [{"protocol": "7class"}, {"source": "clips"}])
+@pytest.mark.parametrize("fields", [{"classes": "7class"}, {"source": "clips"}])
 def test_macro_expressions_have_no_emotion_and_lie_in_videos(fields):
-    with pytest.raises(UsageError, match=r"macro=True with .*need protocol=objective"):
+    with pytest.raises(UsageError, match=r"macro=True with .*need classes=objective"):
         CasmeCubed(
-            **{"protocol": "objective", "source": "videos", "macro": True} | fields
+            **{"classes": "objective", "source": "videos", "macro": True} | fields
         )

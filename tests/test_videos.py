@@ -10,8 +10,8 @@ from data_builders.casme2 import Casme2
 from data_builders.synthetic import Synthetic
 from jmer.data.load import load
 from jmer.errors import UsageError
-from jmer.preprocess.features import features, neighbour_flow
-from jmer.preprocess.recipe import ClipRecipe
+from jmer.preprocess.clip_recipe import ClipRecipe
+from jmer.preprocess.tensors import features, neighbour_flow
 from jmer.scores.intervals import intervals, linear_intensity
 from jmer.synthetic.rendering import generate, render_clip
 from jmer.synthetic.spec import SyntheticSpec

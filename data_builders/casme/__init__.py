@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import AUS, FrameSet, Protocol, same
+from data_builders.frame_set import AUS, FrameSet, Labelling, same
 
 EMOTIONS = (
     *("disgust", "repression", "surprise", "tense"),
@@ -17,14 +17,14 @@ class Casme(FrameSet):
 
     name: ClassVar[str] = "casme"
     frame_rate: ClassVar[float] = 60
-    protocols: ClassVar = {
-        "4class": Protocol(same("disgust", "repression", "surprise", "tense")),
-        "meranet": Protocol(same("disgust", "repression", "tense")),
+    labellings: ClassVar = {
+        "4class": Labelling(same("disgust", "repression", "surprise", "tense")),
+        "meranet": Labelling(same("disgust", "repression", "tense")),
         "aus": AUS,
     }
     vocabulary: ClassVar = {"emotion": EMOTIONS}
 
-    protocol: Literal["4class", "meranet", "aus"] = "4class"
+    classes: Literal["4class", "meranet", "aus"] = "4class"
     """4class: disgust, repression, surprise, tense. meranet: without surprise. aus:
     objective classes I to VII, from the action units."""
     source: Literal["raw", "cropped"] = "cropped"

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import (
+from data_builders.frame_set import (
     AUS,
     OBJECTIVE_CLASS,
     FrameSet,
-    Protocol,
+    Labelling,
     megc,
     objective,
     same,
@@ -31,13 +31,13 @@ class Casme2(FrameSet):
 
     name: ClassVar[str] = "casme2"
     frame_rate: ClassVar[float] = 200
-    protocols: ClassVar = {
-        "5class": Protocol(
+    labellings: ClassVar = {
+        "5class": Labelling(
             same("disgust", "happiness", "repression", "surprise", "others")
         ),
-        "meranet": Protocol(same("disgust", "happiness", "surprise")),
-        "megc": Protocol(megc(("disgust", "repression")), excluded=EXCLUDED),
-        "objective": Protocol(objective(), column=OBJECTIVE_CLASS),
+        "meranet": Labelling(same("disgust", "happiness", "surprise")),
+        "megc": Labelling(megc(("disgust", "repression")), excluded=EXCLUDED),
+        "objective": Labelling(objective(), column=OBJECTIVE_CLASS),
         "aus": AUS,
     }
     vocabulary: ClassVar = {
@@ -45,7 +45,7 @@ class Casme2(FrameSet):
         OBJECTIVE_CLASS: (*sum(objective().values(), ()), "none"),
     }
 
-    protocol: Literal["5class", "meranet", "megc", "objective", "aus"] = "5class"
+    classes: Literal["5class", "meranet", "megc", "objective", "aus"] = "5class"
     """5class: disgust, happiness, repression, surprise, others; 247 clips if the sheet
     has sub24/EP02_07, else 246. meranet: disgust, happiness, surprise. megc: negative,
     positive, surprise as in MEGC 2019, 145 clips. objective: classes I to VII as in

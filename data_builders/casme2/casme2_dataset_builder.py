@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from data_builders.annotation import by_row, subject_number
+from data_builders.annotation import SheetRow, by_row, subject_number
 from data_builders.casme2 import Casme2
-from data_builders.config import OBJECTIVE_CLASS
 from data_builders.frame_builder import FrameBuilder
+from data_builders.frame_set import OBJECTIVE_CLASS
 from data_builders.sheets import find_table, read_table
 from jmer.errors import JmerError
 
@@ -60,9 +60,9 @@ class Builder(FrameBuilder):
         OBJECTIVE_CLASS: ("Objective Class", "Objective Classes"),
     }
 
-    def rows(self):
+    def rows(self) -> list[SheetRow]:
         rows = super().rows()
-        if self.data.protocol != "objective":
+        if self.data.classes != "objective":
             return rows
         found = {}
         for line in read_table(self.class_table, self.class_columns):
@@ -84,8 +84,8 @@ class Builder(FrameBuilder):
         """The sheet of objective classes. Raises: JmerError if there is none."""
         return find_table(self.require_manual_dir(), self.class_tables)
 
-    def _sheet_digest(self):
+    def sheet_digests(self) -> dict[str, str]:
         tables = [self.table]
-        if self.data.protocol == "objective":
+        if self.data.classes == "objective":
             tables.append(self.class_table)
         return self.digests_of(tables)

@@ -1,13 +1,14 @@
 """CAS(ME)³ (Li et al. 2022), parts A and C: 30 frames a second."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import (
+from data_builders.frame_set import (
     AUS,
     OBJECTIVE_CLASS,
     FrameSet,
-    Protocol,
+    Labelling,
     objective,
     same,
 )
@@ -20,8 +21,8 @@ THREE = {
     "surprise": ("surprise",),
 }
 MOCK_CRIME = {
-    "4class": Protocol(same("negative", "positive", "surprise", "others")),
-    "3class": Protocol(same("negative", "positive", "surprise")),
+    "4class": Labelling(same("negative", "positive", "surprise", "others")),
+    "3class": Labelling(same("negative", "positive", "surprise")),
     "aus": AUS,
 }
 """Part C, whose sheet has no finer emotions."""
@@ -33,21 +34,21 @@ class CasmeCubed(FrameSet):
 
     name: ClassVar[str] = "casme_cubed"
     frame_rate: ClassVar[float] = 30
-    protocols: ClassVar = {
-        "7class": Protocol(same(*EMOTIONS)),
-        "4class": Protocol({**THREE, "others": ("others",)}),
-        "3class": Protocol(THREE),
-        "objective": Protocol(objective(), column=OBJECTIVE_CLASS),
+    labellings: ClassVar = {
+        "7class": Labelling(same(*EMOTIONS)),
+        "4class": Labelling({**THREE, "others": ("others",)}),
+        "3class": Labelling(THREE),
+        "objective": Labelling(objective(), column=OBJECTIVE_CLASS),
         "aus": AUS,
     }
 
-    protocol: Literal["7class", "4class", "3class", "objective", "aus"] = "7class"
+    classes: Literal["7class", "4class", "3class", "objective", "aus"] = "7class"
     """7class: the emotions. 4class: negative, positive, surprise, others. 3class:
     without others. objective: classes I to VII of action units, as the sheet has them.
     aus: as the action units give them."""
     part: Literal["A", "C"] = "A"
     """A: videos to watch. C: a mock crime, 165 clips of 30 subjects; it has
-    protocol=4class, 3class or aus, source=videos, and no apex (missing_apex=middle)."""
+    classes=4class, 3class or aus, source=videos, and no apex (missing_apex=middle)."""
     source: Literal["clips", "videos"] = "clips"
     """clips: Part_A_ME_clip/frame. videos: part_A or part_C, with a folder `color` a
     video."""
@@ -58,23 +59,23 @@ class CasmeCubed(FrameSet):
     """Macro-expressions train beside the micro-expressions, and are never tested. They
     are known by objective class alone, and lie in the videos."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        if self.part == "C" and self.protocol not in MOCK_CRIME:
+        if self.part == "C" and self.classes not in MOCK_CRIME:
             raise UsageError(
-                f"protocol={self.protocol} with part=C: must be one of "
+                f"classes={self.classes} with part=C: must be one of "
                 f"{', '.join(MOCK_CRIME)}"
             )
         if self.part == "C" and self.source != "videos":
             raise UsageError(f"source={self.source} with part=C: must be videos")
-        if self.macro and (self.protocol, self.source) != ("objective", "videos"):
+        if self.macro and (self.classes, self.source) != ("objective", "videos"):
             raise UsageError(
-                f"macro=True with protocol={self.protocol} and source={self.source}: "
-                f"macro-expressions need protocol=objective and source=videos"
+                f"macro=True with classes={self.classes} and source={self.source}: "
+                f"macro-expressions need classes=objective and source=videos"
             )
 
     @property
-    def vocabulary(self):  # type: ignore[override]
+    def vocabulary(self) -> Mapping[str, tuple[str, ...]]:
         if self.part == "C":
             return {"emotion": tuple(MOCK_CRIME["4class"].classes)}
         return {
@@ -83,5 +84,5 @@ class CasmeCubed(FrameSet):
         }
 
     @property
-    def rules(self) -> Protocol:
-        return (MOCK_CRIME if self.part == "C" else self.protocols)[self.protocol]
+    def rules(self) -> Labelling:
+        return (MOCK_CRIME if self.part == "C" else self.labellings)[self.classes]

@@ -5,11 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from data_builders.annotation import Correction, Row
+from data_builders.annotation import Clip, Correction, SheetRow
 from data_builders.casme_cubed import CasmeCubed
 from data_builders.frame_builder import FrameBuilder
-from data_builders.sheets import Line, find_table, read_table
+from data_builders.sheets import Columns, Line, find_table, read_table
 from jmer.errors import JmerError, quoted
+from jmer.preprocess.tensors import Interval
 
 HSTA_LONGEST = 50
 MOMENTS = {"onset": ("Onset",), "offset": ("Offset",), "emotion": ("emotion",)}
@@ -70,31 +71,31 @@ class Builder(FrameBuilder):
         return self.data.part == "C"
 
     @property
-    def tables(self):  # type: ignore[override]
+    def tables(self) -> tuple[str, ...]:
         name = "CAS(ME)3_part_C_ME" if self.mock_crime else "cas(me)3_part_A_ME_label"
         return f"{name}*.xlsx", f"{name}*.csv"
 
     @property
-    def sheet(self):  # type: ignore[override]
+    def sheet(self) -> str:
         return "mockCrimeME" if self.mock_crime else "label"
 
     @property
-    def columns(self):  # type: ignore[override]
+    def columns(self) -> Columns:
         return C_COLUMNS if self.mock_crime else A_COLUMNS
 
     @property
-    def roots(self):  # type: ignore[override]
+    def roots(self) -> dict[str, tuple[str, ...]]:
         return {"clips": ("frame",), "videos": (f"part_{self.data.part}",)}
 
     @property
-    def subject_name(self):  # type: ignore[override]
+    def subject_name(self) -> str:
         return "{:02d}" if self.mock_crime else "spNO.{}"
 
     @property
-    def some_train_only(self):  # type: ignore[override]
+    def some_train_only(self) -> bool:
         return self.data.macro
 
-    def rows(self):
+    def rows(self) -> list[SheetRow]:
         rows = super().rows()
         if not self.data.macro:
             return rows
@@ -111,36 +112,36 @@ class Builder(FrameBuilder):
         """The sheet of all expressions. Raises: JmerError if there is none."""
         return find_table(self.require_manual_dir(), self.all_tables)
 
-    def _macro(self, line: Line) -> Row:
+    def _macro(self, line: Line) -> SheetRow:
         row = self.row(replace(line, values={**line.values, "emotion": ""}))
         clip = f"{row.clip}_macro" if row.clip else ""
         return replace(row, clip=clip, train_only=True)
 
-    def _sheet_digest(self):
+    def sheet_digests(self) -> dict[str, str]:
         return self.digests_of(
             [self.table, self.macro_table] if self.data.macro else [self.table]
         )
 
     @property
-    def subject_folder(self):  # type: ignore[override]
+    def subject_folder(self) -> str:
         """Of clips, all lie side by side."""
         if self.mock_crime:
             return r"\d+"
         return r"spno\.\d+" + (r"_[a-m]_\d+" if self.data.source == "clips" else "")
 
-    def row(self, line: Line) -> Row:
+    def row(self, line: Line) -> SheetRow:
         row = super().row(line)
         video = row.clip.lower()
         name = f"{video}_{row.onset}" if video else ""
         return replace(row, clip=name, folder=video)
 
-    def numbered(self, folder):
+    def numbered(self, folder: Path) -> dict[int, Path]:
         there = super().numbered(folder)
         if not self.mock_crime:
             return there
         return {i: there[n] for i, n in enumerate(sorted(there), start=1)}
 
-    def moments(self, onset, apex, offset):
+    def moments(self, onset: int, apex: int, offset: int) -> Interval:
         if self.data.repairs == "none":
             return onset, apex, offset
         apex, offset = max(apex, onset), max(offset, onset)
@@ -149,11 +150,11 @@ class Builder(FrameBuilder):
         offset = min(offset, onset + HSTA_LONGEST)
         return onset, min(apex, offset), offset
 
-    def video(self, clip):
+    def video(self, clip: Clip) -> str:
         # Clips that lie apart keep the numbers of their video.
         return f"{clip.row.subject}/{clip.row.folder}"
 
-    def clip_folder(self, row) -> Path | None:
+    def clip_folder(self, row: SheetRow) -> Path | None:
         if self.data.source == "videos":
             home = self.subject_home(row)
             video = home and self.disk.child(home, row.folder)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import AUS, FrameSet, Protocol, same
+from data_builders.frame_set import AUS, FrameSet, Labelling, same
 
 EMOTIONS = ("negative", "positive", "surprise", "others")
 STIMULI = ("happy", "anger", "disgust")
@@ -15,9 +15,9 @@ class CasmeSquared(FrameSet):
 
     name: ClassVar[str] = "casme_squared"
     frame_rate: ClassVar[float] = 30
-    protocols: ClassVar = {
-        "4class": Protocol(same(*EMOTIONS)),
-        "meranet": Protocol(
+    labellings: ClassVar = {
+        "4class": Labelling(same(*EMOTIONS)),
+        "meranet": Labelling(
             {"happiness": ("happy",), "anger": ("anger",), "disgust": ("disgust",)},
             column="stimulus",
         ),
@@ -25,7 +25,7 @@ class CasmeSquared(FrameSet):
     }
     vocabulary: ClassVar = {"emotion": EMOTIONS, "stimulus": STIMULI}
 
-    protocol: Literal["4class", "meranet", "aus"] = "meranet"
+    classes: Literal["4class", "meranet", "aus"] = "meranet"
     """4class: negative, positive, surprise, others. meranet: happiness, anger and
     disgust by what the subjects watched (22, 17 and 18 clips; the paper prints 18, 22
     and 17, which no column gives). aus: objective classes I to VII, from the action

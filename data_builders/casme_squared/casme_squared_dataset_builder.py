@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
-from data_builders.annotation import Row, subject_number
+from data_builders.annotation import SheetRow, subject_number
 from data_builders.casme_squared import CasmeSquared
 from data_builders.disk import one_of
 from data_builders.frame_builder import FrameBuilder
@@ -39,12 +39,12 @@ class Builder(FrameBuilder):
     roots: ClassVar = {"raw": ("rawpic",), "cropped": ("longVideoFaceCropped",)}
     subject_folder = r"s\d+"
 
-    def row(self, line: Line) -> Row:
+    def row(self, line: Line) -> SheetRow:
         values = line.values
         index = subject_number(values["subject"])
         known = index is not None and 1 <= index <= len(SUBJECTS)
         stimulus = re.match(r"[a-z]*", values["clip"].lower())
-        return Row(
+        return SheetRow(
             where=line.where,
             number=line.number,
             subject=f"s{SUBJECTS[index - 1]}" if index and known else "",
@@ -61,7 +61,7 @@ class Builder(FrameBuilder):
             folder=values["clip"].split("_")[0].lower(),
         )
 
-    def left_out(self, row):
+    def left_out(self, row: SheetRow) -> str:
         if not row.labels["kind"].startswith(("macro", "micro")):
             raise JmerError(
                 f"{row.where}: unknown kind of expression "
@@ -71,7 +71,7 @@ class Builder(FrameBuilder):
         macro = row.labels["kind"].startswith("macro")
         return "macro-expressions" if macro else ""
 
-    def clip_folder(self, row) -> Path | None:
+    def clip_folder(self, row: SheetRow) -> Path | None:
         home = self.subject_home(row)
         code = VIDEOS.get(row.folder)
         if home is None or code is None:

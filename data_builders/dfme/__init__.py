@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import AUS, FrameSet, Protocol, same
+from data_builders.frame_set import AUS, FrameSet, Labelling, same
 
 # In the order of the published numbers, from 0.
 EMOTIONS = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
@@ -17,10 +17,10 @@ class Dfme(FrameSet):
     name: ClassVar[str] = "dfme"
     # Of most; each clip has its own.
     frame_rate: ClassVar[float] = 200
-    protocols: ClassVar = {"7class": Protocol(same(*EMOTIONS)), "aus": AUS}
+    labellings: ClassVar = {"7class": Labelling(same(*EMOTIONS)), "aus": AUS}
     vocabulary: ClassVar = {"emotion": EMOTIONS}
 
-    protocol: Literal["7class", "aus"] = "7class"
+    classes: Literal["7class", "aus"] = "7class"
     """7class: anger, contempt, disgust, fear, happiness, sadness, surprise. aus:
     objective classes I to VII, from the action units."""
     part: Literal["training", "testA", "testB"] = "training"

@@ -2,9 +2,10 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
-from data_builders.annotation import Row
+from data_builders.annotation import SheetRow
 from data_builders.dfme import EMOTIONS, Dfme
 from data_builders.frame_builder import FrameBuilder
 from data_builders.sheets import Line
@@ -46,19 +47,19 @@ class Builder(FrameBuilder):
     subject_name = "sub{:04d}"
 
     @property
-    def tables(self):  # type: ignore[override]
+    def tables(self) -> tuple[str, ...]:
         names = TABLES[self.data.part]
         return tuple(f"{name}.{e}" for name in names for e in ("xlsx", "xls", "csv"))
 
     @property
-    def roots(self):  # type: ignore[override]
+    def roots(self) -> dict[str, tuple[str, ...]]:
         return {"raw": (*ROOTS[self.data.part], "DFME")}
 
     @property
-    def optional(self):
+    def optional(self) -> set[str]:
         return super().optional | {"number", "frame_rate"}
 
-    def row(self, line: Line) -> Row:
+    def row(self, line: Line) -> SheetRow:
         row = super().row(line)
         emotion, number = row.labels["emotion"], line.values.get("number", "")
         own = EMOTIONS.index(emotion) if emotion in EMOTIONS else None
@@ -69,7 +70,7 @@ class Builder(FrameBuilder):
             )
         return replace(row, frame_rate=_rate(line))
 
-    def clip_folder(self, row):
+    def clip_folder(self, row: SheetRow) -> Path | None:
         return self.disk.child(self.root, row.clip)
 
 

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from data_builders.fer2013 import EMOTIONS
 from jmer.data.builder import ClipBuilder
 from jmer.errors import JmerError
+from jmer.preprocess.clip_recipe import Shapes
 
 TABLE = "fer2013.csv"
 COLUMNS = ("emotion", "pixels", "usage")
@@ -48,10 +49,10 @@ class Builder(ClipBuilder):
     VERSION = "1.0.0"
     some_train_only = True
 
-    def class_names(self):
+    def class_names(self) -> tuple[str, ...]:
         return EMOTIONS
 
-    def tensors(self):
+    def tensors(self) -> Shapes:
         return {"image": ((SIZE, SIZE, 1), np.uint8)}
 
     @functools.cached_property
@@ -112,12 +113,12 @@ class Builder(ClipBuilder):
                 f"cannot read {self.table} ({error}): restore the published file."
             ) from error
 
-    def problems(self):
+    def problems(self) -> list[str]:
         found = self.rows.problems
         more = [f"{self.table}: {len(found) - SHOWN} more such lines."]
         return found[:SHOWN] + (more if len(found) > SHOWN else [])
 
-    def summary(self):
+    def summary(self) -> str:
         rows = self.rows
         of_class = collections.Counter(EMOTIONS[i] for i in rows.label)
         of_usage = collections.Counter(rows.usage)
@@ -131,10 +132,10 @@ class Builder(ClipBuilder):
             ]
         return "\n".join(lines)
 
-    def digests(self):
+    def digests(self) -> dict[str, str]:
         return self.digests_of([self.table])
 
-    def items(self):
+    def items(self) -> range:
         return range(len(self.rows.label))
 
     def example(self, item: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import AUS, FrameSet, Protocol, same
+from data_builders.frame_set import AUS, FrameSet, Labelling, same
 
 EMOTIONS = ("negative", "positive", "surprise", "repression", "others")
 
@@ -14,14 +14,14 @@ class Fourdme(FrameSet):
 
     name: ClassVar[str] = "fourdme"
     frame_rate: ClassVar[float] = 60
-    protocols: ClassVar = {
-        "5class": Protocol(same(*EMOTIONS)),
-        "3class": Protocol(same("negative", "positive", "surprise")),
+    labellings: ClassVar = {
+        "5class": Labelling(same(*EMOTIONS)),
+        "3class": Labelling(same("negative", "positive", "surprise")),
         "aus": AUS,
     }
     vocabulary: ClassVar = {"emotion": EMOTIONS}
 
-    protocol: Literal["5class", "3class", "aus"] = "5class"
+    classes: Literal["5class", "3class", "aus"] = "5class"
     """5class: negative, positive, surprise, repression, others. 3class: without the
     last two. aus: objective classes I to VII, from the action units."""
     several: Literal["leave-out", "first"] = "leave-out"

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
-from data_builders.annotation import Correction, Row, by_row
-from data_builders.config import ACTION_UNITS
+from data_builders.annotation import Correction, SheetRow, by_row
 from data_builders.fourdme import EMOTIONS, Fourdme
 from data_builders.frame_builder import FrameBuilder
+from data_builders.frame_set import ACTION_UNITS
 from data_builders.sheets import Line
 from jmer.errors import JmerError, quoted
 
@@ -50,11 +50,11 @@ class Builder(FrameBuilder):
     subject_name = "sub{:02d}"
 
     @property
-    def optional(self):
+    def optional(self) -> set[str]:
         marks = {column for column in self.columns if " " in column}
         return {"emotion", "action_units"} | marks
 
-    def row(self, line: Line) -> Row:
+    def row(self, line: Line) -> SheetRow:
         said = re.split(r"[+,&/]", line.values.get("emotion", "").lower())
         emotions = [word.strip() for word in said if word.strip()]
         emotions = emotions or self._marked(line, "is ")
@@ -79,15 +79,15 @@ class Builder(FrameBuilder):
                 )
         return [name for name, mark in marks.items() if mark == "1"]
 
-    def left_out(self, row):
+    def left_out(self, row: SheetRow) -> str:
         words = row.labels["emotion"].split("+")
         several = len(words) > 1 and set(words) <= set(EMOTIONS)
         if not several or self.data.rules.column == ACTION_UNITS:
             return ""
         return f"of several emotions ({row.labels['emotion']})"
 
-    def _lines(self):
-        lines = super()._lines()
+    def lines(self) -> list[Line]:
+        lines = super().lines()
         self._require(lines[0].values if lines else {})
         return lines
 
@@ -100,7 +100,7 @@ class Builder(FrameBuilder):
             )
 
     @functools.cached_property
-    def corrections(self) -> tuple[Correction, ...]:  # type: ignore[override]
+    def corrections(self) -> tuple[Correction, ...]:
         rows = self.rows()
         if len(rows) != PUBLISHED:
             return ()

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from data_builders.casme2 import Casme2
-from data_builders.config import FaceSet, FrameSet
+from data_builders.frame_set import FaceSet, FrameSet
 from data_builders.megc2019_flow28 import Megc2019Flow28
 from data_builders.samm import Samm
 from data_builders.smic import Smic
-from jmer.preprocess.recipe import ClipRecipe
+from jmer.preprocess.clip_recipe import ClipRecipe
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Megc2019(FaceSet):
         names += ["manual_dir", "data_dir", "errata", "missing_frames", "landmarks"]
         shared = {name: getattr(self, name) for name in names}
         return (
-            Casme2(protocol="megc", source=self.source, **shared),
-            Samm(protocol="megc", **shared),
+            Casme2(classes="megc", source=self.source, **shared),
+            Samm(classes="megc", **shared),
             Smic(source=self.source, **shared),
         )

@@ -1,11 +1,14 @@
 """TFDS builder of the MEGC 2019 composite."""
 
 import functools
+from typing import Any
 
 from data_builders.frame_builder import FrameBuilder
 from data_builders.megc2019 import Megc2019
 from jmer.data.builder import ClipBuilder
 from jmer.data.load import builder_of
+from jmer.data.span import Span
+from jmer.preprocess.clip_recipe import Shapes
 
 
 class Builder(ClipBuilder):
@@ -20,29 +23,29 @@ class Builder(ClipBuilder):
     @functools.cached_property
     def parts(self) -> list[FrameBuilder]:
         self.require_manual_dir()
-        return [builder_of(part) for part in self.data.parts]  # type: ignore[misc]
+        return [builder_of(part) for part in self.data.parts]
 
-    def class_names(self):
+    def class_names(self) -> tuple[str, ...]:
         return ("negative", "positive", "surprise")
 
-    def tensors(self):
+    def tensors(self) -> Shapes:
         return self.data.shapes
 
-    def problems(self):
+    def problems(self) -> list[str]:
         return [problem for part in self.parts for problem in part.problems()]
 
-    def digests(self):
+    def digests(self) -> dict[str, str]:
         return {k: v for part in self.parts for k, v in part.digests().items()}
 
-    def summary(self):
+    def summary(self) -> str:
         return "\n".join(f"{part.data.name}: {part.summary()}" for part in self.parts)
 
-    def spans(self):
+    def spans(self) -> list[Span]:
         return [span for part in self.parts for span in part.spans()]
 
-    def items(self):
+    def items(self) -> list[tuple[int, Any]]:
         return [(i, x) for i, part in enumerate(self.parts) for x in part.items()]
 
-    def example(self, item):
+    def example(self, item: tuple[int, Any]) -> dict[str, Any]:
         part, its_own = item
         return self.parts[part].example(its_own)

@@ -3,8 +3,10 @@
 import collections
 import csv
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ from data_builders.disk import looking
 from data_builders.sheets import is_file
 from jmer.data.builder import ClipBuilder
 from jmer.errors import JmerError, quoted
+from jmer.preprocess.clip_recipe import Shapes
 
 TABLE = "combined_3_class2_for_optical_flow.csv"
 FOLDER = "STSNet_whole_norm_u_v_os"
@@ -21,7 +24,7 @@ SIZE = 28
 
 
 @dataclass(frozen=True)
-class Row:
+class FlowImage:
     """One line of the table, and its image."""
 
     line: int
@@ -43,14 +46,14 @@ class Builder(ClipBuilder):
 
     VERSION = "1.1.0"
 
-    def class_names(self):
+    def class_names(self) -> tuple[str, ...]:
         return ("negative", "positive", "surprise")
 
-    def tensors(self):
+    def tensors(self) -> Shapes:
         return {"apex_flow": ((SIZE, SIZE, 3), np.uint8)}
 
     @functools.cached_property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[FlowImage]:
         """Raises: JmerError if the table is missing or lacks a column."""
         root = self.require_manual_dir()
         table = root / TABLE
@@ -72,17 +75,17 @@ class Builder(ClipBuilder):
             )
         return [self._row(root, i, line) for i, line in numbered]
 
-    def _row(self, root: Path, line: int, values: dict[str, str]) -> Row:
+    def _row(self, root: Path, line: int, values: dict[str, str]) -> FlowImage:
         dataset, subject, clip, label = ((values[c] or "").strip() for c in COLUMNS)
         # The published names have a space before the dot.
         image = root / FOLDER / f"{subject}_{clip} .png"
-        return Row(line, dataset, subject, clip, label, image)
+        return FlowImage(line, dataset, subject, clip, label, image)
 
-    def problems(self):
+    def problems(self) -> list[str]:
         problems = []
         table = self.require_manual_dir() / TABLE
         seen: dict[tuple[str, str], int] = {}
-        homes: dict[str, Row] = {}
+        homes: dict[str, FlowImage] = {}
         for row in self.rows:
             where = f"{table}, line {row.line}"
             if not (row.dataset and row.subject and row.clip):
@@ -113,7 +116,7 @@ class Builder(ClipBuilder):
             problems += self._image_problems(row, where)
         return problems
 
-    def _image_problems(self, row: Row, where: str) -> list[str]:
+    def _image_problems(self, row: FlowImage, where: str) -> list[str]:
         if not is_file(row.image):
             return [
                 f"{where}: image {row.image} of clip {row.clip} is missing. Restore "
@@ -125,11 +128,11 @@ class Builder(ClipBuilder):
             return [str(error)]
         return []
 
-    def sources(self):
+    def sources(self) -> list[Path]:
         table = self.require_manual_dir() / TABLE
         return [table, *(row.image for row in self.rows if is_file(row.image))]
 
-    def summary(self):
+    def summary(self) -> str:
         names = self.class_names()
         lines = [
             f"{len(self.rows)} clips, {len({r.subject for r in self.rows})} subjects"
@@ -144,7 +147,7 @@ class Builder(ClipBuilder):
             )
         return "\n".join(lines)
 
-    def examples(self):
+    def examples(self) -> Iterator[dict[str, Any]]:
         for row in self.rows:
             yield {
                 "apex_flow": read_image(row.image),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import AUS, FrameSet, Protocol, same
+from data_builders.frame_set import AUS, FrameSet, Labelling, same
 
 SIX = ("happiness", "surprise", "disgust", "fear", "sadness", "anger")
 # The sheet says others where the folders say repression, or so a public loader has it.
@@ -21,16 +21,16 @@ class Mmew(FrameSet):
 
     name: ClassVar[str] = "mmew"
     frame_rate: ClassVar[float] = 90
-    protocols: ClassVar = {
-        "7class": Protocol({**same(*SIX), "others": OTHERS}),
-        "6class": Protocol(same(*SIX)),
-        "4class": Protocol({**THREE, "others": OTHERS}),
-        "3class": Protocol(THREE),
+    labellings: ClassVar = {
+        "7class": Labelling({**same(*SIX), "others": OTHERS}),
+        "6class": Labelling(same(*SIX)),
+        "4class": Labelling({**THREE, "others": OTHERS}),
+        "3class": Labelling(THREE),
         "aus": AUS,
     }
     vocabulary: ClassVar = {"emotion": (*SIX, *OTHERS)}
 
-    protocol: Literal["7class", "6class", "4class", "3class", "aus"] = "7class"
+    classes: Literal["7class", "6class", "4class", "3class", "aus"] = "7class"
     """7class: happiness, surprise, disgust, fear, sadness, anger, others, which some
     copies call repression. 6class: without others. 4class: negative (anger, disgust,
     fear, sadness), positive, surprise, others. 3class: without others. aus: objective

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
-from data_builders.annotation import by_row
+from data_builders.annotation import SheetRow, by_row
 from data_builders.frame_builder import FrameBuilder
 from data_builders.mmew import OTHERS, SIX, Mmew
 from jmer.errors import JmerError
@@ -63,7 +63,7 @@ class Builder(FrameBuilder):
                     found.setdefault(place.name.lower(), []).append(place)
         return found
 
-    def clip_folder(self, row) -> Path | None:
+    def clip_folder(self, row: SheetRow) -> Path | None:
         there = self.clip_folders.get(row.clip.lower(), [])
         if len(there) > 1:
             raise JmerError(

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import (
+from data_builders.frame_set import (
     AUS,
     OBJECTIVE_CLASS,
     FrameSet,
-    Protocol,
+    Labelling,
     megc,
     objective,
     same,
@@ -23,12 +23,12 @@ class Samm(FrameSet):
 
     name: ClassVar[str] = "samm"
     frame_rate: ClassVar[float] = 200
-    protocols: ClassVar = {
-        "5class": Protocol(
+    labellings: ClassVar = {
+        "5class": Labelling(
             {**same("anger", "contempt", "happiness", "surprise"), "other": OTHER}
         ),
-        "megc": Protocol(megc(NEGATIVE)),
-        "objective": Protocol(objective(), column=OBJECTIVE_CLASS),
+        "megc": Labelling(megc(NEGATIVE)),
+        "objective": Labelling(objective(), column=OBJECTIVE_CLASS),
         "aus": AUS,
     }
     vocabulary: ClassVar = {
@@ -36,7 +36,7 @@ class Samm(FrameSet):
         OBJECTIVE_CLASS: sum(objective().values(), ()),
     }
 
-    protocol: Literal["5class", "megc", "objective", "aus"] = "5class"
+    classes: Literal["5class", "megc", "objective", "aus"] = "5class"
     """5class: anger, contempt, happiness, surprise, other. megc: negative, positive,
     surprise as in MEGC 2019, 133 clips. objective: classes I to VII of action units, as
     the sheet has them. aus: as the action units give them."""

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from data_builders.annotation import Correction, Row, by_row
-from data_builders.config import ACTION_UNITS
+from data_builders.annotation import Clip, Correction, SheetRow, by_row
 from data_builders.frame_builder import FrameBuilder
+from data_builders.frame_set import ACTION_UNITS
 from data_builders.samm import Samm
-from data_builders.sheets import Line, find_table, read_table
+from data_builders.sheets import Columns, Line, find_table, read_table
 from jmer.errors import JmerError, quoted
 
 CLIPS = ("SAMM_Micro_FACS_Codes*.xlsx", "SAMM_Micro_FACS_Codes*.csv")
@@ -55,30 +55,30 @@ class Builder(FrameBuilder):
         return self.data.source == "long"
 
     @property
-    def tables(self):  # type: ignore[override]
+    def tables(self) -> tuple[str, ...]:
         return VIDEOS if self.long else CLIPS
 
     @property
-    def sheet(self):  # type: ignore[override]
+    def sheet(self) -> str:
         return "FACS_Movement_Only" if self.long else "MICRO_ONLY"
 
     @property
-    def columns(self):  # type: ignore[override]
+    def columns(self) -> Columns:
         return {**COLUMNS, **({"kind": ("Type",)} if self.long else LABELS)}
 
     @property
-    def corrections(self):  # type: ignore[override]
+    def corrections(self) -> tuple[Correction, ...]:
         return () if self.long else CORRECTIONS
 
     roots: ClassVar = {"raw": ("SAMM",), "long": ("SAMM_longvideos",)}
     subject_name = "{:03d}"
 
     @property
-    def subject_folder(self):  # type: ignore[override]
+    def subject_folder(self) -> str:
         """Of videos, all lie side by side."""
         return r"\d{1,3}_\d+" if self.long else r"\d{1,3}"
 
-    def row(self, line: Line) -> Row:
+    def row(self, line: Line) -> SheetRow:
         row = super().row(line)
         if not self.long:
             return row
@@ -91,7 +91,7 @@ class Builder(FrameBuilder):
         labels = {**row.labels, **self.labels.get(row.key, {}), "kind": kind}
         return replace(row, labels=labels, folder=_video(row))
 
-    def video(self, clip):
+    def video(self, clip: Clip) -> str:
         # Clips that lie apart keep the numbers of their video.
         return _video(clip.row)
 
@@ -111,7 +111,7 @@ class Builder(FrameBuilder):
         """The sheet of the clips. Raises: JmerError if there is none."""
         return find_table(self.require_manual_dir(), CLIPS)
 
-    def left_out(self, row):
+    def left_out(self, row: SheetRow) -> str:
         if not self.long:
             return ""
         if row.labels["kind"].startswith("macro"):
@@ -121,15 +121,15 @@ class Builder(FrameBuilder):
             return "micro-expressions that the sheet of clips lacks"
         return ""
 
-    def clip_folder(self, row):
+    def clip_folder(self, row: SheetRow) -> Path | None:
         if self.long:
             return self.disk.child(self.root, row.folder)
         return super().clip_folder(row)
 
-    def _sheet_digest(self):
+    def sheet_digests(self) -> dict[str, str]:
         return self.digests_of([self.table, *([self.clip_table] if self.long else [])])
 
 
-def _video(row: Row) -> str:
+def _video(row: SheetRow) -> str:
     """The long video that a clip is part of: 006_1 of 006_1_2."""
     return "_".join(row.clip.split("_")[:2])

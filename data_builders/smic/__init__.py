@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.config import FrameSet, Protocol, same
+from data_builders.frame_set import FrameSet, Labelling, same
 
 CLASSES = ("negative", "positive", "surprise")
 
@@ -13,10 +13,10 @@ class Smic(FrameSet):
     """SMIC: 164 high-speed clips of 16 subjects in 3 classes; needs a licence."""
 
     name: ClassVar[str] = "smic"
-    protocols: ClassVar = {"3class": Protocol(same(*CLASSES))}
+    labellings: ClassVar = {"3class": Labelling(same(*CLASSES))}
     vocabulary: ClassVar = {"emotion": CLASSES}
 
-    protocol: Literal["3class"] = "3class"
+    classes: Literal["3class"] = "3class"
     """3class: negative, positive, surprise."""
     part: Literal["HS", "VIS", "NIR"] = "HS"
     """High-speed (100 frames a second), visible or near infrared light (25)."""
@@ -27,5 +27,5 @@ class Smic(FrameSet):
     """The owners give no apex: refuse such clips, or let them peak halfway."""
 
     @property
-    def frame_rate(self) -> float:  # type: ignore[override]
+    def frame_rate(self) -> float:
         return 100 if self.part == "HS" else 25

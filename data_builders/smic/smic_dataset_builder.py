@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from data_builders.annotation import Correction, Row, subject_number
+from data_builders.annotation import Correction, SheetRow, subject_number
 from data_builders.disk import looking, one_of
 from data_builders.frame_builder import FrameBuilder
 from data_builders.sheets import Line
@@ -45,7 +45,7 @@ class Builder(FrameBuilder):
     subject_folder = r"s\d+"
 
     @property
-    def roots(self):  # type: ignore[override]
+    def roots(self) -> dict[str, tuple[str, ...]]:
         part = self.data.part
         return {
             "raw": ("SMIC_all_raw", "SMIC_raw"),
@@ -54,33 +54,33 @@ class Builder(FrameBuilder):
         }
 
     @property
-    def corrections(self):  # type: ignore[override]
+    def corrections(self) -> tuple[Correction, ...]:
         if self.data.source != "long":
             return ()
         clips = ("s18_sur_03", "s18_sur_03_2")
         return tuple(Correction("emotion", "surprise", key=("s18", c)) for c in clips)
 
     @property
-    def sheet(self):  # type: ignore[override]
+    def sheet(self) -> str:
         return self.data.part
 
     @property
-    def optional(self):
+    def optional(self) -> set[str]:
         return {name for name in self.columns if name[-1] in "23"}
 
-    def _holds_subjects(self, folder):
+    def holds_subjects(self, folder: Path) -> bool:
         if self.data.source == "long":
-            return super()._holds_subjects(folder)
+            return super().holds_subjects(folder)
         part = self.disk.child(folder, self.data.part)
-        return part is not None and super()._holds_subjects(part)
+        return part is not None and super().holds_subjects(part)
 
     @property
     def part(self) -> Path:
         return self.disk.child(self.root, self.data.part) or self.root
 
-    def rows(self):
+    def rows(self) -> list[SheetRow]:
         if self.data.source == "long":
-            return [row for line in self._lines() for row in self._of_line(line)]
+            return [row for line in self.lines() for row in self._of_line(line)]
         return [self._row(i, clip) for i, clip in enumerate(self._clips())]
 
     def _clips(self) -> Iterator[Path]:
@@ -104,7 +104,7 @@ class Builder(FrameBuilder):
                     elif re.fullmatch(CLIP, path.name.lower()):
                         raise JmerError(f"{path} is no folder. Restore that clip.")
 
-    def _row(self, number: int, folder: Path) -> Row:
+    def _row(self, number: int, folder: Path) -> SheetRow:
         there = sorted(self.disk.numbered(folder))
         found = re.fullmatch(CLIP, folder.name.lower())
         if found is None:
@@ -120,7 +120,7 @@ class Builder(FrameBuilder):
                 f"{folder} lies among the {emotion} clips of {home}, but its name says "
                 f"{TAGS[tag]} of s{subject}. Put it where it belongs."
             )
-        return Row(
+        return SheetRow(
             where=str(folder),
             number=number,
             subject=f"s{int(subject):02d}",
@@ -132,8 +132,8 @@ class Builder(FrameBuilder):
             folder=str(folder),
         )
 
-    def _lines(self):
-        lines = super()._lines()
+    def lines(self) -> list[Line]:
+        lines = super().lines()
         where = lines[0].where if lines else ""
         if ", sheet " in where and f", sheet {self.sheet}, " not in where:
             raise JmerError(
@@ -142,7 +142,7 @@ class Builder(FrameBuilder):
             )
         return lines
 
-    def _of_line(self, line: Line) -> list[Row]:
+    def _of_line(self, line: Line) -> list[SheetRow]:
         """A row for each micro-expression of a recording."""
         values = line.values
         found = re.fullmatch(CLIP, values["clip"].lower())
@@ -153,7 +153,7 @@ class Builder(FrameBuilder):
                 f"{line.where}: clip {values['clip']} of subject {values['subject']}: "
                 f"the name is that of another. Correct the sheet."
             )
-        first = Row(
+        first = SheetRow(
             where=line.where,
             number=line.number,
             subject=f"s{int(subject):02d}" if found else "",
@@ -171,11 +171,11 @@ class Builder(FrameBuilder):
                 rows.append(replace(rows[0], clip=clip, onset=onset, offset=offset))
         return rows
 
-    def left_out(self, row):
+    def left_out(self, row: SheetRow) -> str:
         note = not (row.clip or row.onset) and row.labels["emotion"] not in CLASSES
         return "lines of the sheet that are no recordings" if note else ""
 
-    def clip_folder(self, row):
+    def clip_folder(self, row: SheetRow) -> Path | None:
         if self.data.source != "long":
             return Path(row.folder)
         home = self.subject_home(row)
@@ -187,9 +187,9 @@ class Builder(FrameBuilder):
                 there.append(folder)
         return one_of(there)
 
-    def _sheet_digest(self):
+    def sheet_digests(self) -> dict[str, str]:
         if self.data.source == "long":
-            return super()._sheet_digest()
+            return super().sheet_digests()
         # A clip more or less is a change, too.
         names = "\n".join(row.title for row, _ in self.annotation.chosen)
         digest = hashlib.sha256(names.encode()).hexdigest()[:16]

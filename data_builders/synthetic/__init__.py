@@ -8,7 +8,7 @@ import numpy as np
 
 from jmer.data.config import DataConfig
 from jmer.errors import UsageError
-from jmer.preprocess.recipe import ClipRecipe, Shapes
+from jmer.preprocess.clip_recipe import ClipRecipe, Shapes
 from jmer.synthetic.spec import SyntheticSpec
 
 
@@ -22,6 +22,7 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     """apex-flow: estimated flow and strain from onset to apex. clip: frames; as long as
     all are kept, with the true flow between neighbours and the intensity of each
     frame. flow: motion between neighbouring frames of that clip."""
+    # Wider than in a recipe of real frames: `stored` translates what only this set has.
     frames: int = 0
     """Frames of a stored clip (flow has one less); 0: as many as are generated."""
     resample: Literal[
@@ -36,12 +37,12 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     """auto: the true flow where all frames are kept, else Farnebäck's method, as also
     from onset to apex. dis: Kroeger et al. 2016. On the accelerator, tvl1: Zach et al.
     2007; flownet2: Ilg et al. 2017."""
+    # No field: faces are drawn in place, and the true flow is that of the whole frame.
     align: ClassVar[Literal["none"]] = "none"  # type: ignore[misc]
-    # Faces are drawn in place, and the true flow is that of the whole frame.
     flow_size: int = 28
     """Side of the onset-to-apex flow, in pixels, 4 or more."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         SyntheticSpec.__post_init__(self)
         if self.flow_size < 4:
             raise UsageError(f"flow_size={self.flow_size}: must be at least 4")

@@ -1,12 +1,14 @@
 """TFDS builder of the embedded synthetic faces."""
 
 import collections
+from typing import Any
 
 import numpy as np
 
 from data_builders.synthetic import Synthetic
 from jmer.data.builder import ClipBuilder
-from jmer.preprocess.features import Interval, features
+from jmer.preprocess.clip_recipe import Shapes
+from jmer.preprocess.tensors import Interval, features
 from jmer.synthetic.rendering import SyntheticClip, render_clip
 from jmer.synthetic.spec import plan_clips
 
@@ -25,13 +27,13 @@ class Builder(ClipBuilder):
     VERSION = "1.1.0"
     data: Synthetic
 
-    def class_names(self):
+    def class_names(self) -> tuple[str, ...]:
         return self.data.spec.class_names
 
-    def tensors(self):
+    def tensors(self) -> Shapes:
         return self.data.shapes
 
-    def summary(self):
+    def summary(self) -> str:
         clips = plan_clips(self.data.spec)
         names = self.class_names()
         counts = collections.Counter(names[clip.label] for clip in clips)
@@ -39,10 +41,10 @@ class Builder(ClipBuilder):
         subjects = len({clip.subject for clip in clips})
         return f"{len(clips)} clips, {subjects} subjects ({per_class}); generated"
 
-    def items(self):
+    def items(self) -> range:
         return range(self.data.clips)
 
-    def example(self, item: int):
+    def example(self, item: int) -> dict[str, Any]:
         clip = render_clip(self.data.spec, item)
         inputs, (onset, apex, offset) = self._inputs(clip)
         return {

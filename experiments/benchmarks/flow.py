@@ -9,7 +9,6 @@ the machine does slows all methods alike; compilation and imports are not counte
 import argparse
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +16,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT))
-
-from jmer.preprocess.tvl1 import SCIKIT_IMAGE, tvl1  # noqa: E402
+from jmer.preprocess.tvl1 import SCIKIT_IMAGE, tvl1
 
 GREY = np.float32([0.299, 0.587, 0.114])
 NOISE = (0.0, 0.5)

@@ -2,7 +2,7 @@
 
 Paper:  Attention-based Magnification-adaptive Networks; there with ResNet-18 trained on
         faces and the published magnifier, 11 frames of 224 pixels and 9 factors
-Run:    jmer run experiments/synthetic/aman.py
+Run:    jmer run synthetic/aman
         without its parts: --model.ma mean, --model.ma single:3, --model.fa mean
 Cost:   100 s of CPU time, most of it compilation
 Expect: UF1 0.77 (0.64 to 0.87 over subjects), one seed; says that the network learns,

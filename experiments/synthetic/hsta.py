@@ -1,6 +1,6 @@
 """HSTA, small, on the embedded synthetic faces.
 
-Run:    jmer run experiments/synthetic/hsta.py
+Run:    jmer run synthetic/hsta
 Cost:   about a minute on 2 CPU cores
 Expect: UF1 0.77 with seed 0, 0.67 with seed 1: above chance (1/3), far from settled
 

@@ -4,7 +4,7 @@ An eighth of the paper's width, 8 frames of 32x32 pixels, and clips easier than 
 set's defaults (no confusable units, little noise).
 
 Paper:  Gajjala et al. 2021; its data is under licence, and its protocol mixes subjects
-Run:    jmer run experiments/synthetic/meranet.py
+Run:    jmer run synthetic/meranet
 Cost:   two minutes and a quarter on 2 CPU cores, half a minute of it to compile
 Expect: UF1 0.67 with seed 0 (95 % interval over 6 subjects 0.39 to 0.86)
 """

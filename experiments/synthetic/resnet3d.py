@@ -1,7 +1,7 @@
 """MERANet's baseline without gates, small, on the same clips as `meranet.py`.
 
 Paper:  Tran et al. 2018; Gajjala et al. 2021 compare with it, on other data
-Run:    jmer run experiments/synthetic/resnet3d.py
+Run:    jmer run synthetic/resnet3d
 Cost:   a minute and a half on 2 CPU cores
 Expect: UF1 0.61 with seed 0 (95 % interval over 6 subjects 0.41 to 0.76): one seed of
         few people, which says nothing about the gates

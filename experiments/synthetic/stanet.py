@@ -2,7 +2,7 @@
 
 Paper:  Spatial-Temporal Attention Network for Micro-expression Recognition; there with
         estimated flow of real faces, 19 frames of 192 pixels
-Run:    jmer run experiments/synthetic/stanet.py
+Run:    jmer run synthetic/stanet
 Cost:   a minute on 2 CPU cores, half of it compilation
 Expect: UF1 0.70 (0.60 to 0.79 over subjects), one seed; says that the network learns,
         nothing about real faces. The flow is the renderer's own, not an estimate

@@ -3,7 +3,7 @@
 A sweep of the four rows of the paper's table 2, on other data: the figures say nothing
 about the paper's, and `jmer report` shows them beside these only with --other-data.
 
-Run:    jmer run experiments/synthetic/stanet_ablation.py
+Run:    jmer run synthetic/stanet_ablation
 Then:   jmer report runs/stanet_ablation --table stanet-2 --other-data
 Cost:   about four times that of experiments/synthetic/stanet.py: 5 minutes
 Expect: UF1 0.692, 0.733, 0.807 and, as experiments/synthetic/stanet.py, 0.702 (seed 0);
@@ -11,13 +11,11 @@ Expect: UF1 0.692, 0.733, 0.807 and, as experiments/synthetic/stanet.py, 0.702 (
         subjects do not make a result
 """
 
-from pathlib import Path
-
 from jmer.experiment import load_experiment
 from jmer.papers import table
 from jmer.sweep import Sweep
 
 SWEEP = Sweep(
-    load_experiment(Path(__file__).parent / "stanet.py"),
+    load_experiment("synthetic/stanet"),
     rows=table("stanet-2").sweep_rows(),
 )

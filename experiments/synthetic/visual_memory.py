@@ -3,8 +3,8 @@
 Each video has two short expressions of one class, with rest around them, a blink and a
 quick move of the head.
 
-Run:    jmer run experiments/synthetic/visual_memory_spatial.py --run-dir RUN, then
-        jmer run experiments/synthetic/visual_memory.py --start-from RUN, then
+Run:    jmer run synthetic/visual_memory_spatial --run-dir RUN, then
+        jmer run synthetic/visual_memory --start-from RUN, then
         jmer spot runs/visual_memory
 Cost:   6 s an epoch on 2 CPU cores, and 1 to 2 minutes of compilation
 Expect: UF1 0.958 (0.931 to 0.982 over subjects); spotting: AUC of frames 0.983, F1 of

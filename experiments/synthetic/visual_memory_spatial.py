@@ -1,6 +1,6 @@
 """Visual memory, its first phase, small, on synthetic videos: classes of frames.
 
-Run:    jmer run experiments/synthetic/visual_memory_spatial.py --run-dir RUN
+Run:    jmer run synthetic/visual_memory_spatial --run-dir RUN
 Cost:   seconds on 2 CPU cores, beside compilation
 Expect: chance (ACC 0.33), since a single frame of 32 pixels hardly shows an expression
         of less than a pixel; visual_memory.py beside it starts from its features

@@ -56,6 +56,7 @@ class Audit:
         object.__setattr__(self, "findings", tuple(ordered))
 
     def having(self, verdict: Verdict) -> tuple[Finding, ...]:
+        """The findings of that verdict, in the order of the rules."""
         return tuple(f for f in self.findings if f.verdict == verdict)
 
     @property

@@ -38,7 +38,7 @@ class AuditOptions:
     manual_dir: Path | None = None
     """Folder of its source, likewise."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         given = [self.run, self.predictions, self.folds]
         if sum(place is not None for place in given) != 1:
             raise UsageError(

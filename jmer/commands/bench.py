@@ -6,20 +6,20 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import jax
-from rich.console import Console
-
-from jmer.bench.ceilings import measure_ceilings
-from jmer.bench.results import compare, show, summary
-from jmer.bench.timing import Grid, bench_clips, interleave, make_cells
-from jmer.bench.torch_loop import Loop, Processes, import_torch, variants
-from jmer.data.splits import make_folds
+from jmer import shipped
 from jmer.errors import UsageError
-from jmer.experiment import Experiment, load_experiment
 from jmer.files import write_json
-from jmer.nn.lowering.choice import LOWERINGS
-from jmer.train.mesh import use_cpu_cores
+
+if TYPE_CHECKING:
+    from jmer.bench.timing import Grid
+    from jmer.bench.torch_loop import Loop, Processes
+    from jmer.data.clips import ClipSet
+    from jmer.data.splits import Fold
+    from jmer.experiment import Experiment
+
+LOWERINGS = ("backend", "patches")  # of `jmer.nn.lowering`, which needs JAX
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Several values of an option are combined with those of all others.",
     )
     add = parser.add_argument
-    add("file", nargs="?", type=Path, help="experiment")
+    add("file", nargs="?", help="experiment: a file, or the name of one of jmer's")
     add("--packs", nargs="+", default=[], metavar="N", help="folds, or `all`")
     add("--chunks", nargs="+", type=int, default=[], help="folds side by side")
     add("--lowerings", nargs="+", default=[], choices=LOWERINGS)
@@ -49,16 +49,26 @@ def _parser() -> argparse.ArgumentParser:
 def bench(words: Sequence[str]) -> int:
     """Runs the command; 1 if a comparison found something slower."""
     options = _parser().parse_args(words)
+    if options.file is None and not options.compare:
+        raise UsageError("jmer bench needs an experiment file, or --compare OLD NEW.")
+    if options.rounds < 1:
+        raise UsageError(f"--rounds {options.rounds} must be at least 1")
+    if not options.compare:
+        options.file = shipped.find(options.file)
+    from rich.console import Console
+
+    from jmer.bench.results import compare, show, summary
+
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=160)
     if options.compare:
         slower = compare(options.compare, console)
         return 1 if slower else 0
-    if options.file is None:
-        raise UsageError("jmer bench needs an experiment file, or --compare OLD NEW.")
-    if options.rounds < 1:
-        raise UsageError(f"--rounds {options.rounds} must be at least 1")
+    from jmer.bench.ceilings import measure_ceilings
+    from jmer.bench.timing import interleave, make_cells
+    from jmer.train.mesh import use_cpu_cores
+
     experiment = _experiment(options.file, options.batch_size, options.plan_seconds)
     use_cpu_cores(max(options.devices, default=None))
     say = functools.partial(console.print, style="dim")
@@ -78,7 +88,9 @@ def bench(words: Sequence[str]) -> int:
 
 def _experiment(
     file: Path, batch_size: int | None, plan_seconds: float | None
-) -> Experiment:
+) -> "Experiment":
+    from jmer.experiment import load_experiment
+
     experiment = load_experiment(file)
     if batch_size is not None:
         experiment = dataclasses.replace(experiment, batch_size=batch_size)
@@ -88,7 +100,9 @@ def _experiment(
     return experiment
 
 
-def _grid(options: argparse.Namespace) -> Grid:
+def _grid(options: argparse.Namespace) -> "Grid":
+    from jmer.bench.timing import Grid
+
     everything = 10**9
     try:
         packs = [everything if n == "all" else int(n) for n in options.packs]
@@ -109,16 +123,31 @@ def _grid(options: argparse.Namespace) -> Grid:
     )
 
 
-def _make(file: Path, batch_size: int | None):
+def _make(
+    file: Path, batch_size: int | None
+) -> "tuple[Experiment, ClipSet, list[Fold]]":
     """What a worker process needs; made there, since an experiment of a file of its
     own cannot be sent.
     """
+    from jmer.bench.timing import bench_clips
+    from jmer.data.splits import make_folds
+
     experiment = _experiment(file, batch_size, None)
     clips = bench_clips(experiment)
     return experiment, clips, make_folds(experiment.protocol, clips)
 
 
-def _peers(options, experiment: Experiment, stack: contextlib.ExitStack):
+def _peers(
+    options: argparse.Namespace,
+    experiment: "Experiment",
+    stack: contextlib.ExitStack,
+) -> "list[Loop | Processes]":
+    import jax
+
+    from jmer.bench.timing import bench_clips
+    from jmer.bench.torch_loop import Loop, Processes, import_torch, variants
+    from jmer.data.splits import make_folds
+
     cuda = import_torch().cuda.is_available()
     clips = bench_clips(experiment)
     folds = make_folds(experiment.protocol, clips)

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from jmer.commands.list import list_
-from jmer.commands.parsing import parse
+from jmer.commands.parsing import parse, read_name
 from jmer.data.config import DataConfig
 from jmer.errors import UsageError
 from jmer.runner.progress import counting
@@ -91,7 +91,7 @@ class ShowOptions:
     only: Annotated[tuple[str, ...], tyro.conf.arg(name="class")] = ()
     """Classes to show (default: all)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 1 <= self.count <= 100:  # a picture of more is too tall to be drawn
             raise UsageError(f"count={self.count} must be from 1 to 100")
         if self.out.suffix.lower() != ".png":
@@ -152,17 +152,12 @@ def check(words: list[str]) -> int:
 
 
 def _dataset(command: str, words: list[str]) -> tuple[DataConfig, list[str]]:
-    from jmer.data.load import datasets
+    from data_builders import datasets
 
     found = {kind.name: kind for kind in datasets()}
-    if not words or words[0].startswith("-"):
-        usage = f"usage: jmer data {command} NAME [options]; NAME: {', '.join(found)}"
-        if words and words[0] in ("-h", "--help"):
-            print(usage)
-            raise SystemExit(0)
-        raise UsageError(f"the name of the data set comes first. {usage}")
-    if words[0] not in found:
-        raise UsageError(
-            f"no data set is called {words[0]!r}; there are: {', '.join(found)}."
-        )
-    return found[words[0]](), words[1:]
+    if words and ":" in words[0]:
+        from jmer.data.find import config_at
+
+        return config_at(words[0])(), words[1:]
+    name, words = read_name(f"data {command}", "the data set", found, words)
+    return found[name](), words

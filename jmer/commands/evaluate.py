@@ -1,38 +1,26 @@
 """The command that tests weights that are trained already."""
 
-import dataclasses
 from pathlib import Path
 
-import tyro
-
-from jmer.commands.experiments import Fields, read_experiment
-from jmer.commands.parsing import parse
+from jmer.commands.parsing import parse, read_file
 from jmer.commands.run import print_summary
-from jmer.runs.folder import command_line
-
-
-@dataclasses.dataclass(frozen=True)
-class EvaluateOptions:
-    """Test weights that are trained already, each on its own held-out subject."""
-
-    experiment: Fields
-    weights: Path
-    """Folder of imported weights, or a run directory."""
-    run_dir: Path
-    """Folder of the results."""
-    overwrite: bool = False
-    """Replace the run in that folder."""
 
 
 def evaluate(words: list[str]) -> int:
-    file, experiment, words = read_experiment("evaluate", words)
+    file, rest = read_file("evaluate", words)
+    import tyro
+
+    from jmer.commands.options import EvaluateOptions
+    from jmer.experiment import load_experiment
+
     default = EvaluateOptions(
-        experiment,
+        load_experiment(file),
         weights=tyro.MISSING,
         run_dir=Path("runs") / f"{file.stem}-evaluated",
     )
-    options = parse(EvaluateOptions, f"jmer evaluate {file}", words, default)
+    options = parse(EvaluateOptions, f"jmer evaluate {words[0]}", rest, default)
     from jmer.runner.evaluate import evaluate
+    from jmer.runs.folder import command_line
 
     metrics = evaluate(
         options.experiment,

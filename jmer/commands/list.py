@@ -2,31 +2,35 @@
 
 import dataclasses
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from jmer import shipped
 from jmer.commands.parsing import parse
+from jmer.commands.stated import classes
+from jmer.errors import UsageError, quoted
+from jmer.text import did_you_mean
+
+What = Literal["experiments", "models", "datasets", "layouts", "tables"]
 
 
 @dataclasses.dataclass(frozen=True)
 class ListOptions:
     """Show what there is."""
 
-    what: tyro.conf.Positional[
-        Literal["experiments", "models", "datasets", "layouts", "tables"]
-    ]
+    what: tyro.conf.Positional[What]
     """Which things; tables are those of papers, with the commands that make them."""
     json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print JSON records."""
 
 
 def list_(words: list[str]) -> int:
+    _require_known(words)
     options = parse(ListOptions, "jmer list", words)
     listings: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "experiments": _experiments,
@@ -39,6 +43,11 @@ def list_(words: list[str]) -> int:
     if options.json:
         print(json.dumps(records, indent=2))
         return 0
+    if options.what == "experiments":  # a line each, however wide the terminal is
+        width = max((len(record["name"]) for record in records), default=0)
+        for record in records:
+            print(f"{record['name']:{width}}  {record['what']}".rstrip())
+        return 0
     table = Table(box=None)
     for name in records[0] if records else (options.what,):
         table.add_column(name, overflow="fold")  # names of files stay whole
@@ -48,14 +57,37 @@ def list_(words: list[str]) -> int:
     return 0
 
 
-def _models() -> list[dict[str, Any]]:
-    from jmer.models.base import describe, networks
+def _require_known(words: list[str]) -> None:
+    known = ", ".join(get_args(What))
+    if not words:
+        raise UsageError(f"what to list comes first. usage: jmer list WHAT; {known}")
+    if not words[0].startswith("-") and words[0] not in get_args(What):
+        near = did_you_mean(words[0], get_args(What))
+        raise UsageError(
+            f"nothing to list is called {quoted(words[0])}{near}; there are: {known}."
+        )
 
-    return [describe(kind()) for kind in networks()]
+
+def _models() -> list[dict[str, Any]]:
+    """What the files of networks say of them; what they leave out is built and counted,
+    which takes JAX.
+    """
+    records = []
+    for stated in classes("jmer.models"):
+        if "name" not in stated or "paper" not in stated:
+            continue
+        if "listed" in stated:
+            record = {name: stated[name] for name in ("name", "paper")}
+            records.append({**record, **stated["listed"]})
+        else:
+            from jmer.models.base import default_config, describe
+
+            records.append(describe(default_config(stated["name"])))
+    return records
 
 
 def _datasets() -> list[dict[str, Any]]:
-    from jmer.data.load import datasets
+    from data_builders import datasets
 
     records = []
     for kind in datasets():
@@ -68,10 +100,11 @@ def _datasets() -> list[dict[str, Any]]:
 
 
 def _layouts() -> list[dict[str, Any]]:
-    from jmer.synthetic.layouts import LAYOUTS
-
-    docs = {name: kind.__doc__ or "" for name, kind in sorted(LAYOUTS.items())}
-    return [{"name": n, "what": doc.splitlines()[0]} for n, doc in docs.items()]
+    return [
+        {"name": stated["name"], "what": stated["__doc__"].partition("\n")[0]}
+        for stated in classes("jmer.synthetic.layouts")
+        if "name" in stated
+    ]
 
 
 def _tables() -> list[dict[str, Any]]:
@@ -84,16 +117,14 @@ def _tables() -> list[dict[str, Any]]:
 
 
 def _experiments() -> list[dict[str, Any]]:
-    """Files in `./experiments`, or beside the package in a source checkout."""
-    import ast
-
-    checkout = Path(__file__).resolve().parents[2] / "experiments"
-    folder = next((f for f in (Path("experiments"), checkout) if f.is_dir()), None)
-    records = []
-    for file in sorted(folder.rglob("*.py")) if folder else []:
-        if not re.search(r"^(EXPERIMENT|SWEEP) = ", file.read_text(), re.MULTILINE):
-            continue  # a program of its own, such as the benchmark of optical flow
-        doc = ast.get_docstring(ast.parse(file.read_text())) or ""
-        first = doc.splitlines()[0] if doc else ""
-        records.append({"file": str(file), "what": first})
-    return records
+    """Those that come with jmer by name, and files in `./experiments` by path."""
+    ours = shipped.folder()
+    found = shipped.experiments_in(ours)
+    here = Path("experiments")
+    if here.is_dir() and not here.samefile(ours):
+        files = shipped.experiments_in(here).values()
+        found |= {file.as_posix(): file for file in files}
+    return [
+        {"name": name, "what": shipped.first_line(file), "file": str(file)}
+        for name, file in found.items()
+    ]

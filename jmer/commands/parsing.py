@@ -1,26 +1,65 @@
-"""From words to options."""
+"""From words to options. Light: help and mistakes wait for no library of arrays."""
 
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import tyro
 
-from jmer.errors import UsageError
+from jmer import shipped
+from jmer.errors import UsageError, quoted
+from jmer.text import did_you_mean
 
 
 def read_file(command: str, words: list[str]) -> tuple[Path, list[str]]:
-    """The name of the experiment file, and the words after it."""
+    """The experiment file that the words begin with, and the words after it.
+
+    Raises: UsageError if there is none; SystemExit after the usage, if asked for it.
+    """
     if not words or words[0].startswith("-"):
         usage = f"usage: jmer {command} FILE [options]"
         if words and words[0] in ("-h", "--help"):
-            print(f"{usage}\n\n`jmer {command} FILE --help` explains the options.")
+            print(
+                f"{usage}\n\nFILE is an experiment: a Python file, or the name of one "
+                f"that comes with jmer (`jmer list experiments`).\n"
+                f"`jmer {command} FILE --help` explains the options."
+            )
             raise SystemExit(0)
         raise UsageError(f"the experiment file comes first. {usage}")
-    return Path(words[0]), words[1:]
+    return shipped.find(words[0]), words[1:]
+
+
+def read_name(
+    command: str, what: str, known: Iterable[str], words: list[str]
+) -> tuple[str, list[str]]:
+    """The name that the words begin with, one of `known`, and the words after it.
+
+    Raises: UsageError if there is none; SystemExit after the usage, if asked for it.
+    """
+    names = ", ".join(known := list(known))
+    if not words or words[0].startswith("-"):
+        usage = f"usage: jmer {command} NAME [options]; NAME: {names}"
+        if words and words[0] in ("-h", "--help"):
+            print(f"{usage}\n\n`jmer {command} NAME --help` explains the options.")
+            raise SystemExit(0)
+        raise UsageError(f"the name of {what} comes first. {usage}")
+    name, *words = words
+    if name not in known:
+        article = what.partition(" ")[2]
+        raise UsageError(
+            f"no {article} is called {quoted(name)}{did_you_mean(name, known)}; there "
+            f"are: {names}."
+        )
+    return name, words
 
 
 def parse(kind: type, prog: str, words: list[str], default: Any = None) -> Any:
-    """The options in `words`; tyro prints help and mistakes, and exits by itself."""
+    """The options in `words`; tyro prints help and mistakes, and exits by itself.
+
+    Raises: UsageError for an option that had another name before.
+    """
+    _refuse_former_names(prog, words, default)
     options: dict[str, Any] = {} if default is None else {"default": default}
     return tyro.cli(
         kind,
@@ -29,3 +68,19 @@ def parse(kind: type, prog: str, words: list[str], default: Any = None) -> Any:
         config=(tyro.conf.FlagCreatePairsOff,),
         **options,
     )
+
+
+def _refuse_former_names(prog: str, words: list[str], default: Any) -> None:
+    experiment = getattr(default, "experiment", None)
+    data = getattr(experiment or default, "data", None)
+    prefix = "--data." if experiment else "--"
+    for name, before in getattr(data, "formerly", {}).items():
+        old, new = f"{prefix}{before}", f"{prefix}{name}"
+        renamed = [
+            new + word[len(old) :] if word.partition("=")[0] == old else word
+            for word in words
+        ]
+        if renamed != words:
+            raise UsageError(
+                f"{old} is called {new} now: type `{prog} {shlex.join(renamed)}`"
+            )

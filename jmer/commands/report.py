@@ -26,7 +26,7 @@ class ReportOptions:
     other_data: bool = False
     """In a table, runs on other data than the paper's too; it says so of them."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.runs and self.table is None:
             raise UsageError("jmer report needs one or more run directories.")
         if self.other_data and self.table is None:

@@ -1,57 +1,33 @@
 """The command that trains and tests."""
 
-import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
-from jmer.commands.experiments import Fields
 from jmer.commands.parsing import parse, read_file
 from jmer.errors import UsageError
-from jmer.runner.interrupt import Interruption
-from jmer.runner.progress import make_view
-from jmer.runs.folder import REPORT, command_line
-from jmer.scores.metrics import Metric, headlines, reported
-from jmer.sweep.cells import load_sweep
 from jmer.text import duration
 
-
-@dataclasses.dataclass(frozen=True)
-class RunOptions:
-    """Train and test an experiment: every fold and seed, as many at once as fit."""
-
-    experiment: Fields
-    run_dir: Path
-    """Folder of the results; an unfinished run there is resumed. Of a sweep, each cell
-    has a folder in it."""
-    overwrite: bool = False
-    """Replace the run in that folder, whatever it is a run of."""
-    sweep: tuple[str, ...] = ()
-    """Fields and values to run the experiment with, all combinations, such as
-    optim.lr=1e-4,1e-3 model.tab=True,False. What variants can differ in is trained in
-    one program, anything else in a run of its own."""
-    cells: tuple[str, ...] = ()
-    """Names of the cells of a sweep to run (default: all)."""
-    coordinator: str | None = None
-    """HOST:PORT of the first of several processes, where no launcher tells them."""
-    num_processes: int | None = None
-    """How many processes share the run."""
-    process_id: int | None = None
-    """Which of them this is, from 0."""
+if TYPE_CHECKING:
+    from jmer.scores.metrics import Metric
 
 
 def run(words: list[str]) -> int:
-    file, words = read_file("run", words)
+    file, rest = read_file("run", words)
+    from jmer.commands.options import RunOptions
+    from jmer.sweep.cells import load_sweep
+
     sweep = load_sweep(file)
     default = RunOptions(sweep.base, run_dir=Path("runs") / file.stem)
-    options = parse(RunOptions, f"jmer run {file}", words, default)
+    options = parse(RunOptions, f"jmer run {words[0]}", rest, default)
     sweep = sweep.over(options.experiment, options.sweep)
     if options.cells and sweep.single:
-        raise UsageError(f"cells={options.cells}: {file} is no sweep")
+        raise UsageError(f"cells={options.cells}: {words[0]} is no sweep")
     cells = sweep.choose(options.cells)
+    from jmer.runner.interrupt import Interruption
     from jmer.runner.plan import keep_compiled_programs
+    from jmer.runner.progress import make_view
     from jmer.runner.run import run
+    from jmer.runs.folder import command_line
     from jmer.train.hosts import connect
     from jmer.train.mesh import use_cpu_cores
 
@@ -79,7 +55,12 @@ def run(words: list[str]) -> int:
 
 
 def print_summary(metrics: dict[str, Any], folder: Path) -> None:
-    def scored(metric: Metric) -> str:
+    from rich.console import Console
+
+    from jmer.runs.folder import REPORT
+    from jmer.scores.metrics import headlines, reported
+
+    def scored(metric: "Metric") -> str:
         low, high = metrics["ci95"][metric.name]
         return f"{metric.label} {metrics[metric.name]:.4f} ({low:.3f} to {high:.3f})"
 

@@ -27,7 +27,7 @@ class SpotOptions:
     manual_dir: Path | None = None
     """Folder of its source, likewise."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.most < 0:
             raise UsageError(f"most={self.most} must not be negative")
 

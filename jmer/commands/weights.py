@@ -10,7 +10,6 @@ import tyro
 
 from jmer.commands.parsing import parse
 from jmer.errors import UsageError
-from jmer.magnet.network import MULTIPLE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +47,7 @@ class ExportOptions:
     seed: int | None = None
     """Its seed, where there are several."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.out.suffix != ".pth":
             raise UsageError(f"out={self.out} must end in .pth")
 
@@ -83,7 +82,9 @@ class MeasureOptions:
     out: Path | None = None
     """Table to write as well (.csv)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        from jmer.magnet.network import MULTIPLE
+
         for name, least in (("motions", 0.0), ("factors", 1.0)):
             values = getattr(self, name)
             if not values or not all(least < v < float("inf") for v in values):

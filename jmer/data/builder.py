@@ -3,30 +3,39 @@
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from jmer.data.config import DataConfig
-from jmer.data.parallel import in_order
+from jmer.data.parallel import ClipWatch, in_order
 from jmer.data.span import Span
 from jmer.errors import JmerError
 from jmer.files import content_hash
+
+if TYPE_CHECKING:
+    import apache_beam as beam
+
+Keyed = tuple[str, dict[str, Any]]
+"""An example, and the key that it is stored by."""
+Examples: TypeAlias = "Iterator[Keyed] | beam.PTransform"
+"""One after another, or made by Beam's workers."""
 
 # Nothing is downloaded, and jmer shows its own progress.
 tfds.disable_progress_bar()
 
 
 @dataclasses.dataclass(kw_only=True)
-class Recipe(tfds.core.BuilderConfig):
+class TfdsConfig(tfds.core.BuilderConfig):
     """The TFDS configuration that holds a data set's own."""
 
     data: DataConfig | None = None
 
 
+# TFDS has no types, so that mypy asks `object` what it makes of the word.
 class ClipBuilder(  # type: ignore[call-arg]
     tfds.core.GeneratorBasedBuilder, skip_registration=True
 ):
@@ -43,15 +52,23 @@ class ClipBuilder(  # type: ignore[call-arg]
 
     on_beam = False
     """Whether Apache Beam makes the examples, on the workers of its runner."""
-    watch: Callable[[int, int | None], Any] = staticmethod(lambda done, total: None)
+    watch: ClipWatch = staticmethod(lambda done, total: None)
     """Is told how many clips are made, of how many."""
-    some_train_only = False
-    """Whether examples say `train_only`: of clips that are never tested."""
 
-    def __init__(self, *, config: Recipe, **options: Any):
+    def __init_subclass__(cls, **options: Any) -> None:
+        # jmer finds a builder beside its configuration, and not by a name that somebody
+        # else's data set may have too.
+        super().__init_subclass__(**{"skip_registration": True, **options})
+
+    def __init__(self, *, config: TfdsConfig, **options: Any):
         assert config.data is not None
         self.data = config.data
         super().__init__(config=config, **options)
+
+    @property
+    def some_train_only(self) -> bool:
+        """Whether examples say `train_only`: of clips that are never tested."""
+        return False
 
     def class_names(self) -> tuple[str, ...]:
         """The labels, in the order of their indices."""
@@ -116,33 +133,33 @@ class ClipBuilder(  # type: ignore[call-arg]
                 }
             ),
             metadata=tfds.core.MetadataDict(
-                recipe=self.data.recipe, code=str(self.VERSION)
+                recipe=self.data.prepared_by, code=str(self.VERSION)
             ),
         )
         # No set of ours is in TFDS's bucket; each look there leaves a temporary folder.
-        info.initialize_from_bucket = lambda: None  # type: ignore[method-assign]
+        info.initialize_from_bucket = lambda: None
         return info
 
-    def _split_generators(self, dl_manager):
+    def _split_generators(self, dl_manager: object) -> dict[str, Examples]:
         del dl_manager  # nothing is downloaded: the owners give the data to a person
         self.info.metadata["sources"] = self.digests()
         self.info.metadata["files"] = self.file_digests()
         self.info.metadata["spans"] = [list(span) for span in self.spans()]
         return {"full": self._generate_examples()}
 
-    def _generate_examples(self):
+    def _generate_examples(self) -> Examples:
         if self.on_beam:
             return self._pipeline()
         return self._one_after_another()
 
-    def _pipeline(self):
+    def _pipeline(self) -> "beam.PTransform":
         import apache_beam as beam
 
         # Shuffled, so that neighbours go to different workers.
         items = beam.Create(list(self.items())) | beam.Reshuffle()
         return items | beam.Map(self._keyed)
 
-    def _one_after_another(self):
+    def _one_after_another(self) -> Iterator[Keyed]:
         items = self.items()
         total = len(items) if isinstance(items, Sized) else None
         made = in_order(self._keyed, items, os.cpu_count() or 1)
@@ -150,7 +167,7 @@ class ClipBuilder(  # type: ignore[call-arg]
             yield example
             self.watch(done, total)
 
-    def _keyed(self, item: Any) -> tuple[str, dict[str, Any]]:
+    def _keyed(self, item: Any) -> Keyed:
         example = self.example(item)
         key = f"{example['dataset']}/{example['subject']}/{example['clip_id']}"
         return key, {"frame_rate": 0.0, **example}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jmer.annotations import Bool, Float, Int, Shaped
 from jmer.data.summary import Summary
 from jmer.errors import JmerError
 
@@ -33,19 +34,20 @@ class ClipSet:
 
     name: str
     classes: tuple[str, ...]
-    inputs: Mapping[str, np.ndarray]
-    label: np.ndarray
-    subject: np.ndarray
-    dataset: np.ndarray
-    clip_id: np.ndarray
-    onset: np.ndarray
-    apex: np.ndarray
-    offset: np.ndarray
-    action_units: np.ndarray
-    frame_rate: np.ndarray = None  # type: ignore[assignment]
-    train_only: np.ndarray = None  # type: ignore[assignment]
+    inputs: Mapping[str, Shaped[np.ndarray, "n ..."]]
+    label: Int[np.ndarray, " n"]
+    subject: Shaped[np.ndarray, " n"]
+    dataset: Shaped[np.ndarray, " n"]
+    clip_id: Shaped[np.ndarray, " n"]
+    onset: Int[np.ndarray, " n"]
+    apex: Int[np.ndarray, " n"]
+    offset: Int[np.ndarray, " n"]
+    action_units: Shaped[np.ndarray, " n"]
+    # None becomes an array at once, and whoever reads it finds one.
+    frame_rate: Float[np.ndarray, " n"] = None  # type: ignore[assignment]
+    train_only: Bool[np.ndarray, " n"] = None  # type: ignore[assignment]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.frame_rate is None:
             object.__setattr__(self, "frame_rate", np.zeros(len(self), np.float32))
         if self.train_only is None:
@@ -79,7 +81,7 @@ class ClipSet:
             )
         self._check_names()
 
-    def _check_names(self):
+    def _check_names(self) -> None:
         seen: dict[tuple[str, str], int] = {}
         homes: dict[str, str] = {}
         for i, key in enumerate(zip(self.subject, self.clip_id, strict=True)):
@@ -107,7 +109,7 @@ class ClipSet:
         return [tuple(map(str, names)) for names in zip(*columns, strict=True)]
 
     @property
-    def testable(self) -> np.ndarray:
+    def testable(self) -> Int[np.ndarray, " testable"]:
         """Indices of the clips that are not for training alone."""
         return np.flatnonzero(~self.train_only)
 

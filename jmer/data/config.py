@@ -4,8 +4,11 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+from jmer.errors import UsageError
 
 
 def default_data_dir() -> Path:
@@ -15,8 +18,8 @@ def default_data_dir() -> Path:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """One data set. A subclass adds the fields of its recipe and lives in the folder
-    of its builder, `data_builders/<name>/`.
+    """One data set. A subclass adds the fields of its recipe and lives in a package
+    with its builder, `<name>_dataset_builder.py`: ours in `data_builders/<name>/`.
     """
 
     name: ClassVar[str]
@@ -24,22 +27,43 @@ class DataConfig:
     subject_sizes: ClassVar[tuple[int, ...]] = ()
     """Clips of each subject, where that is known without the data: benchmarks then have
     folds of the true sizes."""
-    stored_as: ClassVar[str] = "float32"
-    """Type of its features."""
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file which preparing reads: what is prepared depends on its
     content, and not on its place."""
+
+    formerly: ClassVar[Mapping[str, str]] = {}
+    """Older names of fields. Sets were prepared by them, and still are: the folder of a
+    recipe stays the same."""
 
     manual_dir: Path | None = None
     """Folder of the data set as its owners distribute it."""
     data_dir: Path = dataclasses.field(default_factory=default_data_dir)
     """Folder of prepared sets (default: $TFDS_DATA_DIR or ~/tensorflow_datasets)."""
 
+    def __new__(cls, *args: Any, **fields: Any) -> Self:
+        for name, before in cls.formerly.items():
+            if before in fields:
+                raise UsageError(
+                    f"{before}={fields[before]!r} is called {name} now: write "
+                    f"{cls.__name__}({name}={fields[before]!r})"
+                )
+        return super().__new__(cls)
+
+    @property
+    def stored_as(self) -> str:
+        """Type of its features."""
+        return "float32"
+
     @property
     def recipe(self) -> dict[str, Any]:
         """The fields that decide what is prepared: all but places."""
         fields = dataclasses.asdict(self)
         return {name: v for name, v in fields.items() if name not in self.places}
+
+    @property
+    def prepared_by(self) -> dict[str, Any]:
+        """The recipe as prepared sets have it, with the older names of fields."""
+        return {self.formerly.get(name, name): v for name, v in self.recipe.items()}
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -57,5 +81,21 @@ class DataConfig:
         """Folder name of the recipe among the prepared ones of this data set."""
         if not self.recipe:
             return "default"
-        text = json.dumps(self.recipe, sort_keys=True)
+        text = json.dumps(self.prepared_by, sort_keys=True)
         return f"recipe-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    @property
+    def place(self) -> str:
+        """Where the class is defined, `package.module:Name`; see `find.config_at`."""
+        kind = type(self)
+        return f"{kind.__module__}:{kind.__qualname__}"
+
+    @property
+    def word(self) -> str:
+        """What `jmer data` calls the set: its name, or its place if it is not ours."""
+        return self.name if self.place.startswith("data_builders.") else self.place
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """What a run records of where its data come from: class and recipe."""
+        return {"kind": self.place, "config": self.config_name}

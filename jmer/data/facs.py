@@ -7,8 +7,10 @@ from typing import Literal
 
 from jmer.errors import quoted
 
+Kind = Literal["AU", "AD", "M"]
 Side = Literal["", "left", "right", "asymmetric", "top", "bottom"]
 
+KINDS: dict[str, Kind] = {"AU": "AU", "AD": "AD", "M": "M"}
 SIDES: dict[str, Side] = {
     "L": "left",
     "R": "right",
@@ -44,7 +46,7 @@ class ActionUnit:
     """One coded movement."""
 
     number: int
-    kind: Literal["AU", "AD", "M"] = "AU"
+    kind: Kind = "AU"
     """An action unit, an action descriptor, or a movement of the head or eyes."""
     side: Side = ""
     """Where it is, unless on both sides alike."""
@@ -69,6 +71,9 @@ def parse_action_units(text: str) -> tuple[ActionUnit, ...]:
     mean nothing.
 
     Raises: ValueError quoting the part that is no code.
+
+    >>> [str(unit) for unit in parse_action_units("R12B + 5, ref(43), 4 or 9")]
+    ['R12B', '5', '4?']
     """
     plain = re.sub(r"\s+", "", text).replace("，", ",").replace("＋", "+")
     plain = re.sub(r"ref\(\d+\)", "", plain, flags=re.IGNORECASE)
@@ -86,7 +91,7 @@ def parse_action_units(text: str) -> tuple[ActionUnit, ...]:
         side, intensity = code["side"] or "", code["intensity"] or ""
         unit = ActionUnit(
             number=int(code["number"]),
-            kind=code["kind"] or "AU",  # type: ignore[arg-type]
+            kind=KINDS[code["kind"] or "AU"],
             side=SIDES[side[0]] if side else "",
             intensity=intensity[:1],
             doubtful=bool(others or code["doubt"] or "/" in side + intensity),
@@ -103,6 +108,9 @@ def _without_parentheses(text: str) -> str:
 def objective_class(units: Iterable[ActionUnit]) -> str:
     """I to VII by which units there are (Davison, Merghani & Yap 2018); without regard
     to side and intensity. Empty without a unit.
+
+    >>> [objective_class(parse_action_units(text)) for text in ("R12", "1+2", "9+12")]
+    ['I', 'II', 'VII']
     """
     numbers = frozenset(unit.number for unit in units if unit.kind == "AU")
     return BY_UNITS.get(numbers, "VII") if numbers else ""

@@ -1,11 +1,9 @@
 """From the name of a data set to its arrays in memory."""
 
 import contextlib
-import importlib
 import io
-import pkgutil
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,8 @@ import numpy as np
 
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
+from jmer.data.find import builder_class
+from jmer.data.parallel import ClipWatch
 from jmer.data.random_clips import RandomClips
 from jmer.data.span import Span
 from jmer.data.summary import Summary
@@ -29,28 +29,26 @@ TYPES = {
     "frame_rate": np.float32,
     "train_only": np.bool_,
 }
-Watch = Callable[[int, int | None], None]
 
 
 def builder_of(config: DataConfig) -> "ClipBuilder":
-    """The TFDS builder of a configuration, from `data_builders/<name>/`."""
+    """The TFDS builder of a configuration, which lies beside it.
+
+    Raises: JmerError if there is none, or what it prepared cannot be read.
+    """
     # TFDS takes a second to import, and training needs none of it.
     from absl import logging
 
-    from jmer.data.builder import Recipe
+    from jmer.data.builder import TfdsConfig
 
-    module = importlib.import_module(
-        f"data_builders.{config.name}.{config.name}_dataset_builder"
-    )
-    recipe = Recipe(
-        name=config.config_name, version=module.Builder.VERSION, data=config
-    )
+    builder = builder_class(type(config))
+    recipe = TfdsConfig(name=config.config_name, version=builder.VERSION, data=config)
     make_folder(config.data_dir)
     # TFDS warns of every configuration that is not in a fixed list.
     before = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     try:
-        return module.Builder(
+        return builder(
             config=recipe, data_dir=str(config.data_dir), file_format="array_record"
         )
     except JmerError:
@@ -59,21 +57,10 @@ def builder_of(config: DataConfig) -> "ClipBuilder":
         folder = config.data_dir / config.name / config.config_name
         raise JmerError(
             f"the prepared set {folder} cannot be read ({error}). Delete that folder, "
-            f"then prepare it again: `jmer data prepare {config.name}`."
+            f"then prepare it again: `jmer data prepare {config.word}`."
         ) from error
     finally:
         logging.set_verbosity(before)
-
-
-def datasets() -> Iterator[type[DataConfig]]:
-    """The configuration of every data set that has a builder."""
-    package = importlib.import_module("data_builders")
-    for module in pkgutil.iter_modules(package.__path__, "data_builders."):
-        if not module.ispkg:  # what several data sets share
-            continue
-        for value in vars(importlib.import_module(module.name)).values():
-            if isinstance(value, type) and value.__module__ == module.name:
-                yield value
 
 
 def check(config: DataConfig) -> tuple[list[str], str]:
@@ -91,7 +78,7 @@ def prepare(
     config: DataConfig,
     *,
     overwrite: bool = False,
-    watch: Watch | None = None,
+    watch: ClipWatch | None = None,
     beam: Sequence[str] | None = None,
 ) -> Path:
     """Builds the set unless it is there already; returns its folder.
@@ -201,7 +188,7 @@ def _reading(config: DataConfig, folder: Path) -> Iterator[None]:
     except Exception as error:  # array_record raises what its C++ library raises
         raise JmerError(
             f"the prepared set {folder} cannot be read ({error}). Prepare it again: "
-            f"`jmer data prepare {config.name} --overwrite`."
+            f"`jmer data prepare {config.word} --overwrite`."
         ) from error
 
 
@@ -281,7 +268,7 @@ def refuse_changed_sources(builder: "ClipBuilder") -> None:
         raise JmerError(
             f"{config.manual_dir / changed[0]} has changed since {builder.data_dir} "
             f"was prepared ({len(changed)} files differ). Prepare it again: `jmer data "
-            f"prepare {config.name} --manual-dir {config.manual_dir} --overwrite`, or "
+            f"prepare {config.word} --manual-dir {config.manual_dir} --overwrite`, or "
             f"leave --manual-dir out to use what was prepared."
         )
 
@@ -294,7 +281,7 @@ def refuse_changed_files(builder: "ClipBuilder") -> None:
             raise JmerError(
                 f"{name}={getattr(config, name)} is not the file that "
                 f"{builder.data_dir} was prepared with. Prepare it again: `jmer data "
-                f"prepare {config.name} --overwrite` with the same options, or give "
+                f"prepare {config.word} --overwrite` with the same options, or give "
                 f"the file that was used."
             )
 

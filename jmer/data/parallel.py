@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+ClipWatch = Callable[[int, int | None], object]
+"""Is told how many clips are done, and of how many where that is known."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 

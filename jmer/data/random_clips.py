@@ -32,7 +32,7 @@ class RandomClips(DataConfig):
     dtype: str = "float32"
     """Type of the features."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if min(self.sizes or (self.subjects, self.per_subject)) < 1:
             raise UsageError(
                 f"data.subjects={self.subjects}, data.per-subject={self.per_subject} "

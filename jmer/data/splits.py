@@ -7,8 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 
+from jmer.annotations import Bool, Int, Shaped
 from jmer.data.clips import ClipSet
 from jmer.errors import JmerError, UsageError
+
+Names = Shaped[np.ndarray, " clips"]
+"""Of the subject of each clip, as text."""
+Labels = Int[np.ndarray, " clips"]
+Tested = Bool[np.ndarray, " clips"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +26,8 @@ class Fold:
     """
 
     name: str
-    train: np.ndarray
-    test: np.ndarray
+    train: Int[np.ndarray, " train"]
+    test: Int[np.ndarray, " test"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,13 +39,18 @@ class Protocol:
     subject_independent: ClassVar[bool] = True
     """Whether nobody is on both sides of a fold. Where not, every report says so."""
 
-    def groups(self, subjects: np.ndarray) -> list[tuple[str, list[str]]]:
-        """Name and held-out subjects of each fold, given the subject of each clip."""
+    def groups(self, subjects: Names) -> list[tuple[str, list[str]]]:
+        """Name and held-out subjects of each fold, given the subject of each clip.
+
+        >>> Loso().groups(np.array(["b", "a", "b"]))
+        [('a', ['a']), ('b', ['b'])]
+        >>> subjects = np.repeat(["a", "b", "c", "d"], [9, 3, 3, 3])
+        >>> [sorted(group) for _, group in KFold(k=2).groups(subjects)]
+        [['a'], ['b', 'c', 'd']]
+        """
         raise NotImplementedError
 
-    def tested(
-        self, subjects: np.ndarray, labels: np.ndarray
-    ) -> list[tuple[str, np.ndarray]]:
+    def tested(self, subjects: Names, labels: Labels) -> list[tuple[str, Tested]]:
         """Name of each fold, and whether it tests each of the clips that have these
         subjects and labels.
         """
@@ -58,10 +69,10 @@ class Protocol:
 class Loso(Protocol):
     """Leave one subject out: as many folds as subjects."""
 
-    def groups(self, subjects):
+    def groups(self, subjects: Names) -> list[tuple[str, list[str]]]:
         return [(name, [name]) for name in np.unique(subjects).tolist()]
 
-    def describe(self, folds, clips):
+    def describe(self, folds: Sequence[Fold], clips: ClipSet) -> str:
         return f"leave-one-subject-out, {len(folds)} folds"
 
 
@@ -74,11 +85,11 @@ class KFold(Protocol):
     split_seed: int = 0
     """Seed of the order in which subjects are dealt out."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.k < 2:
             raise UsageError(f"protocol.k={self.k} must be at least 2")
 
-    def groups(self, subjects):
+    def groups(self, subjects: Names) -> list[tuple[str, list[str]]]:
         sizes = _shuffled_sizes(subjects, self.split_seed)
         if len(sizes) < self.k:
             raise UsageError(
@@ -94,7 +105,7 @@ class KFold(Protocol):
             load[target] += size
         return [(f"fold{i}", group) for i, group in enumerate(held_out)]
 
-    def describe(self, folds, clips):
+    def describe(self, folds: Sequence[Fold], clips: ClipSet) -> str:
         return f"{self.k}-fold by subject, split seed {self.split_seed}"
 
 
@@ -109,22 +120,22 @@ class HoldOut(Protocol):
     split_seed: int = 0
     """Seed of the choice of subjects."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.fraction < 1:
             raise UsageError(
                 f"protocol.fraction={self.fraction} must be between 0 and 1"
             )
 
-    def groups(self, subjects):
+    def groups(self, subjects: Names) -> list[tuple[str, list[str]]]:
         sizes = _shuffled_sizes(subjects, self.split_seed)
-        held_out, wanted = [], self.fraction * len(subjects)
+        held_out, wanted = list[str](), self.fraction * len(subjects)
         for subject in list(sizes)[:-1]:
             if sum(sizes[s] for s in held_out) >= wanted:
                 break
             held_out.append(subject)
         return [("holdout", held_out)]
 
-    def describe(self, folds, clips):
+    def describe(self, folds: Sequence[Fold], clips: ClipSet) -> str:
         tested = len(set(clips.subject[folds[0].test]))
         return f"hold-out of {tested} subjects, split seed {self.split_seed}"
 
@@ -140,11 +151,11 @@ class ClipKFold(Protocol):
     split_seed: int = 0
     """Seed of the order in which clips are dealt out."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.k < 2:
             raise UsageError(f"protocol.k={self.k} must be at least 2")
 
-    def tested(self, subjects, labels):
+    def tested(self, subjects: Names, labels: Labels) -> list[tuple[str, Tested]]:
         clips = len(subjects)
         if clips < self.k:
             raise UsageError(
@@ -156,7 +167,7 @@ class ClipKFold(Protocol):
         fold[order] = np.arange(clips) % self.k
         return [(f"fold{i}", fold == i) for i in range(self.k)]
 
-    def describe(self, folds, clips):
+    def describe(self, folds: Sequence[Fold], clips: ClipSet) -> str:
         return (
             f"{self.k}-fold by clip, split seed {self.split_seed}, NOT "
             f"subject-independent"
@@ -177,19 +188,19 @@ class ClipHoldOut(Protocol):
     split_seed: int = 0
     """Seed of the choice of clips."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.fraction < 1:
             raise UsageError(
                 f"protocol.fraction={self.fraction} must be between 0 and 1"
             )
 
-    def tested(self, subjects, labels):
+    def tested(self, subjects: Names, labels: Labels) -> list[tuple[str, Tested]]:
         rng = np.random.default_rng(self.split_seed)
         every = np.arange(len(labels))
         chosen = stratified(every, labels, self.fraction, rng)
         return [("holdout", np.isin(every, chosen))]
 
-    def describe(self, folds, clips):
+    def describe(self, folds: Sequence[Fold], clips: ClipSet) -> str:
         return (
             f"hold-out of {len(folds[0].test)} clips, split seed {self.split_seed}, "
             f"NOT subject-independent"
@@ -197,8 +208,11 @@ class ClipHoldOut(Protocol):
 
 
 def stratified(
-    clips: np.ndarray, label: np.ndarray, fraction: float, rng: np.random.Generator
-) -> np.ndarray:
+    clips: Int[np.ndarray, " n"],
+    label: Labels,
+    fraction: float,
+    rng: np.random.Generator,
+) -> Int[np.ndarray, " tested"]:
     """`fraction` of those of `clips` (indices) that have each label: at least one of
     every label that several have, and never all.
     """
@@ -210,7 +224,7 @@ def stratified(
     return np.concatenate(chosen)
 
 
-def _shuffled_sizes(subjects, seed: int) -> dict[str, int]:
+def _shuffled_sizes(subjects: Names, seed: int) -> dict[str, int]:
     sizes = Counter(subjects.tolist())
     order = np.random.default_rng(seed).permutation(sorted(sizes))
     return {name: sizes[name] for name in order.tolist()}

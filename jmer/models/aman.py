@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -55,6 +56,11 @@ class AmanConfig(NetworkConfig):
         "Wei et al. 2022, A Novel Micro-expression Recognition Approach Using "
         "Attention-based Magnification-adaptive Networks, ICASSP"
     )
+    listed: ClassVar[Mapping[str, int | str]] = {
+        "parameters": 11_180_103,
+        "trained": 8_397_319,
+        "input": "clip 20x224x224x3",
+    }
     inputs: ClassVar[tuple[str, ...]] = ("clip",)
     files: ClassVar[tuple[str, ...]] = ("magnifier", "backbone")
     paper_classes: ClassVar[tuple[str, ...]] = (

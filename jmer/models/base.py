@@ -19,6 +19,7 @@ from jmer.arrays import Array, PRNGKeyArray
 from jmer.errors import JmerError
 from jmer.files import content_hash
 from jmer.losses import cross_entropy, weighted_mean
+from jmer.text import did_you_mean
 from jmer.weights.torch_names import PathArrays, TorchState
 
 Inputs = Mapping[str, Array]
@@ -50,6 +51,9 @@ class NetworkConfig:
     place."""
     paper_classes: ClassVar[tuple[str, ...]]
     """Classes of the paper's main result, in the order of its published weights."""
+    listed: ClassVar[Mapping[str, int | str]] = {}
+    """`parameters`, `trained` and `input` as `describe` finds them at the paper's size,
+    so that `jmer list models` need not build the network. A test compares the two."""
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -262,7 +266,8 @@ def network_class(name: str) -> type[NetworkConfig]:
     found = {kind.name: kind for kind in networks()}
     if name not in found:
         raise JmerError(
-            f"no network is called {name!r}; there are: {', '.join(found)}."
+            f"no network is called {name!r}{did_you_mean(name, found)}; there are: "
+            f"{', '.join(found)}."
         )
     return found[name]
 

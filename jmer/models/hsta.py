@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -37,6 +38,11 @@ class HstaConfig(NetworkConfig):
         "Hao, Wang, Ben, Hao, Wang, Wang. Hierarchical Space-Time Attention for "
         "Micro-Expression Recognition. arXiv 2405.03202, 2024"
     )
+    listed: ClassVar[Mapping[str, int | str]] = {
+        "parameters": 81_887_623,
+        "trained": 81_887_623,
+        "input": "clip 6x224x224x3, special 2x224x224x3",
+    }
     inputs: ClassVar[tuple[str, ...]] = ("clip", "special")
     paper_classes: ClassVar[tuple[str, ...]] = (
         "disgust",

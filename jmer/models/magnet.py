@@ -1,6 +1,7 @@
 """The magnification network of Oh et al. 2018, which other networks see frames by."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
 from flax import nnx
@@ -21,6 +22,11 @@ class MagnetConfig(NetworkConfig):
     paper: ClassVar[str] = (
         "Oh et al. 2018, Learning-based Video Motion Magnification, ECCV"
     )
+    listed: ClassVar[Mapping[str, int | str]] = {
+        "parameters": 928_144,
+        "trained": 928_144,
+        "input": "onset_frame 384x384x3, frame 384x384x3, factor ",
+    }
     inputs: ClassVar[tuple[str, ...]] = ("onset_frame", "frame", "factor")
     paper_classes: ClassVar[tuple[str, ...]] = ()
 

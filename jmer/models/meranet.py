@@ -1,6 +1,7 @@
 """MERANet: a residual network of clips with two gates a block, and its baseline."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
@@ -28,6 +29,11 @@ class Resnet3dConfig(NetworkConfig):
         "Tran, Wang, Torresani, Ray, LeCun, Paluri. A Closer Look at Spatiotemporal "
         "Convolutions for Action Recognition. CVPR 2018"
     )
+    listed: ClassVar[Mapping[str, int | str]] = {
+        "parameters": 33_167_811,
+        "trained": 33_167_811,
+        "input": "clip 16x112x112x3",
+    }
     inputs: ClassVar[tuple[str, ...]] = ("clip",)
     # Of CAS(ME)², on which the kernels and the two forms of g are compared.
     paper_classes: ClassVar[tuple[str, ...]] = ("happiness", "anger", "disgust")
@@ -94,6 +100,11 @@ class MeranetConfig(Resnet3dConfig):
         "Gajjala, Reddy, Mukherjee, Dubey. MERANet: Facial Micro-Expression "
         "Recognition using 3D Residual Attention Network. ICVGIP 2021"
     )
+    listed: ClassVar[Mapping[str, int | str]] = {
+        "parameters": 33_256_851,
+        "trained": 33_256_851,
+        "input": "clip 16x112x112x3",
+    }
 
     attn: Literal["none", "ca", "st", "both"] = "both"
     """Attention of a block: by channel (ca), by place and frame (st), one after the

@@ -28,6 +28,11 @@ class Resnet18Config(NetworkConfig):
     paper: ClassVar[str] = (
         "He, Zhang, Ren, Sun. Deep Residual Learning for Image Recognition. CVPR 2016"
     )
+    listed: ClassVar[Mapping[str, int | str]] = {
+        "parameters": 11_180_103,
+        "trained": 11_180_103,
+        "input": "image 48x48x1",
+    }
     inputs: ClassVar[tuple[str, ...]] = ("image",)
     # Of FER2013, for which AMAN has it.
     paper_classes: ClassVar[tuple[str, ...]] = (

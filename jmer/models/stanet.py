@@ -27,6 +27,11 @@ class STANetConfig(NetworkConfig):
         "Spatial-Temporal Attention Network for Micro-expression Recognition "
         "(manuscript without names, after 2018)"
     )
+    listed: ClassVar[Mapping[str, int | str]] = {
+        "parameters": 12_883_332,
+        "trained": 12_883_332,
+        "input": "flow 19x192x192x2",
+    }
     inputs: ClassVar[tuple[str, ...]] = ("flow",)
     values: ClassVar[tuple[str, ...]] = ("lambda_l1",)
     paper_classes: ClassVar[tuple[str, ...]] = (

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -25,6 +26,11 @@ class STSTNetConfig(NetworkConfig):
         "Liong, Gan, See, Khor, Huang. Shallow Triple Stream Three-dimensional CNN "
         "(STSTNet) for Micro-expression Recognition. FG 2019"
     )
+    listed: ClassVar[Mapping[str, int | str]] = {
+        "parameters": 1_683,
+        "trained": 1_683,
+        "input": "apex_flow 28x28x3",
+    }
     inputs: ClassVar[tuple[str, ...]] = ("apex_flow",)
     paper_classes: ClassVar[tuple[str, ...]] = ("negative", "positive", "surprise")
 

@@ -36,6 +36,11 @@ class VisualMemoryConfig(NetworkConfig):
         "Nag, Bhunia, Konwer, Roy. Facial Micro-expression Spotting and Recognition "
         "using Time Contrasted Feature with Visual Memory. ICASSP 2019"
     )
+    listed: ClassVar[Mapping[str, int | str]] = {
+        "parameters": 28_066_887,
+        "trained": 28_066_887,
+        "input": "clip 15x64x64x3, flow 14x64x64x2, intensity 15",
+    }
     values: ClassVar[tuple[str, ...]] = ("intensity_weight",)
     paper_classes: ClassVar[tuple[str, ...]] = (
         *("happiness", "disgust", "surprise", "repression"),

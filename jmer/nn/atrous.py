@@ -26,6 +26,7 @@ class AtrousConv(nnx.Module):
 
     @typed
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
+        """As many pixels as came in, in the layer's dtype."""
         layer = self.conv
         beyond = [d >= n for d, n in zip(layer.dilation, x.shape[1:3], strict=True)]
         window = tuple(slice(1, 2) if b else slice(None) for b in beyond)

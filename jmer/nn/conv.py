@@ -54,6 +54,7 @@ class Conv(nnx.Module):
 
     @typed
     def __call__(self, x: Float[Array, "b *space c"]) -> Float[Array, "b *out d"]:
+        """What the kernel makes of every place, plus the bias, in the layer's dtype."""
         kernel = self.kernel[...].astype(self.dtype)
         y = conv(
             x.astype(self.dtype), kernel, self.strides, self.padding, self.dilation

@@ -56,6 +56,7 @@ class CrossFusion(nnx.Module):
         *,
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "b 1 d"]:
+        """The new token in float32; with a key, dropout."""
         guest, tokens = self._visit(token, patches)
         seen = self.attention(tokens[:, :1], tokens, key=keys.within(key, "attention"))
         return self.back(guest + seen).astype(jnp.float32)

@@ -105,7 +105,7 @@ class SpaceTimeGate(nnx.Module):
     def explain(
         self, x: Float[Array, "b *space c"]
     ) -> tuple[Float[Array, "b *space c"], dict[str, Array]]:
-        """The result, and `space_time` [b, *space], 0 to 1."""
+        """The result, and `space_time`, 0 to 1, of the shape of x without channels."""
         wide = x.astype(jnp.float32)
         pooled = [wide.mean(-1, keepdims=True), max_along(wide, -1)]
         score = self.conv(jnp.concatenate(pooled, axis=-1))

@@ -52,6 +52,8 @@ class HourglassMask(nnx.Module):
         train: bool = False,
         weight: Float[Array, " b"] | None = None,
     ) -> Float[Array, "b h w d"]:
+        """The mask of `x`, 0 to 1."""
+
         def convolve(layer: ConvNorm, x: Array) -> Array:
             return nnx.relu(layer(x, train=train, weight=weight))
 

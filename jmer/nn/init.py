@@ -8,20 +8,20 @@ from jax.typing import DTypeLike
 
 from jmer.arrays import PRNGKeyArray
 
-# PyTorch's default for convolutions and linear layers: U(-1/sqrt(n), 1/sqrt(n)) for
-# n inputs (Kaiming uniform with a = sqrt(5)).
 torch_kernel = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+"""PyTorch's default for convolutions and linear layers: U(-1/sqrt(n), 1/sqrt(n)) for
+n inputs (Kaiming uniform with a = sqrt(5))."""
 
-# He et al. 2015, as torchvision starts its residual networks.
 kaiming = jax.nn.initializers.variance_scaling(2, "fan_out", "normal")
+"""He et al. 2015, as torchvision starts its residual networks."""
 
-# Glorot & Bengio 2010, eq. 16: U(-a, a) with a² = 6 / (inputs + outputs), where each
-# element of a convolution's kernel counts as an input and an output.
 glorot = jax.nn.initializers.variance_scaling(1, "fan_avg", "uniform")
+"""Glorot & Bengio 2010, eq. 16: U(-a, a) with a² = 6 / (inputs + outputs), where each
+element of a convolution's kernel counts as an input and an output."""
 
-# timm's `trunc_normal_(std=0.02)`, with which vision transformers start: it cuts at -2
-# and 2, a hundred deviations out.
 narrow_normal = jax.nn.initializers.normal(0.02)
+"""timm's `trunc_normal_(std=0.02)`, with which vision transformers start: it cuts at -2
+and 2, a hundred deviations out."""
 
 
 def glorot_channels(

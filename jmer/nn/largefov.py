@@ -55,6 +55,7 @@ class LargeFOV(nnx.Module):
         train: bool = False,
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "b i j d"]:
+        """Features of RGB images; in training, with a key, dropout."""
         for group, (*_, stride) in zip(self.groups, GROUPS, strict=True):
             for layer in group:
                 x = nnx.relu(layer(x))

@@ -38,6 +38,7 @@ class Linear(nnx.Module):
 
     @typed
     def __call__(self, x: Float[Array, "*b c"]) -> Float[Array, "*b d"]:
+        """`x` times the kernel, plus the bias, in the layer's dtype."""
         x, kernel = x.astype(self.dtype), self.kernel[...].astype(self.dtype)
         if self.bias is None:
             return x @ kernel

@@ -56,6 +56,7 @@ class MPNet(nnx.Module):
         train: bool = False,
         weight: Float[Array, " b"] | None = None,
     ) -> Float[Array, "b i j 1"]:
+        """How likely each place moves by itself; `x` is as `polar_flow` makes it."""
         options: dict[str, Any] = {"train": train, "weight": weight}
         skips = []
         for layer in self.encoder:

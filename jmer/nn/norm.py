@@ -45,6 +45,7 @@ class BatchNorm(nnx.Module):
         train: bool = False,
         weight: Float[Array, " b"] | None = None,
     ) -> Float[Array, "b *space c"]:
+        """In training by the clips of weight 1, else by the running statistics."""
         x = x.astype(jnp.float32)
         scale, bias = self.scale[...], self.bias[...]
         if not train:

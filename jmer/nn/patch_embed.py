@@ -36,6 +36,7 @@ class PatchEmbed(nnx.Module):
 
     @typed
     def __call__(self, x: Float[Array, "b *space c"]) -> Float[Array, "b p d"]:
+        """A token for each whole patch."""
         return self.proj(patches(x, self.window))
 
 
@@ -77,6 +78,7 @@ class PatchTokens(nnx.Module):
     def __call__(
         self, frames: Float[Array, "b t h w 3"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "b p d"]:
+        """The class token, then those of the patches, all with their places added."""
         patches = self.embed(frames).astype(jnp.float32)
         token = jnp.broadcast_to(self.token[...], (len(patches), 1, patches.shape[-1]))
         x = jnp.concatenate([token, patches], axis=1)

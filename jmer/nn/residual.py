@@ -50,6 +50,7 @@ class ConvNorm(nnx.Module):
         train: bool = False,
         weight: Float[Array, " b"] | None = None,
     ) -> Float[Array, "b *out d"]:
+        """Convolved, then normalised by the clips that count."""
         return self.norm(self.conv(x), train=train, weight=weight)
 
 
@@ -109,6 +110,7 @@ class ResidualBlock(nnx.Module):
         train: bool = False,
         weight: Float[Array, " b"] | None = None,
     ) -> Float[Array, "b *out d"]:
+        """The branch, weighed by its gate if it has one, plus the shortcut; ReLU."""
         return self.explain(x, train=train, weight=weight)[0]
 
     def explain(self, x: Array, **options: Any) -> tuple[Array, dict[str, Array]]:

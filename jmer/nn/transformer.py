@@ -116,6 +116,7 @@ class Perceptron(nnx.Module):
     def __call__(
         self, x: Float[Array, "b t d"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "b t d"]:
+        """Each token by itself; with a key, dropout."""
         hidden: Array = nnx.gelu(self.wide(x), approximate=False)
         hidden = dropout(hidden, self.dropout, keys.within(key, "hidden"))
         return dropout(self.narrow(hidden), self.dropout, keys.within(key, "out"))

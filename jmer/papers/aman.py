@@ -5,9 +5,9 @@ from typing import Any
 from jmer.papers.table import PaperRow, PaperTable, others
 
 DATA = {
-    "CASME II": {"data.name": "casme2", "data.protocol": "5class"},
-    "SAMM": {"data.name": "samm", "data.protocol": "5class"},
-    "SMIC-HS": {"data.name": "smic", "data.protocol": "3class", "data.part": "HS"},
+    "CASME II": {"data.name": "casme2", "data.classes": "5class"},
+    "SAMM": {"data.name": "samm", "data.classes": "5class"},
+    "SMIC-HS": {"data.name": "smic", "data.classes": "3class", "data.part": "HS"},
 }
 FULL = {
     "model.name": "aman",

@@ -8,15 +8,15 @@ from jmer.papers.table import FieldValues, PaperRow, PaperTable, others
 CUBED = "CAS(ME)³"
 EMOTIONS = {
     "data.name": "casme_cubed",
-    "data.protocol": "7class",
+    "data.classes": "7class",
     "data.special": "sf",
     "data.macro": False,
 }
 THREE = {"data.special": "sf"}
 MEGC = {
-    "SMIC-HS": {"data.name": "smic", "data.protocol": "3class", "data.part": "HS"},
-    "SAMM": {"data.name": "samm", "data.protocol": "megc"},
-    "CASME II": {"data.name": "casme2", "data.protocol": "megc"},
+    "SMIC-HS": {"data.name": "smic", "data.classes": "3class", "data.part": "HS"},
+    "SAMM": {"data.name": "samm", "data.classes": "megc"},
+    "CASME II": {"data.name": "casme2", "data.classes": "megc"},
 }
 SWITCHES = {
     "model.name": "hsta",
@@ -89,7 +89,7 @@ LAYERS = (  # layers; ACC, UAR, UF1 of (ls, lv) = (1, 1), (1, 2) and (2, 2)
     (10, (42.6, 35.7, 33.7), (41.8, 36.8, 33.6), (41.5, 36.4, 33.0)),
     (12, (42.4, 38.5, 35.1), (41.3, 36.1, 33.4), (42.2, 37.0, 33.3)),
 )
-OBJECTIVE = {"data.protocol": "objective"}
+OBJECTIVE = {"data.classes": "objective"}
 MACRO = OBJECTIVE | {"data.macro": True, "data.source": "videos"}
 
 
@@ -189,7 +189,7 @@ HSTA = (
         title="HSTA, table 6: other methods on CAS(ME)³",
         files=("hsta_table6",),
         data={
-            f"{CUBED}, 3 classes": EMOTIONS | {"data.protocol": "3class"},
+            f"{CUBED}, 3 classes": EMOTIONS | {"data.classes": "3class"},
             f"{CUBED}, 7 classes": EMOTIONS,
         },
         rows=(

@@ -3,9 +3,9 @@
 from jmer.papers.table import PaperRow, PaperTable, others
 
 DATA = {
-    "CASME": {"data.name": "casme", "data.protocol": "meranet"},
-    "CASME II": {"data.name": "casme2", "data.protocol": "meranet"},
-    "CAS(ME)²": {"data.name": "casme_squared", "data.protocol": "meranet"},
+    "CASME": {"data.name": "casme", "data.classes": "meranet"},
+    "CASME II": {"data.name": "casme2", "data.classes": "meranet"},
+    "CAS(ME)²": {"data.name": "casme_squared", "data.classes": "meranet"},
 }
 RESNET = {"model.name": "resnet3d"}
 FULL = {

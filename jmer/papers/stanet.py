@@ -4,9 +4,9 @@ from jmer.papers.table import PaperRow, PaperTable, others
 
 PAPER = "STANet, Spatial-Temporal Attention Network for Micro-expression Recognition"
 DATA = {
-    "CASME": {"data.name": "casme", "data.protocol": "4class"},
-    "CASME II": {"data.name": "casme2", "data.protocol": "5class"},
-    "SMIC-HS": {"data.name": "smic", "data.protocol": "3class", "data.part": "HS"},
+    "CASME": {"data.name": "casme", "data.classes": "4class"},
+    "CASME II": {"data.name": "casme2", "data.classes": "5class"},
+    "SMIC-HS": {"data.name": "smic", "data.classes": "3class", "data.part": "HS"},
 }
 FULL = {"model.sab": True, "model.lambda_l1": 1e-8, "model.tab": True}
 LOSO = "leave-one-subject-out"

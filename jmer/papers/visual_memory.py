@@ -4,7 +4,7 @@ from typing import Any
 
 from jmer.papers.table import PaperRow, PaperTable, others
 
-DATA = {"CASME II": {"data.name": "casme2", "data.protocol": "5class"}}
+DATA = {"CASME II": {"data.name": "casme2", "data.classes": "5class"}}
 OURS = {
     "model.contrast": True,
     "model.temporal_net": True,

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from jmer.preprocess.features import resize
+from jmer.preprocess.tensors import resize
 
 POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 """Pupils, tip of the nose and corners of the mouth; left is left in the image."""

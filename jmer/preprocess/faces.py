@@ -15,7 +15,7 @@ SMALLEST_FACE = 40
 
 
 @dataclass(frozen=True)
-class Face:
+class FoundFace:
     """A detected face, in pixels of the frame."""
 
     box: tuple[float, float, float, float]
@@ -52,7 +52,9 @@ def detector() -> Detector:
     return MTCNN(min_face_size=SMALLEST_FACE)
 
 
-def find_face(frame: UInt8[np.ndarray, "h w 3"], detector: Detector) -> Face | None:
+def find_face(
+    frame: UInt8[np.ndarray, "h w 3"], detector: Detector
+) -> FoundFace | None:
     """The one face of an RGB frame, None if there is none.
 
     Of several, that whose area times the detector's confidence is largest: a bystander
@@ -64,4 +66,4 @@ def find_face(frame: UInt8[np.ndarray, "h w 3"], detector: Detector) -> Face | N
     best = max(found, key=lambda f: f["box"][2] * f["box"][3] * float(f["confidence"]))
     left, top, width, height = (float(value) for value in best["box"])
     points = np.array([best["keypoints"][name] for name in POINTS], np.float64)
-    return Face((left, top, width, height), points)
+    return FoundFace((left, top, width, height), points)

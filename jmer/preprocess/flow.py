@@ -121,6 +121,12 @@ def optical_strain(flow: Float32[np.ndarray, "h w 2"]) -> Float32[np.ndarray, "h
     form of Liong et al. 2019.
 
     Raises: ValueError unless `flow` is [h, w, 2] with h and w at least 2.
+
+    A field that stretches by an eighth of a pixel per pixel, to the right alone:
+
+    >>> u = np.tile(np.arange(3) / 8, (2, 1))
+    >>> optical_strain(np.stack([u, 0 * u], -1).astype(np.float32)).tolist()
+    [[0.125, 0.125, 0.125], [0.125, 0.125, 0.125]]
     """
     if flow.ndim != 3 or flow.shape[2] != 2 or min(flow.shape[:2]) < 2:
         raise ValueError(f"expected flow [h, w, 2] of 2 x 2 or more, got {flow.shape}")

@@ -8,6 +8,8 @@ therefore kept in buffers with a border of zeros, written in place: differences 
 then of two views of one buffer, and each step is one short vector loop.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +19,12 @@ from jmer.preprocess.warping import derivatives, medians, warped
 
 STEP = 0.25  # of the dual variable; not more in two dimensions, to converge
 DUAL_STEPS = 2
+Dual = tuple[Array, Array]
+"""The dual variable, across and along, in buffers."""
+Turn = tuple[Array, Array, Dual]
+"""Two images that are made from one another, and the dual variable."""
+Step = Callable[[Array], Array]
+"""From a flow to another."""
 
 
 @typed
@@ -36,7 +44,7 @@ def refined(
     """The flow after all warps of this level; see `Tvl1`."""
     fall = slack ** (-1 / max(warps - 1, 1))
 
-    def warp(k, state):
+    def warp(k: Array, state: Turn) -> Turn:
         _, start, dual = state
         theta = tightness * slack * fall**k
         # Dual variables are stored times theta.
@@ -57,7 +65,9 @@ def refined(
     return jax.lax.fori_loop(0, warps, warp, state)[0]
 
 
-def _data_step(difference: Array, gradient: Array, origin: Array, most):
+def _data_step(
+    difference: Array, gradient: Array, origin: Array, most: float | Array
+) -> Step:
     """From a flow to the one that the data ask for, linearised at `origin`.
 
     The three cases of Zach et al., eq. 14, are one clipped step.
@@ -75,32 +85,36 @@ def _data_step(difference: Array, gradient: Array, origin: Array, most):
     return step
 
 
-def _alternate(step, flow: Array, dual, theta, iterations: int):
+def _alternate(
+    step: Step, flow: Array, dual: Dual, theta: float | Array, iterations: int
+) -> tuple[Array, Dual]:
     """`iterations` of the data's step and of Chambolle's projection."""
     height, width = flow.shape[2:]
     # Nothing is to the right of the last column, nor below the last row.
     in_row = (np.arange(width) < width - 1).astype(np.float32)
     in_column = (np.arange(height) < height - 1).astype(np.float32)[:, None]
 
-    def ascend(values: Array, dual):
+    def ascend(values: Array, dual: Dual) -> Dual:
         here = _view(values)
         right = in_row * (_view(values, right=1) - here)
         down = in_column * (_view(values, down=1) - here)
         norm = 1 / (1 + STEP / theta * jnp.sqrt(right * right + down * down))
         steps = (STEP * right, STEP * down)
-        return tuple(
+        across, along = (
             _put(buffer, (_view(buffer) + change) * norm)
             for buffer, change in zip(dual, steps, strict=True)
         )
+        return across, along
 
-    def denoised(data: Array, dual) -> Array:
+    def denoised(data: Array, dual: Dual) -> Array:
         across, along = dual
         divergence = (_view(across) - _view(across, right=-1)) + (
             _view(along) - _view(along, down=-1)
         )
         return _view(data) + divergence
 
-    def iterate(_, state):
+    def iterate(turn: Array, state: Turn) -> Turn:
+        del turn
         flow, data, dual = state
         data = _put(data, step(_view(flow)))
         values = data

@@ -3,6 +3,7 @@
 As scikit-image does each of them, so that results can be compared with it.
 """
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 
 import jax
@@ -38,7 +39,7 @@ def blurred(image: Float[Array, "n h w"], deviation: float) -> Float[Array, "n h
     return _separable(partial(_blur, deviation=deviation), image)
 
 
-def _separable(matrix, image: Array) -> Array:
+def _separable(matrix: Callable[[int], np.ndarray], image: Array) -> Array:
     down, across = (matrix(side).astype(np.float32) for side in image.shape[1:])
     exact = jax.lax.Precision.HIGHEST  # an accelerator would round to fewer bits
     return jnp.einsum("ih,nhw,jw->nij", down, image, across, precision=exact)

@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int, UInt8
 Method = Literal[
     "none", "linear", "uniform", "random-sorted", "apex-window", "tim", "whole"
 ]
-Padding = Literal["repeat", "zeros"]
+Filling = Literal["repeat", "zeros"]
 
 
 def linear(
@@ -37,6 +37,11 @@ def uniform(onset: int, offset: int, n: int) -> Int[np.ndarray, " {n}"]:
 
     Where there are fewer frames than `n`, all are taken, and the first and the last
     are repeated around them.
+
+    >>> uniform(10, 29, 5)
+    array([12, 16, 20, 24, 28])
+    >>> uniform(3, 4, 4)
+    array([3, 3, 4, 4])
     """
     return np.clip(_uniform(onset, offset, n), onset, offset)
 
@@ -60,6 +65,9 @@ def apex_window(apex: int, n: int, t: int) -> Int[np.ndarray, " {n}"]:
     """Frames apex - n//2 to apex + (n-1)//2 of a clip of `t` frames.
 
     The first and the last frame stand in for those that the clip lacks.
+
+    >>> apex_window(2, 6, 20)
+    array([0, 0, 1, 2, 3, 4])
     """
     return np.clip(_window(apex, n), 0, t - 1)
 
@@ -92,7 +100,7 @@ def resample(
     method: Method,
     *,
     name: str = "",
-    padding: Padding = "repeat",
+    padding: Filling = "repeat",
     context: int = 0,
 ) -> tuple[UInt8[np.ndarray, "s h w c"], tuple[int, int, int]]:
     """A clip of `n` frames, and where onset, apex and offset are in it.
@@ -130,7 +138,13 @@ def resample(
     return made, (nearest[0], nearest[1], nearest[2])
 
 
-def _take(frames, wanted, first: int, last: int, padding: Padding):
+def _take(
+    frames: UInt8[np.ndarray, "t h w c"],
+    wanted: Int[np.ndarray, " n"],
+    first: int,
+    last: int,
+    padding: Filling,
+) -> tuple[UInt8[np.ndarray, "n h w c"], Float64[np.ndarray, " n"]]:
     """The frames of `wanted` numbers, those beyond first..last padded; their times."""
     made = frames[np.clip(wanted, first, last)]
     if padding == "zeros":

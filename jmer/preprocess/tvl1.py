@@ -128,7 +128,7 @@ def solve(
     """`tvl1` of one batch, as one program."""
     pair = [_prepared(images, config) for images in (first, second)]
     levels = list(zip(*map(pyramid, pair), strict=True))
-    flow = jnp.zeros((2, *levels[0][0].shape), np.float32)
+    flow: Array = jnp.zeros((2, *levels[0][0].shape), np.float32)
     for one, other in levels:
         height, width = one.shape[1:]
         if flow.shape[2:] != (height, width):
@@ -150,9 +150,10 @@ def solve(
 
 def _prepared(images: Array, config: Tvl1) -> Array:
     """Grey values in 0..1, or beside those around them."""
-    image = images.astype(np.float32) / 255
+    image: Array = images.astype(np.float32) / 255
     if image.ndim == 4:
-        image = sum(share * image[..., k] for k, share in enumerate(GREY))
+        shares = (share * image[..., k] for k, share in enumerate(GREY))
+        image = jnp.asarray(sum(shares))
     if config.blur:
         image = blurred(image, config.blur)
     if config.contrast:

@@ -35,7 +35,7 @@ def warped(
         sum(weight * seen(i * wide + j) for j, weight in enumerate(across))
         for i in range(len(along))
     ]
-    return sum(weight * row for weight, row in zip(along, rows, strict=True))
+    return jnp.asarray(sum(w * row for w, row in zip(along, rows, strict=True)))
 
 
 def _weights(share: Array, cubic: bool) -> list[Array]:

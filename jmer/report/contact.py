@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 
 from jmer.data.clips import ClipSet
 from jmer.files import write_bytes
-from jmer.preprocess.colour import flow_colours
+from jmer.preprocess.flow_colours import flow_colours
 from jmer.report.draw.style import INK, MUTED, any_script, png
 from jmer.report.draw.tiles import Card, card, spread_over_classes
 

@@ -60,7 +60,7 @@ def evaluate(
             "data_fingerprint": clips.fingerprint,
             "protocol": experiment.identity()["protocol"],
         },
-        "data": {"config": experiment.data.config_name, **clips.summary()},
+        "data": {**experiment.data.origin, **clips.summary()},
         **environment(),
     }
     open_run(run_dir, description, overwrite=overwrite)

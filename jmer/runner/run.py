@@ -91,7 +91,7 @@ def describe(
             "weights": experiment.model.file_hashes,
             "data_fingerprint": clips.fingerprint,
         },
-        "data": {"config": experiment.data.config_name, **clips.summary()},
+        "data": {**experiment.data.origin, **clips.summary()},
         **environment(),
     }
 

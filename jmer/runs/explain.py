@@ -12,11 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from data_builders import datasets
 from jmer.arrays import Array
 from jmer.data import load
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
-from jmer.data.load import datasets
+from jmer.data.find import config_at
 from jmer.errors import JmerError, UsageError
 from jmer.models.base import Inputs
 from jmer.runs.run import Run
@@ -106,16 +107,28 @@ def data_of(run: Run, **places: Path | None) -> DataConfig:
     Raises: JmerError if this jmer does not know the set.
     """
     fields = dict(run.experiment["experiment"]["data"])
-    kind = {kind.name: kind for kind in datasets()}.get(name := fields.pop("name"))
-    if kind is None:
-        raise JmerError(
-            f"{run.folder} was trained on data set {name}, which this jmer does not "
-            f"know: install the version that trained it."
-        )
+    kind = _kind_of(run, fields.pop("name"))
     types_of = typing.get_type_hints(kind)
     known = {name: _restored(types_of[name], value) for name, value in fields.items()}
     known |= {name: place for name, place in places.items() if place is not None}
     return typing.cast(DataConfig, kind(**known))
+
+
+def _kind_of(run: Run, name: str) -> type[DataConfig]:
+    ours = {kind.name: kind for kind in datasets()}
+    place = run.experiment["data"].get("kind", "")  # runs of older versions lack it
+    if not place.startswith("data_builders.") and place:
+        try:
+            return config_at(place)
+        except JmerError:
+            if name not in ours:
+                raise
+    if name not in ours:
+        raise JmerError(
+            f"{run.folder} was trained on data set {name}, which this jmer does not "
+            f"know: install the version that trained it."
+        )
+    return ours[name]
 
 
 def seed_of(run: Run, asked: int | None = None) -> int:

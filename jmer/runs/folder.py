@@ -9,6 +9,7 @@ from typing import Any
 
 from jmer.errors import JmerError
 from jmer.files import make_folder, read_json, write_json, writing
+from jmer.runs.older import renewed
 
 DESCRIPTION = "experiment.json"
 METRICS = "metrics.json"
@@ -72,7 +73,7 @@ def open_run(folder: Path, description: Mapping[str, Any], *, overwrite: bool) -
         raise JmerError(
             f"run directory {folder} is a file: choose another with --run-dir."
         )
-    found = read_json(existing) if existing.exists() else None
+    found = renewed(read_json(existing)) if existing.exists() else None
     is_run = isinstance(found, dict) and isinstance(found.get("identity"), dict)
     if folder.exists() and any(folder.iterdir()) and not is_run:
         raise JmerError(

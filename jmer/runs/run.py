@@ -18,6 +18,7 @@ from jmer.runs.folder import (
     PREDICTIONS,
     PROGRESS,
 )
+from jmer.runs.older import renewed
 from jmer.scores.metrics import reported
 from jmer.scores.paired import Paired, paired
 from jmer.scores.predictions import Predictions
@@ -106,8 +107,8 @@ class Run:
 
     @functools.cached_property
     def experiment(self) -> dict[str, Any]:
-        """The content of `experiment.json`."""
-        return read_json(self.folder / DESCRIPTION)
+        """The content of `experiment.json`, in today's names of fields."""
+        return renewed(read_json(self.folder / DESCRIPTION))
 
     @functools.cached_property
     def predictions(self) -> Predictions:

@@ -40,6 +40,11 @@ def confusion_matrix(
 
     Without `weight` every sample counts 1. A label or prediction outside
     `0 … classes-1` counts nowhere, which is how padding drops out.
+
+    >>> label, predicted = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 0])
+    >>> confusion_matrix(label, predicted, 2)
+    array([[1., 1.],
+           [1., 2.]])
     """
     arrays = (label, predicted) if weight is None else (label, predicted, weight)
     xp = _namespace(*arrays)
@@ -94,12 +99,25 @@ def accuracy(confusion: Real[Any, "*b k k"]) -> Real[Any, "*b"]:
 
 
 def uf1(confusion: Real[Any, "*b k k"]) -> Real[Any, "*b"]:
-    """Unweighted F1: mean of `class_f1` over the classes with a true sample."""
+    """Unweighted F1: mean of `class_f1` over the classes with a true sample, 0 to 1.
+
+    Of pooled predictions: it is no mean over folds.
+
+    >>> one, other = np.array([[2, 0], [0, 1]]), np.array([[0, 1], [1, 1]])
+    >>> float(uf1(one)), float(uf1(other)), round(float(uf1(one + other)), 3)
+    (1.0, 0.25, 0.667)
+    """
     return _mean_of_present(class_f1(confusion), confusion)
 
 
 def uar(confusion: Real[Any, "*b k k"]) -> Real[Any, "*b"]:
-    """Unweighted average recall over the classes with a true sample."""
+    """Unweighted average recall over the classes with a true sample, 0 to 1.
+
+    A class that nobody showed is left out:
+
+    >>> float(uar(np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]])))
+    0.875
+    """
     return _mean_of_present(class_recall(confusion), confusion)
 
 

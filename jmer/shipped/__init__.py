@@ -1,14 +1,15 @@
 """The experiments that come with jmer, by name.
 
 A name is the path below `experiments/` without its ending: `quickstart`,
-`synthetic/hsta`. They lie in the checkout, or in an installed jmer beside this file.
+`synthetic/hsta`. They lie in the checkout, or in an installed jmer beside this file,
+where `experiments/quickstart.py`, as one types it in a checkout, is a name as well.
 """
 
 import ast
 import re
 from pathlib import Path
 
-from jmer.errors import UsageError
+from jmer.errors import UsageError, shortened
 from jmer.text import did_you_mean
 
 _HERE = Path(__file__).resolve().parent
@@ -21,7 +22,7 @@ def folder() -> Path:
 
 
 def experiments_in(place: Path) -> dict[str, Path]:
-    """The experiment files below a folder by name, in its order; none is run."""
+    """The experiment files below a folder by name, in their order; none is run."""
     files = {f.relative_to(place).with_suffix(""): f for f in place.rglob("*.py")}
     return {
         name.as_posix(): file
@@ -32,24 +33,26 @@ def experiments_in(place: Path) -> dict[str, Path]:
 
 
 def find(experiment: Path | str) -> Path:
-    """The file of an experiment: a file that exists, or else one that comes with jmer.
+    """The file of an experiment: one that exists, or else one that comes with jmer.
 
     Raises: UsageError if it is neither; it says what may have been meant.
     """
-    path, known = Path(experiment), experiments_in(folder())
+    path = Path(experiment)
     if path.is_file():
         return path
-    if path.as_posix() in known:
-        return known[path.as_posix()]
-    near = path.as_posix().removeprefix("experiments/").removesuffix(".py")
-    more = "`jmer list experiments` shows those that come with jmer."
-    if path.suffix == ".py":
-        raise UsageError(
-            f"experiment file {path} does not exist{did_you_mean(near, known)}; {more}"
-        )
+    known = experiments_in(folder())
+    long = re.fullmatch(r"experiments/(.+)\.py", path.as_posix())
+    name = long[1] if long else path.as_posix()
+    if name in known:
+        return known[name]
+    shown = shortened(str(path))
+    what = f"no experiment is called {shown!r}, and no file"
+    if path.suffix == ".py" or path.is_absolute():
+        name = name.removesuffix(".py")
+        what = f"experiment file {shown} does not exist"
     raise UsageError(
-        f"no experiment is called {str(path)!r}, and it is no file"
-        f"{did_you_mean(near, known)}; {more}"
+        f"{what}{did_you_mean(name, known)}; `jmer list experiments` shows those that "
+        f"come with jmer."
     )
 
 

@@ -96,6 +96,10 @@ def _hint(experiment: Experiment, name: str) -> Any:
     for part in parts:
         owner = getattr(owner, part, None)
     known = [f.name for f in dataclasses.fields(owner)] if _is_config(owner) else []
+    for now, before in getattr(owner, "formerly", {}).items():
+        if last == before:
+            new = ".".join([*parts, now])
+            raise UsageError(f"{option(name)} is called {option(new)} now")
     if last not in known:
         where = f"{'.'.join(parts)} has" if known and parts else "an experiment has"
         known = known or [field.name for field in dataclasses.fields(experiment)]

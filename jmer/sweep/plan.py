@@ -19,6 +19,7 @@ from jmer.runner.plan import make_plan, memory_limit
 from jmer.runner.run import load_everywhere
 from jmer.runner.session import Session, check_inputs
 from jmer.runs.folder import DESCRIPTION, METRICS, first_difference
+from jmer.runs.older import renewed
 from jmer.sweep.cells import Cell
 from jmer.text import counted, duration
 from jmer.train import hosts
@@ -169,7 +170,7 @@ def _stage(experiment: Experiment, folder: Path) -> Stage:
     if not file.exists():
         return "new"
     try:
-        return _stage_of_run(experiment, folder, read_json(file))
+        return _stage_of_run(experiment, folder, renewed(read_json(file)))
     except (KeyError, TypeError) as error:
         raise JmerError(
             f"{file} or {METRICS} beside it was edited, or written by another version "

@@ -1,5 +1,6 @@
 """The cells of a sweep: run, and gone on with."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from jmer.runner.outcome import AllDiverged
 from jmer.runner.progress import View
 from jmer.runner.run import run
 from jmer.runs.folder import SWEEP
+from jmer.runs.older import former
 from jmer.sweep.cells import Cell
 from jmer.sweep.plan import plan_sweep, plan_text
 from jmer.train import hosts
@@ -35,6 +37,7 @@ def run_sweep(
     Raises: JmerError as `run`, or if `run_dir` is something else; KeyboardInterrupt
     once `stopping` says so.
     """
+    cells, chosen = (as_begun(some, run_dir) for some in (cells, chosen))
     hosts.first_then_all(lambda: _require_own(run_dir, cells, overwrite))
     view = make_view()
     plans = plan_sweep(chosen, run_dir, overwrite, view.say, stopping)
@@ -65,6 +68,18 @@ def run_sweep(
             view.say(f"cell {one.cell.name} has no result: {error}")
         jax.clear_caches()  # a program takes memory as long as it might be wanted
     return write_sweep(run_dir) if hosts.is_first() else None
+
+
+def as_begun(cells: Sequence[Cell], folder: Path) -> list[Cell]:
+    """The cells by the names that they have in `folder`, where an older version may
+    have begun the sweep."""
+    there = cells_of(folder) if is_sweep(folder) else {}
+    return [
+        dataclasses.replace(cell, name=before)
+        if cell.name not in there and (before := former(cell.name)) in there
+        else cell
+        for cell in cells
+    ]
 
 
 def _require_own(folder: Path, cells: Sequence[Cell], overwrite: bool) -> None:

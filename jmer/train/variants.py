@@ -25,6 +25,10 @@ def parse_variant(text: str, parts: Mapping[str, Any]) -> dict[str, float]:
     may vary.
 
     Raises: UsageError for a field that is none of them, or a value it cannot have.
+
+    >>> from jmer.optim import AdamConfig
+    >>> parse_variant("optim.lr=1e-4,optim.weight-decay=0.1", {"optim": AdamConfig()})
+    {'optim.lr': 0.0001, 'optim.weight_decay': 0.1}
     """
     fields = [f"{p}.{name}" for p, config in parts.items() for name in config.values]
     values: dict[str, float] = {}

@@ -24,7 +24,7 @@ def correlation(
     second = jnp.pad(second, ((0, 0), border, border, (0, 0)))
     long = w + 2 * REACH
 
-    def displaced(down):
+    def displaced(down: int) -> Array:
         # Of all pixels of a row with all of the other: most are of no use, but on a
         # CPU one matrix product takes a tenth of the time of 21 sums.
         rows = second[:, down : down + h]

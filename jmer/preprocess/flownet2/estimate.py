@@ -1,6 +1,7 @@
 """Flow of many pairs of frames of any size by the published weights."""
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,10 +11,11 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Float32, UInt8
 
+from jmer.arrays import Array
 from jmer.errors import JmerError
 from jmer.nn.lowering.choice import use_lowering
-from jmer.preprocess.flownet2.network import MULTIPLE
-from jmer.preprocess.flownet2.weights import read_weights
+from jmer.preprocess.flownet2.stack import MULTIPLE
+from jmer.preprocess.flownet2.weights import read_checkpoint
 
 PIXELS = 2**19  # of the pairs in one call, which takes some 2 GB
 
@@ -54,7 +56,9 @@ def flownet2(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _flow(graphdef, params, first, second):
+def _flow(
+    graphdef: nnx.GraphDef, params: nnx.State, first: Array, second: Array
+) -> Array:
     # An accelerator would round the products otherwise. The compiler's library is the
     # faster one on a CPU too, where there are no gradients.
     with jax.default_matmul_precision("float32"), use_lowering("backend"):
@@ -62,7 +66,7 @@ def _flow(graphdef, params, first, second):
         return nnx.merge(graphdef, params)(*frames)
 
 
-def _stretched(images: np.ndarray, sides) -> np.ndarray:
+def _stretched(images: np.ndarray, sides: Sequence[int]) -> np.ndarray:
     """float32 images of that height and width, linear between centres of pixels."""
     if images.shape[1:3] == tuple(sides):
         return images
@@ -90,7 +94,7 @@ def load_network(file: Path) -> tuple[nnx.GraphDef, nnx.State]:
 @functools.lru_cache(maxsize=1)  # they take 650 MB
 def _load(file: Path, *version: int) -> tuple[nnx.GraphDef, nnx.State]:
     del version
-    return nnx.split(read_weights(file))
+    return nnx.split(read_checkpoint(file))
 
 
 def _check(first: np.ndarray, second: np.ndarray) -> None:

@@ -17,18 +17,18 @@ from jmer.arrays import Array, Float, typed
 from jmer.preprocess.flownet2.correlation import CHANNELS, correlation
 from jmer.preprocess.flownet2.deconv import Deconv
 
-Layer = tuple[str, int, int, int]
+ConvSpec = tuple[str, int, int, int]
 """Name, side of the kernel, stride, and channels as a multiple of the width."""
 
-LARGE: list[Layer] = [("conv1", 7, 2, 1), ("conv2", 5, 2, 2), ("conv3", 5, 2, 4)]
-SMALL: list[Layer] = [
+LARGE: list[ConvSpec] = [("conv1", 7, 2, 1), ("conv2", 5, 2, 2), ("conv3", 5, 2, 4)]
+SMALL: list[ConvSpec] = [
     ("conv0", 3, 1, 1),
     ("conv1", 3, 2, 1),
     ("conv1_1", 3, 1, 2),
     ("conv2", 3, 2, 2),
     ("conv2_1", 3, 1, 2),
 ]
-DEEP: list[Layer] = [
+DEEP: list[ConvSpec] = [
     ("conv3_1", 3, 1, 4),
     ("conv4", 3, 2, 8),
     ("conv4_1", 3, 1, 8),
@@ -48,7 +48,7 @@ class Chain(nnx.Module):
     """Convolutions, each with its activation; returns every result by name."""
 
     def __init__(
-        self, inputs: int, layers: Sequence[Layer], width: int, *, rngs: nnx.Rngs
+        self, inputs: int, layers: Sequence[ConvSpec], width: int, *, rngs: nnx.Rngs
     ):
         self.names = tuple(name for name, *_ in layers)
         self.layers: nnx.Dict = nnx.Dict({})
@@ -114,7 +114,7 @@ class Refinement(nnx.Module):
         return flow
 
 
-def _refinement(width: int, *, rngs: nnx.Rngs, **options) -> Refinement:
+def _refinement(width: int, *, rngs: nnx.Rngs, **options: bool) -> Refinement:
     """From 1/64 of the size to a quarter."""
     skips, outputs = (8, 8, 4, 2), (8, 4, 2, 1)
     return Refinement(

@@ -7,7 +7,7 @@ import numpy as np
 from flax import nnx
 
 from jmer.errors import JmerError
-from jmer.preprocess.flownet2.network import WIDTH, FlowNet2
+from jmer.preprocess.flownet2.stack import WIDTH, FlowNet2
 from jmer.weights.torch_files import read_state_dict
 
 CONV = (3, 2, 0, 1)  # axes of [*window, c, d] in PyTorch's order
@@ -15,7 +15,7 @@ DECONV = (2, 3, 0, 1)
 SHOWN = 4  # complaints in an error
 
 
-def read_weights(file: Path, *, width: int = WIDTH) -> FlowNet2:
+def read_checkpoint(file: Path, *, width: int = WIDTH) -> FlowNet2:
     """The network with the weights of a checkpoint, `{"state_dict": {…}}` or bare.
 
     Raises: JmerError if the file cannot be read safely, or an array of it is missing,
@@ -26,7 +26,7 @@ def read_weights(file: Path, *, width: int = WIDTH) -> FlowNet2:
     graphdef, params = nnx.split(model)
     problems, leaves = [], []
     for path, variable in nnx.to_flat_state(params):
-        name, order = published(path)
+        name, order = name_in_checkpoint(path)
         expected = tuple(variable.shape[axis] for axis in order)
         array = state.pop(name, None)
         if array is None:
@@ -46,7 +46,7 @@ def read_weights(file: Path, *, width: int = WIDTH) -> FlowNet2:
     return nnx.merge(graphdef, nnx.from_flat_state(leaves))
 
 
-def published(path: tuple) -> tuple[str, tuple[int, ...]]:
+def name_in_checkpoint(path: tuple) -> tuple[str, tuple[int, ...]]:
     """Name of a parameter in the checkpoint, and jmer's axes in the order there.
 
     A layer that is followed by an activation, or could be, is the first of a sequence.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from jmer.annotations import Real
-from jmer.preprocess.colour import flow_colours
+from jmer.preprocess.flow_colours import flow_colours
 from jmer.report.attention.case import Case, as_rgb
 from jmer.report.attention.stanet import numbered
 from jmer.report.draw.heat import scale_of, shades

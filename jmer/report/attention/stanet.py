@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jmer.annotations import Float, Real
-from jmer.preprocess.colour import flow_colours
+from jmer.preprocess.flow_colours import flow_colours
 from jmer.report.attention.case import Case, as_rgb
 from jmer.report.contact import wheel
 from jmer.report.draw.heat import over, scale_of, shades

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from jmer.data.clips import ClipSet
 from jmer.errors import UsageError
-from jmer.preprocess.colour import flow_colours
+from jmer.preprocess.flow_colours import flow_colours
 
 SAID = ("onset", "apex", "offset")
 SPECIAL = {

@@ -55,7 +55,7 @@ class CasmeCubedCLayout(FrameLayout):
 
     def readers(self) -> tuple[tuple[str, ...], ...]:
         fixed = ("--part", "C", "--source", "videos", "--missing-apex", "middle")
-        return (("casme_cubed", *fixed, "--protocol", "4class"),)
+        return (("casme_cubed", *fixed, "--classes", "4class"),)
 
     def bend(self, take: Take, shot: Shot) -> None:
         if shot.index % 3 == 0:

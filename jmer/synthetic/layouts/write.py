@@ -11,6 +11,7 @@ from jmer.synthetic.layouts import LAYOUTS
 from jmer.synthetic.layouts.disk_layout import DiskLayout
 from jmer.synthetic.layouts.draft import Draft
 from jmer.synthetic.spec import SyntheticSpec
+from jmer.text import did_you_mean
 
 MANIFEST = "jmer-manifest.json"
 
@@ -19,7 +20,10 @@ def find_layout(name: str, *, quirks: bool = False) -> DiskLayout:
     """The layout of that name. Raises: UsageError if there is none."""
     if name not in LAYOUTS:
         known = ", ".join(sorted(LAYOUTS))
-        raise UsageError(f"layout={name}: no such layout; there are: {known}.")
+        raise UsageError(
+            f"layout={name}: no such layout{did_you_mean(name, LAYOUTS)}; there are: "
+            f"{known}."
+        )
     return LAYOUTS[name](quirks)
 
 

@@ -8,19 +8,19 @@ from typing import Any, ClassVar, Literal
 from jmer.data.config import DataConfig
 from jmer.data.facs import OBJECTIVE
 from jmer.errors import UsageError
-from jmer.preprocess.recipe import ClipRecipe
+from jmer.preprocess.clip_recipe import ClipRecipe
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """Which clips take part, and what they are called."""
+class Labelling:
+    """Which clips of a set take part, and what they are called."""
 
     classes: Mapping[str, tuple[str, ...]]
     """Each class, in the order of labels, and the words of the sheet that mean it."""
     column: str = "emotion"
     """Where in the sheet those words are."""
     excluded: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """Clips (subject, clip) that the protocol's own list lacks, and why."""
+    """Clips (subject, clip) that its own published list lacks, and why."""
 
 
 def same(*names: str) -> dict[str, tuple[str, ...]]:
@@ -36,7 +36,7 @@ def objective() -> dict[str, tuple[str, ...]]:
 OBJECTIVE_CLASS = "objective class"
 ACTION_UNITS = "action units"
 """Stands for a column of labels: the objective class of a row's action units."""
-AUS = Protocol(objective(), column=ACTION_UNITS)
+AUS = Labelling(objective(), column=ACTION_UNITS)
 
 
 def megc(negative: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -55,7 +55,7 @@ class FaceSet(ClipRecipe, DataConfig):
     instead of a detector (columns subject, clip, left_eye_x, left_eye_y, right_eye_x,
     ..., nose_x, ..., mouth_left_x, ..., mouth_right_y; left as seen in the image)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.landmarks is not None and self.align == "none":
             raise UsageError(
@@ -64,7 +64,7 @@ class FaceSet(ClipRecipe, DataConfig):
             )
 
     @property
-    def stored_as(self) -> str:  # type: ignore[override]
+    def stored_as(self) -> str:
         return "uint8" if self.modality == "clip" else "float16"
 
     @property
@@ -80,14 +80,12 @@ class FaceSet(ClipRecipe, DataConfig):
 class FrameSet(FaceSet):
     """A set of image folders and an annotation sheet, as its owners distribute it."""
 
-    protocols: ClassVar[Mapping[str, Protocol]]
-    vocabulary: ClassVar[Mapping[str, tuple[str, ...]]]
-    """Every word that a column of labels may hold, in lower case."""
-    frame_rate: ClassVar[float]
-    """Frames a second of its recordings."""
+    formerly: ClassVar[Mapping[str, str]] = {"classes": "protocol"}
+    labellings: ClassVar[Mapping[str, Labelling]]
+    """By what `classes` calls them."""
 
-    protocol: str = ""
-    """The classes."""
+    classes: str = ""
+    """Which classes there are."""
     source: str = "raw"
     """Which of the distributed images to read."""
     table: str = ""
@@ -101,16 +99,27 @@ class FrameSet(FaceSet):
     min_frames: int = 1
     """Leave out clips with fewer frames from onset to offset."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.min_frames < 1:
             raise UsageError(f"min_frames={self.min_frames}: must be at least 1")
 
     @property
-    def rules(self) -> Protocol:
-        """The protocol that `protocol` names."""
-        return self.protocols[self.protocol]
+    def vocabulary(self) -> Mapping[str, tuple[str, ...]]:
+        """Every word that a column of labels may hold, in lower case."""
+        raise NotImplementedError
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second of its recordings."""
+        raise NotImplementedError
+
+    @property
+    def rules(self) -> Labelling:
+        """The labelling that `classes` names."""
+        return self.labellings[self.classes]
 
     @property
     def class_names(self) -> tuple[str, ...]:
+        """The classes, in the order of their labels."""
         return tuple(self.rules.classes)

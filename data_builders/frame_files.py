@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from data_builders.disk import ENDINGS, looking
 from jmer.errors import JmerError
 
-Cut = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "n n 3"]]
+Crop = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "n n 3"]]
 
 
 def nearest(known: Sequence[int], number: int) -> int:
@@ -48,7 +48,7 @@ def damage(path: Path) -> str:
 
 
 def decode(
-    paths: Iterable[Path], cut: Cut | None = None
+    paths: Iterable[Path], cut: Crop | None = None
 ) -> UInt8[np.ndarray, "t h w 3"]:
     """Frames in RGB, of each only what `cut` makes of it, if given.
 
@@ -74,7 +74,7 @@ def decode(
     return np.stack([frame for *_, frame in frames])
 
 
-def _decode(path: Path, cut: Cut | None) -> tuple[Path, tuple[int, int], np.ndarray]:
+def _decode(path: Path, cut: Crop | None) -> tuple[Path, tuple[int, int], np.ndarray]:
     with looking(path):
         content = np.frombuffer(path.read_bytes(), np.uint8)
     try:
@@ -91,7 +91,7 @@ def _decode(path: Path, cut: Cut | None) -> tuple[Path, tuple[int, int], np.ndar
     return path, shape, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def runs(numbers: Iterable[int]) -> Iterator[str]:
+def ranges(numbers: Iterable[int]) -> Iterator[str]:
     """'3-5', '9' for 3, 4, 5, 9."""
     ordered = sorted(numbers)
     start = 0

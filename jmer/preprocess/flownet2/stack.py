@@ -42,18 +42,18 @@ class FlowNet2(nnx.Module):
         mean = jnp.concatenate([first, second], axis=1).mean((1, 2), keepdims=True)
         first, second = ((frame - mean) / BRIGHTEST for frame in (first, second))
 
-        def explained(flow):
+        def explained(flow: Array) -> tuple[Array, Array]:
             """The second frame moved back by `flow`, and what that leaves over."""
-            moved = warp(second, flow)
+            moved = moved_back(second, flow)
             return moved, norm(first - moved)
 
-        def stacked(flow):
+        def stacked(flow: Array) -> Array:
             moved, error = explained(flow)
             seen = [first, second, moved, flow / SCALE, error]
             return jnp.concatenate(seen, axis=-1)
 
-        flow = enlarged(SCALE * self.flownetc(first, second))
-        flow = enlarged(SCALE * self.flownets_1(stacked(flow)))
+        flow = quadrupled(SCALE * self.flownetc(first, second))
+        flow = quadrupled(SCALE * self.flownets_1(stacked(flow)))
         large = repeated(SCALE * self.flownets_2(stacked(flow)))
         both = jnp.concatenate([first, second], axis=-1)
         small = repeated(self.flownets_d(both) / SCALE)
@@ -67,7 +67,7 @@ def norm(x: Array) -> Array:
     return jnp.sqrt(jnp.square(x).sum(-1, keepdims=True))
 
 
-def enlarged(x: Array) -> Array:
+def quadrupled(x: Array) -> Array:
     """Four times the size, linear between centres of pixels."""
     b, h, w, c = x.shape
     shape = (b, 4 * h, 4 * w, c)
@@ -80,7 +80,7 @@ def repeated(x: Array) -> Array:
 
 
 @typed
-def warp(
+def moved_back(
     image: Float[Array, "b h w c"], flow: Float[Array, "b h w 2"]
 ) -> Float[Array, "b h w c"]:
     """`image` at the place that `flow` (right, down) points to from each pixel.
@@ -93,7 +93,7 @@ def warp(
     left, top = jnp.floor(x), jnp.floor(y)
     pixels = image.reshape(b, h * w, c)
 
-    def at(row, column):
+    def at(row: Array, column: Array) -> Array:
         rows = jnp.clip(row, 0, h - 1).astype(jnp.int32)
         columns = jnp.clip(column, 0, w - 1).astype(jnp.int32)
         place = (rows * w + columns).reshape(b, h * w, 1)

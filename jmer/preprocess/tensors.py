@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float16, UInt8
 
-from jmer.preprocess.colour import flow_colours
+from jmer.preprocess.clip_recipe import ClipRecipe
 from jmer.preprocess.flow import apex_flow, estimate_pairs
-from jmer.preprocess.recipe import ClipRecipe
+from jmer.preprocess.flow_colours import flow_colours
 from jmer.preprocess.temporal import Method, generator, resample
 from jmer.preprocess.tracks import tracks
 from jmer.scores.intervals import linear_intensity

@@ -19,6 +19,7 @@ class ClipRecipe:
     """
 
     files: ClassVar[tuple[str, ...]] = ("flow_weights",)
+    """Fields that name a file which preparing reads."""
 
     modality: Literal["clip", "flow", "video", "apex-flow"] = "clip"
     """clip: frames. flow: motion between neighbouring frames of that clip. video: both,
@@ -60,7 +61,7 @@ class ClipRecipe:
     green lines with red ends on black. dense: flow over the same two intervals, hue for
     direction and brightness for speed."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.frames < 2:
             raise UsageError(f"frames={self.frames}: must be at least 2")
         if self.size < 4:
