@@ -1,6 +1,7 @@
 """The leak canary: it finds layers that mix clips, and passes those that do not."""
 
 import dataclasses
+import re
 from typing import ClassVar
 
 import jax
@@ -189,14 +190,15 @@ def test_a_leak_is_found_and_its_place_is_named(leak, mode):
     network, place = LEAKS[leak]
     with pytest.raises(Leak, match=place) as raised:
         canary(network, chunk=5, **MODES[mode])
-    assert "fold s0 must not see" in str(raised.value)
+    assert re.search(r"fold s\d must not see", str(raised.value))
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_own_networks_that_mind_the_weight_pass(mode):
     passed = canary(Config(mix=Plain), chunk=5, **MODES[mode])
-    assert (passed.task.fold, passed.clips) == ("s0", 4)
-    assert passed.record()["task"] == {"seed": 0, "fold": "s0", "variant": 0}
+    assert passed.clips == 4
+    fold = passed.task.fold
+    assert passed.record()["task"] == {"seed": 0, "fold": fold, "variant": 0}
     # Step, four arrays of linear layers, two and two of the norm, the loss, whether it
     # is alive; and what the optimiser has for each parameter.
     assert passed.arrays > 10

@@ -56,39 +56,41 @@ def sing(
     start: Mapping[str, np.ndarray] | None = None,
 ) -> Passed:
     """Trains the pack for one epoch twice, from the same weights: on the set as it is,
-    and with every clip replaced that the first task must not train on, its pixels and
-    its label. The task's loss, parameters, statistics and optimiser must not differ in
+    and with every clip replaced that one task must not train on, its pixels and its
+    label. That task's loss, parameters, statistics and optimiser must not differ in
     a single bit.
 
     `table` has a row for each task, on the host; `start` is what the tasks begin with,
     as `train_pack` takes it.
 
     It is the compiled program of the training itself, so that it costs two epochs and
-    no compilation. The epoch is one whose last batch has clips that the task must not
-    see: statistics that only remember the last batch show too. What depends on the
-    clips that choose the epoch is left out.
+    no compilation. The task is one whose last batch has clips that it must not see:
+    statistics that only remember the last batch show too. What depends on the clips
+    that choose the epoch is left out.
 
     Raises: Leak naming the layer where the difference enters.
     """
     begun = time.monotonic()
     rows = program.rows(tasks)
     table_rows = jax.device_put(trees.take(table, rows), program.per_task)
-    unseen = ~np.asarray(table.train)[rows[0]]
-    task = tasks[int(rows[0])]
+    chosen = telling_row(program.trainer.plan, table)
+    task, row = tasks[chosen], int(np.flatnonzero(rows == chosen)[0])
+    unseen = ~np.asarray(table.train)[chosen]
     other = without(data, unseen, program.trainer.classes)
-    epoch = mixed_epoch(program.trainer.plan, trees.take(table, int(rows[0])))
+    own = jax.jit(lambda tree: trees.take(tree, row))
 
     def trained(seen: Data) -> Any:
         put = jax.device_put(seen, program.shared)
         counts = np.zeros(program.evaluations, np.int32)
         counts[0] = 1
-        numbers = jax.device_put((np.int32(epoch), counts), program.shared)
+        numbers = jax.device_put((np.int32(0), counts), program.shared)
         run = program.compiled(table_rows, put)
         state = first_state(program, table_rows.key, rows, start or {})
         state, record = run(state, table_rows, put, *numbers)
         weights = {"params": state.params, "stats": state.stats}
-        others = (state.opt_state, state.step, state.alive, record.loss[0])
-        return jax.device_get(trees.take({**weights, "training": others}, 0))
+        others = (state.opt_state, state.step, state.alive)
+        all_of_it = {**weights, "training": others, "loss": record.loss.T}
+        return jax.device_get(own(all_of_it))
 
     first, second = trained(data), trained(other)
     found = differing(first, second)
@@ -100,9 +102,7 @@ def sing(
             f"XLA_FLAGS=--xla_gpu_deterministic_ops=true in the environment."
         )
     if found:
-        place = where_it_enters(
-            program.trainer, trees.take(table, int(rows[0])), data, other
-        )
+        place = where_it_enters(program.trainer, trees.take(table, chosen), data, other)
         raise Leak(
             f"clips that fold {task.fold} must not see change its training: the "
             f"difference enters at {place}, and {len(found)} arrays of weights differ "
@@ -115,23 +115,29 @@ def sing(
     return Passed(task, int(unseen.sum()), arrays, time.monotonic() - begun)
 
 
-def mixed_epoch(plan: BatchPlan, task: TaskTable) -> int:
-    """The epoch, of the first 16, that has most clips which `task` (one row of a
-    table) must not see in its last batch; 0 where no batch is shared.
+def telling_row(plan: BatchPlan, table: TaskTable) -> int:
+    """The task, of those with the first one's seed, that reads clips which it must not
+    see in most batches of the first epoch, the last one among them; the first where no
+    batch is shared.
     """
     if not plan.together:
         return 0
-    train = jnp.asarray(task.train)
+    order = np.asarray(plan.order(table.seed[0], jnp.int32(0)))
+    clips = np.asarray(plan.split(order)[0])
+    seeds = np.asarray(jax.random.key_data(table.seed))
 
-    @jax.jit
-    @jax.vmap
-    def unseen(epoch: jax.Array) -> jax.Array:
-        index, weight = plan.batches(plan.order(task.seed, epoch), train)
-        own = train[plan.split(index)[0]]
-        last = jnp.flatnonzero(weight.sum(1), size=plan.steps, fill_value=-1).max()
-        return (~own).sum(1)[last]
+    def mixed(own: np.ndarray) -> int:
+        steps = -(-own.sum() // plan.size) if plan.mode == "own" else plan.steps
+        starts = np.arange(steps) * plan.size
+        batches = [own[start : start + plan.width] for start in starts]
+        found = [0 < batch.sum() < len(batch) for batch in batches]
+        return sum(found) if found and found[-1] else 0
 
-    return int(unseen(jnp.arange(16)).argmax())
+    scores = [
+        mixed(train[clips]) if (seed == seeds[0]).all() else -1
+        for train, seed in zip(np.asarray(table.train), seeds, strict=True)
+    ]
+    return int(np.argmax(scores))
 
 
 def without(data: Data, unseen: np.ndarray, classes: int) -> Data:

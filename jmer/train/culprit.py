@@ -3,7 +3,7 @@
 import contextlib
 import functools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,42 +23,54 @@ def where_it_enters(trainer: Trainer, task: TaskTable, data: Data, other: Data) 
     """The innermost layer, first in the order of their work, whose result for the
     clips of `task` differs between the two sets: its place in the network and its kind.
 
-    Runs one batch layer by layer, uncompiled. `task` is one row of a table.
+    Runs batches layer by layer, uncompiled. `task` is one row of a table.
     """
-    index, weight = _mixed_batch(trainer, task)
-    first, loss, grads = _listen(trainer, task, data, index, weight)
-    second, other_loss, other_grads = _listen(trainer, task, other, index, weight)
-    counted = np.flatnonzero(np.asarray(weight) > 0)
-    for (place, a), (_, b) in zip(first, second, strict=False):
-        pairs = zip(a, b, strict=True)
-        if any(_differ(x, y, counted, len(index)) for x, y in pairs):
+    for index, weight in _mixed_batches(trainer, task):
+        place = _place(
+            _listen(trainer, task, data, index, weight),
+            _listen(trainer, task, other, index, weight),
+            np.flatnonzero(np.asarray(weight) > 0),
+        )
+        if place is not None:
             return place
-    if loss.tobytes() != other_loss.tobytes():
-        return "the loss, after the last layer"
-    leaves = jax.tree_util.tree_leaves_with_path(grads)
-    for (path, a), b in zip(leaves, jax.tree.leaves(other_grads), strict=True):
-        if np.asarray(a).tobytes() != np.asarray(b).tobytes():
-            return f"the gradient of {trees.path_name(path)}"
     return "no layer of a single batch: look at augment() of the network"
 
 
-def _mixed_batch(trainer: Trainer, task: TaskTable) -> tuple[np.ndarray, jax.Array]:
-    """The batch of the first epoch with the most clips that the task must not see."""
-    plan = trainer.plan
-    if plan.balanced:
-        indices, weights = plan.draw(
-            keys.named(task.seed, "epoch", 0),
-            jnp.asarray(task.train),
-            jnp.zeros(len(task.train), jnp.int32),
-            trainer.classes,
-        )
-    else:
-        indices, weights = plan.batches(
-            plan.order(task.seed, jnp.int32(0)), jnp.asarray(task.train)
-        )
-    mixed = np.where(weights.sum(1) > 0, (weights == 0).sum(1), -1)
-    chosen = int(mixed.argmax())
-    return np.asarray(indices[chosen]), weights[chosen]
+def _place(first: "Listened", second: "Listened", counted: np.ndarray) -> str | None:
+    """Where two runs of a batch part for its `counted` clips."""
+    for (place, a), (_, b) in zip(first.heard, second.heard, strict=False):
+        pairs = zip(a, b, strict=True)
+        if any(_differ(x, y, counted, first.clips) for x, y in pairs):
+            return place
+    if first.loss.tobytes() != second.loss.tobytes():
+        return "the loss, after the last layer"
+    leaves = jax.tree_util.tree_leaves_with_path(first.grads)
+    for (path, a), b in zip(leaves, jax.tree.leaves(second.grads), strict=True):
+        if np.asarray(a).tobytes() != np.asarray(b).tobytes():
+            return f"the gradient of {trees.path_name(path)}"
+    return None
+
+
+def _mixed_batches(
+    trainer: Trainer, task: TaskTable
+) -> Iterator[tuple[np.ndarray, jax.Array]]:
+    """The batches of the first epoch that have clips which the task must not see, those
+    with most of them first."""
+    plan, train = trainer.plan, jnp.asarray(task.train)
+    indices, weights = plan.batches(plan.order(task.seed, jnp.int32(0)), train)
+    unseen = np.asarray((weights == 0).sum(1))
+    for step in np.argsort(-unseen, kind="stable").tolist():
+        if unseen[step] and weights[step].sum() > 0:
+            yield np.asarray(indices[step]), weights[step]
+
+
+class Listened(NamedTuple):
+    """What was heard of a batch: what layers return, in the order of their ends."""
+
+    heard: Heard
+    loss: np.ndarray
+    grads: Any
+    clips: int
 
 
 def _listen(
@@ -67,9 +79,7 @@ def _listen(
     data: Data,
     index: np.ndarray,
     weight: jax.Array,
-) -> tuple[Heard, np.ndarray, Any]:
-    """What every layer returns of a batch, in the order of their ends; loss and
-    gradient."""
+) -> Listened:
     state = trainer.init(task.key)
     clips, version = trainer.plan.split(jnp.asarray(index))
     inputs = {
@@ -88,7 +98,7 @@ def _listen(
 
     loss = np.asarray(loss_of(state.params, True))
     grads = jax.jit(jax.grad(functools.partial(loss_of, hear=False)))(state.params)
-    return heard, loss, jax.device_get(grads)
+    return Listened(heard, loss, jax.device_get(grads), len(index))
 
 
 @contextlib.contextmanager
