@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from jmer.commands.parsing import parse
+from jmer.commands.parsing import import_modules, parse
 
 if TYPE_CHECKING:
     from jmer.data.clips import ClipSet
@@ -36,10 +36,14 @@ class ExplainOptions:
     """Folder of the prepared set, if it is no longer where the run found it."""
     manual_dir: Path | None = None
     """Folder of its source, likewise."""
+    imports: Annotated[tuple[str, ...], tyro.conf.arg(name="import")] = ()
+    """Modules to import first, such as that of a data set of your own; their code
+    runs."""
 
 
 def explain(words: list[str]) -> int:
     options = parse(ExplainOptions, "jmer explain", words)
+    import_modules(options.imports)
     from jmer.report.attention.page import write_explanation
     from jmer.runs.explain import find_clip, seed_of, set_of, typical
     from jmer.runs.folder import EXPLAIN

@@ -214,7 +214,7 @@ class Run:
     @functools.cached_property
     def packs(self) -> "list[PackResult]":
         """What each program recorded: its tasks, at each evaluation."""
-        return [pack.result for pack in self._saved if pack.result is not None]
+        return [pack.result for pack in self.saved_packs if pack.result is not None]
 
     @property
     def held_out(self) -> "HeldOut | None":
@@ -224,11 +224,12 @@ class Run:
         """
         from jmer.runs.weights import read_held_out
 
-        done = [pack for pack in self._saved if pack.result is not None]
+        done = [pack for pack in self.saved_packs if pack.result is not None]
         return read_held_out(pack.notes for pack in done) if done else None
 
     @functools.cached_property
-    def _saved(self) -> "list[SavedPack]":
+    def saved_packs(self) -> "list[SavedPack]":
+        """The same, with the notes beside them, and packs that are unfinished."""
         from jmer.runs.packs import read_packs
 
         return read_packs(self.folder / CHECKPOINTS)
