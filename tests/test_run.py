@@ -290,7 +290,7 @@ def test_killed_at_random_moments_a_run_ends_the_same_to_the_bit(place, tmp_path
 
     def saved() -> int:
         """The epoch of the last checkpoint."""
-        names = (path.name for path in (cut / "checkpoints/pack-0000").glob("*"))
+        names = (path.name for path in (cut / "checkpoints").glob("pack-*/*/*"))
         return max((int(name) for name in names if name.isdigit()), default=0)
 
     for number in range(3):
@@ -369,5 +369,5 @@ def test_an_interrupted_run_saves_and_says_how_to_go_on(place, tmp_path, stop):
     running.send_signal(stop)
     _, error = running.communicate(timeout=HANGING)
     assert running.returncode == 130
-    assert list((tmp_path / "run/checkpoints/pack-0000").glob("[0-9]*"))
+    assert list((tmp_path / "run/checkpoints/pack-0000").glob("[0-9]*/[0-9]*"))
     assert error == "interrupted; the same command goes on\n"

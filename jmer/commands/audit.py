@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from jmer.audit.finding import Audit
-from jmer.commands.parsing import parse
+from jmer.commands.parsing import note_owner, parse
 from jmer.errors import UsageError
 
 
@@ -55,6 +55,7 @@ class AuditOptions:
 
 def audit(words: list[str]) -> int:
     options = parse(AuditOptions, "jmer audit", words)
+    note_owner([options.run] if options.run else [])
     from jmer.audit.page import text, write_audit
 
     found = _audited(options)

@@ -70,6 +70,17 @@ def parse(kind: type, prog: str, words: list[str], default: Any = None) -> Any:
     )
 
 
+def note_owner(folders: Iterable[Path]) -> None:
+    """Says of each run or sweep in which another process is at work that what is read
+    of it may be unfinished."""
+    from jmer.files.lock import holder, tell
+    from jmer.runs.folder import LOCK
+
+    for folder in folders:
+        if owner := holder(folder / LOCK):
+            tell(f"{folder} is in use by {owner}: what it has so far may be unfinished")
+
+
 def _refuse_former_names(prog: str, words: list[str], default: Any) -> None:
     experiment = getattr(default, "experiment", None)
     data = getattr(experiment or default, "data", None)

@@ -22,7 +22,7 @@ from jmer.report import write_report
 from jmer.runner.outcome import join, predict
 from jmer.runner.session import check_inputs
 from jmer.runs.environment import environment
-from jmer.runs.folder import METRICS, PREDICTIONS, open_run
+from jmer.runs.folder import METRICS, PREDICTIONS, open_run, owning
 from jmer.runs.run import find_weights
 from jmer.runs.weights import Weights
 from jmer.scores.predictions import Predictions
@@ -37,14 +37,29 @@ def evaluate(
     command: str,
     run_dir: Path,
     overwrite: bool,
+    wait: bool = False,
 ) -> dict[str, Any]:
     """Tests the weights of each fold on its test clips, and writes the reports.
 
     `weights` is a folder of imported weights or a run directory. The network is
-    theirs; the data set and the protocol are the experiment's.
+    theirs; the data set and the protocol are the experiment's. With `wait`, begins once
+    another run in that folder has ended.
 
-    Raises: JmerError if a fold has no weights, or they do not fit the data.
+    Raises: JmerError if a fold has no weights, or they do not fit the data; InUse if
+    another process has `run_dir`.
     """
+    with owning(run_dir, wait=wait):
+        return _evaluate(experiment, weights, name, command, run_dir, overwrite)
+
+
+def _evaluate(
+    experiment: Experiment,
+    weights: Path,
+    name: str,
+    command: str,
+    run_dir: Path,
+    overwrite: bool,
+) -> dict[str, Any]:
     loaded = find_weights(weights)
     clips = load(experiment.data)
     check_inputs(loaded.config, clips)

@@ -17,6 +17,7 @@ from jmer.runs.folder import (
     NEEDED,
     PREDICTIONS,
     PROGRESS,
+    require_idle,
 )
 from jmer.runs.older import renewed
 from jmer.scores.metrics import reported
@@ -210,6 +211,7 @@ class Run:
         """
         for name in (METRICS, DESCRIPTION):
             if not (self.folder / name).is_file():
+                require_idle(self.folder)
                 raise JmerError(
                     f"{self.folder} has no {name}: it is no finished run; run `jmer "
                     f"run EXPERIMENT --run-dir {self.folder}`, which goes on where it "
@@ -224,6 +226,7 @@ class Run:
                     f"or written by another version of jmer. Run the experiment again."
                 )
         if not (self.folder / PREDICTIONS).is_file():
+            require_idle(self.folder)
             raise JmerError(
                 f"{self.folder} has no {PREDICTIONS}: it is no finished run; run "
                 f"`{self.experiment['command']}` again."
@@ -239,6 +242,7 @@ def load_run(folder: str | Path) -> Run:
     folder = Path(folder)
     for name in (DESCRIPTION, METRICS):
         if not (folder / name).is_file():
+            require_idle(folder)
             raise JmerError(
                 f"{folder} has no {name}: it is no finished run. `jmer run FILE "
                 f"--run-dir {folder}` makes or finishes one."
