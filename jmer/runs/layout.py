@@ -82,7 +82,8 @@ def read_layout(checkpoints: Path) -> Layout:
         )
         layout = Layout(dict(content["chosen_for"]), packs)
         fits = all(
-            pack.number >= 0 and holds(Path(pack.name), pack.tasks) for pack in packs
+            pack.name in (f"pack-{pack.number:04d}", pack_name(pack.number, pack.tasks))
+            for pack in packs
         )
     except (KeyError, TypeError, ValueError, AttributeError, JmerError):
         fits = False
