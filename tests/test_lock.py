@@ -92,7 +92,7 @@ def test_processes_that_wait_take_turns(lock, tmp_path, count):
     assert len(lines) == 2 * 20 * count
     for begin, end in zip(lines[::2], lines[1::2], strict=True):
         assert begin.replace("begin", "end") == end
-    assert not lock.parent.exists()  # nothing is left, not even the folder
+    assert not lock.exists()
 
 
 def test_a_killed_owner_is_taken_over(lock):
@@ -224,6 +224,12 @@ def test_a_pipe_is_not_waited_for(lock):
     lock.parent.mkdir()
     os.mkfifo(lock)
     assert holder(lock) is None
+
+
+def test_a_folder_that_was_made_for_it_goes_with_it(tmp_path):
+    with owned(tmp_path / "a/b/.lock", "the run"):
+        assert (tmp_path / "a/b").is_dir()
+    assert not (tmp_path / "a").exists() and tmp_path.exists()
 
 
 def test_what_was_put_beside_it_stays(lock):
