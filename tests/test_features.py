@@ -159,7 +159,7 @@ def test_another_run_is_refused_before_anything_is_computed(cache, tmp_path):
     open_run(folder, {"identity": {"epochs": 9}}, overwrite=False)
     experiment = Experiment(model=CONFIG, data=DATA, optim=SgdConfig(), epochs=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "load", lambda data: CLIPS)
+        patch.setattr(runs, "load", lambda data, **options: CLIPS)
         with pytest.raises(JmerError, match="is the run of another experiment"):
             runs.run(
                 experiment,
