@@ -221,6 +221,7 @@ class Run:
             found = content if isinstance(content, dict) else {}
             missing = [key for key in NEEDED[name] if key not in found]
             if missing:
+                require_idle(self.folder)
                 raise JmerError(
                     f"{self.folder / name} has no {', '.join(missing)}: it was edited, "
                     f"or written by another version of jmer. Run the experiment again."
