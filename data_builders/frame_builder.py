@@ -131,6 +131,7 @@ class FrameBuilder(ClipBuilder):
         return {"action_units", OBJECTIVE_CLASS} - {needed}
 
     def lines(self) -> list[Line]:
+        """The lines of the sheet, as `read_table` has them."""
         return read_table(
             self.table,
             self.columns,
@@ -162,6 +163,7 @@ class FrameBuilder(ClipBuilder):
         return found
 
     def holds_subjects(self, folder: Path) -> bool:
+        """Whether folders of subjects lie in it."""
         pattern = re.compile(self.subject_folder, re.IGNORECASE)
         return any(pattern.fullmatch(p.name) for p in self.disk.folders(folder))
 
@@ -239,6 +241,7 @@ class FrameBuilder(ClipBuilder):
         return made
 
     def sheet_digests(self) -> dict[str, str]:
+        """A hash of the content of each sheet, by its path in `manual_dir`."""
         return self.digests_of([self.table])
 
     def _split_generators(self, dl_manager: object) -> dict[str, Examples]:

@@ -21,6 +21,7 @@ release = version = jmer.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]
+highlight_language = "text"  # blocks without a language are a shell's
 html_theme = "furo"
 html_title = f"jmer {version}"
 html_static_path: list[str] = []

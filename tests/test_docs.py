@@ -8,7 +8,6 @@ import os
 import pkgutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pages
@@ -77,13 +76,14 @@ def misunderstood(words: list[str], whole: bool, capsys) -> str:
 
 
 def sweep_problem(file: str, options) -> str:
+    from jmer import shipped
     from jmer.errors import JmerError
     from jmer.sweep.cells import load_sweep
 
     if not options.sweep and not options.cells:
         return ""
     try:
-        sweep = load_sweep(Path(file)).over(options.experiment, options.sweep)
+        sweep = load_sweep(shipped.find(file)).over(options.experiment, options.sweep)
         sweep.choose(options.cells)
     except JmerError as error:
         return str(error)

@@ -135,6 +135,20 @@ def test_a_run_of_it_is_trained_and_audited(package, tmp_path, capsys):
     capsys.readouterr()
     assert main(["audit", str(run_dir)]) == 0
     assert "cannot be imported" not in capsys.readouterr().out
+    # Elsewhere nobody has imported it: its code does not run because a file says so.
+    for name in [name for name in sys.modules if name.split(".")[0] == "ours"]:
+        del sys.modules[name]
+    (tmp_path / "site/ours/waves/__init__.py").write_text("raise SystemExit(7)")
+    assert main(["audit", str(run_dir)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "add --import ours.waves" in said and "ours" not in sys.modules
+    assert main(["explain", str(run_dir)]) == 1
+    assert "add --import ours.waves" in capsys.readouterr().err
+    (tmp_path / "site/ours/waves/__init__.py").write_text(CONFIG)
+    assert main(["audit", str(run_dir), "--import", "ours.waves"]) == 0
+    assert "--import" not in capsys.readouterr().out
+    assert main(["audit", str(run_dir), "--import", "ours.foam"]) == 2
+    assert "--import ours.foam: it cannot be" in capsys.readouterr().err
 
 
 def test_it_may_lie_beside_a_module_or_be_extended(package, tmp_path):

@@ -179,7 +179,7 @@ def test_a_sweep_grows_but_is_not_mixed_with_another(stopped, tmp_path):
 
 
 def test_a_run_is_finished_only_with_all_that_is_asked(stopped, tmp_path):
-    state, finished = sweep_plan._state, stopped[0] / "plain"
+    state, finished = sweep_plan._stage, stopped[0] / "plain"
     experiment = SWEEP.cells[0].experiment
     folder = tmp_path / "plain"
     assert state(experiment, finished) == "finished"

@@ -15,6 +15,7 @@ from jmer.audit.roster import (
 )
 from jmer.audit.shared_frames import check_frames
 from jmer.audit.shared_images import check_images
+from jmer.audit.unseen import check_unseen
 from jmer.audit.worth import as_printed
 from jmer.data.clips import ClipSet
 from jmer.data.load import spans
@@ -57,6 +58,7 @@ def audit_against(
         check_twice(table),
         check_never(table),
         check_frames(table),
+        check_unseen(run),
         *check_figures(evidence),
     ]
     if clips is None:

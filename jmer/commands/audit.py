@@ -2,11 +2,12 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
 from jmer.audit.finding import Audit
-from jmer.commands.parsing import note_owner, parse
+from jmer.commands.parsing import import_modules, note_owner, parse
 from jmer.errors import UsageError
 
 
@@ -37,6 +38,9 @@ class AuditOptions:
     """Folder of the prepared set, if it is no longer where the run found it."""
     manual_dir: Path | None = None
     """Folder of its source, likewise."""
+    imports: Annotated[tuple[str, ...], tyro.conf.arg(name="import")] = ()
+    """Modules to import first, such as that of a data set of your own; their code
+    runs."""
 
     def __post_init__(self) -> None:
         given = [self.run, self.predictions, self.folds]
@@ -56,6 +60,7 @@ class AuditOptions:
 def audit(words: list[str]) -> int:
     options = parse(AuditOptions, "jmer audit", words)
     note_owner([options.run] if options.run else [])
+    import_modules(options.imports)
     from jmer.audit.page import text, write_audit
 
     found = _audited(options)

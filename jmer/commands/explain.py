@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from jmer.commands.parsing import note_owner, parse
+from jmer.commands.parsing import import_modules, note_owner, parse
 
 if TYPE_CHECKING:
     from jmer.data.clips import ClipSet
@@ -36,11 +36,15 @@ class ExplainOptions:
     """Folder of the prepared set, if it is no longer where the run found it."""
     manual_dir: Path | None = None
     """Folder of its source, likewise."""
+    imports: Annotated[tuple[str, ...], tyro.conf.arg(name="import")] = ()
+    """Modules to import first, such as that of a data set of your own; their code
+    runs."""
 
 
 def explain(words: list[str]) -> int:
     options = parse(ExplainOptions, "jmer explain", words)
     note_owner(run for run in (options.run, options.beside) if run is not None)
+    import_modules(options.imports)
     from jmer.report.attention.page import write_explanation
     from jmer.runs.explain import find_clip, seed_of, set_of, typical
     from jmer.runs.folder import EXPLAIN

@@ -1,6 +1,8 @@
 """From words to options. Light: help and mistakes wait for no library of arrays."""
 
+import importlib
 import shlex
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,23 @@ def note_owner(folders: Iterable[Path]) -> None:
     for folder in folders:
         if owner := holder(folder / LOCK):
             tell(f"{folder} is in use by {owner}: what it has so far may be unfinished")
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Imports modules that the user names, from the folder of work too.
+
+    Raises: UsageError for one that is not there.
+    """
+    for name in names:
+        if str(Path.cwd()) not in sys.path:
+            sys.path.append(str(Path.cwd()))
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise UsageError(
+                f"--import {name}: it cannot be imported ({error}). Give the name of a "
+                f"module, as `import` takes it, and put its folder on PYTHONPATH."
+            ) from error
 
 
 def _refuse_former_names(prog: str, words: list[str], default: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from jmer.commands.parsing import note_owner, parse
+from jmer.commands.parsing import import_modules, note_owner, parse
 from jmer.errors import UsageError
 from jmer.scores.spotting import Rule
 
@@ -26,6 +26,9 @@ class SpotOptions:
     """Folder of the prepared set, if it is no longer where the run found it."""
     manual_dir: Path | None = None
     """Folder of its source, likewise."""
+    imports: Annotated[tuple[str, ...], tyro.conf.arg(name="import")] = ()
+    """Modules to import first, such as that of a data set of your own; their code
+    runs."""
 
     def __post_init__(self) -> None:
         if self.most < 0:
@@ -35,6 +38,7 @@ class SpotOptions:
 def spot(words: list[str]) -> int:
     options = parse(SpotOptions, "jmer spot", words)
     note_owner([options.run])
+    import_modules(options.imports)
     from jmer.report.spotting import write_spotting
     from jmer.runs.explain import explained, seed_of, set_of
     from jmer.runs.folder import SPOTTING

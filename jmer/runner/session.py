@@ -28,6 +28,7 @@ from jmer.runs.packs import SavedPack, read_pack, read_packs
 from jmer.text import duration
 from jmer.train import hosts
 from jmer.train.batches import BatchPlan
+from jmer.train.canary import sing
 from jmer.train.checkpoint import Checkpoints
 from jmer.train.folds import Program
 from jmer.train.mesh import compute_dtype
@@ -325,6 +326,9 @@ class Session:
             experiment.eval_every,
             experiment.engine.checkpoint_seconds,
         )
+        start = self.start.of(tasks)
+        passed = sing(program, tasks, work.table, work.data, start)
+        view.say(str(passed))
         checkpoints = Checkpoints(pack.folder)
         before[0] = checkpoints.epoch or 0
         try:
@@ -337,8 +341,8 @@ class Session:
                 schedule=schedule,
                 watch=watch,
                 stopping=stopping,
-                notes={"plan": pack.plan.record()},
-                start=self.start.of(tasks),
+                notes={"plan": pack.plan.record(), "canary": passed.record()},
+                start=start,
             )
         finally:
             checkpoints.close()

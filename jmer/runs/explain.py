@@ -1,6 +1,7 @@
 """What trained networks have to show of clips that they were tested on."""
 
 import dataclasses
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -117,12 +118,16 @@ def data_of(run: Run, **places: Path | None) -> DataConfig:
 def _kind_of(run: Run, name: str) -> type[DataConfig]:
     ours = {kind.name: kind for kind in datasets()}
     place = run.experiment["data"].get("kind", "")  # runs of older versions lack it
-    if not place.startswith("data_builders.") and place:
-        try:
-            return config_at(place)
-        except JmerError:
-            if name not in ours:
-                raise
+    module = place.partition(":")[0]
+    if module in sys.modules:
+        return config_at(place)
+    if name not in ours and place:
+        # A run from a stranger runs no code unasked.
+        raise JmerError(
+            f"{run.folder} was trained on data set {place}, which is not jmer's, and "
+            f"whose code is only run if you say so: add --import {module}, or `import "
+            f"{module}` before in Python."
+        )
     if name not in ours:
         raise JmerError(
             f"{run.folder} was trained on data set {name}, which this jmer does not "

@@ -28,6 +28,7 @@ from jmer.text import counted, points
 if TYPE_CHECKING:
     from flax import nnx
 
+    from jmer.runs.packs import SavedPack
     from jmer.runs.weights import Weights
     from jmer.train.pack import PackResult
 
@@ -199,10 +200,14 @@ class Run:
     @functools.cached_property
     def packs(self) -> "list[PackResult]":
         """What each program recorded: its tasks, at each evaluation."""
+        return [pack.result for pack in self.saved_packs if pack.result is not None]
+
+    @functools.cached_property
+    def saved_packs(self) -> "list[SavedPack]":
+        """The same, with the notes beside them, and packs that are unfinished."""
         from jmer.runs.packs import read_packs
 
-        saved = read_packs(self.folder / CHECKPOINTS)
-        return [pack.result for pack in saved if pack.result is not None]
+        return read_packs(self.folder / CHECKPOINTS)
 
     def check(self) -> None:
         """Reads all that a report needs.

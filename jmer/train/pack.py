@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jmer import trees
+from jmer.arrays import PRNGKeyArray
 from jmer.train.checkpoint import Checkpoints, Flat, flatten, replaced, unflatten
 from jmer.train.folds import Program
 from jmer.train.step import Data, Record, TaskState
@@ -165,11 +166,7 @@ class _PackRun:
 
     def begin(self, start: Mapping[str, np.ndarray]) -> None:
         if self.checkpoints.epoch is None:
-            rows = {
-                path: value[self.rows] if len(value) > 1 else value
-                for path, value in start.items()
-            }
-            self.state = _started(self.program.init(self.table.key), rows)
+            self.state = first_state(self.program, self.table.key, self.rows, start)
             return
         self.epoch, flat, meta = self.checkpoints.restore()
         template = jax.eval_shape(self.program.init, self.table.key)
@@ -237,6 +234,20 @@ class _PackRun:
         # even where that epoch was saved already.
         self.checkpoints.save(self.epoch + finished, arrays, meta)
         self.saved_at = time.monotonic()
+
+
+def first_state(
+    program: Program,
+    key: PRNGKeyArray,
+    rows: np.ndarray,
+    start: Mapping[str, np.ndarray],
+) -> TaskState:
+    """The state before the first step of the tasks `rows`, one key each, whose weights
+    are those of `start` (tasks first, or 1 for all) wherever it has them."""
+    own = {
+        path: value[rows] if len(value) > 1 else value for path, value in start.items()
+    }
+    return _started(program.init(key), own)
 
 
 def _started(state: TaskState, start: Mapping[str, np.ndarray]) -> TaskState:
