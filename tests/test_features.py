@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import threading
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -158,7 +159,7 @@ def test_another_run_is_refused_before_anything_is_computed(cache, tmp_path):
     open_run(folder, {"identity": {"epochs": 9}}, overwrite=False)
     experiment = Experiment(model=CONFIG, data=DATA, optim=SgdConfig(), epochs=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "load", lambda data: CLIPS)
+        patch.setattr(runs, "load", lambda data, **options: CLIPS)
         with pytest.raises(JmerError, match="is the run of another experiment"):
             runs.run(
                 experiment,
@@ -182,3 +183,33 @@ def test_files_of_weights_are_no_part_of_an_experiment():
     )
     assert one == other
     assert "weights" not in one["model"] and one["model"]["times"] == 2.0
+
+
+def test_of_two_cold_starts_one_computes(cache):
+    """The second waits for the first, and reads what it has written."""
+    ready, go = threading.Event(), threading.Event()
+
+    class Slow(type(CONFIG)):
+        def prefix(self, inputs):
+            ready.set()
+            go.wait()
+            return super().prefix(inputs)
+
+    slow = Slow(size=7, filters=(2,))
+    results = []
+    first = threading.Thread(target=lambda: results.append(seen(slow)))
+    first.start()
+    ready.wait()
+    told = []
+
+    def say(text):
+        told.append(text)
+        go.set()
+
+    second = seen_by_tasks(slow, CLIPS, "backend", say)
+    first.join()
+    assert "waiting for it to end" in told[0] and "read from" in told[1]
+    assert Frozen.computed == [2.0]
+    ((mine, _),) = results
+    assert_array_equal(mine, second["apex_flow"])
+    assert [path.suffix for path in cache.iterdir()] == [".npz"]

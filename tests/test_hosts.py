@@ -1,16 +1,22 @@
 """Several processes: the same predictions, and clear errors."""
 
 import csv
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
+from jmer.data.splits import Fold
 from jmer.errors import JmerError, UsageError
+from jmer.experiment import load_experiment
+from jmer.runner.together import require_same_data, require_same_options
 from jmer.train import hosts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -134,3 +140,81 @@ def test_processes_that_see_different_files_are_told(monkeypatch):
     monkeypatch.setattr(hosts, "gather_json", lambda value: [value, ["other"]])
     with pytest.raises(JmerError, match="file system that all of them share"):
         hosts.require_agreement(["mine"], Path("runs/x"))
+
+
+def other_process(monkeypatch, change):
+    """A second process, of which all is known that it would say."""
+
+    def gather_json(value):
+        value = json.loads(json.dumps(value))
+        return [value, change(json.loads(json.dumps(value)))]
+
+    monkeypatch.setattr(hosts, "gather_json", gather_json)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("optim.lr", 0.02),
+        ("epochs", 7),
+        ("seeds", [0, 1]),
+        ("batch_size", 32),
+        ("protocol.kind", "Megc"),
+        ("engine.pack", 3),
+        ("jmer", "0.0.9"),
+        ("jax", "0.1"),
+        ("run-dir", "elsewhere"),
+        ("overwrite", True),
+        ("model.new", 1),
+    ],
+)
+def test_a_process_with_other_options_stops_all(monkeypatch, tmp_path, field, value):
+    file = tmp_path / "tiny.py"
+    file.write_text(EXPERIMENT)
+    experiment = load_experiment(file)
+    options = {"run_dir": Path("here"), "overwrite": False}
+    other_process(monkeypatch, lambda facts: facts)
+    require_same_options({"": experiment}, **options)
+    other_process(monkeypatch, lambda facts: {**facts, field: value})
+    name = re.escape(field)
+    pattern = rf"differ in their options: {name} is .* on process 0 and .* on process 1"
+    with pytest.raises(JmerError, match=pattern):
+        require_same_options({"": experiment}, **options)
+
+
+def test_a_process_with_other_data_stops_all(monkeypatch):
+    folds = [Fold("a", np.array([1, 2]), np.array([0]))]
+    identity = {"dtype": "float32", "data_fingerprint": "1", "weights": {"file": "2"}}
+    other_process(monkeypatch, lambda facts: facts)
+    require_same_data(identity, folds)
+    for name in ("dtype", "data_fingerprint", "weights.file", "fold a", "fold b"):
+        other_process(monkeypatch, lambda facts, name=name: {**facts, name: "x"})
+        with pytest.raises(JmerError, match=f"what they read: {name} is"):
+            require_same_data(identity, folds)
+
+
+def test_what_fails_on_one_fails_on_all(monkeypatch):
+    assert hosts.all_or_none(lambda: 3) == 3
+    other_process(monkeypatch, lambda told: "no room there")
+    with pytest.raises(JmerError, match="process 1: no room there"):
+        hosts.all_or_none(lambda: 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options", [("--optim.lr", "0.02"), ("--seeds", "0", "1"), ("--epochs", "2")]
+)
+def test_two_processes_that_differ_do_not_begin(tmp_path, options):
+    (tmp_path / "tiny.py").write_text(EXPERIMENT)
+    together = ("--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", "2")
+    processes = [
+        start(tmp_path, "both", *together, "--process-id", "0"),
+        start(tmp_path, "both", *together, "--process-id", "1", *options),
+    ]
+    outputs = [process.communicate(timeout=HANGING) for process in processes]
+    for process, (_, error) in zip(processes, outputs, strict=True):
+        assert process.returncode == 1
+        field = options[0].removeprefix("--")
+        assert f"differ in their options: {field} is" in error
+    assert not (tmp_path / "both").exists()

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from downloads import write
+from holding import held
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from jmer.data.load import _reorder, load, prepare, summary
+from jmer.data.load import _reorder, builder_of, load, prepare, summary
 from jmer.data.parallel import in_order
 from jmer.errors import JmerError
+from jmer.files.lock import InUse
 
 
 def test_items_keep_their_order_whoever_is_fastest():
@@ -117,3 +119,62 @@ def test_arrays_are_put_in_order_where_they_lie(order):
     expected = array[order]
     _reorder(array, np.array(order))
     assert_array_equal(array, expected)
+
+
+def words(config, *options):
+    places = ["--manual-dir", config.manual_dir, "--data-dir", config.data_dir]
+    recipe = ["--size=32", "--frames=4", "--resample=uniform"]
+    return ["data", "prepare", "casme2", *map(str, places), *recipe, *options]
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite",)])
+def test_of_three_that_prepare_a_set_one_does(tmp_path, options):
+    config = write("casme2", tmp_path).config
+    code = (
+        "import sys\n"
+        "import jmer.data.load\n"
+        "load = sys.modules['jmer.data.load']\n"
+        "real = load._build\n"
+        "load._build = lambda *args: (print('builds', flush=True), real(*args))[1]\n"
+        "from jmer.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    lock = lock_of(config)
+    with held(lock):  # until all of them wait
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, *words(config, *options)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+            )
+            for _ in range(3)
+        ]
+        for one in running:
+            assert "waiting for it to end" in one.stderr.readline()
+    outputs = [one.communicate(timeout=900) for one in running]
+    assert [one.returncode for one in running] == [0, 0, 0], outputs
+    assert sum("builds" in out for out, _ in outputs) == 1
+    assert len({out.splitlines()[-1] for out, _ in outputs}) == 1
+    assert not lock.exists()
+    assert not list(config.data_dir.rglob("incomplete*"))
+
+
+def lock_of(config):
+    folder = Path(builder_of(config).data_dir)
+    return folder.with_name(f".{folder.name}.lock")
+
+
+def test_remains_that_a_living_process_writes_are_left(tmp_path):
+    config = write("casme2", tmp_path).config
+    lock = lock_of(config)
+    remains = lock.with_name("incomplete.ABC_" + lock.name[1 : -len(".lock")])
+    remains.mkdir(parents=True)
+    with held(lock) as other, pytest.raises(InUse, match=f"process {other.pid}"):
+        prepare(config, wait=False)
+    assert remains.is_dir()
+    prepare(config)
+    assert not remains.exists()
+    with held(lock):  # what is prepared needs no lock to be read
+        assert len(load(config)) > 0

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from holding import held
 from sklearn.metrics import f1_score, recall_score
 
 import jmer
@@ -290,7 +291,7 @@ def test_killed_at_random_moments_a_run_ends_the_same_to_the_bit(place, tmp_path
 
     def saved() -> int:
         """The epoch of the last checkpoint."""
-        names = (path.name for path in (cut / "checkpoints/pack-0000").glob("*"))
+        names = (path.name for path in (cut / "checkpoints").glob("pack-*/*/*"))
         return max((int(name) for name in names if name.isdigit()), default=0)
 
     for number in range(3):
@@ -369,5 +370,66 @@ def test_an_interrupted_run_saves_and_says_how_to_go_on(place, tmp_path, stop):
     running.send_signal(stop)
     _, error = running.communicate(timeout=HANGING)
     assert running.returncode == 130
-    assert list((tmp_path / "run/checkpoints/pack-0000").glob("[0-9]*"))
+    assert list((tmp_path / "run/checkpoints/pack-0000").glob("[0-9]*/[0-9]*"))
     assert error == "interrupted; the same command goes on\n"
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--overwrite",), ("--seeds", "0", "1"), ("--optim.lr", "0.02")]
+)
+def test_a_run_in_use_is_left_alone(place, finished, capsys, options):
+    before = {p: p.stat().st_mtime_ns for p in finished.rglob("*") if p.is_file()}
+    with held(finished / ".lock") as other:
+        assert main(words(place, finished, *options)) == 1
+        error = capsys.readouterr().err
+        assert f"run directory {finished} is in use by process {other.pid}" in error
+        assert "--wait" in error and "--run-dir" in error
+        assert not {"delete", "remove", "room"} & set(error.lower().split())
+        assert main(["report", str(finished), "--out", str(place / "compared")]) == 0
+        assert f"{finished} is in use by process {other.pid}" in capsys.readouterr().err
+    files = {p: p.stat().st_mtime_ns for p in finished.rglob("*") if p.is_file()}
+    assert before.keys() <= files.keys() and not (finished / ".lock").exists()
+    assert files[finished / "experiment.json"] == before[finished / "experiment.json"]
+
+
+def test_an_unfinished_run_in_use_is_not_said_to_need_anything(tmp_path, capsys):
+    for name in ("experiment.json", "metrics.json"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / name).write_text("{}")
+        with held(folder / ".lock") as other:
+            for command in ("report", "audit", "explain", "spot"):
+                assert main([command, str(folder)]) == 1
+                error = capsys.readouterr().err
+                assert f"in use by process {other.pid}" in error
+                assert "Wait for it to end" in error and "jmer run" not in error
+
+
+def test_whoever_waits_uses_what_the_first_made(place, tmp_path):
+    """Three at once: one trains, the others find it done."""
+    folder = tmp_path / "run"
+    running = [process(place, folder, "--wait") for _ in range(3)]
+    outputs = [one.communicate(timeout=HANGING) for one in running]
+    assert [one.returncode for one in running] == [0, 0, 0], outputs
+    done = [out for out, _ in outputs if "nothing to train" in out]
+    assert len(done) == 2
+    lines = (folder / "progress.jsonl").read_text().splitlines()
+    kinds = [json.loads(line)["event"] for line in lines]
+    assert kinds == ["evaluation"] * 3 + ["task"] * 4
+    assert not (folder / ".lock").exists()
+
+
+def test_a_killed_run_is_taken_over(place, tmp_path, capsys):
+    """Its lock lies there, and belongs to nobody."""
+    running = process(place, tmp_path / "run", "--epochs", "100000")
+    progress = tmp_path / "run/progress.jsonl"
+    while not progress.exists() or not progress.stat().st_size:
+        assert running.poll() is None
+        time.sleep(0.05)
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    assert (tmp_path / "run/.lock").exists()
+    assert main(words(place, tmp_path / "run", "--overwrite")) == 0
+    assert f"left by process {running.pid}" in capsys.readouterr().out
+    assert not (tmp_path / "run/.lock").exists()
+    assert metrics_of(tmp_path / "run")["n_samples"] == 12

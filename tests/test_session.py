@@ -11,6 +11,7 @@ import pytest
 from jmer.cli import main
 from jmer.data.random_clips import RandomClips
 from jmer.data.splits import make_folds
+from jmer.errors import JmerError
 from jmer.experiment import EngineConfig, Experiment
 from jmer.models.base import NetworkConfig
 from jmer.models.ststnet import STSTNet, STSTNetConfig
@@ -18,6 +19,7 @@ from jmer.optim import SgdConfig
 from jmer.runner import session as sessions
 from jmer.runner.features import features, seen_by_tasks
 from jmer.runner.session import Session
+from jmer.runs.packs import read_packs
 
 EXPERIMENT = Experiment(
     model=STSTNetConfig(size=7, filters=(2,)),
@@ -217,3 +219,126 @@ def _rngs():
     from flax import nnx
 
     return nnx.Rngs(params=0)
+
+
+SEVERAL = dataclasses.replace(EXPERIMENT, batches="shared", seeds=(0, 1), epochs=3)
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def begun(folder, experiment=SEVERAL, *, packs=None, **engine):
+    """The results, plans and packs; with `packs`, of a run that ends after so many."""
+    experiment = dataclasses.replace(experiment, engine=EngineConfig(**engine))
+    view, plans = Silent(), []
+    session = session_of(experiment, experiment.data.clips())
+    layout = session.plan(folder, view.say, plans.append)
+    real, done = Session._train_pack, []
+
+    def train_pack(self, pack, *rest):
+        if len(done) == packs:
+            raise Killed
+        done.append(pack)
+        return real(self, pack, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "_train_pack", train_pack)
+        if packs is None:
+            return session.train(layout, view, view, lambda: False), plans, layout
+        with pytest.raises(Killed):
+            session.train(layout, view, view, lambda: False)
+    return None, plans, layout
+
+
+def assert_same_bits(mine, other):
+    def by_task(results):
+        return {
+            task: [
+                r.loss[:, i],
+                r.test_logits[:, i],
+                *(w[i] for w in r.weights.values()),
+            ]
+            for r in results
+            for i, task in enumerate(r.tasks)
+        }
+
+    mine, other = by_task(mine), by_task(other)
+    assert mine.keys() == other.keys()
+    for task, arrays in mine.items():
+        for array, wanted in zip(arrays, other[task], strict=True):
+            np.testing.assert_array_equal(array, wanted)
+
+
+@pytest.mark.parametrize(("pack", "packs"), [(6, 1), (5, 1), (3, 0)])
+def test_after_a_kill_the_rest_is_laid_out_as_at_the_first_start(tmp_path, pack, packs):
+    whole, _, planned = begun(tmp_path / "whole", pack=pack, devices=1)
+    begun(tmp_path / "cut", packs=packs, pack=pack, devices=1)
+    results, plans, left = begun(tmp_path / "cut", pack=pack, devices=1)
+    assert plans == []
+    kept = {p.folder.name: (p.number, p.tasks, p.plan) for p in planned.todo}
+    assert len(left.todo) == len(planned.todo) - packs
+    for one in left.todo:
+        assert kept[one.folder.name] == (one.number, one.tasks, one.plan)
+    assert_same_bits(results, whole)
+
+
+def test_more_seeds_are_laid_out_anew_and_the_others_stay(tmp_path):
+    _, (first,), planned = begun(tmp_path, packs=1, pack=3, devices=1)
+    more = dataclasses.replace(SEVERAL, seeds=(0, 1, 2))
+    results, (plan,), layout = begun(tmp_path, more, pack=3, devices=1)
+    assert (first["tasks"], plan["tasks"]) == (8, 4)
+    assert [p.tasks for p in layout.todo[:2]] == [p.tasks for p in planned.todo[1:]]
+    assert {task.seed for p in layout.todo[2:] for task in p.tasks} == {2}
+    assert [p.number for p in layout.todo] == [1, 2, 3, 4]
+    assert sum(len(result.tasks) for result in results) == 12
+
+
+def test_other_options_lay_out_anew_what_is_not_begun(tmp_path):
+    begun(tmp_path, packs=1, pack=3, devices=1)
+    _, (plan,), layout = begun(tmp_path, packs=1, pack=2, devices=1)
+    assert plan["tasks"] == 5 and [len(p.tasks) for p in layout.todo] == [2, 2, 1]
+    # When to save is no such option.
+    _, plans, layout = begun(
+        tmp_path, packs=0, pack=2, devices=1, checkpoint_seconds=0.0, plan_seconds=0.0
+    )
+    assert plans == [] and [len(p.tasks) for p in layout.todo] == [2, 1]
+    # Nor does anybody train what is no longer asked for.
+    less = dataclasses.replace(SEVERAL, seeds=(0,))
+    results, plans, _ = begun(tmp_path, less, pack=2, devices=1)
+    assert plans == [] and sum(len(r.tasks) for r in results) < 8
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:-10],
+        lambda text: text.replace('[0, "', '[0, "x', 1),
+        lambda text: text.replace("pack-0001/", "pack-0001/../"),
+        lambda text: text.replace("[0, ", "[1, ", 1),
+        lambda text: "[]",
+        lambda text: '{"chosen_for": {}, "packs": [{"name": "../../pack-0000"}]}',
+    ],
+)
+def test_a_layout_that_was_changed_is_refused(tmp_path, damage):
+    _, _, planned = begun(tmp_path, packs=0, pack=3, devices=1)
+    file = tmp_path / "packs.json"
+    file.write_text(damage(file.read_text()))
+    with pytest.raises(JmerError, match=r"packs.json was edited or damaged.*remove it"):
+        begun(tmp_path, packs=0, pack=3, devices=1)
+    file.unlink()  # as it says
+    assert begun(tmp_path, packs=0, pack=3, devices=1)[2] == planned
+
+
+def test_packs_are_named_by_their_tasks(tmp_path):
+    _, _, planned = begun(tmp_path, packs=1, pack=3, devices=1)
+    names = [pack.folder.name for pack in planned.todo]
+    assert len(set(names)) == 3 and all("-tasks-" in name for name in names)
+    other = dataclasses.replace(SEVERAL, seeds=(1, 2))
+    _, _, theirs = begun(tmp_path / "other", other, packs=0, pack=3, devices=1)
+    assert set(names).isdisjoint(pack.folder.name for pack in theirs.todo)
+    (first, *_) = planned.todo
+    renamed = first.folder.with_name(names[1])
+    first.folder.rename(renamed)
+    with pytest.raises(JmerError, match="holds other tasks than it is named for"):
+        read_packs(tmp_path)

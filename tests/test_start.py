@@ -50,7 +50,7 @@ class View(Silent):
 def trained(folder, clips, experiment=EXPERIMENT, **fields):
     """Runs an experiment on clips in memory."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "load", lambda data: clips)
+        patch.setattr(runs, "load", lambda data, **options: clips)
         runs.run(
             dataclasses.replace(experiment, **fields),
             name=folder.name,

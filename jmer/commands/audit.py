@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from jmer.audit.finding import Audit
-from jmer.commands.parsing import import_modules, parse
+from jmer.commands.parsing import import_modules, note_owner, parse
 from jmer.errors import UsageError
 
 
@@ -59,6 +59,7 @@ class AuditOptions:
 
 def audit(words: list[str]) -> int:
     options = parse(AuditOptions, "jmer audit", words)
+    note_owner([options.run] if options.run else [])
     import_modules(options.imports)
     from jmer.audit.page import text, write_audit
 

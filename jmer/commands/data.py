@@ -25,6 +25,9 @@ class PrepareOptions:
     beam: tuple[str, ...] | None = None
     """Let Apache Beam prepare it, on the workers of a runner; its options without
     dashes, such as runner=DirectRunner direct_num_workers=8."""
+    no_wait: bool = False
+    """Where another process is preparing the same set, end with an error at once; else
+    that is waited for, and used."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,13 +104,19 @@ class ShowOptions:
 def prepare(words: list[str]) -> int:
     config, words = _dataset("prepare", words)
     prog = f"jmer data prepare {config.name}"
+    # As `jmer run` knows it; here it is what happens anyway.
+    words = [word for word in words if word != "--wait"]
     options = parse(PrepareOptions, prog, words, PrepareOptions(config))
     from jmer.data import prepare, summary
 
     beam = options.beam and [f"--{option}" for option in options.beam]
     with counting(f"preparing {config.name}") as watch:
         folder = prepare(
-            options.data, overwrite=options.overwrite, watch=watch, beam=beam
+            options.data,
+            overwrite=options.overwrite,
+            watch=watch,
+            beam=beam,
+            wait=not options.no_wait,
         )
     found = summary(options.data)
     counts = ", ".join(f"{n} {name}" for name, n in found["per_class"].items())

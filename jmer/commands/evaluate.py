@@ -29,6 +29,7 @@ def evaluate(words: list[str]) -> int:
         command=command_line(),
         run_dir=options.run_dir,
         overwrite=options.overwrite,
+        wait=options.wait,
     )
     print_summary(metrics, options.run_dir)
     return 0

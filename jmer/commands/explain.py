@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from jmer.commands.parsing import import_modules, parse
+from jmer.commands.parsing import import_modules, note_owner, parse
 
 if TYPE_CHECKING:
     from jmer.data.clips import ClipSet
@@ -43,6 +43,7 @@ class ExplainOptions:
 
 def explain(words: list[str]) -> int:
     options = parse(ExplainOptions, "jmer explain", words)
+    note_owner(run for run in (options.run, options.beside) if run is not None)
     import_modules(options.imports)
     from jmer.report.attention.page import write_explanation
     from jmer.runs.explain import find_clip, seed_of, set_of, typical

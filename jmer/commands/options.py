@@ -25,6 +25,8 @@ class RunOptions:
     has a folder in it."""
     overwrite: bool = False
     """Replace the run in that folder, whatever it is a run of."""
+    wait: bool = False
+    """Wait until another process has ended that is at work in that folder."""
     sweep: tuple[str, ...] = ()
     """Fields and values to run the experiment with, all combinations, such as
     optim.lr=1e-4,1e-3 model.tab=True,False. What variants can differ in is trained in
@@ -50,3 +52,5 @@ class EvaluateOptions:
     """Folder of the results."""
     overwrite: bool = False
     """Replace the run in that folder."""
+    wait: bool = False
+    """Wait until another process has ended that is at work in that folder."""

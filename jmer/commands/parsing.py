@@ -50,8 +50,8 @@ def read_name(
     if name not in known:
         article = what.partition(" ")[2]
         raise UsageError(
-            f"no {article} is called {quoted(name)}{did_you_mean(name, known)}; there "
-            f"are: {names}."
+            f"no {article} is called {quoted(name)}{did_you_mean(name, known)}. usage: "
+            f"jmer {command} NAME [options]; NAME: {names}"
         )
     return name, words
 
@@ -70,6 +70,17 @@ def parse(kind: type, prog: str, words: list[str], default: Any = None) -> Any:
         config=(tyro.conf.FlagCreatePairsOff,),
         **options,
     )
+
+
+def note_owner(folders: Iterable[Path]) -> None:
+    """Says of each run or sweep in which another process is at work that what is read
+    of it may be unfinished."""
+    from jmer.files.lock import holder, tell
+    from jmer.runs.folder import LOCK
+
+    for folder in folders:
+        if owner := holder(folder / LOCK):
+            tell(f"{folder} is in use by {owner}: what it has so far may be unfinished")
 
 
 def import_modules(names: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tyro
 
-from jmer.commands.parsing import parse
+from jmer.commands.parsing import note_owner, parse
 from jmer.errors import UsageError
 
 
@@ -35,6 +35,7 @@ class ReportOptions:
 
 def report(words: list[str]) -> int:
     options = parse(ReportOptions, "jmer report", words)
+    note_owner(options.runs)
     from jmer.papers import table
     from jmer.report import write_comparison, write_report, write_table
     from jmer.report.sweep import finished_cells, is_sweep, write_sweep

@@ -39,6 +39,7 @@ def run(words: list[str]) -> int:
         "command": command_line(),
         "run_dir": options.run_dir,
         "overwrite": options.overwrite,
+        "wait": options.wait,
     }
     with Interruption() as interruption:
         about["stopping"] = interruption.asked

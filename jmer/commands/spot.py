@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from jmer.commands.parsing import import_modules, parse
+from jmer.commands.parsing import import_modules, note_owner, parse
 from jmer.errors import UsageError
 from jmer.scores.spotting import Rule
 
@@ -37,6 +37,7 @@ class SpotOptions:
 
 def spot(words: list[str]) -> int:
     options = parse(SpotOptions, "jmer spot", words)
+    note_owner([options.run])
     import_modules(options.imports)
     from jmer.report.spotting import write_spotting
     from jmer.runs.explain import explained, seed_of, set_of

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,13 @@ from jmer.data.span import Span
 from jmer.data.summary import Summary
 from jmer.errors import JmerError
 from jmer.files import make_folder, writing
+from jmer.files.lock import owned, tell
 
 if TYPE_CHECKING:
     from jmer.data.builder import ClipBuilder
 
 SPLIT = "full"
+COMPLETE = "dataset_info.json"
 TYPES = {
     **dict.fromkeys(("subject", "dataset", "clip_id", "action_units"), np.str_),
     **dict.fromkeys(("label", "onset", "apex", "offset"), np.int32),
@@ -80,23 +82,56 @@ def prepare(
     overwrite: bool = False,
     watch: ClipWatch | None = None,
     beam: Sequence[str] | None = None,
+    wait: bool = True,
+    say: Callable[[str], Any] = tell,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Path:
     """Builds the set unless it is there already; returns its folder.
 
     A set appears under its name only when it is complete. `watch` is told how many
     clips are made, and of how many where that is known. With options of `beam`
     (`--runner=DirectRunner`), Apache Beam makes them, on the workers of its runner.
+    What another process is preparing is waited for, and used as it is.
 
-    Raises: JmerError for an unusable source, naming the first problem.
+    Raises: JmerError for an unusable source, naming the first problem; InUse, without
+    `wait`, if another process is preparing the set; KeyboardInterrupt once `stopping`
+    says so while it waits.
     """
     builder = builder_of(config)
-    if watch is not None:
-        builder.watch = watch
     folder = Path(builder.data_dir)
     if not overwrite and complete(folder):
-        refuse_changed_files(builder)
-        refuse_changed_sources(builder)
-        return folder
+        return _unchanged(builder)
+    before = _made(folder)
+    lock = folder.with_name(f".{folder.name}.lock")
+    what = f"the prepared set {folder}"
+    advice = "Wait for it to end, or stop it; without --no-wait, this command waits."
+    with owned(lock, what, wait=wait, advice=advice, say=say, stopping=stopping):
+        # Anew: another process may have made the set while this one waited.
+        builder = builder_of(config)
+        if complete(folder) and not (overwrite and _made(folder) == before):
+            return _unchanged(builder)
+        if watch is not None:
+            builder.watch = watch
+        return _build(builder, beam)
+
+
+def _unchanged(builder: "ClipBuilder") -> Path:
+    """The folder of a set that is whole. Raises: JmerError if its source is another."""
+    refuse_changed_files(builder)
+    refuse_changed_sources(builder)
+    return Path(builder.data_dir)
+
+
+def _made(folder: Path) -> int | None:
+    """When a set became complete, in ns; None if it is not."""
+    try:
+        return (folder / COMPLETE).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _build(builder: "ClipBuilder", beam: Sequence[str] | None) -> Path:
+    config, folder = builder.data, Path(builder.data_dir)
     config.require_files()
     # An unusable source does not cost what was prepared from an earlier one.
     if problems := builder.problems():
@@ -142,18 +177,24 @@ def _building(folder: Path) -> Iterator[None]:
 
 def complete(folder: Path) -> bool:
     """Whether a prepared set is whole: TFDS writes the description last."""
-    return (folder / "dataset_info.json").exists()
+    return (folder / COMPLETE).exists()
 
 
-def load(config: DataConfig) -> ClipSet:
-    """The clips of a data set, prepared first where need be.
+def load(
+    config: DataConfig,
+    *,
+    say: Callable[[str], Any] = tell,
+    stopping: Callable[[], bool] = lambda: False,
+) -> ClipSet:
+    """The clips of a data set, prepared first where need be; if another process is
+    preparing it, `say` is told so, and that is waited for.
 
     Raises: JmerError if the set is neither prepared nor preparable, if its source has
     changed since, or if what is stored cannot be read.
     """
     if isinstance(config, RandomClips):
         return config.clips()
-    folder = prepare(config)
+    folder = prepare(config, say=say, stopping=stopping)
     builder = builder_of(config)
     with _reading(config, folder):
         return _gather(builder, stored(builder))

@@ -21,7 +21,7 @@ from jmer.report import write_report
 from jmer.runner.outcome import join, predict, write_scored
 from jmer.runner.session import check_inputs
 from jmer.runs.environment import environment
-from jmer.runs.folder import open_run
+from jmer.runs.folder import open_run, owning
 from jmer.runs.held_out import KeptFrom, kept_from_run, kept_from_weights
 from jmer.runs.run import find_weights, load_run
 from jmer.runs.weights import INDEX, Weights
@@ -42,15 +42,29 @@ def evaluate(
     command: str,
     run_dir: Path,
     overwrite: bool,
+    wait: bool = False,
 ) -> dict[str, Any]:
     """Tests the weights of each fold on its test clips, and writes the reports.
 
     `weights` is a folder of imported weights or a run directory. The network is
-    theirs; the data set and the protocol are the experiment's.
+    theirs; the data set and the protocol are the experiment's. With `wait`, begins once
+    another run in that folder has ended.
 
     Raises: JmerError if a fold has no weights, they do not fit the data, or may have
-    trained on a clip that the fold tests.
+    trained on a clip that the fold tests; InUse if another process has `run_dir`.
     """
+    with owning(run_dir, wait=wait):
+        return _evaluate(experiment, weights, name, command, run_dir, overwrite)
+
+
+def _evaluate(
+    experiment: Experiment,
+    weights: Path,
+    name: str,
+    command: str,
+    run_dir: Path,
+    overwrite: bool,
+) -> dict[str, Any]:
     loaded = find_weights(weights)
     clips = load(experiment.data)
     check_inputs(loaded.config, clips)

@@ -16,7 +16,7 @@ from jmer.errors import JmerError
 from jmer.files import VERSION, replacing
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import Lowering, use_lowering
-from jmer.runner.plan import cache_folder
+from jmer.runner.plan import cache_folder, in_cache
 from jmer.runner.progress import counting
 from jmer.text import duration
 
@@ -26,9 +26,11 @@ def seen_by_tasks(
     clips: ClipSet,
     lowering: Lowering,
     say: Callable[[str], None],
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Inputs:
     """What all tasks see of the clips: as they are, or what `network.prefix` makes of
-    them, which is kept in jmer's cache folder for the next run.
+    them, which is kept in jmer's cache folder for the next run. Of several processes
+    that want the same, one computes it, and the others wait for it.
 
     Raises: JmerError for features that are not finite, or a damaged file of them.
     """
@@ -36,12 +38,36 @@ def seen_by_tasks(
     if not network.has_prefix:
         return inputs
     file = _file(network, clips, lowering)
-    start = time.monotonic()
+    if (kept := _kept(file, network, clips, say)) is not None:
+        return kept
+    with in_cache(file, f"{network.name}: features", say, stopping):
+        # Another process may have made them in the meantime.
+        kept = _kept(file, network, clips, say)
+        return (
+            _make(file, network, clips, inputs, lowering, say) if kept is None else kept
+        )
+
+
+def _kept(
+    file: Path, network: NetworkConfig, clips: ClipSet, say: Callable[[str], None]
+) -> Inputs | None:
+    """None if there is no such file. Raises: JmerError if it is damaged."""
     kept = _read(file)
     if kept is not None:
         _require_finite(kept, clips, f"{file} is damaged: remove it")
         say(f"{network.name}: {_size(kept, clips)}, read from {file}")
-        return kept
+    return kept
+
+
+def _make(
+    file: Path,
+    network: NetworkConfig,
+    clips: ClipSet,
+    inputs: Inputs,
+    lowering: Lowering,
+    say: Callable[[str], None],
+) -> Inputs:
+    start = time.monotonic()
     with counting(f"{network.name}: features") as watch:
         made = features(network, inputs, lowering, watch=watch)
     _require_finite(

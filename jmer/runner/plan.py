@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from jmer import trees
 from jmer.errors import JmerError, UsageError
 from jmer.experiment import EngineConfig
 from jmer.files import VERSION, write_json
+from jmer.files.lock import owned
 from jmer.train.folds import Program
 from jmer.train.planner import Measurement, candidates, choose
 from jmer.train.probe import Layout, Work, device_bytes
@@ -93,6 +94,19 @@ def make_plan(
     cache = _cache_file(engine, work)
     if (remembered := _read(cache)) is not None:
         return remembered
+    with in_cache(cache, "the measuring of layouts", say):
+        # Another process may have measured in the meantime; two at once disturb one
+        # another.
+        return _read(cache) or _measured(engine, layouts, work, cache, say)
+
+
+def _measured(
+    engine: EngineConfig,
+    layouts: list[Layout],
+    work: Work,
+    cache: Path,
+    say: Callable[[str], Any],
+) -> Plan:
     say(f"measuring layouts, {engine.plan_seconds:g} s at most:")
     limit = memory_limit(engine)
     measured = choose(
@@ -188,6 +202,27 @@ def cache_folder() -> Path:
     """
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(os.environ.get("JMER_CACHE") or base / "jmer")
+
+
+@contextlib.contextmanager
+def in_cache(
+    file: Path,
+    what: str,
+    say: Callable[[str], Any],
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
+    """Has a file of the cache folder for itself while it is made; other processes that
+    want it wait. Where nothing can be written, there is nothing to wait for.
+
+    Raises: KeyboardInterrupt once `stopping` says so while it waits.
+    """
+    lock = file.with_name(f".{file.name}.lock")
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(JmerError):
+            stack.enter_context(
+                owned(lock, what, wait=True, say=say, stopping=stopping)
+            )
+        yield
 
 
 def keep_compiled_programs() -> None:

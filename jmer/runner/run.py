@@ -1,5 +1,6 @@
 """From an experiment to results: all its tasks, trained, tested and reported."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import numpy as np
 from jmer.data import load
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
-from jmer.data.splits import make_folds
+from jmer.data.splits import Fold, make_folds
 from jmer.experiment import Experiment
+from jmer.files.lock import tell
 from jmer.nn.lowering.choice import current
 from jmer.report import write_report
 from jmer.runner.account import account
@@ -24,9 +26,10 @@ from jmer.runner.outcome import (
 from jmer.runner.progress import View
 from jmer.runner.session import Session, check_inputs
 from jmer.runner.start import Start, read_start
+from jmer.runner.together import require_same_data, require_same_options
 from jmer.runs.environment import environment
 from jmer.runs.events import EventLog
-from jmer.runs.folder import CHECKPOINTS, note, open_run
+from jmer.runs.folder import CHECKPOINTS, note, open_run, owning
 from jmer.train import hosts
 from jmer.train.mesh import compute_dtype
 from jmer.train.pack import PackResult
@@ -40,24 +43,50 @@ def run(
     run_dir: Path,
     overwrite: bool,
     view: View,
+    wait: bool = False,
     stopping: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any] | None:
     """Trains what is not trained yet, scores all of it, and writes the reports.
 
-    Returns the metrics; of several processes the first one, which writes.
+    Returns the metrics; of several processes the first one, which writes. With `wait`,
+    begins once another run in that folder has ended.
 
-    Raises: JmerError for unusable data, a run directory of another experiment, or a
-    disk that cannot be written (AllDiverged if nothing is left to score);
-    KeyboardInterrupt, with a checkpoint saved, once `stopping` says so.
+    Raises: JmerError for unusable data, a run directory of another experiment or that
+    is in use, processes whose options differ, or a disk that cannot be written
+    (AllDiverged if nothing is left to score); KeyboardInterrupt, with a checkpoint
+    saved, once `stopping` says so.
     """
+    require_same_options({"": experiment}, run_dir=run_dir, overwrite=overwrite)
+    lock = owning(run_dir, wait=wait, say=view.say, stopping=stopping)
+    with contextlib.ExitStack() as stack:
+        # One of the processes has it for all of them.
+        hosts.first_then_all(lambda: stack.enter_context(lock))
+        return _run(experiment, name, command, run_dir, overwrite, view, stopping)
+
+
+def _run(
+    experiment: Experiment,
+    name: str,
+    command: str,
+    run_dir: Path,
+    overwrite: bool,
+    view: View,
+    stopping: Callable[[], bool],
+) -> dict[str, Any] | None:
     network = experiment.model
-    clips = load_everywhere(experiment.data)
-    check_inputs(network, clips)
-    folds = make_folds(experiment.protocol, clips)
-    start = read_start(experiment, folds, clips)
-    about = describe(experiment, clips, start, name=name, command=command)
+    clips = load_everywhere(experiment.data, view.say, stopping)
+
+    def prepared() -> tuple[list[Fold], Start, dict[str, Any]]:
+        check_inputs(network, clips)
+        folds = make_folds(experiment.protocol, clips)
+        start = read_start(experiment, folds, clips)
+        about = describe(experiment, clips, start, name=name, command=command)
+        return folds, start, about
+
+    folds, start, about = hosts.all_or_none(prepared)
+    require_same_data(about["identity"], folds)
     hosts.first_then_all(lambda: open_run(run_dir, about, overwrite=overwrite))
-    seen = seen_by_tasks(network, clips, current(), view.say)
+    seen = seen_by_tasks(network, clips, current(), view.say, stopping)
     session = Session(experiment, clips, folds, seen, start)
 
     def planned(plan: dict[str, Any]) -> None:
@@ -99,11 +128,20 @@ def describe(
     }
 
 
-def load_everywhere(data: DataConfig) -> ClipSet:
+def load_everywhere(
+    data: DataConfig,
+    say: Callable[[str], Any] = tell,
+    stopping: Callable[[], bool] = lambda: False,
+) -> ClipSet:
     """The clips of a data set, on each process: the first one prepares the set where
-    need be; the others find it done.
+    need be; the others find it done. A set that another run is preparing is waited for.
     """
-    return hosts.first_then_all(lambda: load(data)) or load(data)
+
+    def loaded() -> ClipSet:
+        return load(data, say=say, stopping=stopping)
+
+    first = hosts.first_then_all(loaded)
+    return hosts.all_or_none(lambda: first or loaded())
 
 
 def write_results(

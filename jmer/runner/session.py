@@ -22,10 +22,10 @@ from jmer.runner.outcome import test_accuracy
 from jmer.runner.plan import Plan, fit, make_plan, memory_limit
 from jmer.runner.progress import View
 from jmer.runner.start import Start
+from jmer.runs.arrangement import Arrangement, LaidOut, pack_name, read_layout
 from jmer.runs.events import EventLog
-from jmer.runs.folder import pack_folder, pack_folders, pack_number
 from jmer.runs.held_out import held_out
-from jmer.runs.packs import read_pack, read_packs
+from jmer.runs.packs import SavedPack, read_pack, read_packs
 from jmer.runs.weights import held_out_note
 from jmer.text import duration
 from jmer.train import hosts
@@ -62,6 +62,7 @@ def check_inputs(network: NetworkConfig, clips: ClipSet) -> None:
 class Pack:
     """Tasks that train together, where they are saved and how they are laid out."""
 
+    number: int
     folder: Path
     tasks: list[Task]
     plan: Plan
@@ -168,27 +169,54 @@ class Session:
         say: Callable[[str], Any],
         planned: Callable[[dict[str, Any]], Any] = lambda record: None,
     ) -> Packs:
-        """The packs of all tasks, as they are saved in `folder`; new tasks are laid
-        out in packs of their own, and `planned` is told how.
+        """The packs of all tasks, as they are saved in `folder` or were laid out when
+        the run began; new tasks are laid out in packs of their own, and `planned` is
+        told how.
 
         Raises: JmerError if processes see different packs, or a task needs more memory
         than there is.
         """
         saved = read_packs(folder)
-        finished = [pack.result for pack in saved if pack.result is not None]
-        todo = [
-            Pack(pack.folder, list(pack.tasks), Plan.of(pack.notes["plan"]))
-            for pack in saved
-            if pack.result is None
-        ]
-        known = {task for pack in saved for task in pack.tasks}
-        hosts.require_agreement([dataclasses.astuple(t) for t in sorted(known)], folder)
-        new = [task for task in self.tasks if task not in known]
+        before = read_layout(folder)
+        known = sorted(task for pack in saved for task in pack.tasks)
+        seen = [dataclasses.astuple(task) for task in known]
+        hosts.require_agreement([seen, [p.name for p in before.packs]], folder)
+        packs = _laid_out(saved, before, keep=self._keeps(before, set(known)))
+        there = {task for pack in packs for task in pack.tasks}
+        new = [task for task in self.tasks if task not in there]
         if new:
             plan, size = self._plan(new, say)
-            todo += _new_packs(folder, new, plan, size)
+            packs += _new_packs(packs, new, plan, size)
+            layout = Arrangement(self._chosen_for, tuple(packs))
+            hosts.first_then_all(lambda: layout.write(folder))
             planned({**plan.record(), "tasks": len(new), "tasks_per_pack": size})
-        return Packs(finished, todo)
+        results = {_name(pack): pack.result for pack in saved}
+        todo = [
+            Pack(pack.number, folder / pack.name, list(pack.tasks), Plan.of(pack.plan))
+            for pack in packs
+            if results.get(pack.name) is None
+            and (pack.name in results or not set(self.tasks).isdisjoint(pack.tasks))
+        ]
+        return Packs([r for r in results.values() if r is not None], todo)
+
+    @property
+    def _chosen_for(self) -> dict[str, Any]:
+        """What a layout answers to: with other options, tasks are laid out anew."""
+        engine = dataclasses.asdict(self.experiment.engine)
+        del engine["plan_seconds"], engine["checkpoint_seconds"]
+        return {"engine": engine, "device": self.device.device_kind}
+
+    def _keeps(self, before: Arrangement, saved: set[Task]) -> set[str]:
+        """The names of the packs of which nothing is saved that stay as they were laid
+        out; the first process's word counts."""
+        names = [
+            pack.name
+            for pack in before.packs
+            if before.chosen_for == self._chosen_for
+            and saved.isdisjoint(pack.tasks)
+            and _fits_here(pack)
+        ]
+        return set(hosts.gather_json(names)[0])
 
     def train(
         self, packs: Packs, view: View, log: EventLog, stopping: Callable[[], bool]
@@ -225,7 +253,11 @@ class Session:
         elif engine.pack is not None:
             per_device = min(per_device, engine.pack)
         share = math.ceil(len(tasks) / jax.process_count())
-        return plan, min(per_device * plan.layout.devices, share)
+        size = min(per_device * plan.layout.devices, share)
+        # The one with the least memory decides.
+        told = hosts.gather_json([size, plan.layout.chunk, plan.record()])
+        size, _, record = min(told, key=lambda one: one[:2])
+        return Plan.of(record), size
 
     def _announce(self, view: View, done: int, todo: Sequence[Pack]) -> None:
         if not todo:
@@ -276,7 +308,6 @@ class Session:
         self, pack: Pack, view: View, log: EventLog, stopping: Callable[[], bool]
     ) -> PackResult:
         experiment, tasks = self.experiment, pack.tasks
-        number = pack_number(pack.folder)
         work = self.work(tasks)
         program = self._compiled(pack, work, view)
         before = [0]
@@ -288,7 +319,7 @@ class Session:
             before[0] = epoch
             log.write(
                 event="evaluation",
-                pack=number,
+                pack=pack.number,
                 tasks=len(tasks),
                 epoch=epoch,
                 loss=loss,
@@ -348,12 +379,40 @@ def _finished(folder: Path) -> PackResult:
     return saved.result
 
 
-def _new_packs(folder: Path, tasks: list[Task], plan: Plan, size: int) -> list[Pack]:
-    taken = map(pack_number, pack_folders(folder))
-    first = max(taken, default=-1) + 1
+def _fits_here(pack: LaidOut) -> bool:
+    """Whether this machine has the devices, and this version knows the plan."""
+    try:
+        return Plan.of(pack.plan).layout.devices <= jax.local_device_count()
+    except (KeyError, TypeError):
+        return False
+
+
+def _name(pack: SavedPack) -> str:
+    """As a layout has it."""
+    counted = pack.folder.name.startswith("pack-")
+    parent = "" if counted else f"{pack.folder.parent.name}/"
+    return parent + pack.folder.name
+
+
+def _laid_out(
+    saved: Sequence[SavedPack], before: Arrangement, keep: set[str]
+) -> list[LaidOut]:
+    """The packs of which something is saved, with the plan that it was made by, and
+    those to keep."""
+    packs = [pack for pack in before.packs if pack.name in keep]
+    for pack in saved:
+        packs.append(LaidOut(_name(pack), pack.tasks, pack.notes.get("plan", {})))
+    return sorted(packs, key=lambda pack: pack.number)
+
+
+def _new_packs(
+    packs: Sequence[LaidOut], tasks: list[Task], plan: Plan, size: int
+) -> list[LaidOut]:
+    first = 1 + max((pack.number for pack in packs), default=-1)
+    parts = [tasks[start : start + size] for start in range(0, len(tasks), size)]
     return [
-        Pack(pack_folder(folder, first + i), tasks[start : start + size], plan)
-        for i, start in enumerate(range(0, len(tasks), size))
+        LaidOut(pack_name(first + i, part), tuple(part), plan.record())
+        for i, part in enumerate(parts)
     ]
 
 

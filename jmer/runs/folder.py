@@ -1,14 +1,16 @@
 """The folder of a run: what is in it, and whose it is."""
 
+import contextlib
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from jmer.errors import JmerError
 from jmer.files import make_folder, read_json, write_json, writing
+from jmer.files.lock import holder, owned, tell
 from jmer.runs.older import renewed
 
 DESCRIPTION = "experiment.json"
@@ -16,6 +18,8 @@ METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
 PROGRESS = "progress.jsonl"
 CHECKPOINTS = "checkpoints"
+LOCK = ".lock"
+"""Held by the process that writes the run."""
 REPORT = "report"
 """`report.md` and `report.html`."""
 FIGURES = "figures"
@@ -45,19 +49,68 @@ NEEDED = {
 """The fields of each file without which there is no report of a run."""
 
 
-def pack_folder(checkpoints: Path, number: int) -> Path:
-    """Where a pack is saved, among the checkpoints of its run."""
-    return checkpoints / f"pack-{number:04d}"
+@contextlib.contextmanager
+def owning(
+    folder: Path,
+    *,
+    wait: bool = False,
+    say: Callable[[str], Any] = tell,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
+    """Keeps other processes out of a run directory while the block runs.
+
+    With `wait`, until it is free `say` is told who has it.
+
+    Raises: JmerError if `folder` is in use (InUse), or holds what is no run's or
+    sweep's; KeyboardInterrupt once `stopping` says so while it waits.
+    """
+    require_folder(folder)
+    if contents(folder) and not any(
+        (folder / n).is_file() for n in (DESCRIPTION, SWEEP)
+    ):
+        _refuse_foreign(folder)
+    with owned(
+        folder / LOCK,
+        f"run directory {folder}",
+        wait=wait,
+        say=say,
+        stopping=stopping,
+        advice="Wait for it to end (--wait does), stop it, or choose another "
+        "--run-dir.",
+    ):
+        yield
 
 
-def pack_folders(checkpoints: Path) -> list[Path]:
-    """Those of all packs, in order."""
-    return sorted(checkpoints.glob("pack-*"))
+def require_idle(folder: Path) -> None:
+    """Raises: JmerError if another process is at work on the run in `folder`: what is
+    missing there, or cannot be read, is on its way."""
+    if owner := holder(folder / LOCK):
+        raise JmerError(
+            f"{folder} is in use by {owner}, which has not finished it. Wait for it to "
+            f"end, then type the same command again."
+        )
 
 
-def pack_number(folder: Path) -> int:
-    """Of a pack, from the name of its folder."""
-    return int(folder.name.split("-")[1])
+def require_folder(folder: Path) -> None:
+    """Raises: JmerError if there is a file where a run directory is to be."""
+    if folder.exists() and not folder.is_dir():
+        raise JmerError(
+            f"run directory {folder} is a file: choose another with --run-dir."
+        )
+
+
+def contents(folder: Path) -> list[Path]:
+    """What lies in a folder, apart from its lock; nothing if there is no folder."""
+    if not folder.exists():
+        return []
+    return [path for path in folder.iterdir() if path.name != LOCK]
+
+
+def _refuse_foreign(folder: Path) -> None:
+    raise JmerError(
+        f"{folder} has files but no {DESCRIPTION} of jmer: it is no run. Choose an "
+        f"empty or new folder with --run-dir."
+    )
 
 
 def open_run(folder: Path, description: Mapping[str, Any], *, overwrite: bool) -> None:
@@ -69,17 +122,11 @@ def open_run(folder: Path, description: Mapping[str, Any], *, overwrite: bool) -
     Raises: JmerError naming the first field that differs.
     """
     existing = folder / DESCRIPTION
-    if folder.exists() and not folder.is_dir():
-        raise JmerError(
-            f"run directory {folder} is a file: choose another with --run-dir."
-        )
+    require_folder(folder)
     found = renewed(read_json(existing)) if existing.exists() else None
     is_run = isinstance(found, dict) and isinstance(found.get("identity"), dict)
-    if folder.exists() and any(folder.iterdir()) and not is_run:
-        raise JmerError(
-            f"{folder} has files but no {DESCRIPTION} of jmer: it is no run. Choose an "
-            f"empty or new folder with --run-dir."
-        )
+    if contents(folder) and not is_run:
+        _refuse_foreign(folder)
     if found is not None and not overwrite:
         difference = first_difference(found["identity"], description["identity"])
         if difference:
@@ -91,7 +138,11 @@ def open_run(folder: Path, description: Mapping[str, Any], *, overwrite: bool) -
         description = {**found, **description, "created": found.get("created")}
     elif found is not None:
         with writing(folder):
-            shutil.rmtree(folder)
+            for path in contents(folder):  # the lock stays ours
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
     make_folder(folder)
     write_json(existing, dict(description))
 

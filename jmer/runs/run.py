@@ -17,6 +17,7 @@ from jmer.runs.folder import (
     NEEDED,
     PREDICTIONS,
     PROGRESS,
+    require_idle,
 )
 from jmer.runs.older import renewed
 from jmer.scores.metrics import reported
@@ -241,6 +242,7 @@ class Run:
         """
         for name in (METRICS, DESCRIPTION):
             if not (self.folder / name).is_file():
+                require_idle(self.folder)
                 raise JmerError(
                     f"{self.folder} has no {name}: it is no finished run; run `jmer "
                     f"run EXPERIMENT --run-dir {self.folder}`, which goes on where it "
@@ -250,11 +252,13 @@ class Run:
             found = content if isinstance(content, dict) else {}
             missing = [key for key in NEEDED[name] if key not in found]
             if missing:
+                require_idle(self.folder)
                 raise JmerError(
                     f"{self.folder / name} has no {', '.join(missing)}: it was edited, "
                     f"or written by another version of jmer. Run the experiment again."
                 )
         if not (self.folder / PREDICTIONS).is_file():
+            require_idle(self.folder)
             raise JmerError(
                 f"{self.folder} has no {PREDICTIONS}: it is no finished run; run "
                 f"`{self.experiment['command']}` again."
@@ -270,6 +274,7 @@ def load_run(folder: str | Path) -> Run:
     folder = Path(folder)
     for name in (DESCRIPTION, METRICS):
         if not (folder / name).is_file():
+            require_idle(folder)
             raise JmerError(
                 f"{folder} has no {name}: it is no finished run. `jmer run FILE "
                 f"--run-dir {folder}` makes or finishes one."

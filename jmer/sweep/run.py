@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -12,7 +13,8 @@ from jmer.report.sweep import cells_of, is_sweep, write_sweep
 from jmer.runner.outcome import AllDiverged
 from jmer.runner.progress import View
 from jmer.runner.run import run
-from jmer.runs.folder import SWEEP
+from jmer.runner.together import require_same_options
+from jmer.runs.folder import SWEEP, contents, owning, require_folder
 from jmer.runs.older import former
 from jmer.sweep.cells import Cell
 from jmer.sweep.plan import plan_sweep, plan_text
@@ -28,6 +30,7 @@ def run_sweep(
     run_dir: Path,
     overwrite: bool,
     make_view: Callable[[], View],
+    wait: bool = False,
     stopping: Callable[[], bool] = lambda: False,
 ) -> str | None:
     """Runs the chosen cells that are not finished, each in its folder in `run_dir`, and
@@ -38,12 +41,14 @@ def run_sweep(
     once `stopping` says so.
     """
     cells, chosen = (as_begun(some, run_dir) for some in (cells, chosen))
+    experiments = {cell.name: cell.experiment for cell in chosen}
+    require_same_options(experiments, run_dir=run_dir, overwrite=overwrite)
     hosts.first_then_all(lambda: _require_own(run_dir, cells, overwrite))
     view = make_view()
     plans = plan_sweep(chosen, run_dir, overwrite, view.say, stopping)
     described = [{"name": cell.name, "folder": cell.folder} for cell in cells]
     about = {"name": name, "command": command, "cells": described}
-    hosts.first_then_all(lambda: write_json(run_dir / SWEEP, about))
+    hosts.first_then_all(lambda: _begin(run_dir, cells, overwrite, about))
     for line in plan_text(plans, run_dir):
         view.say(line)
     view.close()
@@ -62,12 +67,26 @@ def run_sweep(
                 run_dir=one.folder,
                 overwrite=overwrite,
                 view=view,
+                wait=wait,
                 stopping=stopping,
             )
         except AllDiverged as error:  # of this cell; the others may learn
             view.say(f"cell {one.cell.name} has no result: {error}")
         jax.clear_caches()  # a program takes memory as long as it might be wanted
-    return write_sweep(run_dir) if hosts.is_first() else None
+    if not hosts.is_first():
+        return None
+    with owning(run_dir, wait=True):
+        return write_sweep(run_dir)
+
+
+def _begin(
+    run_dir: Path, cells: Sequence[Cell], overwrite: bool, about: dict[str, Any]
+) -> None:
+    # For a moment only: jobs may run different cells of one sweep at once, and each
+    # cell has a lock of its own.
+    with owning(run_dir, wait=True):
+        _require_own(run_dir, cells, overwrite)
+        write_json(run_dir / SWEEP, about)
 
 
 def as_begun(cells: Sequence[Cell], folder: Path) -> list[Cell]:
@@ -84,11 +103,8 @@ def as_begun(cells: Sequence[Cell], folder: Path) -> list[Cell]:
 
 def _require_own(folder: Path, cells: Sequence[Cell], overwrite: bool) -> None:
     """Raises: JmerError if `folder` holds anything but this sweep, or a part of it."""
-    if folder.exists() and not folder.is_dir():
-        raise JmerError(
-            f"run directory {folder} is a file: choose another with --run-dir."
-        )
-    if not folder.exists() or not any(folder.iterdir()):
+    require_folder(folder)
+    if not contents(folder):
         return
     if not is_sweep(folder):
         raise JmerError(

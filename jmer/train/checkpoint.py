@@ -147,20 +147,24 @@ class Checkpoints:
 
     Orbax writes beside the last one, in the background, and renames: a process that
     is killed at any moment leaves the last whole checkpoint.
+
+    With `read_only` nothing is changed: another process may be writing.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, *, read_only: bool = False):
         self.folder = folder
         with self._errors():
             # Before Orbax begins, which would leave threads behind.
-            folder.mkdir(parents=True, exist_ok=True)
+            if not read_only:
+                folder.mkdir(parents=True, exist_ok=True)
             processes = _this_process()
             self._manager = ocp.CheckpointManager(
                 folder.absolute(),
                 options=ocp.CheckpointManagerOptions(
                     preservation_policy=ocp.checkpoint_managers.LatestN(1),
                     create=False,
-                    cleanup_tmp_directories=True,
+                    read_only=read_only,
+                    cleanup_tmp_directories=not read_only,
                     multiprocessing_options=processes,
                 ),
                 handler_registry=_handlers(processes),

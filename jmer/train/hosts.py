@@ -2,9 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 import numpy as np
@@ -94,6 +94,44 @@ def require_agreement(state: Any, folder: Path) -> None:
             f"the processes of this run see different files in {folder}. Give a "
             f"--run-dir on a file system that all of them share."
         )
+
+
+def require_same(facts: Mapping[str, Any], what: str) -> None:
+    """Every process has the same `facts`, JSON values by name, or none goes on.
+
+    Raises: JmerError, on every process, that names `what` differs in which field
+    between which processes.
+    """
+    told = gather_json(facts)
+    for other, theirs in enumerate(told):
+        for name in [*told[0], *(n for n in theirs if n not in told[0])]:
+            if told[0].get(name) != theirs.get(name):
+                raise JmerError(
+                    f"the processes of this run differ in {what}: {name} is "
+                    f"{told[0].get(name)} on process 0 and {theirs.get(name)} on "
+                    f"process {other}. Start all of them with the same options, files "
+                    f"and versions; none has begun."
+                )
+
+
+def all_or_none(function: Callable[[], T]) -> T:
+    """Calls `function` on every process; if it fails on one, it fails on all.
+
+    Raises: JmerError, on every process, if it raised one anywhere.
+    """
+    problem: JmerError | None = None
+    result: T | None = None
+    try:
+        result = function()
+    except JmerError as error:
+        problem = error
+    told = gather_json(None if problem is None else str(problem))
+    if problem is not None:
+        raise problem
+    for process, text in enumerate(told):
+        if text is not None:
+            raise JmerError(f"process {process}: {text}")
+    return cast(T, result)
 
 
 def first_then_all(function: Callable[[], T]) -> T | None:
