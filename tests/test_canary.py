@@ -14,6 +14,7 @@ from test_networks import NETWORKS
 from toy import clips_for, make_clips
 
 from jmer import nn
+from jmer.cli import main
 from jmer.losses import cross_entropy, weighted_mean
 from jmer.models.base import NetworkConfig
 from jmer.train.canary import Leak, differing, sing, without
@@ -256,3 +257,64 @@ def test_bits_are_compared():
     assert differing(tree, dict(tree)) == []
     changed = tree | {"a": np.nextafter(tree["a"], 2), "c": np.float32(-0.0)}
     assert differing(tree, changed) == ["a", "c"]
+
+
+EXPERIMENT = """
+import dataclasses
+from typing import ClassVar
+
+from flax import nnx
+
+from jmer.data.random_clips import RandomClips
+from jmer.experiment import Experiment
+from jmer.models.base import NetworkConfig
+from jmer.optim import SgdConfig
+
+
+class Net(nnx.Module):
+    def __init__(self, classes, rngs):
+        self.norm = nnx.BatchNorm(147, rngs=rngs)
+        self.head = nnx.Linear(147, classes, rngs=rngs)
+
+    def __call__(self, apex_flow, *, train=False, key=None, weight=None):
+        x = apex_flow.reshape(len(apex_flow), -1)
+        return self.head(self.norm(x, use_running_average=not train))
+
+
+@dataclasses.dataclass(frozen=True)
+class Own(NetworkConfig):
+    name: ClassVar[str] = "own"
+    inputs: ClassVar[tuple[str, ...]] = ("apex_flow",)
+
+    @property
+    def input_shapes(self):
+        return ((7, 7, 3),)
+
+    def build(self, classes, *, dtype, rngs):
+        return Net(classes, rngs)
+
+
+EXPERIMENT = Experiment(
+    model=Own(),
+    data=RandomClips(shapes=(("apex_flow", (7, 7, 3)),), subjects=4, per_subject=4),
+    optim=SgdConfig(lr=0.01),
+    epochs=2,
+    batch_size=4,
+)
+"""
+
+
+def test_a_run_of_a_network_that_leaks_is_refused_before_it_is_trained(
+    tmp_path, capsys
+):
+    file, run_dir = tmp_path / "own.py", tmp_path / "run"
+    file.write_text(EXPERIMENT)
+    words = ["run", str(file), "--run-dir", str(run_dir), "--engine.plan-seconds", "0"]
+    assert main([*words, "--batches", "shared"]) == 1
+    error = capsys.readouterr().err
+    assert "the difference enters at norm (BatchNorm)" in error
+    assert "--batches own" in error and "Traceback" not in error
+    assert not (run_dir / "metrics.json").exists()
+    # The remedy: no batch has clips of several folds.
+    assert main([*words, "--batches", "own", "--overwrite"]) == 0
+    assert "canary: 4 clips that fold s000 must not see" in capsys.readouterr().out
