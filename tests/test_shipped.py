@@ -16,11 +16,21 @@ from jmer.experiment import load_experiment
 from jmer.sweep.cells import load_sweep
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(shipped.__file__).parent
+# Of the checkout, or of the wheel where that is what is tested.
+HOME = (
+    ROOT / "experiments"
+    if PACKAGE.is_relative_to(ROOT / "jmer")
+    else PACKAGE / "experiments"
+)
 NAMES = list(shipped.experiments_in(shipped.folder()))
 
 
 def test_names_are_paths_below_the_folder():
-    assert shipped.folder().samefile(ROOT / "experiments")
+    assert shipped.folder().samefile(HOME)
+    assert {file.name for file in HOME.glob("*.py")} == {
+        file.name for file in (ROOT / "experiments").glob("*.py")
+    }
     assert "quickstart" in NAMES and "synthetic/hsta" in NAMES
     assert sorted(NAMES, key=lambda name: name.split("/")) == NAMES
     # A program of its own.
@@ -29,7 +39,7 @@ def test_names_are_paths_below_the_folder():
 
 def test_a_name_means_the_file_that_comes_with_jmer(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    file = ROOT / "experiments/synthetic/hsta.py"
+    file = HOME / "synthetic/hsta.py"
     assert shipped.find("synthetic/hsta") == file
     assert shipped.find("experiments/synthetic/hsta.py") == file
     assert load_experiment("quickstart") == load_experiment(shipped.find("quickstart"))
@@ -41,7 +51,7 @@ def test_a_file_that_exists_comes_first(tmp_path, monkeypatch):
     own.parent.mkdir()
     own.write_text("EXPERIMENT = None")
     assert shipped.find("experiments/quickstart.py").samefile(own)
-    assert shipped.find("quickstart") == ROOT / "experiments/quickstart.py"
+    assert shipped.find("quickstart") == HOME / "quickstart.py"
 
 
 @pytest.mark.parametrize(
