@@ -143,4 +143,4 @@ def _total(x: Array) -> Array:
     A sum, not a product with ones: that adds up one by one on a CPU, where 200,000
     values cost four digits of the variance.
     """
-    return x.sum(range(x.ndim - 1))
+    return x.sum(tuple(range(x.ndim - 1)))

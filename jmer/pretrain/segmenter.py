@@ -121,4 +121,4 @@ class MotionRecipe(PretrainRecipe):
         )
         with use_lowering("backend"):  # as for the magnifier
             found = model(flow, train=True)
-        return share_cross_entropy(found, batch.mask).mean()
+        return jnp.mean(share_cross_entropy(found, batch.mask))
