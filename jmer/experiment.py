@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import sys
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -211,6 +212,8 @@ def definitions(path: Path | str) -> dict[str, Any]:
     if spec is None or spec.loader is None:
         raise UsageError(f"experiment file {path} is no Python file (.py).")
     module = importlib.util.module_from_spec(spec)
+    # Where Python, and what reads the docstrings of its classes for --help, looks.
+    sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
     except UsageError as error:

@@ -459,3 +459,17 @@ def test_random_tables(tmp_path_factory, sizes, flaw, data):
         rows.append(rows[place] | {"clip": "more", "fold": other})
     path = write(tmp_path_factory.mktemp("random") / "p.csv", rows)
     assert broken(audit_predictions(path)) == ({flaw} if flaw else set())
+
+
+def test_a_closed_pipe_costs_neither_files_nor_verdict(tmp_path, monkeypatch):
+    rows = "".join(f"{s},c{c},{c},{c}\n" for s in "ab" for c in range(3))
+    table = tmp_path / "p.csv"
+    table.write_text("subject,clip,label,predicted\n" + rows + "a,c0,0,0\n")
+
+    def closed(*args, **options):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("builtins.print", closed)
+    out = tmp_path / "out"
+    code = main(["audit", "--predictions", str(table), "--out", str(out)])
+    assert code == 1 and (out / "audit.json").is_file()

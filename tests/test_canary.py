@@ -192,6 +192,7 @@ def test_a_leak_is_found_and_its_place_is_named(leak, mode):
     with pytest.raises(Leak, match=place) as raised:
         canary(network, chunk=5, **MODES[mode])
     assert re.search(r"fold s\d must not see", str(raised.value))
+    assert ("--batches own" in str(raised.value)) == (mode == "shared")
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -315,6 +316,10 @@ def test_a_run_of_a_network_that_leaks_is_refused_before_it_is_trained(
     assert "the difference enters at norm (BatchNorm)" in error
     assert "--batches own" in error and "Traceback" not in error
     assert not (run_dir / "metrics.json").exists()
+    # A file that defines classes of its own can be asked for help.
+    with pytest.raises(SystemExit) as stopped:
+        main(["run", str(file), "--help"])
+    assert stopped.value.code == 0 and "--optim.lr" in capsys.readouterr().out
     # The remedy: no batch has clips of several folds.
     assert main([*words, "--batches", "own", "--overwrite"]) == 0
     assert "canary: 4 clips that fold s000 must not see" in capsys.readouterr().out

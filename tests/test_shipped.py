@@ -182,3 +182,16 @@ def test_a_checkout_called_jmer_hides_nothing_from_a_script_beside_it(tmp_path):
         check=True,
     )
     assert done.stdout.strip()
+
+
+def test_a_copy_says_how_it_is_run_itself(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "synthetic/hsta", "--out", "sub dir/it's mine.py"]) == 0
+    command = "jmer run 'sub dir/it'\"'\"'s mine.py'"
+    assert f"edit it, then `{command}`" in capsys.readouterr().out
+    copy = Path("sub dir/it's mine.py").read_text("utf-8")
+    assert f"Run:    {command}\n" in copy and "run synthetic/hsta" not in copy
+    assert main(["new", "stanet_casme_ablation"]) == 0
+    copy = Path("stanet_casme_ablation.py").read_text("utf-8")
+    assert "jmer run stanet_casme_ablation.py" in copy
+    assert "jmer run stanet_casme_ablation " not in copy

@@ -1,5 +1,6 @@
 """The command that checks a result."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Annotated
@@ -64,10 +65,11 @@ def audit(words: list[str]) -> int:
     from jmer.audit.page import text, write_audit
 
     found = _audited(options)
-    print(text(found))
     folder = options.out or options.run
     if folder is not None:
         write_audit(found, folder)
+    with contextlib.suppress(BrokenPipeError):  # the verdict counts, read or not
+        print(text(found), flush=True)
     return 0 if found.sound else 1
 
 

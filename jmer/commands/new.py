@@ -1,6 +1,8 @@
 """The command that begins an experiment of one's own."""
 
 import dataclasses
+import re
+import shlex
 from pathlib import Path
 
 import tyro
@@ -47,6 +49,9 @@ def new(words: list[str]) -> int:
             f"{out} is there already, and stays: `jmer new {options.name} --out FILE` "
             f"writes another file."
         )
-    write_text(out, source.read_text("utf-8"))
-    print(f"{out}: edit it, then `jmer run {out}`")
+    command = f"jmer run {shlex.quote(str(out))}"
+    before = re.compile(rf"jmer run {re.escape(options.name)}(\.py)?(?![\w./-])")
+    text = before.sub(lambda match: command, source.read_text("utf-8"))
+    write_text(out, text)
+    print(f"{out}: edit it, then `{command}`")
     return 0

@@ -7,6 +7,7 @@ from jmer.papers.meranet import MERANET
 from jmer.papers.stanet import STANET
 from jmer.papers.table import PaperRow, PaperTable
 from jmer.papers.visual_memory import VISUAL_MEMORY
+from jmer.text import did_you_mean
 
 __all__ = ["TABLES", "PaperRow", "PaperTable", "table"]
 
@@ -19,5 +20,8 @@ def table(name: str) -> PaperTable:
     Raises: UsageError if there is none.
     """
     if name not in TABLES:
-        raise UsageError(f"table={name!r} must be one of {', '.join(TABLES)}")
+        raise UsageError(
+            f"table={name!r} must be one of {', '.join(TABLES)}"
+            f"{did_you_mean(name, TABLES)}"
+        )
     return TABLES[name]

@@ -110,11 +110,14 @@ def check_cover(
     weights: Weights, folds: Sequence[Fold], clips: ClipSet, folder: Path
 ) -> None:
     """Raises: JmerError if a fold has no weights, or the classes are others."""
-    missing = sorted({f.name for f in folds} - {t.fold for t in weights.tasks})
+    have = {task.fold for task in weights.tasks}
+    missing = sorted({fold.name for fold in folds} - have)
     if missing:
         raise JmerError(
             f"{folder} has no weights for {len(missing)} of {len(folds)} folds, first "
-            f"for {missing[0]!r}. Import one checkpoint for each held-out subject."
+            f"for {missing[0]!r}; it has {', '.join(sorted(have)[:4])}… Give weights "
+            f"that were trained with this --protocol, or import one checkpoint for "
+            f"each held-out subject."
         )
     if weights.classes != clips.classes:
         raise JmerError(

@@ -106,13 +106,19 @@ def sing(
         raise Leak(
             f"clips that fold {task.fold} must not see change its training: the "
             f"difference enters at {place}, and {len(found)} arrays of weights differ "
-            f"after one epoch (the first: {found[0]}). In a batch that folds share, a "
-            f"layer that mixes clips must leave out those of weight 0: hand it the "
-            f"`weight` that the network is called with, as `jmer.nn.BatchNorm` takes "
-            f"it, or run with --batches own where no batch is shared."
+            f"after one epoch (the first: {found[0]}). In a batch that folds read "
+            f"together, a layer that mixes clips must leave out those of weight 0: "
+            f"hand it the `weight` that the network is called with, as "
+            f"`jmer.nn.BatchNorm` takes it.{_other_remedy(program.trainer.plan)}"
         )
     arrays = len(jax.tree.leaves(first))
     return Passed(task, int(unseen.sum()), arrays, time.monotonic() - begun)
+
+
+def _other_remedy(plan: BatchPlan) -> str:
+    if plan.mode == "own":  # read together since folds hold out little beside a batch
+        return ""
+    return " Or run with --batches own --overwrite, if no batch is shared then."
 
 
 def telling_row(plan: BatchPlan, table: TaskTable) -> int:
