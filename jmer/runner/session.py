@@ -22,7 +22,7 @@ from jmer.runner.outcome import test_accuracy
 from jmer.runner.plan import Plan, fit, make_plan, memory_limit
 from jmer.runner.progress import View
 from jmer.runner.start import Start
-from jmer.runs.arrangement import Arrangement, LaidOut, pack_name, read_layout
+from jmer.runs.arrangement import Arrangement, LaidOut, pack_name, read_arrangement
 from jmer.runs.events import EventLog
 from jmer.runs.held_out import held_out
 from jmer.runs.packs import SavedPack, read_pack, read_packs
@@ -177,7 +177,7 @@ class Session:
         than there is.
         """
         saved = read_packs(folder)
-        before = read_layout(folder)
+        before = read_arrangement(folder)
         known = sorted(task for pack in saved for task in pack.tasks)
         seen = [dataclasses.astuple(task) for task in known]
         hosts.require_agreement([seen, [p.name for p in before.packs]], folder)

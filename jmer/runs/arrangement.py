@@ -15,7 +15,7 @@ from jmer.errors import JmerError
 from jmer.files import read_json, write_text
 from jmer.train.tasks import Task
 
-LAYOUT = "packs.json"
+ARRANGEMENT = "packs.json"
 """Beside the packs of a run."""
 TASKS = "-tasks-"
 
@@ -58,16 +58,17 @@ class Arrangement:
         head = json.dumps(self.chosen_for)
         packs = ",\n".join(lines)
         write_text(
-            checkpoints / LAYOUT, f'{{"chosen_for": {head}, "packs": [\n{packs}\n]}}\n'
+            checkpoints / ARRANGEMENT,
+            f'{{"chosen_for": {head}, "packs": [\n{packs}\n]}}\n',
         )
 
 
-def read_layout(checkpoints: Path) -> Arrangement:
+def read_arrangement(checkpoints: Path) -> Arrangement:
     """The layout that was decided on; without any pack if there is none yet.
 
     Raises: JmerError if it was edited or damaged.
     """
-    file = checkpoints / LAYOUT
+    file = checkpoints / ARRANGEMENT
     if not file.exists():
         return Arrangement()
     try:
