@@ -131,7 +131,7 @@ def read_json(path: Path) -> Any:
     Raises: JmerError if it is missing or not JSON.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise JmerError(f"cannot read {path}: {error.strerror}.") from error
     except ValueError as error:

@@ -260,7 +260,7 @@ def _cache_file(engine: EngineConfig, work: Work) -> Path:
 def _read(file: Path) -> Plan | None:
     """A remembered plan; None if there is none that can be read."""
     try:
-        plan = Plan.of(json.loads(file.read_text()))
+        plan = Plan.of(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return dataclasses.replace(plan, source="remembered")

@@ -44,7 +44,7 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def _evaluations(path: Path) -> Iterator[dict[str, Any]]:
     # Line by line: a thousand packs of one task write a hundred megabytes.
-    with path.open(errors="replace") as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
                 event = json.loads(line)

@@ -42,7 +42,8 @@ def _revision() -> str | None:
             command,
             cwd=Path(__file__).parent,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=10,
             check=True,
         )
