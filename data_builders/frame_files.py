@@ -4,7 +4,6 @@ import bisect
 import functools
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -12,7 +11,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from data_builders.disk import ENDINGS, looking
+from jmer.data.machine import cores
+from jmer.data.parallel import shared_pool
 from jmer.errors import JmerError
+
+# Its own count knows of no group of version 2.
+cv2.setNumThreads(min(cv2.getNumThreads(), cores()))
 
 Crop = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "n n 3"]]
 
@@ -55,8 +59,8 @@ def decode(
     Raises: JmerError naming the file that is no image, shows nothing or is of another
     size.
     """
-    with ThreadPoolExecutor() as pool:
-        frames = list(pool.map(functools.partial(_decode, cut=cut), paths))
+    # Clips are decoded side by side already, and each thread holds a whole frame.
+    frames = list(shared_pool().map(functools.partial(_decode, cut=cut), paths))
     shapes = {shape: path for path, shape, _ in frames}
     if len(shapes) > 1:
         (one, first), (two, second) = list(shapes.items())[:2]

@@ -1,5 +1,7 @@
 """The command that trains and tests."""
 
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,24 +51,41 @@ def run(words: list[str]) -> int:
             text = run_sweep(sweep.cells, chosen=cells, make_view=make_view, **about)
             print(text or "", end="")
             return 0
-        metrics = run(options.experiment, view=make_view(), **about)
+        with scored_at_least(options.run_dir):
+            metrics = run(options.experiment, view=make_view(), **about)
     if metrics is not None:  # of several processes, the first one has them
         print_summary(metrics, options.run_dir)
     return 0
 
 
-def print_summary(metrics: dict[str, Any], folder: Path) -> None:
+@contextlib.contextmanager
+def scored_at_least(folder: Path) -> Iterator[None]:
+    """Prints the scores of a run whose report fails before the error is shown."""
+    from jmer.runner.reported import NotReported
+
+    try:
+        yield
+    except NotReported as error:
+        if error.metrics is not None:
+            print_summary(error.metrics, folder, reported=False)
+        raise
+
+
+def print_summary(
+    metrics: Mapping[str, Any], folder: Path, *, reported: bool = True
+) -> None:
     from rich.console import Console
 
     from jmer.runs.folder import REPORT
-    from jmer.scores.metrics import headlines, reported
+    from jmer.scores.metrics import headlines
+    from jmer.scores.metrics import reported as shown
 
     def scored(metric: "Metric") -> str:
         low, high = metrics["ci95"][metric.name]
         return f"{metric.label} {metrics[metric.name]:.4f} ({low:.3f} to {high:.3f})"
 
-    say = Console(soft_wrap=True, highlight=False).print
-    say("  ".join(map(scored, reported().values())))
+    say = Console(soft_wrap=True, highlight=False, markup=False).print
+    say("  ".join(map(scored, shown().values())))
     say(
         f"  {metrics['protocol']}; {metrics['n_samples']} clips; selection "
         f"{metrics['selection']}; 95% intervals over subjects"
@@ -80,4 +99,5 @@ def print_summary(metrics: dict[str, Any], folder: Path) -> None:
         )
     if metrics["diverged"]:
         say(f"  {len(metrics['diverged'])} tasks diverged and are left out")
-    say(f"  {duration(metrics['wall_seconds'])}; report: {folder / REPORT}.html")
+    where = f"; report: {folder / REPORT}.html" if reported else ""
+    say(f"  {duration(metrics['wall_seconds'])}{where}")

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -11,6 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jmer.data.config import DataConfig
+from jmer.data.machine import clips_at_once
 from jmer.data.parallel import ClipWatch, in_order
 from jmer.data.span import Span
 from jmer.data.sums import CHECKSUMS
@@ -164,7 +164,7 @@ class ClipBuilder(  # type: ignore[call-arg]
     def _one_after_another(self) -> Iterator[Keyed]:
         items = self.items()
         total = len(items) if isinstance(items, Sized) else None
-        made = in_order(self._keyed, items, os.cpu_count() or 1)
+        made = in_order(self._keyed, items, clips_at_once())
         for done, example in enumerate(made, start=1):
             yield example
             self.watch(done, total)

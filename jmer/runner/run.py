@@ -24,6 +24,7 @@ from jmer.runner.outcome import (
     write_scored,
 )
 from jmer.runner.progress import View
+from jmer.runner.reported import reported
 from jmer.runner.session import Session, check_inputs
 from jmer.runner.start import Start, read_start
 from jmer.runner.together import require_same_data, require_same_options
@@ -53,7 +54,8 @@ def run(
 
     Raises: JmerError for unusable data, a run directory of another experiment or that
     is in use, processes whose options differ, or a disk that cannot be written
-    (AllDiverged if nothing is left to score); KeyboardInterrupt, with a checkpoint
+    (AllDiverged if nothing is left to score; NotReported if all is scored and stored,
+    but the report cannot be written); KeyboardInterrupt, with a checkpoint
     saved, once `stopping` says so.
     """
     require_same_options({"": experiment}, run_dir=run_dir, overwrite=overwrite)
@@ -153,11 +155,12 @@ def write_results(
 ) -> dict[str, Any]:
     """Predictions, metrics and reports of the tasks that the experiment asks for.
 
-    Raises: AllDiverged if every task diverged.
+    Raises: AllDiverged if every task diverged; NotReported, with the metrics, if all
+    but the report is written.
     """
     asked = results, set(session.tasks), session.folds, session.clips
     predictions, oracle = selected_predictions(*asked), oracle_predictions(*asked)
     metrics = account(session, results, predictions, oracle)
     write_scored(run_dir, predictions, metrics)
-    write_report(run_dir)
+    reported(write_report, run_dir, metrics)
     return metrics
