@@ -1,6 +1,7 @@
 """Five points of the face in the onset frame of each clip, as a user gives them."""
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from data_builders.annotation import subject_number
-from data_builders.sheets import Line, is_file, read_table
+from data_builders.sheet_files import is_file
+from data_builders.sheets import Line, read_table
 from jmer.errors import JmerError, quoted, shortened
 from jmer.preprocess.align import POINTS, SMALLEST, Pose
 
@@ -76,7 +78,7 @@ def _require(path: Path) -> None:
 
 
 def _points(line: Line) -> Float64[np.ndarray, "5 2"]:
-    numbers = [float(line.values[name]) for name in COLUMNS[2:]]
+    numbers = [_number(line.values[name]) for name in COLUMNS[2:]]
     return np.array(numbers).reshape(5, 2)
 
 
@@ -109,6 +111,11 @@ def _problem(line: Line, title: str) -> str:
 
 def _is_number(text: str) -> bool:
     try:
-        return math.isfinite(float(text))
+        return math.isfinite(_number(text))
     except ValueError:
         return False
+
+
+def _number(text: str) -> float:
+    """Also with a decimal comma. Raises: ValueError if it is none."""
+    return float(re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", text))
