@@ -13,7 +13,6 @@ from data_builders.annotation import Clip
 from data_builders.frame_set import FaceSet
 from jmer.data.problems import Problem
 from jmer.errors import JmerError
-from jmer.text import counted
 
 FULL = 2**14
 """Values of 16 bits that reach this far hold more than 14."""
@@ -36,7 +35,7 @@ def depth(data: FaceSet, clips: Sequence[Clip]) -> Depth:
     deep = {clip.row.key: (clip, said) for clip, (of, said) in found if of == 16}
     if not deep:
         return Depth()
-    of = f"{counted(len(deep), 'clip')} with 16 bits a value"
+    of = f"{len(deep)} of {len(clips)} clips with 16 bits a value"
     if data.bits != "stated":
         return Depth(int(data.bits), f"{of}, read as {data.bits} bits, as --bits says")
     stated = sorted({said for _, said in deep.values()})

@@ -154,6 +154,7 @@ class FrameBuilder(ClipBuilder):
             optional=self.optional,
             sheet=self.sheet,
             positions=self.positions,
+            numbers=("frame_rate",),
         )
         clips = [i for i, line in enumerate(lines) if _of_a_clip(line)]
         # A sheet without any clip is shown with all its mistakes.

@@ -1,7 +1,6 @@
 """Five points of the face in the onset frame of each clip, as a user gives them."""
 
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def read_landmarks(path: Path) -> dict[Key, Marked | str]:
     first: dict[Key, str] = {}
     columns = {name: (name,) for name in COLUMNS}
     remedy = f"It needs the columns {', '.join(COLUMNS)}."
-    for line in read_table(path, columns, remedy=remedy):
+    for line in read_table(path, columns, numbers=COLUMNS[2:], remedy=remedy):
         title = shortened(f"{line.values['subject']}/{line.values['clip']}")
         name = key(line.values["subject"], line.values["clip"])
         if name in first:
@@ -78,7 +77,7 @@ def _require(path: Path) -> None:
 
 
 def _points(line: Line) -> Float64[np.ndarray, "5 2"]:
-    numbers = [_number(line.values[name]) for name in COLUMNS[2:]]
+    numbers = [float(line.values[name]) for name in COLUMNS[2:]]
     return np.array(numbers).reshape(5, 2)
 
 
@@ -111,11 +110,6 @@ def _problem(line: Line, title: str) -> str:
 
 def _is_number(text: str) -> bool:
     try:
-        return math.isfinite(_number(text))
+        return math.isfinite(float(text))
     except ValueError:
         return False
-
-
-def _number(text: str) -> float:
-    """Also with a decimal comma. Raises: ValueError if it is none."""
-    return float(re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", text))

@@ -1,6 +1,7 @@
 """Which files of a data set are its annotation sheets, under whatever name."""
 
 import contextlib
+import difflib
 import fnmatch
 import re
 import shlex
@@ -8,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jmer.errors import JmerError
-from jmer.text import did_you_mean
 
 DEPTH = ("*", "*/*", "*/*/*")
 # What people and browsers add to the name of a file: a date, a number, a word.
@@ -63,7 +63,7 @@ def find_table(
     found = sheets_in(root, patterns, chosen)
     if not found:
         wanted = shlex.quote(chosen) if chosen else " or ".join(patterns)
-        near = did_you_mean(chosen, _names(root)) if chosen else ""
+        near = _near(chosen, root) if chosen else ""
         raise JmerError(
             f"no annotation sheet {wanted} in {root}{near}: put it there as the "
             f"owners distribute it, or give its name with --table {more}FILE."
@@ -117,7 +117,10 @@ def _is(path: Path, root: Path, chosen: str) -> bool:
     return fnmatch.fnmatchcase(path.name.lower(), wanted)
 
 
-def _names(root: Path) -> list[str]:
+def _near(chosen: str, root: Path) -> str:
+    """A file with nearly that name, if there is one."""
     endings = (".xlsx", ".xls", ".csv", ".tsv")
-    return [p.name for depth in DEPTH for p in root.glob(depth)
-            if p.suffix.lower() in endings]  # fmt: skip
+    names = [p.name for depth in DEPTH for p in root.glob(depth)
+             if p.suffix.lower() in endings]  # fmt: skip
+    near = difflib.get_close_matches(Path(chosen).name, names, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

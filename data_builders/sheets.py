@@ -3,10 +3,10 @@
 import itertools
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jmer.data.tables import read_tables
+from jmer.data.tables import Table, read_tables
 from jmer.errors import JmerError
 
 Columns = Mapping[str, tuple[str, ...]]
@@ -30,6 +30,8 @@ class Fit:
 
     rows: Cells
     index: Mapping[str, int]
+    comma: bool = False
+    """Whether numbers have a decimal comma."""
     header: Sequence[str] = ()
     names: int = 0
     clips: int = 0
@@ -42,28 +44,33 @@ def read_table(
     optional: Container[str] = (),
     sheet: str = "",
     positions: Sequence[str] = (),
+    numbers: Container[str] = (),
     remedy: str = "Restore the published file.",
 ) -> list[Line]:
     """The rows of a sheet (workbook or text) below the row that names the columns.
 
     Names are compared without regard to case, blanks and underscores; they may stand in
     two rows, where cells above one another are merged. Rows above them and empty rows
-    are passed over, and a whole number that a program wrote as 1.0 or 1,0 is 1. `sheet`
+    are passed over, and a whole number that a program wrote as 1.0 is 1. `sheet`
     counts, or else the only one that has the columns. `positions` names the columns of
-    a sheet that has no header, and `remedy` says what to do where a file is not such a
-    sheet.
+    a sheet that has no header, `numbers` those whose decimal commas become points where
+    a semicolon stands between cells, and `remedy` says what to do where a file is not
+    such a sheet.
 
     Raises: JmerError if the file cannot be read, if no sheet has the columns or more
     than one, or if a row or a column would be passed over that may be meant.
     """
     needed = [column for column in columns if column not in optional]
-    tables = {table.title: table.rows for table in read_tables(path)}
+    tables = {table.title: table for table in read_tables(path)}
     fitting = dict[str, Fit]()
-    for title, rows in tables.items():
-        if positions and any(map(any, rows)):
-            fitting[title] = Fit(rows, {c: i for i, c in enumerate(positions)})
-        elif not positions and (fit := _headed(rows, columns, needed)):
-            fitting[title] = fit
+    for title, table in tables.items():
+        fit = None
+        if not positions:
+            fit = _headed(table.rows, columns, needed)
+        elif any(map(any, table.rows)):
+            fit = Fit(table.rows, {c: i for i, c in enumerate(positions)})
+        if fit is not None:
+            fitting[title] = replace(fit, comma=table.comma)
     if len(fitting) > 1 and sheet not in fitting:
         raise JmerError(
             f"{path}{f' has no sheet {sheet}, and' if sheet else ':'} sheets "
@@ -75,7 +82,7 @@ def read_table(
             where = f"{path}, sheet {name}" if name else f"{path}"
             if not positions:
                 _refuse_doubt(where, fitting[name], needed)
-            return list(_lines(where, fitting[name]))
+            return list(_lines(where, fitting[name], numbers))
     if positions:
         raise JmerError(f"{path} is empty. {remedy}")
     wanted = "; ".join(f"{c}: {' or '.join(columns[c])}" for c in needed)
@@ -94,7 +101,7 @@ def _headed(
         header = _merged(rows[i - 1], rows[i]) if two else list(rows[i])
         index = _match(header, columns)
         if all(column in index for column in needed):
-            return Fit(rows, index, header, i - two, i + 1)
+            return Fit(rows, index, header=header, names=i - two, clips=i + 1)
     return None if two else _headed(rows, columns, needed, two=True)
 
 
@@ -104,12 +111,12 @@ def _merged(above: Sequence[str], below: Sequence[str]) -> list[str]:
 
 
 def _nearest(
-    tables: Mapping[str, Cells], columns: Columns, needed: Sequence[str]
+    tables: Mapping[str, Table], columns: Columns, needed: Sequence[str]
 ) -> str:
     """What the row that names most of the needed columns lacks, if one does."""
     best, words = 1, ""
-    for title, rows in tables.items():
-        for i, row in enumerate(rows):
+    for title, table in tables.items():
+        for i, row in enumerate(table.rows):
             index = _match(row, columns)
             lacking = [c for c in needed if c not in index]
             if len(needed) - len(lacking) > best:
@@ -157,12 +164,18 @@ def _plain(text: str) -> str:
     return re.sub(r"[\s_]+", "", text).lower()
 
 
-def _lines(where: str, fit: Fit) -> Iterator[Line]:
+def _lines(where: str, fit: Fit, numbers: Container[str]) -> Iterator[Line]:
     number = 0
+
+    def value(column: str, cell: str) -> str:
+        if fit.comma and column in numbers:
+            cell = re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", cell)
+        return whole(cell, comma=fit.comma)
+
     for i in range(fit.clips, len(fit.rows)):
         row = fit.rows[i]
         values = {
-            column: whole(row[k]) if k < len(row) else ""
+            column: value(column, row[k]) if k < len(row) else ""
             for column, k in fit.index.items()
         }
         if any(values.values()):
@@ -170,10 +183,11 @@ def _lines(where: str, fit: Fit) -> Iterator[Line]:
             number += 1
 
 
-def whole(text: str) -> str:
+def whole(text: str, *, comma: bool = False) -> str:
     """A cell, without the zeros behind the point (or comma) of a whole number.
 
-    >>> whole("46.0"), whole("1,00"), whole("1.5"), whole("R12")
+    >>> whole("46.0"), whole("1,00", comma=True), whole("1.5"), whole("R12")
     ('46', '1', '1.5', 'R12')
     """
-    return re.sub(r"[.,]0+$", "", text) if re.fullmatch(r"\d+[.,]0+", text) else text
+    found = re.fullmatch(r"(\d+)[.,]0+" if comma else r"(\d+)\.0+", text)
+    return found[1] if found else text

@@ -16,6 +16,7 @@ from data_builders.smic import CLASSES, Smic
 from jmer.errors import JmerError
 
 CLIP = r"s(\d{1,9})_(ne|po|sur)_(\d{1,9})"
+PARTS = ("HS", "VIS", "NIR")
 TAGS = {"ne": "negative", "po": "positive", "sur": "surprise"}
 NOTHING = ("", "0", "/", "-", "nan")
 
@@ -154,9 +155,12 @@ class Builder(FrameBuilder):
     def lines(self) -> list[Line]:
         lines = super().lines()
         where = lines[0].where if lines else ""
-        # A workbook that is called by the part has no other one.
-        own = self._own_sheet and self.data.part in self.table.name.upper()
-        if not own and ", sheet " in where and f", sheet {self.sheet}, " not in where:
+        title = re.search(r", sheet (.*), row \d+$", where)
+        called = self.data.part in self.table.name.upper()
+        # Where the file is called by the part, its sheet may be called anything else.
+        others = PARTS if called else (title[1].upper(),) if title else ()
+        wrong = title and title[1] != self.sheet and title[1].upper() in others
+        if wrong:
             raise JmerError(
                 f"{self.table} has no sheet {self.sheet} that names the columns. Give "
                 f"a workbook that has one with --table FILE, or choose another --part."

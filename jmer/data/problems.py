@@ -38,7 +38,7 @@ def grouped(problems: Sequence[str], shown: int | None = SHOWN) -> Iterator[str]
     problems; then how many there are.
 
     >>> list(grouped([Problem("a.jpg is empty. Restore it.", "empty files")]))
-    ['empty files: 1', '  a.jpg is empty. Restore it.', '1 problem']
+    ['empty files: 1', '  a.jpg is empty. Restore it.', '1 problems']
     """
     kinds: dict[str, list[str]] = {}
     for problem in problems:
@@ -49,9 +49,7 @@ def grouped(problems: Sequence[str], shown: int | None = SHOWN) -> Iterator[str]
         yield from (f"  {problem}" for problem in found[:shown])
         if shown is not None and len(found) > shown:
             yield f"  and {len(found) - shown} more (--all shows them)"
-    ones = "problem" if len(problems) == 1 else "problems"
-    of = f" of {len(kinds)} kinds" if len(kinds) > 1 else ""
-    yield f"{len(problems)} {ones}{of}"
+    yield f"{len(problems)} problems"
 
 
 def refusal(problems: Sequence[str]) -> JmerError:

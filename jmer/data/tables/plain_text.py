@@ -51,8 +51,8 @@ def _unmarked(content: bytes) -> tuple[str, ...]:
     return ()
 
 
-def rows_of(text: str) -> Rows:
-    """The lines of a table with their numbers, without blank ones at its end.
+def rows_of(text: str) -> tuple[str, Rows]:
+    """The delimiter, and the lines of a table with their numbers.
 
     The delimiter is the comma, semicolon or tabulator that makes most columns of most
     lines: where a comma is a decimal point, spreadsheets write semicolons.
@@ -62,8 +62,9 @@ def rows_of(text: str) -> Rows:
     first, _, rest = text.partition("\n")
     if first.lower().startswith("sep=") and len(first.strip()) == 5:
         # The delimiter as Excel notes it, and a line that stays counted.
-        return [(1, []), *((n + 1, row) for n, row in _split(rest, first[4]))]
-    found: list[tuple[float, Rows]] = []
+        rows = [(n + 1, row) for n, row in _split(rest, first[4])]
+        return first[4], [(1, []), *rows]
+    found: list[tuple[float, str, Rows]] = []
     mistake = None
     for delimiter in DELIMITERS:
         if delimiter in text or delimiter == ",":
@@ -72,11 +73,12 @@ def rows_of(text: str) -> Rows:
             except csv.Error as error:
                 mistake = mistake or error
                 continue
-            found.append((_fit([row for _, row in rows if row]), rows))
+            fit = _fit([row for _, row in rows if row])
+            found.append((fit, delimiter, rows))
     if not found:
         assert mistake is not None
         raise mistake
-    return max(found, key=lambda one: one[0])[1]
+    return max(found, key=lambda one: one[0])[1:]
 
 
 def _split(text: str, delimiter: str) -> Rows:
@@ -85,8 +87,7 @@ def _split(text: str, delimiter: str) -> Rows:
 
 
 def _fit(rows: Sequence[Sequence[str]]) -> float:
-    """How many columns most rows have, by how many do; 0 of a single column."""
-    if not rows:
-        return 0.0
-    width, times = collections.Counter(map(len, rows)).most_common(1)[0]
-    return (width - 1) * times / len(rows)
+    """How many columns a part of the rows has, times that part, whichever is most;
+    notes above a table have fewer."""
+    times = collections.Counter(map(len, rows))
+    return max(((width - 1) * n / len(rows) for width, n in times.items()), default=0.0)

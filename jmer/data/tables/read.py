@@ -25,12 +25,14 @@ class Table:
 
     `rows` hold the text of each cell without blanks around it; hidden rows and columns
     are there like others, and of merged cells the first one has the text. `lines` are
-    the numbers of rows in the file as it is shown, from 1.
+    the numbers of rows in the file as it is shown, from 1. `comma` says that a decimal
+    point is a comma there, since another sign stands between cells.
     """
 
     title: str
     rows: list[list[str]]
     lines: list[int]
+    comma: bool = False
 
 
 def read_tables(path: Path) -> list[Table]:
@@ -101,15 +103,16 @@ def _text_table(path: Path, content: bytes) -> Table:
             f"a spreadsheet program and save it as .xlsx, or restore the file."
         )
     try:
-        numbered = rows_of(text)
+        delimiter, numbered = rows_of(text)
     except csv.Error as error:
         raise JmerError(
-            f"cannot read {path} ({error}): quotes around a cell do not match. Correct "
-            f"it, or restore the file."
+            f"cannot read {path} ({error}): it is no CSV file, for quotes around a "
+            f"cell do not match. Correct it, or restore the file."
         ) from error
     if named_book and max(len(row) for _, row in numbered) < 2:
         raise JmerError(f"cannot read {path} (it is no workbook): restore the file.")
-    return Table("", [row for _, row in numbered], [line for line, _ in numbered])
+    rows, lines = [row for _, row in numbered], [line for line, _ in numbered]
+    return Table("", rows, lines, comma=delimiter != ",")
 
 
 def _refuse_huge(path: Path, content: bytes) -> None:
