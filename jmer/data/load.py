@@ -13,6 +13,7 @@ from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
 from jmer.data.find import builder_class
 from jmer.data.parallel import ClipWatch
+from jmer.data.problems import refusal
 from jmer.data.random_clips import RandomClips
 from jmer.data.span import Span
 from jmer.data.summary import Summary
@@ -72,15 +73,23 @@ def builder_of(config: DataConfig) -> "ClipBuilder":
         logging.set_verbosity(before)
 
 
-def check(config: DataConfig) -> tuple[list[str], str]:
-    """What keeps the source from being prepared, and a summary if nothing does.
+def check(
+    config: DataConfig, *, watch: ClipWatch | None = None
+) -> tuple[list[str], str]:
+    """All that keeps the source from being prepared, and a summary if nothing does.
+    Every frame is read, as preparing does; `watch` is told how many clips are.
 
     Raises: JmerError if there is no source to look at.
     """
     builder = builder_of(config)
     config.require_files()
-    problems = builder.problems()
-    return problems, "" if problems else builder.summary()
+    if watch is not None:
+        builder.watch = watch
+    problems = [*builder.problems(), *builder.flaws()]
+    if problems:
+        return problems, ""
+    notes = [f"note: {note}" for note in builder.notes()]
+    return [], "\n".join([builder.summary(), *notes])
 
 
 def prepare(
@@ -119,7 +128,7 @@ def prepare(
             return _unchanged(builder)
         if watch is not None:
             builder.watch = watch
-        return _build(builder, beam)
+        return _build(builder, beam, say)
 
 
 def _unchanged(builder: "ClipBuilder") -> Path:
@@ -137,13 +146,14 @@ def _made(folder: Path) -> int | None:
         return None
 
 
-def _build(builder: "ClipBuilder", beam: Sequence[str] | None) -> Path:
+def _build(
+    builder: "ClipBuilder", beam: Sequence[str] | None, say: Callable[[str], Any]
+) -> Path:
     config, folder = builder.data, Path(builder.data_dir)
     config.require_files()
     # An unusable source does not cost what was prepared from an earlier one.
     if problems := builder.problems():
-        more = f" (and {len(problems) - 1} more: `jmer data check`)"
-        raise JmerError(problems[0] + (more if len(problems) > 1 else ""))
+        raise refusal(problems)
     _discard_remains(folder)
     # TFDS speaks of downloads, of which there are none.
     settings = _beam_config(builder, beam)
@@ -152,6 +162,8 @@ def _build(builder: "ClipBuilder", beam: Sequence[str] | None) -> Path:
             shutil.rmtree(folder)
         builder.download_and_prepare(download_config=settings)
         write_sums(folder)
+    for note in builder.notes():
+        say(f"note: {note}")
     return folder
 
 
