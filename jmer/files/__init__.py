@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from jmer.errors import JmerError
+from jmer.files.inside import MOST_JSON, read_regular
+from jmer.files.shape import parse_json
 
 VERSION = "0.1.0"
 """Of jmer, which what it writes is stamped with."""
@@ -128,10 +130,10 @@ def content_hash(path: Path) -> str:
 def read_json(path: Path) -> Any:
     """The content of a JSON file.
 
-    Raises: JmerError if it is missing or not JSON.
+    Raises: JmerError if it is missing or not JSON, or has more than 64 MiB.
     """
     try:
-        return json.loads(path.read_text())
+        return parse_json(read_regular(path, MOST_JSON))
     except OSError as error:
         raise JmerError(f"cannot read {path}: {error.strerror}.") from error
     except ValueError as error:

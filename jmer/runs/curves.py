@@ -1,7 +1,6 @@
 """How a run learned, from what it wrote on the way."""
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from jmer.errors import MOST_COUNT, is_whole
+from jmer.files.shape import is_number
+
 CURVES = ("loss", "test_acc", "inner_uf1")
+MOST_LINE = 2**20
+"""Bytes of a line; of a longer one, each such part is a line that is no JSON."""
 
 
 def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -29,9 +33,7 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         epoch = event.get("epoch")
         for name in CURVES:
             value = event.get(name)
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                continue
-            if isinstance(epoch, int):
+            if is_number(value) and is_whole(epoch, 0, MOST_COUNT):
                 values[name][epoch][str(event.get("pack"))] = float(value)
     curves = {}
     for name, by_epoch in values.items():
@@ -44,11 +46,11 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def _evaluations(path: Path) -> Iterator[dict[str, Any]]:
     # Line by line: a thousand packs of one task write a hundred megabytes.
-    with path.open(errors="replace") as file:
-        for line in file:
+    with path.open("rb") as file:
+        for line in iter(lambda: file.readline(MOST_LINE), b""):
             try:
                 event = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(event, dict) and event.get("event") == "evaluation":
                 yield event

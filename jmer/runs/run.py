@@ -9,6 +9,8 @@ import numpy as np
 
 from jmer.errors import JmerError
 from jmer.files import read_json
+from jmer.files.inside import require_contained
+from jmer.files.shape import checked
 from jmer.runs.curves import read_curves
 from jmer.runs.folder import (
     CHECKPOINTS,
@@ -20,6 +22,7 @@ from jmer.runs.folder import (
     require_idle,
 )
 from jmer.runs.older import renewed
+from jmer.runs.shapes import DESCRIPTION_SHAPE, METRICS_SHAPE
 from jmer.scores.metrics import reported
 from jmer.scores.paired import Paired, paired
 from jmer.scores.predictions import Predictions
@@ -105,12 +108,14 @@ class Run:
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json`."""
-        return read_json(self.folder / METRICS)
+        file = self.folder / METRICS
+        return checked(read_json(file), METRICS_SHAPE, file)
 
     @functools.cached_property
     def experiment(self) -> dict[str, Any]:
         """The content of `experiment.json`, in today's names of fields."""
-        return renewed(read_json(self.folder / DESCRIPTION))
+        file = self.folder / DESCRIPTION
+        return renewed(checked(read_json(file), DESCRIPTION_SHAPE, file))
 
     @functools.cached_property
     def predictions(self) -> Predictions:
@@ -248,8 +253,7 @@ class Run:
                     f"run EXPERIMENT --run-dir {self.folder}`, which goes on where it "
                     f"stopped."
                 )
-            content = self.metrics if name == METRICS else self.experiment
-            found = content if isinstance(content, dict) else {}
+            found = self.metrics if name == METRICS else self.experiment
             missing = [key for key in NEEDED[name] if key not in found]
             if missing:
                 require_idle(self.folder)
@@ -269,7 +273,8 @@ class Run:
 def load_run(folder: str | Path) -> Run:
     """The run in a directory.
 
-    Raises: JmerError if it is no run, or is not finished.
+    Raises: JmerError if it is no run, is not finished, or has a link in it that leads
+    out of it.
     """
     folder = Path(folder)
     for name in (DESCRIPTION, METRICS):
@@ -279,6 +284,7 @@ def load_run(folder: str | Path) -> Run:
                 f"{folder} has no {name}: it is no finished run. `jmer run FILE "
                 f"--run-dir {folder}` makes or finishes one."
             )
+    require_contained(folder)
     return Run(folder)
 
 
@@ -287,6 +293,8 @@ def read_run(folder: Path) -> Run:
 
     Raises: JmerError as `Run.check`.
     """
+    if folder.is_dir():
+        require_contained(folder)
     run = Run(folder)
     run.check()
     return run
