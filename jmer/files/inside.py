@@ -142,4 +142,3 @@ def read_picture(file: Path) -> bytes:
             f"remove it, or write it again."
         )
     return content
-

@@ -12,7 +12,7 @@ from jmer.report.variants import shown
 from jmer.runs.folder import METRICS as RESULTS
 from jmer.runs.folder import SWEEP
 from jmer.runs.run import Run
-from jmer.runs.shapes import SWEEP_SHAPE
+from jmer.runs.shapes import METRICS_SHAPE, SWEEP_SHAPE
 from jmer.scores.metrics import METRICS
 from jmer.text import counted, points
 
@@ -61,7 +61,10 @@ def write_sweep(folder: Path, out: Path | None = None) -> str:
 
 def _section(finished: dict[str, Path], missing: list[str]) -> Section:
     columns = ("Cell", "Variant", *(metric.label for metric in METRICS.values()))
-    found = {name: Run(folder).metrics for name, folder in finished.items()}
+    found = {
+        name: checked(Run(folder).metrics, METRICS_SHAPE, folder / RESULTS)
+        for name, folder in finished.items()
+    }
     rows = tuple(
         (name, shown(variant["values"]), *(points(variant.get(s)) for s in METRICS))
         for name, metrics in found.items()

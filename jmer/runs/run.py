@@ -22,7 +22,12 @@ from jmer.runs.folder import (
     require_idle,
 )
 from jmer.runs.older import renewed
-from jmer.runs.shapes import DESCRIPTION_SHAPE, METRICS_SHAPE
+from jmer.runs.shapes import (
+    ANY_DESCRIPTION,
+    ANY_METRICS,
+    DESCRIPTION_SHAPE,
+    METRICS_SHAPE,
+)
 from jmer.scores.metrics import reported
 from jmer.scores.paired import Paired, paired
 from jmer.scores.predictions import Predictions
@@ -109,13 +114,13 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json`."""
         file = self.folder / METRICS
-        return checked(read_json(file), METRICS_SHAPE, file)
+        return checked(read_json(file), ANY_METRICS, file)
 
     @functools.cached_property
     def experiment(self) -> dict[str, Any]:
         """The content of `experiment.json`, in today's names of fields."""
         file = self.folder / DESCRIPTION
-        return renewed(checked(read_json(file), DESCRIPTION_SHAPE, file))
+        return renewed(checked(read_json(file), ANY_DESCRIPTION, file))
 
     @functools.cached_property
     def predictions(self) -> Predictions:
@@ -191,10 +196,16 @@ class Run:
                 f"{self.folder} has no trained weights: it is an evaluation, or its "
                 f"checkpoints were deleted."
             )
-        fields = dict(self.experiment["experiment"]["model"])
+        file = self.folder / DESCRIPTION
+        fields = dict(self.experiment["experiment"].get("model", {}))
+        if "name" not in fields or "classes" not in self.experiment["data"]:
+            raise JmerError(
+                f"{file} does not say which network of which classes it is: it was "
+                f"edited or damaged. Restore it, or run the experiment again."
+            )
         paths = self.packs[0].weights
         return Weights(
-            config=network(fields.pop("name"), fields),
+            config=network(fields.pop("name"), fields, file, "experiment.model"),
             classes=tuple(self.experiment["data"]["classes"]),
             tasks=tuple(task for pack in self.packs for task in pack.tasks),
             arrays={
@@ -261,6 +272,8 @@ class Run:
                     f"{self.folder / name} has no {', '.join(missing)}: it was edited, "
                     f"or written by another version of jmer. Run the experiment again."
                 )
+        checked(self.metrics, METRICS_SHAPE, self.folder / METRICS)
+        checked(self.experiment, DESCRIPTION_SHAPE, self.folder / DESCRIPTION)
         if not (self.folder / PREDICTIONS).is_file():
             require_idle(self.folder)
             raise JmerError(

@@ -103,49 +103,51 @@ METRICS_SHAPE: Shape = both(
 )  # fmt: skip
 """Of `metrics.json`; which fields must be there, `folder.NEEDED` says."""
 
+RECORDED = fields(
+    {
+        "model": fields({"name": text}),
+        "data": fields(
+            {"name": text, "data_dir": optional(text), "manual_dir": optional(text)}
+        ),
+        "optim": fields({}),
+        "protocol": fields({"kind": text}),
+        "seeds": each(seed),
+        "variants": each(VALUES),
+        "inner_criterion": text,
+        "pretrained": optional(text),
+    }
+)
+OF_DATA = {
+    "name": text,
+    "config": text,
+    "kind": text,
+    "fingerprint": text,
+    "classes": each(text, least=1),
+    "n_train_only": count,
+}
+
 DESCRIPTION_SHAPE: Shape = fields(
     {
         "name": text,
         "command": text,
-        "experiment": fields(
-            {
-                "model": fields({"name": text}, ("name",)),
-                "data": fields(
-                    {
-                        "name": text,
-                        "data_dir": optional(text),
-                        "manual_dir": optional(text),
-                    },
-                    ("name",),
-                ),
-                "optim": fields({}),
-                "protocol": fields({"kind": text}, ("kind",)),
-                "seeds": each(seed),
-                "variants": each(VALUES),
-                "inner_criterion": text,
-                "pretrained": optional(text),
-            }
-        ),
+        "experiment": RECORDED,
         "identity": fields({}),
         "versions": named(text),
         "device": fields({"kind": text, "count": count, "platform": text},
                          ("kind", "count", "platform")),
         "revision": optional(text),
         "created": optional(text),
-        "data": fields(
-            {
-                "name": text,
-                "config": text,
-                "kind": text,
-                "fingerprint": text,
-                "classes": each(text, least=1),
-                "n_train_only": count,
-            },
-            ("name", "fingerprint"),
-        ),
+        "data": fields(OF_DATA, ("name", "config", "fingerprint")),
     }
 )  # fmt: skip
-"""Of `experiment.json`."""
+"""Of `experiment.json`; which fields must be there, `folder.NEEDED` says."""
+
+ANY_DESCRIPTION: Shape = fields(
+    {"experiment": RECORDED, "data": fields(OF_DATA)}, ("experiment", "data")
+)
+"""What there is to explain or to load weights by, without a report."""
+
+ANY_METRICS: Shape = fields({"variant": count})
 
 SWEEP_SHAPE: Shape = fields(
     {"cells": each(fields({"name": text, "folder": text}, ("name", "folder")))},

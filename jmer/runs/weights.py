@@ -139,7 +139,9 @@ class Weights:
                 flat = dict(arrays)
                 _require_same(file, index.get("arrays_sha256"))
             return cls(
-                config=network(index["network"], index["fields"]),
+                config=network(
+                    index["network"], index["fields"], folder / INDEX, "fields"
+                ),
                 classes=tuple(index["classes"]),
                 tasks=tuple(Task(**task) for task in index["tasks"]),
                 arrays=flat,
