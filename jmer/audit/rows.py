@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jmer.audit.roster import Name
 from jmer.errors import JmerError, UsageError, quoted
+from jmer.files.cells import MOST_LINE, as_it_was, lines_of
 
 COLUMNS = {
     "subject": ("subject",),
@@ -138,12 +139,18 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             # Spreadsheets write semicolons where a comma is a decimal point.
-            first = file.readline()
+            first = file.readline(MOST_LINE)
             file.seek(0)
             reader = csv.reader(
-                file, strict=True, delimiter=max(",;\t", key=first.count)
+                lines_of(file, path),
+                strict=True,
+                delimiter=max(",;\t", key=first.count),
             )
-            lines = [(reader.line_num, line) for line in reader if line]
+            lines = [
+                (reader.line_num, [as_it_was(cell) for cell in line])
+                for line in reader
+                if line
+            ]
     except OSError as error:
         raise JmerError(f"cannot read {path}: {error.strerror}.") from error
     except (csv.Error, UnicodeDecodeError) as error:

@@ -211,8 +211,8 @@ def load_prepared(config: DataConfig) -> ClipSet:
     """The clips of a data set that is prepared: nothing is made, written or deleted, so
     that the configuration may be a stranger's. Its source is looked at if it is given.
 
-    Raises: NotPrepared, with the command that prepares it, if it is not there; JmerError
-    as `load`.
+    Raises: NotPrepared, with the command that prepares it, if it is not there;
+    JmerError as `load`.
     """
     if isinstance(config, RandomClips):
         return config.clips()

@@ -86,7 +86,7 @@ def require_contained(folder: Path) -> None:
 
 def _require_within(root: str, entry: os.DirEntry[str]) -> None:
     place = os.path.realpath(entry.path)
-    if place != root and not place.startswith(os.path.join(root, "")):
+    if place != root and not place.startswith(root.rstrip("/") + "/"):
         raise JmerError(
             f"{entry.path} is a link out of {root}, and nothing outside a run is read "
             f"or written for it. If it is yours, put what it leads to in its place, "

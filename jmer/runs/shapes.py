@@ -34,6 +34,7 @@ OF_PART = {
     "ci95": BANDS,
     "confusion": COUNTS,
 }
+CHOSEN = ("selected", "oracle")
 SPEEDS = ("folds_per_hour", "clips_per_second", "seconds_per_fold_epoch")
 LOST = {"fold": text, "seed": seed, "variant": count, "epoch": count}
 VALUES = named(number)
@@ -85,7 +86,7 @@ METRICS_SHAPE: Shape = both(
                 fields({**OF_PART, "per_dataset": named(fields(OF_PART))})
             ),
             "epochs": optional(
-                fields({"selected": each(count), "oracle": each(count)})
+                fields(dict.fromkeys(CHOSEN, each(count)), CHOSEN)
             ),
             "variant": count,
             "variants": each(fields({**SCORES, "values": VALUES}, ("values",))),
