@@ -14,6 +14,7 @@ import numpy as np
 from jmer.data.clips import ClipSet
 from jmer.errors import JmerError
 from jmer.files import VERSION, replacing
+from jmer.files.bombs import load_arrays
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import Lowering, use_lowering
 from jmer.runner.plan import cache_folder, in_cache
@@ -143,11 +144,11 @@ def _read(file: Path) -> Inputs | None:
     """None if there is no such file. Raises: JmerError if it is damaged."""
     try:
         # NumPy leaves a file open that it cannot read.
-        with file.open("rb") as opened, np.load(opened) as arrays:
+        with file.open("rb") as opened:
             found = {}
-            for entry in arrays.files:
+            for entry, bits in load_arrays(file, opened).items():
                 name, kind = entry.rsplit(".", 1)
-                found[name] = arrays[entry].view(jnp.dtype(kind))
+                found[name] = bits.view(jnp.dtype(kind))
             return found
     except (FileNotFoundError, NotADirectoryError):
         return None

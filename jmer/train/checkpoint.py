@@ -15,6 +15,7 @@ import orbax.checkpoint as ocp
 from jmer import trees
 from jmer.arrays import Array
 from jmer.errors import JmerError
+from jmer.files.bombs import load_arrays
 
 Flat = dict[str, np.ndarray]
 
@@ -101,7 +102,7 @@ class _Arrays(ocp.AsyncCheckpointHandler):
     def restore(self, directory: Path, args: "_RestoreArrays") -> Flat:
         # Opened here: NumPy would leave a damaged file open.
         with (directory / ARRAYS).open("rb") as file:
-            return dict(np.load(file, allow_pickle=False))
+            return load_arrays(directory / ARRAYS, file)
 
 
 @ocp.args.register_with_handler(_Arrays, for_save=True)

@@ -11,6 +11,8 @@ import numpy as np
 
 from jmer.errors import JmerError
 from jmer.files import write_bytes
+from jmer.files.bombs import load_arrays
+from jmer.files.shape import parse_json
 
 ABOUT = "about"
 
@@ -45,9 +47,9 @@ def read_weights(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """
     try:
         # NumPy leaves a file open that it cannot read.
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
-            arrays = dict(archive)
-        about = json.loads(str(arrays.pop(ABOUT)))
+        with file.open("rb") as opened:
+            arrays = load_arrays(file, opened)
+        about = parse_json(str(arrays.pop(ABOUT)))
     except FileNotFoundError as error:
         raise JmerError(f"cannot read {file}: {error.strerror}.") from error
     except Exception as error:  # of a damaged archive, NumPy lets many through
