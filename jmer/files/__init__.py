@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from jmer.errors import JmerError
+from jmer.files.inside import MOST_JSON, read_regular
 from jmer.files.seal import SEAL, State, sealed, state, unsealed
+from jmer.files.shape import parse_json
 
 VERSION = "0.1.0"
 """Of jmer, which what it writes is stamped with."""
@@ -156,10 +158,10 @@ def read_json(
 def read_sealed(path: Path, *, remedy: str = "") -> tuple[Any, State]:
     """The content of a JSON file without its seal, and whether that fits it.
 
-    Raises: JmerError if it is missing or not JSON.
+    Raises: JmerError if it is missing or not JSON, or has more than 64 MiB.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = parse_json(read_regular(path, MOST_JSON))
         found = state(content)
     except OSError as error:
         raise JmerError(f"cannot read {path}: {error.strerror}.") from error
