@@ -12,6 +12,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jmer.errors import JmerError, UsageError
+from jmer.train.backend import explain
 from jmer.train.channel import Channel, Lost
 from jmer.train.launcher import Launch, find_launch, split_address
 from jmer.train.meeting import meet
@@ -101,8 +102,10 @@ def together(
 
 
 def _last_words(error: BaseException) -> str:
-    text = next(iter(str(error).splitlines()), "")
-    return text if isinstance(error, JmerError) else f"{type(error).__name__}: {text}"
+    if isinstance(error, JmerError):
+        return " ".join(str(error).split())
+    text = explain(error) or next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {text}"
 
 
 def _sees_several_gpus(index: int) -> bool:
