@@ -245,7 +245,7 @@ class Session:
         if not todo:
             view.say(f"all {done} tasks of this run are finished; nothing to train")
             return results
-        mine = todo[jax.process_index() :: jax.process_count()]
+        mine = todo[hosts.index() :: hosts.count()]
         self._announce(view, done, mine)
         for pack in mine:
             results.append(self._train_pack(pack, view, log, stopping))
@@ -278,7 +278,7 @@ class Session:
             per_device = 1
         elif engine.pack is not None:
             per_device = min(per_device, engine.pack)
-        share = math.ceil(len(tasks) / jax.process_count())
+        share = math.ceil(len(tasks) / hosts.count())
         size = min(per_device * plan.layout.devices, share)
         # The one with the least memory decides.
         told = hosts.gather_json([size, plan.layout.chunk, plan.record()])
@@ -297,7 +297,7 @@ class Session:
             f"{self.dtype_name}, {self.experiment.batches} batches"
         )
         if plan.seconds is not None:
-            expected = plan.seconds * self.experiment.epochs / jax.process_count()
+            expected = plan.seconds * self.experiment.epochs / hosts.count()
             view.say(
                 f"expected: {duration(expected)}, {(plan.bytes or 0) / 1e6:.0f} MB "
                 f"on a device"
