@@ -9,6 +9,7 @@ from absl import logging
 
 from jmer.errors import JmerError, UsageError, quoted
 from jmer.files import VERSION
+from jmer.runner.interrupt import EXIT_CODE, INTERRUPTED, Interruption
 from jmer.text import did_you_mean
 
 OVERVIEW = """\
@@ -79,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Orbax logs the traceback of an error that it raises as well.
         logging.set_verbosity(logging.FATAL)
     try:
-        return _command(words)
+        with Interruption():
+            return _command(words)
     except JmerError as error:
         if debug:
             raise
@@ -88,8 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if debug:
             raise
-        print("interrupted; the same command goes on", file=sys.stderr)
-        return 130
+        print(INTERRUPTED, file=sys.stderr)
+        return EXIT_CODE
     except BrokenPipeError:
         return 0
 

@@ -25,7 +25,7 @@ def run(words: list[str]) -> int:
     cells = sweep.choose(options.cells)
     from jmer.runner.interrupt import Interruption
     from jmer.runner.plan import keep_compiled_programs
-    from jmer.runner.progress import make_view
+    from jmer.runner.progress import announce, views
     from jmer.runner.run import run
     from jmer.runs.folder import command_line
     from jmer.train.hosts import connect
@@ -41,7 +41,7 @@ def run(words: list[str]) -> int:
         "overwrite": options.overwrite,
         "wait": options.wait,
     }
-    with Interruption() as interruption:
+    with Interruption(announce) as interruption, views() as make_view:
         about["stopping"] = interruption.asked
         if not sweep.single:
             from jmer.sweep.run import run_sweep

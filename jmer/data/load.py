@@ -1,6 +1,7 @@
 """From the name of a data set to its arrays in memory."""
 
 import contextlib
+import functools
 import io
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from jmer.data.span import Span
 from jmer.data.summary import Summary
 from jmer.errors import JmerError
 from jmer.files import make_folder, writing
+from jmer.files.ending import undoing
 from jmer.files.lock import owned, tell
 
 if TYPE_CHECKING:
@@ -137,10 +139,12 @@ def _build(builder: "ClipBuilder", beam: Sequence[str] | None) -> Path:
     if problems := builder.problems():
         more = f" (and {len(problems) - 1} more: `jmer data check`)"
         raise JmerError(problems[0] + (more if len(problems) > 1 else ""))
-    _discard_remains(folder)
+    discard = functools.partial(_discard_remains, folder)
+    discard()
     # TFDS speaks of downloads, of which there are none.
     settings = _beam_config(builder, beam)
-    with _building(folder), contextlib.redirect_stdout(io.StringIO()):
+    silent = contextlib.redirect_stdout(io.StringIO())
+    with undoing(discard), _building(folder), silent:
         if folder.exists():
             shutil.rmtree(folder)
         builder.download_and_prepare(download_config=settings)
@@ -183,18 +187,19 @@ def complete(folder: Path) -> bool:
 def load(
     config: DataConfig,
     *,
+    watch: ClipWatch | None = None,
     say: Callable[[str], Any] = tell,
     stopping: Callable[[], bool] = lambda: False,
 ) -> ClipSet:
-    """The clips of a data set, prepared first where need be; if another process is
-    preparing it, `say` is told so, and that is waited for.
+    """The clips of a data set, prepared first where need be, as `prepare` does it; if
+    another process is preparing it, `say` is told so, and that is waited for.
 
     Raises: JmerError if the set is neither prepared nor preparable, if its source has
     changed since, or if what is stored cannot be read.
     """
     if isinstance(config, RandomClips):
         return config.clips()
-    folder = prepare(config, say=say, stopping=stopping)
+    folder = prepare(config, watch=watch, say=say, stopping=stopping)
     builder = builder_of(config)
     with _reading(config, folder):
         return _gather(builder, stored(builder))
