@@ -10,6 +10,8 @@ from jmer.text import duration
 if TYPE_CHECKING:
     from jmer.scores.metrics import Metric
 
+NEXT = "\n  "  # line, of what is said of a run
+
 
 def run(words: list[str]) -> int:
     file, rest = read_file("run", words)
@@ -65,11 +67,14 @@ def print_summary(metrics: dict[str, Any], folder: Path) -> None:
         low, high = metrics["ci95"][metric.name]
         return f"{metric.label} {metrics[metric.name]:.4f} ({low:.3f} to {high:.3f})"
 
-    say = Console(soft_wrap=True, highlight=False).print
-    say("  ".join(map(scored, reported().values())))
+    console = Console(soft_wrap=True, highlight=False)
+    say, scores = console.print, [*map(scored, reported().values())]
+    # No number is broken in two where a terminal is narrow.
+    whole = not console.is_terminal or len("  ".join(scores)) <= console.width
+    say(("  " if whole else "\n").join(scores))
     say(
         f"  {metrics['protocol']}; {metrics['n_samples']} clips; selection "
-        f"{metrics['selection']}; 95% intervals over subjects"
+        f"{metrics['selection']};{' ' if whole else NEXT}95% intervals over subjects"
     )
     first = headlines()[0]
     if metrics["oracle"]:

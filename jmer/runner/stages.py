@@ -53,9 +53,11 @@ _stages: list[Stage] = []
 
 
 @contextlib.contextmanager
-def stage(what: str, then: str = SOONEST, **how: bool) -> Iterator[Stage]:
+def stage(
+    what: str, then: str = SOONEST, *, patient: bool = False, counted: bool = False
+) -> Iterator[Stage]:
     """The block is that stage, or a stage within another."""
-    begun = Stage(what, then, **how)
+    begun = Stage(what, then, patient, counted)
     _stages.append(begun)
     try:
         yield begun
