@@ -9,6 +9,7 @@ from absl import logging
 
 from jmer.errors import JmerError, UsageError, quoted
 from jmer.files import VERSION
+from jmer.files.ending import end_at_once
 from jmer.runner.interrupt import EXIT_CODE, INTERRUPTED, Interruption
 from jmer.text import did_you_mean
 
@@ -90,7 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if debug:
             raise
-        print(INTERRUPTED, file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr, flush=True)
+        if arguments is None:
+            # What a program was compiling goes on in threads of XLA, for which the
+            # interpreter would wait, and fall.
+            sys.stdout.flush()
+            end_at_once(EXIT_CODE)
         return EXIT_CODE
     except BrokenPipeError:
         return 0

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
@@ -21,11 +22,15 @@ def undoing(undo: Callable[[], object]) -> Iterator[None]:
         _undoing.remove(undo)
 
 
-def end_at_once(code: int) -> NoReturn:
+def end_at_once(code: int, saying: str = "") -> NoReturn:
     """Ends the process from any thread, whatever the others do, with nothing left
-    behind of the blocks that they are in: the innermost first.
+    behind of the blocks that they are in: the innermost first. Then it is `saying` a
+    line on the error stream.
     """
     for undo in reversed(_undoing.copy()):
         with contextlib.suppress(Exception):
             undo()
+    if saying:
+        with contextlib.suppress(OSError, ValueError):
+            print(saying, file=sys.__stderr__, flush=True)
     os._exit(code)

@@ -17,9 +17,11 @@ ONCE_MORE = "once more to stop at once"
 INTERRUPTED = "interrupted; the same command goes on"
 EXIT_CODE = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ECHO = signal.SIGURG  # which means nothing to a process that does not ask for it
 # Seconds. Until a first wish counts as not heard; until a second one is carried out
 # where Python is not reached; and where it is, for what it has to clean up.
 SOON, AT_ONCE, CLEANING = 0.4, 0.7, 5.0
+AGAIN = 0.02  # seconds until a wish is repeated that was swallowed
 FAREWELL = b"\0"
 
 
@@ -42,7 +44,8 @@ class Interruption:
 
     Python runs handlers between its own instructions alone, and compiling is one that
     takes minutes. So a thread hears of signals too: it says at once what will be, and
-    ends the process if a second one finds no other way.
+    ends the process if a second one finds no other way. What was raised in a place that
+    swallows it, as callbacks of the garbage collector do, is raised again.
     """
 
     def __init__(self, say: Callable[[str], Any] = tell) -> None:
@@ -63,8 +66,10 @@ class Interruption:
             os.set_blocking(self._mouth, False)
             self._outer = signal.set_wakeup_fd(self._mouth, warn_on_full_buffer=False)
             self._before = {
-                number: signal.signal(number, self._note) for number in SIGNALS
+                number: signal.signal(number, self._note) for number in (*SIGNALS, ECHO)
             }
+            self._thread_of_handlers = threading.get_ident()
+            self._hook, sys.unraisablehook = sys.unraisablehook, self._swallowed
             self._thread = threading.Thread(target=self._listen, daemon=True)
             self._thread.start()
         return self
@@ -78,6 +83,7 @@ class Interruption:
         if not self._main:
             return
         self._left.set()
+        sys.unraisablehook = self._hook
         for number, handler in self._before.items():
             # Once interrupted, the interpreter ends: a signal then just ends it sooner.
             ends = self._raised.is_set() and handler is signal.default_int_handler
@@ -87,15 +93,29 @@ class Interruption:
         self._thread.join(CLEANING)
         os.close(self._mouth)
         os.close(self._ear)
+        if self._raised.is_set() and isinstance(error, Exception):
+            # Of whoever met the interruption, and made something else of it.
+            raise KeyboardInterrupt from error
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         """In the main thread, between two instructions."""
-        self._handled += 1
+        self._handled += number != ECHO
         now = current()
         patient = now is not None and now.patient
         if max(self._handled, self._heard) > 1 or not patient:
             self._raised.set()
             raise KeyboardInterrupt
+
+    def _swallowed(self, what: "sys.UnraisableHookArgs") -> None:
+        """Where nobody above can meet an exception, Python only tells of it."""
+        if what.exc_type is not KeyboardInterrupt:
+            self._hook(what)
+        elif not self._left.is_set():
+            threading.Timer(AGAIN, self._echo).start()
+
+    def _echo(self) -> None:
+        if not self._left.is_set():
+            signal.pthread_kill(self._thread_of_handlers, ECHO)
 
     def _listen(self) -> None:
         """In a thread, as soon as a signal has come."""
@@ -122,11 +142,8 @@ class Interruption:
 
     def _insist(self) -> None:
         """Waits a moment for Python to end by itself, then ends the process."""
-        reached = self._raised.wait(AT_ONCE)
-        if reached and self._left.wait(CLEANING):
-            # What is left are threads that the interpreter waits for.
+        if self._raised.wait(AT_ONCE) and self._left.wait(CLEANING):
+            # The program says so, and ends, unless the interpreter waits for threads.
             threading.Event().wait(AT_ONCE)
-        elif not self._left.is_set():
-            with contextlib.suppress(OSError, ValueError):
-                print(INTERRUPTED, file=sys.__stderr__, flush=True)
-        end_at_once(EXIT_CODE)
+            end_at_once(EXIT_CODE)
+        end_at_once(EXIT_CODE, INTERRUPTED)

@@ -21,6 +21,7 @@ from jmer.text import duration
 
 PAUSE = 10.0  # seconds between two lines
 BAR, NARROWEST = 40, 8  # columns of a bar, where there is room and where there is none
+ECHO = 3  # columns for the ^C that a terminal writes, or the line would become two
 GAP = "  "
 
 
@@ -31,16 +32,19 @@ def line_of(share: float | None, parts: Sequence[tuple[int, str]], width: int) -
     side: of what does not fit beside a short bar, the least important is left out.
     Without a `share` that is done, there is no bar.
     """
+    width = max(width - ECHO, 2 * NARROWEST)
     bar = 0 if share is None else NARROWEST + len(GAP)
     percent = [] if share is None else [(0, f"{100 * share:3.0f} %")]
     shown = percent + [part for part in parts if part[1]]
-    while len(shown) > 1 and bar + len(GAP.join(text for _, text in shown)) > width:
+    least = len(percent) + 1
+    while len(shown) > least and bar + len(GAP.join(text for _, text in shown)) > width:
         shown.remove(max(shown, key=lambda part: part[0]))
     text = GAP.join(part for _, part in shown)
     grid = Table.grid()
     columns: list[ProgressBar | Text] = []
     if share is not None:
-        room = min(BAR, max(width - len(GAP) - len(text), 1))
+        text = text[: width - bar]
+        room = min(BAR, width - len(GAP) - len(text))
         columns.append(ProgressBar(total=1.0, completed=share, width=room))
         grid.add_column(width=room)
         text = GAP + text
@@ -54,6 +58,11 @@ def left_of(share: float, seconds: float) -> str:
     if share <= 0 or seconds <= 0:
         return ""
     return f"{_whole(max(0.0, (1 - share) * seconds / share))} left"
+
+
+def _is_drawn(console: Console) -> bool:
+    """Whether a person sees a line being redrawn there; colour alone can be forced."""
+    return console.file.isatty() and not console.is_dumb_terminal
 
 
 def _whole(seconds: float) -> str:
@@ -90,11 +99,11 @@ def counting(
             yield now.count
             return
         console = Console(file=sys.stderr, highlight=False)
-        told = [time.monotonic()]
+        told, drawn = [time.monotonic()], _is_drawn(console)
 
         def watch(done: int, total: int | None, note: str = "") -> None:
             now.count(done, total, note)
-            if not console.is_terminal and time.monotonic() - told[0] > PAUSE:
+            if not drawn and time.monotonic() - told[0] > PAUSE:
                 told[0] = time.monotonic()
                 text = f"{what}: {now.counts or 0}" + (f"  {note}" if note else "")
                 console.print(text, markup=False, soft_wrap=True)
@@ -103,7 +112,7 @@ def counting(
             return _stage_line(now, console.width)
 
         live = Live(console=console, transient=True, get_renderable=line)
-        with _drawn(live) if console.is_terminal else contextlib.nullcontext():
+        with _drawn(live) if drawn else contextlib.nullcontext():
             yield watch
 
 
@@ -259,7 +268,7 @@ def make_view() -> View:
     global _view
     # The stream of now: preparing data hides what others print meanwhile.
     console = Console(file=sys.stdout)
-    _view = LiveView(console) if console.is_terminal else PlainView(console)
+    _view = LiveView(console) if _is_drawn(console) else PlainView(console)
     return _view
 
 
