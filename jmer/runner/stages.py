@@ -26,7 +26,7 @@ class Stage:
     Python is interrupted in all others."""
     counted: bool = False
     """Whether it counts what it does, so that its seconds say less."""
-    since: float = dataclasses.field(default_factory=time.monotonic)
+    since: float = dataclasses.field(default_factory=lambda: time.monotonic())
     done: int = 0
     total: int | None = None
     """How many of what it does one after another, where there is something to count."""
