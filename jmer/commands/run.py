@@ -1,5 +1,7 @@
 """The command that trains and tests."""
 
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,24 +53,41 @@ def run(words: list[str]) -> int:
             text = run_sweep(sweep.cells, chosen=cells, make_view=make_view, **about)
             print(text or "", end="")
             return 0
-        metrics = run(options.experiment, view=make_view(), **about)
+        with scored_at_least(options.run_dir):
+            metrics = run(options.experiment, view=make_view(), **about)
     if metrics is not None:  # of several processes, the first one has them
         print_summary(metrics, options.run_dir)
     return 0
 
 
-def print_summary(metrics: dict[str, Any], folder: Path) -> None:
+@contextlib.contextmanager
+def scored_at_least(folder: Path) -> Iterator[None]:
+    """Prints the scores of a run whose report fails before the error is shown."""
+    from jmer.runner.reported import NotReported
+
+    try:
+        yield
+    except NotReported as error:
+        if error.metrics is not None:
+            print_summary(error.metrics, folder, reported=False)
+        raise
+
+
+def print_summary(
+    metrics: Mapping[str, Any], folder: Path, *, reported: bool = True
+) -> None:
     from rich.console import Console
 
     from jmer.runs.folder import REPORT
-    from jmer.scores.metrics import headlines, reported
+    from jmer.scores.metrics import headlines
+    from jmer.scores.metrics import reported as shown
 
     def scored(metric: "Metric") -> str:
         low, high = metrics["ci95"][metric.name]
         return f"{metric.label} {metrics[metric.name]:.4f} ({low:.3f} to {high:.3f})"
 
-    console = Console(soft_wrap=True, highlight=False)
-    say, scores = console.print, [*map(scored, reported().values())]
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    say, scores = console.print, [*map(scored, shown().values())]
     # No number is broken in two where a terminal is narrow.
     whole = not console.is_terminal or len("  ".join(scores)) <= console.width
     say(("  " if whole else "\n").join(scores))
@@ -85,4 +104,5 @@ def print_summary(metrics: dict[str, Any], folder: Path) -> None:
         )
     if metrics["diverged"]:
         say(f"  {len(metrics['diverged'])} tasks diverged and are left out")
-    say(f"  {duration(metrics['wall_seconds'])}; report: {folder / REPORT}.html")
+    where = f"; report: {folder / REPORT}.html" if reported else ""
+    say(f"  {duration(metrics['wall_seconds'])}{where}")
