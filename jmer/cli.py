@@ -9,6 +9,8 @@ from absl import logging
 from jmer.commands import streams
 from jmer.errors import JmerError, UsageError, quoted
 from jmer.files import VERSION
+from jmer.files.ending import end_at_once
+from jmer.runner.interrupt import EXIT_CODE, INTERRUPTED, Interruption
 from jmer.text import did_you_mean
 
 OVERVIEW = """\
@@ -79,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Orbax logs the traceback of an error that it raises as well.
         logging.set_verbosity(logging.FATAL)
     try:
-        code = _answer(words, debug)
+        code = _answer(words, debug, program=arguments is None)
     except SystemExit as stop:  # of the parser of options, after help or a mistake
         if not stop.code and _not_shown():
             raise SystemExit(1) from None
@@ -95,9 +97,10 @@ def _not_shown() -> bool:
     return False
 
 
-def _answer(words: list[str], debug: bool) -> int:
+def _answer(words: list[str], debug: bool, *, program: bool) -> int:
     try:
-        return _command(words)
+        with Interruption():
+            return _command(words)
     except JmerError as error:
         if debug:
             raise
@@ -106,8 +109,13 @@ def _answer(words: list[str], debug: bool) -> int:
     except KeyboardInterrupt:
         if debug:
             raise
-        print("interrupted; the same command goes on", file=sys.stderr)
-        return 130
+        print(INTERRUPTED, file=sys.stderr, flush=True)
+        if program:
+            # What it was compiling goes on in threads of XLA, for which the interpreter
+            # would wait, and fall.
+            sys.stdout.flush()
+            end_at_once(EXIT_CODE)
+        return EXIT_CODE
     except BrokenPipeError:
         return 0
     except Exception as error:

@@ -1,6 +1,7 @@
 """From the name of a data set to its arrays in memory."""
 
 import contextlib
+import functools
 import io
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +28,7 @@ from jmer.data.sums import (
 from jmer.data.typed import prepare_command
 from jmer.errors import JmerError
 from jmer.files import make_folder, writing
+from jmer.files.ending import undoing
 from jmer.files.lock import owned, tell
 
 if TYPE_CHECKING:
@@ -157,10 +159,12 @@ def _build(
     # An unusable source does not cost what was prepared from an earlier one.
     if problems := builder.problems():
         raise refusal(problems)
-    _discard_remains(folder)
+    discard = functools.partial(_discard_remains, folder)
+    discard()
     # TFDS speaks of downloads, of which there are none.
     settings = _beam_config(builder, beam)
-    with _building(folder), contextlib.redirect_stdout(io.StringIO()):
+    silent = contextlib.redirect_stdout(io.StringIO())
+    with undoing(discard), _building(folder), silent:
         if folder.exists():
             shutil.rmtree(folder)
         builder.download_and_prepare(download_config=settings)
@@ -208,18 +212,19 @@ def complete(folder: Path) -> bool:
 def load(
     config: DataConfig,
     *,
+    watch: ClipWatch | None = None,
     say: Callable[[str], Any] = tell,
     stopping: Callable[[], bool] = lambda: False,
 ) -> ClipSet:
-    """The clips of a data set, prepared first where need be; if another process is
-    preparing it, `say` is told so, and that is waited for.
+    """The clips of a data set, prepared first where need be, as `prepare` does it; if
+    another process is preparing it, `say` is told so, and that is waited for.
 
     Raises: JmerError if the set is neither prepared nor preparable, if its source has
     changed since, or if what is stored cannot be read.
     """
     if isinstance(config, RandomClips):
         return config.clips()
-    folder = prepare(config, say=say, stopping=stopping)
+    folder = prepare(config, watch=watch, say=say, stopping=stopping)
     with _reading(config, folder):
         require_unchanged(folder)
     builder = builder_of(config)

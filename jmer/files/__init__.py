@@ -1,6 +1,7 @@
 """Writing files so that a reader sees the old content, the new, or an error."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from jmer.errors import JmerError
+from jmer.files.ending import undoing
 from jmer.files.inside import MOST_JSON, read_regular
 from jmer.files.seal import SEAL, State, sealed, state, unsealed
 from jmer.files.shape import parse_json
@@ -54,8 +56,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     make_folder(path.parent)
     with writing(path):
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        remove = functools.partial(Path(name).unlink, missing_ok=True)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with undoing(remove), os.fdopen(handle, "wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -65,7 +68,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             Path(name).chmod(0o666 & ~umask)
             Path(name).replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            remove()
             raise
 
 

@@ -22,6 +22,7 @@ from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import Lowering, use_lowering
 from jmer.runner.plan import cache_folder, in_cache
 from jmer.runner.progress import counting
+from jmer.runner.stages import COMPUTES
 from jmer.runs.folder import first_difference
 from jmer.text import duration
 
@@ -51,9 +52,9 @@ def seen_by_tasks(
     with in_cache(file, f"{network.name}: features", say, stopping):
         # Another process may have made them in the meantime.
         kept = _kept(file, network, clips, say)
-        return (
-            _make(file, network, clips, inputs, lowering, say) if kept is None else kept
-        )
+        if kept is None:
+            return _make(file, network, clips, inputs, lowering, say, stopping)
+        return kept
 
 
 def _kept(
@@ -74,9 +75,16 @@ def _make(
     inputs: Inputs,
     lowering: Lowering,
     say: Callable[[str], None],
+    stopping: Callable[[], bool],
 ) -> Inputs:
     start = time.monotonic()
-    with counting(f"{network.name}: features") as watch:
+    with counting(f"{network.name}: features", COMPUTES) as count:
+
+        def watch(done: int, total: int | None) -> None:
+            count(done, total)
+            if stopping():
+                raise KeyboardInterrupt
+
         made = features(network, inputs, lowering, watch=watch)
     _require_finite(
         made, clips, f"{network.name}: check its pretrained weights, or keep float32"
