@@ -31,7 +31,7 @@ from jmer.text import duration
 from jmer.train import hosts
 from jmer.train.batches import BatchPlan
 from jmer.train.canary import sing
-from jmer.train.checkpoint import Checkpoints
+from jmer.train.checkpoint import Checkpoints, drop_superseded
 from jmer.train.folds import Program
 from jmer.train.mesh import compute_dtype
 from jmer.train.pack import PackResult, Progress, Schedule, train_pack
@@ -177,6 +177,10 @@ class Session:
         than there is.
         """
         saved = read_packs(folder)
+        if hosts.is_first():
+            for pack in saved:
+                if pack.result is not None:
+                    drop_superseded(pack.folder)
         before = read_arrangement(folder)
         known = sorted(task for pack in saved for task in pack.tasks)
         seen = [dataclasses.astuple(task) for task in known]
