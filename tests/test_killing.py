@@ -4,7 +4,7 @@ been, and nothing of the dead one is left.
 
 import dataclasses
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np

@@ -37,6 +37,7 @@ def audit_run(run: Run, **places: Path | None) -> Audit:
 
     Raises: JmerError if the run itself cannot be read.
     """
+    run = replace(run, changed=True)
     run.check()  # which names what is missing of a damaged one
     try:
         clips = set_of(run, **places)

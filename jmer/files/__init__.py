@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from jmer.errors import JmerError
 from jmer.files.remains import aside
+from jmer.files.seal import SEAL, State, sealed, state, unsealed
 
 VERSION = "0.1.0"
 """Of jmer, which what it writes is stamped with."""
@@ -114,12 +115,14 @@ def write_text(path: Path, content: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """`write_bytes`, of indented JSON; keys keep their order."""
+    """`write_bytes`, of indented JSON; keys keep their order. An object is sealed."""
     write_bytes(path, json_bytes(content))
 
 
 def json_bytes(content: Any) -> bytes:
     """What `write_json` writes."""
+    if isinstance(content, Mapping):
+        content = sealed(content)
     return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
 
 
@@ -135,17 +138,44 @@ def content_hash(path: Path) -> str:
         raise JmerError(f"cannot read {path}: {error.strerror}.") from error
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file.
+class Changed(JmerError):
+    """A file is not what jmer wrote there."""
+
+
+def read_json(
+    path: Path, *, changed: bool = False, required: bool = False, remedy: str = ""
+) -> Any:
+    """The content of a JSON file, without its seal.
+
+    With `changed`, also of one that was changed since jmer wrote it; with `required`,
+    not of one without a seal, as older versions wrote it.
+
+    Raises: JmerError if it is missing or not JSON; Changed, with `remedy`, if its seal
+    is broken.
+    """
+    remedy = remedy or "restore it, or write it again."
+    content, found = read_sealed(path, remedy=remedy)
+    if not changed and (found == "broken" or (required and found == "none")):
+        raise Changed(
+            f"{path} is not what jmer wrote there: its {SEAL} does not fit its content. "
+            f"It was edited or damaged, and edits are not taken: {remedy}"
+        )
+    return content
+
+
+def read_sealed(path: Path, *, remedy: str = "") -> tuple[Any, State]:
+    """The content of a JSON file without its seal, and whether that fits it.
 
     Raises: JmerError if it is missing or not JSON.
     """
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text("utf-8"))
+        found = state(content)
     except OSError as error:
         raise JmerError(f"cannot read {path}: {error.strerror}.") from error
-    except ValueError as error:
-        raise JmerError(
-            f"{path} is not valid JSON ({error}). It was edited or damaged: "
-            f"restore it, or write it again."
+    except (ValueError, RecursionError) as error:
+        remedy = remedy or "restore it, or write it again."
+        raise Changed(
+            f"{path} is not valid JSON ({error}). It was edited or damaged: {remedy}"
         ) from error
+    return unsealed(content) if isinstance(content, dict) else content, found

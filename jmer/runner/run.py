@@ -29,7 +29,7 @@ from jmer.runner.start import Start, read_start
 from jmer.runner.together import require_same_data, require_same_options
 from jmer.runs.environment import environment
 from jmer.runs.events import EventLog
-from jmer.runs.folder import CHECKPOINTS, note, open_run, owning
+from jmer.runs.folder import CHECKPOINTS, marks, note, open_run, owning
 from jmer.train import hosts
 from jmer.train.mesh import compute_dtype
 from jmer.train.pack import PackResult
@@ -85,7 +85,9 @@ def _run(
 
     folds, start, about = hosts.all_or_none(prepared)
     require_same_data(about["identity"], folds)
-    hosts.first_then_all(lambda: open_run(run_dir, about, overwrite=overwrite))
+    hosts.first_then_all(
+        lambda: open_run(run_dir, about, overwrite=overwrite, say=view.say)
+    )
     seen = seen_by_tasks(network, clips, current(), view.say, stopping)
     session = Session(experiment, clips, folds, seen, start)
 
@@ -112,17 +114,19 @@ def describe(
     whose folder it is.
     """
     dtype = compute_dtype(experiment.dtype, jax.local_devices()[0].platform)
+    identity = {
+        **experiment.identity(),
+        "dtype": np.dtype(dtype).name,
+        **start.identity,
+        "weights": experiment.model.file_hashes,
+        "data_fingerprint": clips.fingerprint,
+    }
     return {
         "name": name,
         "command": command,
         "experiment": experiment.resolved(),
-        "identity": {
-            **experiment.identity(),
-            "dtype": np.dtype(dtype).name,
-            **start.identity,
-            "weights": experiment.model.file_hashes,
-            "data_fingerprint": clips.fingerprint,
-        },
+        "identity": identity,
+        **marks(identity),
         "data": {**experiment.data.origin, **clips.summary()},
         **environment(),
     }

@@ -24,9 +24,10 @@ from jmer.runner.progress import View
 from jmer.runner.start import Start
 from jmer.runs.arrangement import Arrangement, LaidOut, pack_name, read_arrangement
 from jmer.runs.events import EventLog
+from jmer.runs.folder import RUN, run_of
 from jmer.runs.held_out import held_out
 from jmer.runs.packs import SavedPack, read_pack, read_packs
-from jmer.runs.weights import held_out_note
+from jmer.runs.weights import held_out_note, read_held_out
 from jmer.text import duration
 from jmer.train import hosts
 from jmer.train.batches import BatchPlan
@@ -66,6 +67,8 @@ class Pack:
     folder: Path
     tasks: list[Task]
     plan: Plan
+    run: str | None = None
+    """The run that they are of, by its name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,6 +180,7 @@ class Session:
         than there is.
         """
         saved = read_packs(folder)
+        self._require_same_folds(saved)
         if hosts.is_first():
             for pack in saved:
                 if pack.result is not None:
@@ -194,9 +198,18 @@ class Session:
             layout = Arrangement(self._chosen_for, tuple(packs))
             hosts.first_then_all(lambda: layout.write(folder))
             planned({**plan.record(), "tasks": len(new), "tasks_per_pack": size})
-        results = {_name(pack): pack.result for pack in saved}
+        results, own = (
+            {_name(pack): pack.result for pack in saved},
+            run_of(folder.parent),
+        )
         todo = [
-            Pack(pack.number, folder / pack.name, list(pack.tasks), Plan.of(pack.plan))
+            Pack(
+                number=pack.number,
+                folder=folder / pack.name,
+                tasks=list(pack.tasks),
+                plan=Plan.of(pack.plan),
+                run=own,
+            )
             for pack in packs
             if results.get(pack.name) is None
             and (pack.name in results or not set(self.tasks).isdisjoint(pack.tasks))
@@ -244,6 +257,19 @@ class Session:
         hosts.wait()
         theirs = [pack for pack in todo if pack not in mine] if hosts.is_first() else []
         return results + [_finished(pack.folder) for pack in theirs]
+
+    def _require_same_folds(self, saved: Sequence[SavedPack]) -> None:
+        """Raises: JmerError if a checkpoint was kept from other clips than its folds
+        test."""
+        tested = held_out(self.folds, self.clips)
+        for pack in saved:
+            for fold, own in (read_held_out([pack.notes]) or {}).items():
+                if tested.get(fold, own) != own:
+                    raise JmerError(
+                        f"{pack.folder} was kept from other clips than those that fold "
+                        f"{fold} tests: it is of another run. Delete it to train its "
+                        f"tasks again."
+                    )
 
     def _plan(self, tasks: list[Task], say: Callable[[str], Any]) -> tuple[Plan, int]:
         """The layout of new tasks, and how many of them train in one program."""
@@ -354,6 +380,7 @@ class Session:
                 watch=watch,
                 stopping=stopping,
                 notes={
+                    RUN: pack.run,
                     "plan": pack.plan.record(),
                     "canary": passed.record(),
                     **self._held_out(tasks),

@@ -19,6 +19,7 @@ from jmer.runs.folder import (
     PROGRESS,
     require_idle,
 )
+from jmer.runs.intact import require_intact, require_scores
 from jmer.runs.older import renewed
 from jmer.scores.metrics import reported
 from jmer.scores.paired import Paired, paired
@@ -94,6 +95,8 @@ class Run:
     """
 
     folder: Path
+    changed: bool = dataclasses.field(default=False, compare=False)
+    """Also what was changed after the run is read, for an audit to say so."""
 
     def __repr__(self) -> str:
         found = self.metrics
@@ -105,12 +108,12 @@ class Run:
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json`."""
-        return read_json(self.folder / METRICS)
+        return read_json(self.folder / METRICS, changed=self.changed)
 
     @functools.cached_property
     def experiment(self) -> dict[str, Any]:
         """The content of `experiment.json`, in today's names of fields."""
-        return renewed(read_json(self.folder / DESCRIPTION))
+        return renewed(read_json(self.folder / DESCRIPTION, changed=self.changed))
 
     @functools.cached_property
     def predictions(self) -> Predictions:
@@ -130,7 +133,7 @@ class Run:
         if number == self.metrics.get("variant", 0):
             return self
         scores = score(self.predictions.select(variant=number))
-        made = Run(self.folder)
+        made = dataclasses.replace(self)
         about = {**self.metrics, **scores, "variant": number, "oracle": None}
         made.__dict__["metrics"] = about
         return made
@@ -214,8 +217,23 @@ class Run:
 
     @functools.cached_property
     def packs(self) -> "list[PackResult]":
-        """What each program recorded: its tasks, at each evaluation."""
-        return [pack.result for pack in self.saved_packs if pack.result is not None]
+        """What each program recorded: its tasks, at each evaluation.
+
+        Raises: JmerError if a checkpoint is damaged, or that of a task is gone.
+        """
+        found = [pack.result for pack in self.saved_packs if pack.result is not None]
+        have = {dataclasses.astuple(task) for pack in found for task in pack.tasks}
+        p = self.predictions
+        tested = set(zip(p.seed.tolist(), p.fold.tolist(), p.variant.tolist()))
+        if found and not self.changed and (gone := sorted(tested - have)):
+            seed, fold, variant = gone[0]
+            raise JmerError(
+                f"{self.folder / CHECKPOINTS} has no checkpoint of {len(gone)} of "
+                f"{len(tested)} trainings, the first of fold {fold}, seed {seed}, "
+                f"variant {variant}: restore it, or type "
+                f"`{self.experiment['command']}` again, which trains it anew."
+            )
+        return found
 
     @property
     def held_out(self) -> "HeldOut | None":
@@ -263,13 +281,16 @@ class Run:
                 f"{self.folder} has no {PREDICTIONS}: it is no finished run; run "
                 f"`{self.experiment['command']}` again."
             )
+        if not self.changed:
+            require_intact(self.folder)
+            require_scores(self.folder, self.metrics, self.shown)
         _ = self.shown  # which reads them
 
 
-def load_run(folder: str | Path) -> Run:
-    """The run in a directory.
+def load_run(folder: str | Path, *, changed: bool = False) -> Run:
+    """The run in a directory; with `changed`, also one that is not what jmer wrote.
 
-    Raises: JmerError if it is no run, or is not finished.
+    Raises: JmerError if it is no run, is not finished, or was changed afterwards.
     """
     folder = Path(folder)
     for name in (DESCRIPTION, METRICS):
@@ -279,7 +300,9 @@ def load_run(folder: str | Path) -> Run:
                 f"{folder} has no {name}: it is no finished run. `jmer run FILE "
                 f"--run-dir {folder}` makes or finishes one."
             )
-    return Run(folder)
+    if not changed:
+        require_intact(folder)
+    return Run(folder, changed)
 
 
 def read_run(folder: Path) -> Run:
