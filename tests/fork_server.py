@@ -31,7 +31,7 @@ class Operations:
         real = os.fsync
 
         def fsync(descriptor: Any) -> None:
-            self.note(f"fsync {os.readlink(f'/proc/self/fd/{int(descriptor)}')}")
+            self.note("fsync")
             real(descriptor)
 
         os.fsync = fsync  # the system tells nobody of it
@@ -40,8 +40,8 @@ class Operations:
         if event in CHANGES or (event == "open" and given[2] & WRITING):
             if isinstance(given[0], int):
                 return
-            path = os.path.abspath(os.fsdecode(given[0]))
-            if path.startswith(self.folder):
+            path = Path(os.fsdecode(given[0]))
+            if path.absolute().is_relative_to(self.folder):
                 self.note(f"{event} {path}")
 
     def note(self, what: str) -> None:

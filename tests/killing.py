@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jmer.files.lock import holder
+
 ROOT = Path(__file__).resolve().parent.parent
 SERVER = Path(__file__).with_name("fork_server.py")
 FLAGS = (
@@ -33,10 +35,9 @@ EVERYTHING = (
     *REPORTING,
 )
 KILLED = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGXFSZ, 130}
-# What is of another process at every start.
+# What is of another process at every start, and the checksums of that.
 TIMES = {"created", "wall_seconds", "throughput", "seconds", "time"}
-
-
+TIMES |= {"run", "seal", "sums", "notes"}
 WHEN = {"_CHECKPOINT_METADATA", "commit_success.txt"}
 
 
@@ -112,22 +113,27 @@ class Server:
 
     def close(self) -> None:
         assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait(timeout=60)
+        with self.process:  # which closes both ends
+            self.process.stdin.close()
 
 
 def left_behind(folder: Path) -> list[str]:
-    """Files that no finished command leaves."""
-    found = [str(p.relative_to(folder)) for p in folder.rglob("*")]
-    odd = re.compile(r"(^|/)(\.(?!recipe-[0-9a-f]+\.lock$)|incomplete|[^/]*tmp)")
-    return [name for name in found if odd.search(name)]
+    """What no finished command leaves: unfinished files and folders, and locks that
+    somebody has. Of a dead process a lock may stay where nobody wanted it since."""
+    odd = re.compile(r"\.|incomplete|.*tmp")
+    paths = [path for path in folder.rglob("*") if odd.match(path.name)]
+    return [str(p) for p in paths if not _is_lock(p) or holder(p)]
 
 
 def kept(folder: Path) -> dict[str, Any]:
     """All that lies below a folder by its name: what must be the same to the bit of
     two runs, and None for what tells when it was made."""
-    files = (p for p in sorted(folder.rglob("*")) if p.is_file())
+    files = (p for p in sorted(folder.rglob("*")) if p.is_file() and not _is_lock(p))
     return {str(p.relative_to(folder)): _kept(p) for p in files}
+
+
+def _is_lock(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(".lock")
 
 
 def _kept(file: Path) -> Any:
