@@ -17,6 +17,7 @@ from jmer.audit.roster import (
 )
 from jmer.audit.shared_frames import check_frames
 from jmer.audit.shared_images import check_images
+from jmer.audit.unchanged import check_unchanged
 from jmer.audit.unseen import check_unseen
 from jmer.audit.worth import as_printed
 from jmer.data.clips import ClipSet
@@ -66,6 +67,7 @@ def audit_against(
         check_never(table),
         check_frames(table),
         check_unseen(run),
+        check_unchanged(run),
         *check_figures(evidence),
     ]
     if clips is None:

@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 from jmer.data.config import DataConfig
 from jmer.data.parallel import ClipWatch, in_order
 from jmer.data.span import Span
+from jmer.data.sums import CHECKSUMS
 from jmer.errors import JmerError
 from jmer.files import content_hash
 
@@ -144,6 +145,7 @@ class ClipBuilder(  # type: ignore[call-arg]
         del dl_manager  # nothing is downloaded: the owners give the data to a person
         self.info.metadata["sources"] = self.digests()
         self.info.metadata["files"] = self.file_digests()
+        self.info.metadata[CHECKSUMS] = "all"
         self.info.metadata["spans"] = [list(span) for span in self.spans()]
         return {"full": self._generate_examples()}
 

@@ -16,6 +16,13 @@ from jmer.data.parallel import ClipWatch
 from jmer.data.random_clips import RandomClips
 from jmer.data.span import Span
 from jmer.data.summary import Summary
+from jmer.data.sums import (
+    METADATA,
+    has_sums,
+    needs_sums,
+    require_unchanged,
+    write_sums,
+)
 from jmer.errors import JmerError
 from jmer.files import make_folder, writing
 from jmer.files.lock import owned, tell
@@ -144,6 +151,7 @@ def _build(builder: "ClipBuilder", beam: Sequence[str] | None) -> Path:
         if folder.exists():
             shutil.rmtree(folder)
         builder.download_and_prepare(download_config=settings)
+        write_sums(folder)
     return folder
 
 
@@ -176,8 +184,10 @@ def _building(folder: Path) -> Iterator[None]:
 
 
 def complete(folder: Path) -> bool:
-    """Whether a prepared set is whole: TFDS writes the description last."""
-    return (folder / COMPLETE).exists()
+    """Whether a prepared set is whole: TFDS writes the description last, and jmer its
+    checksums after that."""
+    whole = (folder / COMPLETE).exists()
+    return whole and (has_sums(folder) or not needs_sums(folder))
 
 
 def load(
@@ -195,6 +205,8 @@ def load(
     if isinstance(config, RandomClips):
         return config.clips()
     folder = prepare(config, say=say, stopping=stopping)
+    with _reading(config, folder):
+        require_unchanged(folder)
     builder = builder_of(config)
     with _reading(config, folder):
         return _gather(builder, stored(builder))
@@ -208,6 +220,7 @@ def summary(config: DataConfig) -> dict[str, Any]:
     builder = builder_of(config)
     made = Summary(config.name, builder.class_names())
     with _reading(config, Path(builder.data_dir)):
+        require_unchanged(Path(builder.data_dir))
         for clip in stored(builder):
             made.add(clip)
     return made.record()
@@ -217,7 +230,11 @@ def spans(config: DataConfig) -> list[Span]:
     """The frames that clips of a prepared set were cut from, where the set tells."""
     if isinstance(config, RandomClips):
         return []
-    return [Span(*span) for span in builder_of(config).info.metadata.get("spans", [])]
+    builder = builder_of(config)
+    folder = Path(builder.data_dir)
+    with _reading(config, folder):
+        require_unchanged(folder, only=(COMPLETE, METADATA))
+    return [Span(*span) for span in builder.info.metadata.get("spans", [])]
 
 
 @contextlib.contextmanager

@@ -157,8 +157,8 @@ def read_json(
     content, found = read_sealed(path, remedy=remedy)
     if not changed and (found == "broken" or (required and found == "none")):
         raise Changed(
-            f"{path} is not what jmer wrote there: its {SEAL} does not fit its content. "
-            f"It was edited or damaged, and edits are not taken: {remedy}"
+            f"{path} is not what jmer wrote there: its {SEAL} does not fit its "
+            f"content. It was edited or damaged, and edits are not taken: {remedy}"
         )
     return content
 

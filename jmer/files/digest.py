@@ -22,8 +22,7 @@ def digest_of_arrays(arrays: Mapping[str, np.ndarray]) -> str:
     total = hashlib.sha256()
     for name in sorted(arrays):
         array = np.asarray(arrays[name])
-        # Types of two bytes that NumPy does not know, such as bfloat16, lose their names
-        # in a file.
+        # Types that NumPy does not know, such as bfloat16, lose their names in a file.
         total.update(f"{name} {array.dtype.kind}{array.dtype.itemsize}".encode())
         total.update(f" {array.shape}\n".encode())
         values = np.ascontiguousarray(array).reshape(-1)

@@ -1,7 +1,7 @@
 """A checksum in every JSON object that jmer writes: what is read is what was written.
 
-The checksum is of the content, so that a file travels without a list of checksums beside
-it, is replaced in one step, and may be laid out anew by another program. A mark says that
+The checksum is of the content, so that a file needs no list of checksums beside it, is
+replaced in one step, and may be laid out anew by another program. A mark says that
 there is one: a file without either is of a version that had none.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 MARK, SEAL = "sealed", "seal"
-"""The last two fields of a sealed object: that it is, and the checksum of all before."""
+"""The last fields of a sealed object: that it is, and the checksum of all before."""
 
 State = Literal["kept", "broken", "none"]
 

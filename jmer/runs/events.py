@@ -1,6 +1,5 @@
 """What a run writes on its way, to be read while it goes on."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,15 @@ import jax
 
 from jmer.files import writing
 from jmer.runs.folder import PROGRESS
+from jmer.runs.intact import require_whole
+from jmer.runs.lines import line_of
 
 
 class EventLog:
-    """`progress.jsonl`, a JSON object a line; TensorBoard too where it is installed."""
+    """`progress.jsonl`, a JSON object a line; TensorBoard too where it is installed.
+
+    Raises: JmerError if it cannot be written, or a line of it was changed.
+    """
 
     def __init__(self, folder: Path):
         process = jax.process_index()
@@ -32,6 +36,7 @@ class EventLog:
     def _mend(self) -> None:
         """Drops a last line that a killed process left unfinished."""
         if self._path.exists():
+            require_whole(self._path)
             content = self._path.read_bytes()
             whole = content[: content.rfind(b"\n") + 1]
             if whole != content:
@@ -39,7 +44,7 @@ class EventLog:
 
     def write(self, **event: Any) -> None:
         with writing(self._path):
-            self._file.write(json.dumps(event).encode() + b"\n")
+            self._file.write(line_of(event))
         if self._board and event["event"] == "evaluation":
             for name in ("loss", "test_acc", "inner_uf1"):
                 if event[name] is not None:

@@ -37,7 +37,7 @@ SWEEP = "sweep.json"
 """Of the folder of a sweep, whose cells are runs in folders of their own."""
 
 RUN = "run"
-"""A field of what belongs to a run: `run_name` of its experiment, from the first start."""
+"""A field of what belongs to a run: `run_name`, from its first start on."""
 CHECKSUMS = "checksums"
 """A field of the description: `all` in a run that had them from the start."""
 SUMS = "sums"

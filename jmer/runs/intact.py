@@ -21,6 +21,7 @@ from jmer.runs.folder import (
     first_difference,
     require_idle,
 )
+from jmer.runs.lines import read_lines
 from jmer.runs.older import renewed
 from jmer.scores.metrics import METRICS as SCORES
 from jmer.scores.metrics import seed_mean
@@ -59,7 +60,7 @@ def require_intact(folder: Path) -> None:
 
 
 def flaws(folder: Path) -> Iterator[Flaw]:
-    """What was changed in a run after it was written, as far as checksums tell, and what
+    """What was changed in a run after it was written, as far as checksums tell, or
     contradicts itself. Files that are gone are not looked for.
 
     Raises: JmerError if a file cannot be read at all.
@@ -89,6 +90,17 @@ def flaws(folder: Path) -> Iterator[Flaw]:
     for name in (PREDICTIONS, PROGRESS):
         if isinstance(sums, dict) and name in sums:
             yield from _differing(folder / name, sums[name], again)
+
+
+def require_whole(log: Path) -> None:
+    """Raises: Changed if a line of a log is damaged, or some are gone since the run was
+    finished."""
+    for _ in read_lines(log):
+        pass
+    sums = _read(log.with_name(METRICS))[0].get(SUMS)
+    if isinstance(sums, dict) and log.name in sums:
+        for flaw in _differing(log, sums[log.name], ""):
+            raise Changed(str(flaw))
 
 
 def _read(file: Path) -> tuple[dict[str, Any], State]:
@@ -130,7 +142,11 @@ def _contradiction(about: Mapping[str, Any]) -> str | None:
     # The type is resolved in the one alone, and files count there by their content.
     for name in ("dtype", "pretrained", "start_from"):
         both.pop(name, None)
-    return first_difference(both, _common(experiment, both))
+    told = first_difference(both, _common(experiment, both))
+    if told is None:
+        return None
+    said = told.removesuffix(" here").replace(" there and ", " in its identity and ", 1)
+    return f"{said} in its experiment"
 
 
 def _common(value: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,7 +163,7 @@ def _common(value: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 def require_scores(
     folder: Path, metrics: Mapping[str, Any], shown: Predictions
 ) -> None:
-    """Raises: Changed if scores are not those of the predictions `shown` beside them."""
+    """Raises: Changed if scores are not those of the predictions that are `shown`."""
     seeds, seed = np.unique(shown.seed, return_inverse=True)
     k = len(shown.classes)
     confusion = np.zeros((len(seeds), k, k), np.int64)

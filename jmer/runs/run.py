@@ -224,7 +224,8 @@ class Run:
         found = [pack.result for pack in self.saved_packs if pack.result is not None]
         have = {dataclasses.astuple(task) for pack in found for task in pack.tasks}
         p = self.predictions
-        tested = set(zip(p.seed.tolist(), p.fold.tolist(), p.variant.tolist()))
+        columns = (p.seed.tolist(), p.fold.tolist(), p.variant.tolist())
+        tested = set(zip(*columns, strict=True))
         if found and not self.changed and (gone := sorted(tested - have)):
             seed, fold, variant = gone[0]
             raise JmerError(

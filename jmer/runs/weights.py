@@ -132,7 +132,7 @@ class Weights:
                 f"{folder} has no {INDEX}: it holds no weights. `jmer weights import` "
                 f"makes such a folder."
             )
-        index = read_json(folder / INDEX)
+        index = read_json(folder / INDEX, remedy="import the weights again.")
         try:
             # NumPy leaves a file open that it cannot read.
             with (folder / ARRAYS).open("rb") as file, np.load(file) as arrays:
