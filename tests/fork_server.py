@@ -1,8 +1,8 @@
 """Runs jmer's commands in forks of a process that has imported everything, and kills
 them at a chosen operation on a file, in the midst of a write, or after a time.
 
-The modules to import are its arguments; then a line of JSON comes in for each command,
-and one goes out: `killing.py` is who asks. Nothing here may start JAX's backend, whose
+The modules to import are its arguments; then a line of JSON comes in for commands to be
+run at once, and one goes out: `killing.py` is who asks. Nothing here may start JAX's backend, whose
 threads a fork would not have.
 """
 
@@ -24,8 +24,10 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 class Operations:
     """Counts what this process does to the files below a folder."""
 
-    def __init__(self, folder: str, end: int | None, number: int):
-        self.folder, self.end, self.number = folder, end, number
+    def __init__(self, request: dict[str, Any]):
+        self.folder, self.number = request["folder"], request["signal"]
+        self.end, self.name = request["operation"], request["name"]
+        self.token = request["token"]
         self.seen: list[str] = []
         sys.addaudithook(self.audit)
         real = os.fsync
@@ -46,7 +48,13 @@ class Operations:
 
     def note(self, what: str) -> None:
         self.seen.append(what)
-        if len(self.seen) == self.end:
+        if len(self.seen) == self.end or (self.name and self.name in what):
+            if self.name:  # of several processes the first one
+                self.name = None
+                try:
+                    os.unlink(self.token)
+                except FileNotFoundError:
+                    return
             os.kill(os.getpid(), self.number)
 
 
@@ -61,10 +69,8 @@ def command(request: dict[str, Any]) -> None:
     os.chdir(request["folder"])
     os.environ["JMER_CACHE"] = str(Path("cache").absolute())
     sys.argv = ["jmer", *request["words"]]
-    operations = Operations(
-        request["folder"], request.get("operation"), request["signal"]
-    )
-    if size := request.get("size"):
+    operations = Operations(request)
+    if size := request["size"]:
         # The system kills it in the midst of the write that makes a file longer.
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -75,7 +81,7 @@ def command(request: dict[str, Any]) -> None:
 
         code = main(request["words"])
         sys.stdout.flush()
-        if tell := request.get("tell"):
+        if tell := request["tell"]:
             Path(tell).write_text(json.dumps(operations.seen))
     except BaseException:
         traceback.print_exc()
@@ -84,20 +90,28 @@ def command(request: dict[str, Any]) -> None:
         os._exit(code)
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
-    start = time.monotonic()
-    child = os.fork()
-    if child == 0:
-        command(request)
-    if seconds := request.get("seconds"):
-        time.sleep(seconds)
-        os.kill(child, request["signal"])
-    _, status, used = os.wait4(child, 0)
-    return {
-        "code": os.waitstatus_to_exitcode(status),
-        "seconds": time.monotonic() - start,
-        "cpu": used.ru_utime + used.ru_stime,
-    }
+def answer(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How each of these ended, which ran at once."""
+    start, children = time.monotonic(), []
+    for request in requests:
+        children.append(os.fork())
+        if children[-1] == 0:
+            command(request)
+    for child, request in zip(children, requests, strict=True):
+        if seconds := request["seconds"]:
+            time.sleep(seconds)
+            os.kill(child, request["signal"])
+    ended = []
+    for child in children:
+        _, status, used = os.wait4(child, 0)
+        ended.append(
+            {
+                "code": os.waitstatus_to_exitcode(status),
+                "seconds": time.monotonic() - start,
+                "cpu": used.ru_utime + used.ru_stime,
+            }
+        )
+    return ended
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +37,7 @@ EVERYTHING = (
 KILLED = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGXFSZ, 130}
 # What is of another process at every start, and the checksums of that.
 TIMES = {"created", "wall_seconds", "throughput", "seconds", "time"}
-TIMES |= {"run", "seal", "sums", "notes"}
+TIMES |= {"run", "seal", "sums", "notes", "crc"}
 WHEN = {"_CHECKPOINT_METADATA", "commit_success.txt"}
 
 
@@ -50,6 +50,9 @@ class Kill(NamedTuple):
     """In the midst of the write that makes a file longer than that, in bytes."""
     seconds: float | None = None
     """So long after its start."""
+    name: str | None = None
+    """Before the first operation on a file whose path has this in it; of several
+    processes, the first one that comes to it."""
     signal: int = signal.SIGKILL
 
 
@@ -73,6 +76,7 @@ class Server:
         folder.mkdir(parents=True, exist_ok=True)
         self.output = folder / "output"
         self.tell = folder / "operations"
+        self.token = folder / "token"
         self.cpu = 0.0
         environment = {
             **os.environ,
@@ -94,18 +98,34 @@ class Server:
 
     def run(self, folder: Path, words: list[str], kill: Kill | None = None) -> Done:
         """`jmer words` in a folder, to its end or until it is killed."""
-        request = {
-            "folder": str(folder),
-            "words": words,
-            "output": str(self.output),
-            "tell": str(self.tell) if kill is None else None,
-            **(kill or Kill())._asdict(),
-        }
+        return self.together(folder, [words], [kill])[0]
+
+    def together(
+        self,
+        folder: Path,
+        commands: Sequence[list[str]],
+        kills: Sequence[Kill | None] = (),
+    ) -> list[Done]:
+        """Several commands at once, of which some may be killed."""
+        self.token.touch()
+        kills = kills or [None] * len(commands)
+        requests = [
+            {
+                "folder": str(folder),
+                "words": words,
+                "output": f"{self.output}{i}",
+                "token": str(self.token),
+                "tell": str(self.tell) if kill is None else None,
+                **(kill or Kill())._asdict(),
+            }
+            for i, (words, kill) in enumerate(zip(commands, kills, strict=True))
+        ]
         assert self.process.stdin and self.process.stdout
-        print(json.dumps(request), file=self.process.stdin, flush=True)
+        print(json.dumps(requests), file=self.process.stdin, flush=True)
         found = json.loads(self.process.stdout.readline())
-        self.cpu += found["cpu"]
-        return Done(output=self.output.read_text(errors="replace"), **found)
+        self.cpu += sum(one["cpu"] for one in found)
+        outputs = [Path(r["output"]).read_text(errors="replace") for r in requests]
+        return [Done(output=o, **f) for o, f in zip(outputs, found, strict=True)]
 
     def operations(self) -> list[str]:
         """What the last command that was not killed did to files."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import readers
+from crafted import CASES
 from damaging import damage
 from places import Outcome, make_place, outcome
 
@@ -72,7 +73,7 @@ class Place:
             self._expected[reader] = found
         return self._expected[reader]
 
-    def judge(self, reader: Reader, found: Outcome, target: str, damaged: Path) -> str:
+    def judge(self, reader: Reader, found: Outcome, damaged: Path) -> str:
         """What is wrong with what a reader made of a damaged place; empty if nothing
         is."""
         expected = self.expected(reader)
@@ -114,10 +115,29 @@ def test_damage_at_random_is_told_or_changes_nothing(place, target):
             except AssertionError as error:
                 wrong.append(f"{told}: {error}")
                 continue
-        if bad := place.judge(reader, found, target.folder, path):
+        if bad := place.judge(reader, found, path):
             wrong.append(f"{told}: {bad}")
     assert not wrong, f"{len(wrong)} cases\n" + "\n".join(wrong)
 
 
-def test_there_are_three_hundred_damages_at_random():
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", sorted({name.split(":")[0] for name, *_ in CASES}))
+def test_damage_that_people_do_is_told_or_changes_nothing(place, kind):
+    wrong = []
+    for name, which, damaging in CASES:
+        for reader in which if name.split(":")[0] == kind else ():
+            with place.fresh():
+                path = damaging()
+                try:
+                    found = outcome(reader)
+                except AssertionError as error:
+                    wrong.append(f"{name}, {reader.__name__}: {error}")
+                    continue
+            if bad := place.judge(reader, found, path):
+                wrong.append(f"{name}, {reader.__name__}: {bad}")
+    assert not wrong, f"{len(wrong)} cases\n" + "\n".join(wrong)
+
+
+def test_there_are_hundreds_of_damages():
     assert sum(target.cases for target in TARGETS) >= 300
+    assert len({name for name, *_ in CASES}) == len(CASES) >= 60

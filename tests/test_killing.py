@@ -5,13 +5,17 @@ been, and nothing of the dead one is left.
 import contextlib
 import dataclasses
 import importlib.util
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from killing import EVERYTHING, Kill, Server, copied, kept, left_behind
+
+from jmer.runs.folder import first_difference
 
 TINY = """
 import dataclasses
@@ -105,12 +109,12 @@ def server(tmp_path_factory) -> Iterator[Server]:
         yield server
 
 
-def published(folder: Path) -> None:
+def published(folder: Path, seed: int = 0) -> None:
     """Checkpoints as the authors of STSTNet have them, of networks at random."""
     torch = pytest.importorskip("torch")
     from jmer.peers.ststnet import STSTNet
 
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     folder.mkdir()
     for subject in ("sub01", "sub02"):
         torch.save(STSTNet().state_dict(), folder / f"{subject}.pth")
@@ -173,9 +177,90 @@ def test_killed_and_typed_again_it_ends_as_if_undisturbed(server, tmp_path, scen
         assert left_behind(place) == [], history
         found = kept(place)
         assert found.keys() == expected.keys(), history
-        assert found == expected, history
+        assert not first_difference(found, expected), history
     print(f"{kills} kills, {server.cpu - before:.1f} s")
 
 
 def test_there_are_a_hundred_kills():
     assert sum(scenario.kills for scenario in SCENARIOS) >= 100
+
+
+def results(folder: Path) -> dict[str, Any]:
+    """What a run predicts, and by which weights."""
+    names = ("predictions.csv", "arrays.npz")
+    return {n: v for n, v in kept(folder).items() if n.endswith(names)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [False, True])
+def test_three_that_want_the_same_cold_features_compute_them_once(
+    server, tmp_path, killed
+):
+    """Each for a run of its own; where the one that computes is killed, another does."""
+    folder = begun(server, tmp_path / "place", SCENARIOS[2])
+    done = server.run(folder, ["run", "frozen.py", "--run-dir", "alone"])
+    assert done.code == 0, done.output
+    shutil.rmtree(folder / "cache")
+    names = ["one", "two", "three"]
+    commands = [["run", "frozen.py", "--run-dir", name] for name in names]
+    kill = Kill(name="features/.frozen") if killed else None
+    ended = server.together(folder, commands, [kill] * 3)
+    whole = [(n, one) for n, one in zip(names, ended, strict=True) if not one.killed]
+    assert len(whole) == 3 - killed
+    assert {one.code for _, one in whole} == {0}, ended
+    assert sum("computed once" in one.output for _, one in whole) == 1, ended
+    for name, _ in whole:
+        assert results(folder / name) == results(folder / "alone")
+        assert left_behind(folder / name) == []
+    assert left_behind(folder / "cache") == []
+    assert len(list((folder / "cache/features").iterdir())) == 1
+
+
+@pytest.mark.slow
+def test_of_three_in_one_folder_one_trains_and_the_others_say_who_has_it(
+    server, tmp_path
+):
+    folder = begun(server, tmp_path / "place", SCENARIOS[0])
+    alone = ["run", "tiny.py", "--run-dir", "alone"]
+    assert server.run(folder, [*alone, *SHORT]).code == 0
+    ended = server.together(folder, [[*RUN, *SHORT]] * 3)
+    assert 0 in {one.code for one in ended}, ended
+    for one in ended:  # whoever comes late finds it done
+        assert one.code == 0 or "in use by process" in one.output, ended
+    assert sum("3 tasks to train" in one.output for one in ended) == 1, ended
+    assert results(folder / "run") == results(folder / "alone")
+    assert left_behind(folder) == []
+
+
+@pytest.mark.slow
+def test_of_two_with_different_options_in_one_folder_one_is_refused(server, tmp_path):
+    """Whoever comes first: the other is told so, whether or not it waits."""
+    folder = begun(server, tmp_path / "place", SCENARIOS[0])
+    rates = ("0.01", "0.02")
+    words = [[*RUN, *SHORT, "--wait", "--optim.lr", rate] for rate in rates]
+    ended = server.together(folder, words)
+    assert sorted(one.code for one in ended) == [0, 1], ended
+    refused = next(one for one in ended if one.code)
+    assert "is the run of another experiment: optim.lr is" in refused.output
+    rate = next(rate for rate, one in zip(rates, ended, strict=True) if not one.code)
+    alone = ["run", "tiny.py", "--run-dir", "alone", *SHORT, "--optim.lr", rate]
+    assert server.run(folder, alone).code == 0
+    assert results(folder / "run") == results(folder / "alone")
+
+
+@pytest.mark.slow
+def test_three_imports_into_one_folder_leave_one_of_them_whole(server, tmp_path):
+    folder = tmp_path / "place"
+    folder.mkdir()
+    names = ["one", "two", "three"]
+    for seed, name in enumerate(names):
+        published(folder / name, seed)
+    command = ["weights", "import", "ststnet", "--torch"]
+    ended = server.together(folder, [[*command, n, "--out", "weights"] for n in names])
+    assert {one.code for one in ended} == {0}, ended
+    for name in names:
+        done = server.run(folder, [*command, name, "--out", f"{name}-alone"])
+        assert done.code == 0, done.output
+    every = [kept(folder / f"{name}-alone") for name in names]
+    assert kept(folder / "weights") in every
+    assert left_behind(folder) == []

@@ -196,8 +196,9 @@ class Session:
             plan, size = self._plan(new, say)
             packs += _new_packs(packs, new, plan, size)
             layout = Arrangement(self._chosen_for, tuple(packs))
-            hosts.first_then_all(lambda: layout.write(folder))
+            # In this order: where there is a layout, nobody is told of it again.
             planned({**plan.record(), "tasks": len(new), "tasks_per_pack": size})
+            hosts.first_then_all(lambda: layout.write(folder))
         results, own = (
             {_name(pack): pack.result for pack in saved},
             run_of(folder.parent),
@@ -245,6 +246,9 @@ class Session:
         Raises: KeyboardInterrupt, with a checkpoint saved, once `stopping` says so.
         """
         results, todo = list(packs.finished), packs.todo
+        if jax.process_count() == 1:  # else another one may have trained them
+            for result in results:
+                log.write_tasks(result)
         done = sum(len(result.tasks) for result in results)
         if not todo:
             view.say(f"all {done} tasks of this run are finished; nothing to train")
@@ -389,14 +393,7 @@ class Session:
             )
         finally:
             checkpoints.close()
-        for i, task in enumerate(tasks):
-            log.write(
-                event="task",
-                **dataclasses.asdict(task),
-                selected_epoch=int(result.selected[i]),
-                diverged=not bool(result.alive[-1, i]),
-                time=time.time(),
-            )
+        log.write_tasks(result)
         return result
 
 
