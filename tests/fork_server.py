@@ -2,8 +2,8 @@
 them at a chosen operation on a file, in the midst of a write, or after a time.
 
 The modules to import are its arguments; then a line of JSON comes in for commands to be
-run at once, and one goes out: `killing.py` is who asks. Nothing here may start JAX's backend, whose
-threads a fork would not have.
+run at once, and one goes out: `killing.py` is who asks. Nothing here may start JAX's
+backend, whose threads a fork would not have.
 """
 
 import importlib
@@ -52,7 +52,7 @@ class Operations:
             if self.name:  # of several processes the first one
                 self.name = None
                 try:
-                    os.unlink(self.token)
+                    Path(self.token).unlink()
                 except FileNotFoundError:
                     return
             os.kill(os.getpid(), self.number)

@@ -4,7 +4,6 @@ clear error, or a note, names it. Never other numbers without a word, nor a trac
 
 import contextlib
 import itertools
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,11 +13,19 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import readers
-from crafted import CASES
+from crafted_runs import of_checkpoints, of_results
+from crafted_sets import of_others
+from crafted_text import of_files, of_json, of_text
 from damaging import damage
 from places import Outcome, make_place, outcome
 
 Reader = Callable[[], object]
+
+
+CASES = (
+    *(*of_text(), *of_json(), *of_files()),
+    *(*of_checkpoints(), *of_results(), *of_others()),
+)
 
 
 class Target(NamedTuple):

@@ -196,7 +196,7 @@ def results(folder: Path) -> dict[str, Any]:
 def test_three_that_want_the_same_cold_features_compute_them_once(
     server, tmp_path, killed
 ):
-    """Each for a run of its own; where the one that computes is killed, another does."""
+    """Each in a run of its own; where who computes them is killed, another does."""
     folder = begun(server, tmp_path / "place", SCENARIOS[2])
     done = server.run(folder, ["run", "frozen.py", "--run-dir", "alone"])
     assert done.code == 0, done.output
