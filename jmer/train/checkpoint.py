@@ -83,6 +83,15 @@ def replaced(tree: Any, flat: Mapping[str, np.ndarray]) -> Any:
     return tree
 
 
+def drop_superseded(folder: Path) -> None:
+    """Removes the checkpoints that the last one of a finished pack was to replace, when
+    its process was killed in between.
+    """
+    steps = [path for path in folder.glob("[0-9]*") if path.name.isdecimal()]
+    for path in sorted(steps, key=lambda path: int(path.name))[:-1]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 class _Arrays(ocp.AsyncCheckpointHandler):
     """One `.npz` file and its checksum, written in the background.
 
