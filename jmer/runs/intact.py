@@ -109,7 +109,8 @@ def flaws(folder: Path) -> Iterator[Flaw]:
         f"and writes it anew."
     )
     metrics, found = _read(folder / METRICS)
-    if metrics and (told := _told(found, required=complete)):
+    there = (folder / METRICS).is_file()
+    if there and (told := _told(found, required=complete)):
         yield Flaw(folder / METRICS, told, again)
     if None not in (own := about.get(RUN), its := metrics.get(RUN)) and own != its:
         what = f"is of another run than {DESCRIPTION} beside it"
