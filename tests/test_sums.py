@@ -201,7 +201,7 @@ def test_checkpoints_of_another_run_or_pack(tmp_path):
     saved(place / "pack-0001", run=own, tasks=(2, 3))
     assert len(read_packs(place)) == 2
     (place / "pack-0000").rename(place / "pack-0002")
-    with pytest.raises(JmerError, match="was saved as .*/pack-0000, and renamed"):
+    with pytest.raises(JmerError, match=r"was saved as .*/pack-0000, and renamed"):
         read_packs(place)
     (place / "pack-0002").rename(place / "pack-0000")
     saved(place / "pack-0002", run=own)
