@@ -86,7 +86,7 @@ def test_a_name_of_its_own_is_not_guessed(monkeypatch):
         (
             "",
             "cuda",
-            "INTERNAL: Failed call to cuDevicePrimaryCtxRetain: CUDA_ERROR_OUT_OF_MEMORY",
+            "INTERNAL: cuDevicePrimaryCtxRetain: CUDA_ERROR_OUT_OF_MEMORY",
             "the device has no room left",
         ),
         ("cuda", "cuda", "FAILED_PRECONDITION: something new", "cannot be used"),
