@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jmer.files import read_json
-from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table
+from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table, slug
 from jmer.runs.folder import EXPLAIN, EXPLAINED, FIGURES, SPOTTED, SPOTTING
 from jmer.text import points
 
@@ -14,12 +14,17 @@ MOST = 8  # clips that are explained
 
 
 def index_of(
-    title: str, answers: Iterable[str], figures: Iterable[Figure]
+    title: str,
+    answers: Iterable[str],
+    figures: Iterable[Figure],
+    clip: tuple[str, str, str] | None = None,
 ) -> dict[str, Any]:
-    """What `explain.json` says of the pictures beside it."""
-    fields = ("path", "alt", "caption")
+    """What `explain.json` says of the pictures beside it, and of which `clip` they are:
+    data set, subject and name."""
+    fields = ("path", "alt", "caption", "chart")
     return {
         "title": title,
+        "clip": clip and list(clip),
         "answers": list(answers),
         "figures": [{name: getattr(f, name) for name in fields} for f in figures],
     }
@@ -40,7 +45,22 @@ def pictures(run_dir: Path) -> Iterator[Section]:
             if figure := _figure(run_dir, place / about["path"], about):
                 blocks.append(figure)
         title = f"What it looked at in {told['title']}"
-        yield Section(title, tuple(blocks), folded=True)
+        yield Section(title, tuple(blocks), folded=True, anchor=_anchor(file))
+
+
+def _anchor(file: Path) -> str:
+    return f"explained-{slug(file.parent.name)}"
+
+
+def anchors(run_dir: Path) -> dict[tuple[str, str, str], str]:
+    """Of the sections of `pictures` about single clips: where they are in the page, by
+    data set, subject and name of the clip, as far as they are known."""
+    found = {}
+    for file in sorted((run_dir / EXPLAIN).glob(f"*/{EXPLAINED}"))[:MOST]:
+        match read_json(file):
+            case {"clip": [str(dataset), str(subject), str(clip)]}:
+                found[dataset, subject, clip] = _anchor(file)
+    return found
 
 
 def _spotting(run_dir: Path) -> Iterator[PageBlock]:
@@ -64,7 +84,8 @@ def _spotting(run_dir: Path) -> Iterator[PageBlock]:
         names[f"intensity-{number}"] = (f"Intensity of the frames of {clip}", caption)
     for name, (alt, caption) in names.items():
         path = Path(SPOTTING, FIGURES, f"{name}.png")
-        if figure := _figure(run_dir, path, {"alt": alt, "caption": caption}):
+        about = {"alt": alt, "caption": caption, "chart": True}
+        if figure := _figure(run_dir, path, about):
             yield figure
 
 
@@ -73,5 +94,9 @@ def _figure(run_dir: Path, path: Path, about: Mapping[str, Any]) -> Figure | Non
     if not file.is_file():
         return None
     return Figure(
-        path.as_posix(), str(about["alt"]), str(about["caption"]), file.read_bytes()
+        path.as_posix(),
+        str(about["alt"]),
+        str(about["caption"]),
+        file.read_bytes(),
+        chart=about.get("chart") is True,
     )
