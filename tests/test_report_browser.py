@@ -119,8 +119,9 @@ def test_everything_has_a_name(browser, pages):
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(file.as_uri())
         nameless = """
-            const told = (e) => document.getElementById(e.getAttribute("aria-labelledby"));
-            const named = (e) => e.getAttribute("aria-label") || told(e)?.textContent;
+            const told = (e) => e.getAttribute("aria-labelledby");
+            const named = (e) => e.getAttribute("aria-label")
+                || document.getElementById(told(e))?.textContent;
             return [...document.querySelectorAll("section, nav, [role=region]")]
                 .filter((e) => !named(e)?.trim()).length
             + [...document.images].filter((e) => !e.alt.trim()).length
