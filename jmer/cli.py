@@ -118,6 +118,21 @@ def _answer(words: list[str], debug: bool, *, program: bool) -> int:
         return EXIT_CODE
     except BrokenPipeError:
         return 0
+    except Exception as error:
+        text = None if debug else _of_backend(error)
+        if text is None:
+            raise
+        print(f"error: {text}", file=sys.stderr)
+        return 1
+
+
+def _of_backend(error: Exception) -> str | None:
+    """What to do about it, if JAX could not start on a device or has no room there."""
+    if "jax" not in sys.modules:
+        return None
+    from jmer.train.backend import explain
+
+    return explain(error)
 
 
 def _command(words: list[str]) -> int:

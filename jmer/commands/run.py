@@ -27,17 +27,23 @@ def run(words: list[str]) -> int:
     if options.cells and sweep.single:
         raise UsageError(f"cells={options.cells}: {words[0]} is no sweep")
     cells = sweep.choose(options.cells)
+    from jmer.files.lock import tell
     from jmer.runner.interrupt import Interruption
     from jmer.runner.plan import keep_compiled_programs
     from jmer.runner.progress import announce, views
     from jmer.runner.run import run
     from jmer.runs.folder import command_line
-    from jmer.train.hosts import connect
+    from jmer.train import hosts
     from jmer.train.mesh import use_cpu_cores
 
+    launch = hosts.launched(
+        options.coordinator,
+        options.num_processes,
+        options.process_id,
+        alone=options.alone,
+    )
     use_cpu_cores(options.experiment.engine.devices)
     keep_compiled_programs()
-    connect(options.coordinator, options.num_processes, options.process_id)
     about: dict[str, Any] = {
         "name": file.stem,
         "command": command_line(),
@@ -45,8 +51,18 @@ def run(words: list[str]) -> int:
         "overwrite": options.overwrite,
         "wait": options.wait,
     }
-    with Interruption(announce) as interruption, views() as make_view:
-        about["stopping"] = interruption.asked
+    with (
+        Interruption(announce) as interruption,
+        views() as make_view,
+        hosts.together(
+            launch,
+            alone=options.alone,
+            seconds=options.meeting_seconds,
+            say=tell,
+            stopping=interruption.asked,
+        ) as stopping,
+    ):
+        about["stopping"] = stopping
         if not sweep.single:
             from jmer.sweep.run import run_sweep
 

@@ -25,6 +25,7 @@ from jmer.data.sums import (
     require_unchanged,
     write_sums,
 )
+from jmer.data.typed import prepare_command
 from jmer.errors import JmerError
 from jmer.files import make_folder, writing
 from jmer.files.ending import undoing
@@ -43,8 +44,9 @@ TYPES = {
 }
 
 
-def builder_of(config: DataConfig) -> "ClipBuilder":
-    """The TFDS builder of a configuration, which lies beside it.
+def builder_of(config: DataConfig, *, make: bool = True) -> "ClipBuilder":
+    """The TFDS builder of a configuration, which lies beside it; with `make`, its data
+    directory is there afterwards.
 
     Raises: JmerError if there is none, or what it prepared cannot be read.
     """
@@ -55,7 +57,8 @@ def builder_of(config: DataConfig) -> "ClipBuilder":
 
     builder = builder_class(type(config))
     recipe = TfdsConfig(name=config.config_name, version=builder.VERSION, data=config)
-    make_folder(config.data_dir)
+    if make:
+        make_folder(config.data_dir)
     # TFDS warns of every configuration that is not in a fixed list.
     before = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
@@ -229,6 +232,43 @@ def load(
         return _gather(builder, stored(builder))
 
 
+class NotPrepared(JmerError):
+    """A data set is not there that may not be made unasked."""
+
+
+def load_prepared(config: DataConfig) -> ClipSet:
+    """The clips of a data set that is prepared: nothing is made, written or deleted, so
+    that the configuration may be a stranger's. Its source is looked at if it is given.
+
+    Raises: NotPrepared, with the command that prepares it, if it is not there;
+    JmerError as `load`.
+    """
+    if isinstance(config, RandomClips):
+        return config.clips()
+    builder = prepared_builder(config)
+    refuse_changed_sources(builder)
+    with _reading(config, Path(builder.data_dir)):
+        return _gather(builder, stored(builder))
+
+
+def prepared_builder(config: DataConfig) -> "ClipBuilder":
+    """The builder of a set that is prepared. Raises: as `load_prepared`."""
+    version = str(builder_class(type(config)).VERSION)
+    folder = config.data_dir / config.name / config.config_name / version
+    if not complete(folder):
+        raise NotPrepared(
+            f"data set {config.name} is not prepared in {config.data_dir}: "
+            f"`{prepare_command(config)}` prepares it. If it lies elsewhere, say so "
+            f"with --data-dir DIR."
+        )
+    for file in folder.iterdir():
+        if not file.is_file():
+            raise JmerError(
+                f"{file} is no file, as all of a prepared set are: remove it."
+            )
+    return builder_of(config, make=False)
+
+
 def summary(config: DataConfig) -> dict[str, Any]:
     """`ClipSet.summary` of a prepared set, which need not fit into memory.
 
@@ -247,7 +287,7 @@ def spans(config: DataConfig) -> list[Span]:
     """The frames that clips of a prepared set were cut from, where the set tells."""
     if isinstance(config, RandomClips):
         return []
-    builder = builder_of(config)
+    builder = prepared_builder(config)
     folder = Path(builder.data_dir)
     with _reading(config, folder):
         require_unchanged(folder, only=(COMPLETE, METADATA))

@@ -5,14 +5,16 @@ import functools
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from jmer.errors import JmerError
 from jmer.files.ending import undoing
+from jmer.files.inside import MOST_JSON, read_regular
+from jmer.files.remains import aside
 from jmer.files.seal import SEAL, State, sealed, state, unsealed
+from jmer.files.shape import parse_json
 
 VERSION = "0.1.0"
 """Of jmer, which what it writes is stamped with."""
@@ -51,23 +53,35 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     Raises: JmerError if the disk is full or cannot be written.
     """
+    with _written(path) as (file, part):
+        yield file
+        _complete(file)
+        part.replace(path)
+
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A file beside `path` to be written and moved there; it is gone after an error."""
     make_folder(path.parent)
     with writing(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        remove = functools.partial(Path(name).unlink, missing_ok=True)
+        handle, part = aside(path)
+        remove = functools.partial(part.unlink, missing_ok=True)
         try:
             with undoing(remove), os.fdopen(handle, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            # mkstemp is private to its owner; results are as open as the umask.
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(name).chmod(0o666 & ~umask)
-            Path(name).replace(path)
+                yield file, part
         except BaseException:
             remove()
             raise
+
+
+def _complete(file: BinaryIO) -> None:
+    """Until all that was written is on the disk, and may be read."""
+    file.flush()
+    # A temporary file is private to its owner; results are as open as the umask.
+    umask = os.umask(0)
+    os.umask(umask)
+    os.fchmod(file.fileno(), 0o666 & ~umask)
+    os.fsync(file.fileno())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -87,19 +101,17 @@ def write_group(folder: Path, contents: Mapping[str, bytes]) -> None:
     Raises: JmerError if the disk is full or cannot be written; all is as before if that
     is known before the first file moves.
     """
-    aside = {name: folder / f".{name}.{os.getpid()}" for name in contents}
-    try:
+    last = folder / [*contents][-1]
+    with contextlib.ExitStack() as stack:
+        parts = {}
         for name, content in contents.items():
-            write_bytes(aside[name], content)
-        last = folder / [*contents][-1]
+            file, parts[name] = stack.enter_context(_written(folder / name))
+            file.write(content)
+            _complete(file)
         with writing(last):
             last.unlink(missing_ok=True)
-            for name, path in aside.items():
-                path.replace(folder / name)
-    except BaseException:
-        for path in aside.values():
-            path.unlink(missing_ok=True)
-        raise
+            for name, part in parts.items():
+                part.replace(folder / name)
 
 
 def write_text(path: Path, content: str) -> None:
@@ -159,10 +171,10 @@ def read_json(
 def read_sealed(path: Path, *, remedy: str = "") -> tuple[Any, State]:
     """The content of a JSON file without its seal, and whether that fits it.
 
-    Raises: JmerError if it is missing or not JSON.
+    Raises: JmerError if it is missing or not JSON, or has more than 64 MiB.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = parse_json(read_regular(path, MOST_JSON))
         found = state(content)
     except OSError as error:
         raise JmerError(f"cannot read {path}: {error.strerror}.") from error

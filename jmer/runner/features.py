@@ -15,6 +15,7 @@ import numpy as np
 from jmer.data.clips import ClipSet
 from jmer.errors import JmerError
 from jmer.files import VERSION, replacing
+from jmer.files.bombs import load_arrays
 from jmer.files.digest import digest_of_arrays
 from jmer.files.seal import digest, sealed, state
 from jmer.models.base import Inputs, NetworkConfig
@@ -169,8 +170,8 @@ def _read(file: Path, about: dict[str, Any]) -> Inputs | None:
     otherwise than `about` whose features it has."""
     try:
         # NumPy leaves a file open that it cannot read.
-        with file.open("rb") as opened, np.load(opened) as arrays:
-            bits = dict(arrays)
+        with file.open("rb") as opened:
+            bits = load_arrays(file, opened)
         found = {}
         told = json.loads(str(bits.pop(ABOUT, "null")))
         for entry, value in bits.items():

@@ -34,7 +34,7 @@ from jmer.text import duration
 from jmer.train import hosts
 from jmer.train.batches import BatchPlan
 from jmer.train.canary import sing
-from jmer.train.checkpoint import Checkpoints
+from jmer.train.checkpoint import Checkpoints, drop_superseded
 from jmer.train.folds import Program
 from jmer.train.mesh import compute_dtype
 from jmer.train.pack import PackResult, Progress, Schedule, train_pack
@@ -183,6 +183,10 @@ class Session:
         """
         saved = read_packs(folder)
         self._require_same_folds(saved)
+        if hosts.is_first():
+            for pack in saved:
+                if pack.result is not None:
+                    drop_superseded(pack.folder)
         before = read_arrangement(folder)
         known = sorted(task for pack in saved for task in pack.tasks)
         seen = [dataclasses.astuple(task) for task in known]
@@ -194,8 +198,9 @@ class Session:
             plan, size = self._plan(new, say)
             packs += _new_packs(packs, new, plan, size)
             layout = Arrangement(self._chosen_for, tuple(packs))
-            hosts.first_then_all(lambda: layout.write(folder))
+            # In this order: where there is a layout, nobody is told of it again.
             planned({**plan.record(), "tasks": len(new), "tasks_per_pack": size})
+            hosts.first_then_all(lambda: layout.write(folder))
         results, own = (
             {_name(pack): pack.result for pack in saved},
             run_of(folder.parent),
@@ -243,11 +248,14 @@ class Session:
         Raises: KeyboardInterrupt, with a checkpoint saved, once `stopping` says so.
         """
         results, todo = list(packs.finished), packs.todo
+        if jax.process_count() == 1:  # else another one may have trained them
+            for result in results:
+                log.write_tasks(result)
         done = sum(len(result.tasks) for result in results)
         if not todo:
             view.say(f"all {done} tasks of this run are finished; nothing to train")
             return results
-        mine = todo[jax.process_index() :: jax.process_count()]
+        mine = todo[hosts.index() :: hosts.count()]
         self._announce(view, done, mine)
         for pack in mine:
             results.append(self._train_pack(pack, view, log, stopping))
@@ -282,7 +290,7 @@ class Session:
             per_device = 1
         elif engine.pack is not None:
             per_device = min(per_device, engine.pack)
-        share = math.ceil(len(tasks) / jax.process_count())
+        share = math.ceil(len(tasks) / hosts.count())
         size = min(per_device * plan.layout.devices, share)
         # The one with the least memory decides.
         told = hosts.gather_json([size, plan.layout.chunk, plan.record()])
@@ -301,7 +309,7 @@ class Session:
             f"{self.dtype_name}, {self.experiment.batches} batches"
         )
         if plan.seconds is not None:
-            expected = plan.seconds * self.experiment.epochs / jax.process_count()
+            expected = plan.seconds * self.experiment.epochs / hosts.count()
             view.say(
                 f"expected: {duration(expected)}, {(plan.bytes or 0) / 1e6:.0f} MB "
                 f"on a device"
@@ -395,14 +403,7 @@ class Session:
                 },
                 start=start,
             )
-        for i, task in enumerate(tasks):
-            log.write(
-                event="task",
-                **dataclasses.asdict(task),
-                selected_epoch=int(result.selected[i]),
-                diverged=not bool(result.alive[-1, i]),
-                time=time.time(),
-            )
+        log.write_tasks(result)
         return result
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from jmer.errors import JmerError
 from jmer.files import Changed, make_folder, read_json, write_json, writing
 from jmer.files.lock import holder, owned, tell
+from jmer.files.remains import is_part
 from jmer.files.seal import digest
 from jmer.runs.older import renewed
 
@@ -111,10 +112,11 @@ def require_folder(folder: Path) -> None:
 
 
 def contents(folder: Path) -> list[Path]:
-    """What lies in a folder, apart from its lock; nothing if there is no folder."""
+    """What lies in a folder, apart from its lock and what a killed process had begun to
+    write there; nothing if there is no folder."""
     if not folder.exists():
         return []
-    return [path for path in folder.iterdir() if path.name != LOCK]
+    return [p for p in folder.iterdir() if p.name != LOCK and not is_part(p)]
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -16,6 +16,7 @@ from jmer import trees
 from jmer.arrays import Array
 from jmer.errors import JmerError
 from jmer.files import json_bytes, read_json
+from jmer.files.bombs import load_arrays
 from jmer.files.digest import digest_of_arrays
 from jmer.files.seal import SEAL, sealed, state, unsealed
 
@@ -82,6 +83,15 @@ def replaced(tree: Any, flat: Mapping[str, np.ndarray]) -> Any:
     return tree
 
 
+def drop_superseded(folder: Path) -> None:
+    """Removes the checkpoints that the last one of a finished pack was to replace, when
+    its process was killed in between.
+    """
+    steps = [path for path in folder.glob("[0-9]*") if path.name.isdecimal()]
+    for path in sorted(steps, key=lambda path: int(path.name))[:-1]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 class _Arrays(ocp.AsyncCheckpointHandler):
     """One `.npz` file and its checksum, written in the background.
 
@@ -112,7 +122,7 @@ class _Arrays(ocp.AsyncCheckpointHandler):
     ) -> tuple[Flat, dict[str, Any] | None]:
         # Opened here: NumPy would leave a damaged file open.
         with (directory / ARRAYS).open("rb") as file:
-            arrays = dict(np.load(file, allow_pickle=False))
+            arrays = load_arrays(directory / ARRAYS, file)
         sums = directory / SUMS
         return arrays, read_json(sums, required=True) if sums.exists() else None
 
