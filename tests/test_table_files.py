@@ -11,7 +11,7 @@ from data_builders.sheet_files import choices, fits
 from data_builders.sheets import read_table
 from jmer.audit.foreign import audit_predictions
 from jmer.audit.lists import audit_lists
-from jmer.data.tables import read_tables
+from jmer.data.tables import read_tables, streamed
 from jmer.errors import JmerError
 
 ROWS = [
@@ -207,3 +207,13 @@ def test_several_sheets_of_predictions(tmp_path):
         JmerError, match=r"sheets Sheet, again all have .* Save the one"
     ):
         audit_predictions(tmp_path / "p.xlsx")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gbk", "cp1252"])
+def test_long_tables_are_read_line_by_line(encoding, tmp_path):
+    odd = {"gbk": "惊讶", "cp1252": "é"}.get(encoding, "ü")
+    rows = [["emotion", "pixels"], *([odd, f"{i} " * 40] for i in range(9000))]
+    (tmp_path / "t.csv").write_bytes(text(rows, ";").encode(encoding))
+    found = list(streamed(tmp_path / "t.csv"))
+    assert [line for line, _ in found] == list(range(1, 9002))
+    assert [row for _, row in found] == [[c.strip() for c in row] for row in rows]
