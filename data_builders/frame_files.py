@@ -4,7 +4,6 @@ import bisect
 import functools
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from data_builders.disk import looking
+from jmer.data.machine import cores
+from jmer.data.parallel import shared_pool
 from jmer.data.problems import Unusable
+
+# Its own count knows of no group of version 2.
+cv2.setNumThreads(min(cv2.getNumThreads(), cores()))
 
 Crop = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "n n 3"]]
 
@@ -34,8 +38,9 @@ def decode(
     Raises: JmerError naming the file that is no image, shows nothing, is of another
     size or has more bits; or the clip `moving`, if its frames are all one picture.
     """
-    with ThreadPoolExecutor() as pool:
-        frames = list(pool.map(functools.partial(_decode, cut=cut, bits=bits), paths))
+    # Clips are decoded side by side already, and each thread holds a whole frame.
+    one_by_one = functools.partial(_decode, cut=cut, bits=bits)
+    frames = list(shared_pool().map(one_by_one, paths))
     shapes = {one.shape: one.path for one in frames}
     if len(shapes) > 1:
         (first, path), (second, other) = list(shapes.items())[:2]

@@ -9,6 +9,7 @@ from pathlib import Path
 from jmer.audit.roster import Name
 from jmer.data.tables import Table, read_tables
 from jmer.errors import JmerError, UsageError, quoted
+from jmer.files.cells import as_it_was
 
 COLUMNS = {
     "subject": ("subject",),
@@ -165,9 +166,10 @@ def _chosen(
 
 
 def _filled(table: Table) -> list[tuple[int, list[str]]]:
-    """The rows that are not blank, with their numbers."""
+    """The rows that are not blank, with their numbers; cells as they were before they
+    were made harmless."""
     numbered = zip(table.lines, table.rows, strict=True)
-    return [(line, row) for line, row in numbered if any(row)]
+    return [(line, [as_it_was(c) for c in row]) for line, row in numbered if any(row)]
 
 
 def _columns(

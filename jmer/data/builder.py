@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
@@ -11,9 +10,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jmer.data.config import DataConfig
+from jmer.data.machine import clips_at_once
 from jmer.data.parallel import ClipWatch, in_order
 from jmer.data.problems import Problem, problem_of, refusal
 from jmer.data.span import Span
+from jmer.data.sums import CHECKSUMS
 from jmer.errors import JmerError
 from jmer.files import content_hash
 
@@ -164,6 +165,7 @@ class ClipBuilder(  # type: ignore[call-arg]
         del dl_manager  # nothing is downloaded: the owners give the data to a person
         self.info.metadata["sources"] = self.digests()
         self.info.metadata["files"] = self.file_digests()
+        self.info.metadata[CHECKSUMS] = "all"
         self.info.metadata["spans"] = [list(span) for span in self.spans()]
         return {"full": self._generate_examples()}
 
@@ -207,7 +209,7 @@ class ClipBuilder(  # type: ignore[call-arg]
 
         items = self.items()
         total = len(items) if isinstance(items, Sized) else None
-        made = in_order(tried, items, os.cpu_count() or 1)
+        made = in_order(tried, items, clips_at_once())
         try:
             for done, one in enumerate(made, start=1):
                 yield one
