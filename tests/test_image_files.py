@@ -6,6 +6,7 @@ import pytest
 from downloads import write
 
 from data_builders.image_files import damage, depth
+from jmer.data.image_size import pixels_of
 from jmer.data.load import check, load
 from jmer.preprocess.tensors import resize
 
@@ -157,3 +158,25 @@ def test_depths(tmp_path):
         path = tmp_path / name
         path.write_bytes(content)
         assert depth(path) == expected, name
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".bmp", ".tiff", ".ppm"])
+def test_the_size_stands_in_the_head(ending):
+    assert pixels_of(encoded(ending)) == 20 * 24
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_a_tiff_that_claims_too_many_pixels(order, tmp_path):
+    tree = write("casme2", tmp_path)
+    path = tree.loaded[1].path(tree.loaded[1].apex)
+
+    def entry(tag):
+        parts = ((tag, 2), (4, 2), (1, 4), (60_000, 4))
+        return b"".join(value.to_bytes(n, order) for value, n in parts)
+
+    head = b"II*\0" if order == "little" else b"MM\0*"
+    body = (8).to_bytes(4, order) + (2).to_bytes(2, order) + entry(256) + entry(257)
+    path.with_suffix(".tif").write_bytes(head + body + bytes(4))
+    path.unlink()
+    problems, _ = check(tree.config)
+    assert len(problems) == 1 and "3,600,000,000 pixels" in problems[0]
