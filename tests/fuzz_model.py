@@ -90,6 +90,7 @@ class Part:
                 if any(row is self.takes[0].cells for row in rows):
                     self.book, self.title, self.rows = book, title, rows
         if self.book is not None:
+            self.place = self.root / self.book.path
             self.written = [list(map(said, take.cells)) for take in self.takes]
             self.columns = dict(self._columns())
         images = self.takes[0].images[self.config.source]
@@ -140,9 +141,12 @@ class Part:
                 csv.writer(file, delimiter=self.delimiter).writerows(self.rows)
         else:
             self._save_book()
+        self.place = self.table
         for change in self.after:
-            if self.table.is_file():
-                change(self.table)
+            if self.place.is_file():
+                moved = change(self.place)
+                if isinstance(moved, Path) and not self.place.exists():
+                    self.place = moved
 
     def _save_book(self) -> None:
         book = openpyxl.Workbook()
@@ -163,7 +167,7 @@ class Part:
     def grids(self) -> dict[str, list[list[str]]] | None:
         """The text of every cell of every sheet; None if it cannot be read."""
         if self.format == "csv":
-            rows = text_rows(self.table, self.delimiter)
+            rows = text_rows(self.place, self.delimiter)
             return None if rows is None else {"": rows}
         return {
             title: [[said(cell) for cell in row] for row in rows]
@@ -305,7 +309,7 @@ def annotation(part: Part) -> tuple[str, Columns, Rows] | str:
         return "the table cannot be read"
     usable: dict[str, tuple[str, Columns, Rows] | str] = {}
     for title, rows in grids.items():
-        place = f"{part.table}, sheet {title}" if title else f"{part.table}"
+        place = f"{part.place}, sheet {title}" if title else f"{part.place}"
         if part.builder.positions:
             if any(any(row) for row in rows):
                 index = {c: i for i, c in enumerate(part.builder.positions)}

@@ -2,6 +2,7 @@
 
 import copy
 import datetime
+import fnmatch
 import io
 import shutil
 import unicodedata
@@ -333,8 +334,7 @@ def something_else(case: Chance, part: Part) -> str:
     contents = _content()
     name = case.pick(sorted(contents))
     part.after.append(lambda path: path.write_bytes(contents[name]))
-    if not (part.format == "csv" and part.builder.positions):
-        part.unreadable = f"the sheet is {name}"
+    part.unreadable = f"the sheet is {name}"
     return name
 
 
@@ -375,6 +375,10 @@ def another_ending(case: Chance, part: Part) -> str:
     if ending.lower() == part.table.suffix:
         return "the same"
     part.after.append(lambda path: path.rename(path.with_suffix(ending)))
+    # What a file is, its content says, if it is found by its name.
+    name = part.table.with_suffix(ending).name.lower()
+    if any(fnmatch.fnmatch(name, pattern.lower()) for pattern in part.builder.tables):
+        return ending
     if part.unreadable == "two sheets":  # the other one may be all that is found
         part.unreadable, part.doubtful = "", True
     else:
