@@ -20,6 +20,9 @@ from jmer.data.problems import Unusable
 # Its own count knows of no group of version 2.
 cv2.setNumThreads(min(cv2.getNumThreads(), cores()))
 
+# What is wrong with a file is said once, by an error that names it.
+cv2.setLogLevel(0)
+
 Crop = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "n n 3"]]
 
 

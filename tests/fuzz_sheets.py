@@ -223,6 +223,13 @@ def rows_beyond(case: Chance, part: Part) -> str:
     return f"up to row {len(part.rows)}"
 
 
+def sums_below(case: Chance, part: Part) -> str:
+    k = part.columns["subject"]
+    for words in ("Total", "8 clips", "of 3")[: case.pick((1, 2, 3))]:
+        part.rows.append([None] * k + [words])
+    return "below the clips"
+
+
 def merged(case: Chance, part: Part) -> str:
     if part.format == "csv" or len(_data_rows(part)) < 2:
         return "nothing to merge"
@@ -267,7 +274,9 @@ def sheet_lost(case: Chance, part: Part) -> str:
 
 def as_csv_of_a_program(case: Chance, part: Part) -> str:
     part.format = "csv"
-    part.encoding = case.pick(("utf-8-sig", "utf-16", "latin-1", "cp1252", "utf-8"))
+    part.encoding = case.pick(
+        ("utf-8-sig", "utf-16", "utf-16-le", "latin-1", "cp1252", "gbk", "utf-8")
+    )
     part.delimiter = case.pick((",", ",", ";", "\t"))
     return f"{part.encoding} {part.delimiter!r}"
 
@@ -392,6 +401,7 @@ DAMAGES = (
     *(columns_swapped, names_swapped, name_changed, name_changed, name_twice),
     *(row_twice, row_twice, row_removed, all_rows_removed, header_removed, blank_rows),
     *(notes_above, header_among_rows, sorted_with_header, rows_beyond, merged),
+    sums_below,
     *(sheet_renamed, sheet_twice, sheet_empty_first, sheet_lost),
     *(as_csv_of_a_program, as_csv_of_a_program, bytes_cut, bytes_zeroed, bytes_random),
     *(something_else, table_gone, table_twice, lock_left, another_ending),
