@@ -21,7 +21,7 @@ from jmer.data.problems import Unusable
 cv2.setNumThreads(min(cv2.getNumThreads(), cores()))
 
 # What is wrong with a file is said once, by an error that names it.
-cv2.setLogLevel(0)
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 Crop = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "n n 3"]]
 
