@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from fuzz_model import Chance, Change, Part, found
+from fuzz_part import Chance, Change, Part, found
 
 from jmer.synthetic.layouts.draft import Cells
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from fuzz_files import IMAGES
-from fuzz_model import Chance, Part, closed
+from fuzz_folders import closed
+from fuzz_part import Chance, Part
 
 from jmer.synthetic.layouts.images import write_image
 
