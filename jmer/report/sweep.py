@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from jmer.errors import JmerError
-from jmer.files import read_json
+from jmer.files import Changed, read_json
 from jmer.report import write_comparison
 from jmer.report.render.blocks import PageBlock, Paragraph, Section, Table
 from jmer.report.variants import shown
+from jmer.runs.folder import DESCRIPTION, SWEEP, run_of
 from jmer.runs.folder import METRICS as RESULTS
-from jmer.runs.folder import SWEEP
 from jmer.scores.metrics import METRICS
 from jmer.text import counted, points
 
@@ -20,21 +20,32 @@ def is_sweep(folder: Path) -> bool:
 def cells_of(folder: Path) -> dict[str, Path]:
     """The folder of each cell of a sweep, by name.
 
-    Raises: JmerError if `sweep.json` is damaged.
+    Raises: Changed if `sweep.json` is damaged.
     """
+    remedy = "start the sweep again; what is finished is kept."
     try:
-        cells = read_json(folder / SWEEP)["cells"]
+        cells = read_json(folder / SWEEP, remedy=remedy)["cells"]
         return {cell["name"]: folder / cell["folder"] for cell in cells}
     except (KeyError, TypeError) as error:
-        raise JmerError(
-            f"{folder / SWEEP} is damaged: start the sweep again; what is finished is "
-            f"kept."
-        ) from error
+        raise Changed(f"{folder / SWEEP} is damaged: {remedy}") from error
 
 
 def finished_cells(folder: Path) -> dict[str, Path]:
-    """Those that have results."""
-    return {n: f for n, f in cells_of(folder).items() if (f / RESULTS).is_file()}
+    """Those that have results.
+
+    Raises: Changed if a folder holds another cell than `sweep.json` says.
+    """
+    found = {n: f for n, f in cells_of(folder).items() if (f / RESULTS).is_file()}
+    for name, place in found.items():
+        if run_of(place) is None:  # of an older version
+            continue
+        about = read_json(place / DESCRIPTION, changed=True)
+        if not str(about.get("name")).endswith(f": {name}"):
+            raise Changed(
+                f"{place} is the run {about.get('name')!r}, not cell {name!r} of the "
+                f"sweep: it was copied or renamed. Move it back to where it was."
+            )
+    return found
 
 
 def write_sweep(folder: Path, out: Path | None = None) -> str:

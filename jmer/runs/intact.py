@@ -1,12 +1,13 @@
 """Whether the files of a run are what jmer wrote, and of one run."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jmer.errors import JmerError
 from jmer.files import Changed, read_sealed
 from jmer.files.digest import Written, differs
 from jmer.files.seal import State
@@ -14,6 +15,7 @@ from jmer.runs.folder import (
     CHECKSUMS,
     DESCRIPTION,
     METRICS,
+    NEEDED,
     PREDICTIONS,
     PROGRESS,
     RUN,
@@ -40,6 +42,32 @@ class Flaw:
 
     def __str__(self) -> str:
         return f"{self.file} {self.what}. {self.remedy}"
+
+
+def require_finished(folder: Path, content: Callable[[str], Any]) -> None:
+    """Raises: JmerError naming what a run lacks of what a report needs; `content` reads
+    one of its files by name."""
+    for name in (METRICS, DESCRIPTION):
+        if not (folder / name).is_file():
+            require_idle(folder)
+            raise JmerError(
+                f"{folder} has no {name}: it is no finished run; run `jmer run "
+                f"EXPERIMENT --run-dir {folder}`, which goes on where it stopped."
+            )
+        found = content(name)
+        have = found if isinstance(found, dict) else {}
+        if missing := [key for key in NEEDED[name] if key not in have]:
+            require_idle(folder)
+            raise JmerError(
+                f"{folder / name} has no {', '.join(missing)}: it was edited, or "
+                f"written by another version of jmer. Run the experiment again."
+            )
+    if not (folder / PREDICTIONS).is_file():
+        require_idle(folder)
+        raise JmerError(
+            f"{folder} has no {PREDICTIONS}: it is no finished run; run "
+            f"`{content(DESCRIPTION)['command']}` again."
+        )
 
 
 def checksums(folder: Path) -> bool | None:
@@ -86,10 +114,13 @@ def flaws(folder: Path) -> Iterator[Flaw]:
     if None not in (own := about.get(RUN), its := metrics.get(RUN)) and own != its:
         what = f"is of another run than {DESCRIPTION} beside it"
         yield Flaw(folder / METRICS, what, again)
-    sums = metrics.get(SUMS)
-    for name in (PREDICTIONS, PROGRESS):
-        if isinstance(sums, dict) and name in sums:
-            yield from _differing(folder / name, sums[name], again)
+    yield from _differing(folder / PREDICTIONS, metrics, again)
+    log = (
+        f"Restore it from a copy, or remove what is left of it and type "
+        f"`{about.get('command', 'jmer run …')}` again: the report then has no curves "
+        f"of what was trained before."
+    )
+    yield from _differing(folder / PROGRESS, metrics, log)
 
 
 def require_whole(log: Path) -> None:
@@ -97,10 +128,10 @@ def require_whole(log: Path) -> None:
     finished."""
     for _ in read_lines(log):
         pass
-    sums = _read(log.with_name(METRICS))[0].get(SUMS)
-    if isinstance(sums, dict) and log.name in sums:
-        for flaw in _differing(log, sums[log.name], ""):
-            raise Changed(str(flaw))
+    metrics = _read(log.with_name(METRICS))[0]
+    remedy = "Restore it from a copy, or remove what is left of it, and start again."
+    for flaw in _differing(log, metrics, remedy):
+        raise Changed(str(flaw))
 
 
 def _read(file: Path) -> tuple[dict[str, Any], State]:
@@ -119,17 +150,22 @@ def _told(found: State, *, required: bool) -> str | None:
     return None
 
 
-def _differing(file: Path, then: Written, again: str) -> Iterator[Flaw]:
-    if not file.is_file():
+def _differing(file: Path, metrics: Mapping[str, Any], remedy: str) -> Iterator[Flaw]:
+    sums = metrics.get(SUMS)
+    if not isinstance(sums, dict) or file.name not in sums:
         return
-    more = file.name == PROGRESS
-    if told := differs(file.read_bytes(), then, more=more):
-        remedy = again
-        if more:
-            remedy = (
-                "Restore it from a copy, or remove it: the report then shows no "
-                "curves, and all else stays."
-            )
+    if not file.is_file():
+        yield Flaw(file, "is gone", remedy)
+        return
+    try:
+        then = Written(
+            bytes=int(sums[file.name]["bytes"]), sha256=sums[file.name]["sha256"]
+        )
+    except (TypeError, KeyError, ValueError):
+        yield Flaw(file, "has a checksum that is none", remedy)
+        return
+    told = differs(file.read_bytes(), then, more=file.name == PROGRESS)
+    if told:
         yield Flaw(file, f"was changed after the run ({told})", remedy)
 
 

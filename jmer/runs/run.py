@@ -14,12 +14,11 @@ from jmer.runs.folder import (
     CHECKPOINTS,
     DESCRIPTION,
     METRICS,
-    NEEDED,
     PREDICTIONS,
     PROGRESS,
     require_idle,
 )
-from jmer.runs.intact import require_intact, require_scores
+from jmer.runs.intact import require_finished, require_intact, require_scores
 from jmer.runs.older import renewed
 from jmer.scores.metrics import reported
 from jmer.scores.paired import Paired, paired
@@ -259,29 +258,10 @@ class Run:
 
         Raises: JmerError naming the missing or damaged file, and what to do.
         """
-        for name in (METRICS, DESCRIPTION):
-            if not (self.folder / name).is_file():
-                require_idle(self.folder)
-                raise JmerError(
-                    f"{self.folder} has no {name}: it is no finished run; run `jmer "
-                    f"run EXPERIMENT --run-dir {self.folder}`, which goes on where it "
-                    f"stopped."
-                )
-            content = self.metrics if name == METRICS else self.experiment
-            found = content if isinstance(content, dict) else {}
-            missing = [key for key in NEEDED[name] if key not in found]
-            if missing:
-                require_idle(self.folder)
-                raise JmerError(
-                    f"{self.folder / name} has no {', '.join(missing)}: it was edited, "
-                    f"or written by another version of jmer. Run the experiment again."
-                )
-        if not (self.folder / PREDICTIONS).is_file():
-            require_idle(self.folder)
-            raise JmerError(
-                f"{self.folder} has no {PREDICTIONS}: it is no finished run; run "
-                f"`{self.experiment['command']}` again."
-            )
+        require_finished(
+            self.folder,
+            lambda name: self.metrics if name == METRICS else self.experiment,
+        )
         if not self.changed:
             require_intact(self.folder)
             require_scores(self.folder, self.metrics, self.shown)
