@@ -1,4 +1,4 @@
-"""What a killed process had begun to write: removed by the next one, and by no other."""
+"""What a killed process had begun to write is removed by the next one."""
 
 import os
 import subprocess
@@ -96,8 +96,10 @@ def test_no_other_part_is(tmp_path, name, process, machine):
 
 @pytest.mark.parametrize(
     "name",
-    [".metrics.json", ".metrics.json.part", ".metrics.json.1.part", "metrics.json"]
-    + [".nfs0000000000a1", ".metrics.json.swp", ".metrics.json.0123abcd-x.y.part"],
+    [
+        *(".metrics.json", ".metrics.json.part", ".metrics.json.1.part"),
+        *(".nfs0000000000a1", ".metrics.json.swp", ".metrics.json.0123abcd-x.y.part"),
+    ],
 )
 def test_files_of_others_are_no_parts(tmp_path, name):
     (tmp_path / name).write_text("mine")
