@@ -84,8 +84,8 @@ def resumed(name: str = "done") -> Any:
 
 def results(folder: Path) -> Any:
     """What is read again, of a run that has just been finished."""
-    read = ("predictions.csv", "metrics.json", "experiment.json")
-    read += ("arrays.npz", "progress.jsonl")
+    results = ("predictions.csv", "metrics.json", "experiment.json")
+    read = (*results, "arrays.npz", "progress.jsonl")
     return {
         name: value
         for name, value in kept(folder).items()
