@@ -1,5 +1,6 @@
 """The audit of a run: its folds and figures, derived once more."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,8 @@ def audit_run(run: Run, **places: Path | None) -> Audit:
     run.check()  # which names what is missing of a damaged one
     try:
         clips = set_of(run, **places)
-        known = spans(data_of(run, **places))
+        config = data_of(run, **places)
+        known = spans(dataclasses.replace(config, manual_dir=None))
     except JmerError as error:
         return audit_against(run, None, missing=str(error))
     return audit_against(run, clips, known)
@@ -71,7 +73,7 @@ def audit_against(
         *check_figures(evidence),
     ]
     if clips is None:
-        text = "The data set could not be read."
+        text = f"Cannot tell: the data set could not be read. {missing}"
         findings += [
             Finding(rule, "unknown", text) for rule in ("known", "labels", "images")
         ]

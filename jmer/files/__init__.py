@@ -1,6 +1,7 @@
 """Writing files so that a reader sees the old content, the new, or an error."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -9,8 +10,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from jmer.errors import JmerError
+from jmer.files.ending import undoing
+from jmer.files.inside import MOST_JSON, read_regular
 from jmer.files.remains import aside
 from jmer.files.seal import SEAL, State, sealed, state, unsealed
+from jmer.files.shape import parse_json
 
 VERSION = "0.1.0"
 """Of jmer, which what it writes is stamped with."""
@@ -61,11 +65,12 @@ def _written(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
     make_folder(path.parent)
     with writing(path):
         handle, part = aside(path)
+        remove = functools.partial(part.unlink, missing_ok=True)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with undoing(remove), os.fdopen(handle, "wb") as file:
                 yield file, part
         except BaseException:
-            part.unlink(missing_ok=True)
+            remove()
             raise
 
 
@@ -166,10 +171,10 @@ def read_json(
 def read_sealed(path: Path, *, remedy: str = "") -> tuple[Any, State]:
     """The content of a JSON file without its seal, and whether that fits it.
 
-    Raises: JmerError if it is missing or not JSON.
+    Raises: JmerError if it is missing or not JSON, or has more than 64 MiB.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = parse_json(read_regular(path, MOST_JSON))
         found = state(content)
     except OSError as error:
         raise JmerError(f"cannot read {path}: {error.strerror}.") from error

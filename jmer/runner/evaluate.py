@@ -19,6 +19,7 @@ from jmer.experiment import Experiment
 from jmer.models.base import Inputs
 from jmer.report import write_report
 from jmer.runner.outcome import join, predict, write_scored
+from jmer.runner.reported import reported
 from jmer.runner.session import check_inputs
 from jmer.runs.environment import environment
 from jmer.runs.folder import marks, open_run, owning
@@ -104,7 +105,7 @@ def _evaluate(
         "throughput": None,
     }
     write_scored(run_dir, predictions, metrics)
-    write_report(run_dir)
+    reported(write_report, run_dir, metrics)
     return metrics
 
 

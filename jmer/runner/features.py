@@ -15,12 +15,14 @@ import numpy as np
 from jmer.data.clips import ClipSet
 from jmer.errors import JmerError
 from jmer.files import VERSION, replacing
+from jmer.files.bombs import load_arrays
 from jmer.files.digest import digest_of_arrays
 from jmer.files.seal import digest, sealed, state
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import Lowering, use_lowering
 from jmer.runner.plan import cache_folder, in_cache
 from jmer.runner.progress import counting
+from jmer.runner.stages import COMPUTES
 from jmer.runs.folder import first_difference
 from jmer.text import duration
 
@@ -50,9 +52,9 @@ def seen_by_tasks(
     with in_cache(file, f"{network.name}: features", say, stopping):
         # Another process may have made them in the meantime.
         kept = _kept(file, network, clips, say)
-        return (
-            _make(file, network, clips, inputs, lowering, say) if kept is None else kept
-        )
+        if kept is None:
+            return _make(file, network, clips, inputs, lowering, say, stopping)
+        return kept
 
 
 def _kept(
@@ -73,9 +75,16 @@ def _make(
     inputs: Inputs,
     lowering: Lowering,
     say: Callable[[str], None],
+    stopping: Callable[[], bool],
 ) -> Inputs:
     start = time.monotonic()
-    with counting(f"{network.name}: features") as watch:
+    with counting(f"{network.name}: features", COMPUTES) as count:
+
+        def watch(done: int, total: int | None) -> None:
+            count(done, total)
+            if stopping():
+                raise KeyboardInterrupt
+
         made = features(network, inputs, lowering, watch=watch)
     _require_finite(
         made, clips, f"{network.name}: check its pretrained weights, or keep float32"
@@ -161,8 +170,8 @@ def _read(file: Path, about: dict[str, Any]) -> Inputs | None:
     otherwise than `about` whose features it has."""
     try:
         # NumPy leaves a file open that it cannot read.
-        with file.open("rb") as opened, np.load(opened) as arrays:
-            bits = dict(arrays)
+        with file.open("rb") as opened:
+            bits = load_arrays(file, opened)
         found = {}
         told = json.loads(str(bits.pop(ABOUT, "null")))
         for entry, value in bits.items():

@@ -1,5 +1,6 @@
 """The tasks of an experiment on this machine: laid out, trained, resumed."""
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -30,6 +31,7 @@ from jmer.runner.laid_out import (
 from jmer.runner.outcome import test_accuracy
 from jmer.runner.plan import Plan, fit, make_plan, memory_limit
 from jmer.runner.progress import View
+from jmer.runner.stages import COMPILES, SAVES, stage
 from jmer.runner.start import Start
 from jmer.runs.arrangement import (
     ARRANGEMENT,
@@ -251,7 +253,7 @@ class Session:
         if not todo:
             view.say(f"all {done} tasks of this run are finished; nothing to train")
             return results
-        mine = todo[jax.process_index() :: jax.process_count()]
+        mine = todo[hosts.index() :: hosts.count()]
         self._announce(view, done, mine)
         for pack in mine:
             results.append(self._train_pack(pack, view, log, stopping))
@@ -276,15 +278,17 @@ class Session:
     def _plan(self, tasks: list[Task], say: Callable[[str], Any]) -> tuple[Plan, int]:
         """The layout of new tasks, and how many of them train in one program."""
         engine, work = self.experiment.engine, self.work(tasks)
-        plan = make_plan(engine, work, say)
+        with stage("planning"):
+            plan = make_plan(engine, work, say)
         # Machines of one kind, measured apart: the first one's word counts.
         plan = Plan.of(hosts.gather_json(plan.record())[0])
-        plan, per_device = fit(plan, work, memory_limit(engine), say)
+        with stage("compiling", COMPILES):
+            plan, per_device = fit(plan, work, memory_limit(engine), say)
         if engine.strategy == "loop":
             per_device = 1
         elif engine.pack is not None:
             per_device = min(per_device, engine.pack)
-        share = math.ceil(len(tasks) / jax.process_count())
+        share = math.ceil(len(tasks) / hosts.count())
         size = min(per_device * plan.layout.devices, share)
         # The one with the least memory decides.
         told = hosts.gather_json([size, plan.layout.chunk, plan.record()])
@@ -303,7 +307,7 @@ class Session:
             f"{self.dtype_name}, {self.experiment.batches} batches"
         )
         if plan.seconds is not None:
-            expected = plan.seconds * self.experiment.epochs / jax.process_count()
+            expected = plan.seconds * self.experiment.epochs / hosts.count()
             view.say(
                 f"expected: {duration(expected)}, {(plan.bytes or 0) / 1e6:.0f} MB "
                 f"on a device"
@@ -329,7 +333,8 @@ class Session:
         program = pack.plan.program(work)
         start = time.monotonic()
         table = trees.shapes(work.table, len(program.rows(work.tasks)))
-        size = device_bytes(program.compiled(table, work.data))
+        with stage("compiling", COMPILES):
+            size = device_bytes(program.compiled(table, work.data))
         view.say(
             f"compiled in {time.monotonic() - start:.1f} s: {len(work.tasks)} tasks, "
             f"{size / 1e6:.0f} MB on a device"
@@ -367,11 +372,18 @@ class Session:
             experiment.engine.checkpoint_seconds,
         )
         start = self.start.of(tasks)
-        passed = sing(program, tasks, work.table, work.data, start)
+        with stage("looking for leaks", COMPILES):
+            passed = sing(program, tasks, work.table, work.data, start)
         view.say(str(passed))
-        checkpoints = Checkpoints(pack.folder)
-        before[0] = checkpoints.epoch or 0
-        try:
+        with (
+            stage("training", SAVES, patient=True, counted=True),
+            contextlib.closing(Checkpoints(pack.folder)) as checkpoints,
+        ):
+            if checkpoints.epoch is not None:
+                before[0] = checkpoints.epoch
+                view.say(
+                    f"resuming at epoch {checkpoints.epoch} of {experiment.epochs}"
+                )
             result = train_pack(
                 program,
                 tasks=tasks,
@@ -389,8 +401,6 @@ class Session:
                 },
                 start=start,
             )
-        finally:
-            checkpoints.close()
         log.write_tasks(result)
         return result
 

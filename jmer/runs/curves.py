@@ -1,6 +1,5 @@
 """How a run learned, from what it wrote on the way."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from jmer.errors import MOST_COUNT, is_whole
+from jmer.files.shape import is_number
 from jmer.runs.lines import read_lines
 
 CURVES = ("loss", "test_acc", "inner_uf1")
@@ -30,9 +31,7 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         epoch = event.get("epoch")
         for name in CURVES:
             value = event.get(name)
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                continue
-            if isinstance(epoch, int):
+            if is_number(value) and is_whole(epoch, 0, MOST_COUNT):
                 values[name][epoch][str(event.get("pack"))] = float(value)
     curves = {}
     for name, by_epoch in values.items():

@@ -9,6 +9,8 @@ from typing import Any
 
 from jmer.files import Changed
 
+MOST_LINE = 2**20
+"""Bytes of a line; of a longer one, each such part is a line that is no JSON."""
 SUM = re.compile(rb', "crc": "([0-9a-f]{8})"}\n')
 
 
@@ -28,10 +30,11 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     has_sums = False
     # Line by line: a thousand packs of one task write a hundred megabytes.
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+        lines = iter(lambda: file.readline(MOST_LINE), b"")
+        for number, line in enumerate(lines, start=1):
             body, kept = _checked(line)
             has_sums = has_sums or kept is not None
-            if not line.endswith(b"\n"):
+            if not line.endswith(b"\n") and len(line) < MOST_LINE:
                 return
             if has_sums and not kept:
                 raise Changed(

@@ -9,6 +9,8 @@ import numpy as np
 
 from jmer.errors import JmerError
 from jmer.files import read_json
+from jmer.files.inside import require_contained
+from jmer.files.shape import checked
 from jmer.runs.curves import read_curves
 from jmer.runs.folder import (
     CHECKPOINTS,
@@ -20,6 +22,12 @@ from jmer.runs.folder import (
 )
 from jmer.runs.intact import require_finished, require_intact, require_scores
 from jmer.runs.older import renewed
+from jmer.runs.shapes import (
+    ANY_DESCRIPTION,
+    ANY_METRICS,
+    DESCRIPTION_SHAPE,
+    METRICS_SHAPE,
+)
 from jmer.scores.metrics import reported
 from jmer.scores.paired import Paired, paired
 from jmer.scores.predictions import Predictions
@@ -107,12 +115,15 @@ class Run:
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json`."""
-        return read_json(self.folder / METRICS, changed=self.changed)
+        file = self.folder / METRICS
+        return checked(read_json(file, changed=self.changed), ANY_METRICS, file)
 
     @functools.cached_property
     def experiment(self) -> dict[str, Any]:
         """The content of `experiment.json`, in today's names of fields."""
-        return renewed(read_json(self.folder / DESCRIPTION, changed=self.changed))
+        file = self.folder / DESCRIPTION
+        found = read_json(file, changed=self.changed)
+        return renewed(checked(found, ANY_DESCRIPTION, file))
 
     @functools.cached_property
     def predictions(self) -> Predictions:
@@ -188,10 +199,16 @@ class Run:
                 f"{self.folder} has no trained weights: it is an evaluation, or its "
                 f"checkpoints were deleted."
             )
-        fields = dict(self.experiment["experiment"]["model"])
+        file = self.folder / DESCRIPTION
+        fields = dict(self.experiment["experiment"].get("model", {}))
+        if "name" not in fields or "classes" not in self.experiment["data"]:
+            raise JmerError(
+                f"{file} does not say which network of which classes it is: it was "
+                f"edited or damaged. Restore it, or run the experiment again."
+            )
         paths = self.packs[0].weights
         return Weights(
-            config=network(fields.pop("name"), fields),
+            config=network(fields.pop("name"), fields, file, "experiment.model"),
             classes=tuple(self.experiment["data"]["classes"]),
             tasks=tuple(task for pack in self.packs for task in pack.tasks),
             arrays={
@@ -262,6 +279,8 @@ class Run:
             self.folder,
             lambda name: self.metrics if name == METRICS else self.experiment,
         )
+        checked(self.metrics, METRICS_SHAPE, self.folder / METRICS)
+        checked(self.experiment, DESCRIPTION_SHAPE, self.folder / DESCRIPTION)
         if not self.changed:
             require_intact(self.folder)
             require_scores(self.folder, self.metrics, self.shown)
@@ -271,7 +290,8 @@ class Run:
 def load_run(folder: str | Path, *, changed: bool = False) -> Run:
     """The run in a directory; with `changed`, also one that is not what jmer wrote.
 
-    Raises: JmerError if it is no run, is not finished, or was changed afterwards.
+    Raises: JmerError if it is no run, is not finished, was changed afterwards, or has a
+    link in it that leads out of it.
     """
     folder = Path(folder)
     for name in (DESCRIPTION, METRICS):
@@ -281,6 +301,7 @@ def load_run(folder: str | Path, *, changed: bool = False) -> Run:
                 f"{folder} has no {name}: it is no finished run. `jmer run FILE "
                 f"--run-dir {folder}` makes or finishes one."
             )
+    require_contained(folder)
     if not changed:
         require_intact(folder)
     return Run(folder, changed)
@@ -291,6 +312,8 @@ def read_run(folder: Path) -> Run:
 
     Raises: JmerError as `Run.check`.
     """
+    if folder.is_dir():
+        require_contained(folder)
     run = Run(folder)
     run.check()
     return run

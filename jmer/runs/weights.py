@@ -14,6 +14,7 @@ from flax import nnx
 
 from jmer.errors import JmerError
 from jmer.files import json_bytes, read_json, write_group
+from jmer.files.bombs import load_arrays
 from jmer.files.lock import owned
 from jmer.models.base import NetworkConfig, network
 from jmer.train.checkpoint import Flat, unflatten
@@ -137,11 +138,13 @@ class Weights:
         index = read_json(folder / INDEX, remedy="import the weights again.")
         try:
             # NumPy leaves a file open that it cannot read.
-            with (folder / ARRAYS).open("rb") as file, np.load(file) as arrays:
-                flat = dict(arrays)
+            with (folder / ARRAYS).open("rb") as file:
+                flat = load_arrays(folder / ARRAYS, file)
                 _require_same(file, index.get("arrays_sha256"))
             return cls(
-                config=network(index["network"], index["fields"]),
+                config=network(
+                    index["network"], index["fields"], folder / INDEX, "fields"
+                ),
                 classes=tuple(index["classes"]),
                 tasks=tuple(Task(**task) for task in index["tasks"]),
                 arrays=flat,

@@ -16,6 +16,7 @@ from jmer import trees
 from jmer.arrays import Array
 from jmer.errors import JmerError
 from jmer.files import json_bytes, read_json
+from jmer.files.bombs import load_arrays
 from jmer.files.digest import digest_of_arrays
 from jmer.files.seal import SEAL, sealed, state, unsealed
 
@@ -121,7 +122,7 @@ class _Arrays(ocp.AsyncCheckpointHandler):
     ) -> tuple[Flat, dict[str, Any] | None]:
         # Opened here: NumPy would leave a damaged file open.
         with (directory / ARRAYS).open("rb") as file:
-            arrays = dict(np.load(file, allow_pickle=False))
+            arrays = load_arrays(directory / ARRAYS, file)
         sums = directory / SUMS
         return arrays, read_json(sums, required=True) if sums.exists() else None
 

@@ -11,8 +11,10 @@ import numpy as np
 
 from jmer.errors import JmerError
 from jmer.files import write_bytes
+from jmer.files.bombs import load_arrays
 from jmer.files.digest import digest_of_arrays
 from jmer.files.seal import sealed, state, unsealed
+from jmer.files.shape import parse_json
 
 ABOUT = "about"
 ARRAYS = "arrays"
@@ -50,9 +52,9 @@ def read_weights(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """
     try:
         # NumPy leaves a file open that it cannot read.
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
-            arrays = dict(archive)
-        about = json.loads(str(arrays.pop(ABOUT)))
+        with file.open("rb") as opened:
+            arrays = load_arrays(file, opened)
+        about = parse_json(str(arrays.pop(ABOUT)))
         _require_same(arrays, about)
     except FileNotFoundError as error:
         raise JmerError(f"cannot read {file}: {error.strerror}.") from error
