@@ -80,11 +80,11 @@ def table(place: Path, change: Callable[[list[list[str]]], Any], **form: Any) ->
     """Of a CSV file, in a spreadsheet."""
 
     def damage() -> Path:
-        rows = list(csv.reader(io.StringIO(place.read_text())))
+        rows = list(csv.reader(io.StringIO(place.read_text(encoding="utf-8"))))
         rows = change(rows) or rows
         text = io.StringIO()
         csv.writer(text, **{"lineterminator": "\n", **form}).writerows(rows)
-        place.write_text(text.getvalue(), newline="")
+        place.write_text(text.getvalue(), encoding="utf-8", newline="")
         return place
 
     return damage

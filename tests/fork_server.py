@@ -83,7 +83,7 @@ def command(request: dict[str, Any]) -> None:
         code = main(request["words"])
         sys.stdout.flush()
         if tell := request["tell"]:
-            Path(tell).write_text(json.dumps(operations.seen))
+            Path(tell).write_text(json.dumps(operations.seen), encoding="utf-8")
     except BaseException:
         traceback.print_exc()
     finally:

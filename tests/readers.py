@@ -54,18 +54,23 @@ def plain(value: Any) -> Any:
 
 def reported() -> Any:
     typed("report", "done")
-    return [Path("done", file).read_text() for file in ("report.md", "scores.csv")]
+    return [
+        Path("done", file).read_text(encoding="utf-8")
+        for file in ("report.md", "scores.csv")
+    ]
 
 
 def audited() -> Any:
     typed("audit", "done", "--out", "audit")
-    return json.loads(Path("audit/audit.json").read_text())["findings"]
+    return json.loads(Path("audit/audit.json").read_text(encoding="utf-8"))["findings"]
 
 
 def evaluated(weights: str = "done") -> Any:
     shutil.rmtree("evaluated", ignore_errors=True)
     typed("evaluate", "tiny.py", "--weights", weights, "--run-dir", "evaluated")
-    return sorted(Path("evaluated/predictions.csv").read_text().splitlines())
+    return sorted(
+        Path("evaluated/predictions.csv").read_text(encoding="utf-8").splitlines()
+    )
 
 
 def explained() -> Any:
