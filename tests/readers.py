@@ -5,6 +5,7 @@ Each looks into the current folder, which `places.make_place` made.
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -88,11 +89,12 @@ def resumed(name: str = "done") -> Any:
 
 
 def results(folder: Path) -> Any:
-    """What is read again, of a run that has just been finished."""
+    """What is read again, of a run that has just been finished; the numbers of packs
+    are for people."""
     results = ("predictions.csv", "metrics.json", "experiment.json")
     read = (*results, "arrays.npz", "progress.jsonl")
     return {
-        name: value
+        re.sub(r"pack-\d+", "pack", name): value
         for name, value in kept(folder).items()
         if name.rsplit("/")[-1] in read and "(copy)" not in name
     }
