@@ -12,11 +12,7 @@ from jmer.report.variants import shown
 from jmer.runs.folder import DESCRIPTION, SWEEP, run_of
 from jmer.runs.folder import METRICS as RESULTS
 from jmer.runs.run import Run
-<<<<<<< HEAD
 from jmer.runs.shapes import ANY_DESCRIPTION, METRICS_SHAPE, SWEEP_SHAPE
-=======
-from jmer.runs.shapes import METRICS_SHAPE, SWEEP_SHAPE
->>>>>>> sums
 from jmer.scores.metrics import METRICS
 from jmer.text import counted, points
 
@@ -28,16 +24,10 @@ def is_sweep(folder: Path) -> bool:
 def cells_of(folder: Path) -> dict[str, Path]:
     """The folder of each cell of a sweep, by name.
 
-<<<<<<< HEAD
-    Raises: JmerError if `sweep.json` is damaged, or names a folder elsewhere.
-    """
-    file, remedy = folder / SWEEP, "start the sweep again; what is finished is kept."
-=======
     Raises: Changed if `sweep.json` is damaged, JmerError if it leads elsewhere.
     """
     file = folder / SWEEP
     remedy = "start the sweep again; what is finished is kept."
->>>>>>> sums
     cells = checked(read_json(file, remedy=remedy), SWEEP_SHAPE, file)["cells"]
     return {
         cell["name"]: inside(folder, cell["folder"], file, f"cells[{i}].folder")
