@@ -10,6 +10,7 @@ from jmer.data.clips import ClipSet
 from jmer.data.span import Span
 from jmer.data.splits import Fold, Protocol, make_folds, protocol_of
 from jmer.errors import JmerError
+from jmer.runs.folder import DESCRIPTION
 from jmer.runs.run import Run
 
 REMAINDER = (
