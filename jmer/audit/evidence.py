@@ -46,7 +46,10 @@ class Evidence:
 
         Raises: JmerError if this jmer does not know the protocol.
         """
-        protocol = protocol_of(run.experiment["experiment"].get("protocol", {}))
+        try:
+            protocol = protocol_of(run.experiment["experiment"].get("protocol", {}))
+        except JmerError as error:
+            raise JmerError(f"{run.folder / DESCRIPTION}: {error}") from error
         folds: list[Fold] = []
         if clips is not None:
             try:
