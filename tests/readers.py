@@ -92,7 +92,7 @@ def results(folder: Path) -> Any:
     """What is read again, of a run that has just been finished; the numbers of packs
     are for people."""
     results = ("predictions.csv", "metrics.json", "experiment.json")
-    read = (*results, "arrays.npz", "progress.jsonl")
+    read = (*results, "arrays.npz")
     return {
         re.sub(r"pack-\d+", "pack", name): value
         for name, value in kept(folder).items()

@@ -29,8 +29,8 @@ CASES = (
 
 
 class Target(NamedTuple):
-    """What is damaged, another like it, and who reads it: some each time, and one of the
-    others."""
+    """What is damaged, another like it, and who reads it: some each time, one of the
+    others in turn."""
 
     folder: str
     other: str
