@@ -1,6 +1,7 @@
 """The command line: `jmer COMMAND …`."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -9,7 +10,9 @@ from absl import logging
 from jmer.commands import streams
 from jmer.errors import JmerError, UsageError, quoted
 from jmer.files import VERSION
+from jmer.files.lock import tell
 from jmer.text import did_you_mean
+from jmer.train.numerics import clean_environment, require_known_flags
 
 OVERVIEW = """\
 usage: jmer COMMAND …
@@ -66,12 +69,15 @@ COMMANDS = {
     "new": "new:new",
 }
 
+WITHOUT_JAX = {"list", "new"}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:  # this process is the command
         streams.take_over()
+        clean_environment(os.environ, tell)
     streams.lenient()
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
@@ -125,6 +131,8 @@ def _command(words: list[str]) -> int:
             # Only now: commands bring JAX or TFDS along, and others' help should not
             # wait for them.
             name, function = place.split(":")
+            if name not in WITHOUT_JAX and not {"-h", "--help"} & {*words}:
+                require_known_flags()
             module = importlib.import_module(f"jmer.commands.{name}")
             return getattr(module, function)(words[length:])
     groups = {name.split()[0] for name in COMMANDS if " " in name}

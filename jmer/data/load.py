@@ -16,9 +16,10 @@ from jmer.data.parallel import ClipWatch
 from jmer.data.random_clips import RandomClips
 from jmer.data.span import Span
 from jmer.data.summary import Summary
-from jmer.errors import JmerError
+from jmer.errors import JmerError, UsageError
 from jmer.files import make_folder, writing
 from jmer.files.lock import owned, tell
+from jmer.files.places import expand_fields, is_known
 
 if TYPE_CHECKING:
     from jmer.data.builder import ClipBuilder
@@ -44,6 +45,13 @@ def builder_of(config: DataConfig) -> "ClipBuilder":
     from jmer.data.builder import TfdsConfig
 
     builder = builder_class(type(config))
+    expand_fields(config)
+    if not is_known(config.data_dir):
+        raise UsageError(
+            f"there is no home directory, and so no {config.data_dir} for prepared "
+            f"sets: say where they lie with --data.data-dir DIR (--data-dir DIR for "
+            f"`jmer data`), or set TFDS_DATA_DIR."
+        )
     recipe = TfdsConfig(name=config.config_name, version=builder.VERSION, data=config)
     make_folder(config.data_dir)
     # TFDS warns of every configuration that is not in a fixed list.

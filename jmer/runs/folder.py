@@ -134,6 +134,7 @@ def open_run(folder: Path, description: Mapping[str, Any], *, overwrite: bool) -
                 f"{folder} is the run of another experiment: {difference}. Choose "
                 f"another --run-dir, or replace the run with --overwrite."
             )
+        _require_same_flags(folder, found, description)
         # What this process did not decide stays: when it began, and its layout.
         description = {**found, **description, "created": found.get("created")}
     elif found is not None:
@@ -145,6 +146,21 @@ def open_run(folder: Path, description: Mapping[str, Any], *, overwrite: bool) -
                     path.unlink()
     make_folder(folder)
     write_json(existing, dict(description))
+
+
+def _require_same_flags(
+    folder: Path, found: Mapping[str, Any], description: Mapping[str, Any]
+) -> None:
+    """Raises: JmerError if something is trained there already, under flags of XLA that
+    may have made other numbers; older versions did not record them."""
+    before, now = found.get("flags"), description.get("flags")
+    if before is None or before == now or not contents(folder / CHECKPOINTS):
+        return
+    raise JmerError(
+        f"{folder} was begun with XLA_FLAGS={shlex.quote(' '.join(before))}, and this "
+        f"process has {shlex.quote(' '.join(now or []))}: its numbers may be others. "
+        f"Set the same in the environment, or replace the run with --overwrite."
+    )
 
 
 def note(folder: Path, name: str, value: Any) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from jmer.errors import JmerError
 from jmer.files import read_json
+from jmer.files.places import expanded
 from jmer.runs.curves import read_curves
 from jmer.runs.folder import (
     CHECKPOINTS,
@@ -271,7 +272,7 @@ def load_run(folder: str | Path) -> Run:
 
     Raises: JmerError if it is no run, or is not finished.
     """
-    folder = Path(folder)
+    folder = expanded(Path(folder))
     for name in (DESCRIPTION, METRICS):
         if not (folder / name).is_file():
             require_idle(folder)
@@ -340,7 +341,7 @@ def load_model(folder: str | Path) -> "Weights":
     """
     from jmer.runs.weights import Weights
 
-    return Weights.load(Path(folder))
+    return Weights.load(expanded(Path(folder)))
 
 
 def find_weights(folder: Path) -> "Weights":
