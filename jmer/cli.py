@@ -10,7 +10,9 @@ from absl import logging
 from jmer.commands import streams
 from jmer.errors import JmerError, UsageError, quoted
 from jmer.files import VERSION
+from jmer.files.ending import end_at_once
 from jmer.files.lock import tell
+from jmer.runner.interrupt import EXIT_CODE, INTERRUPTED, Interruption
 from jmer.text import did_you_mean
 from jmer.train.numerics import clean_environment, require_known_flags
 
@@ -69,7 +71,7 @@ COMMANDS = {
     "new": "new:new",
 }
 
-WITHOUT_JAX = {"list", "new"}
+WITHOUT_JAX = {"list", "new", "-h", "--help", "--version"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Orbax logs the traceback of an error that it raises as well.
         logging.set_verbosity(logging.FATAL)
     try:
-        code = _answer(words, debug)
+        code = _answer(words, debug, program=arguments is None)
     except SystemExit as stop:  # of the parser of options, after help or a mistake
         if not stop.code and _not_shown():
             raise SystemExit(1) from None
@@ -101,9 +103,12 @@ def _not_shown() -> bool:
     return False
 
 
-def _answer(words: list[str], debug: bool) -> int:
+def _answer(words: list[str], debug: bool, *, program: bool) -> int:
     try:
-        return _command(words)
+        with Interruption():
+            if program and not WITHOUT_JAX & {*words[:1], *words[-1:]}:
+                require_known_flags()
+            return _command(words)
     except JmerError as error:
         if debug:
             raise
@@ -112,10 +117,30 @@ def _answer(words: list[str], debug: bool) -> int:
     except KeyboardInterrupt:
         if debug:
             raise
-        print("interrupted; the same command goes on", file=sys.stderr)
-        return 130
+        print(INTERRUPTED, file=sys.stderr, flush=True)
+        if program:
+            # What it was compiling goes on in threads of XLA, for which the interpreter
+            # would wait, and fall.
+            sys.stdout.flush()
+            end_at_once(EXIT_CODE)
+        return EXIT_CODE
     except BrokenPipeError:
         return 0
+    except Exception as error:
+        text = None if debug else _of_backend(error)
+        if text is None:
+            raise
+        print(f"error: {text}", file=sys.stderr)
+        return 1
+
+
+def _of_backend(error: Exception) -> str | None:
+    """What to do about it, if JAX could not start on a device or has no room there."""
+    if "jax" not in sys.modules:
+        return None
+    from jmer.train.backend import explain
+
+    return explain(error)
 
 
 def _command(words: list[str]) -> int:
@@ -131,8 +156,6 @@ def _command(words: list[str]) -> int:
             # Only now: commands bring JAX or TFDS along, and others' help should not
             # wait for them.
             name, function = place.split(":")
-            if name not in WITHOUT_JAX and not {"-h", "--help"} & {*words}:
-                require_known_flags()
             module = importlib.import_module(f"jmer.commands.{name}")
             return getattr(module, function)(words[length:])
     groups = {name.split()[0] for name in COMMANDS if " " in name}

@@ -12,6 +12,8 @@ from jmer.text import duration
 if TYPE_CHECKING:
     from jmer.scores.metrics import Metric
 
+NEXT = "\n  "  # line, of what is said of a run
+
 
 def run(words: list[str]) -> int:
     file, rest = read_file("run", words)
@@ -25,17 +27,23 @@ def run(words: list[str]) -> int:
     if options.cells and sweep.single:
         raise UsageError(f"cells={options.cells}: {words[0]} is no sweep")
     cells = sweep.choose(options.cells)
+    from jmer.files.lock import tell
     from jmer.runner.interrupt import Interruption
     from jmer.runner.plan import keep_compiled_programs
-    from jmer.runner.progress import make_view
+    from jmer.runner.progress import announce, views
     from jmer.runner.run import run
     from jmer.runs.folder import command_line
-    from jmer.train.hosts import connect
+    from jmer.train import hosts
     from jmer.train.mesh import use_cpu_cores
 
+    launch = hosts.launched(
+        options.coordinator,
+        options.num_processes,
+        options.process_id,
+        alone=options.alone,
+    )
     use_cpu_cores(options.experiment.engine.devices)
     keep_compiled_programs()
-    connect(options.coordinator, options.num_processes, options.process_id)
     about: dict[str, Any] = {
         "name": file.stem,
         "command": command_line(),
@@ -43,8 +51,18 @@ def run(words: list[str]) -> int:
         "overwrite": options.overwrite,
         "wait": options.wait,
     }
-    with Interruption() as interruption:
-        about["stopping"] = interruption.asked
+    with (
+        Interruption(announce) as interruption,
+        views() as make_view,
+        hosts.together(
+            launch,
+            alone=options.alone,
+            seconds=options.meeting_seconds,
+            say=tell,
+            stopping=interruption.asked,
+        ) as stopping,
+    ):
+        about["stopping"] = stopping
         if not sweep.single:
             from jmer.sweep.run import run_sweep
 
@@ -84,11 +102,14 @@ def print_summary(
         low, high = metrics["ci95"][metric.name]
         return f"{metric.label} {metrics[metric.name]:.4f} ({low:.3f} to {high:.3f})"
 
-    say = Console(soft_wrap=True, highlight=False, markup=False).print
-    say("  ".join(map(scored, shown().values())))
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    say, scores = console.print, [*map(scored, shown().values())]
+    # No number is broken in two where a terminal is narrow.
+    whole = not console.is_terminal or len("  ".join(scores)) <= console.width
+    say(("  " if whole else "\n").join(scores))
     say(
         f"  {metrics['protocol']}; {metrics['n_samples']} clips; selection "
-        f"{metrics['selection']}; 95% intervals over subjects"
+        f"{metrics['selection']};{' ' if whole else NEXT}95% intervals over subjects"
     )
     first = headlines()[0]
     if metrics["oracle"]:

@@ -17,7 +17,7 @@ from jmer import trees
 from jmer.data.machine import cores, memory
 from jmer.errors import JmerError, UsageError
 from jmer.experiment import EngineConfig
-from jmer.files import VERSION, write_json
+from jmer.files import VERSION, read_json, write_json
 from jmer.files.lock import owned
 from jmer.files.places import from_environment, user_cache
 from jmer.train.folds import Program
@@ -266,7 +266,7 @@ def _cache_file(engine: EngineConfig, work: Work) -> Path:
 def _read(file: Path) -> Plan | None:
     """A remembered plan; None if there is none that can be read."""
     try:
-        plan = Plan.of(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
+        plan = Plan.of(read_json(file, required=True))
+    except (JmerError, ValueError, KeyError, TypeError):
         return None
     return dataclasses.replace(plan, source="remembered")

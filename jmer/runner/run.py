@@ -26,11 +26,12 @@ from jmer.runner.outcome import (
 from jmer.runner.progress import View
 from jmer.runner.reported import reported
 from jmer.runner.session import Session, check_inputs
+from jmer.runner.stages import REPORTS, stage
 from jmer.runner.start import Start, read_start
 from jmer.runner.together import require_same_data, require_same_options
 from jmer.runs.environment import environment
 from jmer.runs.events import EventLog
-from jmer.runs.folder import CHECKPOINTS, note, open_run, owning
+from jmer.runs.folder import CHECKPOINTS, marks, note, open_run, owning
 from jmer.train import hosts
 from jmer.train.mesh import compute_dtype
 from jmer.train.numerics import pinned
@@ -88,7 +89,9 @@ def _run(
 
     folds, start, about = hosts.all_or_none(prepared)
     require_same_data(about["identity"], folds)
-    hosts.first_then_all(lambda: open_run(run_dir, about, overwrite=overwrite))
+    hosts.first_then_all(
+        lambda: open_run(run_dir, about, overwrite=overwrite, say=view.say)
+    )
     seen = seen_by_tasks(network, clips, current(), view.say, stopping)
     session = Session(experiment, clips, folds, seen, start)
 
@@ -96,16 +99,14 @@ def _run(
         if hosts.is_first():
             note(run_dir, "plan", plan)
 
-    log = EventLog(run_dir)
-    try:
-        packs = session.plan(run_dir / CHECKPOINTS, view.say, planned)
-        results = session.train(packs, view, log, stopping)
-    finally:
-        log.close()
-        view.close()
-    if not hosts.is_first():
-        return None
-    return write_results(session, results, run_dir)
+    with contextlib.closing(view):
+        with contextlib.closing(EventLog(run_dir)) as log:
+            packs = session.plan(run_dir / CHECKPOINTS, view.say, planned)
+            results = session.train(packs, view, log, stopping)
+        if not hosts.is_first():
+            return None
+        with stage("writing the report", REPORTS, patient=True):
+            return write_results(session, results, run_dir)
 
 
 def describe(
@@ -115,17 +116,19 @@ def describe(
     whose folder it is.
     """
     dtype = compute_dtype(experiment.dtype, jax.local_devices()[0].platform)
+    identity = {
+        **experiment.identity(),
+        "dtype": np.dtype(dtype).name,
+        **start.identity,
+        "weights": experiment.model.file_hashes,
+        "data_fingerprint": clips.fingerprint,
+    }
     return {
         "name": name,
         "command": command,
         "experiment": experiment.resolved(),
-        "identity": {
-            **experiment.identity(),
-            "dtype": np.dtype(dtype).name,
-            **start.identity,
-            "weights": experiment.model.file_hashes,
-            "data_fingerprint": clips.fingerprint,
-        },
+        "identity": identity,
+        **marks(identity),
         "data": {**experiment.data.origin, **clips.summary()},
         **environment(),
     }
@@ -140,11 +143,18 @@ def load_everywhere(
     need be; the others find it done. A set that another run is preparing is waited for.
     """
 
-    def loaded() -> ClipSet:
-        return load(data, say=say, stopping=stopping)
+    with stage("preparing the data") as now:
 
-    first = hosts.first_then_all(loaded)
-    return hosts.all_or_none(lambda: first or loaded())
+        def watch(done: int, total: int | None) -> None:
+            now.count(done, total)
+            if stopping():
+                raise KeyboardInterrupt
+
+        def loaded() -> ClipSet:
+            return load(data, watch=watch, say=say, stopping=stopping)
+
+        first = hosts.first_then_all(loaded)
+        return hosts.all_or_none(lambda: first or loaded())
 
 
 def write_results(

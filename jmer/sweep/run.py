@@ -1,5 +1,6 @@
 """The cells of a sweep: run, and gone on with."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,14 +46,13 @@ def run_sweep(
     experiments = {cell.name: cell.experiment for cell in chosen}
     require_same_options(experiments, run_dir=run_dir, overwrite=overwrite)
     hosts.first_then_all(lambda: _require_own(run_dir, cells, overwrite))
-    view = make_view()
-    plans = plan_sweep(chosen, run_dir, overwrite, view.say, stopping)
-    described = [{"name": cell.name, "folder": cell.folder} for cell in cells]
-    about = {"name": name, "command": command, "cells": described}
-    hosts.first_then_all(lambda: _begin(run_dir, cells, overwrite, about))
-    for line in plan_text(plans, run_dir):
-        view.say(line)
-    view.close()
+    with contextlib.closing(make_view()) as view:
+        plans = plan_sweep(chosen, run_dir, overwrite, view.say, stopping)
+        described = [{"name": cell.name, "folder": cell.folder} for cell in cells]
+        about = {"name": name, "command": command, "cells": described}
+        hosts.first_then_all(lambda: _begin(run_dir, cells, overwrite, about))
+        for line in plan_text(plans, run_dir):
+            view.say(line)
     unreported: list[NotReported] = []
     for one in plans:
         if stopping():
