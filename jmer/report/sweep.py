@@ -12,7 +12,7 @@ from jmer.report.variants import shown
 from jmer.runs.folder import DESCRIPTION, SWEEP, run_of
 from jmer.runs.folder import METRICS as RESULTS
 from jmer.runs.run import Run
-from jmer.runs.shapes import METRICS_SHAPE, SWEEP_SHAPE
+from jmer.runs.shapes import ANY_DESCRIPTION, METRICS_SHAPE, SWEEP_SHAPE
 from jmer.scores.metrics import METRICS
 from jmer.text import counted, points
 
@@ -44,7 +44,8 @@ def finished_cells(folder: Path) -> dict[str, Path]:
     for name, place in found.items():
         if run_of(place) is None:  # of an older version
             continue
-        about = read_json(place / DESCRIPTION, changed=True)
+        file = place / DESCRIPTION
+        about = checked(read_json(file, changed=True), ANY_DESCRIPTION, file)
         if not str(about.get("name")).endswith(f": {name}"):
             raise Changed(
                 f"{place} is the run {about.get('name')!r}, not cell {name!r} of the "
