@@ -43,7 +43,7 @@ CHECKSUMS = "checksums"
 SUMS = "sums"
 """A field of the metrics: the files beside them, as they were then."""
 
-KEPT = ("created", "plan", RUN, CHECKSUMS)
+KEPT = ("created", "plan", "flags", RUN, CHECKSUMS)
 """Fields of a description that later starts keep."""
 
 NEEDED = {
@@ -192,9 +192,10 @@ def _require_same_flags(
         or not contents(folder / CHECKPOINTS)
     ):
         return
+    theirs = shlex.quote(" ".join(map(str, before)))
     raise JmerError(
-        f"{folder} was begun with XLA_FLAGS={shlex.quote(' '.join(map(str, before)))}, and this "
-        f"process has {shlex.quote(' '.join(now or []))}: its numbers may be others. "
+        f"{folder} was begun with XLA_FLAGS={theirs}, and this process has "
+        f"{shlex.quote(' '.join(now or []))}: its numbers may be others. "
         f"Set the same in the environment, or replace the run with --overwrite."
     )
 
