@@ -22,7 +22,7 @@ from jmer.nn.lowering.choice import default
 from jmer.runner.outcome import test_accuracy
 from jmer.runner.plan import Plan, fit, make_plan, memory_limit
 from jmer.runner.progress import View
-from jmer.runner.stages import COMPILES, SAVES, stage
+from jmer.runner.stages import COMPILES, LOOKS, SAVES, stage
 from jmer.runner.start import Start
 from jmer.runs.arrangement import Arrangement, LaidOut, pack_name, read_arrangement
 from jmer.runs.events import EventLog
@@ -374,7 +374,7 @@ class Session:
             experiment.engine.checkpoint_seconds,
         )
         start = self.start.of(tasks)
-        with stage("looking for leaks", COMPILES):
+        with stage("looking for leaks", LOOKS):
             passed = sing(program, tasks, work.table, work.data, start)
         view.say(str(passed))
         with (
