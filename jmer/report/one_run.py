@@ -18,6 +18,7 @@ from jmer.report.render.blocks import (
     Table,
 )
 from jmer.report.words import words
+from jmer.runs.intact import checksums
 from jmer.runs.run import Run
 from jmer.scores.metrics import Metric, headlines, reported
 from jmer.scores.recognition import band
@@ -177,6 +178,11 @@ def _protocol(run: Run) -> Table:
     return Table(("", "This run"), tuple(rows), left=2)
 
 
+def _unsealed(run: Run) -> Iterable[tuple[str, str]]:
+    if checksums(run.folder) is False:
+        yield "Checksums", "none: it was written before them"
+
+
 def _sources(run: Run) -> Iterable[Section]:
     made = run.experiment
     config = Table(("Option", "Value"), tuple(flattened(made["experiment"])), left=2)
@@ -184,6 +190,7 @@ def _sources(run: Run) -> Iterable[Section]:
     device = made["device"]
     rows = [
         ("Data fingerprint", str(made["data"]["fingerprint"])),
+        *_unsealed(run),
         ("Source revision", made["revision"] or "unknown (not a Git checkout)"),
         ("Device", f"{device['count']} × {device['kind']} ({device['platform']})"),
         ("Started", str(made["created"])),

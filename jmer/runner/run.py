@@ -35,6 +35,7 @@ from jmer.runs.events import EventLog
 from jmer.runs.folder import CHECKPOINTS, marks, note, open_run, owning
 from jmer.train import hosts
 from jmer.train.mesh import compute_dtype
+from jmer.train.numerics import pinned
 from jmer.train.pack import PackResult
 
 
@@ -62,7 +63,7 @@ def run(
     """
     require_same_options({"": experiment}, run_dir=run_dir, overwrite=overwrite)
     lock = owning(run_dir, wait=wait, say=view.say, stopping=stopping)
-    with contextlib.ExitStack() as stack:
+    with pinned(), contextlib.ExitStack() as stack:
         # One of the processes has it for all of them.
         hosts.first_then_all(lambda: stack.enter_context(lock))
         return _run(experiment, name, command, run_dir, overwrite, view, stopping)
