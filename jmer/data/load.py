@@ -145,10 +145,14 @@ def prepare(
 
 
 def _unchanged(builder: "ClipBuilder") -> Path:
-    """The folder of a set that is whole. Raises: JmerError if its source is another."""
-    refuse_changed_files(builder)
-    refuse_changed_sources(builder)
-    return Path(builder.data_dir)
+    """The folder of a set that is whole. Raises: JmerError if its source is another, or
+    what describes it was changed."""
+    folder = Path(builder.data_dir)
+    with _reading(builder.data, folder):
+        require_unchanged(folder, only=(COMPLETE, METADATA))
+        refuse_changed_files(builder)
+        refuse_changed_sources(builder)
+    return folder
 
 
 def _made(folder: Path) -> int | None:
@@ -259,7 +263,8 @@ def load_prepared(config: DataConfig) -> ClipSet:
     if isinstance(config, RandomClips):
         return config.clips()
     builder = prepared_builder(config)
-    refuse_changed_sources(builder)
+    with _reading(config, Path(builder.data_dir)):
+        refuse_changed_sources(builder)
     return _loaded(builder)
 
 

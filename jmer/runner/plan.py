@@ -25,6 +25,8 @@ from jmer.train.planner import Measurement, candidates, choose
 from jmer.train.probe import Layout, Work, device_bytes
 
 CALL_SECONDS = 0.5  # a call of the compiled program should take no less
+KEY = "key"
+"""In the file of a plan, its name: all that it is the fastest for."""
 FEW_STEPS = 10_000  # trainings of fewer steps are over before measuring pays
 
 
@@ -122,7 +124,7 @@ def _measured(
     plan = _plan(measured, work)
     # The run can do without; the next one measures again.
     with contextlib.suppress(JmerError):
-        write_json(cache, plan.record())
+        write_json(cache, {**plan.record(), KEY: cache.stem})
     return plan
 
 
@@ -266,7 +268,10 @@ def _cache_file(engine: EngineConfig, work: Work) -> Path:
 def _read(file: Path) -> Plan | None:
     """A remembered plan; None if there is none that can be read."""
     try:
-        plan = Plan.of(read_json(file, required=True))
-    except (JmerError, ValueError, KeyError, TypeError):
+        record = read_json(file, required=True)
+        if record.pop(KEY, None) != file.stem:  # that of another
+            return None
+        plan = Plan.of(record)
+    except (JmerError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return dataclasses.replace(plan, source="remembered")

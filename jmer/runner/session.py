@@ -25,7 +25,6 @@ from jmer.runner.laid_out import (
     finished,
     fits_here,
     laid_out,
-    name_of,
     new_packs,
 )
 from jmer.runner.outcome import test_accuracy
@@ -41,7 +40,7 @@ from jmer.runs.arrangement import (
 from jmer.runs.events import EventLog
 from jmer.runs.folder import RUN, run_of
 from jmer.runs.held_out import held_out
-from jmer.runs.packs import SavedPack, read_packs
+from jmer.runs.packs import PACK, SavedPack, place_of, read_packs
 from jmer.runs.weights import held_out_note, read_held_out
 from jmer.text import duration
 from jmer.train import hosts
@@ -200,7 +199,7 @@ class Session:
             planned({**plan.record(), "tasks": len(new), "tasks_per_pack": size})
             hosts.first_then_all(lambda: layout.write(folder))
         results, own = (
-            {name_of(pack): pack.result for pack in saved},
+            {place_of(pack.folder): pack.result for pack in saved},
             run_of(folder.parent),
         )
         todo = [
@@ -395,6 +394,7 @@ class Session:
                 stopping=stopping,
                 notes={
                     RUN: pack.run,
+                    PACK: place_of(pack.folder),
                     "plan": pack.plan.record(),
                     "canary": passed.record(),
                     **self._held_out(tasks),
