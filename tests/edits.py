@@ -160,3 +160,13 @@ def loop(place: Place) -> Damage:
         return path
 
     return damage
+
+
+def unreadable(place: Place) -> Damage:
+    """To all but root."""
+
+    def damage() -> Path:
+        at(place).chmod(0)
+        return at(place)
+
+    return damage

@@ -36,7 +36,8 @@ class Operations:
             self.note("fsync")
             real(descriptor)
 
-        os.fsync = fsync  # the system tells nobody of it
+        # The system tells nobody of it.
+        os.fsync = fsync  # type: ignore[assignment]
 
     def audit(self, event: str, given: tuple[Any, ...]) -> None:
         if event in CHANGES or (event == "open" and given[2] & WRITING):

@@ -37,7 +37,7 @@ EVERYTHING = (
 KILLED = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGXFSZ, 130}
 # What is of another process at every start, and the checksums of that.
 TIMES = {"created", "wall_seconds", "throughput", "seconds", "time"}
-TIMES |= {"run", "seal", "sums", "notes", "crc"}
+TIMES |= {"revision", "run", "seal", "sums", "notes", "crc"}
 WHEN = {"_CHECKPOINT_METADATA", "commit_success.txt"}
 
 

@@ -1,137 +1,112 @@
-"""`~` and variables in paths, at every door; machines where nobody has a home."""
+"""Sets that do not lie where they were said to lie, or are called otherwise."""
 
 import dataclasses
-import os
+import re
+import shlex
 from pathlib import Path
 
 import pytest
+from downloads import write
 
-from data_builders.casme2 import Casme2
-from jmer.commands.parsing import parse, read_file
-from jmer.commands.report import ReportOptions
-from jmer.data.config import default_data_dir
-from jmer.errors import UsageError
-from jmer.files import places
-from jmer.files.places import expand_fields, expanded, user_cache
+from jmer.data.load import check
+from jmer.errors import JmerError
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("MINE", "x y")
-    return tmp_path
-
-
-@pytest.fixture
-def nobody(monkeypatch):
-    """No HOME, and a number that no account has."""
-    for name in ("HOME", "TFDS_DATA_DIR", "JMER_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-
-    def unknown(_):
-        raise KeyError
-
-    monkeypatch.setattr("pwd.getpwuid", unknown)
-    places._own_cache.cache_clear()
+def suggested(error):
+    """The folder that an error says to give."""
+    found = re.search(r"They are there with --manual-dir (.*) instead\.", str(error))
+    return Path(shlex.split(found[1])[0]) if found else None
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"),
+    ("name", "place"),
     [
-        ("~/a", "{home}/a"),
-        ("$HOME/a", "{home}/a"),
-        ("${HOME}/$MINE", "{home}/x y"),
-        ("a/~/b", "a/~/b"),
-        ("./~a", "~a"),
-        ("/abs/$UNKNOWN_HERE", "/abs/$UNKNOWN_HERE"),
-        ("r$1", "r$1"),
+        ("casme2", "Cropped"),
+        ("casme2", "Cropped/sub01"),
+        ("samm", "SAMM"),
+        ("casme_cubed", "Part_A_ME_clip"),
+        ("casme_cubed", "Part_A_ME_clip/frame"),
+        ("smic_long", "SMIC-E_raw image"),
+        ("casme2", "notes"),
     ],
 )
-def test_places_are_written_out(home, written, meant):
-    if written != "./~a":  # pathlib drops the dot
-        assert str(expanded(Path(written))) == meant.format(home=home)
-
-
-def test_options_of_every_depth_are(home):
-    @dataclasses.dataclass(frozen=True)
-    class Options:
-        data: Casme2
-        out: Path
-        more: tuple[Path, ...] = ()
-
-    words = ["--data.manual-dir", "~/c", "--out", "$HOME/o", "--more", "~/1", "b"]
-    words += ["--data.align", "landmarks", "--data.landmarks", "~/l.csv"]
-    found = parse(Options, "x", words)
-    assert found.data.manual_dir == home / "c" and found.out == home / "o"
-    assert found.more == (home / "1", Path("b"))
-    assert found.data.landmarks == home / "l.csv"
-
-
-def test_places_in_a_file_of_an_experiment_are_and_are_not_its_identity(home):
-    from jmer.data.random_clips import RandomClips
-    from jmer.experiment import Experiment
-    from jmer.models.ststnet import STSTNetConfig
-    from jmer.optim import AdamConfig
-
-    def made(place, start):
-        data = RandomClips(manual_dir=Path(place), data_dir=Path(place))
-        return Experiment(
-            STSTNetConfig(), data, AdamConfig(lr=1e-3), start_from=Path(start)
-        )
-
-    short, long = made("~/d", "$HOME/r"), made(f"{home}/d", f"{home}/r")
-    assert short == long and short.start_from == home / "r"
-    assert short.identity() == made("/elsewhere", "q").identity()
-
-
-def test_a_file_of_an_experiment_may_lie_at_home(home):
-    (home / "e.py").write_text("EXPERIMENT = 1\n", encoding="utf-8")
-    assert read_file("run", ["~/e.py", "--x"]) == (home / "e.py", ["--x"])
-
-
-@pytest.mark.parametrize("path", ["~nobody-of-that-name/r", os.fsdecode(b"r\xff")])
-def test_what_stands_for_no_folder_is_refused(path, home):
-    with pytest.raises(UsageError, match="runs="):
-        parse(ReportOptions, "x", [path])
-
-
-def test_variables_may_begin_at_home(home, monkeypatch):
-    from jmer.runner.plan import cache_folder
-
-    monkeypatch.setenv("TFDS_DATA_DIR", "~/t")
-    monkeypatch.setenv("JMER_CACHE", "$HOME/c")
-    assert (default_data_dir(), cache_folder()) == (home / "t", home / "c")
-    monkeypatch.delenv("JMER_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "~/x")
-    assert cache_folder() == home / "x/jmer"
-    monkeypatch.setenv("XDG_CACHE_HOME", "not/absolute")  # which its rules ignore
-    assert cache_folder() == home / ".cache/jmer"
-
-
-def test_without_a_home_there_is_a_cache_of_ones_own(nobody):
-    folder = user_cache()
-    assert folder.is_dir() and user_cache() == folder
-    assert folder.stat().st_mode & 0o777 == 0o700
-
-
-def test_without_a_home_a_place_for_sets_is_asked_for(nobody):
-    from jmer.data.load import check
-
-    config = Casme2()
-    assert str(config.data_dir) == "~/tensorflow_datasets"
-    expand_fields(config)
-    with pytest.raises(UsageError, match="--data-dir DIR for `jmer data`"):
+def test_a_folder_too_low(name, place, tmp_path):
+    tree = write(name, tmp_path / "with a blank")
+    config = dataclasses.replace(tree.config, manual_dir=tree.root / place)
+    with pytest.raises(JmerError) as error:
         check(config)
-    assert not Path("~").exists()
+    assert suggested(error.value) == tree.root
+    there = dataclasses.replace(config, manual_dir=suggested(error.value))
+    assert not check(there)[0]
 
 
-@pytest.mark.parametrize(
-    ("sheet", "disk"),
-    [("sub\u00e9", "sube\u0301"), ("한", "\u1112\u1161\u11ab"), ("Å", "\u212b")],
-)
-def test_names_match_however_letters_are_composed(sheet, disk, tmp_path):
-    from data_builders.disk import Disk
+def test_a_folder_too_high(tmp_path):
+    tree = write("casme2", tmp_path / "data/of/us/casme")
+    config = dataclasses.replace(tree.config, manual_dir=tmp_path)
+    with pytest.raises(JmerError) as error:
+        check(config)
+    there = dataclasses.replace(config, manual_dir=suggested(error.value))
+    assert not check(there)[0]
 
-    (tmp_path / disk / "a").mkdir(parents=True)
-    assert Disk().child(tmp_path, sheet) == tmp_path / disk
-    assert Disk().find_root(tmp_path, [sheet], lambda p: p != tmp_path)
+
+def test_nothing_near(tmp_path):
+    tree = write("casme2", tmp_path / "a")
+    tree.table.unlink()
+    with pytest.raises(JmerError, match="--table FILE") as error:
+        check(tree.config)
+    assert suggested(error.value) is None
+
+
+@pytest.mark.parametrize("called", ["Subject {}", "S-{}", "p{}b"])
+def test_names_of_subjects_that_do_not_fit(called, tmp_path):
+    tree = write("casme2", tmp_path)
+    homes = sorted((tree.root / "Cropped").iterdir())
+    first = homes[0].rename(homes[0].with_name(called.format(1)))
+    problems, _ = check(tree.config)
+    words = f"(where {first.name} are not called as subjects, such as sub01)"
+    assert problems and all(words in problem for problem in problems)
+    for i, home in enumerate(homes[1:], start=2):
+        home.rename(home.with_name(called.format(i)))
+    with pytest.raises(JmerError) as error:
+        check(tree.config)
+    words = f"are {called.format(1)}, {called.format(2)}, {called.format(3)}, but subj"
+    assert words in str(error.value)
+    assert r"called as sub01 (sub\d+)." in str(error.value)
+
+
+def test_the_remedy_for_two_sheets_chooses_one(tmp_path):
+    tree = write("casme2", tmp_path)
+    copy = tree.root / "notes" / tree.table.name
+    copy.write_bytes(tree.table.read_bytes())
+    with pytest.raises(JmerError, match="2 annotation sheets") as error:
+        check(tree.config)
+    chosen = re.search(r"such as --table (.*), or remove", str(error.value))[1]
+    assert not check(dataclasses.replace(tree.config, table=shlex.split(chosen)[0]))[0]
+    near = dataclasses.replace(tree.config, table=tree.table.name[:-1])
+    with pytest.raises(
+        JmerError, match=rf"did you mean '{re.escape(tree.table.name)}'"
+    ):
+        check(near)
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_each_of_two_sheets_can_be_named(both, tmp_path):
+    tree = write("samm_long", tmp_path)
+    clips = tree.root / "SAMM_Micro_FACS_Codes_v2.xlsx"
+    clips = clips.rename(tree.root / "of clips.xlsx")
+    with pytest.raises(JmerError) as error:
+        check(tree.config)
+    asked = re.search(r"its name with --table (.*)FILE", str(error.value))[1]
+    table = f"{asked}{clips.name}"
+    if both:
+        videos = next(tree.root.glob("SAMM_LongVideos*"))
+        table = f"{videos.rename(tree.root / 'v.xlsx').name},{clips.name}"
+    assert not check(dataclasses.replace(tree.config, table=table))[0]
+
+
+def test_names_with_dates_and_files_of_open_programs(tmp_path):
+    tree = write("samm", tmp_path)
+    dated = tree.root / "SAMM_20181215_Micro_FACS_Codes_v2 (1).xlsx"
+    tree.table.rename(dated)
+    dated.with_name(f"~${dated.name}").write_bytes(b"\0user")
+    assert not check(tree.config)[0]

@@ -233,10 +233,15 @@ def load(
     if isinstance(config, RandomClips):
         return config.clips()
     folder = prepare(config, watch=watch, say=say, stopping=stopping)
-    with _reading(config, folder):
+    if not has_sums(folder):
+        say(f"{folder} was prepared before checksums: damage to it may go unseen")
+    return _loaded(builder_of(config))
+
+
+def _loaded(builder: "ClipBuilder") -> ClipSet:
+    folder = Path(builder.data_dir)
+    with _reading(builder.data, folder):
         require_unchanged(folder)
-    builder = builder_of(config)
-    with _reading(config, folder):
         return _gather(builder, stored(builder))
 
 
@@ -255,8 +260,7 @@ def load_prepared(config: DataConfig) -> ClipSet:
         return config.clips()
     builder = prepared_builder(config)
     refuse_changed_sources(builder)
-    with _reading(config, Path(builder.data_dir)):
-        return _gather(builder, stored(builder))
+    return _loaded(builder)
 
 
 def prepared_builder(config: DataConfig) -> "ClipBuilder":

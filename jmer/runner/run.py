@@ -16,6 +16,7 @@ from jmer.experiment import Experiment
 from jmer.files.lock import tell
 from jmer.nn.lowering.choice import current
 from jmer.report import write_report
+from jmer.report.looks import write_looks
 from jmer.runner.account import account
 from jmer.runner.features import seen_by_tasks
 from jmer.runner.outcome import (
@@ -169,5 +170,12 @@ def write_results(
     predictions, oracle = selected_predictions(*asked), oracle_predictions(*asked)
     metrics = account(session, results, predictions, oracle)
     write_scored(run_dir, predictions, metrics)
-    reported(write_report, run_dir, metrics)
+    shown = predictions.select(variant=metrics["variant"])
+    special = str(getattr(session.experiment.data, "special", "none"))
+
+    def report(folder: Path) -> None:
+        write_looks(folder, session.clips, shown, special)
+        write_report(folder)
+
+    reported(report, run_dir, metrics)
     return metrics

@@ -17,12 +17,11 @@ from jmer.runs.folder import (
     CHECKPOINTS,
     DESCRIPTION,
     METRICS,
-    NEEDED,
     PREDICTIONS,
     PROGRESS,
     require_idle,
 )
-from jmer.runs.intact import require_intact, require_scores
+from jmer.runs.intact import require_finished, require_intact, require_scores
 from jmer.runs.older import renewed
 from jmer.runs.shapes import (
     ANY_DESCRIPTION,
@@ -277,30 +276,12 @@ class Run:
 
         Raises: JmerError naming the missing or damaged file, and what to do.
         """
-        for name in (METRICS, DESCRIPTION):
-            if not (self.folder / name).is_file():
-                require_idle(self.folder)
-                raise JmerError(
-                    f"{self.folder} has no {name}: it is no finished run; run `jmer "
-                    f"run EXPERIMENT --run-dir {self.folder}`, which goes on where it "
-                    f"stopped."
-                )
-            found = self.metrics if name == METRICS else self.experiment
-            missing = [key for key in NEEDED[name] if key not in found]
-            if missing:
-                require_idle(self.folder)
-                raise JmerError(
-                    f"{self.folder / name} has no {', '.join(missing)}: it was edited, "
-                    f"or written by another version of jmer. Run the experiment again."
-                )
+        require_finished(
+            self.folder,
+            lambda name: self.metrics if name == METRICS else self.experiment,
+        )
         checked(self.metrics, METRICS_SHAPE, self.folder / METRICS)
         checked(self.experiment, DESCRIPTION_SHAPE, self.folder / DESCRIPTION)
-        if not (self.folder / PREDICTIONS).is_file():
-            require_idle(self.folder)
-            raise JmerError(
-                f"{self.folder} has no {PREDICTIONS}: it is no finished run; run "
-                f"`{self.experiment['command']}` again."
-            )
         if not self.changed:
             require_intact(self.folder)
             require_scores(self.folder, self.metrics, self.shown)
