@@ -192,9 +192,10 @@ def _require_same_flags(
         or not contents(folder / CHECKPOINTS)
     ):
         return
+    then = shlex.quote(" ".join(map(str, before)))
     raise JmerError(
-        f"{folder} was begun with XLA_FLAGS={shlex.quote(' '.join(map(str, before)))}, and this "
-        f"process has {shlex.quote(' '.join(now or []))}: its numbers may be others. "
+        f"{folder} was begun with XLA_FLAGS={then}, and this process has "
+        f"{shlex.quote(' '.join(now or []))}: its numbers may be others. "
         f"Set the same in the environment, or replace the run with --overwrite."
     )
 
