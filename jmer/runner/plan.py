@@ -93,8 +93,8 @@ def make_plan(
     if engine.plan_seconds == 0 or steps < FEW_STEPS:
         return Plan(layouts[0], 1, "first guess")
     cache = _cache_file(engine, work)
-    if (remembered := _read(cache)) is not None:
-        return remembered
+    if (known := _read(cache)) is not None:
+        return known
     with in_cache(cache, "the measuring of layouts", say):
         # Another process may have measured in the meantime; two at once disturb one
         # another.
@@ -121,7 +121,7 @@ def _measured(
     plan = _plan(measured, work)
     # The run can do without; the next one measures again.
     with contextlib.suppress(JmerError):
-        write_json(cache, plan.record())
+        write_json(cache, remembered(plan, cache))
     return plan
 
 
@@ -261,10 +261,18 @@ def _cache_file(engine: EngineConfig, work: Work) -> Path:
     return cache_folder() / "plans" / f"{name}.json"
 
 
+def remembered(plan: Plan, file: Path) -> dict[str, Any]:
+    """What is kept of a plan: its record, and the name of what it was measured for."""
+    return {**plan.record(), "file": file.stem}
+
+
 def _read(file: Path) -> Plan | None:
-    """A remembered plan; None if there is none that can be read."""
+    """A remembered plan; None if there is none that can be read, or it is another's."""
     try:
-        plan = Plan.of(read_json(file, required=True))
+        record = dict(read_json(file, required=True))
+        if record.pop("file") != file.stem:
+            return None
+        plan = Plan.of(record)
     except (JmerError, ValueError, KeyError, TypeError):
         return None
     return dataclasses.replace(plan, source="remembered")
