@@ -288,7 +288,6 @@ CHANGES = {
     "blank": lambda f: replaced(f, "predictions.csv", "\n", "\n\n"),
     "log": lambda f: cut(f / "progress.jsonl", 20),
     "lines": lambda f: (f / "progress.jsonl").write_bytes(b""),
-    "gone": lambda f: (f / "progress.jsonl").unlink(),
     "identity": lambda f: replaced(f, "experiment.json", '"lr": 0.1', '"lr": 0.2'),
     "plain": lambda f: write_plain(f / "experiment.json"),
     "command": lambda f: replaced(f, "experiment.json", "toy.py", "foe.py"),
@@ -345,6 +344,13 @@ def test_what_is_noted_and_appended_later_is_no_change(run):
     with (run / "progress.jsonl").open("ab") as file:
         file.write(line_of({"event": "note", "epoch": 3}))
     load_run(run)
+
+
+def test_a_log_that_is_gone_is_said(run, capsys):
+    (run / "progress.jsonl").unlink()
+    assert load_run(run).curves == {}
+    assert f"{run}/progress.jsonl is gone" in capsys.readouterr().err
+    assert check_unchanged(Run(run)).verdict == "warning"
 
 
 def test_an_experiment_that_is_not_that_of_its_identity(run):

@@ -26,10 +26,11 @@ from jmer.data.sums import (
     write_sums,
 )
 from jmer.data.typed import prepare_command
-from jmer.errors import JmerError
+from jmer.errors import JmerError, UsageError
 from jmer.files import make_folder, writing
 from jmer.files.ending import undoing
 from jmer.files.lock import owned, tell
+from jmer.files.places import expand_fields, is_known
 
 if TYPE_CHECKING:
     from jmer.data.builder import ClipBuilder
@@ -56,6 +57,13 @@ def builder_of(config: DataConfig, *, make: bool = True) -> "ClipBuilder":
     from jmer.data.builder import TfdsConfig
 
     builder = builder_class(type(config))
+    expand_fields(config)
+    if not is_known(config.data_dir):
+        raise UsageError(
+            f"there is no home directory, and so no {config.data_dir} for prepared "
+            f"sets: say where they lie with --data.data-dir DIR (--data-dir DIR for "
+            f"`jmer data`), or set TFDS_DATA_DIR."
+        )
     recipe = TfdsConfig(name=config.config_name, version=builder.VERSION, data=config)
     if make:
         make_folder(config.data_dir)

@@ -10,6 +10,7 @@ import numpy as np
 from jmer.errors import JmerError
 from jmer.files import Changed, read_sealed
 from jmer.files.digest import Written, differs
+from jmer.files.lock import tell
 from jmer.files.seal import State
 from jmer.runs.folder import (
     CHECKSUMS,
@@ -39,6 +40,8 @@ class Flaw:
     file: Path
     what: str
     remedy: str
+    harmless: bool = False
+    """Whether no number depends on it."""
 
     def __str__(self) -> str:
         return f"{self.file} {self.what}. {self.remedy}"
@@ -81,10 +84,15 @@ def checksums(folder: Path) -> bool | None:
 
 
 def require_intact(folder: Path) -> None:
-    """Raises: Changed if a file of a finished run was changed after the run."""
+    """Says what is gone of a finished run without harm.
+
+    Raises: Changed if a file of it was changed after the run.
+    """
     for flaw in flaws(folder):
         require_idle(folder)
-        raise Changed(str(flaw))
+        if not flaw.harmless:
+            raise Changed(str(flaw))
+        tell(str(flaw))
 
 
 def flaws(folder: Path) -> Iterator[Flaw]:
@@ -116,11 +124,7 @@ def flaws(folder: Path) -> Iterator[Flaw]:
         what = f"is of another run than {DESCRIPTION} beside it"
         yield Flaw(folder / METRICS, what, again)
     yield from _differing(folder / PREDICTIONS, metrics, again)
-    log = (
-        f"Restore it from a copy, or remove what is left of it and type "
-        f"`{about.get('command', 'jmer run …')}` again: the report then has no curves "
-        f"of what was trained before."
-    )
+    log = "Restore it from a copy, or do without: remove what is left of it."
     yield from _differing(folder / PROGRESS, metrics, log)
 
 
@@ -132,7 +136,8 @@ def require_whole(log: Path) -> None:
     metrics = _read(log.with_name(METRICS))[0]
     remedy = "Restore it from a copy, or remove what is left of it, and start again."
     for flaw in _differing(log, metrics, remedy):
-        raise Changed(str(flaw))
+        if not flaw.harmless:
+            raise Changed(str(flaw))
 
 
 def _read(file: Path) -> tuple[dict[str, Any], State]:
@@ -156,7 +161,8 @@ def _differing(file: Path, metrics: Mapping[str, Any], remedy: str) -> Iterator[
     if not isinstance(sums, dict) or file.name not in sums:
         return
     if not file.is_file():
-        yield Flaw(file, "is gone", remedy)
+        what = "is gone: there are no curves of how the run learned"
+        yield Flaw(file, what, remedy, harmless=file.name == PROGRESS)
         return
     try:
         then = Written(

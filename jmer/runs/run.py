@@ -10,6 +10,7 @@ import numpy as np
 from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.files.inside import require_contained
+from jmer.files.places import expanded
 from jmer.files.shape import checked
 from jmer.runs.curves import read_curves
 from jmer.runs.folder import (
@@ -293,7 +294,7 @@ def load_run(folder: str | Path, *, changed: bool = False) -> Run:
     Raises: JmerError if it is no run, is not finished, was changed afterwards, or has a
     link in it that leads out of it.
     """
-    folder = Path(folder)
+    folder = expanded(Path(folder))
     for name in (DESCRIPTION, METRICS):
         if not (folder / name).is_file():
             require_idle(folder)
@@ -367,7 +368,7 @@ def load_model(folder: str | Path) -> "Weights":
     """
     from jmer.runs.weights import Weights
 
-    return Weights.load(Path(folder))
+    return Weights.load(expanded(Path(folder)))
 
 
 def find_weights(folder: Path) -> "Weights":
