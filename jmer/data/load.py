@@ -324,6 +324,15 @@ def _reading(config: DataConfig, folder: Path) -> Iterator[None]:
         ) from error
 
 
+def _noted(builder: "ClipBuilder", name: str) -> dict[str, Any]:
+    """What was noted of a set when it was prepared.
+
+    Raises: JmerError if it cannot be read.
+    """
+    with _reading(builder.data, Path(builder.data_dir)):
+        return dict(builder.info.metadata.get(name, {}))
+
+
 def stored(builder: "ClipBuilder") -> Iterator[dict[str, Any]]:
     """The clips of a prepared set as they lie there, one after another: the columns of
     `ClipSet` as plain values, inputs as arrays.
@@ -391,7 +400,7 @@ def refuse_changed_sources(builder: "ClipBuilder") -> None:
     if config.manual_dir is None:
         return
     builder.require_manual_dir()
-    before = dict(builder.info.metadata.get("sources", {}))
+    before = _noted(builder, "sources")
     if not before:
         return
     now = builder.digests()
@@ -407,7 +416,7 @@ def refuse_changed_sources(builder: "ClipBuilder") -> None:
 
 def refuse_changed_files(builder: "ClipBuilder") -> None:
     """Raises: JmerError if a file that a field names differs from the one used."""
-    config, before = builder.data, dict(builder.info.metadata.get("files", {}))
+    config, before = builder.data, _noted(builder, "files")
     for name, digest in builder.file_digests().items():
         if name in before and before[name] != digest:
             raise JmerError(
