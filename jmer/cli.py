@@ -9,7 +9,7 @@ from absl import logging
 
 from jmer.errors import JmerError, UsageError, quoted
 from jmer.files import VERSION
-from jmer.text import did_you_mean
+from jmer.text import did_you_mean, visible
 
 OVERVIEW = """\
 usage: jmer COMMAND …
@@ -83,7 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except JmerError as error:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        # Names may hold anything; they stay text, and within the line.
+        line = visible(" ".join(str(error).splitlines()))
+        print(f"error: {line}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         if debug:

@@ -13,6 +13,7 @@ from jmer.data.config import DataConfig
 from jmer.errors import UsageError
 from jmer.runner.progress import counting
 from jmer.synthetic.spec import SyntheticSpec
+from jmer.text import visible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +156,7 @@ def check(words: list[str]) -> int:
 
     problems, summary = check(options.data)
     for problem in problems:
-        print(problem)
+        print(visible(problem))
     print(f"{len(problems)} problems" if problems else f"{summary}\nno problems")
     return 1 if problems else 0
 

@@ -8,6 +8,7 @@ import tyro
 
 from jmer.commands.parsing import note_owner, parse
 from jmer.errors import UsageError
+from jmer.text import visible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,5 +61,5 @@ def report(words: list[str]) -> int:
                 text = write_comparison(runs, out)
             else:
                 text = (runs[0] / f"{REPORT}.md").read_text()
-    print(text)
+    print(visible(text))
     return 0
