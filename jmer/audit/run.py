@@ -70,7 +70,7 @@ def audit_against(
         *check_figures(evidence),
     ]
     if clips is None:
-        text = f"Cannot tell: the data set could not be read. {missing}"
+        text = "Cannot tell: the data set could not be read, as is said above."
         findings += [
             Finding(rule, "unknown", text) for rule in ("known", "labels", "images")
         ]
