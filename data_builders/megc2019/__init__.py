@@ -31,6 +31,7 @@ class Megc2019(FaceSet):
         """The three sets by the same recipe; `manual_dir` holds them all."""
         names = [f.name for f in dataclasses.fields(ClipRecipe)]
         names += ["manual_dir", "data_dir", "errata", "missing_frames", "landmarks"]
+        names += ["bits"]
         shared = {name: getattr(self, name) for name in names}
         return (
             Casme2(classes="megc", source=self.source, **shared),

@@ -16,6 +16,7 @@ RULES = {
     "images": "no image belongs to two subjects",
     "alike": "no image looks like another subject's, altered",
     "unseen": "clips that a fold must not see do not change its training",
+    "unchanged": "the files are those that jmer wrote",
     "selection": "nothing was chosen by the score on the test clips",
     "metrics": "the figures are those of the predictions",
     "pooling": "predictions are pooled over folds before they are scored",

@@ -8,9 +8,10 @@ Neighbouring frames of a clip and clips of one person look the same and are no l
 that only those of different subjects are compared.
 
 What the limit was chosen by: of 24 drawn faces none came nearer than 0.169 to another
-person's, of 442 published flow images of 68 people none nearer than 0.196, of drawn flow 0.148. Copies saved
-as JPEG of quality 50, mirrored, cut by up to 5 % or made lighter are at most 0.118 from
-their originals; of quality 20, a third is missed, and of flow saved as JPEG, more.
+person's, of 442 published flow images of 68 people none nearer than 0.196, of drawn
+flow 0.148. Copies saved as JPEG of quality 50, mirrored, cut by up to 5 % or made
+lighter are at most 0.118 from their originals; of quality 20 a few are missed, and of
+flow that was saved as JPEG, more.
 """
 
 import itertools

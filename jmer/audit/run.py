@@ -19,6 +19,7 @@ from jmer.audit.roster import (
 )
 from jmer.audit.shared_frames import check_frames
 from jmer.audit.shared_images import check_images
+from jmer.audit.unchanged import check_unchanged
 from jmer.audit.unseen import check_unseen
 from jmer.audit.worth import as_printed
 from jmer.data.clips import ClipSet
@@ -39,6 +40,7 @@ def audit_run(run: Run, **places: Path | None) -> Audit:
 
     Raises: JmerError if the run itself cannot be read.
     """
+    run = replace(run, changed=True)
     run.check()  # which names what is missing of a damaged one
     try:
         clips = set_of(run, **places)
@@ -68,6 +70,7 @@ def audit_against(
         check_never(table),
         check_frames(table),
         check_unseen(run),
+        check_unchanged(run),
         *check_figures(evidence),
     ]
     if clips is None:

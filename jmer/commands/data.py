@@ -33,9 +33,12 @@ class PrepareOptions:
 
 @dataclasses.dataclass(frozen=True)
 class CheckOptions:
-    """Say what is missing or odd in a data set before it is prepared."""
+    """Say what is missing or odd in a data set before it is prepared: all of it, kind
+    by kind. Every frame is read."""
 
     data: tyro.conf.OmitArgPrefixes[DataConfig]
+    all: bool = False
+    """Show every problem, and not the first few of each kind."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,11 +156,14 @@ def check(words: list[str]) -> int:
     prog = f"jmer data check {config.name}"
     options = parse(CheckOptions, prog, words, CheckOptions(config))
     from jmer.data import check
+    from jmer.data.problems import SHOWN, grouped
 
-    problems, summary = check(options.data)
-    for problem in problems:
-        print(visible(problem))
-    print(f"{len(problems)} problems" if problems else f"{summary}\nno problems")
+    with counting(f"reading {config.name}") as watch:
+        problems, summary = check(options.data, watch=watch)
+    for line in grouped(problems, None if options.all else SHOWN) if problems else ():
+        print(visible(line))
+    if not problems:
+        print(f"{summary}\nno problems")
     return 1 if problems else 0
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from jmer.commands.parsing import parse, read_file
-from jmer.commands.run import print_summary
+from jmer.commands.run import print_summary, scored_at_least
 
 
 def evaluate(words: list[str]) -> int:
@@ -22,14 +22,15 @@ def evaluate(words: list[str]) -> int:
     from jmer.runner.evaluate import evaluate
     from jmer.runs.folder import command_line
 
-    metrics = evaluate(
-        options.experiment,
-        weights=options.weights,
-        name=file.stem,
-        command=command_line(),
-        run_dir=options.run_dir,
-        overwrite=options.overwrite,
-        wait=options.wait,
-    )
+    with scored_at_least(options.run_dir):
+        metrics = evaluate(
+            options.experiment,
+            weights=options.weights,
+            name=file.stem,
+            command=command_line(),
+            run_dir=options.run_dir,
+            overwrite=options.overwrite,
+            wait=options.wait,
+        )
     print_summary(metrics, options.run_dir)
     return 0

@@ -1,6 +1,6 @@
 """How large an image says it is, before anybody makes room for it."""
 
-from jmer.errors import JmerError
+from jmer.data.problems import Unusable
 
 MOST_PIXELS = 150_000_000
 """Of an image that is decoded: 450 MB in colour, and more than any camera of faces."""
@@ -26,12 +26,13 @@ def pixels_of(content: bytes) -> int | None:
 
 
 def require_small(content: bytes, what: object) -> None:
-    """Raises: JmerError, naming `what` it is, for an image of more than 150 million
+    """Raises: Unusable, naming `what` it is, for an image of more than 150 million
     pixels."""
     if (pixels := pixels_of(content)) is not None and pixels > MOST_PIXELS:
-        raise JmerError(
+        raise Unusable(
             f"{what} says that it has {pixels:,} pixels, and at most {MOST_PIXELS:,} "
-            f"are decoded. Restore the file, or make it smaller."
+            f"are decoded. Restore the file, or make it smaller.",
+            "images that are too large",
         )
 
 

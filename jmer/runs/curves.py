@@ -1,6 +1,5 @@
 """How a run learned, from what it wrote on the way."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,19 +9,18 @@ import numpy as np
 
 from jmer.errors import MOST_COUNT, is_whole
 from jmer.files.shape import is_number
+from jmer.runs.lines import read_lines
 
 CURVES = ("loss", "test_acc", "inner_uf1")
-MOST_LINE = 2**20
-"""Bytes of a line; of a longer one, each such part is a line that is no JSON."""
 
 
 def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Epochs and values of those of `CURVES` that are there, averaged over packs; empty
     without evaluations.
 
-    Lines that are no JSON are passed over: a run that was killed leaves a line cut
-    short, and one that was resumed wrote on behind it. Where a resumed run repeats
-    an epoch, the later line counts.
+    Where a resumed run repeats an epoch, the later line counts.
+
+    Raises: Changed if a line is damaged.
     """
     if not path.is_file():
         return {}
@@ -45,12 +43,6 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _evaluations(path: Path) -> Iterator[dict[str, Any]]:
-    # Line by line: a thousand packs of one task write a hundred megabytes.
-    with path.open("rb") as file:
-        for line in iter(lambda: file.readline(MOST_LINE), b""):
-            try:
-                event = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(event, dict) and event.get("event") == "evaluation":
-                yield event
+    for event in read_lines(path):
+        if event.get("event") == "evaluation":
+            yield event

@@ -21,6 +21,7 @@ from jmer.runs.folder import (
     PROGRESS,
     require_idle,
 )
+from jmer.runs.intact import require_intact, require_scores
 from jmer.runs.older import renewed
 from jmer.runs.shapes import (
     ANY_DESCRIPTION,
@@ -102,6 +103,8 @@ class Run:
     """
 
     folder: Path
+    changed: bool = dataclasses.field(default=False, compare=False)
+    """Also what was changed after the run is read, for an audit to say so."""
 
     def __repr__(self) -> str:
         found = self.metrics
@@ -114,13 +117,14 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json`."""
         file = self.folder / METRICS
-        return checked(read_json(file), ANY_METRICS, file)
+        return checked(read_json(file, changed=self.changed), ANY_METRICS, file)
 
     @functools.cached_property
     def experiment(self) -> dict[str, Any]:
         """The content of `experiment.json`, in today's names of fields."""
         file = self.folder / DESCRIPTION
-        return renewed(checked(read_json(file), ANY_DESCRIPTION, file))
+        found = read_json(file, changed=self.changed)
+        return renewed(checked(found, ANY_DESCRIPTION, file))
 
     @functools.cached_property
     def predictions(self) -> Predictions:
@@ -140,7 +144,7 @@ class Run:
         if number == self.metrics.get("variant", 0):
             return self
         scores = score(self.predictions.select(variant=number))
-        made = Run(self.folder)
+        made = dataclasses.replace(self)
         about = {**self.metrics, **scores, "variant": number, "oracle": None}
         made.__dict__["metrics"] = about
         return made
@@ -230,8 +234,24 @@ class Run:
 
     @functools.cached_property
     def packs(self) -> "list[PackResult]":
-        """What each program recorded: its tasks, at each evaluation."""
-        return [pack.result for pack in self.saved_packs if pack.result is not None]
+        """What each program recorded: its tasks, at each evaluation.
+
+        Raises: JmerError if a checkpoint is damaged, or that of a task is gone.
+        """
+        found = [pack.result for pack in self.saved_packs if pack.result is not None]
+        have = {dataclasses.astuple(task) for pack in found for task in pack.tasks}
+        p = self.predictions
+        columns = (p.seed.tolist(), p.fold.tolist(), p.variant.tolist())
+        tested = set(zip(*columns, strict=True))
+        if found and not self.changed and (gone := sorted(tested - have)):
+            seed, fold, variant = gone[0]
+            raise JmerError(
+                f"{self.folder / CHECKPOINTS} has no checkpoint of {len(gone)} of "
+                f"{len(tested)} trainings, the first of fold {fold}, seed {seed}, "
+                f"variant {variant}: restore it, or type "
+                f"`{self.experiment['command']}` again, which trains it anew."
+            )
+        return found
 
     @property
     def held_out(self) -> "HeldOut | None":
@@ -280,14 +300,17 @@ class Run:
                 f"{self.folder} has no {PREDICTIONS}: it is no finished run; run "
                 f"`{self.experiment['command']}` again."
             )
+        if not self.changed:
+            require_intact(self.folder)
+            require_scores(self.folder, self.metrics, self.shown)
         _ = self.shown  # which reads them
 
 
-def load_run(folder: str | Path) -> Run:
-    """The run in a directory.
+def load_run(folder: str | Path, *, changed: bool = False) -> Run:
+    """The run in a directory; with `changed`, also one that is not what jmer wrote.
 
-    Raises: JmerError if it is no run, is not finished, or has a link in it that leads
-    out of it.
+    Raises: JmerError if it is no run, is not finished, was changed afterwards, or has a
+    link in it that leads out of it.
     """
     folder = Path(folder)
     for name in (DESCRIPTION, METRICS):
@@ -298,7 +321,9 @@ def load_run(folder: str | Path) -> Run:
                 f"--run-dir {folder}` makes or finishes one."
             )
     require_contained(folder)
-    return Run(folder)
+    if not changed:
+        require_intact(folder)
+    return Run(folder, changed)
 
 
 def read_run(folder: Path) -> Run:
@@ -316,7 +341,8 @@ def read_run(folder: Path) -> Run:
 def compare(
     a: Run | str | Path, b: Run | str | Path, *, draws: int = 2000, seed: int = 0
 ) -> Paired:
-    """What sets run `b` apart from run `a`: differences b − a on the same clips.
+    """What sets run `b` apart from run `a`: first in what the two differ besides their
+    scores (`apart`), then differences b − a on the same clips.
 
     Of several variants those are compared that the runs' own reports show. For several
     comparisons, correct p with `jmer.scores.paired.holm`.
@@ -348,10 +374,11 @@ def compare(
 
     Raises: JmerError if one is no finished run, or their clips or labels differ.
     """
-    first, second = (
-        (each if isinstance(each, Run) else load_run(each)).shown for each in (a, b)
-    )
-    return paired(first, second, draws=draws, seed=seed)
+    from jmer.runs.apart import apart
+
+    runs = [each if isinstance(each, Run) else load_run(each) for each in (a, b)]
+    found = paired(*(run.shown for run in runs), draws=draws, seed=seed)
+    return dataclasses.replace(found, apart=tuple(map(str, apart(runs))))
 
 
 def load_model(folder: str | Path) -> "Weights":
