@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from data_builders.disk import looking
+from jmer.data.image_size import MOST_HEAD, require_small
 from jmer.data.machine import cores
 from jmer.data.parallel import shared_pool
-from jmer.data.image_size import MOST_HEAD, require_small
 from jmer.data.problems import Unusable
 
 # Its own count knows of no group of version 2.

@@ -15,7 +15,7 @@ from data_builders.synthetic import Synthetic
 from data_builders.synthetic.synthetic_dataset_builder import Builder
 from jmer.cli import main
 from jmer.errors import JmerError
-from jmer.files import inside, read_json
+from jmer.files import inside, read_json, write_json
 from jmer.report.pictures import pictures
 from jmer.report.sweep import cells_of, write_sweep
 from jmer.runs.run import read_run
@@ -203,7 +203,7 @@ def of_set(run: Path, **fields: object) -> None:
     about = json.loads(file.read_text())
     about["experiment"]["data"] = {**SYNTHETIC, **fields}
     about["experiment"]["protocol"] = {"kind": "Loso"}
-    file.write_text(json.dumps(about))
+    write_json(file, about)  # sealed, as a stranger would
 
 
 @pytest.mark.parametrize("where", ["victim", "victim/new", "given/run/prepared"])
@@ -244,7 +244,7 @@ def test_random_clips_of_a_stranger_do_not_fill_the_memory(run, capsys):
     about = json.loads(file.read_text())
     about["experiment"]["data"] = {"name": "random", "shapes": [["x", [10**6, 10**6]]]}
     about["data"]["kind"] = "jmer.data.random_clips:RandomClips"
-    file.write_text(json.dumps(about))
+    write_json(file, about)
     assert main(["explain", str(run)]) == 1
     assert "GB, and are not made" in capsys.readouterr().err
 
@@ -265,13 +265,13 @@ def test_cells_of_a_sweep_lie_in_it(run, folder):
 
 
 def changed(file: Path, where: str, value: object) -> None:
-    content = json.loads(file.read_text())
+    content = json.loads(file.read_text(encoding="utf-8"))
     *path, last = [int(p) if p.isdigit() else p for p in where.split(".")]
     inner = content
     for part in path:
         inner = inner[part]
     inner[last] = value
-    file.write_text(json.dumps(content))
+    write_json(file, content)
 
 
 ODD = [

@@ -154,19 +154,19 @@ def _signs(
     planes: Sequence[np.ndarray], n: int, cuts: Sequence[tuple[float, ...]]
 ) -> np.ndarray:
     """+1 and -1 [v, k] for each way to cut."""
-    made = []
-    for left, top, right, bottom in cuts:
-        own = []
-        for plane in planes:
+    small = np.empty((len(cuts), len(planes), SIDE, SIDE), np.float32)
+    for i, (left, top, right, bottom) in enumerate(cuts):
+        for c, plane in enumerate(planes):
             height, width = plane.shape
             rows = slice(round(top * height), height - round(bottom * height))
             columns = slice(round(left * width), width - round(right * width))
-            small = cv2.resize(
-                plane[rows, columns], (SIDE, SIDE), interpolation=cv2.INTER_AREA
-            )
-            own.append(dctn(small, norm="ortho")[:n, :n].ravel()[1:] >= 0)
-        made.append(np.concatenate(own))
-    return np.where(np.array(made), 1, -1)
+            cv2.resize(
+                plane[rows, columns], (SIDE, SIDE), dst=small[i, c],
+                interpolation=cv2.INTER_AREA,
+            )  # fmt: skip
+    found = dctn(small, axes=(-2, -1), norm="ortho")[..., :n, :n]
+    found = found.reshape(len(cuts), len(planes), n * n)[..., 1:]
+    return np.where(found.reshape(len(cuts), -1) >= 0, 1, -1)
 
 
 def _near(hashes: Hashes, subject: np.ndarray) -> Iterator[tuple[int, int, float]]:
@@ -174,13 +174,14 @@ def _near(hashes: Hashes, subject: np.ndarray) -> Iterator[tuple[int, int, float
     whole, cut = hashes.whole, hashes.cut
     _, frames, ways, k = cut.shape
     who = subject[hashes.clips]
+    mirrored = whole * hashes.mirror
     block = max(1, BLOCK // ways)
     for start in range(0, len(cut), block):
         part = cut[start : start + block]
         same = np.zeros((len(part), len(whole)), np.float32)
         for frame in range(frames):
-            own, theirs = part[:, frame].reshape(-1, k), whole[:, frame].T
-            likeness = np.maximum(own @ theirs, (own * hashes.mirror) @ theirs)
+            own = part[:, frame].reshape(-1, k)
+            likeness = np.maximum(own @ whole[:, frame].T, own @ mirrored[:, frame].T)
             same += likeness.reshape(len(part), ways, -1).max(1)
         distance = (1 - same / (frames * k)) / 2
         distance[who[start : start + block, None] == who[None]] = 1

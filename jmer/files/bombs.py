@@ -58,9 +58,10 @@ def load_arrays(file: Path, opened: IO[bytes]) -> dict[str, np.ndarray]:
     larger than its part of the file; whatever NumPy raises for damaged ones.
     """
     require_small(file, opened)
-    with np.load(opened, allow_pickle=False) as archive:
-        if isinstance(archive, np.ndarray):
-            raise ValueError("it is a single array")
+    archive = np.load(opened, allow_pickle=False)
+    if isinstance(archive, np.ndarray):
+        raise ValueError("it is a single array")
+    with archive:
         return {name: _array(archive, name) for name in archive.files}
 
 
