@@ -11,6 +11,7 @@ from jmer import shipped
 from jmer.data.config import DataConfig
 from jmer.data.splits import Loso, Protocol
 from jmer.errors import MOST_SEED, FieldCheck, UsageError, is_whole
+from jmer.files.places import expand_fields, expanded
 from jmer.models.base import NetworkConfig
 from jmer.optim import OptimConfig
 from jmer.train.batches import Mode, Sampling
@@ -114,6 +115,7 @@ class Experiment:
     """How the work is laid out."""
 
     def __post_init__(self) -> None:
+        expand_fields(self)
         check = FieldCheck(self)
         counts = "epochs", "batch_size", "eval_every"
         check.at_least(1, *counts)
@@ -207,7 +209,7 @@ def definitions(path: Path | str) -> dict[str, Any]:
 
     Raises: UsageError if there is no such file, or it fails.
     """
-    path = shipped.find(path)
+    path = shipped.find(expanded(Path(path)))
     spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise UsageError(f"experiment file {path} is no Python file (.py).")

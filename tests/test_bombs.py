@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from data_builders import frame_files
 from data_builders.frame_files import decode
-from jmer.data import image_size
 from jmer.data.image_size import pixels_of
 from jmer.errors import JmerError
 from jmer.files.bombs import load_arrays
@@ -96,7 +96,7 @@ def test_the_size_of_an_image_is_read_off_its_head(tmp_path, monkeypatch, kind):
     assert pixels_of(content[:20]) in (None, 0) and pixels_of(b"GIF89a") is None
     file = tmp_path / f"a.{kind}"
     file.write_bytes(content)
-    monkeypatch.setattr(image_size, "MOST_PIXELS", 37 * 53 - 1)
+    monkeypatch.setattr(frame_files, "MOST_PIXELS", 37 * 53 - 1)
     with pytest.raises(JmerError, match="says that it has 1,961 pixels") as caught:
         decode([file])
     assert str(file) in str(caught.value)

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -26,16 +27,19 @@ from jmer.data.sums import (
     write_sums,
 )
 from jmer.data.typed import prepare_command
-from jmer.errors import JmerError
+from jmer.errors import JmerError, UsageError
 from jmer.files import make_folder, writing
 from jmer.files.ending import undoing
 from jmer.files.lock import owned, tell
+from jmer.files.places import expand_fields, is_known
 
 if TYPE_CHECKING:
     from jmer.data.builder import ClipBuilder
 
 SPLIT = "full"
 COMPLETE = "dataset_info.json"
+OWN = re.compile(r".+(\.json|\.labels\.txt|\.array_record-\d+-of-\d+)|\.sums\.json\..+")
+"""Names of files in a prepared set, and of what writing them may leave."""
 TYPES = {
     **dict.fromkeys(("subject", "dataset", "clip_id", "action_units"), np.str_),
     **dict.fromkeys(("label", "onset", "apex", "offset"), np.int32),
@@ -56,6 +60,13 @@ def builder_of(config: DataConfig, *, make: bool = True) -> "ClipBuilder":
     from jmer.data.builder import TfdsConfig
 
     builder = builder_class(type(config))
+    expand_fields(config)
+    if not is_known(config.data_dir):
+        raise UsageError(
+            f"there is no home directory, and so no {config.data_dir} for prepared "
+            f"sets: say where they lie with --data.data-dir DIR (--data-dir DIR for "
+            f"`jmer data`), or set TFDS_DATA_DIR."
+        )
     recipe = TfdsConfig(name=config.config_name, version=builder.VERSION, data=config)
     if make:
         make_folder(config.data_dir)
@@ -165,13 +176,28 @@ def _build(
     settings = _beam_config(builder, beam)
     silent = contextlib.redirect_stdout(io.StringIO())
     with undoing(discard), _building(folder), silent:
-        if folder.exists():
-            shutil.rmtree(folder)
+        _remove(folder)
         builder.download_and_prepare(download_config=settings)
         write_sums(folder)
     for note in builder.notes():
         say(f"note: {note}")
     return folder
+
+
+def _remove(folder: Path) -> None:
+    """Removes what there is of a set, to make room for it.
+
+    Raises: JmerError, with nothing removed, if something else lies there as well.
+    """
+    if not folder.exists():
+        return
+    for path in sorted(folder.iterdir()):
+        if not (path.is_file() and OWN.fullmatch(path.name)):
+            raise JmerError(
+                f"{path} is no part of a prepared set, and what lies in {folder} would "
+                f"be replaced by one: move it elsewhere, or choose another --data-dir."
+            )
+    shutil.rmtree(folder)
 
 
 def _beam_config(builder: "ClipBuilder", options: Sequence[str] | None) -> Any:
@@ -225,10 +251,15 @@ def load(
     if isinstance(config, RandomClips):
         return config.clips()
     folder = prepare(config, watch=watch, say=say, stopping=stopping)
-    with _reading(config, folder):
+    if not has_sums(folder):
+        say(f"{folder} was prepared before checksums: damage to it may go unseen")
+    return _loaded(builder_of(config))
+
+
+def _loaded(builder: "ClipBuilder") -> ClipSet:
+    folder = Path(builder.data_dir)
+    with _reading(builder.data, folder):
         require_unchanged(folder)
-    builder = builder_of(config)
-    with _reading(config, folder):
         return _gather(builder, stored(builder))
 
 
@@ -247,8 +278,7 @@ def load_prepared(config: DataConfig) -> ClipSet:
         return config.clips()
     builder = prepared_builder(config)
     refuse_changed_sources(builder)
-    with _reading(config, Path(builder.data_dir)):
-        return _gather(builder, stored(builder))
+    return _loaded(builder)
 
 
 def prepared_builder(config: DataConfig) -> "ClipBuilder":

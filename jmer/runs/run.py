@@ -10,18 +10,18 @@ import numpy as np
 from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.files.inside import require_contained
+from jmer.files.places import expanded
 from jmer.files.shape import checked
 from jmer.runs.curves import read_curves
 from jmer.runs.folder import (
     CHECKPOINTS,
     DESCRIPTION,
     METRICS,
-    NEEDED,
     PREDICTIONS,
     PROGRESS,
     require_idle,
 )
-from jmer.runs.intact import require_intact, require_scores
+from jmer.runs.intact import require_finished, require_intact, require_scores
 from jmer.runs.older import renewed
 from jmer.runs.shapes import (
     ANY_DESCRIPTION,
@@ -276,30 +276,12 @@ class Run:
 
         Raises: JmerError naming the missing or damaged file, and what to do.
         """
-        for name in (METRICS, DESCRIPTION):
-            if not (self.folder / name).is_file():
-                require_idle(self.folder)
-                raise JmerError(
-                    f"{self.folder} has no {name}: it is no finished run; run `jmer "
-                    f"run EXPERIMENT --run-dir {self.folder}`, which goes on where it "
-                    f"stopped."
-                )
-            found = self.metrics if name == METRICS else self.experiment
-            missing = [key for key in NEEDED[name] if key not in found]
-            if missing:
-                require_idle(self.folder)
-                raise JmerError(
-                    f"{self.folder / name} has no {', '.join(missing)}: it was edited, "
-                    f"or written by another version of jmer. Run the experiment again."
-                )
+        require_finished(
+            self.folder,
+            lambda name: self.metrics if name == METRICS else self.experiment,
+        )
         checked(self.metrics, METRICS_SHAPE, self.folder / METRICS)
         checked(self.experiment, DESCRIPTION_SHAPE, self.folder / DESCRIPTION)
-        if not (self.folder / PREDICTIONS).is_file():
-            require_idle(self.folder)
-            raise JmerError(
-                f"{self.folder} has no {PREDICTIONS}: it is no finished run; run "
-                f"`{self.experiment['command']}` again."
-            )
         if not self.changed:
             require_intact(self.folder)
             require_scores(self.folder, self.metrics, self.shown)
@@ -312,7 +294,7 @@ def load_run(folder: str | Path, *, changed: bool = False) -> Run:
     Raises: JmerError if it is no run, is not finished, was changed afterwards, or has a
     link in it that leads out of it.
     """
-    folder = Path(folder)
+    folder = expanded(Path(folder))
     for name in (DESCRIPTION, METRICS):
         if not (folder / name).is_file():
             require_idle(folder)
@@ -388,7 +370,7 @@ def load_model(folder: str | Path) -> "Weights":
     """
     from jmer.runs.weights import Weights
 
-    return Weights.load(Path(folder))
+    return Weights.load(expanded(Path(folder)))
 
 
 def find_weights(folder: Path) -> "Weights":
