@@ -3,6 +3,7 @@ is wrong with it is one error that names the file."""
 
 import json
 import os
+import shlex
 import shutil
 import stat
 from pathlib import Path
@@ -14,8 +15,10 @@ import jmer
 from data_builders.synthetic import Synthetic
 from data_builders.synthetic.synthetic_dataset_builder import Builder
 from jmer.cli import main
+from jmer.data.typed import prepare_command
 from jmer.errors import JmerError
 from jmer.files import inside, read_json, write_json
+from jmer.files.recorded import made_from
 from jmer.report.pictures import pictures
 from jmer.report.sweep import cells_of, write_sweep
 from jmer.runs.run import read_run
@@ -384,3 +387,18 @@ def test_the_modes_of_inputs_stay(run):
     assert main(["report", str(run)]) == 0
     for name in ("metrics.json", "experiment.json", "predictions.csv"):
         assert stat.S_IMODE((run / name).stat().st_mode) == 0o400
+
+
+def test_preparing_where_something_else_lies_removes_nothing(run, capsys):
+    data = json.loads((run / "experiment.json").read_text(encoding="utf-8"))
+    config = made_from(
+        Synthetic,
+        {n: v for n, v in data["experiment"]["data"].items() if n != "name"},
+        run / "experiment.json",
+        "experiment.data",
+    )
+    before = {n: x for n, x in outside(run).items() if n.endswith((".txt", ".png"))}
+    assert main(shlex.split(prepare_command(config))[1:]) == 1
+    assert "mine.txt is no part of a prepared set" in capsys.readouterr().err
+    after = outside(run)
+    assert {name: after[name] for name in before} == before
