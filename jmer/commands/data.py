@@ -13,6 +13,7 @@ from jmer.data.config import DataConfig
 from jmer.errors import UsageError
 from jmer.runner.progress import counting
 from jmer.synthetic.spec import SyntheticSpec
+from jmer.text import visible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +161,7 @@ def check(words: list[str]) -> int:
     with counting(f"reading {config.name}") as watch:
         problems, summary = check(options.data, watch=watch)
     for line in grouped(problems, None if options.all else SHOWN) if problems else ():
-        print(line)
+        print(visible(line))
     if not problems:
         print(f"{summary}\nno problems")
     return 1 if problems else 0

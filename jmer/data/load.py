@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 SPLIT = "full"
 COMPLETE = "dataset_info.json"
+OWN = re.compile(r".+(\.json|\.labels\.txt|\.array_record-\d+-of-\d+)|\.sums\.json\..+")
+"""Names of files in a prepared set, and of what writing them may leave."""
 TYPES = {
     **dict.fromkeys(("subject", "dataset", "clip_id", "action_units"), np.str_),
     **dict.fromkeys(("label", "onset", "apex", "offset"), np.int32),
@@ -177,13 +180,28 @@ def _build(
     settings = _beam_config(builder, beam)
     silent = contextlib.redirect_stdout(io.StringIO())
     with undoing(discard), _building(folder), silent:
-        if folder.exists():
-            shutil.rmtree(folder)
+        _remove(folder)
         builder.download_and_prepare(download_config=settings)
         write_sums(folder)
     for note in builder.notes():
         say(f"note: {note}")
     return folder
+
+
+def _remove(folder: Path) -> None:
+    """Removes what there is of a set, to make room for it.
+
+    Raises: JmerError, with nothing removed, if something else lies there as well.
+    """
+    if not folder.exists():
+        return
+    for path in sorted(folder.iterdir()):
+        if not (path.is_file() and OWN.fullmatch(path.name)):
+            raise JmerError(
+                f"{path} is no part of a prepared set, and what lies in {folder} would "
+                f"be replaced by one: move it elsewhere, or choose another --data-dir."
+            )
+    shutil.rmtree(folder)
 
 
 def _beam_config(builder: "ClipBuilder", options: Sequence[str] | None) -> Any:

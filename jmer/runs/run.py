@@ -323,7 +323,8 @@ def read_run(folder: Path) -> Run:
 def compare(
     a: Run | str | Path, b: Run | str | Path, *, draws: int = 2000, seed: int = 0
 ) -> Paired:
-    """What sets run `b` apart from run `a`: differences b − a on the same clips.
+    """What sets run `b` apart from run `a`: first in what the two differ besides their
+    scores (`apart`), then differences b − a on the same clips.
 
     Of several variants those are compared that the runs' own reports show. For several
     comparisons, correct p with `jmer.scores.paired.holm`.
@@ -355,10 +356,11 @@ def compare(
 
     Raises: JmerError if one is no finished run, or their clips or labels differ.
     """
-    first, second = (
-        (each if isinstance(each, Run) else load_run(each)).shown for each in (a, b)
-    )
-    return paired(first, second, draws=draws, seed=seed)
+    from jmer.runs.apart import apart
+
+    runs = [each if isinstance(each, Run) else load_run(each) for each in (a, b)]
+    found = paired(*(run.shown for run in runs), draws=draws, seed=seed)
+    return dataclasses.replace(found, apart=tuple(map(str, apart(runs))))
 
 
 def load_model(folder: str | Path) -> "Weights":
