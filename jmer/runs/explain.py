@@ -1,7 +1,6 @@
 """What trained networks have to show of clips that they were tested on."""
 
 import dataclasses
-import sys
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from jmer.models.base import Inputs
 from jmer.runs.held_out import kept_from_run
 from jmer.runs.run import Run
 from jmer.scores.predictions import Predictions
+from jmer.shipped.beside import loaded
 from jmer.train.tasks import Task
 
 
@@ -121,7 +121,7 @@ def _kind_of(run: Run, name: str) -> type[DataConfig]:
     ours = {kind.name: kind for kind in datasets()}
     place = run.experiment["data"].get("kind", "")  # runs of older versions lack it
     module = place.partition(":")[0]
-    if module in sys.modules:
+    if loaded(module):
         return config_at(place)
     if name not in ours and place:
         # A run from a stranger runs no code unasked.
