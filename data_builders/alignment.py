@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from data_builders import frame_files, landmarks
 from data_builders.annotation import Clip
 from data_builders.frame_set import FrameSet
+from jmer.data.exclusion import about_clip
 from jmer.errors import JmerError
 from jmer.preprocess.align import Box, Pose, Square
 from jmer.preprocess.faces import Detector, detector, find_face
@@ -28,7 +29,7 @@ def squares(data: FrameSet, clips: Sequence[Clip]) -> tuple[Squares, list[str]]:
         try:
             made[clip.row.key] = locate(clip)
         except JmerError as error:
-            problems.append(str(error))
+            problems.append(about_clip(str(error), clip.row.name))
     return made, problems
 
 

@@ -17,6 +17,7 @@ from data_builders.disk import Disk, one_of
 from data_builders.frame_set import ACTION_UNITS, OBJECTIVE_CLASS, FrameSet
 from data_builders.sheets import Columns, Line, find_table, read_table
 from data_builders.survey import Annotation, Survey, annotate, survey
+from jmer.data import exclusion
 from jmer.data.builder import ClipBuilder, Examples
 from jmer.data.span import Span
 from jmer.errors import JmerError
@@ -199,6 +200,11 @@ class FrameBuilder(ClipBuilder):
         return alignment.squares(self.data, self.survey.clips)
 
     def problems(self) -> list[str]:
+        known = self.annotation.clips
+        return [*exclusion.unknown(self.data.exclude, known), *self.clip_problems()]
+
+    def clip_problems(self) -> list[str]:
+        """All but names of clips to exclude that none has."""
         return [*self.survey.problems, *self.squares[1]]
 
     def summary(self) -> str:
@@ -266,7 +272,10 @@ class FrameBuilder(ClipBuilder):
 
     def example(self, item: tuple[Clip, Square | None]) -> dict[str, Any]:
         clip, square = item
-        arrays, (onset, apex, offset) = self._inputs(clip, square)
+        try:
+            arrays, (onset, apex, offset) = self._inputs(clip, square)
+        except JmerError as error:
+            raise exclusion.UnusableClip(str(error), clip.row.name) from error
         inputs: dict[str, Any] = {**arrays}
         if self.some_train_only:
             inputs["train_only"] = clip.row.train_only

@@ -13,6 +13,8 @@ from typing import NamedTuple, Protocol
 from data_builders import frame_files
 from data_builders.annotation import Clip, SheetRow, frame_number
 from data_builders.frame_set import ACTION_UNITS, FrameSet
+from jmer.data.asking import data_option
+from jmer.data.exclusion import about_clip, is_excluded
 from jmer.data.facs import objective_class, parse_action_units
 from jmer.errors import JmerError, quoted
 from jmer.preprocess.tensors import Interval
@@ -41,6 +43,8 @@ class Annotation:
     left_out: collections.Counter[str]
     changes: list[str]
     problems: list[str]
+    clips: list[str]
+    """Names of the clips of all rows."""
 
 
 class Survey(NamedTuple):
@@ -55,13 +59,20 @@ def annotate(
     source: Surveyed, rows: Sequence[SheetRow], changes: Sequence[str]
 ) -> Annotation:
     """What the rows of a sheet say, after `changes`; needs no frames."""
-    made = Annotation([], collections.Counter(), list(changes), [])
+    made = Annotation([], collections.Counter(), list(changes), [], [])
     seen: dict[tuple[str, str], SheetRow] = {}
     for row in rows:
+        named = bool(row.subject and row.clip)
+        if named:
+            made.clips.append(row.name)
+            if is_excluded(row.name, source.data.exclude):
+                made.left_out[f"{row.title}: excluded (--exclude)"] += 1
+                continue
         try:
             reason = source.left_out(row)
         except JmerError as error:
-            made.problems.append(str(error))
+            text = str(error)
+            made.problems.append(about_clip(text, row.name) if named else text)
             continue
         if reason:
             made.left_out[reason] += 1
@@ -72,16 +83,21 @@ def annotate(
             )
         elif (key := (row.subject, row.clip.lower())) in seen:
             made.problems.append(
-                f"{row.where}: duplicate clip {row.title}, first in "
-                f"{seen[key].where.rsplit(', ', 1)[-1]}. Remove one of the two."
+                about_clip(
+                    f"{row.where}: duplicate clip {row.title}, first in "
+                    f"{seen[key].where.rsplit(', ', 1)[-1]}. Remove one of the two.",
+                    row.name,
+                )
             )
         else:
             seen[key] = row
             _choose(source.data, row, made)
+    excluded = bool(source.data.exclude)
     if not made.chosen and not made.problems:
         made.problems.append(
             f"{source.require_manual_dir()}: no clip is left for "
-            f"classes={source.data.classes}. Choose another --classes."
+            f"classes={source.data.classes}. Choose another "
+            f"{data_option('classes')}{', or exclude fewer clips' * excluded}."
         )
     return made
 
@@ -93,7 +109,10 @@ def _choose(data: FrameSet, row: SheetRow, made: Annotation) -> None:
             row = _with_class(row)
         except ValueError as error:
             made.problems.append(
-                f"{row.where}: {error} (clip {row.title}). Correct the sheet."
+                about_clip(
+                    f"{row.where}: {error} (clip {row.title}). Correct the sheet.",
+                    row.name,
+                )
             )
             return
         if not row.labels[ACTION_UNITS]:
@@ -104,8 +123,11 @@ def _choose(data: FrameSet, row: SheetRow, made: Annotation) -> None:
     names = [name for name, words in rules.classes.items() if word in words]
     if word not in known:
         made.problems.append(
-            f"{row.where}: unknown {rules.column} {quoted(word)} of clip "
-            f"{row.title}. It must be one of {', '.join(known)}."
+            about_clip(
+                f"{row.where}: unknown {rules.column} {quoted(word)} of clip "
+                f"{row.title}. It must be one of {', '.join(known)}.",
+                row.name,
+            )
         )
     elif not names:
         made.left_out[f"{word} (no class of {data.classes})"] += 1
@@ -132,15 +154,18 @@ def survey(source: Surveyed, annotation: Annotation, root: Path) -> Survey:
         try:
             clip = _clip(source, root, row, names.index(name))
         except JmerError as error:
-            made.problems.append(str(error))
+            made.problems.append(about_clip(str(error), row.name))
             continue
         if clip.offset - clip.onset + 1 < source.data.min_frames:
             made.left_out[f"fewer than {source.data.min_frames} frames"] += 1
         elif clip.onset == clip.offset:
             made.problems.append(
-                f"{row.where}: clip {row.title} has one frame, {clip.onset}, in "
-                f"which nothing can move. Correct the sheet, or choose "
-                f"--min-frames 2."
+                about_clip(
+                    f"{row.where}: clip {row.title} has one frame, {clip.onset}, in "
+                    f"which nothing can move. Correct the sheet, or choose "
+                    f"{data_option('min_frames', 2)}.",
+                    row.name,
+                )
             )
         else:
             made.clips.append(clip)
@@ -194,7 +219,12 @@ def _numbers(row: SheetRow, missing_apex: str) -> Interval:
     if offset is None:
         raise _no_number(row, "offset", row.offset)
     if apex is None:
-        raise _no_number(row, "apex", row.apex, ", or choose --missing-apex middle")
+        raise _no_number(
+            row,
+            "apex",
+            row.apex,
+            f", or choose {data_option('missing_apex', 'middle')}",
+        )
     return onset, apex, offset
 
 
@@ -221,7 +251,7 @@ def _files(
     if refuse or len(missing) == len(wanted):
         shown = ", ".join(list(frame_files.ranges(missing))[:5])
         remedy = "Restore them" + (
-            ", or choose --missing-frames neighbour."
+            f", or choose {data_option('missing_frames', 'neighbour')}."
             if len(missing) < len(wanted)
             else ", or correct the sheet."
         )

@@ -10,6 +10,7 @@ from typing import Any
 import tyro
 
 from jmer import shipped
+from jmer.commands.mistakes import on_one_line
 from jmer.errors import UsageError, quoted
 from jmer.text import did_you_mean
 
@@ -57,19 +58,22 @@ def read_name(
 
 
 def parse(kind: type, prog: str, words: list[str], default: Any = None) -> Any:
-    """The options in `words`; tyro prints help and mistakes, and exits by itself.
+    """The options in `words`.
 
-    Raises: UsageError for an option that had another name before.
+    Raises: UsageError for an option that had another name before; SystemExit after
+    help, and after a line on what was not understood.
     """
+    words = _gathered(words)
     _refuse_former_names(prog, words, default)
     options: dict[str, Any] = {} if default is None else {"default": default}
-    return tyro.cli(
-        kind,
-        args=words,
-        prog=prog,
-        config=(tyro.conf.FlagCreatePairsOff,),
-        **options,
-    )
+    with on_one_line(prog, asks_for_help=bool({"-h", "--help"} & {*words})):
+        return tyro.cli(
+            kind,
+            args=words,
+            prog=prog,
+            config=(tyro.conf.FlagCreatePairsOff,),
+            **options,
+        )
 
 
 def note_owner(folders: Iterable[Path]) -> None:
@@ -103,7 +107,8 @@ def import_modules(names: Iterable[str]) -> None:
 def _refuse_former_names(prog: str, words: list[str], default: Any) -> None:
     experiment = getattr(default, "experiment", None)
     data = getattr(experiment or default, "data", None)
-    prefix = "--data." if experiment else "--"
+    of_experiment = experiment or getattr(default, "of_experiment", False)
+    prefix = "--data." if of_experiment else "--"
     for name, before in getattr(data, "formerly", {}).items():
         old, new = f"{prefix}{before}", f"{prefix}{name}"
         renamed = [
@@ -114,3 +119,20 @@ def _refuse_former_names(prog: str, words: list[str], default: Any) -> None:
             raise UsageError(
                 f"{old} is called {new} now: type `{prog} {shlex.join(renamed)}`"
             )
+
+
+def _gathered(words: list[str]) -> list[str]:
+    """With all clips behind one `--exclude`, which can be given several times."""
+    first, kept, clips = "", list[str](), list[str]()
+    inside = False
+    for word in words:
+        option, equals, value = word.partition("=")
+        if option in ("--exclude", "--data.exclude"):
+            first, inside = option, not equals
+            clips += [value] if equals else []
+        elif inside and not word.startswith("-"):
+            clips.append(word)
+        else:
+            inside = False
+            kept.append(word)
+    return [*kept, first, *clips] if first else kept

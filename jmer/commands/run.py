@@ -1,5 +1,6 @@
 """The command that trains and tests."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
 def run(words: list[str]) -> int:
     file, rest = read_file("run", words)
     from jmer.commands.options import RunOptions
+    from jmer.commands.targets import asking
+    from jmer.data.asking import asked_as
     from jmer.sweep.cells import load_sweep
 
     sweep = load_sweep(file)
     default = RunOptions(sweep.base, run_dir=Path("runs") / file.stem)
-    options = parse(RunOptions, f"jmer run {words[0]}", rest, default)
+    options = parse(RunOptions, f"jmer run {shlex.quote(words[0])}", rest, default)
     sweep = sweep.over(options.experiment, options.sweep)
     if options.cells and sweep.single:
         raise UsageError(f"cells={options.cells}: {words[0]} is no sweep")
@@ -41,7 +44,8 @@ def run(words: list[str]) -> int:
         "overwrite": options.overwrite,
         "wait": options.wait,
     }
-    with Interruption() as interruption:
+    asked = asking(sweep, ["run", *words], words[0])
+    with asked_as(asked), Interruption() as interruption:
         about["stopping"] = interruption.asked
         if not sweep.single:
             from jmer.sweep.run import run_sweep

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import numpy as np
 import tensorflow_datasets as tfds
 
+from jmer.data.asking import data_option
 from jmer.data.config import DataConfig
 from jmer.data.parallel import ClipWatch, in_order
 from jmer.data.span import Span
@@ -202,7 +203,7 @@ class ClipBuilder(  # type: ignore[call-arg]
             raise JmerError(
                 f"data set {self.data.name} is not prepared in {self.data.data_dir}, "
                 f"and no source is given: say where the original files are with "
-                f"--data.manual-dir DIR (--manual-dir DIR for `jmer data`)."
+                f"{data_option('manual_dir', 'DIR')}."
             )
         there = False
         with contextlib.suppress(OSError):  # such as a name that is too long

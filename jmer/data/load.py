@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jmer.data.asking import command_for, data_option
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
+from jmer.data.exclusion import refusal
 from jmer.data.find import builder_class
 from jmer.data.parallel import ClipWatch
 from jmer.data.random_clips import RandomClips
@@ -59,7 +61,7 @@ def builder_of(config: DataConfig) -> "ClipBuilder":
         folder = config.data_dir / config.name / config.config_name
         raise JmerError(
             f"the prepared set {folder} cannot be read ({error}). Delete that folder, "
-            f"then prepare it again: `jmer data prepare {config.word}`."
+            f"then prepare it again: `{command_for(config, 'prepare')}`."
         ) from error
     finally:
         logging.set_verbosity(before)
@@ -135,8 +137,7 @@ def _build(builder: "ClipBuilder", beam: Sequence[str] | None) -> Path:
     config.require_files()
     # An unusable source does not cost what was prepared from an earlier one.
     if problems := builder.problems():
-        more = f" (and {len(problems) - 1} more: `jmer data check`)"
-        raise JmerError(problems[0] + (more if len(problems) > 1 else ""))
+        raise refusal(config, problems)
     _discard_remains(folder)
     # TFDS speaks of downloads, of which there are none.
     settings = _beam_config(builder, beam)
@@ -229,7 +230,7 @@ def _reading(config: DataConfig, folder: Path) -> Iterator[None]:
     except Exception as error:  # array_record raises what its C++ library raises
         raise JmerError(
             f"the prepared set {folder} cannot be read ({error}). Prepare it again: "
-            f"`jmer data prepare {config.word} --overwrite`."
+            f"`{command_for(config, 'prepare', '--overwrite')}`."
         ) from error
 
 
@@ -308,9 +309,9 @@ def refuse_changed_sources(builder: "ClipBuilder") -> None:
     if changed:
         raise JmerError(
             f"{config.manual_dir / changed[0]} has changed since {builder.data_dir} "
-            f"was prepared ({len(changed)} files differ). Prepare it again: `jmer data "
-            f"prepare {config.word} --manual-dir {config.manual_dir} --overwrite`, or "
-            f"leave --manual-dir out to use what was prepared."
+            f"was prepared ({len(changed)} files differ). Prepare it again: "
+            f"`{command_for(config, 'prepare', '--overwrite')}`, or leave "
+            f"{data_option('manual_dir')} out to use what was prepared."
         )
 
 
@@ -321,9 +322,9 @@ def refuse_changed_files(builder: "ClipBuilder") -> None:
         if name in before and before[name] != digest:
             raise JmerError(
                 f"{name}={getattr(config, name)} is not the file that "
-                f"{builder.data_dir} was prepared with. Prepare it again: `jmer data "
-                f"prepare {config.word} --overwrite` with the same options, or give "
-                f"the file that was used."
+                f"{builder.data_dir} was prepared with. Prepare it again: "
+                f"`{command_for(config, 'prepare', '--overwrite')}`, or give the file "
+                f"that was used."
             )
 
 

@@ -121,7 +121,7 @@ def _kind_of(run: Run, name: str) -> type[DataConfig]:
     ours = {kind.name: kind for kind in datasets()}
     place = run.experiment["data"].get("kind", "")  # runs of older versions lack it
     module = place.partition(":")[0]
-    if loaded(module):
+    if module and loaded(module):
         return config_at(place)
     if name not in ours and place:
         # A run from a stranger runs no code unasked.

@@ -1,0 +1,111 @@
+"""What the command at work calls a data set and its fields, for errors to name them.
+
+`jmer data` knows `--missing-frames`, `jmer run` the same field as
+`--data.missing-frames`: whoever raises an error does not know who asked.
+"""
+
+import contextlib
+import dataclasses
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jmer.data.config import DataConfig
+from jmer.errors import option
+from jmer.shipped import beside
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A command that has a data set's fields among its options."""
+
+    prefix: str = "--"
+    """What stands before the name of a field."""
+    words: tuple[str, ...] = ()
+    """The command as it was typed, after `jmer`; none in Python."""
+    file: str = ""
+    """The experiment whose data set it is, as it was typed."""
+    default: DataConfig | None = None
+    """That data set, as the file has it."""
+    fixed: bool = False
+    """Whether the file alone can change the recipe: it is a sweep over data sets."""
+
+
+_now = Asked()  # of the process: builders read frames on threads
+
+
+@contextlib.contextmanager
+def asked_as(asked: Asked) -> Iterator[None]:
+    """Within it, errors speak to whoever gave that command."""
+    global _now
+    before, _now = _now, asked
+    try:
+        yield
+    finally:
+        _now = before
+
+
+def data_option(field: str, *values: object) -> str:
+    """A field of the data set as it is typed, with values: quoted as a shell needs it.
+
+    >>> data_option("missing_frames", "neighbour")
+    '--missing-frames neighbour'
+    """
+    if _now.fixed and field not in ("manual_dir", "data_dir"):
+        shown = "".join(f"={value!r}" for value in values)
+        return f"{field}{shown} in {_now.file}"
+    return " ".join([f"{_now.prefix}{option(field)}", *map(_quoted, values)])
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return text if text.isupper() and text.isalpha() else shlex.quote(text)
+
+
+def command_for(config: DataConfig, action: str, *more: str) -> str:
+    """The command of `jmer data` with exactly this data set: every field that is not
+    what the command takes by itself is given."""
+    own = type(config).__module__.startswith(("experiment_", beside.PREFIX))
+    if own and _now.file:
+        words, prefix = [_now.file], "--data."
+        # Places have defaults of the machine, which are not those of another class.
+        same = _now.default is not None and type(_now.default) is type(config)
+        default = _now.default if same else type(config)()
+    else:
+        words, prefix, default = [config.word], "--", type(config)()
+    assert default is not None
+    words += options(config, default, prefix)
+    return f"jmer {shlex.join(['data', action, *words, *more])}"
+
+
+def options(config: DataConfig, default: DataConfig, prefix: str = "--") -> list[str]:
+    """The words that make `config` of `default`."""
+    words = list[str]()
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value != getattr(default, field.name):
+            words += _words(prefix, field.name, value)
+    return words
+
+
+def _words(prefix: str, name: str, value: Any) -> list[str]:
+    typed = f"{prefix}{option(name)}"
+    if isinstance(value, bool):
+        return [typed if value else f"{prefix}no-{option(name)}"]
+    values = [str(one) for one in (value if isinstance(value, tuple) else [value])]
+    if values and values[0].startswith("-"):
+        return [f"{typed}={values[0]}", *values[1:]]
+    return [typed, *values]
+
+
+def without(config: DataConfig, clips: Sequence[str]) -> str:
+    """The command at work, typed again so that it leaves out clips too."""
+    every = tuple(dict.fromkeys([*getattr(config, "exclude", ()), *clips]))
+    if _now.words and not _now.fixed:
+        typed = f"{_now.prefix}exclude"
+        words = list(_now.words)
+        new = [clip for clip in every if clip not in words]
+        words += [word for clip in new for word in (typed, clip)]
+        return f"jmer {shlex.join(words)}"
+    return command_for(dataclasses.replace(config, exclude=every), "prepare")  # type: ignore[call-arg]

@@ -1,0 +1,88 @@
+"""Clips that a user leaves out of a data set by name, as part of its recipe."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from jmer.data.asking import command_for, data_option, without
+from jmer.data.config import DataConfig
+from jmer.errors import JmerError, UsageError, quoted
+from jmer.text import counted, did_you_mean
+
+
+class ClipProblem(str):
+    """What is wrong with one clip, `clip`, which `--exclude` leaves out."""
+
+    clip: str
+
+    def __new__(cls, text: str, clip: str) -> "ClipProblem":
+        made = super().__new__(cls, text)
+        made.clip = clip
+        return made
+
+
+def about_clip(text: str, clip: str) -> ClipProblem:
+    """A problem with one more remedy: to leave the clip out.
+
+    >>> about_clip("row 3: onset 'x' is no number.", "sub01/EP02")
+    "row 3: onset 'x' is no number. Or leave the clip out: --exclude sub01/EP02"
+    """
+    leave = data_option("exclude", clip)
+    return ClipProblem(f"{text} Or leave the clip out: {leave}", clip)
+
+
+def normal(names: Sequence[str], dataset: str) -> tuple[str, ...]:
+    """Names of clips in one order and spelling: the same clips are one recipe.
+
+    Raises: UsageError for what is no list of names.
+    """
+    if isinstance(names, str):
+        raise UsageError(f"exclude={names!r}: must be a list of names: ({names!r},)")
+    return tuple(sorted({name.removeprefix(f"{dataset}/") for name in names}))
+
+
+def is_excluded(clip: str, names: Sequence[str]) -> bool:
+    """Whether one of the names is that of a clip, in capitals or not."""
+    return clip.casefold() in {name.casefold() for name in names}
+
+
+def unknown(names: Sequence[str], clips: Iterable[str]) -> list[str]:
+    """A problem for each name that no clip of a set has."""
+    known = list(dict.fromkeys(clips))
+    return [
+        f"{data_option('exclude', name)}: no clip is called {quoted(name)}"
+        f"{did_you_mean(name, known)}. Names are subject/clip, as `jmer data check` "
+        f"prints them, such as {known[0] if known else 'none'}."
+        for name in names
+        if not any(is_excluded(clip, [name]) for clip in known)
+    ]
+
+
+class UnusableClip(JmerError):
+    """What is wrong with one clip, met while it was prepared."""
+
+    def __init__(self, text: str, clip: str) -> None:
+        super().__init__(about_clip(text, clip))
+        self.clip = clip
+
+    def __reduce__(self) -> "tuple[Any, ...]":
+        return (JmerError, (str(self),))
+
+
+def refusal(config: DataConfig, problems: Sequence[str]) -> JmerError:
+    """The error that ends the preparation of a source with problems: the first, and
+    the commands that leave its clip out, or show the others."""
+    text, more = str(problems[0]), len(problems) - 1
+    if isinstance(problems[0], ClipProblem):
+        text += f" as in `{without(config, [problems[0].clip])}`"
+    if more:
+        text += f" (and {more} more: `{command_for(config, 'check')}`)"
+    return JmerError(text)
+
+
+def leave_all_out(config: DataConfig, problems: Sequence[str]) -> str:
+    """The command at work without the clips that have problems; "" if none has."""
+    clips = [problem.clip for problem in problems if isinstance(problem, ClipProblem)]
+    if not clips:
+        return ""
+    clips = list(dict.fromkeys(clips))
+    return f"without {counted(len(clips), 'clip')}: `{without(config, clips)}`"
