@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from data_builders import frame_files, landmarks
 from data_builders.annotation import Clip
 from data_builders.frame_set import FrameSet
+from jmer.data.asking import choices, data_option
 from jmer.data.exclusion import about_clip
 from jmer.errors import JmerError
 from jmer.preprocess.align import Box, Pose, Square
@@ -37,10 +38,12 @@ def _detected(data: FrameSet, finder: Detector, clip: Clip) -> Square:
     start = clip.frames[clip.before]
     face = find_face(frame_files.decode([start])[0], finder)
     if face is None:
+        cropped = "cropped" in choices(data, "source") and data.source != "cropped"
+        other = f"{data_option('source', 'cropped')} or " * cropped
         raise JmerError(
             f"{start}: no face was found in the onset frame of clip "
-            f"{clip.row.title}. Choose --source cropped (where there is one) or "
-            f"--align none, or give the points of all faces with --landmarks FILE."
+            f"{clip.row.title}. Choose {other}{data_option('align', 'none')}, or give "
+            f"the points of all faces with {data_option('landmarks', 'FILE')}."
         )
     return Box.around(*face.box) if data.align == "crop" else Pose.of(face.points)
 
@@ -54,7 +57,7 @@ def _given(
     if marked is None:
         raise JmerError(
             f"{data.landmarks}: no row of clip {clip.row.title}. Add it, or leave "
-            f"--landmarks out to have all faces detected."
+            f"{data_option('landmarks')} out to have all faces detected."
         )
     if isinstance(marked, str):
         raise JmerError(marked)

@@ -18,6 +18,7 @@ from data_builders.frame_set import ACTION_UNITS, OBJECTIVE_CLASS, FrameSet
 from data_builders.sheets import Columns, Line, find_table, read_table
 from data_builders.survey import Annotation, Survey, annotate, survey
 from jmer.data import exclusion
+from jmer.data.asking import other_choices
 from jmer.data.builder import ClipBuilder, Examples
 from jmer.data.span import Span
 from jmer.errors import JmerError
@@ -159,7 +160,8 @@ class FrameBuilder(ClipBuilder):
         if found is None:
             raise JmerError(
                 f"no folder {' or '.join(names)} with subjects in {base}: put the "
-                f"{self.data.source} images there, or choose another --source."
+                f"{self.data.source} images there"
+                f"{other_choices(self.data, 'source')}."
             )
         return found
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from data_builders.disk import ENDINGS, looking
+from jmer.data.asking import data_option
 from jmer.errors import JmerError
 
 Crop = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "n n 3"]]
@@ -69,7 +70,8 @@ def decode(
         more = f" ({len(blank)} such files)" if len(blank) > 1 else ""
         raise JmerError(
             f"{blank[0]} shows nothing: all of its pixels are alike{more}. Restore the "
-            f"file, or delete it and choose --missing-frames neighbour."
+            f"file, or delete it and choose "
+            f"{data_option('missing_frames', 'neighbour')}."
         )
     return np.stack([frame for *_, frame in frames])
 

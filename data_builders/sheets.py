@@ -11,6 +11,7 @@ from pathlib import Path
 
 from python_calamine import CalamineWorkbook
 
+from jmer.data.asking import data_option
 from jmer.errors import JmerError
 
 CELL = re.compile(rb"""\sr=["']([A-Z]{1,3})(\d{1,7})["']""")
@@ -38,7 +39,10 @@ def find_table(root: Path, patterns: Sequence[str], chosen: str = "") -> Path:
         path
         for depth in ("*/*/*", "*/*", "*")
         for path in root.glob(depth)
-        if any(fnmatch.fnmatch(path.name.lower(), p.lower()) for p in wanted)
+        if any(
+            path.name == p or fnmatch.fnmatch(path.name.lower(), p.lower())
+            for p in wanted
+        )
         and not path.name.startswith(("~$", "."))  # locks and remains of others
         and is_file(path)
     )
@@ -47,15 +51,24 @@ def find_table(root: Path, patterns: Sequence[str], chosen: str = "") -> Path:
     if not found:
         raise JmerError(
             f"no annotation sheet {' or '.join(wanted)} in {root}: put it there as the "
-            f"owners distribute it, or give its name with --table FILE."
+            f"owners distribute it, or give its name with "
+            f"{data_option('table', 'FILE')}."
         )
     if len(found) > 1:
         raise JmerError(
             f"{len(found)} annotation sheets in {root}: "
             f"{', '.join(str(p.relative_to(root)) for p in found)}. Choose one with "
-            f"--table FILE, or remove the others."
+            f"{table_options(found)}, or remove the others."
         )
     return found[0]
+
+
+def table_options(found: Sequence[Path]) -> str:
+    """The options that choose one of the sheets, where their names tell them apart."""
+    names = [path.name for path in found]
+    if len(set(names)) < len(names):
+        return data_option("table", "FILE")
+    return " or ".join(data_option("table", name) for name in names)
 
 
 def read_table(

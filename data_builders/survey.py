@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from data_builders import frame_files
 from data_builders.annotation import Clip, SheetRow, frame_number
 from data_builders.frame_set import ACTION_UNITS, FrameSet
-from jmer.data.asking import data_option
+from jmer.data.asking import data_option, other_choices
 from jmer.data.exclusion import about_clip, is_excluded
 from jmer.data.facs import objective_class, parse_action_units
 from jmer.errors import JmerError, quoted
@@ -92,12 +92,12 @@ def annotate(
         else:
             seen[key] = row
             _choose(source.data, row, made)
-    excluded = bool(source.data.exclude)
+    first = "Exclude fewer clips" if source.data.exclude else "Restore the sheet"
     if not made.chosen and not made.problems:
         made.problems.append(
             f"{source.require_manual_dir()}: no clip is left for "
-            f"classes={source.data.classes}. Choose another "
-            f"{data_option('classes')}{', or exclude fewer clips' * excluded}."
+            f"classes={source.data.classes}. {first}"
+            f"{other_choices(source.data, 'classes')}."
         )
     return made
 
@@ -172,7 +172,8 @@ def survey(source: Surveyed, annotation: Annotation, root: Path) -> Survey:
     if not made.clips and not made.problems:
         made.problems.append(
             f"{source.require_manual_dir()}: no clip has "
-            f"min_frames={source.data.min_frames}. Ask for fewer."
+            f"min_frames={source.data.min_frames}. Ask for fewer: "
+            f"{data_option('min_frames', 1)}."
         )
     return made
 

@@ -116,6 +116,7 @@ class Experiment:
     """How the work is laid out."""
 
     def __post_init__(self) -> None:
+        require_network(self.model)
         check = FieldCheck(self)
         counts = "epochs", "batch_size", "eval_every"
         check.at_least(1, *counts)
@@ -175,6 +176,21 @@ class Experiment:
             for name in ("fraction", "unit", "criterion"):
                 del fields[f"inner_{name}"]
         return fields
+
+
+def require_network(network: NetworkConfig) -> None:
+    """Raises: UsageError if a network does not say what every network says."""
+    kind = type(network)
+    lacking = [name for name in ("name", "inputs") if not hasattr(kind, name)]
+    for name in ("input_shapes", "build"):
+        if getattr(kind, name, None) is getattr(NetworkConfig, name):
+            lacking.append(name)
+    if lacking:
+        raise UsageError(
+            f"model={kind.__name__}: this network has no {', no '.join(lacking)}. "
+            f"Define {'it' if len(lacking) == 1 else 'them'} in the class "
+            f"{kind.__name__}, as the networks of jmer.models do."
+        )
 
 
 def _different(values: Sequence[Hashable]) -> bool:

@@ -67,8 +67,22 @@ def test_files_of_one_name_in_two_folders_stay_apart(tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["random", "json", "typing", "numpy", "jax", "optax", "jmer", "data_builders"]
-    + ["tyro", "rich", "xxhash", "orbax", "tensorflow_datasets", "cv2"],
+    [
+        "random",
+        "json",
+        "typing",
+        "numpy",
+        "jax",
+        "optax",
+        "jmer",
+        "data_builders",
+        "tyro",
+        "rich",
+        "xxhash",
+        "orbax",
+        "tensorflow_datasets",
+        "cv2",
+    ],
 )
 def test_jmer_stands_on_none_of_them(tmp_path, name):
     line = "import json, random, jax, numpy\nLR = 0.25"

@@ -12,6 +12,7 @@ from data_builders.disk import looking, one_of
 from data_builders.frame_builder import FrameBuilder
 from data_builders.sheets import Line
 from data_builders.smic import CLASSES, Smic
+from jmer.data.asking import data_option, other_choices
 from jmer.errors import JmerError
 
 CLIP = r"s(\d{1,9})_(ne|po|sur)_(\d{1,9})"
@@ -138,7 +139,8 @@ class Builder(FrameBuilder):
         if ", sheet " in where and f", sheet {self.sheet}, " not in where:
             raise JmerError(
                 f"{self.table} has no sheet {self.sheet} that names the columns. Give "
-                f"a workbook that has one with --table FILE, or choose another --part."
+                f"a workbook that has one with {data_option('table', 'FILE')}"
+                f"{other_choices(self.data, 'part')}."
             )
         return lines
 

@@ -7,6 +7,7 @@
 import contextlib
 import dataclasses
 import shlex
+import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,21 @@ def data_option(field: str, *values: object) -> str:
         shown = "".join(f"={value!r}" for value in values)
         return f"{field}{shown} in {_now.file}"
     return " ".join([f"{_now.prefix}{option(field)}", *map(_quoted, values)])
+
+
+def choices(config: DataConfig, field: str) -> tuple[Any, ...]:
+    """The values that a field may have, where they can be listed."""
+    kind = typing.get_type_hints(type(config))[field]
+    return typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
+
+
+def other_choices(config: DataConfig, field: str) -> str:
+    """`, or choose another --source: --source raw`, with all that the field may be; ""
+    where it can be nothing else."""
+    now = getattr(config, field)
+    others = [value for value in choices(config, field) if value != now]
+    named = " or ".join(data_option(field, value) for value in others)
+    return f", or choose another {data_option(field)}: {named}" if named else ""
 
 
 def _quoted(value: object) -> str:
@@ -109,3 +125,15 @@ def without(config: DataConfig, clips: Sequence[str]) -> str:
         words += [word for clip in new for word in (typed, clip)]
         return f"jmer {shlex.join(words)}"
     return command_for(dataclasses.replace(config, exclude=every), "prepare")  # type: ignore[call-arg]
+
+
+def check_command() -> str:
+    """The command that checks the data set of the experiment at work."""
+    if not _now.file:
+        return "jmer data check"
+    typed, words = list(_now.words), list[str]()
+    inside = False
+    for word in typed:
+        inside = word.startswith("--data.") if word.startswith("-") else inside
+        words += [word] if inside else []
+    return f"jmer {shlex.join(['data', 'check', _now.file, *words])}"

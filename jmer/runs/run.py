@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from jmer.scores.metrics import reported
 from jmer.scores.paired import Paired, paired
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
-from jmer.text import counted, points
+from jmer.text import counted, did_you_mean, points
 
 if TYPE_CHECKING:
     from flax import nnx
@@ -243,11 +244,7 @@ class Run:
         for name in (METRICS, DESCRIPTION):
             if not (self.folder / name).is_file():
                 require_idle(self.folder)
-                raise JmerError(
-                    f"{self.folder} has no {name}: it is no finished run; run `jmer "
-                    f"run EXPERIMENT --run-dir {self.folder}`, which goes on where it "
-                    f"stopped."
-                )
+                raise no_run(self.folder, name)
             content = self.metrics if name == METRICS else self.experiment
             found = content if isinstance(content, dict) else {}
             missing = [key for key in NEEDED[name] if key not in found]
@@ -275,11 +272,34 @@ def load_run(folder: str | Path) -> Run:
     for name in (DESCRIPTION, METRICS):
         if not (folder / name).is_file():
             require_idle(folder)
-            raise JmerError(
-                f"{folder} has no {name}: it is no finished run. `jmer run FILE "
-                f"--run-dir {folder}` makes or finishes one."
-            )
+            raise no_run(folder, name)
     return Run(folder)
+
+
+def no_run(folder: Path, name: str) -> JmerError:
+    """Why a folder that lacks the file `name` is no finished run, and what would be."""
+    beside = [f for f in folder.absolute().parent.glob("*") if (f / METRICS).is_file()]
+    place = shlex.quote(str(folder))
+    if not folder.exists():
+        near = did_you_mean(folder.name, [run.name for run in beside])
+        return JmerError(
+            f"run directory {folder} does not exist{near}: it is no finished run. "
+            f"`jmer run FILE --run-dir {place}` makes one."
+        )
+    missing = f"{folder} has no {name}: it is no finished run"
+    if (folder / DESCRIPTION).is_file():
+        return JmerError(
+            f"{missing}; run `jmer run FILE --run-dir {place}`, which goes on where "
+            f"it stopped, with the file and the options that it was started with."
+        )
+    inside = sorted(f for f in folder.glob("*") if (f / DESCRIPTION).is_file())
+    if inside:
+        runs = ", ".join(shlex.quote(str(run)) for run in inside[:4])
+        return JmerError(f"{missing}, but holds some. Give one: {runs}.")
+    return JmerError(
+        f"{missing}. Give the folder that `jmer run` wrote, runs/NAME if no other was "
+        f"asked for."
+    )
 
 
 def read_run(folder: Path) -> Run:
