@@ -113,6 +113,11 @@ class Run:
         """The content of `experiment.json`, in today's names of fields."""
         return renewed(read_json(self.folder / DESCRIPTION))
 
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Clips that were left out of the data set by name (`--data.exclude`)."""
+        return tuple(map(str, self.experiment["identity"]["data"].get("exclude", ())))
+
     @functools.cached_property
     def predictions(self) -> Predictions:
         """The test predictions, an array a column."""
