@@ -2,19 +2,13 @@
 
 import contextlib
 import functools
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from data_builders.frame_numbers import numbered
+from jmer.data.problems import Unusable
 from jmer.errors import JmerError
 
-ENDINGS = {
-    ".jpg": (b"\xff\xd8", b"\xff\xd9"),
-    ".jpeg": (b"\xff\xd8", b"\xff\xd9"),
-    ".png": (b"\x89PNG", b"IEND"),
-    ".bmp": (b"BM", b""),
-}
-"""What an image file starts with, and what its last bytes contain."""
 DEPTH = 3
 
 
@@ -27,18 +21,20 @@ def looking(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise JmerError(
+        raise Unusable(
             f"cannot read {path}: {error.strerror or error}. Restore it, or make it "
-            f"readable."
+            f"readable.",
+            "what cannot be read",
         ) from error
 
 
 def one_of(found: Sequence[Path]) -> Path | None:
     """The only one, None if there is none. Raises: JmerError if there are more."""
     if len(found) > 1:
-        raise JmerError(
+        raise Unusable(
             f"{found[0]} and {found[1]} are named alike. Remove or rename one of the "
-            f"two."
+            f"two.",
+            "folders that are there twice",
         )
     return found[0] if found else None
 
@@ -68,16 +64,21 @@ class Disk:
         return one_of(self._named(folder).get(name.lower(), ()))
 
     def numbered(self, folder: Path) -> dict[int, Path]:
-        """The images of a folder by the last number in their names.
+        """The images of a folder by the number in their names that counts frames.
 
-        Raises: JmerError if two have the same number.
+        Raises: JmerError if two have the same number, or it is not clear which counts.
         """
         return self._numbered(folder)
 
     def find_root(
-        self, base: Path, names: Iterable[str], holds: Callable[[Path], bool]
+        self,
+        base: Path,
+        names: Iterable[str],
+        holds: Callable[[Path], bool],
+        *,
+        depth: int = DEPTH,
     ) -> Path | None:
-        """The nearest folder of one of the names, at most `DEPTH` below `base`, that
+        """The nearest folder of one of the names, at most `depth` below `base`, that
         `holds` what it should; `base` itself may have any name.
 
         Raises: JmerError if two at the same depth have the same name; if there is none,
@@ -86,7 +87,7 @@ class Disk:
         if holds(base):
             return base
         level, closed = [base], list[JmerError]()
-        for _ in range(DEPTH):
+        for _ in range(depth):
             level = [p for folder in level for p in self._opened(folder, closed)]
             for name in names:
                 named = [p for p in level if p.name.lower() == name.lower()]
@@ -125,19 +126,6 @@ def _folders(folder: Path) -> tuple[Path, ...]:
 
 
 def _numbered(folder: Path) -> dict[int, Path]:
-    found: dict[int, Path] = {}
     with looking(folder):
         paths = sorted(folder.iterdir())
-    for path in paths:
-        numbers = re.findall(r"\d+", path.stem)
-        hidden = path.name.startswith(".")
-        if hidden or path.suffix.lower() not in ENDINGS or not numbers:
-            continue
-        number = int(numbers[-1])
-        if number in found:
-            raise JmerError(
-                f"{folder}: {found[number].name} and {path.name} are both frame "
-                f"{number}. Remove one of the two."
-            )
-        found[number] = path
-    return found
+    return numbered(folder, paths)

@@ -11,20 +11,25 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from data_builders import alignment, frame_files
+from data_builders import alignment, frame_files, places
 from data_builders.annotation import Clip, Correction, SheetRow, correct, subject_number
-from data_builders.disk import Disk, one_of
+from data_builders.depth import Depth, depth
+from data_builders.disk import DEPTH, Disk, one_of
 from data_builders.frame_set import ACTION_UNITS, OBJECTIVE_CLASS, FrameSet
-from data_builders.sheets import Columns, Line, find_table, read_table
+from data_builders.sheet_files import choices, find_table, sheets_in
+from data_builders.sheets import Columns, Line, read_table
 from data_builders.survey import Annotation, Survey, annotate, survey
 from jmer.data import exclusion
 from jmer.data.asking import other_choices
 from jmer.data.builder import ClipBuilder, Examples
+from jmer.data.problems import Problem, problem_of
 from jmer.data.span import Span
 from jmer.errors import JmerError
 from jmer.preprocess.align import Square
 from jmer.preprocess.clip_recipe import Shapes
 from jmer.preprocess.tensors import Interval, features, resize
+
+NO_CLIPS = "lines of the sheet that are no recordings"
 
 
 class FrameBuilder(ClipBuilder):
@@ -40,6 +45,11 @@ class FrameBuilder(ClipBuilder):
     @property
     def tables(self) -> tuple[str, ...]:
         """Patterns of the sheet's file name."""
+        return ()
+
+    @property
+    def second_tables(self) -> tuple[str, ...]:
+        """Patterns of another sheet that is read beside it; empty if there is none."""
         return ()
 
     @property
@@ -72,6 +82,11 @@ class FrameBuilder(ClipBuilder):
     def subject_name(self) -> str:
         """Format of a subject's name in published lists, from its number."""
         return ""
+
+    @property
+    def example_folder(self) -> str:
+        """The name of a subject's folder, as an example."""
+        return self.subject_name.format(1)
 
     def row(self, line: Line) -> SheetRow:
         """One line of the sheet, with subject and clip named as in published lists."""
@@ -133,14 +148,24 @@ class FrameBuilder(ClipBuilder):
         return {"action_units", OBJECTIVE_CLASS} - {needed}
 
     def lines(self) -> list[Line]:
-        """The lines of the sheet, as `read_table` has them."""
-        return read_table(
+        """The lines of the sheet, as `read_table` has them, but for sums and notes
+        below the clips: they name no clip and no frame."""
+        lines = read_table(
             self.table,
             self.columns,
             optional=self.optional,
             sheet=self.sheet,
             positions=self.positions,
+            numbers=("frame_rate",),
         )
+        clips = [i for i, line in enumerate(lines) if _of_a_clip(line)]
+        # A sheet without any clip is shown with all its mistakes.
+        last = clips[-1] + 1 if clips else len(lines)
+        self.notes_below = len(lines) - last
+        return lines[:last]
+
+    notes_below = 0
+    """How many lines below the clips `lines` left out."""
 
     @functools.cached_property
     def disk(self) -> Disk:
@@ -150,7 +175,25 @@ class FrameBuilder(ClipBuilder):
     @functools.cached_property
     def table(self) -> Path:
         """The annotation sheet. Raises: JmerError if there is none, or several."""
-        return find_table(self.require_manual_dir(), self.tables, self.data.table)
+        return self._table(0)
+
+    @functools.cached_property
+    def second_table(self) -> Path:
+        """The sheet of `second_tables`. Raises: JmerError as `table`."""
+        return self._table(1)
+
+    def _table(self, role: int) -> Path:
+        base = self.require_manual_dir()
+        sheets = [self.tables, *([self.second_tables] if self.second_tables else [])]
+        chosen = choices(self.data.table, sheets)
+        # The other sheet stays the one that was found.
+        before = f"{self.table.name}," if role else ""
+        try:
+            return find_table(base, sheets[role], chosen[role], before)
+        except JmerError as error:
+            if sheets_in(base, sheets[role], chosen[role]):
+                raise
+            raise JmerError(f"{error}{self._elsewhere()}") from error
 
     @functools.cached_property
     def root(self) -> Path:
@@ -162,8 +205,49 @@ class FrameBuilder(ClipBuilder):
                 f"no folder {' or '.join(names)} with subjects in {base}: put the "
                 f"{self.data.source} images there"
                 f"{other_choices(self.data, 'source')}."
+                f"{self._elsewhere() or self._misnamed(names)}"
             )
         return found
+
+    def _elsewhere(self) -> str:
+        """Where sheet and images are, if near; nothing if they are not."""
+        names = self.roots[self.data.source]
+
+        def holds(folder: Path) -> bool:
+            if self.tables and not sheets_in(folder, self.tables, depth=2):
+                return False
+            deep = DEPTH if self.tables else 1
+            return bool(
+                Disk().find_root(folder, names, self.holds_subjects, depth=deep)
+            )
+
+        return places.hint(self.require_manual_dir(), holds)
+
+    def _misnamed(self, names: tuple[str, ...]) -> str:
+        """How the folders are called that should be those of subjects, and the rule."""
+        base = self.require_manual_dir()
+        called = self.disk.find_root(base, names, lambda folder: folder != base)
+        there = places.some(called or base)
+        if not there:
+            return ""
+        return (
+            f" In {called or base} are {there}, but subjects are called as "
+            f"{self.example_folder} ({self.subject_folder})."
+        )
+
+    def odd_names(self, row: SheetRow) -> str:
+        """Of a clip whose subject has no folder, those that are not called as one."""
+        if subject_number(row.subject) in self.subject_folders:
+            return ""
+        pattern = re.compile(self.subject_folder, re.IGNORECASE)
+        names = [p.name for p in self.disk.folders(self.root)]
+        odd = [name for name in names if not pattern.fullmatch(name)]
+        if not odd:
+            return ""
+        return (
+            f" (where {', '.join(odd[:3])}{', …' if len(odd) > 3 else ''} are not "
+            f"called as subjects, such as {self.example_folder})"
+        )
 
     def holds_subjects(self, folder: Path) -> bool:
         """Whether folders of subjects lie in it."""
@@ -186,7 +270,10 @@ class FrameBuilder(ClipBuilder):
         rows, changes = self.rows(), list[str]()
         if self.data.errata:
             rows, changes = correct(rows, self.corrections)
-        return annotate(self, rows, changes)
+        made = annotate(self, rows, changes)
+        if self.notes_below:
+            made.left_out[NO_CLIPS] += self.notes_below
+        return made
 
     @functools.cached_property
     def survey(self) -> Survey:
@@ -195,11 +282,16 @@ class FrameBuilder(ClipBuilder):
         return survey(self, self.annotation, self.root)
 
     @functools.cached_property
-    def squares(self) -> tuple[alignment.Squares, list[str]]:
+    def squares(self) -> tuple[alignment.Squares, list[Problem]]:
         """What is cut from the frames of each clip, and all problems with that."""
         if self.data.align == "none":
             return {}, []
-        return alignment.squares(self.data, self.survey.clips)
+        return alignment.squares(self.data, self.survey.clips, self.depth.bits)
+
+    @functools.cached_property
+    def depth(self) -> Depth:
+        """How many bits of their frames count."""
+        return depth(self.data, self.survey.clips)
 
     def problems(self) -> list[str]:
         known = self.annotation.clips
@@ -207,7 +299,26 @@ class FrameBuilder(ClipBuilder):
 
     def clip_problems(self) -> list[str]:
         """All but names of clips to exclude that none has."""
-        return [*self.survey.problems, *self.squares[1]]
+        found = [*self.survey.problems, *self.squares[1]]
+        return [*found, *([self.depth.problem] if self.depth.problem else [])]
+
+    def notes(self) -> list[str]:
+        still = [c.row.title for c in self.survey.clips if self._is_still(c)]
+        said = [self.depth.note] if self.depth.note else []
+        if still:
+            of = self.data.special if self.data.modality == "clip" else "apex-flow"
+            said.append(
+                f"{len(still)} of {len(self.survey.clips)} clips have no motion from "
+                f"onset to apex, since the apex is the onset, and {of} shows nothing "
+                f"of them: {', '.join(still[:6])}{', …' if len(still) > 6 else ''}. "
+                f"Correct their rows or leave them out, unless that is wanted."
+            )
+        return said
+
+    def _is_still(self, clip: Clip) -> bool:
+        """Whether what is stored compares the onset with itself."""
+        shown = self.data.special in ("sf", "of", "dense")
+        return clip.apex == clip.onset and (self.data.modality == "apex-flow" or shown)
 
     def summary(self) -> str:
         clips, _, left_out = self.survey
@@ -270,14 +381,24 @@ class FrameBuilder(ClipBuilder):
         return str(clip.folder.relative_to(self.require_manual_dir()))
 
     def items(self) -> list[tuple[Clip, Square | None]]:
-        return [(clip, self.squares[0].get(clip.row.key)) for clip in self.survey.clips]
+        found = self.squares[0]
+        aligned = self.data.align != "none"
+        return [
+            (clip, found.get(clip.row.key))
+            for clip in self.survey.clips
+            if clip.row.key in found or not aligned
+        ]
+
+    def flaws(self) -> list[Problem]:
+        # Clips that are named already are not among the items.
+        return [found for found in self._read(self.look) if isinstance(found, Problem)]
+
+    def look(self, item: tuple[Clip, Square | None]) -> None:
+        self._frames(*item)
 
     def example(self, item: tuple[Clip, Square | None]) -> dict[str, Any]:
         clip, square = item
-        try:
-            arrays, (onset, apex, offset) = self._inputs(clip, square)
-        except JmerError as error:
-            raise exclusion.UnusableClip(str(error), clip.row.name) from error
+        arrays, (onset, apex, offset) = self._inputs(clip, square)
         inputs: dict[str, Any] = {**arrays}
         if self.some_train_only:
             inputs["train_only"] = clip.row.train_only
@@ -297,16 +418,36 @@ class FrameBuilder(ClipBuilder):
     def _inputs(
         self, clip: Clip, square: Square | None
     ) -> tuple[dict[str, np.ndarray], Interval]:
-        data, interval = self.data, clip.interval
-        if data.modality == "apex-flow":
+        shown, interval = self._frames(clip, square), clip.interval
+        if self.data.modality == "apex-flow":
+            made = features(self.data, shown, (0, 1, 1), clip.row.title)
+            return made[0], interval
+        return features(self.data, shown, interval, clip.row.title)
+
+    def _frames(self, clip: Clip, square: Square | None) -> np.ndarray:
+        """What is read of a clip. Raises: JmerError for what cannot be used."""
+        try:
+            return self._decoded(clip, square)
+        except JmerError as error:
+            problem = problem_of(error)
+            raise exclusion.UnusableClip(problem, clip.row.name) from error
+
+    def _decoded(self, clip: Clip, square: Square | None) -> np.ndarray:
+        bits, moving = self.depth.bits, clip.row.title
+        if self.data.modality == "apex-flow":
             # Of a long clip in full size, only the two frames that it takes. Flow is
             # estimated before it is shrunk, of an aligned face as of a whole frame.
-            ends = [clip.frames[i] for i in interval[:2]]
-            pair = frame_files.decode(ends, None if square is None else square.cut)
-            return features(data, pair, (0, 1, 1), clip.row.title)[0], interval
-        cut = functools.partial(_shrunk, square, data.size)
-        shown = frame_files.decode(clip.frames, cut)
-        return features(data, shown, interval, clip.row.title)
+            ends = [clip.frames[i] for i in clip.interval[:2]]
+            if clip.apex == clip.onset:
+                moving = ""
+            cut = None if square is None else square.cut
+            return frame_files.decode(ends, cut, bits=bits, moving=moving)
+        shrunk = functools.partial(_shrunk, square, self.data.size)
+        return frame_files.decode(clip.frames, shrunk, bits=bits, moving=moving)
+
+
+def _of_a_clip(line: Line) -> bool:
+    return any(line.values.get(name) for name in ("clip", "onset", "apex", "offset"))
 
 
 def _shrunk(square: Square | None, size: int, frame: np.ndarray) -> np.ndarray:

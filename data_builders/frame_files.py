@@ -1,19 +1,24 @@
-"""Numbered frames: checked without decoding, and decoded."""
+"""Frames of a clip, decoded; and runs of their numbers."""
 
 import bisect
 import functools
-import stat
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from data_builders.disk import ENDINGS, looking
+from data_builders.disk import looking
 from jmer.data.asking import data_option
-from jmer.errors import JmerError
+from jmer.data.machine import cores
+from jmer.data.parallel import shared_pool
+from jmer.data.problems import Unusable
+
+# Its own count knows of no group of version 2.
+cv2.setNumThreads(min(cv2.getNumThreads(), cores()))
 
 Crop = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "n n 3"]]
 
@@ -24,73 +29,96 @@ def nearest(known: Sequence[int], number: int) -> int:
     return min(known[max(0, at - 1) : at + 1], key=lambda n: abs(n - number))
 
 
-def damage(path: Path) -> str:
-    """What can be seen to be wrong with an image file without decoding it."""
-    start, end = ENDINGS[path.suffix.lower()]
-    try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            return "is no file"
-        size = about.st_size
-        with path.open("rb") as file:
-            head = file.read(16)
-            file.seek(max(0, size - 64))
-            tail = file.read()
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    if not size:
-        return "is empty"
-    if not head.startswith(start):
-        return f"is no {path.suffix[1:].upper()} image"
-    short_bmp = start == b"BM" and int.from_bytes(head[2:6], "little") > size
-    if end not in tail or short_bmp:
-        return "is truncated"
-    return ""
-
-
 def decode(
-    paths: Iterable[Path], cut: Crop | None = None
+    paths: Sequence[Path], cut: Crop | None = None, *, bits: int = 16, moving: str = ""
 ) -> UInt8[np.ndarray, "t h w 3"]:
     """Frames in RGB, of each only what `cut` makes of it, if given.
 
-    Raises: JmerError naming the file that is no image, shows nothing or is of another
-    size.
+    Of values with 16 bits, the lower `bits` count, and their upper 8 are kept.
+
+    Raises: JmerError naming the file that is no image, shows nothing, is of another
+    size or has more bits; or the clip `moving`, if its frames are all one picture.
     """
-    with ThreadPoolExecutor() as pool:
-        frames = list(pool.map(functools.partial(_decode, cut=cut), paths))
-    shapes = {shape: path for path, shape, _ in frames}
+    # Clips are decoded side by side already, and each thread holds a whole frame.
+    one_by_one = functools.partial(_decode, cut=cut, bits=bits)
+    frames = list(shared_pool().map(one_by_one, paths))
+    shapes = {one.shape: one.path for one in frames}
     if len(shapes) > 1:
-        (one, first), (two, second) = list(shapes.items())[:2]
-        raise JmerError(
-            f"{first} is {one[1]}x{one[0]}, but {second} of the same clip is "
-            f"{two[1]}x{two[0]}. Restore the published files."
+        (first, path), (second, other) = list(shapes.items())[:2]
+        raise Unusable(
+            f"{path} is {first[1]}x{first[0]}, but {other} of the same clip is "
+            f"{second[1]}x{second[0]}. Restore the published files.",
+            "frames of different sizes",
         )
-    blank = [path for path, _, frame in frames if frame.min() == frame.max()]
+    blank = [one.path for one in frames if one.pixels.min() == one.pixels.max()]
     if blank:
         more = f" ({len(blank)} such files)" if len(blank) > 1 else ""
-        raise JmerError(
+        raise Unusable(
             f"{blank[0]} shows nothing: all of its pixels are alike{more}. Restore the "
             f"file, or delete it and choose "
-            f"{data_option('missing_frames', 'neighbour')}."
+            f"{data_option('missing_frames', 'neighbour')}.",
+            "frames that show nothing",
         )
-    return np.stack([frame for *_, frame in frames])
+    if moving and len({one.content for one in frames}) == 1:
+        raise Unusable(
+            f"{paths[0]} to {paths[-1].name} of clip {moving} are one and the same "
+            f"picture, in which nothing moves. Restore the published files, or remove "
+            f"the row.",
+            "clips in which nothing moves",
+        )
+    return np.stack([one.pixels for one in frames])
 
 
-def _decode(path: Path, cut: Crop | None) -> tuple[Path, tuple[int, int], np.ndarray]:
+class _Frame(NamedTuple):
+    path: Path
+    shape: tuple[int, int]
+    content: int
+    """A checksum of the whole picture."""
+    pixels: UInt8[np.ndarray, "h w 3"]
+
+
+def _decode(path: Path, cut: Crop | None, bits: int) -> _Frame:
+    image = _image(path, bits)
+    shape, content = (image.shape[0], image.shape[1]), zlib.crc32(image.tobytes())
+    if cut is not None:
+        image = cut(image)
+    return _Frame(path, shape, content, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+
+
+def _image(path: Path, bits: int) -> UInt8[np.ndarray, "h w 3"]:
+    """In the order of OpenCV, which keeps the upper 8 of 16 bits."""
+    if bits == 16:
+        return _pixels(path, cv2.IMREAD_COLOR)
+    image = _pixels(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image.dtype == np.uint8:
+        return image
+    if (most := int(image.max())) >= 2**bits:
+        raise Unusable(
+            f"{path} has values up to {most}, more than {bits} bits can hold. Choose "
+            f"another {data_option('bits')}.",
+            "values of too many bits",
+        )
+    return (image >> (bits - 8)).astype(np.uint8)
+
+
+def values(path: Path) -> np.ndarray:
+    """What is stored of an image, of 8 or 16 bits. Raises: JmerError as `decode`."""
+    return _pixels(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+
+
+def _pixels(path: Path, mode: int) -> np.ndarray:
     with looking(path):
         content = np.frombuffer(path.read_bytes(), np.uint8)
     try:
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+        image = cv2.imdecode(content, mode) if content.size else None
     except cv2.error:  # more pixels than OpenCV believes
         image = None
-    if image is None:
-        raise JmerError(
-            f"{path} cannot be decoded ({content.size} bytes). Restore the file."
+    if image is None or image.dtype not in (np.uint8, np.uint16):
+        raise Unusable(
+            f"{path} cannot be decoded ({content.size} bytes). Restore the file.",
+            "frames that cannot be decoded",
         )
-    shape = (image.shape[0], image.shape[1])
-    if cut is not None:
-        image = cut(image)
-    return path, shape, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image
 
 
 def ranges(numbers: Iterable[int]) -> Iterator[str]:

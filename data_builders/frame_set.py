@@ -55,6 +55,10 @@ class FaceSet(ClipRecipe, DataConfig):
     """Table of five points of the face in each onset frame, in pixels, which are used
     instead of a detector (columns subject, clip, left_eye_x, left_eye_y, right_eye_x,
     ..., nose_x, ..., mouth_left_x, ..., mouth_right_y; left as seen in the image)."""
+    bits: Literal["stated", "10", "12", "14", "16"] = "stated"
+    """How many bits count of frames that store 16 a value, as cameras of 12 bits write
+    them. stated: as the files say; where they do not, and no value needs more than 14,
+    that is an error."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,6 +76,8 @@ class FaceSet(ClipRecipe, DataConfig):
     def recipe(self) -> dict[str, Any]:
         """Whether there are landmarks, not where."""
         fields = super().recipe
+        if self.bits == "stated":  # as before there was a choice
+            del fields["bits"]
         if self.align != "none":
             fields["points"] = "detected" if self.landmarks is None else "given"
         return fields
@@ -96,7 +102,8 @@ class FrameSet(FaceSet):
     source: str = "raw"
     """Which of the distributed images to read."""
     table: str = ""
-    """File name of the annotation sheet, where several are found."""
+    """File name of the annotation sheet, where several are found; of a set that reads
+    two sheets (such as SAMM's long videos) either one, or both with a comma between."""
     errata: bool = True
     """Apply the published corrections of the annotation; `check` lists them."""
     missing_apex: Literal["refuse", "middle"] = "refuse"

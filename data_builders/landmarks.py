@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from data_builders.annotation import subject_number
-from data_builders.sheets import Line, is_file, read_table
+from data_builders.sheet_files import is_file
+from data_builders.sheets import Line, read_table
 from jmer.data.asking import data_option
 from jmer.errors import JmerError, quoted, shortened
 from jmer.preprocess.align import POINTS, SMALLEST, Pose
@@ -43,7 +44,7 @@ def read_landmarks(path: Path) -> dict[Key, Marked | str]:
     first: dict[Key, str] = {}
     columns = {name: (name,) for name in COLUMNS}
     remedy = f"It needs the columns {', '.join(COLUMNS)}."
-    for line in read_table(path, columns, remedy=remedy):
+    for line in read_table(path, columns, numbers=COLUMNS[2:], remedy=remedy):
         title = shortened(f"{line.values['subject']}/{line.values['clip']}")
         name = key(line.values["subject"], line.values["clip"])
         if name in first:

@@ -1,23 +1,17 @@
 """Annotation sheets as people fill them in: read by column name, all cells as text."""
 
-import contextlib
-import csv
-import fnmatch
+import itertools
 import re
-import zipfile
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from python_calamine import CalamineWorkbook
-
-from jmer.data.asking import data_option
+from jmer.data.tables import Table, read_tables
 from jmer.errors import JmerError
 
-CELL = re.compile(rb"""\sr=["']([A-Z]{1,3})(\d{1,7})["']""")
-MOST_CELLS = 20_000_000
 Columns = Mapping[str, tuple[str, ...]]
 """Our name of a column, and the names it has in sheets, the preferred one first."""
+Cells = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -29,46 +23,18 @@ class Line:
     values: Mapping[str, str]
 
 
-def find_table(root: Path, patterns: Sequence[str], chosen: str = "") -> Path:
-    """The one file below `root` (two folders deep) whose name fits a pattern.
+@dataclass(frozen=True)
+class Fit:
+    """A sheet with the needed columns: where they are, and in which rows their names
+    and the clips begin, counted from 0."""
 
-    Raises: JmerError if there is none, or more than one.
-    """
-    wanted = [chosen] if chosen else patterns
-    found = sorted(
-        path
-        for depth in ("*/*/*", "*/*", "*")
-        for path in root.glob(depth)
-        if any(
-            path.name == p or fnmatch.fnmatch(path.name.lower(), p.lower())
-            for p in wanted
-        )
-        and not path.name.startswith(("~$", "."))  # locks and remains of others
-        and is_file(path)
-    )
-    # By links, one file can be found in several places; the shortest way counts.
-    found = sorted({p.resolve(): p for p in sorted(found, key=_depth)[::-1]}.values())
-    if not found:
-        raise JmerError(
-            f"no annotation sheet {' or '.join(wanted)} in {root}: put it there as the "
-            f"owners distribute it, or give its name with "
-            f"{data_option('table', 'FILE')}."
-        )
-    if len(found) > 1:
-        raise JmerError(
-            f"{len(found)} annotation sheets in {root}: "
-            f"{', '.join(str(p.relative_to(root)) for p in found)}. Choose one with "
-            f"{table_options(found)}, or remove the others."
-        )
-    return found[0]
-
-
-def table_options(found: Sequence[Path]) -> str:
-    """The options that choose one of the sheets, where their names tell them apart."""
-    names = [path.name for path in found]
-    if len(set(names)) < len(names):
-        return data_option("table", "FILE")
-    return " or ".join(data_option("table", name) for name in names)
+    rows: Cells
+    index: Mapping[str, int]
+    comma: bool = False
+    """Whether numbers have a decimal comma."""
+    header: Sequence[str] = ()
+    names: int = 0
+    clips: int = 0
 
 
 def read_table(
@@ -78,28 +44,33 @@ def read_table(
     optional: Container[str] = (),
     sheet: str = "",
     positions: Sequence[str] = (),
+    numbers: Container[str] = (),
     remedy: str = "Restore the published file.",
 ) -> list[Line]:
-    """The rows of a sheet (.xlsx, .xls or .csv) below the row that names the columns.
+    """The rows of a sheet (workbook or text) below the row that names the columns.
 
-    Names are compared without regard to case, blanks and underscores; rows above the
-    header and empty rows are passed over. `sheet` counts, or else the only one that has
-    the columns. `positions` names the columns of a sheet that has no header, and
-    `remedy` says what to do where a file is not such a sheet.
+    Names are compared without regard to case, blanks and underscores; they may stand in
+    two rows, where cells above one another are merged. Rows above them and empty rows
+    are passed over, and a whole number that a program wrote as 1.0 is 1. `sheet`
+    counts, or else the only one that has the columns. `positions` names the columns of
+    a sheet that has no header, `numbers` those whose decimal commas become points where
+    a semicolon stands between cells, and `remedy` says what to do where a file is not
+    such a sheet.
 
     Raises: JmerError if the file cannot be read, if no sheet has the columns or more
     than one, or if a row or a column would be passed over that may be meant.
     """
     needed = [column for column in columns if column not in optional]
-    fitting: dict[str, tuple[list[list[str]], int, dict[str, int]]] = {}
-    for name, rows in _sheets(path).items():
-        if positions and any(map(any, rows)):
-            fitting[name] = rows, 0, {c: i for i, c in enumerate(positions)}
-        for top, row in enumerate(() if positions else rows):
-            index = _match(row, columns)
-            if all(column in index for column in needed):
-                fitting[name] = rows, top + 1, index
-                break
+    tables = {table.title: table for table in read_tables(path)}
+    fitting = dict[str, Fit]()
+    for title, table in tables.items():
+        fit = None
+        if not positions:
+            fit = _headed(table.rows, columns, needed)
+        elif any(map(any, table.rows)):
+            fit = Fit(table.rows, {c: i for i, c in enumerate(positions)})
+        if fit is not None:
+            fitting[title] = replace(fit, comma=table.comma)
     if len(fitting) > 1 and sheet not in fitting:
         raise JmerError(
             f"{path}{f' has no sheet {sheet}, and' if sheet else ':'} sheets "
@@ -109,42 +80,71 @@ def read_table(
     for name in (sheet, *fitting):
         if name in fitting:
             where = f"{path}, sheet {name}" if name else f"{path}"
-            rows, top, index = fitting[name]
             if not positions:
-                _refuse_doubt(where, rows, top, index, needed)
-            return list(_lines(where, rows, top, index))
+                _refuse_doubt(where, fitting[name], needed)
+            return list(_lines(where, fitting[name], numbers))
     if positions:
         raise JmerError(f"{path} is empty. {remedy}")
-    needed = [c for c in columns if c not in optional]
     wanted = "; ".join(f"{c}: {' or '.join(columns[c])}" for c in needed)
     raise JmerError(
-        f"{path} has no row that names the needed columns ({wanted}). {remedy}"
+        f"{path} has no row that names the needed columns ({wanted}). "
+        f"{_nearest(tables, columns, needed)}{remedy}"
     )
 
 
-def _refuse_doubt(
-    where: str,
-    rows: Sequence[Sequence[str]],
-    top: int,
-    index: Mapping[str, int],
-    needed: Sequence[str],
-) -> None:
+def _headed(
+    rows: Cells, columns: Columns, needed: Sequence[str], *, two: bool = False
+) -> Fit | None:
+    """The sheet with its header: the first row that names all that is needed, or else
+    (`two`) the first that does so together with the row above it."""
+    for i in range(two, len(rows)):
+        header = _merged(rows[i - 1], rows[i]) if two else list(rows[i])
+        index = _match(header, columns)
+        if all(column in index for column in needed):
+            return Fit(rows, index, header=header, names=i - two, clips=i + 1)
+    return None if two else _headed(rows, columns, needed, two=True)
+
+
+def _merged(above: Sequence[str], below: Sequence[str]) -> list[str]:
+    """Names of two rows as one: each column has the lower name, if it has one."""
+    return [b or a for a, b in itertools.zip_longest(above, below, fillvalue="")]
+
+
+def _nearest(
+    tables: Mapping[str, Table], columns: Columns, needed: Sequence[str]
+) -> str:
+    """What the row that names most of the needed columns lacks, if one does."""
+    best, words = 1, ""
+    for title, table in tables.items():
+        for i, row in enumerate(table.rows):
+            index = _match(row, columns)
+            lacking = [c for c in needed if c not in index]
+            if len(needed) - len(lacking) > best:
+                best = len(needed) - len(lacking)
+                names = ", ".join(columns[c][0] for c in lacking)
+                of = f" of sheet {title}" if title else ""
+                words = f"Row {i + 1}{of} lacks {names}. "
+    return words
+
+
+def _refuse_doubt(where: str, fit: Fit, needed: Sequence[str]) -> None:
     """Raises: JmerError if a column is named twice, or a row above the header is
     filled in as those below it are, such as in a sheet that was sorted with its header.
     """
-    header = [_plain(cell) for cell in rows[top - 1]]
-    for i in index.values():
+    header = [_plain(cell) for cell in fit.header]
+    for i in fit.index.values():
         if header.count(header[i]) > 1:
             raise JmerError(
-                f"{where}, row {top}: two columns are called {rows[top - 1][i]!r}. "
+                f"{where}, row {fit.clips}: two columns are called {fit.header[i]!r}. "
                 f"Remove or rename one of the two."
             )
-    for number, row in enumerate(rows[: top - 1], start=1):
-        filled = [c for c in needed if index[c] < len(row) and row[index[c]]]
+    for number, row in enumerate(fit.rows[: fit.names], start=1):
+        there = (c for c in needed if fit.index[c] < len(row))
+        filled = [c for c in there if row[fit.index[c]]]
         if len(filled) >= max(2, len(needed) - 1):
             raise JmerError(
                 f"{where}, row {number} stands above the names of the columns in row "
-                f"{top}, but is filled in. Put the names above all clips."
+                f"{fit.clips}, but is filled in. Put the names above all clips."
             )
 
 
@@ -164,84 +164,30 @@ def _plain(text: str) -> str:
     return re.sub(r"[\s_]+", "", text).lower()
 
 
-def _lines(
-    where: str, rows: Sequence[Sequence[str]], top: int, index: Mapping[str, int]
-) -> Iterator[Line]:
+def _lines(where: str, fit: Fit, numbers: Container[str]) -> Iterator[Line]:
     number = 0
-    for i in range(top, len(rows)):
-        row = rows[i]
-        values = {c: row[k] if k < len(row) else "" for c, k in index.items()}
+
+    def value(column: str, cell: str) -> str:
+        if fit.comma and column in numbers:
+            cell = re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", cell)
+        return whole(cell, comma=fit.comma)
+
+    for i in range(fit.clips, len(fit.rows)):
+        row = fit.rows[i]
+        values = {
+            column: value(column, row[k]) if k < len(row) else ""
+            for column, k in fit.index.items()
+        }
         if any(values.values()):
             yield Line(f"{where}, row {i + 1}", number, values)
             number += 1
 
 
-def _sheets(path: Path) -> dict[str, list[list[str]]]:
-    """The text of all cells of all sheets; a CSV file is one without a name."""
-    try:
-        if path.suffix.lower() == ".csv":
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                return {"": [[_text(c) for c in row] for row in csv.reader(file)]}
-        _refuse_huge(path)
-        book = CalamineWorkbook.from_path(str(path))
-        return {
-            name: [
-                [_text(cell) for cell in row]
-                for row in book.get_sheet_by_name(name).to_python(skip_empty_area=False)
-            ]
-            for name in book.sheet_names
-        }
-    except JmerError:
-        raise
-    except UnicodeDecodeError as error:
-        raise JmerError(
-            f"cannot read {path} ({error}): save it as UTF-8, or restore the file."
-        ) from error
-    # The reader is compiled, and raises many kinds for what is no sheet.
-    except Exception as error:
-        raise JmerError(f"cannot read {path} ({error}): restore the file.") from error
+def whole(text: str, *, comma: bool = False) -> str:
+    """A cell, without the zeros behind the point (or comma) of a whole number.
 
-
-def _refuse_huge(path: Path) -> None:
-    """Raises: JmerError if the cells of a sheet span more than can be held in memory:
-    the reader makes room for all of them, and ends the program if there is none."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if not re.fullmatch(r"xl/worksheets/[^/]*\.xml", name):
-                continue
-            with archive.open(name) as file:
-                places = CELL.findall(file.read())
-            wide = max((_column(letters) for letters, _ in places), default=0)
-            high = max((int(digits) for _, digits in places), default=0)
-            if wide * high > MOST_CELLS:
-                raise JmerError(
-                    f"{path}: a sheet ({name}) has cells as far as column {wide} and "
-                    f"row {high}. Delete what lies beyond the table."
-                )
-
-
-def _column(letters: bytes) -> int:
-    """1 for A, 27 for AA."""
-    number = 0
-    for letter in letters:
-        number = 26 * number + letter - ord("A") + 1
-    return number
-
-
-def is_file(path: Path) -> bool:
-    """Also of what may not be looked at, or has a name longer than any file's."""
-    with contextlib.suppress(OSError):
-        return path.is_file()
-    return False
-
-
-def _depth(path: Path) -> int:
-    return len(path.parts)
-
-
-def _text(cell: object) -> str:
-    if isinstance(cell, float) and cell.is_integer():
-        cell = int(cell)
-    return str(cell).strip()
+    >>> whole("46.0"), whole("1,00", comma=True), whole("1.5"), whole("R12")
+    ('46', '1', '1.5', 'R12')
+    """
+    found = re.fullmatch(r"(\d+)[.,]0+" if comma else r"(\d+)\.0+", text)
+    return found[1] if found else text

@@ -10,16 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from data_builders import frame_files
+from data_builders import frame_files, image_files
 from data_builders.annotation import Clip, SheetRow, frame_number
 from data_builders.frame_set import ACTION_UNITS, FrameSet
 from jmer.data.asking import data_option, other_choices
 from jmer.data.exclusion import about_clip, is_excluded
 from jmer.data.facs import objective_class, parse_action_units
+from jmer.data.problems import Problem, Unusable, problem_of
 from jmer.errors import JmerError, quoted
 from jmer.preprocess.tensors import Interval
 
-NO_APEX = ("", "/")
+NO_APEX = ("", "/", "-", "nan", "n/a", "na", "none", "null")
 LONGEST = 10_000  # frames of a clip; more is a slip of the pen
 
 
@@ -32,6 +33,7 @@ class Surveyed(Protocol):
     def left_out(self, row: SheetRow) -> str: ...
     def moments(self, onset: int, apex: int, offset: int) -> Interval: ...
     def clip_folder(self, row: SheetRow) -> Path | None: ...
+    def odd_names(self, row: SheetRow) -> str: ...
     def numbered(self, folder: Path) -> Mapping[int, Path]: ...
 
 
@@ -42,16 +44,21 @@ class Annotation:
     chosen: list[tuple[SheetRow, str]]
     left_out: collections.Counter[str]
     changes: list[str]
-    problems: list[str]
+    problems: list[Problem]
     clips: list[str]
     """Names of the clips of all rows."""
+
+    def say(self, kind: str, text: str, clip: str = "") -> None:
+        """Adds a problem; with one clip, if it has a name."""
+        problem = Problem(text, kind)
+        self.problems.append(about_clip(problem, clip) if clip else problem)
 
 
 class Survey(NamedTuple):
     """The clips, all problems, and how many clips were left out for what."""
 
     clips: list[Clip]
-    problems: list[str]
+    problems: list[Problem]
     left_out: collections.Counter[str]
 
 
@@ -62,42 +69,43 @@ def annotate(
     made = Annotation([], collections.Counter(), list(changes), [], [])
     seen: dict[tuple[str, str], SheetRow] = {}
     for row in rows:
-        named = bool(row.subject and row.clip)
-        if named:
-            made.clips.append(row.name)
-            if is_excluded(row.name, source.data.exclude):
+        name = row.name if row.subject and row.clip else ""
+        if name:
+            made.clips.append(name)
+            if is_excluded(name, source.data.exclude):
                 made.left_out[f"{row.title}: excluded (--exclude)"] += 1
                 continue
         try:
             reason = source.left_out(row)
         except JmerError as error:
-            text = str(error)
-            made.problems.append(about_clip(text, row.name) if named else text)
+            problem = problem_of(error)
+            made.say(problem.kind, problem, name)
             continue
         if reason:
             made.left_out[reason] += 1
         elif not (row.subject and row.clip):
-            made.problems.append(
+            made.say(
+                "rows without subject or clip",
                 f"{row.where}: subject or clip is empty or no name. Fill it in or "
-                f"remove the row."
+                f"remove the row.",
             )
         elif (key := (row.subject, row.clip.lower())) in seen:
-            made.problems.append(
-                about_clip(
-                    f"{row.where}: duplicate clip {row.title}, first in "
-                    f"{seen[key].where.rsplit(', ', 1)[-1]}. Remove one of the two.",
-                    row.name,
-                )
+            made.say(
+                "clips that are there twice",
+                f"{row.where}: duplicate clip {row.title}, first in "
+                f"{seen[key].where.rsplit(', ', 1)[-1]}. Remove one of the two.",
+                name,
             )
         else:
             seen[key] = row
             _choose(source.data, row, made)
     first = "Exclude fewer clips" if source.data.exclude else "Restore the sheet"
     if not made.chosen and not made.problems:
-        made.problems.append(
+        made.say(
+            "no clips",
             f"{source.require_manual_dir()}: no clip is left for "
             f"classes={source.data.classes}. {first}"
-            f"{other_choices(source.data, 'classes')}."
+            f"{other_choices(source.data, 'classes')}.",
         )
     return made
 
@@ -108,11 +116,10 @@ def _choose(data: FrameSet, row: SheetRow, made: Annotation) -> None:
         try:
             row = _with_class(row)
         except ValueError as error:
-            made.problems.append(
-                about_clip(
-                    f"{row.where}: {error} (clip {row.title}). Correct the sheet.",
-                    row.name,
-                )
+            made.say(
+                "action units that are none",
+                f"{row.where}: {error} (clip {row.title}). Correct the sheet.",
+                row.name,
             )
             return
         if not row.labels[ACTION_UNITS]:
@@ -122,12 +129,11 @@ def _choose(data: FrameSet, row: SheetRow, made: Annotation) -> None:
     known = data.vocabulary.get(rules.column, sum(rules.classes.values(), ()))
     names = [name for name, words in rules.classes.items() if word in words]
     if word not in known:
-        made.problems.append(
-            about_clip(
-                f"{row.where}: unknown {rules.column} {quoted(word)} of clip "
-                f"{row.title}. It must be one of {', '.join(known)}.",
-                row.name,
-            )
+        made.say(
+            f"unknown {rules.column}",
+            f"{row.where}: unknown {rules.column} {quoted(word)} of clip "
+            f"{row.title}. It must be one of {', '.join(known)}.",
+            row.name,
         )
     elif not names:
         made.left_out[f"{word} (no class of {data.classes})"] += 1
@@ -154,57 +160,63 @@ def survey(source: Surveyed, annotation: Annotation, root: Path) -> Survey:
         try:
             clip = _clip(source, root, row, names.index(name))
         except JmerError as error:
-            made.problems.append(about_clip(str(error), row.name))
+            made.problems.append(about_clip(problem_of(error), row.name))
             continue
         if clip.offset - clip.onset + 1 < source.data.min_frames:
             made.left_out[f"fewer than {source.data.min_frames} frames"] += 1
         elif clip.onset == clip.offset:
-            made.problems.append(
-                about_clip(
-                    f"{row.where}: clip {row.title} has one frame, {clip.onset}, in "
-                    f"which nothing can move. Correct the sheet, or choose "
-                    f"{data_option('min_frames', 2)}.",
-                    row.name,
-                )
+            text = (
+                f"{row.where}: clip {row.title} has one frame, {clip.onset}, in "
+                f"which nothing can move. Correct the sheet, or choose "
+                f"{data_option('min_frames', 2)}."
             )
+            problem = Problem(text, "clips of one frame")
+            made.problems.append(about_clip(problem, row.name))
         else:
             made.clips.append(clip)
     if not made.clips and not made.problems:
-        made.problems.append(
+        text = (
             f"{source.require_manual_dir()}: no clip has "
             f"min_frames={source.data.min_frames}. Ask for fewer: "
             f"{data_option('min_frames', 1)}."
         )
+        made.problems.append(Problem(text, "no clips"))
     return made
 
 
 def _clip(source: Surveyed, root: Path, row: SheetRow, label: int) -> Clip:
     onset, apex, offset = source.moments(*_numbers(row, source.data.missing_apex))
     if not onset <= apex <= offset:
-        raise JmerError(
+        raise Unusable(
             f"{row.where}: onset {onset}, apex {apex} and offset {offset} of clip "
-            f"{row.title} are out of order. Correct the sheet."
+            f"{row.title} are out of order. Correct the sheet.",
+            "onset, apex and offset out of order",
         )
     if offset - onset >= LONGEST:
-        raise JmerError(
+        raise Unusable(
             f"{row.where}: clip {row.title} lasts from {onset} to {offset}, longer "
-            f"than {LONGEST} frames. Correct the sheet."
+            f"than {LONGEST} frames. Correct the sheet.",
+            "clips that are too long",
         )
     folder = source.clip_folder(row)
     if folder is None:
-        raise JmerError(
-            f"{row.where}: no folder of clip {row.title} in {root}. Restore "
-            f"it, or remove the row."
+        raise Unusable(
+            f"{row.where}: no folder of clip {row.title} in {root}"
+            f"{source.odd_names(row)}. Restore it, or remove the row.",
+            "clips without a folder",
         )
     there = source.numbered(folder)
     before, after = _context(there, onset, offset, source.data.context)
     refuse = source.data.missing_frames == "refuse"
     files = (*before, *_files(row, folder, there, onset, offset, refuse), *after)
-    broken = [(path, why) for path in files if (why := frame_files.damage(path))]
+    broken = [(path, why) for path in files if (why := image_files.damage(path))]
     if broken:
         path, why = broken[0]
         more = f" ({len(broken)} such files)" if len(broken) > 1 else ""
-        raise JmerError(f"{path} {why}{more}. Restore the published file.")
+        raise Unusable(
+            f"{path} {why}{more}. Restore the published file.",
+            f"frames: a file {why.partition(' (')[0]}",
+        )
     return Clip(row, label, onset, apex, offset, folder, files, len(before))
 
 
@@ -212,7 +224,7 @@ def _numbers(row: SheetRow, missing_apex: str) -> Interval:
     """Onset, apex and offset as the row has them."""
     onset, offset = frame_number(row.onset), frame_number(row.offset)
     apex = frame_number(row.apex)
-    halfway = row.apex in NO_APEX and missing_apex == "middle"
+    halfway = row.apex.lower() in NO_APEX and missing_apex == "middle"
     if halfway and onset is not None and offset is not None:
         apex = (onset + offset) // 2
     if onset is None:
@@ -220,19 +232,17 @@ def _numbers(row: SheetRow, missing_apex: str) -> Interval:
     if offset is None:
         raise _no_number(row, "offset", row.offset)
     if apex is None:
-        raise _no_number(
-            row,
-            "apex",
-            row.apex,
-            f", or choose {data_option('missing_apex', 'middle')}",
-        )
+        absent = row.apex.lower() in NO_APEX
+        middle = f", or choose {data_option('missing_apex', 'middle')}"
+        raise _no_number(row, "apex", row.apex, middle * absent)
     return onset, apex, offset
 
 
 def _no_number(row: SheetRow, moment: str, text: str, remedy: str = "") -> JmerError:
-    return JmerError(
+    return Unusable(
         f"{row.where}: {moment} {quoted(text)} of clip {row.title} is no frame number. "
-        f"Correct the sheet{remedy}."
+        f"Correct the sheet{remedy}.",
+        f"{moment} that is no frame number",
     )
 
 
@@ -256,9 +266,10 @@ def _files(
             if len(missing) < len(wanted)
             else ", or correct the sheet."
         )
-        raise JmerError(
+        raise Unusable(
             f"{row.where}: clip {row.title} lacks {len(missing)} of "
-            f"{len(wanted)} frames ({shown}) in {folder}. {remedy}"
+            f"{len(wanted)} frames ({shown}) in {folder}. {remedy}",
+            "clips that lack frames",
         )
     known = sorted(there)
     return tuple(there[frame_files.nearest(known, n)] for n in wanted)

@@ -1,14 +1,16 @@
 """The command line: `jmer COMMAND …`."""
 
 import importlib
-import io
 import sys
 from collections.abc import Sequence
 
 from absl import logging
 
+from jmer.commands import streams
 from jmer.errors import JmerError, UsageError, quoted
 from jmer.files import VERSION
+from jmer.files.ending import end_at_once
+from jmer.runner.interrupt import EXIT_CODE, INTERRUPTED, Interruption
 from jmer.text import did_you_mean
 
 OVERVIEW = """\
@@ -39,8 +41,9 @@ FILE is a Python file, or the name of an experiment that comes with jmer: quicks
 experiment in FILE. `--debug` anywhere shows the traceback of an error.
 
 exit codes: 0 done; 1 the data, the disk or the training failed, or an audit found a
-flaw; 2 wrong usage; 130 interrupted (the same command goes on from the last
-checkpoint).
+flaw; 2 wrong usage; 3 all is trained and scored, but its report could not be written
+(`jmer report RUN` tries again); 130 interrupted (the same command goes on from the
+last checkpoint).
 """
 
 # Each command's words, and the function that gets the words after them.
@@ -69,17 +72,35 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # Names of files may hold what an encoding lacks.
-            stream.reconfigure(errors="backslashreplace")
+    if arguments is None:  # this process is the command
+        streams.take_over()
+    streams.lenient()
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     if not debug:
         # Orbax logs the traceback of an error that it raises as well.
         logging.set_verbosity(logging.FATAL)
     try:
-        return _command(words)
+        code = _answer(words, debug, program=arguments is None)
+    except SystemExit as stop:  # of the parser of options, after help or a mistake
+        if not stop.code and _not_shown():
+            raise SystemExit(1) from None
+        raise
+    return code or int(_not_shown())
+
+
+def _not_shown() -> bool:
+    """Whether what was printed is lost; says so."""
+    if (reason := streams.failure()) is not None:
+        print(f"error: cannot write the output: {reason}.", file=sys.stderr)
+        return True
+    return False
+
+
+def _answer(words: list[str], debug: bool, *, program: bool) -> int:
+    try:
+        with Interruption():
+            return _command(words)
     except JmerError as error:
         if debug:
             raise
@@ -88,10 +109,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if debug:
             raise
-        print("interrupted; the same command goes on", file=sys.stderr)
-        return 130
+        print(INTERRUPTED, file=sys.stderr, flush=True)
+        if program:
+            # What it was compiling goes on in threads of XLA, for which the interpreter
+            # would wait, and fall.
+            sys.stdout.flush()
+            end_at_once(EXIT_CODE)
+        return EXIT_CODE
     except BrokenPipeError:
         return 0
+    except Exception as error:
+        text = None if debug else _of_backend(error)
+        if text is None:
+            raise
+        print(f"error: {text}", file=sys.stderr)
+        return 1
+
+
+def _of_backend(error: Exception) -> str | None:
+    """What to do about it, if JAX could not start on a device or has no room there."""
+    if "jax" not in sys.modules:
+        return None
+    from jmer.train.backend import explain
+
+    return explain(error)
 
 
 def _command(words: list[str]) -> int:

@@ -174,7 +174,7 @@ def judge(case: Case, *, loading: bool) -> str:
     builder = builder_of(case.config)
     verdicts = [fuzz_model.verdict(part) for part in case.parts]
     try:
-        problems = builder.problems()
+        problems = [*builder.problems(), *builder.flaws()]
         summary = "" if problems else builder.summary()
     except JmerError as error:
         assert any(v.may_raise for v in verdicts), f"refused: {error}"

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import openpyxl
 from downloads import label_of
+from fuzz_files import images, shown, spoiled, text_rows, without_zeros
 
 from data_builders.frame_builder import FrameBuilder
 from data_builders.frame_set import ACTION_UNITS, OBJECTIVE_CLASS
@@ -33,12 +34,7 @@ PLACES = {"casme": 2, "casme2": 2, "samm": 2, "smic": 4, "casme_squared": 2} | {
     "casme_cubed": 3
 }
 KNOWN_TAGS = {"ne": "negative", "po": "positive", "sur": "surprise"}
-IMAGES = {
-    ".jpg": (b"\xff\xd8", b"\xff\xd9"),
-    ".jpeg": (b"\xff\xd8", b"\xff\xd9"),
-    ".png": (b"\x89PNG", b"IEND"),
-    ".bmp": (b"BM", b""),
-}
+NO_APEX = ("", "/", "-", "nan", "n/a", "na", "none", "null")
 ERRORS = ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A")
 
 
@@ -167,12 +163,8 @@ class Part:
     def grids(self) -> dict[str, list[list[str]]] | None:
         """The text of every cell of every sheet; None if it cannot be read."""
         if self.format == "csv":
-            try:
-                with self.table.open(newline="", encoding="utf-8-sig") as file:
-                    rows = [[c.strip() for c in row] for row in csv.reader(file)]
-            except (OSError, UnicodeError, csv.Error):
-                return None
-            return {"": rows}
+            rows = text_rows(self.table, self.delimiter)
+            return None if rows is None else {"": rows}
         return {
             title: [[said(cell) for cell in row] for row in rows]
             for title, rows in self.workbook.sheets.items()
@@ -273,10 +265,18 @@ def verdict(part: Part) -> Verdict:
     where, index, rows = table
     made = Verdict(may_raise=part.doubtful)
     seen = set[Key]()
+    comma = part.format == "csv" and part.delimiter != ","
+    rows = [
+        (number, [without_zeros(cell, comma) for cell in row]) for number, row in rows
+    ]
+    named = [n for n, row in rows if of_a_clip(row, index)]
     kept = {tuple(w): take for w, take in zip(part.written, part.takes, strict=True)}
     for number, row in rows:
         values = {c: row[i] if i < len(row) else "" for c, i in index.items()}
         if not any(values.values()):
+            continue
+        if named and number > named[-1]:
+            made.rows.append(Read(where, "", "out"))
             continue
         one = read_row(part, tree, f"{where}, row {number}", values, seen)
         made.rows.append(one)
@@ -290,6 +290,12 @@ def verdict(part: Part) -> Verdict:
             record = (label, take.action_units, take.onset, apex, take.offset)
             made.untouched[one.key] = record
     return made
+
+
+def of_a_clip(row: list[str], index: Columns) -> bool:
+    """Whether it is more than a sum or a note."""
+    names = ("clip", "onset", "apex", "offset")
+    return any(row[index[n]] for n in names if n in index and index[n] < len(row))
 
 
 def annotation(part: Part) -> tuple[str, Columns, Rows] | str:
@@ -323,14 +329,18 @@ def with_header(part: Part, rows: list[list[str]]) -> tuple[Columns, Rows] | str
     column = part.config.rules.column
     wanted = "action_units" if column == ACTION_UNITS else column
     needed = set(part.builder.columns) - ({"action_units", OBJECTIVE_CLASS} - {wanted})
-    for top, row in enumerate(rows):
+    pairs = [
+        [b or a for a, b in itertools.zip_longest(*two, fillvalue="")]
+        for two in itertools.pairwise(rows)
+    ]
+    for top, row in [*enumerate(rows), *enumerate(pairs, start=1)]:
         index = found(part, row)
         if not needed <= index.keys():
             continue
         names = [plain(cell) for cell in row]
         if any(names.count(names[i]) > 1 for i in index.values()):
             return "a column is there twice"
-        for above in rows[:top]:
+        for above in rows[: top - (row is not rows[top])]:
             filled = sum(bool(above[index[c]]) for c in needed if index[c] < len(above))
             if filled >= len(needed) - 1:
                 return "a clip stands above the header"
@@ -414,6 +424,8 @@ def with_frames(
         row.why = "frames"
     elif len(files) < config.min_frames:
         row.state = "out"
+    elif len(files) == 1 or not shown(files):
+        row.why = "pixels"
     else:
         row.state = "clip"
         row.record = (label, units, *moments, files)
@@ -452,22 +464,11 @@ def interval(config: Any, texts: dict[str, str]) -> Moments | None:
     apex = whole(texts["apex"])
     if onset is None or offset is None:
         return None
-    if texts["apex"] in ("", "/") and config.missing_apex == "middle":
+    if texts["apex"].lower() in NO_APEX and config.missing_apex == "middle":
         apex = (onset + offset) // 2
     if apex is None or not onset <= apex <= offset or offset - onset >= 10_000:
         return None
     return onset, apex, offset
-
-
-def images(folder: Path) -> dict[int, list[Path]]:
-    """Everything in a folder that is called as a frame, by number."""
-    there = collections.defaultdict(list)
-    for path in folder.iterdir():
-        numbers = re.findall(r"\d+", path.stem)
-        known = path.suffix.lower() in IMAGES and not path.name.startswith(".")
-        if known and numbers:
-            there[int(numbers[-1])].append(path)
-    return there
 
 
 def wanted(
@@ -482,20 +483,6 @@ def wanted(
     if lacking and (missing == "refuse" or len(lacking) == len(span)):
         return None
     return tuple(there[min(there, key=lambda k: (abs(k - n), k))][0] for n in span)
-
-
-def spoiled(path: Path) -> bool:
-    """Whether a look at the ends of a file tells that it is no whole image."""
-    if not path.is_file():
-        return True
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return True
-    start, end = IMAGES[path.suffix.lower()]
-    size = int.from_bytes(content[2:6], "little") if start == b"BM" else 0
-    sound = content.startswith(start) and end in content[-64:]
-    return not sound or size > len(content)
 
 
 class Folders:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from fuzz_model import IMAGES, Chance, Part, closed
+from fuzz_files import IMAGES
+from fuzz_model import Chance, Part, closed
 
 from jmer.synthetic.layouts.images import write_image
 

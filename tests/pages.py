@@ -156,7 +156,7 @@ def anchors(text: str) -> set[str]:
 
 def broken_links(page: Path) -> list[str]:
     """Relative links of a page that lead nowhere, and pages of a list of contents."""
-    text, wrong = page.read_text(), []
+    text, wrong = page.read_text(encoding="utf-8"), []
     for target in LINK.findall(prose(text)):
         if re.match(r"[a-z]+:", target):
             continue

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sealing import reseal
 from toy import make_clips
 
 import jmer
@@ -65,7 +66,8 @@ def clips(clean):
 
 
 def audited(folder: Path, clips, spans=()) -> dict[str, str]:
-    """The verdict on each rule."""
+    """The verdict on each rule, of a run that was made like that."""
+    reseal(folder)
     found = audit_against(jmer.load_run(folder), clips, spans)
     return {finding.rule: finding.verdict for finding in found.findings}
 
@@ -85,6 +87,7 @@ def rewrite(folder: Path, change) -> None:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
+    reseal(folder)
     with contextlib.suppress(JmerError):  # of a clip that is tested twice
         state(folder, **score(Predictions.load(path)))
 
@@ -92,6 +95,7 @@ def rewrite(folder: Path, change) -> None:
 def state(folder: Path, **figures) -> None:
     metrics = json.loads((folder / "metrics.json").read_text())
     (folder / "metrics.json").write_text(json.dumps(metrics | figures))
+    reseal(folder)
 
 
 def metrics_of(folder: Path) -> dict:
@@ -107,6 +111,7 @@ def respell(folder: Path, *names: str, change) -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(row | {n: change(row[n]) for n in names} for row in rows)
+    reseal(folder)
 
 
 @pytest.mark.parametrize(
@@ -344,6 +349,7 @@ def test_without_the_data_set(copy, capsys):
     about = json.loads((copy / "experiment.json").read_text())
     about["data"]["fingerprint"] = "another"
     (copy / "experiment.json").write_text(json.dumps(about))
+    reseal(copy)
     assert main(["audit", str(copy), "--out", str(copy / "elsewhere")]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "fingerprint another, but that of synthetic" in said
@@ -370,7 +376,9 @@ def test_a_protocol_that_says_that_it_mixes_subjects(copy, clips):
     protocol = ClipKFold(k=4, split_seed=1)
     about = json.loads((copy / "experiment.json").read_text())
     about["experiment"]["protocol"] = {"kind": "ClipKFold"} | asdict(protocol)
+    about["identity"]["protocol"] = about["experiment"]["protocol"]
     (copy / "experiment.json").write_text(json.dumps(about))
+    reseal(copy)
     fold_of = {
         clips.names[i][2]: fold.name
         for fold in make_folds(protocol, clips)
@@ -412,6 +420,7 @@ def test_a_protocol_of_another_version(copy, capsys, protocol):
     about = json.loads((copy / "experiment.json").read_text())
     about["experiment"]["protocol"] = protocol
     (copy / "experiment.json").write_text(json.dumps(about))
+    reseal(copy)
     assert main(["audit", str(copy)]) == 1
     assert "is unknown to this jmer" in capsys.readouterr().err
 

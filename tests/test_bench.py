@@ -94,7 +94,7 @@ def test_spread_keeps_every_round():
 
 
 def changed(written: Path, tmp_path: Path, factor: float, cell: int = 0) -> Path:
-    content = json.loads(written.read_text())
+    content = json.loads(written.read_text(encoding="utf-8"))
     values = [s * factor for s in (1.0, 1.01, 1.02)]
     content["cells"][cell]["seconds_per_fold_epoch"] = spread(values)
     file = tmp_path / f"times-{factor}.json"

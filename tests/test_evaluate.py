@@ -6,6 +6,7 @@ import pytest
 
 import jmer
 from jmer.cli import main
+from jmer.files import write_json
 
 FILE = "experiments/ststnet_megc2019.py"
 
@@ -39,7 +40,7 @@ def test_a_missing_subject_is_named(
     index = json.loads((imported / "weights.json").read_text())
     next(t for t in index["tasks"] if t["fold"] == "sub07")["fold"] = "nobody"
     (tmp_path / "W").mkdir()
-    (tmp_path / "W/weights.json").write_text(json.dumps(index))
+    write_json(tmp_path / "W/weights.json", index)
     (tmp_path / "W/weights.npz").write_bytes((imported / "weights.npz").read_bytes())
     data = ["--data.manual-dir", str(flow28), "--data.data-dir", str(tmp_path / "d")]
     folders = ["--weights", str(tmp_path / "W"), "--run-dir", str(tmp_path / "run")]

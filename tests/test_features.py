@@ -19,7 +19,7 @@ from jmer.experiment import Experiment
 from jmer.models.ststnet import STSTNetConfig
 from jmer.optim import SgdConfig
 from jmer.runner import run as runs
-from jmer.runner.features import seen_by_tasks
+from jmer.runner.features import _about, _write, seen_by_tasks
 from jmer.runner.session import Session
 from jmer.runs.folder import open_run
 
@@ -125,8 +125,7 @@ def test_features_that_are_not_finite_name_their_clip(cache):
     (file,) = cache.iterdir()
     bad = seen()[0].copy()
     bad[4, 0, 0, 0] = np.nan
-    with file.open("wb") as opened:
-        np.savez(opened, **{"apex_flow.bfloat16": bad.view(np.uint16)})
+    _write(file, {"apex_flow": bad}, _about(CONFIG, CLIPS))
     with pytest.raises(JmerError, match=rf"{file} is damaged: remove it\. {named}"):
         seen()
 

@@ -46,7 +46,7 @@ def test_the_older_name_in_code():
 
 
 def test_the_older_name_in_an_experiment_file(tmp_path):
-    text = Path(FILE).read_text()
+    text = Path(FILE).read_text(encoding="utf-8")
     old = tmp_path / "old.py"
     old.write_text(text.replace("data=Casme2(", 'data=Casme2(protocol="megc", '))
     with pytest.raises(UsageError, match=r"old\.py: protocol='megc' is called classes"):

@@ -6,11 +6,13 @@ import shutil
 
 import numpy as np
 import pytest
+from sealing import reseal
 from test_start import EXPERIMENT, trained
 from toy import make_clips
 
 from jmer.data.splits import ClipKFold, KFold, Loso, make_folds
 from jmer.errors import JmerError
+from jmer.files import write_json
 from jmer.runner import evaluate as evaluates
 from jmer.runner.evaluate import kept_from
 from jmer.runs.explain import explained
@@ -88,7 +90,7 @@ def test_a_fold_that_held_out_only_some_clips_of_its_subject_is_a_leak(tmp_path)
     folder = saved(tmp_path / "W", clips, Loso())
     index = json.loads((folder / INDEX).read_text())
     index["held_out"]["s2"].pop()
-    (folder / INDEX).write_text(json.dumps(index))
+    write_json(folder / INDEX, index)
     assert "fold s2 tests clip clip8" in leak(folder, clips, Loso())
 
 
@@ -108,7 +110,7 @@ def test_imported_weights_cannot_change_their_subjects(tmp_path):
     folder = saved(tmp_path / "W", clips, Loso(), held_out=False, sources=sources)
     index = json.loads((folder / INDEX).read_text())
     index["tasks"][0]["fold"], index["tasks"][1]["fold"] = "s1", "s0"
-    (folder / INDEX).write_text(json.dumps(index))
+    write_json(folder / INDEX, index)
     assert "calls weights of s0.pth those of s1" in leak(folder, clips, Loso())
 
 
@@ -169,6 +171,7 @@ def test_a_protocol_of_the_users_own_is_known_by_the_checkpoints(
     folder = shutil.copytree(run.folder, tmp_path / "run")
     file = folder / "experiment.json"
     file.write_text(file.read_text().replace("ClipKFold", "MyOwn"))
+    reseal(folder)
     assert leak(folder, make_clips(), ClipKFold(2)) == ""
     monkeypatch.setattr("jmer.runs.run.Run.held_out", None)  # of older versions
     assert leak(folder, make_clips(), ClipKFold(2)) == ""

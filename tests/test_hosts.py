@@ -97,29 +97,14 @@ def test_two_processes_give_what_one_gives(tmp_path):
 
 def test_half_of_the_address_is_a_usage_error():
     with pytest.raises(UsageError, match="go together"):
-        hosts.connect(coordinator="127.0.0.1:1234")
+        hosts.launched(coordinator="127.0.0.1:1234", environment={})
     with pytest.raises(UsageError, match="--process-id=2"):
-        hosts.connect("127.0.0.1:1234", 2, 2)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        ("SLURM_NTASKS", "4", True),
-        ("SLURM_NTASKS", "1", False),
-        ("OMPI_COMM_WORLD_SIZE", "2", True),
-        ("TPU_WORKER_HOSTNAMES", "a,b", True),
-        ("TPU_WORKER_HOSTNAMES", "a", False),
-        ("JAX_COORDINATOR_ADDRESS", "a:1", True),
-    ],
-)
-def test_launchers_are_recognised(monkeypatch, name, value, expected):
-    for other in list(os.environ):
-        if other.startswith(("SLURM_", "OMPI_", "TPU_WORKER", "JAX_COORD", "MEGA")):
-            monkeypatch.delenv(other)
-    assert not hosts._launched()
-    monkeypatch.setenv(name, value)
-    assert hosts._launched() == expected
+        hosts.launched("127.0.0.1:1234", 2, 2)
+    with pytest.raises(UsageError, match="exclude one another"):
+        hosts.launched("127.0.0.1:1234", 2, 1, alone=True)
+    for address in ("node1", "node1:", ":80", "node1:0", "node1:99999", "a:b"):
+        with pytest.raises(JmerError, match="is no HOST:PORT"):
+            hosts.launched(address, 2, 1)
 
 
 def test_alone_everything_is_the_first(monkeypatch):

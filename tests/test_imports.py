@@ -51,7 +51,7 @@ def imported(file: Path, package: str = "jmer") -> set[str]:
     """Modules of a package that a file imports anywhere, type checking and functions
     too."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
             inner = [f"{node.module}.{alias.name}" for alias in node.names]
             names += [name if is_module(name) else node.module for name in inner]

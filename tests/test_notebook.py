@@ -31,7 +31,7 @@ def test_the_examples_are_true(place, module, monkeypatch):
     monkeypatch.chdir(place)
     found = doctest.testmod(module, extraglobs={"jmer": jmer, "np": np})
     assert found.failed == 0 and found.attempted > 0
-    assert "+SKIP" not in Path(module.__file__).read_text()
+    assert "+SKIP" not in Path(module.__file__).read_text(encoding="utf-8")
 
 
 def test_nothing_is_lazy_but_what_is_listed():

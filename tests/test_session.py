@@ -104,6 +104,21 @@ def test_out_of_memory_halves_the_chunk_once(tmp_path, monkeypatch):
         train(tmp_path / "broken", chunk=4, devices=1)
 
 
+def test_a_run_that_goes_on_says_where(tmp_path):
+    """Of two packs, one was not begun, and one stopped in the middle."""
+    engine = EngineConfig(chunk=2, devices=1, pack=2)
+    experiment = dataclasses.replace(EXPERIMENT, engine=engine, epochs=3)
+    session, view = session_of(experiment, experiment.data.clips()), Silent()
+    packs = session.plan(tmp_path, view.say)
+    assert len(packs.todo) == 2
+    with pytest.raises(KeyboardInterrupt):
+        session.train(packs, view, view, lambda: True)
+    assert not any("resuming" in line for line in view.said)
+    trained(session, tmp_path, view)
+    told = [line for line in view.said if "resuming" in line]
+    assert told == ["resuming at epoch 1 of 3"]
+
+
 @pytest.mark.slow
 def test_a_pack_beyond_the_limit_is_split(tmp_path):
     generous, _, (plan,) = train(tmp_path / "one", chunk=1, devices=1, memory_limit=1.0)

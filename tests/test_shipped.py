@@ -106,11 +106,11 @@ def test_a_copy_is_the_same_experiment_and_replaces_nothing(
     assert main(["new", "quickstart"]) == 0
     assert "`jmer run quickstart.py`" in capsys.readouterr().out
     assert load_experiment(Path("quickstart.py")) == load_experiment("quickstart")
-    Path("quickstart.py").write_text("mine")
+    Path("quickstart.py").write_text("mine", encoding="utf-8")
     assert main(["new", "quickstart"]) == 2
     error = capsys.readouterr().err
     assert "quickstart.py is there already, and stays" in error and "--out" in error
-    assert Path("quickstart.py").read_text() == "mine"
+    assert Path("quickstart.py").read_text(encoding="utf-8") == "mine"
     assert main(["new", "quickstart", "--out", "a/b.py"]) == 0
     assert load_experiment(Path("a/b.py")) == load_experiment("quickstart")
 

@@ -74,7 +74,7 @@ def resumed(tmp_path_factory):
 
 
 def rows(file: Path) -> list[dict[str, str]]:
-    with file.open() as opened:
+    with file.open(encoding="utf-8") as opened:
         return list(csv.DictReader(opened))
 
 

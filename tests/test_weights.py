@@ -12,6 +12,7 @@ from numpy.testing import assert_array_equal
 
 import jmer
 from jmer.errors import JmerError
+from jmer.files import write_json
 from jmer.models.ststnet import STSTNetConfig
 from jmer.runs.weights import ARRAYS, INDEX, Weights
 from jmer.train.checkpoint import flatten
@@ -184,7 +185,7 @@ def test_an_index_that_is_none_is_an_error_that_can_be_read(folder, text):
 def test_arrays_of_another_size_are_refused(folder):
     index = json.loads((folder / INDEX).read_text())
     index["fields"]["filters"] = [2, 5]
-    (folder / INDEX).write_text(json.dumps(index))
+    write_json(folder / INDEX, index)
     with pytest.raises(JmerError, match=r"params\..* of another network or size"):
         jmer.load_model(folder).model(subject="s2")
 

@@ -1,15 +1,13 @@
 """TFDS builder of CASME II."""
 
-import functools
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 from data_builders.annotation import SheetRow, by_row, subject_number
 from data_builders.casme2 import Casme2
 from data_builders.frame_builder import FrameBuilder
 from data_builders.frame_set import OBJECTIVE_CLASS
-from data_builders.sheets import find_table, read_table
+from data_builders.sheets import read_table
 from jmer.errors import JmerError
 
 APEXES = {
@@ -53,7 +51,9 @@ class Builder(FrameBuilder):
     subject_folder = r"sub\d+"
     subject_name = "sub{:02d}"
 
-    class_tables: ClassVar = ("CASME2-ObjectiveClasses*",)
+    class_tables: ClassVar = tuple(
+        f"CASME2-ObjectiveClasses*.{ending}" for ending in ("xlsx", "xls", "csv")
+    )
     class_columns: ClassVar = {
         "subject": ("Subject",),
         "clip": ("Filename",),
@@ -65,7 +65,7 @@ class Builder(FrameBuilder):
         if self.data.classes != "objective":
             return rows
         found = {}
-        for line in read_table(self.class_table, self.class_columns):
+        for line in read_table(self.second_table, self.class_columns):
             key = subject_number(line.values["subject"]), line.values["clip"].lower()
             if key in found:
                 raise JmerError(
@@ -79,13 +79,12 @@ class Builder(FrameBuilder):
             for key in [(subject_number(row.subject), row.clip.lower())]
         ]
 
-    @functools.cached_property
-    def class_table(self) -> Path:
-        """The sheet of objective classes. Raises: JmerError if there is none."""
-        return find_table(self.require_manual_dir(), self.class_tables)
+    @property
+    def second_tables(self) -> tuple[str, ...]:
+        return self.class_tables if self.data.classes == "objective" else ()
 
     def sheet_digests(self) -> dict[str, str]:
         tables = [self.table]
         if self.data.classes == "objective":
-            tables.append(self.class_table)
+            tables.append(self.second_table)
         return self.digests_of(tables)

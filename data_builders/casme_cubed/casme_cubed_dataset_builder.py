@@ -1,6 +1,5 @@
 """TFDS builder of parts A and C of CAS(ME)³."""
 
-import functools
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -8,7 +7,7 @@ from typing import ClassVar
 from data_builders.annotation import Clip, Correction, SheetRow
 from data_builders.casme_cubed import CasmeCubed
 from data_builders.frame_builder import FrameBuilder
-from data_builders.sheets import Columns, Line, find_table, read_table
+from data_builders.sheets import Columns, Line, read_table
 from jmer.errors import JmerError, quoted
 from jmer.preprocess.tensors import Interval
 
@@ -100,17 +99,16 @@ class Builder(FrameBuilder):
         if not self.data.macro:
             return rows
         lines = read_table(
-            self.macro_table,
+            self.second_table,
             self.all_columns,
             optional=("action_units",),
             sheet=self.all_sheet,
         )
         return rows + [self._macro(line) for line in lines if _is_macro(line)]
 
-    @functools.cached_property
-    def macro_table(self) -> Path:
-        """The sheet of all expressions. Raises: JmerError if there is none."""
-        return find_table(self.require_manual_dir(), self.all_tables)
+    @property
+    def second_tables(self) -> tuple[str, ...]:
+        return self.all_tables if self.data.macro else ()
 
     def _macro(self, line: Line) -> SheetRow:
         row = self.row(replace(line, values={**line.values, "emotion": ""}))
@@ -119,7 +117,7 @@ class Builder(FrameBuilder):
 
     def sheet_digests(self) -> dict[str, str]:
         return self.digests_of(
-            [self.table, self.macro_table] if self.data.macro else [self.table]
+            [self.table, self.second_table] if self.data.macro else [self.table]
         )
 
     @property
@@ -128,6 +126,11 @@ class Builder(FrameBuilder):
         if self.mock_crime:
             return r"\d+"
         return r"spno\.\d+" + (r"_[a-m]_\d+" if self.data.source == "clips" else "")
+
+    @property
+    def example_folder(self) -> str:
+        clips = self.data.source == "clips"
+        return "01" if self.mock_crime else "spNO.1" + "_a_355" * clips
 
     def row(self, line: Line) -> SheetRow:
         row = super().row(line)

@@ -38,6 +38,7 @@ class Builder(FrameBuilder):
     )
     roots: ClassVar = {"raw": ("rawpic",), "cropped": ("longVideoFaceCropped",)}
     subject_folder = r"s\d+"
+    example_folder = "s15"
 
     def row(self, line: Line) -> SheetRow:
         values = line.values

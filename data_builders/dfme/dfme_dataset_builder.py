@@ -44,6 +44,7 @@ class Builder(FrameBuilder):
         "action_units": ("AU", "Action Units"),
     }
     subject_folder = r"sub\d+_\d+"
+    example_folder = "sub0003_01"
     subject_name = "sub{:04d}"
 
     @property

@@ -8,6 +8,7 @@ from data_builders.megc2019 import Megc2019
 from jmer.data import exclusion
 from jmer.data.builder import ClipBuilder
 from jmer.data.load import builder_of
+from jmer.data.problems import Problem
 from jmer.data.span import Span
 from jmer.preprocess.clip_recipe import Shapes
 
@@ -39,6 +40,12 @@ class Builder(ClipBuilder):
             *(problem for part in self.parts for problem in part.clip_problems()),
         ]
 
+    def flaws(self) -> list[Problem]:
+        return [flaw for part in self.parts for flaw in part.flaws()]
+
+    def notes(self) -> list[str]:
+        return [f"{p.data.name}: {note}" for p in self.parts for note in p.notes()]
+
     def digests(self) -> dict[str, str]:
         return {k: v for part in self.parts for k, v in part.digests().items()}
 
@@ -50,6 +57,10 @@ class Builder(ClipBuilder):
 
     def items(self) -> list[tuple[int, Any]]:
         return [(i, x) for i, part in enumerate(self.parts) for x in part.items()]
+
+    def look(self, item: tuple[int, Any]) -> None:
+        part, its_own = item
+        self.parts[part].look(its_own)
 
     def example(self, item: tuple[int, Any]) -> dict[str, Any]:
         part, its_own = item

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from data_builders.disk import looking
-from data_builders.sheets import is_file
+from data_builders.sheet_files import is_file
 from jmer.data.builder import ClipBuilder
 from jmer.errors import JmerError, quoted
 from jmer.preprocess.clip_recipe import Shapes

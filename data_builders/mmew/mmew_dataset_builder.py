@@ -45,6 +45,7 @@ class Builder(FrameBuilder):
         *by_row(300, "offset", {row: offset for row, (_, offset) in ENDS.items()}),
     )
     roots: ClassVar = {"cropped": ("Micro_Expression", "MMEW_Final", "MMEW")}
+    example_folder = "S03 or happiness"
     # Or of an emotion.
     subject_folder = rf"s\d+|{'|'.join((*SIX, *OTHERS))}"
     subject_name = "S{:02d}"

@@ -9,7 +9,7 @@ from data_builders.annotation import Clip, Correction, SheetRow, by_row
 from data_builders.frame_builder import FrameBuilder
 from data_builders.frame_set import ACTION_UNITS
 from data_builders.samm import Samm
-from data_builders.sheets import Columns, Line, find_table, read_table
+from data_builders.sheets import Columns, Line, read_table
 from jmer.errors import JmerError, quoted
 
 CLIPS = ("SAMM_Micro_FACS_Codes*.xlsx", "SAMM_Micro_FACS_Codes*.csv")
@@ -59,6 +59,10 @@ class Builder(FrameBuilder):
         return VIDEOS if self.long else CLIPS
 
     @property
+    def second_tables(self) -> tuple[str, ...]:
+        return CLIPS if self.long else ()
+
+    @property
     def sheet(self) -> str:
         return "FACS_Movement_Only" if self.long else "MICRO_ONLY"
 
@@ -77,6 +81,10 @@ class Builder(FrameBuilder):
     def subject_folder(self) -> str:
         """Of videos, all lie side by side."""
         return r"\d{1,3}_\d+" if self.long else r"\d{1,3}"
+
+    @property
+    def example_folder(self) -> str:
+        return "006_1" if self.long else "006"
 
     def row(self, line: Line) -> SheetRow:
         row = super().row(line)
@@ -101,15 +109,10 @@ class Builder(FrameBuilder):
         optional = self.optional | {"action_units"}
         columns = {**COLUMNS, **LABELS}
         lines = read_table(
-            self.clip_table, columns, optional=optional, sheet="MICRO_ONLY"
+            self.second_table, columns, optional=optional, sheet="MICRO_ONLY"
         )
         rows = [super(Builder, self).row(line) for line in lines]
         return {row.key: dict(row.labels) for row in rows}
-
-    @functools.cached_property
-    def clip_table(self) -> Path:
-        """The sheet of the clips. Raises: JmerError if there is none."""
-        return find_table(self.require_manual_dir(), CLIPS)
 
     def left_out(self, row: SheetRow) -> str:
         if not self.long:
@@ -127,7 +130,8 @@ class Builder(FrameBuilder):
         return super().clip_folder(row)
 
     def sheet_digests(self) -> dict[str, str]:
-        return self.digests_of([self.table, *([self.clip_table] if self.long else [])])
+        second = [self.second_table] if self.long else []
+        return self.digests_of([self.table, *second])
 
 
 def _video(row: SheetRow) -> str:

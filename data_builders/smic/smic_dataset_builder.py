@@ -1,21 +1,23 @@
 """TFDS builder of SMIC."""
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
 
 from data_builders.annotation import Correction, SheetRow, subject_number
 from data_builders.disk import looking, one_of
 from data_builders.frame_builder import FrameBuilder
-from data_builders.sheets import Line
+from data_builders.sheet_files import sheets_in
+from data_builders.sheets import Columns, Line
 from data_builders.smic import CLASSES, Smic
 from jmer.data.asking import data_option, other_choices
 from jmer.errors import JmerError
 
 CLIP = r"s(\d{1,9})_(ne|po|sur)_(\d{1,9})"
+PARTS = ("HS", "VIS", "NIR")
 TAGS = {"ne": "negative", "po": "positive", "sur": "surprise"}
 NOTHING = ("", "0", "/", "-", "nan")
 
@@ -34,16 +36,8 @@ class Builder(FrameBuilder):
 
     VERSION = "1.0.0"
     data: Smic
-    tables = ("SMIC*E_annotation*.xlsx", "SMIC*E_annotation*.xls")
-    columns: ClassVar = {
-        "subject": ("Subject",),
-        "clip": ("Filename",),
-        "onset": ("OnsetF",),
-        "offset": ("OffsetF",),
-        **{f"{end}{n}": (f"{end}{n}F",) for n in (2, 3) for end in ("onset", "offset")},
-        "emotion": ("Emotion",),
-    }
     subject_folder = r"s\d+"
+    example_folder = "s1"
 
     @property
     def roots(self) -> dict[str, tuple[str, ...]]:
@@ -53,6 +47,32 @@ class Builder(FrameBuilder):
             "cropped": ("SMIC_all_cropped", "SMIC_cropped"),
             "long": (f"SMIC-{part}-E", f"{part}_long"),
         }
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Patterns of the sheet, of which some copies have one a camera: that of
+        `part` goes before one of all."""
+        if self.data.source != "long":
+            return ()
+        mine = _sheets(f"SMIC*{self.data.part}*E_annotation*")
+        return mine if self._own_sheet else _sheets("SMIC*E_annotation*")
+
+    @functools.cached_property
+    def _own_sheet(self) -> bool:
+        """Whether a sheet is called by the part."""
+        mine = _sheets(f"SMIC*{self.data.part}*E_annotation*")
+        return bool(sheets_in(self.require_manual_dir(), mine))
+
+    @property
+    def columns(self) -> Columns:
+        """A sheet of one camera may have its name behind those of its columns."""
+        moments = {
+            f"{end.lower()}{n}": (f"{end}{n}F", f"{end}{n}F {self.data.part}")
+            for n in ("", "2", "3")
+            for end in ("Onset", "Offset")
+        }
+        named = {"subject": ("Subject",), "clip": ("Filename",)}
+        return {**named, **moments, "emotion": ("Emotion",)}
 
     @property
     def corrections(self) -> tuple[Correction, ...]:
@@ -136,7 +156,12 @@ class Builder(FrameBuilder):
     def lines(self) -> list[Line]:
         lines = super().lines()
         where = lines[0].where if lines else ""
-        if ", sheet " in where and f", sheet {self.sheet}, " not in where:
+        title = re.search(r", sheet (.*), row \d+$", where)
+        called = self.data.part in self.table.name.upper()
+        # Where the file is called by the part, its sheet may be called anything else.
+        others = PARTS if called else (title[1].upper(),) if title else ()
+        wrong = title and title[1] != self.sheet and title[1].upper() in others
+        if wrong:
             raise JmerError(
                 f"{self.table} has no sheet {self.sheet} that names the columns. Give "
                 f"a workbook that has one with {data_option('table', 'FILE')}"
@@ -196,3 +221,7 @@ class Builder(FrameBuilder):
         names = "\n".join(row.title for row, _ in self.annotation.chosen)
         digest = hashlib.sha256(names.encode()).hexdigest()[:16]
         return {str(self.part.relative_to(self.require_manual_dir())): digest}
+
+
+def _sheets(name: str) -> tuple[str, ...]:
+    return tuple(f"{name}.{ending}" for ending in ("xlsx", "xls", "csv"))

@@ -41,6 +41,9 @@ class Builder(ClipBuilder):
         subjects = len({clip.subject for clip in clips})
         return f"{len(clips)} clips, {subjects} subjects ({per_class}); generated"
 
+    def look(self, item: int) -> None:
+        """Nothing is read."""
+
     def items(self) -> range:
         return range(self.data.clips)
 

@@ -183,7 +183,7 @@ def main() -> None:
         print(f"{given.error_size} pixels; without noise, then with noise 0.5\n")
         print(error_table(cells, given.amplitudes))
     if given.json:
-        given.json.write_text(json.dumps(record, indent=2) + "\n")
+        given.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

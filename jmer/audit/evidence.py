@@ -45,7 +45,7 @@ class Evidence:
 
         Raises: JmerError if this jmer does not know the protocol.
         """
-        protocol = protocol_of(run.experiment["experiment"]["protocol"])
+        protocol = protocol_of(run.experiment["experiment"].get("protocol", {}))
         folds: list[Fold] = []
         if clips is not None:
             try:

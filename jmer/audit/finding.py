@@ -15,6 +15,7 @@ RULES = {
     "frames": "no frames of a video are on both sides of a fold",
     "images": "no image belongs to two subjects",
     "unseen": "clips that a fold must not see do not change its training",
+    "unchanged": "the files are those that jmer wrote",
     "selection": "nothing was chosen by the score on the test clips",
     "metrics": "the figures are those of the predictions",
     "pooling": "predictions are pooled over folds before they are scored",

@@ -27,6 +27,8 @@ from jmer.data.splits import Fold
 from jmer.errors import JmerError
 from jmer.text import counted
 
+TABLES = (".csv", ".tsv", ".xlsx", ".xls", ".ods")
+
 
 def audit_lists(folder: Path, chosen: Mapping[str, str] | None = None) -> Audit:
     """All that can be said of pairs such as `train_fold_1.csv` and `test_fold_1.csv`.
@@ -97,9 +99,11 @@ def pairs(folder: Path) -> list[tuple[str, Path, Path]]:
     """
     if not folder.is_dir():
         raise JmerError(f"{folder} is no folder: give the one that holds the lists.")
-    files = {path.name: path for path in sorted(folder.glob("*.csv"))}
+    files = {p.name: p for p in sorted(folder.iterdir()) if p.suffix.lower() in TABLES}
     found = []
     for name, path in files.items():
+        if name.startswith(("~$", ".")):  # locks and remains of others
+            continue
         for side, other in (("train", "test"), ("test", "train")):
             if side in name:
                 partner = files.get(name.replace(side, other, 1))
@@ -121,8 +125,8 @@ def pairs(folder: Path) -> list[tuple[str, Path, Path]]:
 
 def _fold(name: str) -> str:
     """`1` of train_fold_1.csv; the whole name where nothing is left of it."""
-    left = re.sub(r"(train|fold|\.csv$)", "", name).strip("_- .")
-    return left or name.removesuffix(".csv")
+    stem = Path(name).stem
+    return re.sub(r"(train|fold)", "", stem).strip("_- .") or stem
 
 
 def _read(path: Path, chosen: Mapping[str, str] | None) -> list[ListedRow]:

@@ -31,7 +31,7 @@ def respelt(
     names = [found.get(name, name) for name in p.names]
     dataset, subject, clip = (np.array(x) for x in zip(*names, strict=True))
     fold = np.array([of_fold.get((f,), (f,))[0] for f in p.fold.tolist()])
-    made = Run(run.folder)
+    made = replace(run)
     made.__dict__["predictions"] = replace(
         p, dataset=dataset, subject=subject, clip=clip, fold=fold
     )

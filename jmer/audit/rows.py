@@ -1,6 +1,5 @@
-"""Tables of other people: a CSV file, its columns by name, its values checked."""
+"""Tables of other people: their columns by name, their values checked."""
 
-import csv
 import re
 import shlex
 import unicodedata
@@ -9,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jmer.audit.roster import Name
+from jmer.data.tables import Table, read_tables
 from jmer.errors import JmerError, UsageError, quoted
+from jmer.files.cells import as_it_was
 
 COLUMNS = {
     "subject": ("subject",),
@@ -46,13 +47,13 @@ class ListedRow:
         text = self.text(name)
         if not text:
             return None
-        # Spreadsheets write 12 as 12.0.
-        if not re.fullmatch(r"-?\d{1,12}(\.0+)?", text):
+        # Spreadsheets write 12 as 12.0, or 12,0.
+        if not re.fullmatch(r"-?\d{1,12}([.,]0+)?", text):
             raise JmerError(
                 f"{self.where}: {name} {quoted(text)} is no whole number. Correct it, "
                 f"or leave it empty."
             )
-        return int(text.partition(".")[0])
+        return int(re.split("[.,]", text)[0])
 
     @property
     def span(self) -> tuple[str, int, int] | None:
@@ -109,21 +110,23 @@ def parse_columns(words: Sequence[str]) -> dict[str, str]:
 def read_rows(
     path: Path, required: Sequence[str], chosen: Mapping[str, str] | None = None
 ) -> list[ListedRow]:
-    """The lines of a CSV file; `chosen` names columns that are called otherwise.
+    """The lines of a table (text or workbook); `chosen` names columns that are called
+    otherwise.
 
     Raises: JmerError if it cannot be read, lacks a required column or value, or is
     empty.
     """
-    header, lines = _read(path)
-    columns = _columns(path, header, required, chosen or {})
+    table, columns = _chosen(path, required, chosen or {})
+    (_, header), *lines = _filled(table)
+    place = f"{path}, sheet {table.title}" if table.title else f"{path}"
     rows = []
     for number, line in lines:
-        where = f"{path}, line {number}"
+        where = f"{place}, line {number}"
         if len(line) != len(header):
             raise JmerError(
                 f"{where} has {len(line)} values for {len(header)} columns. Correct it."
             )
-        values = {name: plain(line[place]) for name, place in columns.items()}
+        values = {name: plain(line[at]) for name, at in columns.items()}
         row = ListedRow(where, values)
         trains = row.text("split").lower() == "train"
         for name in ("subject",) if trains else required:
@@ -135,25 +138,39 @@ def read_rows(
     return rows
 
 
-def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            # Spreadsheets write semicolons where a comma is a decimal point.
-            first = file.readline()
-            file.seek(0)
-            reader = csv.reader(
-                file, strict=True, delimiter=max(",;\t", key=first.count)
-            )
-            lines = [(reader.line_num, line) for line in reader if line]
-    except OSError as error:
-        raise JmerError(f"cannot read {path}: {error.strerror}.") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise JmerError(
-            f"{path} is no CSV file in UTF-8 ({error}). Save it as one."
-        ) from error
-    if not lines:
+def _chosen(
+    path: Path, required: Sequence[str], chosen: Mapping[str, str]
+) -> tuple[Table, dict[str, int]]:
+    """The sheet that has the required columns, and where these are.
+
+    Raises: JmerError if none has, or several have.
+    """
+    tables = [table for table in read_tables(path) if _filled(table)]
+    if not tables:
         raise JmerError(f"{path} is empty: there is nothing to audit.")
-    return [plain(name) for name in lines[0][1]], lines[1:]
+    found, first = dict[str, tuple[Table, dict[str, int]]](), None
+    for table in tables:
+        header = [plain(name) for name in _filled(table)[0][1]]
+        try:
+            found[table.title] = table, _columns(path, header, required, chosen)
+        except JmerError as error:
+            first = first or error
+    if len(found) > 1:
+        raise JmerError(
+            f"{path}: sheets {', '.join(found)} all have the needed columns. Save the "
+            f"one that is meant as a file of its own."
+        )
+    if not found:
+        assert first is not None
+        raise first
+    return next(iter(found.values()))
+
+
+def _filled(table: Table) -> list[tuple[int, list[str]]]:
+    """The rows that are not blank, with their numbers; cells as they were before they
+    were made harmless."""
+    numbered = zip(table.lines, table.rows, strict=True)
+    return [(line, [as_it_was(c) for c in row]) for line, row in numbered if any(row)]
 
 
 def _columns(

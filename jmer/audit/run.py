@@ -1,5 +1,6 @@
 """The audit of a run: its folds and figures, derived once more."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from jmer.audit.roster import (
 )
 from jmer.audit.shared_frames import check_frames
 from jmer.audit.shared_images import check_images
+from jmer.audit.unchanged import check_unchanged
 from jmer.audit.unseen import check_unseen
 from jmer.audit.worth import as_printed
 from jmer.data.clips import ClipSet
@@ -37,10 +39,12 @@ def audit_run(run: Run, **places: Path | None) -> Audit:
 
     Raises: JmerError if the run itself cannot be read.
     """
+    run = replace(run, changed=True)
     run.check()  # which names what is missing of a damaged one
     try:
         clips = set_of(run, **places)
-        known = spans(data_of(run, **places))
+        config = data_of(run, **places)
+        known = spans(dataclasses.replace(config, manual_dir=None))
     except JmerError as error:
         return audit_against(run, None, missing=str(error))
     return audit_against(run, clips, known)
@@ -65,10 +69,11 @@ def audit_against(
         check_never(table),
         check_frames(table),
         check_unseen(run),
+        check_unchanged(run),
         *check_figures(evidence),
     ]
     if clips is None:
-        text = "The data set could not be read."
+        text = f"Cannot tell: the data set could not be read. {missing}"
         findings += [
             Finding(rule, "unknown", text) for rule in ("known", "labels", "images")
         ]

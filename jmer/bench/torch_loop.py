@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jmer.data.clips import ClipSet
+from jmer.data.machine import cores
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
@@ -57,6 +58,7 @@ class Loop:
         variant: Variant,
     ):
         torch = import_torch()
+        torch.set_num_threads(min(torch.get_num_threads(), cores()))
         self.name = variant.name
         self._experiment = experiment
         self._classes = len(clips.classes)
@@ -151,7 +153,7 @@ class Processes:
         self.name = "torch, tuned, a process a core"
         context = multiprocessing.get_context("spawn")
         self._pipes: list[Connection] = []
-        for core in sorted(os.sched_getaffinity(0)):
+        for core in sorted(os.sched_getaffinity(0))[: cores()]:
             here, there = context.Pipe()
             context.Process(
                 target=_serve, args=(there, core, make), daemon=True

@@ -93,5 +93,5 @@ def _audited(options: AuditOptions) -> Audit:
     from jmer.runs.run import load_run
 
     assert options.run is not None
-    run = load_run(options.run)
+    run = load_run(options.run, changed=True)  # the audit says so of each
     return audit_run(run, data_dir=options.data_dir, manual_dir=options.manual_dir)

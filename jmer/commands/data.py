@@ -42,9 +42,12 @@ class PrepareOfExperiment(PrepareOptions, OfExperiment):
 
 @dataclasses.dataclass(frozen=True)
 class CheckOptions:
-    """Say what is missing or odd in a data set before it is prepared."""
+    """Say what is missing or odd in a data set before it is prepared: all of it, kind
+    by kind. Every frame is read."""
 
     data: tyro.conf.OmitArgPrefixes[DataConfig]
+    all: bool = False
+    """Show every problem, and not the first few of each kind."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,10 +198,14 @@ def _check(options: CheckOptions) -> list[str]:
     from jmer.data import check
     from jmer.data.exclusion import leave_all_out
 
-    problems, summary = check(options.data)
-    for problem in problems:
-        print(problem)
-    print(f"{len(problems)} problems" if problems else f"{summary}\nno problems")
+    from jmer.data.problems import SHOWN, grouped
+
+    with counting(f"reading {options.data.name}") as watch:
+        problems, summary = check(options.data, watch=watch)
+    for line in grouped(problems, None if options.all else SHOWN) if problems else ():
+        print(line)
+    if not problems:
+        print(f"{summary}\nno problems")
     if command := leave_all_out(options.data, problems):
         print(command)
     return problems

@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 
 from jmer.commands.parsing import parse, read_file
-from jmer.commands.run import print_summary
+from jmer.commands.run import print_summary, scored_at_least
 
 
 def evaluate(words: list[str]) -> int:
@@ -26,8 +26,8 @@ def evaluate(words: list[str]) -> int:
     from jmer.runner.evaluate import evaluate
     from jmer.runs.folder import command_line
 
-    typed = ("evaluate", *words)
-    with asked_as(Asked("--data.", typed, words[0], experiment.data)):
+    asked = Asked("--data.", ("evaluate", *words), words[0], experiment.data)
+    with asked_as(asked), scored_at_least(options.run_dir):
         metrics = evaluate(
             options.experiment,
             weights=options.weights,

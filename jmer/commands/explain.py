@@ -57,7 +57,7 @@ def explain(words: list[str]) -> int:
     if options.clip:
         chosen = sorted({find_clip(clips, name) for name in options.clip})
     else:
-        p = run.predictions.select(seed=seed, variant=run.metrics["variant"])
+        p = run.predictions.select(seed=seed, variant=run.metrics.get("variant", 0))
         number = {name: i for i, name in enumerate(clips.names)}
         columns = (p.dataset, p.subject, p.clip)
         names = [tuple(str(c[row]) for c in columns) for row in typical(p)]
@@ -84,7 +84,7 @@ def _cases(run: "Run", clips: "ClipSet", chosen: list[int], seed: int) -> list["
     from jmer.report.attention.case import Case
     from jmer.runs.explain import explained
 
-    wanted = (seed, run.metrics["variant"])
+    wanted = (seed, run.metrics.get("variant", 0))
     found = {
         one.index: one
         for one in explained(
@@ -97,7 +97,7 @@ def _cases(run: "Run", clips: "ClipSet", chosen: list[int], seed: int) -> list["
             folder=run.folder,
             network=run.weights.config,
             task=found[i].task,
-            subject_unseen=run.metrics["subject_independent"],
+            subject_unseen=run.metrics.get("subject_independent", False),
             classes=run.weights.classes,
             dataset=str(clips.dataset[i]),
             subject=str(clips.subject[i]),

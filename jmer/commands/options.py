@@ -39,6 +39,10 @@ class RunOptions:
     """How many processes share the run."""
     process_id: int | None = None
     """Which of them this is, from 0."""
+    meeting_seconds: float = 60.0
+    """How long several processes wait for one another to be started, in seconds."""
+    alone: bool = False
+    """Run in this process alone, whatever a launcher (Slurm, MPI, TPU slice) says."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,9 +19,13 @@ def pretrain(words: list[str]) -> int:
     from jmer.runner.interrupt import Interruption
     from jmer.runner.plan import keep_compiled_programs
     from jmer.runner.progress import counting
+    from jmer.runner.stages import SAVES
 
     keep_compiled_programs()
-    with Interruption() as interruption, counting(f"training {name}") as watch:
+    with (
+        Interruption() as interruption,
+        counting(f"training {name}", SAVES, patient=True) as watch,
+    ):
         begun = pretrain(
             options.recipe,
             options.out,

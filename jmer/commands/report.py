@@ -59,6 +59,6 @@ def report(words: list[str]) -> int:
             if options.out is not None or len(runs) > 1:
                 text = write_comparison(runs, out)
             else:
-                text = (runs[0] / f"{REPORT}.md").read_text()
+                text = (runs[0] / f"{REPORT}.md").read_text(encoding="utf-8")
     print(text)
     return 0

@@ -1,6 +1,8 @@
 """The command that trains and tests."""
 
+import contextlib
 import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,8 @@ from jmer.text import duration
 
 if TYPE_CHECKING:
     from jmer.scores.metrics import Metric
+
+NEXT = "\n  "  # line, of what is said of a run
 
 
 def run(words: list[str]) -> int:
@@ -26,17 +30,23 @@ def run(words: list[str]) -> int:
     if options.cells and sweep.single:
         raise UsageError(f"cells={options.cells}: {words[0]} is no sweep")
     cells = sweep.choose(options.cells)
+    from jmer.files.lock import tell
     from jmer.runner.interrupt import Interruption
     from jmer.runner.plan import keep_compiled_programs
-    from jmer.runner.progress import make_view
+    from jmer.runner.progress import announce, views
     from jmer.runner.run import run
     from jmer.runs.folder import command_line
-    from jmer.train.hosts import connect
+    from jmer.train import hosts
     from jmer.train.mesh import use_cpu_cores
 
+    launch = hosts.launched(
+        options.coordinator,
+        options.num_processes,
+        options.process_id,
+        alone=options.alone,
+    )
     use_cpu_cores(options.experiment.engine.devices)
     keep_compiled_programs()
-    connect(options.coordinator, options.num_processes, options.process_id)
     about: dict[str, Any] = {
         "name": file.stem,
         "command": command_line(),
@@ -44,36 +54,66 @@ def run(words: list[str]) -> int:
         "overwrite": options.overwrite,
         "wait": options.wait,
     }
-    asked = asking(sweep, ["run", *words], words[0])
-    with asked_as(asked), Interruption() as interruption:
-        about["stopping"] = interruption.asked
+    with (
+        asked_as(asking(sweep, ["run", *words], words[0])),
+        Interruption(announce) as interruption,
+        views() as make_view,
+        hosts.together(
+            launch,
+            alone=options.alone,
+            seconds=options.meeting_seconds,
+            say=tell,
+            stopping=interruption.asked,
+        ) as stopping,
+    ):
+        about["stopping"] = stopping
         if not sweep.single:
             from jmer.sweep.run import run_sweep
 
             text = run_sweep(sweep.cells, chosen=cells, make_view=make_view, **about)
             print(text or "", end="")
             return 0
-        metrics = run(options.experiment, view=make_view(), **about)
+        with scored_at_least(options.run_dir):
+            metrics = run(options.experiment, view=make_view(), **about)
     if metrics is not None:  # of several processes, the first one has them
         print_summary(metrics, options.run_dir)
     return 0
 
 
-def print_summary(metrics: dict[str, Any], folder: Path) -> None:
+@contextlib.contextmanager
+def scored_at_least(folder: Path) -> Iterator[None]:
+    """Prints the scores of a run whose report fails before the error is shown."""
+    from jmer.runner.reported import NotReported
+
+    try:
+        yield
+    except NotReported as error:
+        if error.metrics is not None:
+            print_summary(error.metrics, folder, reported=False)
+        raise
+
+
+def print_summary(
+    metrics: Mapping[str, Any], folder: Path, *, reported: bool = True
+) -> None:
     from rich.console import Console
 
     from jmer.runs.folder import REPORT
-    from jmer.scores.metrics import headlines, reported
+    from jmer.scores.metrics import headlines
+    from jmer.scores.metrics import reported as shown
 
     def scored(metric: "Metric") -> str:
         low, high = metrics["ci95"][metric.name]
         return f"{metric.label} {metrics[metric.name]:.4f} ({low:.3f} to {high:.3f})"
 
-    say = Console(soft_wrap=True, highlight=False).print
-    say("  ".join(map(scored, reported().values())))
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    say, scores = console.print, [*map(scored, shown().values())]
+    # No number is broken in two where a terminal is narrow.
+    whole = not console.is_terminal or len("  ".join(scores)) <= console.width
+    say(("  " if whole else "\n").join(scores))
     say(
         f"  {metrics['protocol']}; {metrics['n_samples']} clips; selection "
-        f"{metrics['selection']}; 95% intervals over subjects"
+        f"{metrics['selection']};{' ' if whole else NEXT}95% intervals over subjects"
     )
     first = headlines()[0]
     if metrics["oracle"]:
@@ -84,4 +124,5 @@ def print_summary(metrics: dict[str, Any], folder: Path) -> None:
         )
     if metrics["diverged"]:
         say(f"  {len(metrics['diverged'])} tasks diverged and are left out")
-    say(f"  {duration(metrics['wall_seconds'])}; report: {folder / REPORT}.html")
+    where = f"; report: {folder / REPORT}.html" if reported else ""
+    say(f"  {duration(metrics['wall_seconds'])}{where}")

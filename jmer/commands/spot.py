@@ -47,7 +47,7 @@ def spot(words: list[str]) -> int:
 
     run = load_run(options.run)
     clips = set_of(run, data_dir=options.data_dir, manual_dir=options.manual_dir)
-    seed, variant = seed_of(run, options.seed), run.metrics["variant"]
+    seed, variant = seed_of(run, options.seed), run.metrics.get("variant", 0)
     chosen = explained(
         run, clips, which=lambda task: (task.seed, task.variant) == (seed, variant)
     )

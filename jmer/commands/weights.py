@@ -1,9 +1,7 @@
 """Commands of weights: published ones, trained ones, and how good a magnifier is."""
 
-import csv
 import dataclasses
 import functools
-import io
 from pathlib import Path
 
 import tyro
@@ -113,6 +111,7 @@ def measure(words: list[str]) -> int:
     from flax import nnx
 
     from jmer.files import write_text
+    from jmer.files.cells import csv_text
     from jmer.magnet.magnify import magnified
     from jmer.magnet.weight_files import load_magnet
     from jmer.nn import use_lowering
@@ -133,10 +132,7 @@ def measure(words: list[str]) -> int:
     print("how far from its place, over the motion; and the factor that came out")
     print(found.table())
     if options.out is not None:
-        table = io.StringIO()
         rows = found.rows()
-        writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(options.out, table.getvalue())
+        table = csv_text([[*rows[0]], *(row.values() for row in rows)], "\n")
+        write_text(options.out, table)
     return 0

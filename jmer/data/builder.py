@@ -2,24 +2,28 @@
 
 import contextlib
 import dataclasses
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from jmer.data.asking import data_option
 from jmer.data.config import DataConfig
+from jmer.data.exclusion import refusal
+from jmer.data.machine import clips_at_once
 from jmer.data.parallel import ClipWatch, in_order
+from jmer.data.problems import Problem, problem_of
 from jmer.data.span import Span
+from jmer.data.sums import CHECKSUMS
 from jmer.errors import JmerError
 from jmer.files import content_hash
 
 if TYPE_CHECKING:
     import apache_beam as beam
 
+T = TypeVar("T")
 Keyed = tuple[str, dict[str, Any]]
 """An example, and the key that it is stored by."""
 Examples: TypeAlias = "Iterator[Keyed] | beam.PTransform"
@@ -81,6 +85,24 @@ class ClipBuilder(  # type: ignore[call-arg]
 
     def problems(self) -> list[str]:
         """What keeps the source from being used: file, value and remedy of each."""
+        return []
+
+    def flaws(self) -> list[Problem]:
+        """What else keeps it from being used: what is only seen where each item is
+        read, which `prepare` does while it makes the examples. Tells `watch`."""
+        if self.problems():
+            return []
+        return [found for found in self._read(self.look) if isinstance(found, Problem)]
+
+    def look(self, item: Any) -> object:
+        """Reads one of `items`, as `example` does.
+
+        Raises: JmerError for what cannot be used.
+        """
+        return self.example(item)
+
+    def notes(self) -> list[str]:
+        """What is no problem, and should be known: what was made of doubtful data."""
         return []
 
     def sources(self) -> list[Path]:
@@ -145,6 +167,7 @@ class ClipBuilder(  # type: ignore[call-arg]
         del dl_manager  # nothing is downloaded: the owners give the data to a person
         self.info.metadata["sources"] = self.digests()
         self.info.metadata["files"] = self.file_digests()
+        self.info.metadata[CHECKSUMS] = "all"
         self.info.metadata["spans"] = [list(span) for span in self.spans()]
         return {"full": self._generate_examples()}
 
@@ -161,12 +184,40 @@ class ClipBuilder(  # type: ignore[call-arg]
         return items | beam.Map(self._keyed)
 
     def _one_after_another(self) -> Iterator[Keyed]:
+        refused = list[Problem]()
+
+        def make(item: Any) -> Keyed | None:
+            if not refused:
+                return self._keyed(item)
+            self.look(item)  # the set will not be made, but its flaws are all named
+            return None
+
+        for made in self._read(make):
+            if isinstance(made, Problem):
+                refused.append(made)
+            elif made is not None and not refused:
+                yield made
+        if refused:
+            raise refusal(self.data, refused)
+
+    def _read(self, function: Callable[[Any], T]) -> Iterator[T | Problem]:
+        """The function of each of `items` in their order, or what is wrong with it."""
+
+        def tried(item: Any) -> T | Problem:
+            try:
+                return function(item)
+            except JmerError as error:
+                return problem_of(error)
+
         items = self.items()
         total = len(items) if isinstance(items, Sized) else None
-        made = in_order(self._keyed, items, os.cpu_count() or 1)
-        for done, example in enumerate(made, start=1):
-            yield example
-            self.watch(done, total)
+        made = in_order(tried, items, clips_at_once())
+        try:
+            for done, one in enumerate(made, start=1):
+                yield one
+                self.watch(done, total)
+        except JmerError as error:  # of what yields the items one after another
+            yield problem_of(error)
 
     def _keyed(self, item: Any) -> Keyed:
         example = self.example(item)

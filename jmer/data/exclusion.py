@@ -1,33 +1,38 @@
 """Clips that a user leaves out of a data set by name, as part of its recipe."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from jmer.data.asking import command_for, data_option, without
 from jmer.data.config import DataConfig
+from jmer.data.problems import Problem, Unusable
 from jmer.errors import JmerError, UsageError, quoted
 from jmer.text import counted, did_you_mean
 
 
-class ClipProblem(str):
+class ClipProblem(Problem):
     """What is wrong with one clip, `clip`, which `--exclude` leaves out."""
 
     clip: str
 
-    def __new__(cls, text: str, clip: str) -> "ClipProblem":
-        made = super().__new__(cls, text)
-        made.clip = clip
-        return made
 
-
-def about_clip(text: str, clip: str) -> ClipProblem:
+def about_clip(problem: Problem, clip: str) -> ClipProblem:
     """A problem with one more remedy: to leave the clip out.
 
-    >>> about_clip("row 3: onset 'x' is no number.", "sub01/EP02")
+    >>> about_clip(Problem("row 3: onset 'x' is no number."), "sub01/EP02")
     "row 3: onset 'x' is no number. Or leave the clip out: --exclude sub01/EP02"
     """
     leave = data_option("exclude", clip)
-    return ClipProblem(f"{text} Or leave the clip out: {leave}", clip)
+    made = ClipProblem(f"{problem} Or leave the clip out: {leave}", problem.kind)
+    made.clip = clip
+    return made
+
+
+class UnusableClip(Unusable):
+    """A problem with one clip, met while it was read."""
+
+    def __init__(self, problem: Problem, clip: str) -> None:
+        super().__init__(about_clip(problem, clip))
+        self.problem = about_clip(problem, clip)
 
 
 def normal(names: Sequence[str], dataset: str) -> tuple[str, ...]:
@@ -45,27 +50,18 @@ def is_excluded(clip: str, names: Sequence[str]) -> bool:
     return clip.casefold() in {name.casefold() for name in names}
 
 
-def unknown(names: Sequence[str], clips: Iterable[str]) -> list[str]:
+def unknown(names: Sequence[str], clips: Iterable[str]) -> list[Problem]:
     """A problem for each name that no clip of a set has."""
     known = list(dict.fromkeys(clips))
     return [
-        f"{data_option('exclude', name)}: no clip is called {quoted(name)}"
+        Problem(f"{data_option('exclude', name)}: no clip is called {quoted(name)}"
         f"{did_you_mean(name, known)}. Names are subject/clip, as `jmer data check` "
-        f"prints them, such as {known[0] if known else 'none'}."
+        f"prints them, such as {known[0] if known else 'none'}.", "clips that are none")
         for name in names
         if not any(is_excluded(clip, [name]) for clip in known)
     ]
 
 
-class UnusableClip(JmerError):
-    """What is wrong with one clip, met while it was prepared."""
-
-    def __init__(self, text: str, clip: str) -> None:
-        super().__init__(about_clip(text, clip))
-        self.clip = clip
-
-    def __reduce__(self) -> "tuple[Any, ...]":
-        return (JmerError, (str(self),))
 
 
 def refusal(config: DataConfig, problems: Sequence[str]) -> JmerError:

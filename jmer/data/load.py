@@ -1,6 +1,7 @@
 """From the name of a data set to its arrays in memory."""
 
 import contextlib
+import functools
 import io
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,8 +19,17 @@ from jmer.data.parallel import ClipWatch
 from jmer.data.random_clips import RandomClips
 from jmer.data.span import Span
 from jmer.data.summary import Summary
+from jmer.data.sums import (
+    METADATA,
+    has_sums,
+    needs_sums,
+    require_unchanged,
+    write_sums,
+)
+from jmer.data.typed import prepare_command
 from jmer.errors import JmerError
 from jmer.files import make_folder, writing
+from jmer.files.ending import undoing
 from jmer.files.lock import owned, tell
 
 if TYPE_CHECKING:
@@ -35,8 +45,9 @@ TYPES = {
 }
 
 
-def builder_of(config: DataConfig) -> "ClipBuilder":
-    """The TFDS builder of a configuration, which lies beside it.
+def builder_of(config: DataConfig, *, make: bool = True) -> "ClipBuilder":
+    """The TFDS builder of a configuration, which lies beside it; with `make`, its data
+    directory is there afterwards.
 
     Raises: JmerError if there is none, or what it prepared cannot be read.
     """
@@ -47,7 +58,8 @@ def builder_of(config: DataConfig) -> "ClipBuilder":
 
     builder = builder_class(type(config))
     recipe = TfdsConfig(name=config.config_name, version=builder.VERSION, data=config)
-    make_folder(config.data_dir)
+    if make:
+        make_folder(config.data_dir)
     # TFDS warns of every configuration that is not in a fixed list.
     before = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
@@ -67,15 +79,23 @@ def builder_of(config: DataConfig) -> "ClipBuilder":
         logging.set_verbosity(before)
 
 
-def check(config: DataConfig) -> tuple[list[str], str]:
-    """What keeps the source from being prepared, and a summary if nothing does.
+def check(
+    config: DataConfig, *, watch: ClipWatch | None = None
+) -> tuple[list[str], str]:
+    """All that keeps the source from being prepared, and a summary if nothing does.
+    Every frame is read, as preparing does; `watch` is told how many clips are.
 
     Raises: JmerError if there is no source to look at.
     """
     builder = builder_of(config)
     config.require_files()
-    problems = builder.problems()
-    return problems, "" if problems else builder.summary()
+    if watch is not None:
+        builder.watch = watch
+    problems = [*builder.problems(), *builder.flaws()]
+    if problems:
+        return problems, ""
+    notes = [f"note: {note}" for note in builder.notes()]
+    return [], "\n".join([builder.summary(), *notes])
 
 
 def prepare(
@@ -114,7 +134,7 @@ def prepare(
             return _unchanged(builder)
         if watch is not None:
             builder.watch = watch
-        return _build(builder, beam)
+        return _build(builder, beam, say)
 
 
 def _unchanged(builder: "ClipBuilder") -> Path:
@@ -132,19 +152,26 @@ def _made(folder: Path) -> int | None:
         return None
 
 
-def _build(builder: "ClipBuilder", beam: Sequence[str] | None) -> Path:
+def _build(
+    builder: "ClipBuilder", beam: Sequence[str] | None, say: Callable[[str], Any]
+) -> Path:
     config, folder = builder.data, Path(builder.data_dir)
     config.require_files()
     # An unusable source does not cost what was prepared from an earlier one.
     if problems := builder.problems():
         raise refusal(config, problems)
-    _discard_remains(folder)
+    discard = functools.partial(_discard_remains, folder)
+    discard()
     # TFDS speaks of downloads, of which there are none.
     settings = _beam_config(builder, beam)
-    with _building(folder), contextlib.redirect_stdout(io.StringIO()):
+    silent = contextlib.redirect_stdout(io.StringIO())
+    with undoing(discard), _building(folder), silent:
         if folder.exists():
             shutil.rmtree(folder)
         builder.download_and_prepare(download_config=settings)
+        write_sums(folder)
+    for note in builder.notes():
+        say(f"note: {note}")
     return folder
 
 
@@ -177,28 +204,70 @@ def _building(folder: Path) -> Iterator[None]:
 
 
 def complete(folder: Path) -> bool:
-    """Whether a prepared set is whole: TFDS writes the description last."""
-    return (folder / COMPLETE).exists()
+    """Whether a prepared set is whole: TFDS writes the description last, and jmer its
+    checksums after that."""
+    whole = (folder / COMPLETE).exists()
+    return whole and (has_sums(folder) or not needs_sums(folder))
 
 
 def load(
     config: DataConfig,
     *,
+    watch: ClipWatch | None = None,
     say: Callable[[str], Any] = tell,
     stopping: Callable[[], bool] = lambda: False,
 ) -> ClipSet:
-    """The clips of a data set, prepared first where need be; if another process is
-    preparing it, `say` is told so, and that is waited for.
+    """The clips of a data set, prepared first where need be, as `prepare` does it; if
+    another process is preparing it, `say` is told so, and that is waited for.
 
     Raises: JmerError if the set is neither prepared nor preparable, if its source has
     changed since, or if what is stored cannot be read.
     """
     if isinstance(config, RandomClips):
         return config.clips()
-    folder = prepare(config, say=say, stopping=stopping)
+    folder = prepare(config, watch=watch, say=say, stopping=stopping)
+    with _reading(config, folder):
+        require_unchanged(folder)
     builder = builder_of(config)
     with _reading(config, folder):
         return _gather(builder, stored(builder))
+
+
+class NotPrepared(JmerError):
+    """A data set is not there that may not be made unasked."""
+
+
+def load_prepared(config: DataConfig) -> ClipSet:
+    """The clips of a data set that is prepared: nothing is made, written or deleted, so
+    that the configuration may be a stranger's. Its source is looked at if it is given.
+
+    Raises: NotPrepared, with the command that prepares it, if it is not there;
+    JmerError as `load`.
+    """
+    if isinstance(config, RandomClips):
+        return config.clips()
+    builder = prepared_builder(config)
+    refuse_changed_sources(builder)
+    with _reading(config, Path(builder.data_dir)):
+        return _gather(builder, stored(builder))
+
+
+def prepared_builder(config: DataConfig) -> "ClipBuilder":
+    """The builder of a set that is prepared. Raises: as `load_prepared`."""
+    version = str(builder_class(type(config)).VERSION)
+    folder = config.data_dir / config.name / config.config_name / version
+    if not complete(folder):
+        raise NotPrepared(
+            f"data set {config.name} is not prepared in {config.data_dir}: "
+            f"`{prepare_command(config)}` prepares it. If it lies elsewhere, say so "
+            f"with --data-dir DIR."
+        )
+    for file in folder.iterdir():
+        if not file.is_file():
+            raise JmerError(
+                f"{file} is no file, as all of a prepared set are: remove it."
+            )
+    return builder_of(config, make=False)
 
 
 def summary(config: DataConfig) -> dict[str, Any]:
@@ -209,6 +278,7 @@ def summary(config: DataConfig) -> dict[str, Any]:
     builder = builder_of(config)
     made = Summary(config.name, builder.class_names())
     with _reading(config, Path(builder.data_dir)):
+        require_unchanged(Path(builder.data_dir))
         for clip in stored(builder):
             made.add(clip)
     return made.record()
@@ -218,7 +288,11 @@ def spans(config: DataConfig) -> list[Span]:
     """The frames that clips of a prepared set were cut from, where the set tells."""
     if isinstance(config, RandomClips):
         return []
-    return [Span(*span) for span in builder_of(config).info.metadata.get("spans", [])]
+    builder = prepared_builder(config)
+    folder = Path(builder.data_dir)
+    with _reading(config, folder):
+        require_unchanged(folder, only=(COMPLETE, METADATA))
+    return [Span(*span) for span in builder.info.metadata.get("spans", [])]
 
 
 @contextlib.contextmanager

@@ -1,9 +1,13 @@
 """Work on many items at once, in their order."""
 
 import collections
+import functools
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from jmer.data.machine import cores
 
 ClipWatch = Callable[[int, int | None], object]
 """Is told how many clips are done, and of how many where that is known."""
@@ -31,3 +35,17 @@ def in_order(
         finally:
             for future in pending:
                 future.cancel()
+
+
+@functools.cache
+def shared_pool() -> ThreadPoolExecutor:
+    """Threads for what those of `in_order` have to do at once, one for each core: every
+    one with a pool of its own would have the square of the cores in flight.
+
+    What is given to it may not wait for it.
+    """
+    return ThreadPoolExecutor(cores(), thread_name_prefix="jmer")
+
+
+# A child has no threads of its parent.
+os.register_at_fork(after_in_child=shared_pool.cache_clear)

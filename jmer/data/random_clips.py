@@ -38,6 +38,26 @@ class RandomClips(DataConfig):
                 f"data.subjects={self.subjects}, data.per-subject={self.per_subject} "
                 f"and data.sizes={self.sizes} must be positive"
             )
+        sides = [side for _, shape in self.shapes for side in shape]
+        if not self.classes or min(sides, default=1) < 1:
+            raise UsageError(
+                f"data.shapes={self.shapes} and data.classes={self.classes} must have "
+                f"positive sides, and a class"
+            )
+        try:
+            known = np.dtype(self.dtype).kind in "iuf"
+        except TypeError:
+            known = False
+        if not known:
+            raise UsageError(f"data.dtype={self.dtype} must be a type of numbers")
+
+    @property
+    def bytes(self) -> float:
+        """How much memory its features take, as they are drawn."""
+        clips = sum(self.sizes) if self.sizes else self.subjects * self.per_subject
+        each = sum(float(np.prod(shape, dtype=float)) for _, shape in self.shapes)
+        # Beside the features there are names and numbers.
+        return clips * (each * max(4, np.dtype(self.dtype).itemsize) + 500)
 
     def clips(self) -> ClipSet:
         """The same numbers at every call."""

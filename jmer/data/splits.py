@@ -3,6 +3,7 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from jmer.annotations import Bool, Int, Shaped
 from jmer.data.clips import ClipSet
 from jmer.errors import FieldCheck, JmerError, UsageError
+from jmer.files.recorded import made_from
 
 Names = Shaped[np.ndarray, " clips"]
 """Of the subject of each clip, as text."""
@@ -254,7 +256,7 @@ def protocol_of(described: Mapping[str, Any]) -> Protocol:
             f"protocol {name} with {sorted(values)} is unknown to this jmer: install "
             f"the version that trained the run."
         )
-    return kind(**values)
+    return made_from(kind, values, Path("experiment.json"), "experiment.protocol")
 
 
 def make_folds(protocol: Protocol, clips: ClipSet) -> list[Fold]:

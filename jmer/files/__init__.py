@@ -1,15 +1,20 @@
 """Writing files so that a reader sees the old content, the new, or an error."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from jmer.errors import JmerError
+from jmer.files.ending import undoing
+from jmer.files.inside import MOST_JSON, read_regular
+from jmer.files.remains import aside
+from jmer.files.seal import SEAL, State, sealed, state, unsealed
+from jmer.files.shape import parse_json
 
 VERSION = "0.1.0"
 """Of jmer, which what it writes is stamped with."""
@@ -48,22 +53,35 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     Raises: JmerError if the disk is full or cannot be written.
     """
+    with _written(path) as (file, part):
+        yield file
+        _complete(file)
+        part.replace(path)
+
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A file beside `path` to be written and moved there; it is gone after an error."""
     make_folder(path.parent)
     with writing(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, part = aside(path)
+        remove = functools.partial(part.unlink, missing_ok=True)
         try:
-            with os.fdopen(handle, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            # mkstemp is private to its owner; results are as open as the umask.
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(name).chmod(0o666 & ~umask)
-            Path(name).replace(path)
+            with undoing(remove), os.fdopen(handle, "wb") as file:
+                yield file, part
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            remove()
             raise
+
+
+def _complete(file: BinaryIO) -> None:
+    """Until all that was written is on the disk, and may be read."""
+    file.flush()
+    # A temporary file is private to its owner; results are as open as the umask.
+    umask = os.umask(0)
+    os.umask(umask)
+    os.fchmod(file.fileno(), 0o666 & ~umask)
+    os.fsync(file.fileno())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -83,19 +101,17 @@ def write_group(folder: Path, contents: Mapping[str, bytes]) -> None:
     Raises: JmerError if the disk is full or cannot be written; all is as before if that
     is known before the first file moves.
     """
-    aside = {name: folder / f".{name}.{os.getpid()}" for name in contents}
-    try:
+    last = folder / [*contents][-1]
+    with contextlib.ExitStack() as stack:
+        parts = {}
         for name, content in contents.items():
-            write_bytes(aside[name], content)
-        last = folder / [*contents][-1]
+            file, parts[name] = stack.enter_context(_written(folder / name))
+            file.write(content)
+            _complete(file)
         with writing(last):
             last.unlink(missing_ok=True)
-            for name, path in aside.items():
-                path.replace(folder / name)
-    except BaseException:
-        for path in aside.values():
-            path.unlink(missing_ok=True)
-        raise
+            for name, part in parts.items():
+                part.replace(folder / name)
 
 
 def write_text(path: Path, content: str) -> None:
@@ -104,12 +120,14 @@ def write_text(path: Path, content: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """`write_bytes`, of indented JSON; keys keep their order."""
+    """`write_bytes`, of indented JSON; keys keep their order. An object is sealed."""
     write_bytes(path, json_bytes(content))
 
 
 def json_bytes(content: Any) -> bytes:
     """What `write_json` writes."""
+    if isinstance(content, Mapping):
+        content = sealed(content)
     return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
 
 
@@ -125,17 +143,44 @@ def content_hash(path: Path) -> str:
         raise JmerError(f"cannot read {path}: {error.strerror}.") from error
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file.
+class Changed(JmerError):
+    """A file is not what jmer wrote there."""
 
-    Raises: JmerError if it is missing or not JSON.
+
+def read_json(
+    path: Path, *, changed: bool = False, required: bool = False, remedy: str = ""
+) -> Any:
+    """The content of a JSON file, without its seal.
+
+    With `changed`, also of one that was changed since jmer wrote it; with `required`,
+    not of one without a seal, as older versions wrote it.
+
+    Raises: JmerError if it is missing or not JSON; Changed, with `remedy`, if its seal
+    is broken.
+    """
+    remedy = remedy or "restore it, or write it again."
+    content, found = read_sealed(path, remedy=remedy)
+    if not changed and (found == "broken" or (required and found == "none")):
+        raise Changed(
+            f"{path} is not what jmer wrote there: its {SEAL} does not fit its "
+            f"content. It was edited or damaged, and edits are not taken: {remedy}"
+        )
+    return content
+
+
+def read_sealed(path: Path, *, remedy: str = "") -> tuple[Any, State]:
+    """The content of a JSON file without its seal, and whether that fits it.
+
+    Raises: JmerError if it is missing or not JSON, or has more than 64 MiB.
     """
     try:
-        return json.loads(path.read_text())
+        content = parse_json(read_regular(path, MOST_JSON))
+        found = state(content)
     except OSError as error:
         raise JmerError(f"cannot read {path}: {error.strerror}.") from error
-    except ValueError as error:
-        raise JmerError(
-            f"{path} is not valid JSON ({error}). It was edited or damaged: "
-            f"restore it, or write it again."
+    except (ValueError, RecursionError) as error:
+        remedy = remedy or "restore it, or write it again."
+        raise Changed(
+            f"{path} is not valid JSON ({error}). It was edited or damaged: {remedy}"
         ) from error
+    return unsealed(content) if isinstance(content, dict) else content, found

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from jmer.errors import JmerError
 from jmer.files import writing
+from jmer.files.ending import undoing
 
 POLL_SECONDS = 0.2
 TRIES = 5  # a reader that looks whether a lock is held, holds it for a moment
@@ -107,9 +108,8 @@ def owned(
         if stopping():
             raise KeyboardInterrupt
         time.sleep(POLL_SECONDS)
-    try:
-        yield
-    finally:
+
+    def give_back() -> None:
         # First the name, then the lock: whoever opened the file in between sees that
         # it is no longer the one of that name.
         with contextlib.suppress(OSError):
@@ -119,6 +119,12 @@ def owned(
         with contextlib.suppress(OSError):  # what was put there stays
             for folder in made:
                 folder.rmdir()
+
+    try:
+        with undoing(give_back):
+            yield
+    finally:
+        give_back()
 
 
 def holder(lock: Path) -> Owner | None:

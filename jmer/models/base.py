@@ -18,6 +18,7 @@ from jmer import trees
 from jmer.arrays import Array, PRNGKeyArray
 from jmer.errors import JmerError
 from jmer.files import content_hash
+from jmer.files.recorded import made_from
 from jmer.losses import cross_entropy, weighted_mean
 from jmer.text import did_you_mean
 from jmer.weights.torch_names import PathArrays, TorchState
@@ -278,7 +279,15 @@ def default_config(name: str) -> NetworkConfig:
     return network_class(name)()
 
 
-def network(name: str, fields: Mapping) -> NetworkConfig:
-    """The configuration that `dataclasses.asdict` and `name` were taken from."""
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    return network_class(name)(**values)
+def network(
+    name: str,
+    fields: Mapping,
+    file: Path = Path("experiment.json"),
+    part: str = "model",
+) -> NetworkConfig:
+    """The configuration that `dataclasses.asdict` and `name` were taken from, which a
+    `file` records as its `part`.
+
+    Raises: JmerError if there is no such network, or the fields are not its own.
+    """
+    return made_from(network_class(name), fields, file, part)

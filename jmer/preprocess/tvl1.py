@@ -1,7 +1,5 @@
 """Dense optical flow of many pairs of images at once: TV-L1, in JAX."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jmer.arrays import Array, Float, Shaped, typed
+from jmer.data.parallel import shared_pool
 from jmer.preprocess.primal_dual import refined
 from jmer.preprocess.pyramid import blurred, enlarged, pyramid
 
@@ -97,8 +96,7 @@ def tvl1(
 
     starts = range(0, n, size)
     if on_cpu and n > 1:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(fill, starts))
+        list(shared_pool().map(fill, starts))
     else:
         for start in starts:
             fill(start)

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from jmer.data.clips import ClipSet
 from jmer.files import write_bytes
 from jmer.preprocess.flow_colours import flow_colours
+from jmer.report.draw.settings import own_settings
 from jmer.report.draw.style import INK, MUTED, any_script, png
 from jmer.report.draw.tiles import Card, card, spread_over_classes
 
@@ -56,6 +57,7 @@ class Sheet:
     """Column and row of the top left corner of each image, and its pixels."""
 
 
+@own_settings()
 def write_sheet(
     clips: ClipSet,
     out: Path,

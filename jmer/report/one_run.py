@@ -37,7 +37,8 @@ NAMED_TASKS = 12
 def _gauge(run: Run, metric: Metric) -> Gauge:
     std = run.metrics["std"]
     seeds = counted(len(run.metrics["seeds"]), "seed")
-    note = f"± {std[metric.name]:.3f} over {seeds}" if std else seeds
+    known = bool(std) and metric.name in std
+    note = f"± {std[metric.name]:.3f} over {seeds}" if known else seeds
     value = run.metrics[metric.name]
     return Gauge(metric.label, value, band(run.metrics, metric.name), note)
 

@@ -1,12 +1,15 @@
 """What `jmer spot` and `jmer explain` left in a run directory, for its report."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from jmer.files import read_json
+from jmer.files.inside import inside, read_picture
+from jmer.files.shape import checked
 from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table
 from jmer.runs.folder import EXPLAIN, EXPLAINED, FIGURES, SPOTTED, SPOTTING
+from jmer.runs.shapes import EXPLAINED_SHAPE, SPOTTED_SHAPE
 from jmer.text import points
 
 CURVES = 3  # clips whose intensity is drawn
@@ -28,23 +31,25 @@ def index_of(
 def pictures(run_dir: Path) -> Iterator[Section]:
     """A section for each of them that is there; figures that are gone are left out.
 
-    Raises: JmerError if what describes them is damaged.
+    Raises: JmerError if what describes them is damaged, or names what is no picture
+    beside it.
     """
     if (run_dir / SPOTTING / SPOTTED).is_file():
         yield Section("Spotting", tuple(_spotting(run_dir)))
     for file in sorted((run_dir / EXPLAIN).glob(f"*/{EXPLAINED}"))[:MOST]:
-        told = read_json(file)
-        place = file.parent.relative_to(run_dir)
+        told = checked(read_json(file), EXPLAINED_SHAPE, file)
         blocks: list[PageBlock] = [Paragraph(text) for text in told["answers"]]
-        for about in told["figures"]:
-            if figure := _figure(run_dir, place / about["path"], about):
+        for i, about in enumerate(told["figures"]):
+            place = inside(file.parent, about["path"], file, f"figures[{i}].path")
+            if figure := _figure(run_dir, place, about["alt"], about["caption"]):
                 blocks.append(figure)
         title = f"What it looked at in {told['title']}"
         yield Section(title, tuple(blocks), folded=True)
 
 
 def _spotting(run_dir: Path) -> Iterator[PageBlock]:
-    found = read_json(run_dir / SPOTTING / SPOTTED)
+    file = run_dir / SPOTTING / SPOTTED
+    found = checked(read_json(file), SPOTTED_SHAPE, file)
     intervals = found["intervals"]
     scores = {
         f"AUC of {found['frames']} frames": found["auc"],
@@ -63,15 +68,13 @@ def _spotting(run_dir: Path) -> Iterator[PageBlock]:
         )
         names[f"intensity-{number}"] = (f"Intensity of the frames of {clip}", caption)
     for name, (alt, caption) in names.items():
-        path = Path(SPOTTING, FIGURES, f"{name}.png")
-        if figure := _figure(run_dir, path, {"alt": alt, "caption": caption}):
+        path = inside(file.parent, f"{FIGURES}/{name}.png", file, "drawn")
+        if figure := _figure(run_dir, path, alt, caption):
             yield figure
 
 
-def _figure(run_dir: Path, path: Path, about: Mapping[str, Any]) -> Figure | None:
-    file = run_dir / path
+def _figure(run_dir: Path, file: Path, alt: str, caption: str) -> Figure | None:
     if not file.is_file():
         return None
-    return Figure(
-        path.as_posix(), str(about["alt"]), str(about["caption"]), file.read_bytes()
-    )
+    place = file.relative_to(run_dir).as_posix()
+    return Figure(place, alt, caption, read_picture(file))

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from jmer.files import read_json
+from jmer.files.shape import checked
 from jmer.papers import PaperRow, PaperTable
 from jmer.report.render.blocks import Code, Page, PageBlock, Paragraph, Section, Table
 from jmer.runs.folder import SPOTTED, SPOTTING
 from jmer.runs.run import Run, read_run
+from jmer.runs.shapes import SPOTTED_SHAPE
 from jmer.scores.metrics import METRICS
 from jmer.scores.recognition import band
 from jmer.scores.spotting import AUC
@@ -186,7 +188,9 @@ def _made(run: Run) -> tuple[str, ...]:
 def _ours(table: PaperTable, run: Run, name: str) -> str:
     if name == AUC.name:
         file = run.folder / SPOTTING / SPOTTED
-        return points(read_json(file)[name]) if file.is_file() else "not spotted"
+        if not file.is_file():
+            return "not spotted"
+        return points(checked(read_json(file), SPOTTED_SHAPE, file)[name])
     text = banded(run.metrics.get(name), band(run.metrics, name))
     mean = run.metrics.get("fold_mean", {}).get(METRICS[name].over_folds)
     if table.pooling == "mean over folds" and mean is not None:

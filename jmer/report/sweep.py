@@ -4,11 +4,15 @@ from pathlib import Path
 
 from jmer.errors import JmerError
 from jmer.files import read_json
+from jmer.files.inside import inside
+from jmer.files.shape import checked
 from jmer.report import write_comparison
 from jmer.report.render.blocks import PageBlock, Paragraph, Section, Table
 from jmer.report.variants import shown
 from jmer.runs.folder import METRICS as RESULTS
 from jmer.runs.folder import SWEEP
+from jmer.runs.run import Run
+from jmer.runs.shapes import METRICS_SHAPE, SWEEP_SHAPE
 from jmer.scores.metrics import METRICS
 from jmer.text import counted, points
 
@@ -20,16 +24,14 @@ def is_sweep(folder: Path) -> bool:
 def cells_of(folder: Path) -> dict[str, Path]:
     """The folder of each cell of a sweep, by name.
 
-    Raises: JmerError if `sweep.json` is damaged.
+    Raises: JmerError if `sweep.json` is damaged, or names a folder elsewhere.
     """
-    try:
-        cells = read_json(folder / SWEEP)["cells"]
-        return {cell["name"]: folder / cell["folder"] for cell in cells}
-    except (KeyError, TypeError) as error:
-        raise JmerError(
-            f"{folder / SWEEP} is damaged: start the sweep again; what is finished is "
-            f"kept."
-        ) from error
+    file = folder / SWEEP
+    cells = checked(read_json(file), SWEEP_SHAPE, file)["cells"]
+    return {
+        cell["name"]: inside(folder, cell["folder"], file, f"cells[{i}].folder")
+        for i, cell in enumerate(cells)
+    }
 
 
 def finished_cells(folder: Path) -> dict[str, Path]:
@@ -59,11 +61,14 @@ def write_sweep(folder: Path, out: Path | None = None) -> str:
 
 def _section(finished: dict[str, Path], missing: list[str]) -> Section:
     columns = ("Cell", "Variant", *(metric.label for metric in METRICS.values()))
-    found = {name: read_json(folder / RESULTS) for name, folder in finished.items()}
+    found = {
+        name: checked(Run(folder).metrics, METRICS_SHAPE, folder / RESULTS)
+        for name, folder in finished.items()
+    }
     rows = tuple(
         (name, shown(variant["values"]), *(points(variant.get(s)) for s in METRICS))
         for name, metrics in found.items()
-        for variant in metrics["variants"]
+        for variant in metrics.get("variants", ())
     )
     several = len(rows) > len(finished)
     text = "Each cell differs from the others in what its name says."

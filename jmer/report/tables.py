@@ -1,11 +1,10 @@
 """The scores of runs as tables for other programs and for papers."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jmer.files.cells import csv_text
 from jmer.report.against import Against, RunDifference
 from jmer.report.render.blocks import Table
 from jmer.runs.run import Run
@@ -59,17 +58,16 @@ def scores_table(run: Run) -> Table:
 def scores_csv(run: Run) -> str:
     """The rows of `score_rows`, in full precision."""
     ends = [f"{score}{end}" for score in reported() for end in ("", "_low", "_high")]
-    return _csv(
-        ("part", "name", "selection", "subjects", "clips", *ends),
+    rows = (
         (
-            (
-                *(row.part, row.name, row.selection),
-                *(row.found.get(name, "") for name in ("n_subjects", "n_samples")),
-                *(cell for score in reported() for cell in _cells(row.found, score)),
-            )
-            for row in score_rows(run)
-        ),
+            *(row.part, row.name, row.selection),
+            *(row.found.get(name, "") for name in ("n_subjects", "n_samples")),
+            *(cell for score in reported() for cell in _cells(row.found, score)),
+        )
+        for row in score_rows(run)
     )
+    columns = ("part", "name", "selection", "subjects", "clips", *ends)
+    return csv_text([columns, *rows])
 
 
 def comparison_csv(runs: Sequence[tuple[str, Run]], against: Against) -> str:
@@ -88,14 +86,12 @@ def comparison_csv(runs: Sequence[tuple[str, Run]], against: Against) -> str:
         *("run", "part", "name", "score", *ends),
         *("difference", "difference_low", "difference_high", "p", "p_corrected"),
     )
-    return _csv(
-        columns,
-        (
-            (name, *key, *cells, *_difference(known.get((name, *key))))
-            for name, run in runs
-            for key, cells in _scores(run)
-        ),
+    rows = (
+        (name, *key, *cells, *_difference(known.get((name, *key))))
+        for name, run in runs
+        for key, cells in _scores(run)
     )
+    return csv_text([columns, *rows])
 
 
 def _scores(run: Run) -> Iterator[tuple[tuple[str, str, str], tuple]]:
@@ -118,11 +114,3 @@ def _difference(row: RunDifference | None) -> tuple:
         return ("",) * 5
     found = row.found
     return found.value, found.low, found.high, found.p, row.corrected
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Sequence]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue()

@@ -19,9 +19,10 @@ from jmer.experiment import Experiment
 from jmer.models.base import Inputs
 from jmer.report import write_report
 from jmer.runner.outcome import join, predict, write_scored
+from jmer.runner.reported import reported
 from jmer.runner.session import check_inputs
 from jmer.runs.environment import environment
-from jmer.runs.folder import open_run, owning
+from jmer.runs.folder import marks, open_run, owning
 from jmer.runs.held_out import KeptFrom, kept_from_run, kept_from_weights
 from jmer.runs.run import find_weights, load_run
 from jmer.runs.weights import INDEX, Weights
@@ -72,16 +73,18 @@ def _evaluate(
     check_cover(loaded, folds, clips, weights)
     kept = kept_from(weights, loaded, clips)
     kept.refuse_leaks(folds, clips, REMEDY)
+    identity = {
+        "evaluated": str(weights.absolute()),
+        "sources": list(loaded.sources),
+        "data_fingerprint": clips.fingerprint,
+        "protocol": experiment.identity()["protocol"],
+    }
     description = {
         "name": name,
         "command": command,
         "experiment": experiment.resolved(),
-        "identity": {
-            "evaluated": str(weights.absolute()),
-            "sources": list(loaded.sources),
-            "data_fingerprint": clips.fingerprint,
-            "protocol": experiment.identity()["protocol"],
-        },
+        "identity": identity,
+        **marks(identity),
         "held_out": kept.known,
         "data": {**experiment.data.origin, **clips.summary()},
         **environment(),
@@ -102,7 +105,7 @@ def _evaluate(
         "throughput": None,
     }
     write_scored(run_dir, predictions, metrics)
-    write_report(run_dir)
+    reported(write_report, run_dir, metrics)
     return metrics
 
 

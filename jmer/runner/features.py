@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +15,19 @@ import numpy as np
 from jmer.data.clips import ClipSet
 from jmer.errors import JmerError
 from jmer.files import VERSION, replacing
+from jmer.files.bombs import load_arrays
+from jmer.files.digest import digest_of_arrays
+from jmer.files.seal import digest, sealed, state
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import Lowering, use_lowering
 from jmer.runner.plan import cache_folder, in_cache
 from jmer.runner.progress import counting
+from jmer.runner.stages import COMPUTES
+from jmer.runs.folder import first_difference
 from jmer.text import duration
+
+ABOUT = "about"
+FORMAT = 2  # the first one had no checksum
 
 
 def seen_by_tasks(
@@ -43,16 +52,16 @@ def seen_by_tasks(
     with in_cache(file, f"{network.name}: features", say, stopping):
         # Another process may have made them in the meantime.
         kept = _kept(file, network, clips, say)
-        return (
-            _make(file, network, clips, inputs, lowering, say) if kept is None else kept
-        )
+        if kept is None:
+            return _make(file, network, clips, inputs, lowering, say, stopping)
+        return kept
 
 
 def _kept(
     file: Path, network: NetworkConfig, clips: ClipSet, say: Callable[[str], None]
 ) -> Inputs | None:
     """None if there is no such file. Raises: JmerError if it is damaged."""
-    kept = _read(file)
+    kept = _read(file, _about(network, clips))
     if kept is not None:
         _require_finite(kept, clips, f"{file} is damaged: remove it")
         say(f"{network.name}: {_size(kept, clips)}, read from {file}")
@@ -66,9 +75,16 @@ def _make(
     inputs: Inputs,
     lowering: Lowering,
     say: Callable[[str], None],
+    stopping: Callable[[], bool],
 ) -> Inputs:
     start = time.monotonic()
-    with counting(f"{network.name}: features") as watch:
+    with counting(f"{network.name}: features", COMPUTES) as count:
+
+        def watch(done: int, total: int | None) -> None:
+            count(done, total)
+            if stopping():
+                raise KeyboardInterrupt
+
         made = features(network, inputs, lowering, watch=watch)
     _require_finite(
         made, clips, f"{network.name}: check its pretrained weights, or keep float32"
@@ -76,7 +92,7 @@ def _make(
     took = duration(time.monotonic() - start)
     say(f"{network.name}: {_size(made, clips)}, computed once in {took}")
     try:
-        _write(file, made)
+        _write(file, made, _about(network, clips))
     except JmerError as error:  # the next run computes them again
         say(f"features are not kept: {error}")
     return made
@@ -123,6 +139,16 @@ def _size(arrays: Inputs, clips: ClipSet) -> str:
     return f"features of {len(clips)} clips, {total / 1e6:.0f} MB {kinds}"
 
 
+def _about(network: NetworkConfig, clips: ClipSet) -> dict[str, Any]:
+    """What is kept beside features: whose they are, in which order."""
+    return {
+        "network": network.name,
+        "set": clips.fingerprint,
+        "clips": len(clips),
+        "names": digest(clips.names),
+    }
+
+
 def _file(network: NetworkConfig, clips: ClipSet, lowering: Lowering) -> Path:
     """A name made of all that features depend on, to the rounding."""
     device = jax.local_devices()[0]
@@ -133,22 +159,26 @@ def _file(network: NetworkConfig, clips: ClipSet, lowering: Lowering) -> Path:
         clips.fingerprint,
         clips.clip_id.tolist(),
         [lowering, device.platform, device.device_kind],
-        [VERSION, metadata.version("jax"), metadata.version("jaxlib")],
+        [VERSION, FORMAT, metadata.version("jax"), metadata.version("jaxlib")],
     ]
     name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
     return cache_folder() / "features" / f"{network.name}-{name}.npz"
 
 
-def _read(file: Path) -> Inputs | None:
-    """None if there is no such file. Raises: JmerError if it is damaged."""
+def _read(file: Path, about: dict[str, Any]) -> Inputs | None:
+    """None if there is no such file. Raises: JmerError if it is damaged, or says
+    otherwise than `about` whose features it has."""
     try:
         # NumPy leaves a file open that it cannot read.
-        with file.open("rb") as opened, np.load(opened) as arrays:
-            found = {}
-            for entry in arrays.files:
-                name, kind = entry.rsplit(".", 1)
-                found[name] = arrays[entry].view(jnp.dtype(kind))
-            return found
+        with file.open("rb") as opened:
+            bits = load_arrays(file, opened)
+        found = {}
+        told = json.loads(str(bits.pop(ABOUT, "null")))
+        for entry, value in bits.items():
+            name, kind = entry.rsplit(".", 1)
+            found[name] = value.view(jnp.dtype(kind))
+        _require_same(found, told, about)
+        return found
     except (FileNotFoundError, NotADirectoryError):
         return None
     except Exception as error:  # of a damaged archive, NumPy lets many through
@@ -159,9 +189,25 @@ def _read(file: Path) -> Inputs | None:
         ) from error
 
 
-def _write(file: Path, arrays: Inputs) -> None:
+def _require_same(found: Inputs, told: Any, about: dict[str, Any]) -> None:
+    """Raises: ValueError if features are not those that were kept, or of others."""
+    if state(told) != "kept":
+        raise ValueError("its checksum does not fit")
+    wrong = first_difference({n: told.get(n) for n in about}, about)
+    if wrong:
+        raise ValueError(f"it is of other clips: {wrong}")
+    for name, array in found.items():
+        if len(array) != about["clips"]:
+            raise ValueError(f"{name} is of {len(array)} clips, not {about['clips']}")
+    if told["sha256"] != digest_of_arrays(found):
+        raise ValueError("its checksum is another")
+
+
+def _write(file: Path, arrays: Inputs, about: dict[str, Any]) -> None:
     """As plain bits, since NumPy's files know no bfloat16."""
     bits = {f"{n}.{a.dtype}": a.view(f"u{a.itemsize}") for n, a in arrays.items()}
+    told = sealed({**about, "sha256": digest_of_arrays(arrays)})
+    bits[ABOUT] = np.array(json.dumps(told))
     with replacing(file) as opened:
         np.savez(opened, allow_pickle=False, **bits)  # type: ignore[arg-type]
 

@@ -12,7 +12,8 @@ from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
 from jmer.files import json_bytes, write_group
-from jmer.runs.folder import METRICS, PREDICTIONS
+from jmer.files.digest import written, written_file
+from jmer.runs.folder import METRICS, PREDICTIONS, PROGRESS, RUN, SUMS, run_of
 from jmer.scores.predictions import Predictions
 from jmer.train.pack import PackResult
 from jmer.train.step import Record
@@ -142,12 +143,17 @@ def write_scored(
     run_dir: Path, predictions: Predictions, metrics: Mapping[str, Any]
 ) -> None:
     """Both files of a run or neither: no scores are ever read beside predictions that
-    they are not of. A run without metrics is unfinished, and goes on.
+    they are not of. A run without metrics is unfinished, and goes on. The metrics know
+    the files beside them by their checksums.
 
     Raises: JmerError if the place cannot be written.
     """
-    content = {PREDICTIONS: predictions.content(), METRICS: json_bytes(metrics)}
-    write_group(run_dir, content)
+    table = predictions.content()
+    sums = {PREDICTIONS: written(table)}
+    if (log := run_dir / PROGRESS).exists():
+        sums[PROGRESS] = written_file(log)
+    about = {**metrics, RUN: run_of(run_dir), SUMS: sums}
+    write_group(run_dir, {PREDICTIONS: table, METRICS: json_bytes(about)})
 
 
 def join(parts: Sequence[Predictions]) -> Predictions:

@@ -14,9 +14,10 @@ from typing import Any, Literal
 import jax
 
 from jmer import trees
+from jmer.data.machine import cores, memory
 from jmer.errors import JmerError, UsageError
 from jmer.experiment import EngineConfig
-from jmer.files import VERSION, write_json
+from jmer.files import VERSION, read_json, write_json
 from jmer.files.lock import owned
 from jmer.train.folds import Program
 from jmer.train.planner import Measurement, candidates, choose
@@ -109,6 +110,9 @@ def _measured(
 ) -> Plan:
     say(f"measuring layouts, {engine.plan_seconds:g} s at most:")
     limit = memory_limit(engine)
+    if limit is None and (most := memory()) is not None:
+        # A CPU's devices share its memory, and a job that takes too much is killed.
+        limit = most / max(layout.devices for layout in layouts)
     measured = choose(
         iter(layouts), work, seconds=engine.plan_seconds, limit=limit, say=say
     )
@@ -250,7 +254,7 @@ def _cache_file(engine: EngineConfig, work: Work) -> Path:
         str(jax.tree.leaves(shapes)),
         [engine.strategy, engine.chunk, engine.devices, engine.lowering],
         engine.memory_limit,
-        [jax.devices()[0].device_kind, jax.local_device_count(), os.cpu_count()],
+        [jax.devices()[0].device_kind, jax.local_device_count(), cores()],
         [VERSION, metadata.version("jax"), metadata.version("jaxlib")],
     ]
     name = hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:24]
@@ -260,7 +264,7 @@ def _cache_file(engine: EngineConfig, work: Work) -> Path:
 def _read(file: Path) -> Plan | None:
     """A remembered plan; None if there is none that can be read."""
     try:
-        plan = Plan.of(json.loads(file.read_text()))
-    except (OSError, ValueError, KeyError, TypeError):
+        plan = Plan.of(read_json(file, required=True))
+    except (JmerError, ValueError, KeyError, TypeError):
         return None
     return dataclasses.replace(plan, source="remembered")

@@ -1,51 +1,119 @@
 """A live view of a run; plain lines where the output is no terminal."""
 
 import contextlib
+import math
+import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
+from jmer.files.ending import undoing
+from jmer.runner.stages import SOONEST, Stage, current, stage
 from jmer.text import duration
 
 PAUSE = 10.0  # seconds between two lines
+BAR, NARROWEST = 40, 8  # columns of a bar, where there is room and where there is none
+ECHO = 3  # columns for the ^C that a terminal writes, or the line would become two
+GAP = "  "
+
+
+def line_of(share: float | None, parts: Sequence[tuple[int, str]], width: int) -> Table:
+    """A bar with what there is to say, on one line of a terminal of that width.
+
+    `parts` are how much each text matters, from 1, and the text, as they stand side by
+    side: of what does not fit beside a short bar, the least important is left out.
+    Without a `share` that is done, there is no bar.
+    """
+    width = max(width - ECHO, 2 * NARROWEST)
+    bar = 0 if share is None else NARROWEST + len(GAP)
+    percent = [] if share is None else [(0, f"{100 * share:3.0f} %")]
+    shown = percent + [part for part in parts if part[1]]
+    least = len(percent) + 1
+    while len(shown) > least and bar + len(GAP.join(text for _, text in shown)) > width:
+        shown.remove(max(shown, key=lambda part: part[0]))
+    text = GAP.join(part for _, part in shown)
+    grid = Table.grid()
+    columns: list[ProgressBar | Text] = []
+    if share is not None:
+        text = text[: width - bar]
+        room = min(BAR, width - len(GAP) - len(text))
+        columns.append(ProgressBar(total=1.0, completed=share, width=room))
+        grid.add_column(width=room)
+        text = GAP + text
+    grid.add_column(no_wrap=True, overflow="crop")
+    grid.add_row(*columns, Text(text[:width], no_wrap=True, overflow="crop"))
+    return grid
+
+
+def left_of(share: float, seconds: float) -> str:
+    """How much longer it takes, if `share` has taken so many seconds."""
+    if share <= 0 or seconds <= 0:
+        return ""
+    return f"{_whole(max(0.0, (1 - share) * seconds / share))} left"
+
+
+def _is_drawn(console: Console) -> bool:
+    """Whether a person sees a line being redrawn there; colour alone can be forced."""
+    return console.file.isatty() and not console.is_dumb_terminal
+
+
+def _whole(seconds: float) -> str:
+    """Without digits that change faster than one can read."""
+    return f"{seconds:.0f} s" if seconds < 99.5 else duration(seconds)
 
 
 @contextlib.contextmanager
-def counting(what: str) -> Iterator[Callable[..., None]]:
-    """A bar of how many are done of how many, and a note if there is one, on the error
-    stream; where that is no terminal, a line every `PAUSE` seconds.
+def _drawn(live: Live) -> Iterator[None]:
+    """The line is there while the block runs, and the terminal as before after it."""
+    with undoing(live.stop), live:
+        yield
+
+
+def _stage_line(stage: Stage, width: int) -> Table:
+    """What is done, how far it is, and for how long yet, or since when."""
+    share, seconds = stage.share, stage.seconds
+    left = "" if share is None else left_of(share, seconds)
+    time_ = left or _whole(seconds)
+    parts = ((1, stage.what), (3, stage.counts), (4, stage.note), (2, time_))
+    return line_of(share, parts, width)
+
+
+@contextlib.contextmanager
+def counting(
+    what: str, then: str = SOONEST, *, patient: bool = False
+) -> Iterator[Callable[..., None]]:
+    """A stage with a bar of how many are done of how many, and a note if there is one,
+    on the error stream; where that is no terminal, a line every `PAUSE` seconds. Where
+    a run has a view, that has the bar.
     """
-    console = Console(stderr=True, highlight=False)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    bar = Progress(*columns, console=console, transient=True)
-    shown = bar.add_task(what, total=None)
-    told = [time.monotonic()]
+    with stage(what, then, patient=patient) as now:
+        if _view is not None:
+            yield now.count
+            return
+        console = Console(file=sys.stderr, highlight=False)
+        told, drawn = [time.monotonic()], _is_drawn(console)
 
-    def watch(done: int, total: int | None, note: str = "") -> None:
-        described = f"{what}  {note}" if note else what
-        bar.update(shown, completed=done, total=total, description=described)
-        if not console.is_terminal and time.monotonic() - told[0] > PAUSE:
-            told[0] = time.monotonic()
-            of = f"/{total}" if total else ""
-            console.print(f"{what}: {done}{of}" + (f"  {note}" if note else ""))
+        def watch(done: int, total: int | None, note: str = "") -> None:
+            now.count(done, total, note)
+            if not drawn and time.monotonic() - told[0] > PAUSE:
+                told[0] = time.monotonic()
+                text = f"{what}: {now.counts or 0}" + (f"  {note}" if note else "")
+                console.print(text, markup=False, soft_wrap=True)
 
-    with bar if console.is_terminal else contextlib.nullcontext():
-        yield watch
+        def line() -> Table:
+            return _stage_line(now, console.width)
+
+        live = Live(console=console, transient=True, get_renderable=line)
+        with _drawn(live) if drawn else contextlib.nullcontext():
+            yield watch
 
 
 class View(Protocol):
@@ -82,19 +150,27 @@ class Meter:
         else:
             self.trained += tasks * new_epochs
 
-    def line(self) -> str:
-        text = f"{self.done}/{self.tasks} tasks  epoch {self.epoch}/{self.epochs}"
+    def parts(self) -> list[tuple[int, str]]:
+        """What there is to say, with how much each of it matters, from 1."""
+        told = [
+            (3, f"{self.done}/{self.tasks} tasks"),
+            (2, f"epoch {self.epoch}/{self.epochs}"),
+        ]
         if np.isfinite(self.loss):
-            text += f"  loss {self.loss:.4f}"
+            told.append((4, f"loss {self.loss:.4f}"))
         elapsed = time.monotonic() - self.since if self.since else 0.0
         if self.trained and elapsed > 0:
             rate = self.trained / elapsed  # task epochs a second
             left = (self.total - self.trained - self.resumed) / rate
-            text += (
-                f"  {rate / self.epochs:.3g} folds/s  {rate * self.clips:,.0f} clips/s"
-                f"  {duration(max(0.0, left))} left"
-            )
-        return text
+            told += [
+                (6, f"{rate / self.epochs:.3g} folds/s"),
+                (5, f"{rate * self.clips:,.0f} clips/s"),
+                (1, f"{duration(max(0.0, left))} left"),
+            ]
+        return told
+
+    def line(self) -> str:
+        return GAP.join(text for _, text in self.parts())
 
     @property
     def share(self) -> float:
@@ -102,31 +178,45 @@ class Meter:
 
 
 class LiveView:
-    """A bar that is redrawn, for a person at a terminal."""
+    """A line that is redrawn, for a person at a terminal."""
 
     def __init__(self, console: Console):
-        columns = BarColumn(), TextColumn("{task.percentage:>3.0f}% {task.description}")
-        self._progress = Progress(*columns, console=console, transient=True)
+        self._meter: Meter | None = None
+        self._console = console
+        self._live = Live(console=console, transient=True, get_renderable=self._line)
+        self._stack = contextlib.ExitStack()
+        self._stack.enter_context(_drawn(self._live))
+
+    def _line(self) -> Table:
+        """What the run is at: the stage, or how far the training is."""
+        meter, now, width = self._meter, current(), self._console.width
+        if now is not None and (meter is None or now.share is not None):
+            return _stage_line(now, width)
+        if meter is None:
+            return line_of(None, (), width)
+        if now is not None and not (now.counted and meter.epoch):
+            return line_of(
+                meter.share, [(1, now.what), (2, _whole(now.seconds))], width
+            )
+        return line_of(meter.share, meter.parts(), width)
 
     def say(self, text: str) -> None:
-        self._progress.console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False)
 
     def begin(self, tasks: int, done: int, epochs: int, clips: float) -> None:
         self._meter = Meter(tasks, done, epochs, clips)
-        self._bar = self._progress.add_task("compiling", total=1.0)
-        self._progress.start()
 
     def evaluated(self, tasks: int, epoch: int, new_epochs: int, loss: float) -> None:
+        assert self._meter is not None
         self._meter.evaluated(tasks, epoch, new_epochs, loss)
-        self._progress.update(
-            self._bar, completed=self._meter.share, description=self._meter.line()
-        )
 
     def finished(self, tasks: int) -> None:
+        assert self._meter is not None
         self._meter.done += tasks
 
     def close(self) -> None:
-        self._progress.stop()
+        _forget(self)
+        self._stack.close()
 
 
 class PlainView:
@@ -135,6 +225,18 @@ class PlainView:
     def __init__(self, console: Console):
         self._console = console
         self._last = time.monotonic()
+        self._closed = threading.Event()
+        if math.isfinite(PAUSE):
+            threading.Thread(target=self._tell, args=(PAUSE,), daemon=True).start()
+
+    def _tell(self, pause: float) -> None:
+        """Of stages that say nothing themselves, how long they take."""
+        while not self._closed.wait(pause):
+            now = current()
+            if now is not None and not now.counted and now.seconds >= pause / 2:
+                counts = f" {now.counts}," if now.counts else ""
+                with contextlib.suppress(OSError, ValueError):  # nobody reads any more
+                    self.say(f"{now.what}:{counts} {_whole(now.seconds)} so far")
 
     def say(self, text: str) -> None:
         # Lines are for other programs too: they are neither wrapped nor coloured.
@@ -154,10 +256,41 @@ class PlainView:
         self.say(self._meter.line())
 
     def close(self) -> None:
-        pass
+        _forget(self)
+        self._closed.set()
+
+
+_view: View | None = None
 
 
 def make_view() -> View:
     """A live view on a terminal, else a plain one."""
-    console = Console()
-    return LiveView(console) if console.is_terminal else PlainView(console)
+    global _view
+    # The stream of now: preparing data hides what others print meanwhile.
+    console = Console(file=sys.stdout)
+    _view = LiveView(console) if _is_drawn(console) else PlainView(console)
+    return _view
+
+
+def _forget(view: View) -> None:
+    global _view
+    if _view is view:
+        _view = None
+
+
+@contextlib.contextmanager
+def views() -> Iterator[Callable[[], View]]:
+    """Makes views; what is open of them when the block is left is closed."""
+    try:
+        yield make_view
+    finally:
+        if _view is not None:
+            _view.close()
+
+
+def announce(text: str) -> None:
+    """On the view that was made last, from any thread."""
+    if _view is None:
+        print(text, flush=True)
+    else:
+        _view.say(text)

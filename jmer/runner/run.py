@@ -24,12 +24,14 @@ from jmer.runner.outcome import (
     write_scored,
 )
 from jmer.runner.progress import View
+from jmer.runner.reported import reported
 from jmer.runner.session import Session, check_inputs
+from jmer.runner.stages import REPORTS, stage
 from jmer.runner.start import Start, read_start
 from jmer.runner.together import require_same_data, require_same_options
 from jmer.runs.environment import environment
 from jmer.runs.events import EventLog
-from jmer.runs.folder import CHECKPOINTS, note, open_run, owning
+from jmer.runs.folder import CHECKPOINTS, marks, note, open_run, owning
 from jmer.train import hosts
 from jmer.train.mesh import compute_dtype
 from jmer.train.pack import PackResult
@@ -53,7 +55,8 @@ def run(
 
     Raises: JmerError for unusable data, a run directory of another experiment or that
     is in use, processes whose options differ, or a disk that cannot be written
-    (AllDiverged if nothing is left to score); KeyboardInterrupt, with a checkpoint
+    (AllDiverged if nothing is left to score; NotReported if all is scored and stored,
+    but the report cannot be written); KeyboardInterrupt, with a checkpoint
     saved, once `stopping` says so.
     """
     require_same_options({"": experiment}, run_dir=run_dir, overwrite=overwrite)
@@ -85,7 +88,9 @@ def _run(
 
     folds, start, about = hosts.all_or_none(prepared)
     require_same_data(about["identity"], folds)
-    hosts.first_then_all(lambda: open_run(run_dir, about, overwrite=overwrite))
+    hosts.first_then_all(
+        lambda: open_run(run_dir, about, overwrite=overwrite, say=view.say)
+    )
     seen = seen_by_tasks(network, clips, current(), view.say, stopping)
     session = Session(experiment, clips, folds, seen, start)
 
@@ -93,16 +98,14 @@ def _run(
         if hosts.is_first():
             note(run_dir, "plan", plan)
 
-    log = EventLog(run_dir)
-    try:
-        packs = session.plan(run_dir / CHECKPOINTS, view.say, planned)
-        results = session.train(packs, view, log, stopping)
-    finally:
-        log.close()
-        view.close()
-    if not hosts.is_first():
-        return None
-    return write_results(session, results, run_dir)
+    with contextlib.closing(view):
+        with contextlib.closing(EventLog(run_dir)) as log:
+            packs = session.plan(run_dir / CHECKPOINTS, view.say, planned)
+            results = session.train(packs, view, log, stopping)
+        if not hosts.is_first():
+            return None
+        with stage("writing the report", REPORTS, patient=True):
+            return write_results(session, results, run_dir)
 
 
 def describe(
@@ -112,17 +115,19 @@ def describe(
     whose folder it is.
     """
     dtype = compute_dtype(experiment.dtype, jax.local_devices()[0].platform)
+    identity = {
+        **experiment.identity(),
+        "dtype": np.dtype(dtype).name,
+        **start.identity,
+        "weights": experiment.model.file_hashes,
+        "data_fingerprint": clips.fingerprint,
+    }
     return {
         "name": name,
         "command": command,
         "experiment": experiment.resolved(),
-        "identity": {
-            **experiment.identity(),
-            "dtype": np.dtype(dtype).name,
-            **start.identity,
-            "weights": experiment.model.file_hashes,
-            "data_fingerprint": clips.fingerprint,
-        },
+        "identity": identity,
+        **marks(identity),
         "data": {**experiment.data.origin, **clips.summary()},
         **environment(),
     }
@@ -137,11 +142,18 @@ def load_everywhere(
     need be; the others find it done. A set that another run is preparing is waited for.
     """
 
-    def loaded() -> ClipSet:
-        return load(data, say=say, stopping=stopping)
+    with stage("preparing the data") as now:
 
-    first = hosts.first_then_all(loaded)
-    return hosts.all_or_none(lambda: first or loaded())
+        def watch(done: int, total: int | None) -> None:
+            now.count(done, total)
+            if stopping():
+                raise KeyboardInterrupt
+
+        def loaded() -> ClipSet:
+            return load(data, watch=watch, say=say, stopping=stopping)
+
+        first = hosts.first_then_all(loaded)
+        return hosts.all_or_none(lambda: first or loaded())
 
 
 def write_results(
@@ -149,11 +161,12 @@ def write_results(
 ) -> dict[str, Any]:
     """Predictions, metrics and reports of the tasks that the experiment asks for.
 
-    Raises: AllDiverged if every task diverged.
+    Raises: AllDiverged if every task diverged; NotReported, with the metrics, if all
+    but the report is written.
     """
     asked = results, set(session.tasks), session.folds, session.clips
     predictions, oracle = selected_predictions(*asked), oracle_predictions(*asked)
     metrics = account(session, results, predictions, oracle)
     write_scored(run_dir, predictions, metrics)
-    write_report(run_dir)
+    reported(write_report, run_dir, metrics)
     return metrics

@@ -1,5 +1,6 @@
 """The tasks of an experiment on this machine: laid out, trained, resumed."""
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -21,17 +22,19 @@ from jmer.nn.lowering.choice import default
 from jmer.runner.outcome import test_accuracy
 from jmer.runner.plan import Plan, fit, make_plan, memory_limit
 from jmer.runner.progress import View
+from jmer.runner.stages import COMPILES, SAVES, stage
 from jmer.runner.start import Start
 from jmer.runs.arrangement import Arrangement, LaidOut, pack_name, read_arrangement
 from jmer.runs.events import EventLog
+from jmer.runs.folder import RUN, run_of
 from jmer.runs.held_out import held_out
 from jmer.runs.packs import SavedPack, read_pack, read_packs
-from jmer.runs.weights import held_out_note
+from jmer.runs.weights import held_out_note, read_held_out
 from jmer.text import duration
 from jmer.train import hosts
 from jmer.train.batches import BatchPlan
 from jmer.train.canary import sing
-from jmer.train.checkpoint import Checkpoints
+from jmer.train.checkpoint import Checkpoints, drop_superseded
 from jmer.train.folds import Program
 from jmer.train.mesh import compute_dtype
 from jmer.train.pack import PackResult, Progress, Schedule, train_pack
@@ -66,6 +69,8 @@ class Pack:
     folder: Path
     tasks: list[Task]
     plan: Plan
+    run: str | None = None
+    """The run that they are of, by its name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,6 +182,11 @@ class Session:
         than there is.
         """
         saved = read_packs(folder)
+        self._require_same_folds(saved)
+        if hosts.is_first():
+            for pack in saved:
+                if pack.result is not None:
+                    drop_superseded(pack.folder)
         before = read_arrangement(folder)
         known = sorted(task for pack in saved for task in pack.tasks)
         seen = [dataclasses.astuple(task) for task in known]
@@ -188,11 +198,21 @@ class Session:
             plan, size = self._plan(new, say)
             packs += _new_packs(packs, new, plan, size)
             layout = Arrangement(self._chosen_for, tuple(packs))
-            hosts.first_then_all(lambda: layout.write(folder))
+            # In this order: where there is a layout, nobody is told of it again.
             planned({**plan.record(), "tasks": len(new), "tasks_per_pack": size})
-        results = {_name(pack): pack.result for pack in saved}
+            hosts.first_then_all(lambda: layout.write(folder))
+        results, own = (
+            {_name(pack): pack.result for pack in saved},
+            run_of(folder.parent),
+        )
         todo = [
-            Pack(pack.number, folder / pack.name, list(pack.tasks), Plan.of(pack.plan))
+            Pack(
+                number=pack.number,
+                folder=folder / pack.name,
+                tasks=list(pack.tasks),
+                plan=Plan.of(pack.plan),
+                run=own,
+            )
             for pack in packs
             if results.get(pack.name) is None
             and (pack.name in results or not set(self.tasks).isdisjoint(pack.tasks))
@@ -228,11 +248,14 @@ class Session:
         Raises: KeyboardInterrupt, with a checkpoint saved, once `stopping` says so.
         """
         results, todo = list(packs.finished), packs.todo
+        if jax.process_count() == 1:  # else another one may have trained them
+            for result in results:
+                log.write_tasks(result)
         done = sum(len(result.tasks) for result in results)
         if not todo:
             view.say(f"all {done} tasks of this run are finished; nothing to train")
             return results
-        mine = todo[jax.process_index() :: jax.process_count()]
+        mine = todo[hosts.index() :: hosts.count()]
         self._announce(view, done, mine)
         for pack in mine:
             results.append(self._train_pack(pack, view, log, stopping))
@@ -241,18 +264,33 @@ class Session:
         theirs = [pack for pack in todo if pack not in mine] if hosts.is_first() else []
         return results + [_finished(pack.folder) for pack in theirs]
 
+    def _require_same_folds(self, saved: Sequence[SavedPack]) -> None:
+        """Raises: JmerError if a checkpoint was kept from other clips than its folds
+        test."""
+        tested = held_out(self.folds, self.clips)
+        for pack in saved:
+            for fold, own in (read_held_out([pack.notes]) or {}).items():
+                if tested.get(fold, own) != own:
+                    raise JmerError(
+                        f"{pack.folder} was kept from other clips than those that fold "
+                        f"{fold} tests: it is of another run. Delete it to train its "
+                        f"tasks again."
+                    )
+
     def _plan(self, tasks: list[Task], say: Callable[[str], Any]) -> tuple[Plan, int]:
         """The layout of new tasks, and how many of them train in one program."""
         engine, work = self.experiment.engine, self.work(tasks)
-        plan = make_plan(engine, work, say)
+        with stage("planning"):
+            plan = make_plan(engine, work, say)
         # Machines of one kind, measured apart: the first one's word counts.
         plan = Plan.of(hosts.gather_json(plan.record())[0])
-        plan, per_device = fit(plan, work, memory_limit(engine), say)
+        with stage("compiling", COMPILES):
+            plan, per_device = fit(plan, work, memory_limit(engine), say)
         if engine.strategy == "loop":
             per_device = 1
         elif engine.pack is not None:
             per_device = min(per_device, engine.pack)
-        share = math.ceil(len(tasks) / jax.process_count())
+        share = math.ceil(len(tasks) / hosts.count())
         size = min(per_device * plan.layout.devices, share)
         # The one with the least memory decides.
         told = hosts.gather_json([size, plan.layout.chunk, plan.record()])
@@ -271,7 +309,7 @@ class Session:
             f"{self.dtype_name}, {self.experiment.batches} batches"
         )
         if plan.seconds is not None:
-            expected = plan.seconds * self.experiment.epochs / jax.process_count()
+            expected = plan.seconds * self.experiment.epochs / hosts.count()
             view.say(
                 f"expected: {duration(expected)}, {(plan.bytes or 0) / 1e6:.0f} MB "
                 f"on a device"
@@ -297,7 +335,8 @@ class Session:
         program = pack.plan.program(work)
         start = time.monotonic()
         table = trees.shapes(work.table, len(program.rows(work.tasks)))
-        size = device_bytes(program.compiled(table, work.data))
+        with stage("compiling", COMPILES):
+            size = device_bytes(program.compiled(table, work.data))
         view.say(
             f"compiled in {time.monotonic() - start:.1f} s: {len(work.tasks)} tasks, "
             f"{size / 1e6:.0f} MB on a device"
@@ -335,11 +374,18 @@ class Session:
             experiment.engine.checkpoint_seconds,
         )
         start = self.start.of(tasks)
-        passed = sing(program, tasks, work.table, work.data, start)
+        with stage("looking for leaks", COMPILES):
+            passed = sing(program, tasks, work.table, work.data, start)
         view.say(str(passed))
-        checkpoints = Checkpoints(pack.folder)
-        before[0] = checkpoints.epoch or 0
-        try:
+        with (
+            stage("training", SAVES, patient=True, counted=True),
+            contextlib.closing(Checkpoints(pack.folder)) as checkpoints,
+        ):
+            if checkpoints.epoch is not None:
+                before[0] = checkpoints.epoch
+                view.say(
+                    f"resuming at epoch {checkpoints.epoch} of {experiment.epochs}"
+                )
             result = train_pack(
                 program,
                 tasks=tasks,
@@ -350,22 +396,14 @@ class Session:
                 watch=watch,
                 stopping=stopping,
                 notes={
+                    RUN: pack.run,
                     "plan": pack.plan.record(),
                     "canary": passed.record(),
                     **self._held_out(tasks),
                 },
                 start=start,
             )
-        finally:
-            checkpoints.close()
-        for i, task in enumerate(tasks):
-            log.write(
-                event="task",
-                **dataclasses.asdict(task),
-                selected_epoch=int(result.selected[i]),
-                diverged=not bool(result.alive[-1, i]),
-                time=time.time(),
-            )
+        log.write_tasks(result)
         return result
 
 

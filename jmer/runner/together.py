@@ -6,8 +6,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from jmer.data.splits import Fold
 from jmer.experiment import Experiment
 from jmer.files import VERSION
@@ -22,7 +20,7 @@ def require_same_options(
 
     Raises: JmerError, on every process, naming the field that differs.
     """
-    if jax.process_count() == 1:
+    if hosts.count() == 1:
         return
     facts: dict[str, Any] = {
         "jmer": VERSION,
@@ -50,7 +48,7 @@ def require_same_data(identity: Mapping[str, Any], folds: Sequence[Fold]) -> Non
 
     Raises: JmerError, on every process, naming the field that differs.
     """
-    if jax.process_count() == 1:
+    if hosts.count() == 1:
         return
     facts = _flat(identity)
     for fold in folds:

@@ -13,6 +13,8 @@ from typing import Any
 
 from jmer.errors import JmerError
 from jmer.files import read_json, write_text
+from jmer.files.seal import MARK, SEAL, sealed
+from jmer.runs.folder import RUN, run_of
 from jmer.train.tasks import Task
 
 ARRANGEMENT = "packs.json"
@@ -44,22 +46,23 @@ class Arrangement:
     packs: tuple[LaidOut, ...] = ()
 
     def write(self, checkpoints: Path) -> None:
-        """One line for each pack."""
-        lines = [
-            json.dumps(
-                {
-                    "name": pack.name,
-                    "tasks": [dataclasses.astuple(task) for task in pack.tasks],
-                    "plan": pack.plan,
-                }
-            )
+        """One line for each pack, sealed and with the name of the run."""
+        packs = [
+            {
+                "name": pack.name,
+                "tasks": [dataclasses.astuple(task) for task in pack.tasks],
+                "plan": pack.plan,
+            }
             for pack in self.packs
         ]
-        head = json.dumps(self.chosen_for)
-        packs = ",\n".join(lines)
+        own = run_of(checkpoints.parent)
+        content = sealed({RUN: own, "chosen_for": self.chosen_for, "packs": packs})
+        head = json.dumps({n: content[n] for n in (RUN, "chosen_for")})[1:-1]
+        tail = json.dumps({n: content[n] for n in (MARK, SEAL)})[1:-1]
+        lines = ",\n".join(map(json.dumps, packs))
         write_text(
             checkpoints / ARRANGEMENT,
-            f'{{"chosen_for": {head}, "packs": [\n{packs}\n]}}\n',
+            f'{{{head}, "packs": [\n{lines}\n], {tail}}}\n',
         )
 
 
@@ -82,10 +85,13 @@ def read_arrangement(checkpoints: Path) -> Arrangement:
             for pack in content["packs"]
         )
         layout = Arrangement(dict(content["chosen_for"]), packs)
-        fits = all(
+        tasks = [task for pack in packs for task in pack.tasks]
+        fits = len(set(tasks)) == len(tasks) and all(
             pack.name in (f"pack-{pack.number:04d}", pack_name(pack.number, pack.tasks))
             for pack in packs
         )
+        own, theirs = run_of(checkpoints.parent), content.get(RUN)
+        fits = fits and (own is None or theirs is None or own == theirs)
     except (KeyError, TypeError, ValueError, AttributeError, JmerError):
         fits = False
     if not fits:

@@ -1,13 +1,15 @@
 """How a run learned, from what it wrote on the way."""
 
-import json
-import math
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from jmer.errors import MOST_COUNT, is_whole
+from jmer.files.shape import is_number
+from jmer.runs.lines import read_lines
 
 CURVES = ("loss", "test_acc", "inner_uf1")
 
@@ -16,9 +18,9 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Epochs and values of those of `CURVES` that are there, averaged over packs; empty
     without evaluations.
 
-    Lines that are no JSON are passed over: a run that was killed leaves a line cut
-    short, and one that was resumed wrote on behind it. Where a resumed run repeats
-    an epoch, the later line counts.
+    Where a resumed run repeats an epoch, the later line counts.
+
+    Raises: Changed if a line is damaged.
     """
     if not path.is_file():
         return {}
@@ -29,9 +31,7 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         epoch = event.get("epoch")
         for name in CURVES:
             value = event.get(name)
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                continue
-            if isinstance(epoch, int):
+            if is_number(value) and is_whole(epoch, 0, MOST_COUNT):
                 values[name][epoch][str(event.get("pack"))] = float(value)
     curves = {}
     for name, by_epoch in values.items():
@@ -43,12 +43,6 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _evaluations(path: Path) -> Iterator[dict[str, Any]]:
-    # Line by line: a thousand packs of one task write a hundred megabytes.
-    with path.open(errors="replace") as file:
-        for line in file:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict) and event.get("event") == "evaluation":
-                yield event
+    for event in read_lines(path):
+        if event.get("event") == "evaluation":
+            yield event

@@ -1,6 +1,5 @@
 """What a run was made with: versions, device, source revision."""
 
-import os
 import platform
 import subprocess
 import time
@@ -10,6 +9,7 @@ from typing import Any
 
 import jax
 
+from jmer.data.machine import cores
 from jmer.files import VERSION
 
 
@@ -27,7 +27,7 @@ def environment() -> dict[str, Any]:
             "kind": devices[0].device_kind,
             "count": len(devices),
             "platform": devices[0].platform,
-            "host_cores": os.cpu_count(),
+            "host_cores": cores(),
         },
         "revision": _revision(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -42,7 +42,8 @@ def _revision() -> str | None:
             command,
             cwd=Path(__file__).parent,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=10,
             check=True,
         )

@@ -1,6 +1,8 @@
 """What a run writes on its way, to be read while it goes on."""
 
-import json
+import dataclasses
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,20 @@ import jax
 
 from jmer.files import writing
 from jmer.runs.folder import PROGRESS
+from jmer.runs.intact import require_whole
+from jmer.runs.lines import line_of, read_lines
+from jmer.train.pack import PackResult
+from jmer.train.tasks import Task
 
 
 class EventLog:
-    """`progress.jsonl`, a JSON object a line; TensorBoard too where it is installed."""
+    """`progress.jsonl`, a JSON object a line; TensorBoard too where it is installed.
+
+    Raises: JmerError if it cannot be written, or a line of it was changed.
+    """
 
     def __init__(self, folder: Path):
+        self._tasks: set[str] | None = None
         process = jax.process_index()
         # One writer a file: appending together is not safe on network file systems.
         suffix = f"-{process}" if process else ""
@@ -32,6 +42,7 @@ class EventLog:
     def _mend(self) -> None:
         """Drops a last line that a killed process left unfinished."""
         if self._path.exists():
+            require_whole(self._path)
             content = self._path.read_bytes()
             whole = content[: content.rfind(b"\n") + 1]
             if whole != content:
@@ -39,14 +50,42 @@ class EventLog:
 
     def write(self, **event: Any) -> None:
         with writing(self._path):
-            self._file.write(json.dumps(event).encode() + b"\n")
+            self._file.write(line_of(event))
         if self._board and event["event"] == "evaluation":
             for name in ("loss", "test_acc", "inner_uf1"):
                 if event[name] is not None:
                     tag = f"pack{event['pack']}/{name}"
                     self._board.add_scalar(tag, event[name], event["epoch"])
 
+    def write_tasks(self, result: PackResult) -> None:
+        """That the tasks of a pack are finished, unless it says so already: a process
+        may be killed before it does.
+        """
+        if self._tasks is None:
+            self._tasks = {
+                _named(event)
+                for event in read_lines(self._path)
+                if event.get("event") == "task"
+            }
+        for i, task in enumerate(result.tasks):
+            facts = dataclasses.asdict(task)
+            if (known := _named(facts)) in self._tasks:
+                continue
+            self._tasks.add(known)
+            self.write(
+                event="task",
+                **facts,
+                selected_epoch=int(result.selected[i]),
+                diverged=not bool(result.alive[-1, i]),
+                time=time.time(),
+            )
+
     def close(self) -> None:
         self._file.close()
         if self._board:
             self._board.close()
+
+
+def _named(event: Mapping[str, Any]) -> str:
+    """What tells the tasks of a log apart."""
+    return str([event.get(field.name) for field in dataclasses.fields(Task)])

@@ -1,11 +1,8 @@
 """What trained networks have to show of clips that they were tested on."""
 
 import dataclasses
-import types
-import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,17 +11,23 @@ from flax import nnx
 
 from data_builders import datasets
 from jmer.arrays import Array
-from jmer.data import load
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
 from jmer.data.find import config_at
+from jmer.data.load import load_prepared
+from jmer.data.random_clips import RandomClips
 from jmer.errors import JmerError, UsageError
+from jmer.files.recorded import made_from
 from jmer.models.base import Inputs
+from jmer.runs.folder import DESCRIPTION
 from jmer.runs.held_out import kept_from_run
 from jmer.runs.run import Run
 from jmer.scores.predictions import Predictions
 from jmer.shipped.beside import loaded
 from jmer.train.tasks import Task
+
+MOST_RANDOM = 4_000_000_000
+"""Bytes of random clips that are made because a run says so."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,13 +96,25 @@ def explained(
 
 
 def set_of(run: Run, **places: Path | None) -> ClipSet:
-    """The data set of a run, prepared where need be; `places` are fields of its
+    """The data set of a run, if it is prepared; `places` are fields of its
     configuration, such as `data_dir`, where those of the run are on another machine;
-    None is that of the run.
+    None is that of the run. Its source is looked at only if `manual_dir` is given.
 
-    Raises: JmerError if it cannot be read any more, or is another by now.
+    Whoever wrote the run named these places: nothing is made, written or deleted there.
+
+    Raises: JmerError if it cannot be read, or is another by now (NotPrepared if it is
+    not there).
     """
-    clips = load(data_of(run, **places))
+    config = data_of(run, **places)
+    if isinstance(config, RandomClips) and config.bytes > MOST_RANDOM:
+        raise JmerError(
+            f"the random clips of {run.folder} take {config.bytes / 1e9:.3g} GB, and "
+            f"are not made for a run of unknown origin beyond {MOST_RANDOM / 1e9:g}."
+        )
+    # The places that a run names are only read: no source is searched for it.
+    if places.get("manual_dir") is None:
+        config = dataclasses.replace(config, manual_dir=None)
+    clips = load_prepared(config)
     _require_same(run, clips)
     return clips
 
@@ -109,12 +124,17 @@ def data_of(run: Run, **places: Path | None) -> DataConfig:
 
     Raises: JmerError if this jmer does not know the set.
     """
-    fields = dict(run.experiment["experiment"]["data"])
+    file = run.folder / DESCRIPTION
+    fields = dict(run.experiment["experiment"].get("data", {}))
+    if "name" not in fields:
+        raise JmerError(
+            f"{file} names no data set. The file was edited or damaged: restore it, or "
+            f"run the experiment again."
+        )
     kind = _kind_of(run, fields.pop("name"))
-    types_of = typing.get_type_hints(kind)
-    known = {name: _restored(types_of[name], value) for name, value in fields.items()}
-    known |= {name: place for name, place in places.items() if place is not None}
-    return typing.cast(DataConfig, kind(**known))
+    made = made_from(kind, fields, file, "experiment.data")
+    given = {name: place for name, place in places.items() if place is not None}
+    return dataclasses.replace(made, **given)
 
 
 def _kind_of(run: Run, name: str) -> type[DataConfig]:
@@ -201,19 +221,10 @@ def _tested(run: Run, number: dict[tuple[str, ...], int]) -> dict[Task, list[int
 
 
 def _require_same(run: Run, clips: ClipSet) -> None:
-    trained = run.experiment["data"]["fingerprint"]
+    trained = run.experiment["data"].get("fingerprint")
     if clips.fingerprint != trained:
         raise JmerError(
             f"{run.folder} was trained on a set with fingerprint {trained}, but that "
             f"of {clips.name} is {clips.fingerprint}: its files have changed, or it "
             f"was prepared otherwise. Run the experiment again."
         )
-
-
-def _restored(kind: Any, value: Any) -> Any:
-    """A field of a configuration from its JSON value."""
-    if isinstance(value, list):
-        return tuple(_restored(None, item) for item in value)
-    union = isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union
-    paths = Path in typing.get_args(kind) if union else kind is Path
-    return Path(value) if paths and isinstance(value, str) else value

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from jmer.errors import JmerError
-from jmer.files import make_folder, read_json, write_json, writing
+from jmer.files import Changed, make_folder, read_json, write_json, writing
 from jmer.files.lock import holder, owned, tell
+from jmer.files.remains import is_part
+from jmer.files.seal import digest
 from jmer.runs.older import renewed
 
 DESCRIPTION = "experiment.json"
@@ -33,6 +35,16 @@ AUDIT = "audit"
 """`audit.md` and `audit.json`."""
 SWEEP = "sweep.json"
 """Of the folder of a sweep, whose cells are runs in folders of their own."""
+
+RUN = "run"
+"""A field of what belongs to a run: `run_name`, from its first start on."""
+CHECKSUMS = "checksums"
+"""A field of the description: `all` in a run that had them from the start."""
+SUMS = "sums"
+"""A field of the metrics: the files beside them, as they were then."""
+
+KEPT = ("created", "plan", RUN, CHECKSUMS)
+"""Fields of a description that later starts keep."""
 
 NEEDED = {
     METRICS: (
@@ -100,10 +112,11 @@ def require_folder(folder: Path) -> None:
 
 
 def contents(folder: Path) -> list[Path]:
-    """What lies in a folder, apart from its lock; nothing if there is no folder."""
+    """What lies in a folder, apart from its lock and what a killed process had begun to
+    write there; nothing if there is no folder."""
     if not folder.exists():
         return []
-    return [path for path in folder.iterdir() if path.name != LOCK]
+    return [p for p in folder.iterdir() if p.name != LOCK and not is_part(p)]
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -113,29 +126,48 @@ def _refuse_foreign(folder: Path) -> None:
     )
 
 
-def open_run(folder: Path, description: Mapping[str, Any], *, overwrite: bool) -> None:
+def open_run(
+    folder: Path,
+    description: Mapping[str, Any],
+    *,
+    overwrite: bool,
+    say: Callable[[str], Any] = tell,
+) -> None:
     """Makes `folder` the run of `description`, or finds it to be that already.
 
     `description["identity"]` decides: a folder of another experiment is refused, and
-    so is one with files that are no run's. With `overwrite` a run is replaced.
+    so is one with files that are no run's. With `overwrite` a run is replaced. A
+    description that was changed, but says the same of the experiment, is written anew.
 
     Raises: JmerError naming the first field that differs.
     """
     existing = folder / DESCRIPTION
     require_folder(folder)
-    found = renewed(read_json(existing)) if existing.exists() else None
+    remedy = "restore it from a copy, or choose another --run-dir."
+    found = None
+    if existing.exists():
+        found = renewed(read_json(existing, changed=True, remedy=remedy))
     is_run = isinstance(found, dict) and isinstance(found.get("identity"), dict)
     if contents(folder) and not is_run:
         _refuse_foreign(folder)
     if found is not None and not overwrite:
         difference = first_difference(found["identity"], description["identity"])
+        changed = is_changed(existing)
+        if difference and changed:
+            raise Changed(
+                f"{existing} was edited or damaged, and does not say what is to be run "
+                f"({difference}). Restore it from a copy, choose another --run-dir, or "
+                f"replace the run with --overwrite."
+            )
         if difference:
             raise JmerError(
                 f"{folder} is the run of another experiment: {difference}. Choose "
                 f"another --run-dir, or replace the run with --overwrite."
             )
-        # What this process did not decide stays: when it began, and its layout.
-        description = {**found, **description, "created": found.get("created")}
+        if changed:
+            say(f"{existing} was edited or damaged: it is written anew")
+            found = {n: found[n] for n in KEPT if n in found}
+        description = _gone_on(found, description)
     elif found is not None:
         with writing(folder):
             for path in contents(folder):  # the lock stays ours
@@ -145,6 +177,44 @@ def open_run(folder: Path, description: Mapping[str, Any], *, overwrite: bool) -
                     path.unlink()
     make_folder(folder)
     write_json(existing, dict(description))
+
+
+def _gone_on(found: dict[str, Any], description: Mapping[str, Any]) -> dict[str, Any]:
+    """The description of a run that goes on: what this process did not decide stays,
+    when it began, and its layout."""
+    made = {**found, **description, "created": found.get("created")}
+    if RUN in found:
+        made[RUN] = found[RUN]
+    # Of a run that an older version began, not all has a checksum.
+    if CHECKSUMS not in found:
+        made.pop(CHECKSUMS, None)
+    return made
+
+
+def marks(identity: Mapping[str, Any]) -> dict[str, str]:
+    """What the description of a new run says for its files to be known by."""
+    return {RUN: run_name(identity), CHECKSUMS: "all"}
+
+
+def run_name(identity: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits for all runs of an experiment."""
+    return digest(identity)[:16]
+
+
+def run_of(folder: Path) -> str | None:
+    """Which experiment the run in a folder is of; None of a run that does not say."""
+    file = folder / DESCRIPTION
+    found = read_json(file, changed=True) if file.exists() else None
+    return found.get(RUN) if isinstance(found, dict) else None
+
+
+def is_changed(file: Path) -> bool:
+    """Whether a JSON file is not what jmer wrote there."""
+    try:
+        read_json(file)
+    except Changed:
+        return True
+    return False
 
 
 def note(folder: Path, name: str, value: Any) -> None:

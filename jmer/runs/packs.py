@@ -6,8 +6,8 @@ from typing import Any
 
 from jmer.errors import JmerError
 from jmer.runs.arrangement import holds, pack_folders
-from jmer.runs.folder import require_idle
-from jmer.train.checkpoint import Checkpoints
+from jmer.runs.folder import RUN, require_idle, run_of
+from jmer.train.checkpoint import Checkpoints, Flat
 from jmer.train.pack import PackResult, result_of
 from jmer.train.tasks import Task
 
@@ -27,14 +27,32 @@ class SavedPack:
 def read_packs(checkpoints: Path) -> list[SavedPack]:
     """Those of a run's checkpoints that have been saved at all, in order.
 
-    Raises: JmerError if one cannot be read.
+    Raises: JmerError if one cannot be read, is of another run, or if two hold the same
+    task.
     """
     try:
         found = [read_pack(folder) for folder in pack_folders(checkpoints)]
     except JmerError:
         require_idle(checkpoints.parent)
         raise
-    return [pack for pack in found if pack is not None]
+    packs = [pack for pack in found if pack is not None]
+    own = run_of(checkpoints.parent)
+    homes: dict[Task, Path] = {}
+    for pack in packs:
+        theirs = pack.notes.get(RUN)
+        if own is not None and theirs not in (None, own):
+            raise JmerError(
+                f"{pack.folder} is a checkpoint of another run: it was copied here. "
+                f"Restore this run's own, or delete it to train its tasks again."
+            )
+        for task in pack.tasks:
+            if (other := homes.setdefault(task, pack.folder)) != pack.folder:
+                raise JmerError(
+                    f"{other} and {pack.folder} both hold fold {task.fold}, seed "
+                    f"{task.seed}: one of them was copied there. Delete that one, and "
+                    f"start the same command again."
+                )
+    return packs
 
 
 def read_pack(folder: Path) -> SavedPack | None:
@@ -48,15 +66,37 @@ def read_pack(folder: Path) -> SavedPack | None:
     try:
         if checkpoints.epoch is None:
             return None
-        _, arrays, meta = checkpoints.restore()
+        step, arrays, meta = checkpoints.restore()
     finally:
         checkpoints.close()
-    tasks = tuple(Task(**task) for task in meta["tasks"])
+    try:
+        tasks = tuple(Task(**task) for task in meta["tasks"])
+        done, seconds = bool(meta["finished"]), float(meta["seconds"])
+        require_shapes(arrays, len(tasks), step - done)
+        result = result_of(arrays, tasks, seconds) if done else None
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else error
+        raise JmerError(
+            f"checkpoint {folder / str(step)} is damaged ({reason}). Delete {folder} "
+            f"to train its tasks again."
+        ) from error
     if not holds(folder, tasks):
         raise JmerError(
             f"{folder} holds other tasks than it is named for: it was renamed or "
             f"damaged. Restore it, or delete it to train its tasks again."
         )
-    done = meta["finished"]
-    result = result_of(arrays, tasks, meta["seconds"]) if done else None
     return SavedPack(folder, tasks, result, meta)
+
+
+def require_shapes(arrays: Flat, tasks: int, epoch: int) -> None:
+    """Raises: ValueError if arrays of a checkpoint are not of so many tasks, or of
+    another epoch; KeyError if one is not there."""
+    epochs = arrays["history.epoch"]
+    if epochs.ndim != 1 or (len(epochs) and int(epochs[-1]) != epoch):
+        raise ValueError(f"its last evaluation is not of epoch {epoch}")
+    for name, array in arrays.items():
+        if name == "history.epoch":
+            continue
+        first = (len(epochs), tasks) if name.startswith("history.") else (tasks,)
+        if array.shape[: len(first)] != first:
+            raise ValueError(f"{name} has shape {array.shape}, for {tasks} tasks")

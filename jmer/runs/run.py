@@ -10,6 +10,8 @@ import numpy as np
 
 from jmer.errors import JmerError
 from jmer.files import read_json
+from jmer.files.inside import require_contained
+from jmer.files.shape import checked
 from jmer.runs.curves import read_curves
 from jmer.runs.folder import (
     CHECKPOINTS,
@@ -20,7 +22,14 @@ from jmer.runs.folder import (
     PROGRESS,
     require_idle,
 )
+from jmer.runs.intact import require_intact, require_scores
 from jmer.runs.older import renewed
+from jmer.runs.shapes import (
+    ANY_DESCRIPTION,
+    ANY_METRICS,
+    DESCRIPTION_SHAPE,
+    METRICS_SHAPE,
+)
 from jmer.scores.metrics import reported
 from jmer.scores.paired import Paired, paired
 from jmer.scores.predictions import Predictions
@@ -95,6 +104,8 @@ class Run:
     """
 
     folder: Path
+    changed: bool = dataclasses.field(default=False, compare=False)
+    """Also what was changed after the run is read, for an audit to say so."""
 
     def __repr__(self) -> str:
         found = self.metrics
@@ -106,17 +117,21 @@ class Run:
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json`."""
-        return read_json(self.folder / METRICS)
+        file = self.folder / METRICS
+        return checked(read_json(file, changed=self.changed), ANY_METRICS, file)
 
     @functools.cached_property
     def experiment(self) -> dict[str, Any]:
         """The content of `experiment.json`, in today's names of fields."""
-        return renewed(read_json(self.folder / DESCRIPTION))
+        file = self.folder / DESCRIPTION
+        found = read_json(file, changed=self.changed)
+        return renewed(checked(found, ANY_DESCRIPTION, file))
 
     @property
     def excluded(self) -> tuple[str, ...]:
         """Clips that were left out of the data set by name (`--data.exclude`)."""
-        return tuple(map(str, self.experiment["identity"]["data"].get("exclude", ())))
+        names = self.experiment["identity"]["data"].get("exclude", ())
+        return tuple(map(str, names)) if isinstance(names, list | tuple) else ()
 
     @functools.cached_property
     def predictions(self) -> Predictions:
@@ -136,7 +151,7 @@ class Run:
         if number == self.metrics.get("variant", 0):
             return self
         scores = score(self.predictions.select(variant=number))
-        made = Run(self.folder)
+        made = dataclasses.replace(self)
         about = {**self.metrics, **scores, "variant": number, "oracle": None}
         made.__dict__["metrics"] = about
         return made
@@ -192,10 +207,16 @@ class Run:
                 f"{self.folder} has no trained weights: it is an evaluation, or its "
                 f"checkpoints were deleted."
             )
-        fields = dict(self.experiment["experiment"]["model"])
+        file = self.folder / DESCRIPTION
+        fields = dict(self.experiment["experiment"].get("model", {}))
+        if "name" not in fields or "classes" not in self.experiment["data"]:
+            raise JmerError(
+                f"{file} does not say which network of which classes it is: it was "
+                f"edited or damaged. Restore it, or run the experiment again."
+            )
         paths = self.packs[0].weights
         return Weights(
-            config=network(fields.pop("name"), fields),
+            config=network(fields.pop("name"), fields, file, "experiment.model"),
             classes=tuple(self.experiment["data"]["classes"]),
             tasks=tuple(task for pack in self.packs for task in pack.tasks),
             arrays={
@@ -220,8 +241,24 @@ class Run:
 
     @functools.cached_property
     def packs(self) -> "list[PackResult]":
-        """What each program recorded: its tasks, at each evaluation."""
-        return [pack.result for pack in self.saved_packs if pack.result is not None]
+        """What each program recorded: its tasks, at each evaluation.
+
+        Raises: JmerError if a checkpoint is damaged, or that of a task is gone.
+        """
+        found = [pack.result for pack in self.saved_packs if pack.result is not None]
+        have = {dataclasses.astuple(task) for pack in found for task in pack.tasks}
+        p = self.predictions
+        columns = (p.seed.tolist(), p.fold.tolist(), p.variant.tolist())
+        tested = set(zip(*columns, strict=True))
+        if found and not self.changed and (gone := sorted(tested - have)):
+            seed, fold, variant = gone[0]
+            raise JmerError(
+                f"{self.folder / CHECKPOINTS} has no checkpoint of {len(gone)} of "
+                f"{len(tested)} trainings, the first of fold {fold}, seed {seed}, "
+                f"variant {variant}: restore it, or type "
+                f"`{self.experiment['command']}` again, which trains it anew."
+            )
+        return found
 
     @property
     def held_out(self) -> "HeldOut | None":
@@ -250,8 +287,7 @@ class Run:
             if not (self.folder / name).is_file():
                 require_idle(self.folder)
                 raise no_run(self.folder, name)
-            content = self.metrics if name == METRICS else self.experiment
-            found = content if isinstance(content, dict) else {}
+            found = self.metrics if name == METRICS else self.experiment
             missing = [key for key in NEEDED[name] if key not in found]
             if missing:
                 require_idle(self.folder)
@@ -259,26 +295,35 @@ class Run:
                     f"{self.folder / name} has no {', '.join(missing)}: it was edited, "
                     f"or written by another version of jmer. Run the experiment again."
                 )
+        checked(self.metrics, METRICS_SHAPE, self.folder / METRICS)
+        checked(self.experiment, DESCRIPTION_SHAPE, self.folder / DESCRIPTION)
         if not (self.folder / PREDICTIONS).is_file():
             require_idle(self.folder)
             raise JmerError(
                 f"{self.folder} has no {PREDICTIONS}: it is no finished run; run "
                 f"`{self.experiment['command']}` again."
             )
+        if not self.changed:
+            require_intact(self.folder)
+            require_scores(self.folder, self.metrics, self.shown)
         _ = self.shown  # which reads them
 
 
-def load_run(folder: str | Path) -> Run:
-    """The run in a directory.
+def load_run(folder: str | Path, *, changed: bool = False) -> Run:
+    """The run in a directory; with `changed`, also one that is not what jmer wrote.
 
-    Raises: JmerError if it is no run, or is not finished.
+    Raises: JmerError if it is no run, is not finished, was changed afterwards, or has a
+    link in it that leads out of it.
     """
     folder = Path(folder)
     for name in (DESCRIPTION, METRICS):
         if not (folder / name).is_file():
             require_idle(folder)
             raise no_run(folder, name)
-    return Run(folder)
+    require_contained(folder)
+    if not changed:
+        require_intact(folder)
+    return Run(folder, changed)
 
 
 def no_run(folder: Path, name: str) -> JmerError:
@@ -312,6 +357,8 @@ def read_run(folder: Path) -> Run:
 
     Raises: JmerError as `Run.check`.
     """
+    if folder.is_dir():
+        require_contained(folder)
     run = Run(folder)
     run.check()
     return run

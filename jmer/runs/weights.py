@@ -14,6 +14,8 @@ from flax import nnx
 
 from jmer.errors import JmerError
 from jmer.files import json_bytes, read_json, write_group
+from jmer.files.bombs import load_arrays
+from jmer.files.lock import owned
 from jmer.models.base import NetworkConfig, network
 from jmer.train.checkpoint import Flat, unflatten
 from jmer.train.tasks import Task
@@ -119,7 +121,8 @@ class Weights:
             "arrays_sha256": hashlib.sha256(arrays).hexdigest(),
             **held_out_note(self.held_out),
         }
-        write_group(folder, {ARRAYS: arrays, INDEX: json_bytes(index)})
+        with owned(folder / ".lock", f"the folder of weights {folder}", wait=True):
+            write_group(folder, {ARRAYS: arrays, INDEX: json_bytes(index)})
 
     @classmethod
     def load(cls, folder: Path) -> "Weights":
@@ -132,14 +135,16 @@ class Weights:
                 f"{folder} has no {INDEX}: it holds no weights. `jmer weights import` "
                 f"makes such a folder."
             )
-        index = read_json(folder / INDEX)
+        index = read_json(folder / INDEX, remedy="import the weights again.")
         try:
             # NumPy leaves a file open that it cannot read.
-            with (folder / ARRAYS).open("rb") as file, np.load(file) as arrays:
-                flat = dict(arrays)
+            with (folder / ARRAYS).open("rb") as file:
+                flat = load_arrays(folder / ARRAYS, file)
                 _require_same(file, index.get("arrays_sha256"))
             return cls(
-                config=network(index["network"], index["fields"]),
+                config=network(
+                    index["network"], index["fields"], folder / INDEX, "fields"
+                ),
                 classes=tuple(index["classes"]),
                 tasks=tuple(Task(**task) for task in index["tasks"]),
                 arrays=flat,

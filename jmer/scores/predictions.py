@@ -2,7 +2,6 @@
 
 import csv
 import functools
-import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -13,6 +12,7 @@ import numpy as np
 
 from jmer.errors import JmerError
 from jmer.files import write_bytes
+from jmer.files.cells import as_it_was, csv_text, lines_of
 from jmer.text import counted
 
 NAMES = ("dataset", "subject", "clip", "fold")
@@ -109,7 +109,8 @@ class Predictions:
         return Predictions(classes=self.classes, **columns)
 
     def save(self, path: Path) -> None:
-        """Writes a CSV file at once or not at all; classes are written by name.
+        """Writes a CSV file at once or not at all; classes are written by name, and
+        names that a spreadsheet would calculate as `files.cells` says.
 
         Raises: JmerError if the place cannot be written.
         """
@@ -117,18 +118,14 @@ class Predictions:
 
     def content(self) -> bytes:
         """What `save` writes."""
-        text = io.StringIO(newline="")
-        # The line ends of RFC 4180, with which csv quotes a lone \r in a name.
-        writer = csv.writer(text)
-        writer.writerow(COLUMNS + tuple(PROBABILITY + name for name in self.classes))
+        header = COLUMNS + tuple(PROBABILITY + name for name in self.classes)
         names = np.array(self.classes, dtype=object)
         columns = [getattr(self, name).tolist() for name in NAMES + NUMBERS]
         columns += [names[getattr(self, name)].tolist() for name in CLASS_COLUMNS]
         # str() of a float32 is the shortest text that reads back to the same bits.
         shares = ([str(p) for p in row] for row in self.probabilities)
-        for row, share in zip(zip(*columns, strict=True), shares, strict=True):
-            writer.writerow([*row, *share])
-        return text.getvalue().encode()
+        both = zip(zip(*columns, strict=True), shares, strict=True)
+        return csv_text([header, *((*row, *share) for row, share in both)]).encode()
 
     @classmethod
     def load(cls, path: Path) -> "Predictions":
@@ -178,7 +175,8 @@ def _read_rows(path: Path) -> Iterator[list[str]]:
     try:
         # utf-8-sig: a spreadsheet that saved the file again puts a mark in front.
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from csv.reader(file, strict=True)
+            for row in csv.reader(lines_of(file, path), strict=True):
+                yield [as_it_was(cell) for cell in row]
     except OSError as error:
         raise JmerError(f"cannot read {path}: {error.strerror}.") from error
     except (csv.Error, UnicodeDecodeError) as error:

@@ -1,8 +1,6 @@
 """Scores of spotting over all test clips of a run, and their frames as a table."""
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 from jmer.annotations import Float, Int
 from jmer.data.clips import ClipSet
 from jmer.errors import JmerError, UsageError
+from jmer.files.cells import csv_text
 from jmer.scores.intervals import (
     NEUTRAL,
     STATES,
@@ -255,15 +254,14 @@ def _per_subject(
 
 def frame_table(clips: Sequence[Watched]) -> str:
     """CSV with a row for each frame."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    return csv_text([COLUMNS, *_frame_rows(clips)], "\n")
+
+
+def _frame_rows(clips: Sequence[Watched]) -> Iterator[tuple[Any, ...]]:
     for clip in clips:
         both = states(clip.true), states(clip.found)
         for i, (true, found, *named) in enumerate(
             zip(clip.true, clip.found, *both, strict=True)
         ):
             names = [STATES[state] for state in named]
-            row = clip.subject, clip.clip, i, f"{true:.4f}", f"{found:.4f}", *names
-            writer.writerow(row)
-    return file.getvalue()
+            yield clip.subject, clip.clip, i, f"{true:.4f}", f"{found:.4f}", *names

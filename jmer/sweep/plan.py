@@ -98,7 +98,7 @@ def plan_sweep(
             jax.clear_caches()
         seconds = measured.get(key)
         if seconds is not None:
-            whole = seconds * one.tasks * experiment.epochs / jax.process_count()
+            whole = seconds * one.tasks * experiment.epochs / hosts.count()
             one = dataclasses.replace(one, seconds=whole)
         plans.append(one)
     return plans

@@ -1,5 +1,6 @@
 """The cells of a sweep: run, and gone on with."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from jmer.files import write_json
 from jmer.report.sweep import cells_of, is_sweep, write_sweep
 from jmer.runner.outcome import AllDiverged
 from jmer.runner.progress import View
+from jmer.runner.reported import NotReported, reported
 from jmer.runner.run import run
 from jmer.runner.together import require_same_options
 from jmer.runs.folder import SWEEP, contents, owning, require_folder
@@ -37,21 +39,21 @@ def run_sweep(
     returns the report of all finished ones as Markdown (of several processes, the
     first).
 
-    Raises: JmerError as `run`, or if `run_dir` is something else; KeyboardInterrupt
-    once `stopping` says so.
+    Raises: JmerError as `run` (NotReported once all other cells have run), or if
+    `run_dir` is something else; KeyboardInterrupt once `stopping` says so.
     """
     cells, chosen = (as_begun(some, run_dir) for some in (cells, chosen))
     experiments = {cell.name: cell.experiment for cell in chosen}
     require_same_options(experiments, run_dir=run_dir, overwrite=overwrite)
     hosts.first_then_all(lambda: _require_own(run_dir, cells, overwrite))
-    view = make_view()
-    plans = plan_sweep(chosen, run_dir, overwrite, view.say, stopping)
-    described = [{"name": cell.name, "folder": cell.folder} for cell in cells]
-    about = {"name": name, "command": command, "cells": described}
-    hosts.first_then_all(lambda: _begin(run_dir, cells, overwrite, about))
-    for line in plan_text(plans, run_dir):
-        view.say(line)
-    view.close()
+    with contextlib.closing(make_view()) as view:
+        plans = plan_sweep(chosen, run_dir, overwrite, view.say, stopping)
+        described = [{"name": cell.name, "folder": cell.folder} for cell in cells]
+        about = {"name": name, "command": command, "cells": described}
+        hosts.first_then_all(lambda: _begin(run_dir, cells, overwrite, about))
+        for line in plan_text(plans, run_dir):
+            view.say(line)
+    unreported: list[NotReported] = []
     for one in plans:
         if stopping():
             raise KeyboardInterrupt
@@ -72,11 +74,17 @@ def run_sweep(
             )
         except AllDiverged as error:  # of this cell; the others may learn
             view.say(f"cell {one.cell.name} has no result: {error}")
+        except NotReported as error:
+            view.say(f"cell {one.cell.name}: {error}")
+            unreported.append(error)
         jax.clear_caches()  # a program takes memory as long as it might be wanted
     if not hosts.is_first():
         return None
     with owning(run_dir, wait=True):
-        return write_sweep(run_dir)
+        text = reported(write_sweep, run_dir)
+    if unreported:
+        raise unreported[0]
+    return text
 
 
 def _begin(

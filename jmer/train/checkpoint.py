@@ -15,10 +15,16 @@ import orbax.checkpoint as ocp
 from jmer import trees
 from jmer.arrays import Array
 from jmer.errors import JmerError
+from jmer.files import json_bytes, read_json
+from jmer.files.bombs import load_arrays
+from jmer.files.digest import digest_of_arrays
+from jmer.files.seal import SEAL, sealed, state, unsealed
 
 Flat = dict[str, np.ndarray]
 
 ARRAYS = "arrays.npz"
+SUMS = "sums.json"
+"""Beside the arrays: their checksum, and of which step and notes they are."""
 MARGIN = 1_000_000  # bytes for the metadata of a checkpoint, generously
 
 
@@ -77,8 +83,17 @@ def replaced(tree: Any, flat: Mapping[str, np.ndarray]) -> Any:
     return tree
 
 
+def drop_superseded(folder: Path) -> None:
+    """Removes the checkpoints that the last one of a finished pack was to replace, when
+    its process was killed in between.
+    """
+    steps = [path for path in folder.glob("[0-9]*") if path.name.isdecimal()]
+    for path in sorted(steps, key=lambda path: int(path.name))[:-1]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 class _Arrays(ocp.AsyncCheckpointHandler):
-    """One `.npz` file, written in the background.
+    """One `.npz` file and its checksum, written in the background.
 
     Orbax's own handlers write host arrays on the first process only, and each process
     has packs of its own.
@@ -87,27 +102,36 @@ class _Arrays(ocp.AsyncCheckpointHandler):
     async def async_save(
         self, directory: Path, args: "_SaveArrays"
     ) -> list[ocp.future.Future]:
-        write = self._write(directory, args.arrays)
+        write = self._write(directory, args)
         return [ocp.future.CommitFutureAwaitingContractedSignals(write, name="arrays")]
 
     def save(self, directory: Path, args: "_SaveArrays") -> None:
-        asyncio.run(self._write(directory, args.arrays))
+        asyncio.run(self._write(directory, args))
 
-    async def _write(self, directory: Path, arrays: Flat) -> None:
-        named: dict[str, Any] = dict(arrays)
+    async def _write(self, directory: Path, args: "_SaveArrays") -> None:
+        named: dict[str, Any] = dict(args.arrays)
         with (directory / ARRAYS).open("wb") as file:
             np.savez(file, **named)
+        if args.about:
+            about = {"arrays": digest_of_arrays(args.arrays), **args.about}
+            # Orbax moves the folder to its place when all is in it.
+            (directory / SUMS).write_bytes(json_bytes(about))
 
-    def restore(self, directory: Path, args: "_RestoreArrays") -> Flat:
+    def restore(
+        self, directory: Path, args: "_RestoreArrays"
+    ) -> tuple[Flat, dict[str, Any] | None]:
         # Opened here: NumPy would leave a damaged file open.
         with (directory / ARRAYS).open("rb") as file:
-            return dict(np.load(file, allow_pickle=False))
+            arrays = load_arrays(directory / ARRAYS, file)
+        sums = directory / SUMS
+        return arrays, read_json(sums, required=True) if sums.exists() else None
 
 
 @ocp.args.register_with_handler(_Arrays, for_save=True)
 @dataclasses.dataclass
 class _SaveArrays(ocp.args.CheckpointArgs):
     arrays: Flat
+    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @ocp.args.register_with_handler(_Arrays, for_restore=True)
@@ -178,12 +202,14 @@ class Checkpoints:
     def save(self, epoch: int, arrays: Flat, meta: Mapping[str, Any]) -> None:
         """Begins to write; an error of the previous write appears here."""
         self._require_room(sum(v.nbytes for v in arrays.values()))
+        notes = sealed(meta)
+        about = {"step": epoch, "notes": notes[SEAL]}
         with self._errors():
             self._manager.save(
                 epoch,
                 args=ocp.args.Composite(
-                    arrays=_SaveArrays(arrays),
-                    meta=ocp.args.JsonSave(meta),
+                    arrays=_SaveArrays(arrays, about),
+                    meta=ocp.args.JsonSave(notes),
                 ),
                 force=True,
             )
@@ -213,19 +239,43 @@ class Checkpoints:
         if epoch is None:
             raise JmerError(f"{self.folder} has no checkpoint.")
         try:
-            saved = self._manager.restore(
-                epoch,
-                args=ocp.args.Composite(
-                    arrays=_RestoreArrays(), meta=ocp.args.JsonRestore()
-                ),
-            )
+            return epoch, *self._read(epoch)
         except Exception as error:  # Orbax and NumPy raise many kinds
             raise JmerError(
                 f"checkpoint {self.folder / str(epoch)} cannot be read "
-                f"({_first_line(error)}). Delete {self.folder} to train its tasks "
-                f"again."
+                f"({_first_line(error)}). {self._remedy(epoch)}"
             ) from error
-        return epoch, saved["arrays"], saved["meta"]
+
+    def _read(self, epoch: int) -> tuple[Flat, dict[str, Any]]:
+        """Arrays and notes of a step. Raises: ValueError if they are not what was
+        saved; what Orbax and NumPy raise of what they cannot read."""
+        found = self._manager.restore(
+            epoch,
+            args=ocp.args.Composite(
+                arrays=_RestoreArrays(), meta=ocp.args.JsonRestore()
+            ),
+        )
+        (arrays, sums), notes = found["arrays"], found["meta"]
+        if not isinstance(notes, dict):
+            raise ValueError("its notes are damaged")
+        if sums is None and state(notes) == "none":  # of an older version
+            return arrays, notes
+        _require_same(epoch, arrays, notes, sums)
+        return arrays, unsealed(notes)
+
+    def _remedy(self, damaged: int) -> str:
+        """What to do about a checkpoint that is not whole: there is hardly ever one
+        before it, but where there is, training goes on from there to the same bits."""
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            if step >= damaged:
+                continue
+            with contextlib.suppress(Exception):
+                self._read(step)
+                return (
+                    f"The one of epoch {step} is whole: delete "
+                    f"{self.folder / str(damaged)} to go on from there."
+                )
+        return f"Delete {self.folder} to train its tasks again."
 
     def close(self) -> None:
         self._manager.close()
@@ -242,6 +292,22 @@ class Checkpoints:
                 f"room there or choose another --run-dir; the same command goes on "
                 f"from the last whole checkpoint."
             ) from error
+
+
+def _require_same(
+    step: int, arrays: Flat, notes: dict[str, Any], sums: dict[str, Any] | None
+) -> None:
+    """Raises: ValueError if a part of a checkpoint is not what was saved."""
+    if state(notes) != "kept":
+        raise ValueError("its notes are not those that were saved")
+    if sums is None:
+        raise ValueError(f"{SUMS} beside its arrays is gone")
+    if sums.get("notes") != notes[SEAL]:
+        raise ValueError("its arrays and its notes are of two checkpoints")
+    if sums.get("step") != step:
+        raise ValueError(f"it is that of epoch {sums.get('step')}, and was renamed")
+    if sums.get("arrays") != digest_of_arrays(arrays):
+        raise ValueError("its arrays are not those that were saved")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,8 +1,9 @@
 """Several processes that share a run: who does what, and how they agree."""
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -11,64 +12,137 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jmer.errors import JmerError, UsageError
+from jmer.train.backend import explain
+from jmer.train.channel import Channel, Lost
+from jmer.train.launcher import Launch, find_launch, split_address
+from jmer.train.meeting import meet
 
 T = TypeVar("T")
+MEETING_SECONDS = 60.0
+BY_HAND = "--coordinator HOST:PORT, --num-processes and --process-id"
+
+_channel: Channel | None = None
+_alone = False
 
 
-def connect(
+def launched(
     coordinator: str | None = None,
     num_processes: int | None = None,
     process_id: int | None = None,
-) -> None:
-    """Joins the other processes, before JAX has looked at any device.
+    *,
+    alone: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> Launch | None:
+    """Which of several processes this is; None if it was started alone, or is to be
+    `alone` whatever a launcher says.
 
-    With nothing given, JAX finds them where a launcher says that there are several
-    (Slurm, Open MPI, TPU pod slices, GKE, `JAX_COORDINATOR_ADDRESS`).
+    With nothing given, a launcher's variables say so (`jmer.train.launcher`).
 
-    Raises: UsageError if only a part is given; JmerError if they do not meet.
+    Raises: UsageError if only a part is given; JmerError if a launcher says only that.
     """
     given = (coordinator, num_processes, process_id)
-    by_hand = any(value is not None for value in given)
-    if by_hand and any(value is None for value in given):
-        raise UsageError(
-            "--coordinator HOST:PORT, --num-processes and --process-id go together"
-        )
-    if by_hand and not 0 <= process_id < num_processes:  # type: ignore[operator]
+    if alone:
+        if any(value is not None for value in given):
+            raise UsageError(f"--alone and {BY_HAND} exclude one another")
+        return None
+    if num_processes is None and process_id is None:
+        launch = find_launch(environment or os.environ, coordinator=coordinator)
+        if coordinator is None or launch is not None:
+            return launch
+    if coordinator is None or num_processes is None or process_id is None:
+        raise UsageError(f"{BY_HAND} go together")
+    if not 0 <= process_id < num_processes:
         raise UsageError(f"--process-id={process_id} must be 0 to {num_processes} - 1")
-    if not by_hand and not _launched():
+    if num_processes == 1:
+        return None
+    host, port = split_address(coordinator)
+    return Launch(process_id, num_processes, host, port, "--coordinator")
+
+
+@contextlib.contextmanager
+def together(
+    launch: Launch | None,
+    *,
+    alone: bool = False,
+    seconds: float = MEETING_SECONDS,
+    say: Callable[[str], Any] = print,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Callable[[], bool]]:
+    """Meets the other processes of `launch`, before JAX has looked at any device, and
+    is one of them while the block runs. Yields what says that the block is to end:
+    `stopping`, or the loss of another process.
+
+    If one ends before its time, all others do, with one sentence about it.
+
+    Raises: JmerError if they do not meet within `seconds`; Lost.
+    """
+    global _channel, _alone
+    _alone = alone
+    if launch is None:
+        yield stopping
         return
+    channel = meet(launch, seconds=seconds, say=say, stopping=stopping)
+    if launch.gpu is not None and _sees_several_gpus(launch.gpu):
+        jax.config.update("jax_cuda_visible_devices", str(launch.gpu))
+    _channel = channel
+    words: str | None = None
     try:
-        jax.distributed.initialize(*given)
-    except (RuntimeError, ValueError) as error:
-        raise JmerError(
-            f"the processes of this run do not meet: {error}. Check that all were "
-            f"started, with the same --coordinator (now {coordinator}) and a "
-            f"--process-id of their own."
-        ) from error
+        yield lambda: channel.lost is not None or stopping()
+    except KeyboardInterrupt:
+        if channel.lost is not None and not stopping():
+            raise Lost(channel.lost) from None
+        words = "it was interrupted"
+        raise
+    except BaseException as error:
+        words = None if isinstance(error, Lost) else _last_words(error)
+        raise
+    finally:
+        channel.close(words)
+        _channel = None
 
 
-def _launched() -> bool:
-    """Whether a launcher has started several processes."""
-    environment = os.environ
-    counts = (environment.get(n, "1") for n in ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE"))
-    workers = environment.get("TPU_WORKER_HOSTNAMES", "").split(",")
-    return (
-        any(count.isdigit() and int(count) > 1 for count in counts)
-        or len(workers) > 1
-        or "JAX_COORDINATOR_ADDRESS" in environment
-        or "MEGASCALE_COORDINATOR_ADDRESS" in environment
-    )
+def _last_words(error: BaseException) -> str:
+    if isinstance(error, JmerError):
+        return " ".join(str(error).split())
+    text = explain(error) or next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {text}"
+
+
+def _sees_several_gpus(index: int) -> bool:
+    """False where a launcher shows each process its own alone."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible is None or len(visible.split(",")) > index
+
+
+def count() -> int:
+    """How many processes share this run."""
+    if _channel is not None:
+        return _channel.count
+    return 1 if _alone else jax.process_count()
+
+
+def index() -> int:
+    """Which of them this is."""
+    if _channel is not None:
+        return _channel.index
+    return 0 if _alone else jax.process_index()
 
 
 def is_first() -> bool:
     """Whether this process writes the results."""
-    return jax.process_index() == 0
+    return index() == 0
 
 
 def gather(content: bytes) -> list[bytes]:
-    """The contents of all processes, in their order, on each of them."""
-    if jax.process_count() == 1:
+    """The contents of all processes, in their order, on each of them.
+
+    Raises: Lost if one of them has ended.
+    """
+    if _channel is not None:
+        return _channel.gather(content)
+    if count() == 1:
         return [content]
+    # A TPU slice that has found itself.
     sizes = multihost_utils.process_allgather(np.int32(len(content)))
     padded = np.zeros(int(sizes.max()), np.uint8)
     padded[: len(content)] = np.frombuffer(content, np.uint8)

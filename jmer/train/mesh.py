@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh
 from jax.typing import DTypeLike
 
+from jmer.data.machine import cores
 from jmer.train.folds import AXIS
 
 
@@ -25,9 +26,8 @@ def use_cpu_cores(count: int | None = None) -> None:
     """
     if "host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     with contextlib.suppress(RuntimeError):  # raised once a backend has started
-        jax.config.update("jax_num_cpu_devices", count or cores)
+        jax.config.update("jax_num_cpu_devices", count or cores())
 
 
 def compute_dtype(name: str, platform: str) -> DTypeLike:

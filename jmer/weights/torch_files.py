@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jmer.errors import JmerError
+from jmer.files.bombs import require_small
 
 StateDict = Mapping[str, np.ndarray]
 
@@ -24,6 +25,7 @@ def read_state_dict(file: Path) -> StateDict:
         raise JmerError(
             "reading PyTorch checkpoints needs PyTorch: pip install 'jmer[torch]'."
         ) from error
+    require_small(file)
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files meet many kinds inside PyTorch

@@ -68,7 +68,7 @@ def checkpoint(file: Path, seed: int) -> None:
 
 
 def main() -> None:
-    Path("tiny.py").write_text(TINY)
+    Path("tiny.py").write_text(TINY, encoding="utf-8")
     spec = ["--subjects", "3", "--clips", "12", "--length", "9", "--size", "64"]
     jmer("data", "synthesize", "--layout", "casme2", "--out", "faces", *spec)
     recipe = ["--protocol", "megc", "--modality", "apex-flow", "--size", "28"]

@@ -11,6 +11,7 @@ from jmer.report.attention.case import Case, as_rgb
 from jmer.report.attention.stanet import numbered
 from jmer.report.draw.heat import over, scale_of, shades
 from jmer.report.draw.layout import WIDEST, StripRow, Tiles
+from jmer.report.draw.settings import own_settings
 from jmer.report.draw.strip import strip_png
 from jmer.report.draw.style import BLUE, INK, MUTED, new_figure, png
 from jmer.report.render.blocks import Figure
@@ -143,6 +144,7 @@ def _spread(count: int, most: int = WIDEST) -> np.ndarray:
     return ((np.arange(parts) + 0.5) * count / parts).astype(int)
 
 
+@own_settings()
 def channels_png(channels: Mapping[str, Float[np.ndarray, " c"]]) -> bytes:
     """The weights of each block from the largest to the smallest."""
     figure = new_figure(5.4, 0.4 + 1.0 * -(-len(channels) // 4))

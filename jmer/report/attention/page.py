@@ -9,6 +9,7 @@ import numpy as np
 from jmer.files import write_json
 from jmer.report.attention import FIGURES, activation, figures
 from jmer.report.attention.case import Case
+from jmer.report.draw.settings import own_settings
 from jmer.report.draw.style import (
     BLUE,
     INK,
@@ -133,6 +134,7 @@ def _facts(cases: Sequence[Case]) -> Table:
     )
 
 
+@own_settings()
 def probabilities_png(cases: Sequence[Case]) -> bytes:
     """A bar for each class; a panel for each case."""
     rows = len(cases[0].classes)

@@ -7,11 +7,13 @@ import numpy as np
 
 from jmer.annotations import Float
 from jmer.report.draw.heat import Scale, colour_map
+from jmer.report.draw.settings import own_settings
 from jmer.report.draw.style import INK, MUTED, new_figure, png, short_name, verbatim
 
 PRINTED = 14  # columns with room for numbers
 
 
+@own_settings()
 def table_png(
     values: Float[np.ndarray, "n m"],
     rows: Sequence[str],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jmer.report.draw.settings import own_settings
 from jmer.report.draw.style import BLUE, INK, MUTED, ORANGE, dressed, new_figure, png
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ EPOCHS = {
 }
 
 
+@own_settings()
 def learning_png(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
     epochs: Mapping[str, Sequence[int]] | None = None,

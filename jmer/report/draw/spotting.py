@@ -8,6 +8,7 @@ import numpy as np
 from jmer.annotations import Float
 from jmer.report.draw.heat import Scale, shades
 from jmer.report.draw.layout import Tiles
+from jmer.report.draw.settings import own_settings
 from jmer.report.draw.strip import strip_png
 from jmer.report.draw.style import (
     BLUE,
@@ -32,6 +33,7 @@ MAPS = (
 )
 
 
+@own_settings()
 def intensity_png(clip: Watched, rule: Rule, first: int = 0) -> bytes:
     """The intensity of each frame that was found, coloured by its state, under the true
     one; bars below are the intervals of both. The first frame has the number `first`.
@@ -69,6 +71,7 @@ def intensity_png(clip: Watched, rule: Rule, first: int = 0) -> bytes:
     return png(figure)
 
 
+@own_settings()
 def roc_png(curve: Roc) -> bytes:
     """True over false positive rate of frames; the diagonal is chance."""
     figure = new_figure(3.2, 3.1)

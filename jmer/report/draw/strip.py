@@ -21,6 +21,7 @@ from jmer.report.draw.layout import (
     StripRow,
     Tiles,
 )
+from jmer.report.draw.settings import own_settings
 from jmer.report.draw.style import (
     BLUE,
     INK,
@@ -32,6 +33,7 @@ from jmer.report.draw.style import (
 )
 
 
+@own_settings()
 def strip_png(
     rows: Sequence[StripRow],
     captions: Sequence[str],

@@ -1,18 +1,20 @@
 """The figures of a report, as PNG bytes. Matplotlib is loaded when one is drawn.
 
 `Figure` and the Agg canvas are used without pyplot, which keeps global state and may
-look for a screen. Figures are small in inches, so that their text can be read when a
-phone shrinks them.
+look for a screen, and under Matplotlib's own settings (`own_settings`). Figures are
+small in inches, so that their text can be read when a phone shrinks them.
 """
 
-import contextlib
 import io
 import re
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from jmer.report.draw.settings import own_settings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +35,7 @@ def new_figure(width: float, height: float) -> "Figure":
     return figure
 
 
-@contextlib.contextmanager
+@contextmanager
 def any_script() -> Iterator[None]:
     """A name in a script that the font lacks is drawn as boxes, without a warning."""
     with warnings.catch_warnings():
@@ -63,6 +65,7 @@ def verbatim(labels: Iterable["Text"]) -> None:
         label.set_parse_math(False)
 
 
+@own_settings()
 def confusion_png(confusion: np.ndarray, classes: list[str]) -> bytes:
     """Counts [k, k] in cells shaded by the share of their row (the true class).
 

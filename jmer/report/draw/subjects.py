@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from jmer.report.draw.settings import own_settings
 from jmer.report.draw.style import (
     BLUE,
     INK,
@@ -20,6 +21,7 @@ from jmer.report.draw.style import (
 NAMED = 32  # more names than that are too small to read
 
 
+@own_settings()
 def subjects_png(rows: Sequence[Mapping[str, Any]], pooled: float) -> bytes:
     """Accuracy of each subject, the worst first, beside that of all clips; the area of
     a dot is the number of clips. `rows` are those of `per_subject` in the metrics.

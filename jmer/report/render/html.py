@@ -35,11 +35,11 @@ def render(page: Page) -> str:
         shown_width=_shown_width,
         percent=lambda value: f"{100 * min(max(value, 0), 1):.2f}%",
     )
-    script = (FOLDER / "page.js").read_text()
+    script = (FOLDER / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("page.html").render(
         page=page,
-        style=Markup((FOLDER / "page.css").read_text()),
+        style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         script=Markup(script),
         digest=digest,
     )

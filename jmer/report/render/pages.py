@@ -14,7 +14,16 @@ def write_page(page: Page, out: Path, name: str) -> str:
     """
     text = markdown.render(page)
     for figure in page.figures():
-        write_bytes(out / figure.path, figure.png)
+        if not _is_there(out / figure.path, figure.png):
+            write_bytes(out / figure.path, figure.png)
     write_text(out / f"{name}.md", text)
     write_text(out / f"{name}.html", html.render(page))
     return text
+
+
+def _is_there(file: Path, content: bytes) -> bool:
+    """Whether a figure was read from the very place: it stays as it is."""
+    try:
+        return file.stat().st_size == len(content) and file.read_bytes() == content
+    except OSError:
+        return False

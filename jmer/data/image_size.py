@@ -1,0 +1,58 @@
+"""How large an image says it is, before anybody makes room for it."""
+
+from jmer.errors import JmerError
+
+MOST_PIXELS = 150_000_000
+"""Of an image that is decoded: 450 MB in colour, and more than any camera of faces."""
+MOST_HEAD = 2**20
+"""Bytes from the start of a file within which its size stands."""
+PNG = b"\x89PNG\r\n\x1a\n"
+SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers of JPEG that a size follows."""
+
+
+def pixels_of(content: bytes) -> int | None:
+    """Width times height, by the head of a PNG, JPEG or BMP file; None of another."""
+    if content.startswith(PNG):
+        return _product(content[16:20], content[20:24])
+    if content.startswith(b"BM"):
+        width, height = (
+            int.from_bytes(content[i : i + 4], "little", signed=True) for i in (18, 22)
+        )
+        return abs(width * height)
+    if content.startswith(b"\xff\xd8"):
+        return _of_jpeg(content)
+    return None
+
+
+def require_small(content: bytes, what: object) -> None:
+    """Raises: JmerError, naming `what` it is, for an image of more than 150 million
+    pixels."""
+    if (pixels := pixels_of(content)) is not None and pixels > MOST_PIXELS:
+        raise JmerError(
+            f"{what} says that it has {pixels:,} pixels, and at most {MOST_PIXELS:,} "
+            f"are decoded. Restore the file, or make it smaller."
+        )
+
+
+def _product(*sides: bytes) -> int:
+    width, height = (int.from_bytes(side, "big") for side in sides)
+    return width * height
+
+
+def _of_jpeg(content: bytes) -> int | None:
+    """The largest size that one of its frames has, since a file may hold several."""
+    at, largest = 2, None
+    while at + 9 <= len(content) and content[at] == 0xFF:
+        marker = content[at + 1]
+        if marker == 0xFF:  # padding
+            at += 1
+            continue
+        if marker in SIZES:
+            found = _product(content[at + 5 : at + 7], content[at + 7 : at + 9])
+            largest = max(found, largest or 0)
+        if marker == 0xDA:  # the image itself
+            break
+        alone = marker == 0x01 or 0xD0 <= marker <= 0xD8
+        at += 2 if alone else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return largest

@@ -1,0 +1,141 @@
+"""What is read again of all that jmer wrote: the same, of a damaged place, or an error.
+
+Each looks into the current folder, which `places.make_place` made.
+"""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from killing import kept
+from places import FROZEN, PLAN, PREPARE, RUN, SHORT, SWEEP, cache, frozen_clips, typed
+
+import jmer
+from jmer.data import load
+from jmer.experiment import load_experiment
+from jmer.runner.features import seen_by_tasks
+from jmer.runner.plan import _read as read_plan
+from jmer.runs.weights import Weights
+from jmer.weights.archive import read_weights
+
+
+def loaded() -> Any:
+    run = jmer.load_run("done")
+    columns = dataclasses.asdict(run.predictions)
+    facts = [run.metrics, run.experiment, columns, run.tasks, run.curves, run.held_out]
+    return [plain(facts), *weights_of(run.weights)]
+
+
+def weights_of(found: Weights) -> Any:
+    return [str(found.config), plain([found.classes, found.tasks, found.arrays]),
+            plain(found.held_out)]  # fmt: skip
+
+
+def plain(value: Any) -> Any:
+    """As JSON values."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, frozenset):
+        return sorted(map(str, value))
+    if isinstance(value, np.ndarray | np.generic):
+        return [str(value.dtype), json.dumps(value.tolist(), default=str)]
+    return value
+
+
+def reported() -> Any:
+    typed("report", "done")
+    return [Path("done", file).read_text() for file in ("report.md", "scores.csv")]
+
+
+def audited() -> Any:
+    typed("audit", "done", "--out", "audit")
+    return json.loads(Path("audit/audit.json").read_text())["findings"]
+
+
+def evaluated(weights: str = "done") -> Any:
+    shutil.rmtree("evaluated", ignore_errors=True)
+    typed("evaluate", "tiny.py", "--weights", weights, "--run-dir", "evaluated")
+    return Path("evaluated/predictions.csv").read_text()
+
+
+def explained() -> Any:
+    typed("explain", "done", "--out", "explained", "--clip", "syn01_negative_01")
+    return {n: v for n, v in kept(Path("explained")).items() if n.endswith(".json")}
+
+
+def compared() -> Any:
+    return repr(jmer.compare("done", "other"))
+
+
+def resumed(name: str = "done") -> Any:
+    typed(*RUN, name)
+    return results(Path(name))
+
+
+def results(folder: Path) -> Any:
+    """What is read again, of a run that has just been finished."""
+    read = ("predictions.csv", "metrics.json", "experiment.json", "packs.json")
+    read += ("arrays.npz", "progress.jsonl")
+    return {n: v for n, v in kept(folder).items() if n.rsplit("/")[-1] in read}
+
+
+def gone_on() -> Any:
+    return resumed("stopped")
+
+
+def swept() -> Any:
+    typed(*RUN, "sweep", *SHORT, *SWEEP)
+    return _of_sweep()
+
+
+def sweep_reported() -> Any:
+    typed("report", "sweep")
+    return _of_sweep()
+
+
+def _of_sweep() -> Any:
+    cells = [
+        Path("sweep", name, "predictions.csv")
+        for name in ("batches=own", "batches=shared")
+    ]
+    return [f.read_text() for f in (Path("sweep/comparison.csv"), *cells)]
+
+
+def prepared() -> Any:
+    typed(*PREPARE)
+    return plain(load(load_experiment(Path("tiny.py")).data))
+
+
+def shown() -> Any:
+    typed("data", "show", *PREPARE[2:], "--out", "shown.png", "--count", "3")
+    return Path("shown.png").read_bytes()
+
+
+def features() -> Any:
+    with cache(Path("features").absolute()):
+        return plain(seen_by_tasks(FROZEN, frozen_clips(), "backend", print))
+
+
+def plan() -> Any:
+    """One that is not to be had is measured again."""
+    found = read_plan(Path("plans/plan.json")) or PLAN
+    return plain(dataclasses.replace(found, source="remembered"))
+
+
+def model() -> Any:
+    return weights_of(jmer.load_model("weights"))
+
+
+def weights_evaluated() -> Any:
+    return evaluated("weights")
+
+
+def pretrained() -> Any:
+    return plain(read_weights(Path("pretrained/part.npz")))
