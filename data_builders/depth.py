@@ -38,7 +38,10 @@ def depth(data: FaceSet, clips: Sequence[Clip]) -> Depth:
         return Depth()
     of = f"{len(deep)} of {len(clips)} clips with 16 bits a value"
     if data.bits != "stated":
-        return Depth(int(data.bits), f"{of}, read as {data.bits} bits, as {data_option('bits')} says")
+        return Depth(
+            int(data.bits),
+            f"{of}, read as {data.bits} bits, as {data_option('bits')} says",
+        )
     stated = sorted({said for _, said in deep.values()})
     place = f"{next(iter(deep.values()))[0].folder}"
     if len(stated) > 1:
@@ -57,7 +60,8 @@ def depth(data: FaceSet, clips: Sequence[Clip]) -> Depth:
 
 
 def _unclear(text: str) -> Depth:
-    text = f"{text} Choose {data_option('bits', 10)}, 12, 14 or 16, how many of them count."
+    bits = data_option("bits", 10)
+    text = f"{text} Choose {bits}, 12, 14 or 16, how many of them count."
     return Depth(problem=Problem(text, "bits that are not clear"))
 
 

@@ -72,11 +72,11 @@ def find_table(
         )
     if len(found) > 1:
         places = [str(p.relative_to(root)) for p in found]
+        example = data_option("table", more + places[0])
         raise JmerError(
             f"{len(found)} annotation sheets in {root}: {', '.join(places[:8])}"
             f"{', …' if len(places) > 8 else ''}. Choose one with "
-            f"{data_option('table')}, such as {data_option('table', more + places[0])}, "
-            f"or remove the others."
+            f"{data_option('table')}, such as {example}, or remove the others."
         )
     return found[0]
 

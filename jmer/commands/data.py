@@ -197,7 +197,6 @@ def check(words: list[str]) -> int:
 def _check(options: CheckOptions) -> list[str]:
     from jmer.data import check
     from jmer.data.exclusion import leave_all_out
-
     from jmer.data.problems import SHOWN, grouped
 
     with counting(f"reading {options.data.name}") as watch:

@@ -54,14 +54,15 @@ def unknown(names: Sequence[str], clips: Iterable[str]) -> list[Problem]:
     """A problem for each name that no clip of a set has."""
     known = list(dict.fromkeys(clips))
     return [
-        Problem(f"{data_option('exclude', name)}: no clip is called {quoted(name)}"
-        f"{did_you_mean(name, known)}. Names are subject/clip, as `jmer data check` "
-        f"prints them, such as {known[0] if known else 'none'}.", "clips that are none")
+        Problem(
+            f"{data_option('exclude', name)}: no clip is called {quoted(name)}"
+            f"{did_you_mean(name, known)}. Names are subject/clip, as `jmer data check` "
+            f"prints them, such as {known[0] if known else 'none'}.",
+            "clips that are none",
+        )
         for name in names
         if not any(is_excluded(clip, [name]) for clip in known)
     ]
-
-
 
 
 def refusal(config: DataConfig, problems: Sequence[str]) -> JmerError:
