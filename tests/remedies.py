@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 REMEDY = re.compile(r"(?<![\w/.-])jmer [a-z]+|(?<![\w-])--[a-z{]|pip install")
 # Written by a call instead: the name of the option is that of the command at work.
 NAMED = {"data_option", "other_choices", "command_for", "without", "check_command"}
-NAMED |= {"table_options", "about_clip"}
+# The name of an option or of a command alone, which parsers are made of.
+NAME = re.compile(r"--[\w.{}-]*(=\{.*\})?|jmer( ([a-z]+|\{[^`]*\}))+|jmer data check")
 WORD = r"(?:'[^']*'|\"[^\"]*\"|[^\s'\",;:`])+"
 
 
@@ -88,5 +89,6 @@ def remedies() -> list[tuple[str, str]]:
         (file.relative_to(ROOT).as_posix(), text)
         for file in sorted(files)
         for text in strings(file)
-        if REMEDY.search(text) or any(f"{name}(" in text for name in NAMED)
+        if not NAME.fullmatch(text)
+        and (REMEDY.search(text) or any(f"{name}(" in text for name in NAMED))
     ]

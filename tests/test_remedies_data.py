@@ -364,3 +364,42 @@ def test_the_command_of_a_recipe(tmp_path):
         f"jmer data prepare casme2 --manual-dir '{tmp_path / 'a b'}' --no-errata "
         f"--exclude sub01/x --overwrite"
     )
+
+
+def test_a_folder_too_low(case):
+    words = [*case.by_name(), "--manual-dir", str(case.root / "Cropped")]
+    works([*words, *option(error(words), "--manual-dir")])
+    words = [*case.by_file(), "--data.manual-dir", str(case.root / "Cropped")]
+    works([*words, *option(error(words), "--data.manual-dir")])
+
+
+def test_a_set_that_a_reader_does_not_find(case):
+    works(case.run)
+    shutil.rmtree(case.prepared)
+    audit = ["audit", str(case.run_dir)]
+    found = [words for words in commands(" ".join(said(audit)[1].split()))]
+    prepare = next(words for words in found if words[:2] == ["data", "prepare"])
+    works(prepare)
+    assert "read once more, with the same fingerprint" in said(audit)[1]
+
+
+def test_all_problems_are_shown(case):
+    for at in range(5):
+        case.cell("apex", "/", at)
+    code, text = said(case.by_name())
+    assert code == 1 and "and 2 more (--all shows them)" in text
+    code, text = said([*case.by_name(), "--all"])
+    assert code == 1 and text.count("Or leave the clip out") == 5
+
+
+def test_bits_that_are_not_clear(case):
+    for file in (case.root / "Cropped").rglob("*.jpg"):
+        pixels = cv2.imread(str(file))
+        cv2.imwrite(str(file.with_suffix(".png")), pixels.astype(np.uint16) * 16)
+        file.unlink()
+    code, text = said(case.by_name())
+    assert code == 1 and "hold 12 bits" in text
+    first = option(text, "--bits")
+    code, text = said([*case.by_name(), *first])
+    assert first == ["--bits", "10"] and code == 1 and "another --bits" in text
+    works([*case.by_name(), "--bits", "12"])

@@ -1,6 +1,7 @@
 """The command that draws what networks looked at."""
 
 import dataclasses
+import shlex
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -75,7 +76,9 @@ def explain(words: list[str]) -> int:
         true, found = case.classes[case.label], case.classes[case.predicted]
         print(f"{case.subject}/{case.clip}: {found} (true: {true}), in {folder}")
     if options.out is None:
-        print(f"`jmer report {options.run}` puts them into the report of the run")
+        print(
+            f"`jmer report {shlex.quote(str(options.run))}` puts them into the report of the run"
+        )
     return 0
 
 

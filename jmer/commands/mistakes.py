@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import difflib
 import io
 import itertools
 import os
@@ -37,12 +38,13 @@ def on_one_line(prog: str, *, asks_for_help: bool) -> Iterator[None]:
 
 def sentence(box: str, prog: str) -> str:
     """A box as a sentence, with what may have been meant and where more is said."""
-    lines = [line.strip() for line in box.splitlines()]
-    inner = [line[2:-1] for line in lines if line[:1] == line[-1:] == SIDE]
+    lines = box.splitlines()
+    if any(line.startswith(SIDE) for line in lines):
+        inner = [line.strip()[2:-1] for line in lines if line.startswith(SIDE)]
+    else:  # without the signs of boxes: a title, a rule, and what they would frame
+        inner = [line[2:] for line in lines[2:] if line.strip()]
     parts = [
-        list(part)
-        for rule, part in itertools.groupby(inner, lambda line: line.startswith(RULE))
-        if not rule
+        list(part) for rule, part in itertools.groupby(inner, _is_rule) if not rule
     ]
     if not parts:  # another version of tyro's: all that it says
         return " ".join(box.split())
@@ -55,9 +57,15 @@ def sentence(box: str, prog: str) -> str:
     for part in parts[1:]:
         options = [line.split()[0] for line in part if line.startswith("    --")]
         if part[0].startswith(("Perhaps", "Arguments similar")) and options:
-            meant = f" (did you mean {options[0]!r}?)"
+            typed = next((w for w in what.split() if w.startswith("--")), "")
+            near = difflib.get_close_matches(typed.rstrip(","), options, 1, 0)
+            meant = f" (did you mean {near[0]!r}?)"
             break
     return f"{what}{meant}. `{prog} --help` explains them all."
+
+
+def _is_rule(line: str) -> bool:
+    return set(line.strip()) <= {RULE, "-"}
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -88,11 +88,17 @@ def note_owner(folders: Iterable[Path]) -> None:
 
 
 def import_modules(names: Iterable[str]) -> None:
-    """Imports modules that the user names, from the folder of work too.
+    """Imports modules that the user names, from the folder of work too, and runs
+    experiment files for what they define.
 
     Raises: UsageError for one that is not there.
     """
     for name in names:
+        if name.endswith(".py"):
+            from jmer.experiment import definitions
+
+            definitions(name)
+            continue
         if str(Path.cwd()) not in sys.path:
             sys.path.append(str(Path.cwd()))
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jmer.data.config import DataConfig
 from jmer.errors import JmerError
-from jmer.shipped.beside import loaded
+from jmer.shipped.beside import loaded, package_of
 
 if TYPE_CHECKING:
     from jmer.data.builder import ClipBuilder
@@ -44,6 +44,8 @@ def builder_class(kind: type[DataConfig]) -> "type[ClipBuilder]":
 
 def _package(module: str) -> list[str]:
     """The parts of the name of the package that a module is, or lies in."""
+    if "." not in module and (beside := package_of(module)):
+        return [beside]
     parts = module.split(".")
     return parts if hasattr(sys.modules.get(module), "__path__") else parts[:-1]
 

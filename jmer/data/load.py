@@ -26,7 +26,6 @@ from jmer.data.sums import (
     require_unchanged,
     write_sums,
 )
-from jmer.data.typed import prepare_command
 from jmer.errors import JmerError
 from jmer.files import make_folder, writing
 from jmer.files.ending import undoing
@@ -259,7 +258,7 @@ def prepared_builder(config: DataConfig) -> "ClipBuilder":
     if not complete(folder):
         raise NotPrepared(
             f"data set {config.name} is not prepared in {config.data_dir}: "
-            f"`{prepare_command(config)}` prepares it. If it lies elsewhere, say so "
+            f"`{command_for(config, 'prepare')}` prepares it. If it lies elsewhere, say so "
             f"with --data-dir DIR."
         )
     for file in folder.iterdir():

@@ -46,6 +46,12 @@ def plain_name(module: str) -> str:
     return module.partition(".")[2] if module.startswith(PREFIX) else module
 
 
+def package_of(module: str) -> str:
+    """The package of what lies beside a file that was run under a name; "" of others"""
+    loader = getattr(sys.modules.get(module), "__loader__", None)
+    return loader.package if isinstance(loader, _Loader) else ""
+
+
 def loaded(module: str) -> list[str]:
     """The names in `sys.modules` of those that are called `module` by whom they lie
     beside, or by everybody."""
