@@ -357,7 +357,7 @@ def test_a_report_that_failed(folder):
     Path("r ü n/report.html").mkdir()
     Path("r ü n/report.html/kept").touch()
     code, text = said(RUN)
-    assert code == 1 and "report could not be written" in text
+    assert code == 3 and "report could not be written" in text
     (report,) = commands(text)
     shutil.rmtree("r ü n/report.html")
     works(report)
@@ -387,13 +387,19 @@ EXPERIMENT = Experiment(
 
 def test_a_set_of_the_experiment_file(folder, monkeypatch):
     Path("own_dataset_builder.py").write_text(
-        "from data_builders.synthetic.synthetic_dataset_builder import Builder\n",
+        "from data_builders.synthetic import synthetic_dataset_builder as theirs\n"
+        "class Builder(theirs.Builder):\n"
+        "    name = 'own'\n",
         encoding="utf-8",
     )
     Path("own 'e'.py").write_text(OWN_SET, encoding="utf-8")
     run = ["run", "own 'e'.py", "--run-dir", "r ü n", "--data.data-dir", "pre pared"]
     works(run)
     assert "read once more" in said(["audit", "r ü n"])[1]
+    # Where it is not prepared, its file is what names it in a command.
+    shutil.rmtree("pre pared")
+    found = commands(" ".join(said(["audit", "r ü n"])[1].split()))
+    works(next(words for words in found if words[:2] == ["data", "prepare"]))
     # In another process nothing has run that file, and nothing does unasked.
     for name in [
         n for n in sys.modules if n.startswith(("experiment_", "jmer_beside"))

@@ -377,9 +377,10 @@ def test_a_set_that_a_reader_does_not_find(case):
     works(case.run)
     shutil.rmtree(case.prepared)
     audit = ["audit", str(case.run_dir)]
-    found = [words for words in commands(" ".join(said(audit)[1].split()))]
+    found = commands(" ".join(said(audit)[1].split()))
     prepare = next(words for words in found if words[:2] == ["data", "prepare"])
-    works(prepare)
+    assert prepare[-2:] == ["--manual-dir", "DIR"]
+    works([*prepare[:-1], str(case.root)])
     assert "read once more, with the same fingerprint" in said(audit)[1]
 
 

@@ -1,8 +1,8 @@
 """The command that draws what networks looked at."""
 
 import dataclasses
-import shlex
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,9 +76,8 @@ def explain(words: list[str]) -> int:
         true, found = case.classes[case.label], case.classes[case.predicted]
         print(f"{case.subject}/{case.clip}: {found} (true: {true}), in {folder}")
     if options.out is None:
-        print(
-            f"`jmer report {shlex.quote(str(options.run))}` puts them into the report of the run"
-        )
+        place = shlex.quote(str(options.run))
+        print(f"`jmer report {place}` puts them into the report of the run")
     return 0
 
 

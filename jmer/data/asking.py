@@ -7,6 +7,7 @@
 import contextlib
 import dataclasses
 import shlex
+import sys
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -82,15 +83,14 @@ def _quoted(value: object) -> str:
 def command_for(config: DataConfig, action: str, *more: str) -> str:
     """The command of `jmer data` with exactly this data set: every field that is not
     what the command takes by itself is given."""
-    own = type(config).__module__.startswith(("experiment_", beside.PREFIX))
-    if own and _now.file:
-        words, prefix = [_now.file], "--data."
-        # Places have defaults of the machine, which are not those of another class.
-        same = _now.default is not None and type(_now.default) is type(config)
-        default = _now.default if same else type(config)()
+    module = sys.modules.get(type(config).__module__)
+    file = _now.file or getattr(module, "__file__", "")
+    base = _now.default or getattr(getattr(module, "EXPERIMENT", None), "data", None)
+    if beside.package_of(type(config).__module__) and type(base) is type(config):
+        # No other name leads to it than that of the experiment file.
+        words, prefix, default = [file], "--data.", base
     else:
         words, prefix, default = [config.word], "--", type(config)()
-    assert default is not None
     words += options(config, default, prefix)
     return f"jmer {shlex.join(['data', action, *words, *more])}"
 

@@ -56,8 +56,8 @@ def unknown(names: Sequence[str], clips: Iterable[str]) -> list[Problem]:
     return [
         Problem(
             f"{data_option('exclude', name)}: no clip is called {quoted(name)}"
-            f"{did_you_mean(name, known)}. Names are subject/clip, as `jmer data check` "
-            f"prints them, such as {known[0] if known else 'none'}.",
+            f"{did_you_mean(name, known)}. Names are subject/clip, as `jmer data "
+            f"check` prints them, such as {known[0] if known else 'none'}.",
             "clips that are none",
         )
         for name in names

@@ -253,13 +253,15 @@ def load_prepared(config: DataConfig) -> ClipSet:
 
 def prepared_builder(config: DataConfig) -> "ClipBuilder":
     """The builder of a set that is prepared. Raises: as `load_prepared`."""
-    version = str(builder_class(type(config)).VERSION)
-    folder = config.data_dir / config.name / config.config_name / version
+    kind = builder_class(type(config))
+    folder = config.data_dir / config.name / config.config_name / str(kind.VERSION)
     if not complete(folder):
+        needed = ("--manual-dir", "DIR") if _has_source(kind) else ()
+        known = config.manual_dir is not None
+        command = command_for(config, "prepare", *(() if known else needed))
         raise NotPrepared(
-            f"data set {config.name} is not prepared in {config.data_dir}: "
-            f"`{command_for(config, 'prepare')}` prepares it. If it lies elsewhere, say so "
-            f"with --data-dir DIR."
+            f"data set {config.name} is not prepared in {config.data_dir}: `{command}` "
+            f"prepares it. If it lies elsewhere, say so with --data-dir DIR."
         )
     for file in folder.iterdir():
         if not file.is_file():
@@ -267,6 +269,13 @@ def prepared_builder(config: DataConfig) -> "ClipBuilder":
                 f"{file} is no file, as all of a prepared set are: remove it."
             )
     return builder_of(config, make=False)
+
+
+def _has_source(kind: "type[ClipBuilder]") -> bool:
+    """Whether sets of a builder are made from files of a person's."""
+    from jmer.data.builder import ClipBuilder
+
+    return (kind.sources, kind.digests) != (ClipBuilder.sources, ClipBuilder.digests)
 
 
 def summary(config: DataConfig) -> dict[str, Any]:

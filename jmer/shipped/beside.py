@@ -93,8 +93,13 @@ def _package(folder: Path) -> str:
     if name not in sys.modules:
         if not any(finder is _Finder for finder in sys.meta_path):
             sys.meta_path.insert(0, _Finder)
-        package = sys.modules[name] = ModuleType(name)
-        package.__path__ = [str(folder)]
+        # As of a package whose `__init__` is empty: none is read. TFDS asks that of a
+        # builder where it lies.
+        spec = importlib.util.spec_from_file_location(
+            name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        assert spec is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
     return name
 
 
