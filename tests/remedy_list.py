@@ -40,7 +40,7 @@ TYPED: list[tuple[str, str]] = [
     ("{row.title}: excluded (--exclude)", NO_REMEDY),
     ("no clip is called", f"{DATA}clips_to_exclude_have_names"),
     ("without {counted(len(clips)", OPTION),
-    (" as in `{without(config", f"{DATA}a_run_says_what_to_run"),
+    (" as in `{command}`", f"{DATA}a_run_says_what_to_run"),
     (" (and {more} more: ", f"{DATA}several_problems_and_their_commands"),
     ("and no source is given", f"{DATA}a_set_without_its_source"),
     ("If it lies elsewhere, say so", f"{DATA}a_set_that_a_reader_does_not_find"),

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fabricated import make_run
 
 from jmer.cli import main
 from jmer.experiment import load_experiment
@@ -28,6 +29,10 @@ def written(folder: Path, line: str, **siblings: str) -> Path:
     return file
 
 
+def _lies_in(folder: Path, name: str) -> bool:
+    return str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder))
+
+
 @pytest.mark.parametrize(
     ("line", "siblings"),
     [
@@ -49,8 +54,8 @@ def test_it_is_imported(tmp_path, line, siblings):
     path, known = list(sys.path), set(sys.modules)
     file = written(tmp_path / "ä b", line, **{**more, **siblings})
     assert load_experiment(file).optim.lr == 0.25
-    new = {name for name in set(sys.modules) - known if not name.startswith("jmer_be")}
-    assert new <= {"experiment_mein Versuch"} or all("mein Versuch" in n for n in new)
+    new = [name for name in set(sys.modules) - known if _lies_in(file.parent, name)]
+    assert all(name.startswith(("jmer_beside_", "experiment_mein")) for name in new)
     assert sys.path == path
 
 
@@ -122,3 +127,36 @@ def test_a_mistake_beside_it_is_named(tmp_path, capsys):
 def test_plain_names():
     assert beside.plain_name("jmer_beside_0a1b.ours.waves") == "ours.waves"
     assert beside.plain_name("ours.waves") == "ours.waves"
+
+
+def test_copies_and_help_have_it_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "quickstart", "--out", "kopie.py"]) == 0
+    copy, common = Path("kopie.py"), Path("common.py")
+    common.write_text("LR = 0.25", encoding="utf-8")
+    text = copy.read_text("utf-8").replace("lr=1e-3", "lr=LR")
+    text = text.replace(
+        "from data_builders", "from common import LR\nfrom data_builders"
+    )
+    copy.write_text(text, encoding="utf-8")
+    for command in ("run", "evaluate", "data check"):
+        with pytest.raises(SystemExit) as ended:
+            main([*command.split(), "kopie.py", "--help"])
+        assert ended.value.code == 0
+    assert "0.25" in capsys.readouterr().out
+
+
+def test_a_run_of_a_stranger_imports_nothing(tmp_path, monkeypatch, capsys):
+    folder = make_run(tmp_path / "theirs", name="x", wrong_every=5)
+    for name in ("random", "common", "experiment_x", "jax", "sitecustomize"):
+        (folder / f"{name}.py").write_text("raise SystemExit(7)", encoding="utf-8")
+    monkeypatch.chdir(folder)
+    known, path = set(sys.modules), list(sys.path)
+    assert main(["report", "."]) == 0
+    main(["audit", ".", "--out", str(tmp_path / "audit")])
+    main(["explain", "."])
+    capsys.readouterr()
+    new = [sys.modules[name] for name in set(sys.modules) - known]
+    files = [str(getattr(module, "__file__", "")) for module in new]
+    assert not [file for file in files if file.startswith(str(folder))]
+    assert sys.path == path

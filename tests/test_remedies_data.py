@@ -404,3 +404,32 @@ def test_bits_that_are_not_clear(case):
     code, text = said([*case.by_name(), *first])
     assert first == ["--bits", "10"] and code == 1 and "another --bits" in text
     works([*case.by_name(), "--bits", "12"])
+
+
+SWEEP = """
+import dataclasses
+from jmer.sweep.cells import Sweep
+
+ROW = dataclasses.replace(EXPERIMENT.data, classes="meranet")
+SWEEP = Sweep(EXPERIMENT, rows={"megc": {"data": EXPERIMENT.data}, "3": {"data": ROW}})
+del EXPERIMENT
+"""
+
+
+def test_a_sweep_over_data_sets(case):
+    case.file.write_text(EXPERIMENT + SWEEP, encoding="utf-8")
+    above = case.root.parent / "all"
+    above.mkdir()
+    case.root.rename(above / "casme2")
+    case.root = above
+    assert works(case.by_file()).count("no problems") == 2
+    # The sweep sets its data sets by itself: the file is what has to change.
+    first = case.clips[0]
+    number = first.offset
+    (above / "casme2" / first.images.folder).joinpath(first.path(number).name).unlink()
+    code, text = said(case.by_file())
+    assert code == 1 and f"missing_frames='neighbour' in {case.file}" in text
+    assert f"exclude='{'/'.join(first.key)}' in" in text and "--data." not in text
+    edited = EXPERIMENT.replace("Casme2(", "Casme2(missing_frames='neighbour', ")
+    case.file.write_text(edited + SWEEP, encoding="utf-8")
+    assert works(case.by_file()).count("no problems") == 2

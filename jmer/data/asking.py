@@ -116,9 +116,12 @@ def _words(prefix: str, name: str, value: Any) -> list[str]:
 
 
 def without(config: DataConfig, clips: Sequence[str]) -> str:
-    """The command at work, typed again so that it leaves out clips too."""
+    """The command at work, typed again so that it leaves out clips too; "" where only
+    an edited file does that."""
+    if _now.fixed:
+        return ""
     every = tuple(dict.fromkeys([*getattr(config, "exclude", ()), *clips]))
-    if _now.words and not _now.fixed:
+    if _now.words:
         typed = f"{_now.prefix}exclude"
         words = list(_now.words)
         new = [clip for clip in every if clip not in words]

@@ -70,7 +70,8 @@ def refusal(config: DataConfig, problems: Sequence[str]) -> JmerError:
     the commands that leave its clip out, or show the others."""
     text, more = str(problems[0]), len(problems) - 1
     if isinstance(problems[0], ClipProblem):
-        text += f" as in `{without(config, [problems[0].clip])}`"
+        command = without(config, [problems[0].clip])
+        text += f" as in `{command}`" if command else ""
     if more:
         text += f" (and {more} more: `{command_for(config, 'check')}`)"
     return JmerError(text)
@@ -82,4 +83,5 @@ def leave_all_out(config: DataConfig, problems: Sequence[str]) -> str:
     if not clips:
         return ""
     clips = list(dict.fromkeys(clips))
-    return f"without {counted(len(clips), 'clip')}: `{without(config, clips)}`"
+    command = without(config, clips)
+    return f"without {counted(len(clips), 'clip')}: `{command}`" if command else ""

@@ -130,8 +130,10 @@ class Run:
     @property
     def excluded(self) -> tuple[str, ...]:
         """Clips that were left out of the data set by name (`--data.exclude`)."""
-        names = self.experiment["identity"]["data"].get("exclude", ())
-        return tuple(map(str, names)) if isinstance(names, list | tuple) else ()
+        found: Any = self.experiment
+        for part in ("identity", "data", "exclude"):
+            found = found.get(part) if isinstance(found, dict) else None
+        return tuple(map(str, found)) if isinstance(found, list) else ()
 
     @functools.cached_property
     def predictions(self) -> Predictions:
