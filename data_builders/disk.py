@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -26,6 +27,12 @@ def looking(path: Path) -> Iterator[None]:
             f"readable.",
             "what cannot be read",
         ) from error
+
+
+def plain(name: str) -> str:
+    """A name as it is compared: without regard to case, or to whether a letter and its
+    accent are written as one, as sheets do, or as two, as disks of Macs do."""
+    return unicodedata.normalize("NFC", name).lower()
 
 
 def one_of(found: Sequence[Path]) -> Path | None:
@@ -61,7 +68,7 @@ class Disk:
 
         Raises: JmerError if there are two, or the folder cannot be looked into.
         """
-        return one_of(self._named(folder).get(name.lower(), ()))
+        return one_of(self._named(folder).get(plain(name), ()))
 
     def numbered(self, folder: Path) -> dict[int, Path]:
         """The images of a folder by the number in their names that counts frames.
@@ -90,7 +97,7 @@ class Disk:
         for _ in range(depth):
             level = [p for folder in level for p in self._opened(folder, closed)]
             for name in names:
-                named = [p for p in level if p.name.lower() == name.lower()]
+                named = [p for p in level if plain(p.name) == plain(name)]
                 # Two ways to one folder are no contradiction.
                 held = {
                     p.resolve(): p
@@ -115,7 +122,7 @@ class Disk:
         """The folders in a folder, by name in lower case."""
         found: dict[str, tuple[Path, ...]] = {}
         for path in self.folders(folder):
-            name = path.name.lower()
+            name = plain(path.name)
             found[name] = (*found.get(name, ()), path)
         return found
 

@@ -13,12 +13,16 @@ from jaxtyping import UInt8
 
 from data_builders.disk import looking
 from jmer.data.asking import data_option
+from jmer.data.image_size import MOST_PIXELS, pixels_of
 from jmer.data.machine import cores
 from jmer.data.parallel import shared_pool
 from jmer.data.problems import Unusable
 
 # Its own count knows of no group of version 2.
 cv2.setNumThreads(min(cv2.getNumThreads(), cores()))
+
+# What is wrong with a file is said once, by an error that names it.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 Crop = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "n n 3"]]
 
@@ -108,7 +112,14 @@ def values(path: Path) -> np.ndarray:
 
 def _pixels(path: Path, mode: int) -> np.ndarray:
     with looking(path):
-        content = np.frombuffer(path.read_bytes(), np.uint8)
+        read = path.read_bytes()
+    if (pixels := pixels_of(read) or 0) > MOST_PIXELS:
+        raise Unusable(
+            f"{path} cannot be decoded: it says that it has {pixels:,} pixels, and at "
+            f"most {MOST_PIXELS:,} are believed. Restore the file.",
+            "frames that cannot be decoded",
+        )
+    content = np.frombuffer(read, np.uint8)
     try:
         image = cv2.imdecode(content, mode) if content.size else None
     except cv2.error:  # more pixels than OpenCV believes

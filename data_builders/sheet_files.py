@@ -39,7 +39,9 @@ def sheets_in(
     root: Path, patterns: Patterns, chosen: str = "", *, depth: int = 3
 ) -> list[Path]:
     """The files below `root` (by default two folders deep) that fit a pattern, or that
-    `chosen` names, by name or by path."""
+    `chosen` names, by name or by path; one at that very place goes before others."""
+    if chosen and is_file(root / chosen):
+        return [root / chosen]
     found = [
         path
         for place in DEPTH[:depth]

@@ -1,6 +1,7 @@
 """The command line: `jmer COMMAND …`."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -10,8 +11,10 @@ from jmer.commands import streams
 from jmer.errors import JmerError, UsageError, quoted
 from jmer.files import VERSION
 from jmer.files.ending import end_at_once
+from jmer.files.lock import tell
 from jmer.runner.interrupt import EXIT_CODE, INTERRUPTED, Interruption
 from jmer.text import did_you_mean
+from jmer.train.numerics import clean_environment, require_known_flags
 
 OVERVIEW = """\
 usage: jmer COMMAND …
@@ -68,12 +71,15 @@ COMMANDS = {
     "new": "new:new",
 }
 
+WITHOUT_JAX = {"list", "new", "-h", "--help", "--version"}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:  # this process is the command
         streams.take_over()
+        clean_environment(os.environ, tell)
     streams.lenient()
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
@@ -100,6 +106,8 @@ def _not_shown() -> bool:
 def _answer(words: list[str], debug: bool, *, program: bool) -> int:
     try:
         with Interruption():
+            if program and not WITHOUT_JAX & {*words[:1], *words[-1:]}:
+                require_known_flags()
             return _command(words)
     except JmerError as error:
         if debug:

@@ -12,6 +12,7 @@ from jmer import shipped
 from jmer.data.config import DataConfig
 from jmer.data.splits import Loso, Protocol
 from jmer.errors import MOST_SEED, FieldCheck, UsageError, is_whole
+from jmer.files.places import expand_fields, expanded
 from jmer.models.base import NetworkConfig
 from jmer.optim import OptimConfig
 from jmer.shipped import beside
@@ -116,6 +117,7 @@ class Experiment:
     """How the work is laid out."""
 
     def __post_init__(self) -> None:
+        expand_fields(self)
         require_network(self.model)
         check = FieldCheck(self)
         counts = "epochs", "batch_size", "eval_every"
@@ -225,7 +227,7 @@ def definitions(path: Path | str) -> dict[str, Any]:
 
     Raises: UsageError if there is no such file, or it fails.
     """
-    path = shipped.find(path)
+    path = shipped.find(expanded(Path(path)))
     if path.suffix != ".py":
         raise UsageError(f"experiment file {path} is no Python file (.py).")
     try:

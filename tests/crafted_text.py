@@ -12,6 +12,7 @@ from edits import (
     loop,
     removed,
     rewrite,
+    unreadable,
 )
 from parts import (
     ALL,
@@ -93,30 +94,35 @@ def of_json() -> Iterable[Case]:
 
 def of_files() -> Iterable[Case]:
     for file in (METRICS, EXPERIMENT, PREDICTIONS):
-        yield f"{file.name} is a folder", ALL, folder_instead(file)
-        yield f"{file.name} leads to itself", ALL, loop(file)
+        yield f"files: {file.name} is a folder", ALL, folder_instead(file)
+        yield f"files: {file.name} may not be read", ALL, unreadable(file)
+        yield f"files: {file.name} leads to itself", ALL, loop(file)
         yield (
-            f"{file.name} of another run",
+            f"files: {file.name} of another run",
             ALL,
             copied(Path("other") / file.name, file),
         )
     for place, name in ((arrays, "arrays"), (notes, "notes")):
-        yield f"{name} is a folder", TRAINED, folder_instead(place)
-        yield f"{name} lead to themselves", TRAINED, loop(place)
-        yield f"{name} are gone", TRAINED, removed(place)
-    yield "checkpoints are a file", TRAINED, file_instead(Path("done/checkpoints"))
+        yield f"files: {name} is a folder", TRAINED, folder_instead(place)
+        yield f"files: {name} lead to themselves", TRAINED, loop(place)
+        yield f"files: {name} are gone", TRAINED, removed(place)
     yield (
-        "features are a folder",
+        "files: checkpoints are a file",
+        TRAINED,
+        file_instead(Path("done/checkpoints")),
+    )
+    yield (
+        "files: features are a folder",
         (readers.features,),
         folder_instead(lambda: found("features", "*.npz")),
     )
     yield (
-        "weights are a folder",
+        "files: weights are a folder",
         (readers.model,),
         folder_instead(Path("weights/weights.npz")),
     )
     yield (
-        "part is a folder",
+        "files: part is a folder",
         (readers.pretrained,),
         folder_instead(Path("pretrained/part.npz")),
     )

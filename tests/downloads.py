@@ -55,7 +55,9 @@ RECIPE = {"size": 32, "frames": 4, "resample": "uniform"}
 
 def read(path: Path) -> np.ndarray:
     """What OpenCV decodes of an image file, in RGB."""
-    pixels: Any = cv2.imread(str(path))
+    # Given a name that is no UTF-8, OpenCV ends the program.
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    pixels: Any = cv2.imdecode(content, cv2.IMREAD_COLOR)
     return np.ascontiguousarray(pixels[..., ::-1])
 
 

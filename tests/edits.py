@@ -80,11 +80,11 @@ def table(place: Path, change: Callable[[list[list[str]]], Any], **form: Any) ->
     """Of a CSV file, in a spreadsheet."""
 
     def damage() -> Path:
-        rows = list(csv.reader(io.StringIO(place.read_text())))
+        rows = list(csv.reader(io.StringIO(place.read_text(encoding="utf-8"))))
         rows = change(rows) or rows
         text = io.StringIO()
         csv.writer(text, **{"lineterminator": "\n", **form}).writerows(rows)
-        place.write_text(text.getvalue(), newline="")
+        place.write_text(text.getvalue(), encoding="utf-8", newline="")
         return place
 
     return damage
@@ -158,5 +158,15 @@ def loop(place: Place) -> Damage:
         path = removed(place)()
         path.symlink_to(path.name)
         return path
+
+    return damage
+
+
+def unreadable(place: Place) -> Damage:
+    """To all but root."""
+
+    def damage() -> Path:
+        at(place).chmod(0)
+        return at(place)
 
     return damage

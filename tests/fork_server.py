@@ -36,7 +36,8 @@ class Operations:
             self.note("fsync")
             real(descriptor)
 
-        os.fsync = fsync  # the system tells nobody of it
+        # The system tells nobody of it.
+        os.fsync = fsync  # type: ignore[assignment]
 
     def audit(self, event: str, given: tuple[Any, ...]) -> None:
         if event in CHANGES or (event == "open" and given[2] & WRITING):
@@ -82,7 +83,7 @@ def command(request: dict[str, Any]) -> None:
         code = main(request["words"])
         sys.stdout.flush()
         if tell := request["tell"]:
-            Path(tell).write_text(json.dumps(operations.seen))
+            Path(tell).write_text(json.dumps(operations.seen), encoding="utf-8")
     except BaseException:
         traceback.print_exc()
     finally:

@@ -22,7 +22,8 @@ import fuzz_sheets
 import fuzz_trees
 import numpy as np
 from downloads import CONFIGS, Tree, read, write
-from fuzz_model import Part, Verdict
+from fuzz_model import Verdict
+from fuzz_part import PLACES, Part
 
 from data_builders.megc2019 import Megc2019
 from jmer.data.load import builder_of, load, prepare
@@ -31,7 +32,7 @@ from jmer.preprocess.temporal import resample
 from jmer.preprocess.tensors import resize
 
 SEED = 20140508
-NAMES = sorted(fuzz_model.PLACES | {"megc2019": None})
+NAMES = sorted(PLACES | {"megc2019": None})
 REMEDY = re.compile(
     r"\b(restore|remove|correct|choose|put|fill|rename|give|save|ask|delete|add|make|"
     r"must be one of|allow)\b",

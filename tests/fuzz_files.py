@@ -39,6 +39,8 @@ def text_of(content: bytes) -> str | None:
         tries = ["utf-16"]
     elif content[:3] == b"\xef\xbb\xbf":
         tries = ["utf-8-sig"]
+    elif 2 * content[1::2].count(0) > len(content) // 2 > 1:
+        tries = ["utf-16-le"]
     else:
         tries = ["utf-8", "gb2312", "cp1252", "gb18030"]
     for encoding in tries:

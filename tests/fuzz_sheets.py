@@ -2,6 +2,7 @@
 
 import copy
 import datetime
+import fnmatch
 import io
 import shutil
 import unicodedata
@@ -9,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from fuzz_model import Chance, Change, Part, found
+from fuzz_part import Chance, Change, Part, found
 
 from jmer.synthetic.layouts.draft import Cells
 
@@ -222,6 +223,13 @@ def rows_beyond(case: Chance, part: Part) -> str:
     return f"up to row {len(part.rows)}"
 
 
+def sums_below(case: Chance, part: Part) -> str:
+    k = part.columns["subject"]
+    for words in ("Total", "8 clips", "of 3")[: case.pick((1, 2, 3))]:
+        part.rows.append([None] * k + [words])
+    return "below the clips"
+
+
 def merged(case: Chance, part: Part) -> str:
     if part.format == "csv" or len(_data_rows(part)) < 2:
         return "nothing to merge"
@@ -266,7 +274,9 @@ def sheet_lost(case: Chance, part: Part) -> str:
 
 def as_csv_of_a_program(case: Chance, part: Part) -> str:
     part.format = "csv"
-    part.encoding = case.pick(("utf-8-sig", "utf-16", "latin-1", "cp1252", "utf-8"))
+    part.encoding = case.pick(
+        ("utf-8-sig", "utf-16", "utf-16-le", "latin-1", "cp1252", "gbk", "utf-8")
+    )
     part.delimiter = case.pick((",", ",", ";", "\t"))
     return f"{part.encoding} {part.delimiter!r}"
 
@@ -333,8 +343,7 @@ def something_else(case: Chance, part: Part) -> str:
     contents = _content()
     name = case.pick(sorted(contents))
     part.after.append(lambda path: path.write_bytes(contents[name]))
-    if not (part.format == "csv" and part.builder.positions):
-        part.unreadable = f"the sheet is {name}"
+    part.unreadable = f"the sheet is {name}"
     return name
 
 
@@ -375,6 +384,10 @@ def another_ending(case: Chance, part: Part) -> str:
     if ending.lower() == part.table.suffix:
         return "the same"
     part.after.append(lambda path: path.rename(path.with_suffix(ending)))
+    # What a file is, its content says, if it is found by its name.
+    name = part.table.with_suffix(ending).name.lower()
+    if any(fnmatch.fnmatch(name, pattern.lower()) for pattern in part.builder.tables):
+        return ending
     if part.unreadable == "two sheets":  # the other one may be all that is found
         part.unreadable, part.doubtful = "", True
     else:
@@ -388,6 +401,7 @@ DAMAGES = (
     *(columns_swapped, names_swapped, name_changed, name_changed, name_twice),
     *(row_twice, row_twice, row_removed, all_rows_removed, header_removed, blank_rows),
     *(notes_above, header_among_rows, sorted_with_header, rows_beyond, merged),
+    sums_below,
     *(sheet_renamed, sheet_twice, sheet_empty_first, sheet_lost),
     *(as_csv_of_a_program, as_csv_of_a_program, bytes_cut, bytes_zeroed, bytes_random),
     *(something_else, table_gone, table_twice, lock_left, another_ending),

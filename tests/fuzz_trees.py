@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from fuzz_files import IMAGES
-from fuzz_model import Chance, Part, closed
+from fuzz_folders import closed
+from fuzz_part import Chance, Part
 
 from jmer.synthetic.layouts.images import write_image
 
@@ -181,6 +182,27 @@ def frame_is_no_file(case: Chance, path: Path) -> str:
     else:
         path.symlink_to(path.parent / "nowhere" if kind == "dangling" else path)
     return f"is {kind}"
+
+
+@on_frames
+def frame_padded(case: Chance, path: Path) -> str:
+    rest = case.pick((bytes(1), bytes(512), b"\xff" * 99, case.rng.bytes(70_000)))
+    _replace(path, path.read_bytes() + rest)
+    return f"and {len(rest)} bytes"
+
+
+@on_folders
+def frames_renamed_alike(case: Chance, path: Path) -> str:
+    before, after = case.pick(
+        (
+            *(("", "_0"), ("", " (1)"), ("2014-05-08 ", ""), ("", "_of_90")),
+            *(("200fps", "-copy"), ("", ".jpg"), ("x", "_7_7")),
+        )
+    )
+    for frame in sorted(path.iterdir()):
+        if frame.suffix.lower() in IMAGES and not frame.name.startswith("."):
+            frame.rename(frame.with_name(f"{before}{frame.stem}{after}{frame.suffix}"))
+    return f"{before}…{after}"
 
 
 @on_frames
@@ -362,7 +384,7 @@ OF_FRAMES = (
     *(frame_gone, frame_gone, frame_cut, frame_of_something_else, frame_scratched),
     *(frame_header_scratched, frame_of_another_size, frame_of_another_format),
     *(frame_renamed, frame_renamed, frame_renamed, frame_twice, frame_is_no_file),
-    *(files_beside, frame_unreadable),
+    *(files_beside, frame_unreadable, frame_padded, frames_renamed_alike),
 )
 OF_FOLDERS = (
     *(folder_gone, folder_emptied, folder_renamed, folder_renamed, folder_twice),

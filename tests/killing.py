@@ -37,7 +37,7 @@ EVERYTHING = (
 KILLED = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGXFSZ, 130}
 # What is of another process at every start, and the checksums of that.
 TIMES = {"created", "wall_seconds", "throughput", "seconds", "time"}
-TIMES |= {"run", "seal", "sums", "notes", "crc"}
+TIMES |= {"revision", "run", "seal", "sums", "notes", "crc"}
 WHEN = {"_CHECKPOINT_METADATA", "commit_success.txt"}
 
 
@@ -124,7 +124,10 @@ class Server:
         print(json.dumps(requests), file=self.process.stdin, flush=True)
         found = json.loads(self.process.stdout.readline())
         self.cpu += sum(one["cpu"] for one in found)
-        outputs = [Path(r["output"]).read_text(errors="replace") for r in requests]
+        outputs = [
+            Path(r["output"]).read_text(encoding="utf-8", errors="replace")
+            for r in requests
+        ]
         return [Done(output=o, **f) for o, f in zip(outputs, found, strict=True)]
 
     def operations(self) -> list[str]:
@@ -165,13 +168,13 @@ def _kept(file: Path) -> Any:
         with np.load(file) as arrays:
             return {name: _digest(arrays[name].tobytes()) for name in arrays.files}
     if file.suffix == ".json" or file.name == "metadata":
-        return _timeless(json.loads(file.read_text()))
+        return _timeless(json.loads(file.read_text(encoding="utf-8")))
     return _digest(file.read_bytes())
 
 
 def _curves(file: Path) -> dict[str, Any]:
     """The last word on each epoch and task: what was not saved is done again."""
-    events = map(json.loads, file.read_text().splitlines())
+    events = map(json.loads, file.read_text(encoding="utf-8").splitlines())
     return {
         str([e[n] for n in ("event", "pack", "epoch", "seed", "fold") if n in e]): e
         for e in map(_timeless, events)

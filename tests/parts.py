@@ -9,7 +9,7 @@ EXPERIMENT = Path("done/experiment.json")
 PREDICTIONS = Path("done/predictions.csv")
 PROGRESS = Path("done/progress.jsonl")
 PACKS = Path("done/checkpoints/packs.json")
-SUMMED = (readers.loaded, readers.reported, readers.audited)
+SUMMED = (readers.loaded, readers.audited, readers.reported)
 TRAINED = (readers.loaded, readers.evaluated, readers.resumed)
 ALL = (*SUMMED, readers.compared, readers.evaluated, readers.resumed)
 

@@ -49,7 +49,15 @@ RUN = ("run", "tiny.py", "--run-dir")
 SHORT = ("--seeds", "0", "--epochs", "1")
 SWEEP = ("--sweep", "batches=own,shared")
 OTHER = ("--optim.lr", "0.3")
-PREPARE = ("data", "prepare", "synthetic", "--data-dir", "prepared", "--subjects", "3")
+PREPARE: tuple[str, ...] = (
+    "data",
+    "prepare",
+    "synthetic",
+    "--data-dir",
+    "prepared",
+    "--subjects",
+    "3",
+)
 PREPARE += ("--clips", "12", "--length", "5", "--size", "32", "--flow-size", "8")
 
 
@@ -146,7 +154,7 @@ def make_place(folder: Path) -> Path:
             plan = dataclasses.replace(PLAN, layout=Layout(scale, 2, "patches"))
             write_json(Path(f"{prefix}plans/plan.json"), plan.record())
             with cache(Path(f"{prefix}features").absolute()):
-                seen_by_tasks(FROZEN, frozen_clips(scale), "backend", str)
+                seen_by_tasks(FROZEN, frozen_clips(scale), "backend", print)
         _named_alike("features", "other-features", "features/*.npz")
     return folder
 

@@ -5,6 +5,7 @@ Each looks into the current folder, which `places.make_place` made.
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,11 @@ def loaded() -> Any:
 
 
 def weights_of(found: Weights) -> Any:
-    return [str(found.config), plain([found.classes, found.tasks, found.arrays]),
-            plain(found.held_out)]  # fmt: skip
+    """In the order of their tasks: that of packs is for people."""
+    order = sorted(range(len(found.tasks)), key=lambda i: found.tasks[i])
+    arrays = {name: value[order] for name, value in found.arrays.items()}
+    facts = [sorted(found.tasks), found.classes, arrays, found.held_out]
+    return [str(found.config), plain(facts)]
 
 
 def plain(value: Any) -> Any:
@@ -51,18 +55,23 @@ def plain(value: Any) -> Any:
 
 def reported() -> Any:
     typed("report", "done")
-    return [Path("done", file).read_text() for file in ("report.md", "scores.csv")]
+    return [
+        Path("done", file).read_text(encoding="utf-8")
+        for file in ("report.md", "scores.csv")
+    ]
 
 
 def audited() -> Any:
     typed("audit", "done", "--out", "audit")
-    return json.loads(Path("audit/audit.json").read_text())["findings"]
+    return json.loads(Path("audit/audit.json").read_text(encoding="utf-8"))["findings"]
 
 
 def evaluated(weights: str = "done") -> Any:
     shutil.rmtree("evaluated", ignore_errors=True)
     typed("evaluate", "tiny.py", "--weights", weights, "--run-dir", "evaluated")
-    return Path("evaluated/predictions.csv").read_text()
+    return sorted(
+        Path("evaluated/predictions.csv").read_text(encoding="utf-8").splitlines()
+    )
 
 
 def explained() -> Any:
@@ -80,10 +89,15 @@ def resumed(name: str = "done") -> Any:
 
 
 def results(folder: Path) -> Any:
-    """What is read again, of a run that has just been finished."""
-    read = ("predictions.csv", "metrics.json", "experiment.json", "packs.json")
-    read += ("arrays.npz", "progress.jsonl")
-    return {n: v for n, v in kept(folder).items() if n.rsplit("/")[-1] in read}
+    """What is read again, of a run that has just been finished; the numbers of packs
+    are for people."""
+    results = ("predictions.csv", "metrics.json", "experiment.json")
+    read = (*results, "arrays.npz")
+    return {
+        re.sub(r"pack-\d+", "pack", name): value
+        for name, value in kept(folder).items()
+        if name.rsplit("/")[-1] in read and "(copy)" not in name
+    }
 
 
 def gone_on() -> Any:

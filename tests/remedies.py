@@ -12,7 +12,9 @@ from jmer.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 # What looks like a command or an option of the command line.
-REMEDY = re.compile(r"(?<![\w/.-])jmer [a-z]+|(?<![\w-])--[a-z{]|pip install")
+REMEDY = re.compile(
+    r"(?<![\w/.-])jmer [a-z]+|(?<![\w-])--[a-z{]|pip install|`\{command\}`"
+)
 # Written by a call instead: the name of the option is that of the command at work.
 NAMED = {"data_option", "other_choices", "command_for", "without", "check_command"}
 # The name of an option or of a command alone, which parsers are made of.

@@ -12,7 +12,7 @@ def reseal(folder: Path) -> None:
     """Renews the checksums of a run's results and description, for a test that asks for
     something else than whether they fit."""
     for name in ("experiment.json", "metrics.json"):
-        content = json.loads((folder / name).read_text())
+        content = json.loads((folder / name).read_text("utf-8"))
         for file in content.get("sums", ()):
             content["sums"][file] = written((folder / file).read_bytes())
         write_json(folder / name, unsealed(content))

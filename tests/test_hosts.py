@@ -203,3 +203,58 @@ def test_two_processes_that_differ_do_not_begin(tmp_path, options):
         field = options[0].removeprefix("--")
         assert f"differ in their options: {field} is" in error
     assert not (tmp_path / "both").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_the_others_end_when_one_is_killed_and_the_run_goes_on_to_the_same_bits(
+    tmp_path, victim
+):
+    (tmp_path / "tiny.py").write_text(EXPERIMENT)
+
+    def both(run_dir: str, epochs: int):
+        place = f"127.0.0.1:{free_port()}"
+        options = ("--epochs", str(epochs), "--engine.checkpoint-seconds", "0")
+        options += ("--coordinator", place, "--num-processes", "2")
+        each = [(*options, "--process-id", str(i)) for i in (0, 1)]
+        return [start(tmp_path, run_dir, *words) for words in each]
+
+    finish(*both("whole", 60))
+    processes = both("cut", 60)
+    saved = tmp_path / "cut" / "checkpoints"
+    # Both have begun, and saved something.
+    while sum(any(pack.glob("[0-9]*")) for pack in saved.glob("pack*")) < 2:
+        assert processes[victim].poll() is None
+    processes[victim].kill()
+    other = processes[1 - victim]
+    _, error = other.communicate(timeout=HANGING)
+    processes[victim].communicate(timeout=HANGING)
+    if other.returncode:  # else it was done before
+        assert other.returncode == 1 and "Traceback" not in error
+        last = error.strip().splitlines()[-1]
+        assert last.startswith(f"error: process {victim} of 2 (")
+        assert "has died without a word" in last
+    finish(*both("cut", 60))
+    whole, cut = (tmp_path / name / "predictions.csv" for name in ("whole", "cut"))
+    assert cut.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.slow
+def test_one_process_of_a_step_says_that_it_waits_and_runs_alone_if_told(tmp_path):
+    (tmp_path / "tiny.py").write_text(EXPERIMENT)
+    step = {
+        "SLURM_JOB_ID": str(os.getpid()),
+        "SLURM_STEP_NUM_TASKS": "4",
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_PROCID": "0",
+    }
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in step.items():
+            patched.setenv(name, value)
+        waiting = start(tmp_path, "r", "--meeting-seconds", "5")
+        _, error = waiting.communicate(timeout=HANGING)
+        assert waiting.returncode == 1 and "Traceback" not in error
+        assert "1 of 4 processes have come to localhost:" in error
+        assert "missing: 1, 2, 3 (Slurm (SLURM_STEP_NUM_TASKS=4))" in error
+        (output,) = finish(start(tmp_path, "r", "--alone"))
+    assert "5 tasks to train" in output

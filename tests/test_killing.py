@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from killing import EVERYTHING, Kill, Server, copied, kept, left_behind
+from fabricated import make_run
+from killing import EVERYTHING, REPORTING, Kill, Server, copied, kept, left_behind
 
 from jmer.runs.folder import first_difference
 
@@ -264,3 +265,31 @@ def test_three_imports_into_one_folder_leave_one_of_them_whole(server, tmp_path)
     every = [kept(folder / f"{name}-alone") for name in names]
     assert kept(folder / "weights") in every
     assert left_behind(folder) == []
+
+
+@pytest.fixture(scope="module")
+def reporting(tmp_path_factory) -> Iterator[Server]:
+    """Knows one command, and is there sooner."""
+    folder = tmp_path_factory.mktemp("reporting")
+    with contextlib.closing(Server(folder, REPORTING)) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    "kill",
+    [
+        Kill(name=".learning.png"),
+        Kill(size=3000),
+        Kill(name="rename", signal=signal.SIGINT),
+    ],
+    ids=["between files", "within a file", "interrupted"],
+)
+def test_a_report_that_is_killed_is_written_by_the_next(reporting, tmp_path, kill):
+    make_run(tmp_path / "run", name="made-up", wrong_every=3)
+    ended = reporting.run(tmp_path, ["report", "run"], kill)
+    assert ended.killed and "Traceback" not in ended.output, ended
+    again = reporting.run(tmp_path, ["report", "run"])
+    assert again.code == 0, again.output
+    assert left_behind(tmp_path) == []
+    assert "made-up" in (tmp_path / "run/report.md").read_text("utf-8")
+    assert (tmp_path / "run/scores.tex").stat().st_size > 100

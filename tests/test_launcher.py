@@ -96,7 +96,7 @@ def test_variables_of_a_tpu_are_left_alone_where_there_is_none():
     [
         (
             STEP | {"SLURM_PROCID": "x"},
-            "SLURM_PROCID is 'x', and must be a number from",
+            "SLURM_PROCID is 'x', and must be a number",
         ),
         (STEP | {"SLURM_PROCID": "4"}, "SLURM_PROCID is '4', and must be .* 0 to 3"),
         (STEP | {"SLURM_PROCID": "-1"}, "SLURM_PROCID is '-1'"),

@@ -2,6 +2,7 @@
 remedy that no test has typed, or that the list below does not say why not."""
 
 import configparser
+import json
 import re
 import shutil
 import sys
@@ -13,6 +14,7 @@ from remedy_list import TYPED
 
 from jmer.cli import COMMANDS
 from jmer.errors import JmerError
+from jmer.files import write_json
 from jmer.runs.folder import DESCRIPTION, METRICS
 from jmer.runs.run import load_run
 
@@ -348,6 +350,17 @@ def test_what_was_edited(folder, monkeypatch):
     if code:
         assert "another --run-dir" in text
         works([*RUN, "--run-dir", "another"])
+
+
+def test_a_run_that_other_flags_began(folder):
+    works(RUN)
+    Path("r ü n", METRICS).unlink()
+    file = Path("r ü n", DESCRIPTION)
+    description = json.loads(file.read_text("utf-8"))
+    if "flags" in description:
+        write_json(file, {**description, "flags": ["--xla_other=1"]})
+        assert "replace the run with --overwrite" in error(RUN)
+        works([*RUN, "--overwrite"])
 
 
 def test_a_report_that_failed(folder):

@@ -433,3 +433,11 @@ def test_a_sweep_over_data_sets(case):
     edited = EXPERIMENT.replace("Casme2(", "Casme2(missing_frames='neighbour', ")
     case.file.write_text(edited + SWEEP, encoding="utf-8")
     assert works(case.by_file()).count("no problems") == 2
+
+
+def test_a_machine_without_a_home(case, monkeypatch):
+    words = [w for w in case.by_name() if w not in ("--data-dir", str(case.prepared))]
+    nobody = dataclasses.replace(Casme2(), data_dir=Path("~nobody at all/x"))
+    text = error([*words, "--data-dir", str(nobody.data_dir)])
+    assert option(text, "--data-dir") == ["--data-dir", "DIR"]
+    works(case.by_name())

@@ -79,5 +79,7 @@ def test_a_cell_far_beyond_the_table(tmp_path):
 def test_a_table_in_another_encoding(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("Filename,Onset,Emotion\nü,1,joy\n", encoding="latin-1")
+    assert read_table(path, COLUMN)[0].values["clip"] == "ü"
+    path.write_bytes(b"Filename,Onset,Emotion\n\x81 ,1,joy\n")
     with pytest.raises(JmerError, match=r"cannot read .*t\.csv .*: save it as UTF-8"):
         read_table(path, COLUMN)

@@ -1,6 +1,7 @@
 """TFDS builder of FER2013."""
 
 import collections
+import contextlib
 import csv
 import functools
 import re
@@ -12,8 +13,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from data_builders import places
 from data_builders.fer2013 import EMOTIONS
+from data_builders.sheet_files import is_file
+from data_builders.sheets import whole
 from jmer.data.builder import ClipBuilder
+from jmer.data.tables import streamed
 from jmer.errors import JmerError
 from jmer.preprocess.clip_recipe import Shapes
 
@@ -62,9 +67,10 @@ class Builder(ClipBuilder):
         for path in (root / TABLE, root / "fer2013" / TABLE):
             if path.is_file():
                 return path
+        near = places.hint(root, lambda folder: is_file(folder / TABLE))
         raise JmerError(
             f"no {TABLE} in {root}: put it there as published, not the variant of "
-            f"folders of images."
+            f"folders of images.{near}"
         )
 
     @functools.cached_property
@@ -94,21 +100,20 @@ class Builder(ClipBuilder):
     def _cells(self) -> Iterator[tuple[int, tuple[str, str, str]]]:
         """Line numbers, and the three columns that are needed of each."""
         try:
-            with self.table.open(newline="", encoding="utf-8-sig") as file:
-                reader = csv.reader(file)
-                header = [cell.strip().lower() for cell in next(reader, [])]
+            with contextlib.closing(streamed(self.table)) as lines:
+                header = [cell.lower() for cell in next(lines, (0, []))[1]]
                 if missing := [c for c in COLUMNS if c not in header]:
                     raise JmerError(
                         f"{self.table} has no column {missing[0]!r} in its first line: "
                         f"it needs emotion, pixels, Usage. Restore the published file."
                     )
                 at = [header.index(column) for column in COLUMNS]
-                for cells in reader:
+                for number, cells in lines:
                     if cells:
                         cells += [""] * (max(at) + 1 - len(cells))
-                        emotion, pixels, usage = (cells[i].strip() for i in at)
-                        yield reader.line_num, (emotion, pixels, usage)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+                        emotion, pixels, usage = (cells[i] for i in at)
+                        yield number, (whole(emotion), pixels, usage)
+        except (OSError, ValueError, csv.Error) as error:
             raise JmerError(
                 f"cannot read {self.table} ({error}): restore the published file."
             ) from error

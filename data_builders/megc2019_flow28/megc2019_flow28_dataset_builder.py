@@ -1,8 +1,8 @@
 """TFDS builder of the flow images that were published with STSTNet."""
 
 import collections
-import csv
 import functools
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from data_builders import places
 from data_builders.disk import looking
 from data_builders.sheet_files import is_file
+from data_builders.sheets import whole
 from jmer.data.builder import ClipBuilder
+from jmer.data.tables import read_tables
 from jmer.errors import JmerError, quoted
 from jmer.preprocess.clip_recipe import Shapes
 
@@ -58,15 +61,19 @@ class Builder(ClipBuilder):
         root = self.require_manual_dir()
         table = root / TABLE
         try:
-            with table.open(newline="", encoding="utf-8-sig") as file:
-                reader = csv.DictReader(file, skipinitialspace=True)
-                # Blank lines count, but are no rows.
-                numbered = [(reader.line_num, values) for values in reader]
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            read = read_tables(table)[0]
+        except JmerError as error:
+            near = places.hint(root, lambda folder: is_file(folder / TABLE))
             raise JmerError(
-                f"cannot read {table} ({error}): give the folder that holds it and "
-                f"{FOLDER}/ as the manual directory."
+                f"{error} Give the folder that holds it and {FOLDER}/ as the manual "
+                f"directory.{near}"
             ) from error
+        # Blank lines count, but are no rows.
+        lines = [(n, row) for n, row in zip(read.lines, read.rows, strict=True) if row]
+        numbered = [
+            (n, dict(itertools.zip_longest(lines[0][1], row, fillvalue="")))
+            for n, row in lines[1:]
+        ]
         missing = [c for c in COLUMNS if not numbered or c not in numbered[0][1]]
         if missing:
             raise JmerError(
@@ -76,7 +83,7 @@ class Builder(ClipBuilder):
         return [self._row(root, i, line) for i, line in numbered]
 
     def _row(self, root: Path, line: int, values: dict[str, str]) -> FlowImage:
-        dataset, subject, clip, label = ((values[c] or "").strip() for c in COLUMNS)
+        dataset, subject, clip, label = (whole(values[c]) for c in COLUMNS)
         # The published names have a space before the dot.
         image = root / FOLDER / f"{subject}_{clip} .png"
         return FlowImage(line, dataset, subject, clip, label, image)

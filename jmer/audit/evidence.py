@@ -10,6 +10,7 @@ from jmer.data.clips import ClipSet
 from jmer.data.span import Span
 from jmer.data.splits import Fold, Protocol, make_folds, protocol_of
 from jmer.errors import JmerError
+from jmer.runs.folder import DESCRIPTION
 from jmer.runs.run import Run
 
 REMAINDER = (
@@ -45,7 +46,10 @@ class Evidence:
 
         Raises: JmerError if this jmer does not know the protocol.
         """
-        protocol = protocol_of(run.experiment["experiment"].get("protocol", {}))
+        try:
+            protocol = protocol_of(run.experiment["experiment"].get("protocol", {}))
+        except JmerError as error:
+            raise JmerError(f"{run.folder / DESCRIPTION}: {error}") from error
         folds: list[Fold] = []
         if clips is not None:
             try:

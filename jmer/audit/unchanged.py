@@ -21,7 +21,13 @@ def check_unchanged(run: Run) -> Finding:
         require_idle(run.folder)
     except JmerError as error:
         return Finding(RULE, "unknown", str(error))
-    rows = tuple({"file": file, "why": why} for file, why in _changed(run))
+    found = list(_changed(run))
+    rows = tuple({"file": file, "why": why} for file, why, _ in found)
+    if rows and all(harmless for *_, harmless in found):
+        text = (
+            f"All that numbers depend on is unchanged, but {rows[0]['file']} is gone."
+        )
+        return Finding(RULE, "warning", text, rows)
     if rows:
         text = (
             f"{counted(len(rows), 'file')} changed after jmer wrote it, or of another "
@@ -43,12 +49,12 @@ def check_unchanged(run: Run) -> Finding:
     return Finding(RULE, "ok", text)
 
 
-def _changed(run: Run) -> Iterator[tuple[str, str]]:
+def _changed(run: Run) -> Iterator[tuple[str, str, bool]]:
     for flaw in flaws(run.folder):
-        yield flaw.file.name, flaw.what
+        yield flaw.file.name, flaw.what, flaw.harmless
     place = run.folder / CHECKPOINTS
     for read in (lambda: run.saved_packs, lambda: read_arrangement(place)):
         try:
             read()
         except JmerError as error:
-            yield CHECKPOINTS, str(error).rstrip(".")
+            yield CHECKPOINTS, str(error).rstrip("."), False

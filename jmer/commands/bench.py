@@ -12,6 +12,7 @@ from jmer import shipped
 from jmer.commands.mistakes import OneLineParser
 from jmer.errors import UsageError
 from jmer.files import write_json
+from jmer.files.places import expanded
 
 if TYPE_CHECKING:
     from jmer.bench.timing import Grid
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from jmer.experiment import Experiment
 
 LOWERINGS = ("backend", "patches")  # of `jmer.nn.lowering`, which needs JAX
+
+
+def _place(text: str) -> Path:
+    return expanded(Path(text))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,8 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=7, help="times that all are measured (default 7)")
     add("--plan-seconds", type=float, help="time to choose a layout in")
     add("--peer", choices=("torch",), help="time a PyTorch loop beside it")
-    add("--json", type=Path, metavar="OUT", help="write all that was measured")
-    add("--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="two such files")
+    add("--json", type=_place, metavar="OUT", help="write all that was measured")
+    add(
+        "--compare", nargs=2, type=_place, metavar=("OLD", "NEW"), help="two such files"
+    )
     return parser
 
 
@@ -55,7 +62,7 @@ def bench(words: Sequence[str]) -> int:
     if options.rounds < 1:
         raise UsageError(f"--rounds {options.rounds} must be at least 1")
     if not options.compare:
-        options.file = shipped.find(options.file)
+        options.file = shipped.find(_place(options.file))
     from rich.console import Console
 
     from jmer.bench.results import compare, show, summary

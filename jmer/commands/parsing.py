@@ -1,5 +1,6 @@
 """From words to options. Light: help and mistakes wait for no library of arrays."""
 
+import dataclasses
 import importlib
 import shlex
 import sys
@@ -11,7 +12,8 @@ import tyro
 
 from jmer import shipped
 from jmer.commands.mistakes import on_one_line
-from jmer.errors import UsageError, quoted
+from jmer.errors import UsageError, option, quoted
+from jmer.files.places import expand_fields, expanded, require_known
 from jmer.text import did_you_mean
 
 
@@ -30,7 +32,7 @@ def read_file(command: str, words: list[str]) -> tuple[Path, list[str]]:
             )
             raise SystemExit(0)
         raise UsageError(f"the experiment file comes first. {usage}")
-    return shipped.find(words[0]), words[1:]
+    return shipped.find(expanded(Path(words[0]))), words[1:]
 
 
 def read_name(
@@ -67,13 +69,22 @@ def parse(kind: type, prog: str, words: list[str], default: Any = None) -> Any:
     _refuse_former_names(prog, words, default)
     options: dict[str, Any] = {} if default is None else {"default": default}
     with on_one_line(prog, asks_for_help=bool({"-h", "--help"} & {*words})):
-        return tyro.cli(
+        parsed = tyro.cli(
             kind,
             args=words,
             prog=prog,
             config=(tyro.conf.FlagCreatePairsOff,),
             **options,
         )
+    if dataclasses.is_dataclass(parsed):
+        expand_fields(parsed)
+        for field in dataclasses.fields(parsed):
+            value = getattr(parsed, field.name)
+            for path in value if isinstance(value, tuple) else (value,):
+                # Nobody chose a folder of data that no command may need.
+                if isinstance(path, Path) and field.name != "data_dir":
+                    require_known(path, option(field.name))
+    return parsed
 
 
 def note_owner(folders: Iterable[Path]) -> None:

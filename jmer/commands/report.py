@@ -1,6 +1,8 @@
 """The command that reports runs, sweeps and tables of papers."""
 
 import dataclasses
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -48,11 +50,13 @@ def report(words: list[str]) -> int:
     ]
     with tempfile.TemporaryDirectory() as temporary:
         out = options.out or Path(temporary)
+        kept = options.out
         if options.table is not None:
             wanted = table(options.table)
             text = write_table(wanted, runs, out, other_data=options.other_data)
         elif len(options.runs) == 1 and is_sweep(options.runs[0]):
             text = write_sweep(options.runs[0], options.out)
+            kept = options.out or options.runs[0]
         else:
             for folder in runs:
                 write_report(folder)
@@ -60,5 +64,19 @@ def report(words: list[str]) -> int:
                 text = write_comparison(runs, out)
             else:
                 text = (runs[0] / f"{REPORT}.md").read_text(encoding="utf-8")
-    print(text)
+                kept = runs[0]
+    print(_on_screen(text, kept) if sys.stdout.isatty() else text)
     return 0
+
+
+def _on_screen(text: str, kept: Path | None) -> str:
+    """What fits on the terminal, and where the rest is."""
+    from jmer.report.render.terminal import screen
+    from jmer.runs.folder import REPORT
+
+    rest = "All of it: add --out FOLDER, or `| less`."
+    if kept is not None:
+        rest = f"All of it: {kept / REPORT}.html and .md"
+    width, lines = shutil.get_terminal_size((80, 24))
+    # The command stands above it, and the next prompt below.
+    return screen(text, rest, width=width, height=min(max(lines - 2, 16), 30))

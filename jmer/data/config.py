@@ -3,18 +3,18 @@
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from jmer.errors import UsageError
+from jmer.files.places import from_environment
 from jmer.shipped.beside import plain_name
 
 
 def default_data_dir() -> Path:
     """Where TFDS keeps prepared sets: `$TFDS_DATA_DIR`, or its usual folder."""
-    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    return from_environment("TFDS_DATA_DIR", Path("~/tensorflow_datasets"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """How large an image says it is, before anybody makes room for it."""
 
+import re
+from typing import Literal
+
 from jmer.errors import JmerError
 
 MOST_PIXELS = 150_000_000
@@ -12,7 +15,8 @@ SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def pixels_of(content: bytes) -> int | None:
-    """Width times height, by the head of a PNG, JPEG or BMP file; None of another."""
+    """Width times height, by the head of a PNG, JPEG, BMP, TIFF or PGM file; None of
+    another."""
     if content.startswith(PNG):
         return _product(content[16:20], content[20:24])
     if content.startswith(b"BM"):
@@ -22,6 +26,10 @@ def pixels_of(content: bytes) -> int | None:
         return abs(width * height)
     if content.startswith(b"\xff\xd8"):
         return _of_jpeg(content)
+    if content.startswith((b"II*\0", b"MM\0*")):
+        return _of_tiff(content)
+    if pnm := re.match(rb"P[2356]\s+(?:#[^\n]*\n\s*)*(\d{1,9})\s+(\d{1,9})", content):
+        return int(pnm[1]) * int(pnm[2])
     return None
 
 
@@ -38,6 +46,21 @@ def require_small(content: bytes, what: object) -> None:
 def _product(*sides: bytes) -> int:
     width, height = (int.from_bytes(side, "big") for side in sides)
     return width * height
+
+
+def _of_tiff(content: bytes) -> int | None:
+    """Of its first image: tags 256 and 257 among the twelve bytes of each entry."""
+    order: Literal["little", "big"] = "little" if content[:2] == b"II" else "big"
+    start = int.from_bytes(content[4:8], order)
+    found: dict[int, int] = {}
+    for i in range(int.from_bytes(content[start : start + 2], order)):
+        entry = content[start + 2 + 12 * i : start + 14 + 12 * i]
+        short = int.from_bytes(entry[2:4], order) == 3
+        value = int.from_bytes(entry[8:10] if short else entry[8:12], order)
+        found[int.from_bytes(entry[:2], order)] = value
+    if not {256, 257} <= found.keys():
+        return None
+    return found[256] * found[257]
 
 
 def _of_jpeg(content: bytes) -> int | None:

@@ -26,10 +26,11 @@ from jmer.data.sums import (
     require_unchanged,
     write_sums,
 )
-from jmer.errors import JmerError
+from jmer.errors import JmerError, UsageError
 from jmer.files import make_folder, writing
 from jmer.files.ending import undoing
 from jmer.files.lock import owned, tell
+from jmer.files.places import expand_fields, is_known
 
 if TYPE_CHECKING:
     from jmer.data.builder import ClipBuilder
@@ -56,6 +57,13 @@ def builder_of(config: DataConfig, *, make: bool = True) -> "ClipBuilder":
     from jmer.data.builder import TfdsConfig
 
     builder = builder_class(type(config))
+    expand_fields(config)
+    if not is_known(config.data_dir):
+        raise UsageError(
+            f"there is no home directory, and so no {config.data_dir} for prepared "
+            f"sets: say where they lie with {data_option('data_dir', 'DIR')}, or set "
+            f"TFDS_DATA_DIR."
+        )
     recipe = TfdsConfig(name=config.config_name, version=builder.VERSION, data=config)
     if make:
         make_folder(config.data_dir)
@@ -225,10 +233,15 @@ def load(
     if isinstance(config, RandomClips):
         return config.clips()
     folder = prepare(config, watch=watch, say=say, stopping=stopping)
-    with _reading(config, folder):
+    if not has_sums(folder):
+        say(f"{folder} was prepared before checksums: damage to it may go unseen")
+    return _loaded(builder_of(config))
+
+
+def _loaded(builder: "ClipBuilder") -> ClipSet:
+    folder = Path(builder.data_dir)
+    with _reading(builder.data, folder):
         require_unchanged(folder)
-    builder = builder_of(config)
-    with _reading(config, folder):
         return _gather(builder, stored(builder))
 
 
@@ -247,8 +260,7 @@ def load_prepared(config: DataConfig) -> ClipSet:
         return config.clips()
     builder = prepared_builder(config)
     refuse_changed_sources(builder)
-    with _reading(config, Path(builder.data_dir)):
-        return _gather(builder, stored(builder))
+    return _loaded(builder)
 
 
 def prepared_builder(config: DataConfig) -> "ClipBuilder":

@@ -7,6 +7,7 @@ import numpy as np
 
 from jmer.report.against import Against, paired_section
 from jmer.report.render.blocks import Gauge, Gauges, Page, Paragraph, Section, Table
+from jmer.report.words import words
 from jmer.runs.run import Run
 from jmer.scores.metrics import METRICS, headlines
 from jmer.scores.predictions import Predictions
@@ -133,6 +134,7 @@ def comparison_page(
             "Where they come from",
             (Table(("Experiment", "Folder", "Command", "Data"), where, 4, cards=True),),
         ),
+        words(comparison=True),
     )
     title = f"Comparison of {counted(len(runs), 'run')}"
     subtitle = "Predictions of all folds are pooled, then scored; seeds are averaged."

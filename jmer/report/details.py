@@ -1,7 +1,7 @@
 """What lies behind the scores of one run: data sets, classes, clips and people."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,14 +9,18 @@ import numpy as np
 from jmer.report.draw.learning import learning_png
 from jmer.report.draw.style import confusion_png
 from jmer.report.draw.subjects import subjects_png
+from jmer.report.looks import hardest, looks
+from jmer.report.pictures import anchors
 from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table
 from jmer.runs.run import Run
 from jmer.scores.metrics import CLASS_METRICS, headlines, reported
-from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import band
 from jmer.text import banded, counted, points
 
-HARD_CLIPS = 15
+LOOKS = (
+    "Pictures are of the prepared set, made when the run was scored: onset and apex, "
+    "or what there is instead. If the faces are under a licence, so is this file."
+)
 
 
 def _labels() -> list[str]:
@@ -53,36 +57,55 @@ def _confusion(run: Run) -> list[PageBlock]:
     )
     return [
         Figure(
-            "figures/confusion.png", "Confusion matrix; its counts follow", caption, png
+            "figures/confusion.png",
+            "Confusion matrix; its counts follow",
+            caption,
+            png,
+            chart=True,
         ),
         Table(("True class", *classes), rows),
     ]
 
 
-def _hard_clips(p: Predictions) -> Table | None:
+def _test_uf1(found: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of the run's own variant after each evaluation; nothing of older runs."""
+    match found.get("test_curve"):
+        case {"epoch": [_, *_] as epochs, "uf1": [_, *_] as values} if (
+            len(epochs) == len(values)
+            and all(type(epoch) is int for epoch in epochs)
+            and all(isinstance(value, int | float) for value in values)
+        ):
+            return {"test_uf1": (np.array(epochs), np.array(values, float))}
+    return {}
+
+
+def _hard_clips(run: Run) -> Table | None:
     """Clips that are most often wrong: the first to look at, or to relabel."""
-    rows: dict[tuple, list[int]] = defaultdict(list)
-    keys = zip(p.dataset.tolist(), p.subject.tolist(), p.clip.tolist(), strict=True)
-    for i, key in enumerate(keys):
-        rows[key].append(i)
-    found = []
-    for key, index in rows.items():
+    p = run.shown
+    table, shown = [], []
+    for key, index in hardest(p):
         wrong = p.predicted[index] != p.label[index]
         trust = p.probabilities[index, p.label[index]].mean()
-        if wrong.any():
-            found.append((-wrong.mean(), trust, key, index, wrong))
-    found.sort(key=lambda row: row[:3])
-    table = []
-    for _, trust, key, index, wrong in found[:HARD_CLIPS]:
         guess = Counter(p.predicted[index][wrong].tolist()).most_common(1)[0][0]
         names = (p.classes[p.label[index[0]]], p.classes[guess])
         times = f"{wrong.sum()} of {len(index)}"
         table.append((key[2], *key[:2], *names, times, f"{trust:.3f}"))
+        shown.append(key)
     columns = (
         *("Clip", "Data set", "Subject", "True class", "Recognised as"),
         *("Wrong", "Probability of the truth"),
     )
-    return Table(columns, tuple(table), left=5, cards=True) if table else None
+    if not table:
+        return None
+    seen, explained = looks(run.folder), anchors(run.folder)
+    return Table(
+        columns,
+        tuple(table),
+        left=5,
+        cards=True,
+        looks=tuple(seen.get(key) for key in shown),
+        links=tuple(explained.get(key) for key in shown),
+    )
 
 
 def details(run: Run) -> Iterable[Section]:
@@ -117,8 +140,9 @@ def details(run: Run) -> Iterable[Section]:
     yield Section("Confusion", tuple(_confusion(run)))
     if run.curves:
         caption = (
-            "Averaged over the tasks. The test curve is recorded to be looked at; the "
-            "scores above did not choose an epoch by it."
+            "Averaged over the tasks; the UF1 is of pooled predictions. Curves of test "
+            "clips are recorded to be looked at: the scores above did not choose an "
+            "epoch by them."
         )
         epochs = found.get("epochs")
         if epochs:
@@ -127,13 +151,17 @@ def details(run: Run) -> Iterable[Section]:
                 "that is best on the test subject: how much the oracle had to choose "
                 "from."
             )
-        png = learning_png(run.curves, epochs)
-        alt = "Loss and accuracy over epochs"
-        figure = Figure("figures/learning.png", alt, caption, png)
+        curves = {**run.curves, **_test_uf1(found)}
+        png = learning_png(curves, epochs)
+        alt = "Loss and scores over epochs"
+        figure = Figure("figures/learning.png", alt, caption, png, chart=True)
         yield Section("Learning", (figure,))
-    hard = _hard_clips(run.shown)
+    hard = _hard_clips(run)
     if hard:
-        yield Section("Clips most often wrong", (hard,), folded=True)
+        blocks: list[PageBlock] = [hard]
+        if any(hard.looks):
+            blocks.append(Paragraph(LOOKS, "small"))
+        yield Section("Clips most often wrong", tuple(blocks), folded=True)
     if len(found["seeds"]) > 1:
         rows = tuple(
             (
@@ -155,6 +183,7 @@ def details(run: Run) -> Iterable[Section]:
         "Accuracy of each subject; the numbers follow",
         "From the worst to the best; larger dots have more clips.",
         subjects_png(found["per_subject"], found["acc"]),
+        chart=True,
     )
     yield Section("Per subject", (picture,))
     yield Section("Per subject, in numbers", (table,), folded=True)

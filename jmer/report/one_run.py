@@ -17,6 +17,8 @@ from jmer.report.render.blocks import (
     Section,
     Table,
 )
+from jmer.report.words import words
+from jmer.runs.intact import checksums
 from jmer.runs.run import Run
 from jmer.scores.metrics import Metric, headlines, reported
 from jmer.scores.recognition import band
@@ -32,6 +34,9 @@ BATCHES = {
     "shared": "shared: all tasks see the same batches, and mask what is not theirs",
 }
 NAMED_TASKS = 12
+RECIPE = ("classes", "modality", "frames", "size", "flow", "special")
+"""Fields of a data set that a reader wants to know first; others follow below."""
+NOTHING = (None, 0, "none")
 
 
 def _gauge(run: Run, metric: Metric) -> Gauge:
@@ -106,6 +111,28 @@ def _oracle(run: Run) -> Paragraph:
     )
 
 
+def _facts(run: Run) -> Iterable[tuple[str, str]]:
+    """The network, how it is trained, and on what; of older runs, what they say."""
+    made = run.experiment["experiment"]
+    for title, part in (("Network", "model"), ("Optimiser", "optim"), ("Data", "data")):
+        fields = made.get(part)
+        if not isinstance(fields, dict):
+            continue
+        kind = str(fields.get("kind", "")).removesuffix("Config")
+        told = [str(fields["name"]) if "name" in fields else kind]
+        if title == "Optimiser" and "lr" in fields:
+            told.append(f"learning rate {fields['lr']}")
+        if title == "Data":
+            shown = {name: fields.get(name) for name in RECIPE}
+            told += [f"{n} {x}" for n, x in shown.items() if x not in NOTHING]
+            told.append(str(run.experiment["data"]["config"]))
+        yield title, ", ".join(filter(None, told)) or "–"
+    if "batch_size" in made:
+        yield "Batches", f"{run.metrics['batches'] or '–'}, {made['batch_size']} clips"
+    if "epochs" in made:
+        yield "Epochs", str(made["epochs"])
+
+
 def _fold_mean(run: Run) -> Iterable[tuple[str, str]]:
     """Beside papers whose folds mix subjects, which print nothing else."""
     mean = run.metrics.get("fold_mean")
@@ -157,6 +184,11 @@ def _protocol(run: Run) -> Table:
     return Table(("", "This run"), tuple(rows), left=2)
 
 
+def _unsealed(run: Run) -> Iterable[tuple[str, str]]:
+    if checksums(run.folder) is False:
+        yield "Checksums", "none: it was written before them"
+
+
 def _sources(run: Run) -> Iterable[Section]:
     made = run.experiment
     config = Table(("Option", "Value"), tuple(flattened(made["experiment"])), left=2)
@@ -164,6 +196,7 @@ def _sources(run: Run) -> Iterable[Section]:
     device = made["device"]
     rows = [
         ("Data fingerprint", str(made["data"]["fingerprint"])),
+        *_unsealed(run),
         ("Source revision", made["revision"] or "unknown (not a Git checkout)"),
         ("Device", f"{device['count']} × {device['kind']} ({device['platform']})"),
         ("Started", str(made["created"])),
@@ -201,5 +234,8 @@ def run_page(run: Run) -> Page:
     if found["oracle"]:
         lead.append(_oracle(run))
     protocol = Section("Protocol", (_protocol(run),))
-    sections = (protocol, *details(run), *pictures(run.folder), *_sources(run))
-    return Page(run.experiment["name"], subtitle, tuple(lead), sections)
+    shown = tuple(pictures(run.folder))
+    sections = (protocol, *details(run), *shown, *_sources(run), words())
+    return Page(
+        run.experiment["name"], subtitle, tuple(lead), sections, tuple(_facts(run))
+    )

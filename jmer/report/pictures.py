@@ -7,7 +7,7 @@ from typing import Any
 from jmer.files import read_json
 from jmer.files.inside import inside, read_picture
 from jmer.files.shape import checked
-from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table
+from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table, slug
 from jmer.runs.folder import EXPLAIN, EXPLAINED, FIGURES, SPOTTED, SPOTTING
 from jmer.runs.shapes import EXPLAINED_SHAPE, SPOTTED_SHAPE
 from jmer.text import points
@@ -17,12 +17,17 @@ MOST = 8  # clips that are explained
 
 
 def index_of(
-    title: str, answers: Iterable[str], figures: Iterable[Figure]
+    title: str,
+    answers: Iterable[str],
+    figures: Iterable[Figure],
+    clip: tuple[str, str, str] | None = None,
 ) -> dict[str, Any]:
-    """What `explain.json` says of the pictures beside it."""
-    fields = ("path", "alt", "caption")
+    """What `explain.json` says of the pictures beside it, and of which `clip` they are:
+    data set, subject and name."""
+    fields = ("path", "alt", "caption", "chart")
     return {
         "title": title,
+        "clip": clip and list(clip),
         "answers": list(answers),
         "figures": [{name: getattr(f, name) for name in fields} for f in figures],
     }
@@ -41,10 +46,27 @@ def pictures(run_dir: Path) -> Iterator[Section]:
         blocks: list[PageBlock] = [Paragraph(text) for text in told["answers"]]
         for i, about in enumerate(told["figures"]):
             place = inside(file.parent, about["path"], file, f"figures[{i}].path")
-            if figure := _figure(run_dir, place, about["alt"], about["caption"]):
+            texts = about["alt"], about["caption"]
+            chart = about.get("chart") is True
+            if figure := _figure(run_dir, place, *texts, chart=chart):
                 blocks.append(figure)
         title = f"What it looked at in {told['title']}"
-        yield Section(title, tuple(blocks), folded=True)
+        yield Section(title, tuple(blocks), folded=True, anchor=_anchor(file))
+
+
+def _anchor(file: Path) -> str:
+    return f"explained-{slug(file.parent.name)}"
+
+
+def anchors(run_dir: Path) -> dict[tuple[str, str, str], str]:
+    """Of the sections of `pictures` about single clips: where they are in the page, by
+    data set, subject and name of the clip, as far as they are known."""
+    found = {}
+    for file in sorted((run_dir / EXPLAIN).glob(f"*/{EXPLAINED}"))[:MOST]:
+        match read_json(file):
+            case {"clip": [str(dataset), str(subject), str(clip)]}:
+                found[dataset, subject, clip] = _anchor(file)
+    return found
 
 
 def _spotting(run_dir: Path) -> Iterator[PageBlock]:
@@ -69,12 +91,14 @@ def _spotting(run_dir: Path) -> Iterator[PageBlock]:
         names[f"intensity-{number}"] = (f"Intensity of the frames of {clip}", caption)
     for name, (alt, caption) in names.items():
         path = inside(file.parent, f"{FIGURES}/{name}.png", file, "drawn")
-        if figure := _figure(run_dir, path, alt, caption):
+        if figure := _figure(run_dir, path, alt, caption, chart=True):
             yield figure
 
 
-def _figure(run_dir: Path, file: Path, alt: str, caption: str) -> Figure | None:
+def _figure(
+    run_dir: Path, file: Path, alt: str, caption: str, *, chart: bool
+) -> Figure | None:
     if not file.is_file():
         return None
     place = file.relative_to(run_dir).as_posix()
-    return Figure(place, alt, caption, read_picture(file))
+    return Figure(place, alt, caption, read_picture(file), chart)

@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from jmer.errors import JmerError
-from jmer.files import read_json
+from jmer.files import Changed, read_json
 from jmer.files.inside import inside
 from jmer.files.shape import checked
 from jmer.report import write_comparison
 from jmer.report.render.blocks import PageBlock, Paragraph, Section, Table
 from jmer.report.variants import shown
+from jmer.runs.folder import DESCRIPTION, SWEEP, run_of
 from jmer.runs.folder import METRICS as RESULTS
-from jmer.runs.folder import SWEEP
 from jmer.runs.run import Run
-from jmer.runs.shapes import METRICS_SHAPE, SWEEP_SHAPE
+from jmer.runs.shapes import ANY_DESCRIPTION, METRICS_SHAPE, SWEEP_SHAPE
 from jmer.scores.metrics import METRICS
 from jmer.text import counted, points
 
@@ -24,10 +24,11 @@ def is_sweep(folder: Path) -> bool:
 def cells_of(folder: Path) -> dict[str, Path]:
     """The folder of each cell of a sweep, by name.
 
-    Raises: JmerError if `sweep.json` is damaged, or names a folder elsewhere.
+    Raises: Changed if `sweep.json` is damaged, JmerError if it leads elsewhere.
     """
     file = folder / SWEEP
-    cells = checked(read_json(file), SWEEP_SHAPE, file)["cells"]
+    remedy = "start the sweep again; what is finished is kept."
+    cells = checked(read_json(file, remedy=remedy), SWEEP_SHAPE, file)["cells"]
     return {
         cell["name"]: inside(folder, cell["folder"], file, f"cells[{i}].folder")
         for i, cell in enumerate(cells)
@@ -35,8 +36,22 @@ def cells_of(folder: Path) -> dict[str, Path]:
 
 
 def finished_cells(folder: Path) -> dict[str, Path]:
-    """Those that have results."""
-    return {n: f for n, f in cells_of(folder).items() if (f / RESULTS).is_file()}
+    """Those that have results.
+
+    Raises: Changed if a folder holds another cell than `sweep.json` says.
+    """
+    found = {n: f for n, f in cells_of(folder).items() if (f / RESULTS).is_file()}
+    for name, place in found.items():
+        if run_of(place) is None:  # of an older version
+            continue
+        file = place / DESCRIPTION
+        about = checked(read_json(file, changed=True), ANY_DESCRIPTION, file)
+        if not str(about.get("name")).endswith(f": {name}"):
+            raise Changed(
+                f"{place} is the run {about.get('name')!r}, not cell {name!r} of the "
+                f"sweep: it was copied or renamed. Move it back to where it was."
+            )
+    return found
 
 
 def write_sweep(folder: Path, out: Path | None = None) -> str:

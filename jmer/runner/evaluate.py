@@ -28,6 +28,7 @@ from jmer.runs.run import find_weights, load_run
 from jmer.runs.weights import INDEX, Weights
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
+from jmer.train.numerics import pinned
 
 REMEDY = (
     "Evaluate on the data set and protocol that the weights were trained with: their "
@@ -54,7 +55,7 @@ def evaluate(
     Raises: JmerError if a fold has no weights, they do not fit the data, or may have
     trained on a clip that the fold tests; InUse if another process has `run_dir`.
     """
-    with owning(run_dir, wait=wait):
+    with pinned(), owning(run_dir, wait=wait):
         return _evaluate(experiment, weights, name, command, run_dir, overwrite)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -189,7 +189,7 @@ def _read(file: Path, about: dict[str, Any]) -> Inputs | None:
         ) from error
 
 
-def _require_same(found: Inputs, told: Any, about: dict[str, Any]) -> None:
+def _require_same(found: Mapping[str, Any], told: Any, about: dict[str, Any]) -> None:
     """Raises: ValueError if features are not those that were kept, or of others."""
     if state(told) != "kept":
         raise ValueError("its checksum does not fit")
@@ -203,7 +203,7 @@ def _require_same(found: Inputs, told: Any, about: dict[str, Any]) -> None:
         raise ValueError("its checksum is another")
 
 
-def _write(file: Path, arrays: Inputs, about: dict[str, Any]) -> None:
+def _write(file: Path, arrays: Mapping[str, Any], about: dict[str, Any]) -> None:
     """As plain bits, since NumPy's files know no bfloat16."""
     bits = {f"{n}.{a.dtype}": a.view(f"u{a.itemsize}") for n, a in arrays.items()}
     told = sealed({**about, "sha256": digest_of_arrays(arrays)})

@@ -14,6 +14,7 @@ from jmer.errors import JmerError
 from jmer.files import json_bytes, write_group
 from jmer.files.digest import written, written_file
 from jmer.runs.folder import METRICS, PREDICTIONS, PROGRESS, RUN, SUMS, run_of
+from jmer.scores.metrics import uf1
 from jmer.scores.predictions import Predictions
 from jmer.train.pack import PackResult
 from jmer.train.step import Record
@@ -73,6 +74,34 @@ def chosen_epochs(
         ]
         for name, choose in rules.items()
     }
+
+
+def test_curve(
+    results: Sequence[PackResult],
+    wanted: set[Task],
+    folds: Sequence[Fold],
+    clips: ClipSet,
+) -> dict[str, list[Any]]:
+    """UF1 of the test clips after each `epoch` at which all wanted tasks were
+    evaluated: predictions of all folds pooled within a seed, seeds averaged.
+
+    To be looked at, and never to choose by. Tasks that diverged are left out.
+    """
+    by_name = {fold.name: fold for fold in folds}
+    k = len(clips.classes)
+    finished = list(_finished(results, wanted))
+    if not finished:
+        return {"epoch": [], "uf1": []}
+    common = sorted(set.intersection(*({*r.epoch.tolist()} for _, r, _ in finished)))
+    confusion = {task.seed: np.zeros((len(common), k, k)) for task, _, _ in finished}
+    for task, result, i in finished:
+        test = by_name[task.fold].test
+        rows = np.searchsorted(result.epoch, common)
+        predicted = result.test_logits[rows, i, : len(test)].argmax(-1)
+        when = np.broadcast_to(np.arange(len(common))[:, None], predicted.shape)
+        np.add.at(confusion[task.seed], (when, clips.label[test], predicted), 1)
+    each = uf1(np.stack([*confusion.values()]))
+    return {"epoch": common, "uf1": np.mean(each, axis=0).tolist()}
 
 
 def _best_on_test(clips: ClipSet) -> Choose:

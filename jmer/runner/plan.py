@@ -19,6 +19,7 @@ from jmer.errors import JmerError, UsageError
 from jmer.experiment import EngineConfig
 from jmer.files import VERSION, read_json, write_json
 from jmer.files.lock import owned
+from jmer.files.places import from_environment, user_cache
 from jmer.train.folds import Program
 from jmer.train.planner import Measurement, candidates, choose
 from jmer.train.probe import Layout, Work, device_bytes
@@ -204,8 +205,9 @@ def cache_folder() -> Path:
     """Where jmer remembers plans and compiled programs: `JMER_CACHE`, or `jmer` in the
     user's cache folder.
     """
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("JMER_CACHE") or base / "jmer")
+    if os.environ.get("JMER_CACHE"):
+        return from_environment("JMER_CACHE", Path())
+    return user_cache() / "jmer"
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from jmer.experiment import Experiment
 from jmer.files.lock import tell
 from jmer.nn.lowering.choice import current
 from jmer.report import write_report
+from jmer.report.looks import write_looks
 from jmer.runner.account import account
 from jmer.runner.features import seen_by_tasks
 from jmer.runner.outcome import (
@@ -34,6 +35,7 @@ from jmer.runs.events import EventLog
 from jmer.runs.folder import CHECKPOINTS, marks, note, open_run, owning
 from jmer.train import hosts
 from jmer.train.mesh import compute_dtype
+from jmer.train.numerics import pinned
 from jmer.train.pack import PackResult
 
 
@@ -61,7 +63,7 @@ def run(
     """
     require_same_options({"": experiment}, run_dir=run_dir, overwrite=overwrite)
     lock = owning(run_dir, wait=wait, say=view.say, stopping=stopping)
-    with contextlib.ExitStack() as stack:
+    with pinned(), contextlib.ExitStack() as stack:
         # One of the processes has it for all of them.
         hosts.first_then_all(lambda: stack.enter_context(lock))
         return _run(experiment, name, command, run_dir, overwrite, view, stopping)
@@ -168,5 +170,12 @@ def write_results(
     predictions, oracle = selected_predictions(*asked), oracle_predictions(*asked)
     metrics = account(session, results, predictions, oracle)
     write_scored(run_dir, predictions, metrics)
-    reported(write_report, run_dir, metrics)
+    shown = predictions.select(variant=metrics["variant"])
+    special = str(getattr(session.experiment.data, "special", "none"))
+
+    def report(folder: Path) -> None:
+        write_looks(folder, session.clips, shown, special)
+        write_report(folder)
+
+    reported(report, run_dir, metrics)
     return metrics

@@ -19,16 +19,29 @@ from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import default
+from jmer.runner.laid_out import (
+    Pack,
+    Packs,
+    finished,
+    fits_here,
+    laid_out,
+    name_of,
+    new_packs,
+)
 from jmer.runner.outcome import test_accuracy
 from jmer.runner.plan import Plan, fit, make_plan, memory_limit
 from jmer.runner.progress import View
 from jmer.runner.stages import COMPILES, SAVES, stage
 from jmer.runner.start import Start
-from jmer.runs.arrangement import Arrangement, LaidOut, pack_name, read_arrangement
+from jmer.runs.arrangement import (
+    ARRANGEMENT,
+    Arrangement,
+    read_arrangement,
+)
 from jmer.runs.events import EventLog
 from jmer.runs.folder import RUN, run_of
 from jmer.runs.held_out import held_out
-from jmer.runs.packs import SavedPack, read_pack, read_packs
+from jmer.runs.packs import SavedPack, read_packs
 from jmer.runs.weights import held_out_note, read_held_out
 from jmer.text import duration
 from jmer.train import hosts
@@ -59,26 +72,6 @@ def check_inputs(network: NetworkConfig, clips: ClipSet) -> None:
                 f"{network.name} takes {feature} of shape {shape}, but that of "
                 f"{clips.name} is {found}: change the model's size or the recipe."
             )
-
-
-@dataclasses.dataclass(frozen=True)
-class Pack:
-    """Tasks that train together, where they are saved and how they are laid out."""
-
-    number: int
-    folder: Path
-    tasks: list[Task]
-    plan: Plan
-    run: str | None = None
-    """The run that they are of, by its name."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Packs:
-    """Those of a run: the results there are, and what is left to do."""
-
-    finished: list[PackResult]
-    todo: list[Pack]
 
 
 class Session:
@@ -189,20 +182,25 @@ class Session:
                     drop_superseded(pack.folder)
         before = read_arrangement(folder)
         known = sorted(task for pack in saved for task in pack.tasks)
+        if saved and not before.packs and any(RUN in pack.notes for pack in saved):
+            say(
+                f"{folder / ARRANGEMENT} is gone: what is left is laid out anew, and "
+                f"may differ in the last digits from a run that was never interrupted"
+            )
         seen = [dataclasses.astuple(task) for task in known]
         hosts.require_agreement([seen, [p.name for p in before.packs]], folder)
-        packs = _laid_out(saved, before, keep=self._keeps(before, set(known)))
+        packs = laid_out(saved, before.packs, keep=self._keeps(before, set(known)))
         there = {task for pack in packs for task in pack.tasks}
         new = [task for task in self.tasks if task not in there]
         if new:
             plan, size = self._plan(new, say)
-            packs += _new_packs(packs, new, plan, size)
+            packs += new_packs(packs, new, plan, size)
             layout = Arrangement(self._chosen_for, tuple(packs))
             # In this order: where there is a layout, nobody is told of it again.
             planned({**plan.record(), "tasks": len(new), "tasks_per_pack": size})
             hosts.first_then_all(lambda: layout.write(folder))
         results, own = (
-            {_name(pack): pack.result for pack in saved},
+            {name_of(pack): pack.result for pack in saved},
             run_of(folder.parent),
         )
         todo = [
@@ -234,7 +232,7 @@ class Session:
             for pack in before.packs
             if before.chosen_for == self._chosen_for
             and saved.isdisjoint(pack.tasks)
-            and _fits_here(pack)
+            and fits_here(pack)
         ]
         return set(hosts.gather_json(names)[0])
 
@@ -262,7 +260,7 @@ class Session:
             view.finished(len(pack.tasks))
         hosts.wait()
         theirs = [pack for pack in todo if pack not in mine] if hosts.is_first() else []
-        return results + [_finished(pack.folder) for pack in theirs]
+        return results + [finished(pack.folder) for pack in theirs]
 
     def _require_same_folds(self, saved: Sequence[SavedPack]) -> None:
         """Raises: JmerError if a checkpoint was kept from other clips than its folds
@@ -405,53 +403,6 @@ class Session:
             )
         log.write_tasks(result)
         return result
-
-
-def _finished(folder: Path) -> PackResult:
-    saved = read_pack(folder)
-    if saved is None or saved.result is None:
-        raise JmerError(
-            f"the process that trained {folder} has not finished it. Start the same "
-            f"command again: it goes on from the last checkpoint."
-        )
-    return saved.result
-
-
-def _fits_here(pack: LaidOut) -> bool:
-    """Whether this machine has the devices, and this version knows the plan."""
-    try:
-        return Plan.of(pack.plan).layout.devices <= jax.local_device_count()
-    except (KeyError, TypeError):
-        return False
-
-
-def _name(pack: SavedPack) -> str:
-    """As a layout has it."""
-    counted = pack.folder.name.startswith("pack-")
-    parent = "" if counted else f"{pack.folder.parent.name}/"
-    return parent + pack.folder.name
-
-
-def _laid_out(
-    saved: Sequence[SavedPack], before: Arrangement, keep: set[str]
-) -> list[LaidOut]:
-    """The packs of which something is saved, with the plan that it was made by, and
-    those to keep."""
-    packs = [pack for pack in before.packs if pack.name in keep]
-    for pack in saved:
-        packs.append(LaidOut(_name(pack), pack.tasks, pack.notes.get("plan", {})))
-    return sorted(packs, key=lambda pack: pack.number)
-
-
-def _new_packs(
-    packs: Sequence[LaidOut], tasks: list[Task], plan: Plan, size: int
-) -> list[LaidOut]:
-    first = 1 + max((pack.number for pack in packs), default=-1)
-    parts = [tasks[start : start + size] for start in range(0, len(tasks), size)]
-    return [
-        LaidOut(pack_name(first + i, part), tuple(part), plan.record())
-        for i, part in enumerate(parts)
-    ]
 
 
 def mean_of(values: Array) -> float | None:

@@ -28,9 +28,9 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         name: defaultdict(dict) for name in CURVES
     }
     for event in _evaluations(path):
-        epoch = event.get("epoch")
+        epoch: Any = event.get("epoch")
         for name in CURVES:
-            value = event.get(name)
+            value: Any = event.get(name)
             if is_number(value) and is_whole(epoch, 0, MOST_COUNT):
                 values[name][epoch][str(event.get("pack"))] = float(value)
     curves = {}

@@ -11,6 +11,7 @@ import jax
 
 from jmer.data.machine import cores
 from jmer.files import VERSION
+from jmer.train.numerics import flags
 
 
 def environment() -> dict[str, Any]:
@@ -29,6 +30,7 @@ def environment() -> dict[str, Any]:
             "platform": devices[0].platform,
             "host_cores": cores(),
         },
+        "flags": flags(),
         "revision": _revision(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }

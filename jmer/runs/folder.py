@@ -164,6 +164,7 @@ def open_run(
                 f"{folder} is the run of another experiment: {difference}. Choose "
                 f"another --run-dir, or replace the run with --overwrite."
             )
+        _require_same_flags(folder, found, description)
         if changed:
             say(f"{existing} was edited or damaged: it is written anew")
             found = {n: found[n] for n in KEPT if n in found}
@@ -177,6 +178,26 @@ def open_run(
                     path.unlink()
     make_folder(folder)
     write_json(existing, dict(description))
+
+
+def _require_same_flags(
+    folder: Path, found: Mapping[str, Any], description: Mapping[str, Any]
+) -> None:
+    """Raises: JmerError if something is trained there already, under flags of XLA that
+    may have made other numbers; older versions did not record them."""
+    before, now = found.get("flags"), description.get("flags")
+    if (
+        not isinstance(before, list)
+        or before == now
+        or not contents(folder / CHECKPOINTS)
+    ):
+        return
+    raise JmerError(
+        f"{folder} was begun with "
+        f"XLA_FLAGS={shlex.quote(' '.join(map(str, before)))}, and this process has "
+        f"{shlex.quote(' '.join(now or []))}: its numbers may be others. Set the same "
+        f"in the environment, or replace the run with --overwrite."
+    )
 
 
 def _gone_on(found: dict[str, Any], description: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold, make_folds, protocol_of
 from jmer.errors import JmerError
-from jmer.runs.folder import PREDICTIONS
+from jmer.runs.folder import DESCRIPTION, PREDICTIONS
 from jmer.runs.run import Run
 from jmer.runs.weights import INDEX, HeldOut, Weights
 
@@ -85,13 +85,15 @@ def kept_from_run(run: Run, clips: ClipSet) -> KeptFrom:
     Raises: JmerError if the predictions say otherwise, as edited ones do.
     """
     said = _predicted(run)
-    known = run.held_out
-    identity: Mapping[str, Any] = run.experiment.get("identity", {})
-    if known is None and identity.get("data_fingerprint") == clips.fingerprint:
-        # A protocol of the user's own cannot be made from its name.
-        with contextlib.suppress(JmerError):
-            protocol = protocol_of(run.experiment["experiment"]["protocol"])
-            known = held_out(make_folds(protocol, clips), clips)
+    known, made = run.held_out, _made(run, clips)
+    if known is None:
+        known = made
+    elif made is not None and (other := [f for f in known if known[f] != made.get(f)]):
+        raise JmerError(
+            f"fold {min(other)} of {run.folder} held out other clips than its protocol "
+            f"does: its checkpoints, or {DESCRIPTION}, are of another run. Restore it "
+            f"from a copy, or train again."
+        )
     if known is None:
         return KeptFrom(run.folder, said)
     for fold, own in said.items():
@@ -104,6 +106,18 @@ def kept_from_run(run: Run, clips: ClipSet) -> KeptFrom:
                 f"file was changed after the run: restore it, or train again."
             )
     return KeptFrom(run.folder, known)
+
+
+def _made(run: Run, clips: ClipSet) -> HeldOut | None:
+    """What the protocol of a run holds out; None if `clips` are of another set."""
+    identity: Mapping[str, Any] = run.experiment.get("identity", {})
+    if identity.get("data_fingerprint") != clips.fingerprint:
+        return None
+    # A protocol of the user's own cannot be made from its name.
+    with contextlib.suppress(JmerError):
+        protocol = protocol_of(run.experiment["experiment"]["protocol"])
+        return held_out(make_folds(protocol, clips), clips)
+    return None
 
 
 def _predicted(run: Run) -> HeldOut:

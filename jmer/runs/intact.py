@@ -1,19 +1,23 @@
 """Whether the files of a run are what jmer wrote, and of one run."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jmer.errors import JmerError
 from jmer.files import Changed, read_sealed
 from jmer.files.digest import Written, differs
+from jmer.files.lock import tell
 from jmer.files.seal import State
 from jmer.runs.folder import (
     CHECKSUMS,
     DESCRIPTION,
     METRICS,
+    NEEDED,
     PREDICTIONS,
     PROGRESS,
     RUN,
@@ -26,6 +30,7 @@ from jmer.runs.older import renewed
 from jmer.scores.metrics import METRICS as SCORES
 from jmer.scores.metrics import seed_mean
 from jmer.scores.predictions import Predictions
+from jmer.text import did_you_mean
 
 TOLERANCE = 1e-6
 
@@ -37,9 +42,60 @@ class Flaw:
     file: Path
     what: str
     remedy: str
+    harmless: bool = False
+    """Whether no number depends on it."""
 
     def __str__(self) -> str:
         return f"{self.file} {self.what}. {self.remedy}"
+
+
+def require_finished(folder: Path, content: Callable[[str], Any]) -> None:
+    """Raises: JmerError naming what a run lacks of what a report needs; `content` reads
+    one of its files by name."""
+    for name in (METRICS, DESCRIPTION):
+        if not (folder / name).is_file():
+            require_idle(folder)
+            raise no_run(folder, name)
+        found = content(name)
+        have = found if isinstance(found, dict) else {}
+        if missing := [key for key in NEEDED[name] if key not in have]:
+            require_idle(folder)
+            raise JmerError(
+                f"{folder / name} has no {', '.join(missing)}: it was edited, or "
+                f"written by another version of jmer. Run the experiment again."
+            )
+    if not (folder / PREDICTIONS).is_file():
+        require_idle(folder)
+        raise JmerError(
+            f"{folder} has no {PREDICTIONS}: it is no finished run; run "
+            f"`{content(DESCRIPTION)['command']}` again."
+        )
+
+
+def no_run(folder: Path, name: str) -> JmerError:
+    """Why a folder that lacks the file `name` is no finished run, and what would be."""
+    beside = [f for f in folder.absolute().parent.glob("*") if (f / METRICS).is_file()]
+    place = shlex.quote(str(folder))
+    if not folder.exists():
+        near = did_you_mean(folder.name, [run.name for run in beside])
+        return JmerError(
+            f"run directory {folder} does not exist{near}: it is no finished run. "
+            f"`jmer run FILE --run-dir {place}` makes one."
+        )
+    missing = f"{folder} has no {name}: it is no finished run"
+    if (folder / DESCRIPTION).is_file():
+        return JmerError(
+            f"{missing}; run `jmer run FILE --run-dir {place}`, which goes on where "
+            f"it stopped, with the file and the options that it was started with."
+        )
+    inside = sorted(f for f in folder.glob("*") if (f / DESCRIPTION).is_file())
+    if inside:
+        runs = ", ".join(shlex.quote(str(run)) for run in inside[:4])
+        return JmerError(f"{missing}, but holds some. Give one: {runs}.")
+    return JmerError(
+        f"{missing}. Give the folder that `jmer run` wrote, runs/NAME if no other was "
+        f"asked for."
+    )
 
 
 def checksums(folder: Path) -> bool | None:
@@ -53,10 +109,15 @@ def checksums(folder: Path) -> bool | None:
 
 
 def require_intact(folder: Path) -> None:
-    """Raises: Changed if a file of a finished run was changed after the run."""
+    """Says what is gone of a finished run without harm.
+
+    Raises: Changed if a file of it was changed after the run.
+    """
     for flaw in flaws(folder):
         require_idle(folder)
-        raise Changed(str(flaw))
+        if not flaw.harmless:
+            raise Changed(str(flaw))
+        tell(str(flaw))
 
 
 def flaws(folder: Path) -> Iterator[Flaw]:
@@ -81,15 +142,15 @@ def flaws(folder: Path) -> Iterator[Flaw]:
         f"and writes it anew."
     )
     metrics, found = _read(folder / METRICS)
-    if metrics and (told := _told(found, required=complete)):
+    there = (folder / METRICS).is_file()
+    if there and (told := _told(found, required=complete)):
         yield Flaw(folder / METRICS, told, again)
     if None not in (own := about.get(RUN), its := metrics.get(RUN)) and own != its:
         what = f"is of another run than {DESCRIPTION} beside it"
         yield Flaw(folder / METRICS, what, again)
-    sums = metrics.get(SUMS)
-    for name in (PREDICTIONS, PROGRESS):
-        if isinstance(sums, dict) and name in sums:
-            yield from _differing(folder / name, sums[name], again)
+    yield from _differing(folder / PREDICTIONS, metrics, again)
+    log = "Restore it from a copy, or do without: remove what is left of it."
+    yield from _differing(folder / PROGRESS, metrics, log)
 
 
 def require_whole(log: Path) -> None:
@@ -97,9 +158,10 @@ def require_whole(log: Path) -> None:
     finished."""
     for _ in read_lines(log):
         pass
-    sums = _read(log.with_name(METRICS))[0].get(SUMS)
-    if isinstance(sums, dict) and log.name in sums:
-        for flaw in _differing(log, sums[log.name], ""):
+    metrics = _read(log.with_name(METRICS))[0]
+    remedy = "Restore it from a copy, or remove what is left of it, and start again."
+    for flaw in _differing(log, metrics, remedy):
+        if not flaw.harmless:
             raise Changed(str(flaw))
 
 
@@ -119,17 +181,23 @@ def _told(found: State, *, required: bool) -> str | None:
     return None
 
 
-def _differing(file: Path, then: Written, again: str) -> Iterator[Flaw]:
-    if not file.is_file():
+def _differing(file: Path, metrics: Mapping[str, Any], remedy: str) -> Iterator[Flaw]:
+    sums = metrics.get(SUMS)
+    if not isinstance(sums, dict) or file.name not in sums:
         return
-    more = file.name == PROGRESS
-    if told := differs(file.read_bytes(), then, more=more):
-        remedy = again
-        if more:
-            remedy = (
-                "Restore it from a copy, or remove it: the report then shows no "
-                "curves, and all else stays."
-            )
+    if not file.is_file():
+        what = "is gone: there are no curves of how the run learned"
+        yield Flaw(file, what, remedy, harmless=file.name == PROGRESS)
+        return
+    try:
+        then = Written(
+            bytes=int(sums[file.name]["bytes"]), sha256=sums[file.name]["sha256"]
+        )
+    except (TypeError, KeyError, ValueError):
+        yield Flaw(file, "has a checksum that is none", remedy)
+        return
+    told = differs(file.read_bytes(), then, more=file.name == PROGRESS)
+    if told:
         yield Flaw(file, f"was changed after the run ({told})", remedy)
 
 
@@ -163,7 +231,10 @@ def _common(value: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 def require_scores(
     folder: Path, metrics: Mapping[str, Any], shown: Predictions
 ) -> None:
-    """Raises: Changed if scores are not those of the predictions that are `shown`."""
+    """Raises: Changed if scores are not those of the predictions that are `shown`; for
+    whoever sealed them without those, they stand for themselves."""
+    if SUMS not in metrics and _read(folder / METRICS)[1] == "kept":
+        return
     seeds, seed = np.unique(shown.seed, return_inverse=True)
     k = len(shown.classes)
     confusion = np.zeros((len(seeds), k, k), np.int64)

@@ -72,7 +72,7 @@ def read_pack(folder: Path) -> SavedPack | None:
     try:
         tasks = tuple(Task(**task) for task in meta["tasks"])
         done, seconds = bool(meta["finished"]), float(meta["seconds"])
-        require_shapes(arrays, len(tasks), step - done)
+        require_shapes(arrays, len(tasks))
         result = result_of(arrays, tasks, seconds) if done else None
     except (KeyError, TypeError, ValueError, IndexError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
@@ -88,12 +88,10 @@ def read_pack(folder: Path) -> SavedPack | None:
     return SavedPack(folder, tasks, result, meta)
 
 
-def require_shapes(arrays: Flat, tasks: int, epoch: int) -> None:
-    """Raises: ValueError if arrays of a checkpoint are not of so many tasks, or of
-    another epoch; KeyError if one is not there."""
+def require_shapes(arrays: Flat, tasks: int) -> None:
+    """Raises: ValueError if arrays of a checkpoint are not of so many tasks; KeyError
+    if one is not there."""
     epochs = arrays["history.epoch"]
-    if epochs.ndim != 1 or (len(epochs) and int(epochs[-1]) != epoch):
-        raise ValueError(f"its last evaluation is not of epoch {epoch}")
     for name, array in arrays.items():
         if name == "history.epoch":
             continue

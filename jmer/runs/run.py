@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +10,18 @@ import numpy as np
 from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.files.inside import require_contained
+from jmer.files.places import expanded
 from jmer.files.shape import checked
 from jmer.runs.curves import read_curves
 from jmer.runs.folder import (
     CHECKPOINTS,
     DESCRIPTION,
     METRICS,
-    NEEDED,
     PREDICTIONS,
     PROGRESS,
     require_idle,
 )
-from jmer.runs.intact import require_intact, require_scores
+from jmer.runs.intact import no_run, require_finished, require_intact, require_scores
 from jmer.runs.older import renewed
 from jmer.runs.shapes import (
     ANY_DESCRIPTION,
@@ -34,7 +33,7 @@ from jmer.scores.metrics import reported
 from jmer.scores.paired import Paired, paired
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
-from jmer.text import counted, did_you_mean, points
+from jmer.text import counted, points
 
 if TYPE_CHECKING:
     from flax import nnx
@@ -285,26 +284,12 @@ class Run:
 
         Raises: JmerError naming the missing or damaged file, and what to do.
         """
-        for name in (METRICS, DESCRIPTION):
-            if not (self.folder / name).is_file():
-                require_idle(self.folder)
-                raise no_run(self.folder, name)
-            found = self.metrics if name == METRICS else self.experiment
-            missing = [key for key in NEEDED[name] if key not in found]
-            if missing:
-                require_idle(self.folder)
-                raise JmerError(
-                    f"{self.folder / name} has no {', '.join(missing)}: it was edited, "
-                    f"or written by another version of jmer. Run the experiment again."
-                )
+        require_finished(
+            self.folder,
+            lambda name: self.metrics if name == METRICS else self.experiment,
+        )
         checked(self.metrics, METRICS_SHAPE, self.folder / METRICS)
         checked(self.experiment, DESCRIPTION_SHAPE, self.folder / DESCRIPTION)
-        if not (self.folder / PREDICTIONS).is_file():
-            require_idle(self.folder)
-            raise JmerError(
-                f"{self.folder} has no {PREDICTIONS}: it is no finished run; run "
-                f"`{self.experiment['command']}` again."
-            )
         if not self.changed:
             require_intact(self.folder)
             require_scores(self.folder, self.metrics, self.shown)
@@ -317,7 +302,7 @@ def load_run(folder: str | Path, *, changed: bool = False) -> Run:
     Raises: JmerError if it is no run, is not finished, was changed afterwards, or has a
     link in it that leads out of it.
     """
-    folder = Path(folder)
+    folder = expanded(Path(folder))
     for name in (DESCRIPTION, METRICS):
         if not (folder / name).is_file():
             require_idle(folder)
@@ -326,32 +311,6 @@ def load_run(folder: str | Path, *, changed: bool = False) -> Run:
     if not changed:
         require_intact(folder)
     return Run(folder, changed)
-
-
-def no_run(folder: Path, name: str) -> JmerError:
-    """Why a folder that lacks the file `name` is no finished run, and what would be."""
-    beside = [f for f in folder.absolute().parent.glob("*") if (f / METRICS).is_file()]
-    place = shlex.quote(str(folder))
-    if not folder.exists():
-        near = did_you_mean(folder.name, [run.name for run in beside])
-        return JmerError(
-            f"run directory {folder} does not exist{near}: it is no finished run. "
-            f"`jmer run FILE --run-dir {place}` makes one."
-        )
-    missing = f"{folder} has no {name}: it is no finished run"
-    if (folder / DESCRIPTION).is_file():
-        return JmerError(
-            f"{missing}; run `jmer run FILE --run-dir {place}`, which goes on where "
-            f"it stopped, with the file and the options that it was started with."
-        )
-    inside = sorted(f for f in folder.glob("*") if (f / DESCRIPTION).is_file())
-    if inside:
-        runs = ", ".join(shlex.quote(str(run)) for run in inside[:4])
-        return JmerError(f"{missing}, but holds some. Give one: {runs}.")
-    return JmerError(
-        f"{missing}. Give the folder that `jmer run` wrote, runs/NAME if no other was "
-        f"asked for."
-    )
 
 
 def read_run(folder: Path) -> Run:
@@ -414,7 +373,7 @@ def load_model(folder: str | Path) -> "Weights":
     """
     from jmer.runs.weights import Weights
 
-    return Weights.load(Path(folder))
+    return Weights.load(expanded(Path(folder)))
 
 
 def find_weights(folder: Path) -> "Weights":

@@ -113,7 +113,7 @@ RECORDED = fields(
         "optim": fields({}),
         "protocol": fields({"kind": text}),
         "seeds": each(seed),
-        "variants": each(VALUES),
+        "variants": each(text),
         "inner_criterion": text,
         "pretrained": optional(text),
     }

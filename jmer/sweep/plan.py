@@ -12,7 +12,7 @@ from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold, make_folds
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
-from jmer.files import read_json
+from jmer.files import Changed, read_json
 from jmer.nn.lowering.choice import current
 from jmer.runner.features import seen_by_tasks
 from jmer.runner.plan import make_plan, memory_limit
@@ -170,7 +170,9 @@ def _stage(experiment: Experiment, folder: Path) -> Stage:
     if not file.exists():
         return "new"
     try:
-        return _stage_of_run(experiment, folder, renewed(read_json(file)))
+        # A description that was damaged is written anew, if it says the same.
+        found = renewed(read_json(file, changed=True))
+        return _stage_of_run(experiment, folder, found)
     except (KeyError, TypeError) as error:
         raise JmerError(
             f"{file} or {METRICS} beside it was edited, or written by another version "
@@ -194,6 +196,9 @@ def _stage_of_run(experiment: Experiment, folder: Path, found: dict[str, Any]) -
     same = found["identity"]["weights"] == experiment.model.file_hashes
     for name in ("pretrained", "start_from"):
         same = same and found["experiment"][name] == wanted[name]
-    metrics = read_json(folder / METRICS)
+    try:
+        metrics = read_json(folder / METRICS)
+    except Changed:  # it is written anew
+        return "begun"
     seeds = {*metrics["seeds"], *(task["seed"] for task in metrics["diverged"])}
     return "finished" if same and seeds == set(experiment.seeds) else "begun"

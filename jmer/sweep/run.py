@@ -9,7 +9,8 @@ from typing import Any
 import jax
 
 from jmer.errors import JmerError
-from jmer.files import write_json
+from jmer.files import Changed, write_json
+from jmer.files.lock import tell
 from jmer.report.sweep import cells_of, is_sweep, write_sweep
 from jmer.runner.outcome import AllDiverged
 from jmer.runner.progress import View
@@ -94,19 +95,30 @@ def _begin(
     # cell has a lock of its own.
     with owning(run_dir, wait=True):
         _require_own(run_dir, cells, overwrite)
+        if is_sweep(run_dir) and _known(run_dir) is None:
+            tell(f"{run_dir / SWEEP} was edited or damaged: it is written anew")
         write_json(run_dir / SWEEP, about)
 
 
 def as_begun(cells: Sequence[Cell], folder: Path) -> list[Cell]:
     """The cells by the names that they have in `folder`, where an older version may
     have begun the sweep."""
-    there = cells_of(folder) if is_sweep(folder) else {}
+    there = (_known(folder) if is_sweep(folder) else None) or {}
     return [
         dataclasses.replace(cell, name=before)
         if cell.name not in there and (before := former(cell.name)) in there
         else cell
         for cell in cells
     ]
+
+
+def _known(folder: Path) -> dict[str, Path] | None:
+    """The cells of a sweep; None if its list is damaged: each cell knows by itself
+    whose it is."""
+    try:
+        return cells_of(folder)
+    except Changed:
+        return None
 
 
 def _require_own(folder: Path, cells: Sequence[Cell], overwrite: bool) -> None:
@@ -119,7 +131,7 @@ def _require_own(folder: Path, cells: Sequence[Cell], overwrite: bool) -> None:
             f"{folder} has files but no {SWEEP} of jmer: it is no sweep. Choose an "
             f"empty or new folder with --run-dir."
         )
-    gone = cells_of(folder).keys() - {cell.name for cell in cells}
+    gone = (_known(folder) or {}).keys() - {cell.name for cell in cells}
     if gone and not overwrite:
         raise JmerError(
             f"{folder} is another sweep, with a cell {min(gone)!r}: choose another "

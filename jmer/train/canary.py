@@ -6,6 +6,7 @@ held-out subject to its own fold, and no list of subjects would show it.
 """
 
 import dataclasses
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from jmer.errors import JmerError
 from jmer.train.batches import BatchPlan
 from jmer.train.culprit import where_it_enters
 from jmer.train.folds import Program
+from jmer.train.host_order import order_of
 from jmer.train.pack import first_state
 from jmer.train.step import Data
 from jmer.train.tasks import Task, TaskTable
@@ -77,7 +79,7 @@ def sing(
     task, row = tasks[chosen], int(np.flatnonzero(rows == chosen)[0])
     unseen = ~np.asarray(table.train)[chosen]
     other = without(data, unseen, program.trainer.classes)
-    own = jax.jit(lambda tree: trees.take(tree, row))
+    own = functools.partial(_own, row=row)
 
     def trained(seen: Data) -> Any:
         put = jax.device_put(seen, program.shared)
@@ -89,8 +91,8 @@ def sing(
         state, record = run(state, table_rows, put, *numbers)
         weights = {"params": state.params, "stats": state.stats}
         others = (state.opt_state, state.step, state.alive)
-        all_of_it = {**weights, "training": others, "loss": record.loss.T}
-        return jax.device_get(own(all_of_it))
+        loss = np.asarray(record.loss)[:, row]
+        return {**own({**weights, "training": others}), "loss": loss}
 
     first, second = trained(data), trained(other)
     found = differing(first, second)
@@ -115,6 +117,21 @@ def sing(
     return Passed(task, int(unseen.sum()), arrays, time.monotonic() - begun)
 
 
+def _own(tree: Any, row: int) -> Any:
+    """One task's arrays, on the host."""
+    if jax.default_backend() != "cpu":  # where the others' would have to be fetched
+        return jax.device_get(jax.jit(lambda tree: trees.take(tree, row))(tree))
+
+    def taken(array: jax.Array) -> np.ndarray:
+        for shard in array.addressable_shards:
+            rows = range(len(array))[shard.index[0]]
+            if row in rows:
+                return np.asarray(shard.data)[row - rows.start].copy()
+        raise AssertionError(f"no device has row {row}")
+
+    return jax.tree.map(taken, tree)
+
+
 def _other_remedy(plan: BatchPlan) -> str:
     if plan.mode == "own":  # read together since folds hold out little beside a batch
         return ""
@@ -128,8 +145,7 @@ def telling_row(plan: BatchPlan, table: TaskTable) -> int:
     """
     if not plan.together:
         return 0
-    order = np.asarray(plan.order(table.seed[0], jnp.int32(0)))
-    clips = np.asarray(plan.split(order)[0])
+    clips = order_of(plan, table.seed) // plan.versions
     seeds = np.asarray(jax.random.key_data(table.seed))
 
     def mixed(own: np.ndarray) -> int:

@@ -8,7 +8,6 @@ when nothing has been heard for a while. The others are then told, and end.
 import contextlib
 import json
 import multiprocessing
-import os
 import socket
 import struct
 import sys
@@ -18,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from jmer.errors import JmerError, shortened
+from jmer.files.ending import end_at_once
 
 BEAT_SECONDS = 2.0  # between two signs of life
 SILENCE_SECONDS = 16.0  # after which a process counts as lost
@@ -248,14 +248,11 @@ class Channel:
         whole, and what it has not can be made again."""
         for child in multiprocessing.active_children():
             child.terminate()
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                if stream.isatty():  # of a live view
-                    stream.write("\x1b[?25h\n")
-                stream.flush()
         with contextlib.suppress(OSError, ValueError):
-            print(f"error: {self.lost}", file=sys.stderr, flush=True)
-        os._exit(1)
+            if sys.stdout.isatty():  # of a live view
+                sys.stdout.write("\x1b[?25h\n")
+            sys.stdout.flush()
+        end_at_once(1, f"error: {self.lost}")
 
 
 def _split(content: bytes, count: int) -> list[bytes]:

@@ -259,6 +259,7 @@ class Checkpoints:
         if not isinstance(notes, dict):
             raise ValueError("its notes are damaged")
         if sums is None and state(notes) == "none":  # of an older version
+            _require_epoch(epoch, arrays, notes)
             return arrays, notes
         _require_same(epoch, arrays, notes, sums)
         return arrays, unsealed(notes)
@@ -292,6 +293,14 @@ class Checkpoints:
                 f"room there or choose another --run-dir; the same command goes on "
                 f"from the last whole checkpoint."
             ) from error
+
+
+def _require_epoch(step: int, arrays: Flat, notes: dict[str, Any]) -> None:
+    """Raises: ValueError if the last evaluation of a pack was not then; what is saved
+    last has the number after it."""
+    epochs = arrays.get("history.epoch", np.zeros(0)).reshape(-1)
+    if len(epochs) and int(epochs[-1]) != step - bool(notes.get("finished")):
+        raise ValueError(f"it was saved after epoch {epochs[-1]}, and was renamed")
 
 
 def _require_same(

@@ -3,7 +3,8 @@
 import collections
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from pathlib import Path
 
 BOMS = {
     b"\xef\xbb\xbf": "utf-8-sig",
@@ -15,6 +16,7 @@ BOMS = {
 # What spreadsheets write that know no Unicode. Chinese text comes in pairs of high
 # bytes, between which Western text has others; the last one has rarer signs, too.
 OLDER = ("gb2312", "cp1252", "gb18030")
+HEAD = 2**18  # bytes of a long file that say how to read it
 DELIMITERS = (",", ";", "\t")
 
 Rows = list[tuple[int, list[str]]]
@@ -28,18 +30,28 @@ def decoded(content: bytes) -> str:
 
     Raises: ValueError if it is none, or holds what no text does.
     """
+    encoding = next((e for e in _encodings(content) if _decodes(content, e)), None)
+    if encoding is None:
+        raise ValueError("it is no text in UTF-8")
+    text = content.decode(encoding)
+    # Between the cells of any table are signs of ASCII.
+    if "\0" in text or not any(c.isascii() for c in text):
+        raise ValueError("it holds what is no text")
+    return text
+
+
+def _encodings(content: bytes) -> tuple[str, ...]:
+    """In which encodings a file may be, the likely ones first."""
     mark = next((mark for mark in BOMS if content.startswith(mark)), None)
-    encodings = (BOMS[mark],) if mark else (*_unmarked(content), "utf-8", *OLDER)
-    for encoding in encodings:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError as error:
-            last = error
-            continue
-        if "\0" in text:
-            raise ValueError("it holds what is no text")
-        return text
-    raise ValueError(f"it is no text in UTF-8: {last.reason}")
+    return (BOMS[mark],) if mark else (*_unmarked(content), "utf-8", *OLDER)
+
+
+def _decodes(content: bytes, encoding: str) -> bool:
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _unmarked(content: bytes) -> tuple[str, ...]:
@@ -79,6 +91,26 @@ def rows_of(text: str) -> tuple[str, Rows]:
         assert mistake is not None
         raise mistake
     return max(found, key=lambda one: one[0])[1:]
+
+
+def streamed(path: Path) -> Generator[tuple[int, list[str]], None, None]:
+    """The lines of a long table, one after another; what its encoding and its delimiter
+    are, its beginning says.
+
+    Raises: OSError, ValueError if it is no text, csv.Error if quotes do not match.
+    """
+    with path.open("rb") as start:
+        head = start.read(HEAD)
+    # Whole lines, unless a sign has several bytes, of which the end might be cut off.
+    cut = len(head) == HEAD and b"\0" not in head[:64]
+    whole = head[: head.rfind(b"\n") + 1 or HEAD] if cut else head
+    text = decoded(whole) if whole else ""
+    encoding = next(e for e in _encodings(whole) if _decodes(whole, e))
+    delimiter, _ = rows_of(text.rpartition("\n")[0] or text)
+    with path.open(encoding=encoding, newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        for row in reader:
+            yield reader.line_num, [cell.strip() for cell in row]
 
 
 def _split(text: str, delimiter: str) -> Rows:

@@ -106,8 +106,8 @@ def _text_table(path: Path, content: bytes) -> Table:
         delimiter, numbered = rows_of(text)
     except csv.Error as error:
         raise JmerError(
-            f"cannot read {path} ({error}): it is no CSV file, for quotes around a "
-            f"cell do not match. Correct it, or restore the file."
+            f"cannot read {path} ({error}): it is no CSV file, or quotes around a cell "
+            f"do not match. Correct it, or restore the file."
         ) from error
     if named_book and max(len(row) for _, row in numbered) < 2:
         raise JmerError(f"cannot read {path} (it is no workbook): restore the file.")

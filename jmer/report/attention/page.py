@@ -40,7 +40,9 @@ def write_explanation(folder: Path, cases: Sequence[Case]) -> None:
     page = explanation(cases)
     write_page(page, folder, EXPLAIN)
     answers = [_answer(case).text for case in cases]
-    write_json(folder / EXPLAINED, index_of(page.title, answers, page.figures()))
+    first = cases[0]
+    clip = (first.dataset, first.subject, first.clip)
+    write_json(folder / EXPLAINED, index_of(page.title, answers, page.figures(), clip))
 
 
 def explanation(cases: Sequence[Case]) -> Page:
@@ -61,6 +63,7 @@ def explanation(cases: Sequence[Case]) -> Page:
         "Probability of each class",
         "Probability of each class; the true one is hatched.",
         probabilities_png(cases),
+        chart=True,
     )
     sections = [Section("Answer", (bars,))]
     maps = [case for case in cases if FIGURES.get(case.network.name) == MAPS]

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jmer.report.draw.settings import own_settings
-from jmer.report.draw.style import BLUE, INK, MUTED, ORANGE, dressed, new_figure, png
+from jmer.report.draw.style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    dressed,
+    new_figure,
+    png,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +24,7 @@ if TYPE_CHECKING:
 LABELS = {
     "loss": ("training loss", BLUE, "-", "o"),
     "test_acc": ("accuracy, test clips", BLUE, "-", "o"),
+    "test_uf1": ("UF1, test clips", GREEN, "-.", "D"),
     "inner_uf1": ("UF1, held-out training subjects", ORANGE, "--", "s"),
 }
 EPOCHS = {
@@ -33,7 +43,7 @@ def learning_png(
     """
     panels = [
         [name for name in group if name in curves]
-        for group in (("loss",), ("test_acc", "inner_uf1"))
+        for group in (("loss",), ("test_acc", "test_uf1", "inner_uf1"))
     ]
     panels = [names for names in panels if names]
     rows = len(panels) + bool(epochs)

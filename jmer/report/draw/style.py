@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DPI = 200
 INK, MUTED, BLUE, ORANGE = "#1c2733", "#66717d", "#1f5a94", "#c8620a"
+GREEN = "#2f8f6b"
 
 
 def new_figure(width: float, height: float) -> "Figure":

@@ -1,7 +1,17 @@
 """What a report is made of, before it is Markdown or HTML. All text is plain text."""
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
+
+
+def slug(text: str) -> str:
+    """Letters, digits and dashes, for an address within a page.
+
+    >>> slug("What it looked at in sub01/EP02_01f")
+    'what-it-looked-at-in-sub01-ep02-01f'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60] or "part"
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,8 @@ class Gauges:
 class Table:
     """`left` columns of text come first, and are aligned left; the rest are numbers.
 
-    `cards`: each row becomes a card of its own on a narrow screen.
+    `cards`: each row becomes a card of its own on a narrow screen. What a row has
+    beside its text is shown in HTML alone.
     """
 
     kind: ClassVar[str] = "table"
@@ -43,6 +54,15 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     left: int = 1
     cards: bool = False
+    looks: tuple[bytes | None, ...] = ()
+    """A small PNG for each row, or none."""
+    links: tuple[str | None, ...] = ()
+    """For each row, the anchor of the section of this page that says more, or none."""
+
+    @property
+    def headed(self) -> bool:
+        """Whether the first column says what a row is about."""
+        return len(self.columns) > 1
 
     @property
     def sortable(self) -> bool:
@@ -58,6 +78,8 @@ class Figure:
     alt: str
     caption: str
     png: bytes
+    chart: bool = False
+    """Lines and words alone, that are as good in white on black."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +88,15 @@ class Code:
     text: str
 
 
-PageBlock = Paragraph | Gauges | Table | Figure | Code
+@dataclass(frozen=True)
+class Terms:
+    """Words and what they mean."""
+
+    kind: ClassVar[str] = "terms"
+    items: tuple[tuple[str, str], ...]
+
+
+PageBlock = Paragraph | Gauges | Table | Figure | Code | Terms
 
 
 @dataclass(frozen=True)
@@ -76,6 +106,8 @@ class Section:
     title: str
     blocks: tuple[PageBlock, ...]
     folded: bool = False
+    anchor: str = ""
+    """Its name in addresses, where its title does not do."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +116,24 @@ class Page:
     subtitle: str
     lead: tuple[PageBlock, ...]
     sections: tuple[Section, ...]
+    facts: tuple[tuple[str, str], ...] = ()
+    """What it is about, in a few words each."""
+
+    def anchors(self) -> list[str]:
+        """A name for each section, as it stands in addresses; no two are alike."""
+        names = [section.anchor or slug(section.title) for section in self.sections]
+        return [
+            name if names.index(name) == i else f"{name}-{i}"
+            for i, name in enumerate(names)
+        ]
+
+    def terms(self) -> dict[str, str]:
+        """The words that the page explains, and their names in addresses."""
+        blocks = [block for section in self.sections for block in section.blocks]
+        found = [block for block in blocks if isinstance(block, Terms)]
+        return {
+            word: f"word-{slug(word)}" for terms in found for word, _ in terms.items
+        }
 
     def figures(self) -> list[Figure]:
         """All figures, in order."""

@@ -1,6 +1,7 @@
 """A report as one HTML file: style and figures inside, nothing fetched.
 
-Its one script sorts tables; nothing is lost without it.
+Its one script sorts tables, and unfolds what is asked for or printed; nothing is lost
+without it.
 """
 
 import base64
@@ -39,6 +40,8 @@ def render(page: Page) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("page.html").render(
         page=page,
+        anchors=page.anchors(),
+        terms=page.terms(),
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         script=Markup(script),
         digest=digest,

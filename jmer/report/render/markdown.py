@@ -11,6 +11,7 @@ from jmer.report.render.blocks import (
     PageBlock,
     Paragraph,
     Table,
+    Terms,
 )
 from jmer.text import interval, points
 
@@ -68,11 +69,19 @@ def _block(block: PageBlock) -> str:
             return f"![{alt}]({block.path})\n\n{caption}"
         case Code(text):
             return _code(text)
+        case Terms(items):
+            return "\n".join(_term(word, meaning) for word, meaning in items)
+
+
+def _term(word: str, meaning: str) -> str:
+    return f"- **{escape_markdown(word)}**: {escape_markdown(meaning)}"
 
 
 def render(page: Page) -> str:
     """The page as Markdown; figures are links relative to the report."""
     parts = [f"# {escape_markdown(page.title)}", escape_markdown(page.subtitle)]
+    if page.facts:
+        parts.append("\n".join(_term(name, value) for name, value in page.facts))
     parts += [_block(block) for block in page.lead]
     for section in page.sections:
         parts.append(f"## {escape_markdown(section.title)}")

@@ -1,4 +1,5 @@
 // Columns of a table sort its rows: numbers from the largest, words from the first.
+// What an address asks for is unfolded, and all of it for printing.
 "use strict";
 function valueOf(cell, numeric) {
   return numeric ? parseFloat(cell.textContent) : cell.textContent.trim();
@@ -31,3 +32,25 @@ for (const table of document.querySelectorAll("table.sortable")) {
     head.append(button);
   });
 }
+function unfold() {
+  const wanted = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!wanted) return;
+  const folded = wanted.closest("details") || wanted.querySelector("details");
+  if (folded) folded.open = true;
+  wanted.scrollIntoView();
+}
+addEventListener("hashchange", unfold);
+// The same address again is no change of it.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href^='#']");
+  if (link && link.hash === location.hash) unfold();
+});
+unfold();
+let closed = [];
+addEventListener("beforeprint", () => {
+  closed = [...document.querySelectorAll("details:not([open])")];
+  for (const each of closed) each.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const each of closed) each.open = false;
+});
