@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from jmer.data.asking import command_for, data_option, without
 from jmer.data.config import DataConfig
 from jmer.data.problems import Problem, Unusable
-from jmer.errors import JmerError, UsageError, quoted
+from jmer.errors import JmerError, UsageError, quoted, shortened
 from jmer.text import counted, did_you_mean
 
 
@@ -15,12 +15,15 @@ class ClipProblem(Problem):
     clip: str
 
 
-def about_clip(problem: Problem, clip: str) -> ClipProblem:
-    """A problem with one more remedy: to leave the clip out.
+def about_clip(problem: Problem, clip: str) -> Problem:
+    """A problem with one more remedy: to leave the clip out. A name that no error shows
+    in whole can be none.
 
     >>> about_clip(Problem("row 3: onset 'x' is no number."), "sub01/EP02")
     "row 3: onset 'x' is no number. Or leave the clip out: --exclude sub01/EP02"
     """
+    if shortened(clip) != clip:
+        return problem
     leave = data_option("exclude", clip)
     made = ClipProblem(f"{problem} Or leave the clip out: {leave}", problem.kind)
     made.clip = clip
