@@ -16,7 +16,8 @@ REMEDY = re.compile(
     r"(?<![\w/.-])jmer [a-z]+|(?<![\w-])--[a-z{]|pip install|`\{command\}`"
 )
 # Written by a call instead: the name of the option is that of the command at work.
-NAMED = {"data_option", "other_choices", "command_for", "without", "check_command"}
+NAMED = {"data_option", "source_option", "other_choices"}
+NAMED |= {"command_for", "without", "check_command"}
 # The name of an option or of a command alone, which parsers are made of.
 NAME = re.compile(r"--[\w.{}-]*(=\{.*\})?|jmer( ([a-z]+|\{[^`]*\}))+|jmer data check")
 WORD = r"(?:'[^']*'|\"[^\"]*\"|[^\s'\",;:`])+"

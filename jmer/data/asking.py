@@ -60,6 +60,14 @@ def data_option(field: str, *values: object) -> str:
     return " ".join([f"{_now.prefix}{option(field)}", *map(_quoted, values)])
 
 
+def source_option() -> str:
+    """The option for the folder of the original files; in Python, which has none, that
+    of either command."""
+    if _now.words:
+        return data_option("manual_dir", "DIR")
+    return "--data.manual-dir DIR (--manual-dir DIR for `jmer data`)"
+
+
 def choices(config: DataConfig, field: str) -> tuple[Any, ...]:
     """The values that a field may have, where they can be listed."""
     kind = typing.get_type_hints(type(config))[field]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jmer.data.asking import data_option
+from jmer.data.asking import source_option
 from jmer.data.config import DataConfig
 from jmer.data.exclusion import refusal
 from jmer.data.machine import clips_at_once
@@ -254,7 +254,7 @@ class ClipBuilder(  # type: ignore[call-arg]
             raise JmerError(
                 f"data set {self.data.name} is not prepared in {self.data.data_dir}, "
                 f"and no source is given: say where the original files are with "
-                f"{data_option('manual_dir', 'DIR')}."
+                f"{source_option()}."
             )
         there = False
         with contextlib.suppress(OSError):  # such as a name that is too long

@@ -76,13 +76,13 @@ def no_run(folder: Path, name: str) -> JmerError:
     """Why a folder that lacks the file `name` is no finished run, and what would be."""
     beside = [f for f in folder.absolute().parent.glob("*") if (f / METRICS).is_file()]
     place = shlex.quote(str(folder))
+    missing = f"{folder} has no {name}: it is no finished run"
     if not folder.exists():
         near = did_you_mean(folder.name, [run.name for run in beside])
         return JmerError(
-            f"run directory {folder} does not exist{near}: it is no finished run. "
-            f"`jmer run FILE --run-dir {place}` makes one."
+            f"{missing}, since that folder does not exist{near}. `jmer run FILE "
+            f"--run-dir {place}` makes one."
         )
-    missing = f"{folder} has no {name}: it is no finished run"
     if (folder / DESCRIPTION).is_file():
         return JmerError(
             f"{missing}; run `jmer run FILE --run-dir {place}`, which goes on where "
