@@ -106,11 +106,13 @@ def _about(evidence: Evidence) -> tuple[str, ...]:
         for name, metric in reported().items()
     )
     start = experiment["experiment"].get("pretrained")
+    left_out = evidence.run.excluded
     return (
         f"run {experiment['name']}: {metrics['protocol']}, selection "
         f"{metrics['selection']}",
         f"claimed: {scores}",
         f"data set {data['name']}, fingerprint {data['fingerprint']}: {state}",
+        *([f"left out by name: {', '.join(left_out)}"] * bool(left_out)),
         *(
             [f"started from {start}: what that was trained on is not known"]
             * bool(start)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jmer import shipped
+from jmer.commands.mistakes import OneLineParser
 from jmer.errors import UsageError
 from jmer.files import write_json
 from jmer.files.places import expanded
@@ -29,7 +30,7 @@ def _place(text: str) -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     # Not tyro: a benchmark should run where little more than JAX is installed.
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="jmer bench",
         description="Time the training of an experiment on random clips.",
         epilog="Several values of an option are combined with those of all others.",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,7 +78,8 @@ def explain(words: list[str]) -> int:
         line = f"{case.subject}/{case.clip}: {found} (true: {true}), in {folder}"
         print(visible(" ".join(line.splitlines())))
     if options.out is None:
-        print(f"`jmer report {options.run}` puts them into the report of the run")
+        place = shlex.quote(str(options.run))
+        print(f"`jmer report {place}` puts them into the report of the run")
     return 0
 
 

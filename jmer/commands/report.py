@@ -33,7 +33,7 @@ class ReportOptions:
         if not self.runs and self.table is None:
             raise UsageError("jmer report needs one or more run directories.")
         if self.other_data and self.table is None:
-            raise UsageError("other-data goes with --table")
+            raise UsageError("--other-data goes with --table NAME")
 
 
 def report(words: list[str]) -> int:

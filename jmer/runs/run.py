@@ -21,7 +21,7 @@ from jmer.runs.folder import (
     PROGRESS,
     require_idle,
 )
-from jmer.runs.intact import require_finished, require_intact, require_scores
+from jmer.runs.intact import no_run, require_finished, require_intact, require_scores
 from jmer.runs.older import renewed
 from jmer.runs.shapes import (
     ANY_DESCRIPTION,
@@ -125,6 +125,14 @@ class Run:
         file = self.folder / DESCRIPTION
         found = read_json(file, changed=self.changed)
         return renewed(checked(found, ANY_DESCRIPTION, file))
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Clips that were left out of the data set by name (`--data.exclude`)."""
+        found: Any = self.experiment
+        for part in ("identity", "data", "exclude"):
+            found = found.get(part) if isinstance(found, dict) else None
+        return tuple(map(str, found)) if isinstance(found, list) else ()
 
     @functools.cached_property
     def predictions(self) -> Predictions:
@@ -298,10 +306,7 @@ def load_run(folder: str | Path, *, changed: bool = False) -> Run:
     for name in (DESCRIPTION, METRICS):
         if not (folder / name).is_file():
             require_idle(folder)
-            raise JmerError(
-                f"{folder} has no {name}: it is no finished run. `jmer run FILE "
-                f"--run-dir {folder}` makes or finishes one."
-            )
+            raise no_run(folder, name)
     require_contained(folder)
     if not changed:
         require_intact(folder)
