@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jmer import keys
+from jmer.targets.scopes import CHUNKS, EPOCHS, EVALUATION
 from jmer.train.step import Data, Record, TaskState, Trainer
 from jmer.train.tasks import Task, TaskTable
 
@@ -35,6 +36,8 @@ class Program:
     mesh: Mesh
     chunk: int
     evaluations: int = 1
+    options: Mapping[str, Any] | None = None
+    """For the compiler."""
 
     @property
     def per_task(self) -> NamedSharding:
@@ -92,7 +95,7 @@ class Program:
                 jax.tree.map(shared, data),
                 shared(jnp.int32(0)),
                 shared(jnp.zeros(self.evaluations, jnp.int32)),
-            ).compile()
+            ).compile(compiler_options=dict(self.options or {}))
         return self._compiled[rows]
 
     @functools.cached_property
@@ -115,7 +118,8 @@ class Program:
             return self._advance_chunk(pair[0], pair[1], data, first, counts)
 
         parts = jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), (state, table))
-        state, record = jax.lax.map(chunk, parts)
+        with jax.named_scope(CHUNKS):
+            state, record = jax.lax.map(chunk, parts)
         state = jax.tree.map(lambda x: x.reshape(rows, *x.shape[2:]), state)
         record = jax.tree.map(
             lambda x: x.swapaxes(0, 1).reshape(-1, rows, *x.shape[3:]), record
@@ -149,11 +153,13 @@ class Program:
         ) -> tuple[tuple[TaskState, jax.Array], Record]:
             state, first = carry
             unknown = jnp.full(self.chunk, jnp.nan)
-            state, loss = jax.lax.fori_loop(
-                first, first + count, epoch, (state, unknown)
-            )
+            with jax.named_scope(EPOCHS):
+                state, loss = jax.lax.fori_loop(
+                    first, first + count, epoch, (state, unknown)
+                )
             one = functools.partial(trainer.evaluate, data=data, epoch=first + count)
-            state, record = self._side_by_side(one)(state, table, loss=loss)
+            with jax.named_scope(EVALUATION):
+                state, record = self._side_by_side(one)(state, table, loss=loss)
             return (state, first + count), record
 
         (state, _), record = jax.lax.scan(evaluation, (state, first), counts)

@@ -15,6 +15,7 @@ from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import Lowering, use_lowering
 from jmer.optim import Horizon, OptimConfig, trained_alone
 from jmer.scores import metrics
+from jmer.targets.scopes import STEPS
 from jmer.train.batches import BatchPlan
 from jmer.train.tasks import TaskTable
 from jmer.train.variants import Values, with_values
@@ -181,7 +182,8 @@ class Trainer:
             return self.step(state, task.key, inputs, data.label[index], w, rules)
 
         steps = jnp.arange(self.plan.steps)
-        state, losses = jax.lax.scan(body, state, (steps, index, weight))
+        with jax.named_scope(STEPS):
+            state, losses = jax.lax.scan(body, state, (steps, index, weight))
         counts = weight.sum(1)
         total = jnp.where(counts > 0, losses * counts, 0).sum()
         return state, total / counts.sum()
