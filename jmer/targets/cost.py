@@ -62,10 +62,12 @@ class Cost:
 
     def add(self, placed: Placed, module: Module, times: int) -> None:
         instruction = placed.instruction
+        if is_free(instruction):
+            return
         moved = bytes_moved(module, placed.computation, instruction) * times
         cycles = instruction.cycles * times
         self.cycles += cycles
-        self.kernels += times * (not is_free(instruction))
+        self.kernels += times
         self.bytes += moved
         name = _described(instruction)
         self.cycles_of[name] += cycles
@@ -180,7 +182,7 @@ def _bound(module: Module, around: Computation, loop: Instruction) -> int | None
             return int(side.operands[0])
         index = side.attribute("index")
         start = around.instructions.get(loop.operands[0])
-        if side.opcode == "get-tuple-element" and index and start is not None:
+        if index and start is not None and start.opcode == "tuple":
             value = around.instructions.get(start.operands[int(index)])
             # The counter starts at a constant as well: zero.
             constant = value is not None and value.opcode == "constant"
