@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,11 @@ AXIS = "task"
 
 Trained = tuple[TaskState, jax.Array]
 """The tasks of a chunk, and their mean loss of the epoch before [f]."""
+
+Advanced = tuple[TaskState, Record]
+"""The tasks of a device, and what their evaluations left."""
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,21 +115,39 @@ class Program:
         first: jax.Array,
         counts: jax.Array,
     ) -> tuple[TaskState, Record]:
-        """The tasks of one device, a chunk at a time."""
+        """The tasks of one device, a chunk at a time, each in the place where its
+        states lie: a list of new ones would be a copy of them all.
+        """
         rows = table.key.shape[0]
-        shape = (rows // self.chunk, self.chunk)
+        records = self._no_records(state, table, data)
 
-        def chunk(pair: tuple[TaskState, TaskTable]) -> tuple[TaskState, Record]:
-            return self._advance_chunk(pair[0], pair[1], data, first, counts)
+        def chunk(number: jax.Array, carry: Advanced) -> Advanced:
+            state, records = carry
+            first_row = number * self.chunk
+            of_chunk = functools.partial(_part, start=first_row, size=self.chunk)
+            part, record = self._advance_chunk(
+                of_chunk(state), of_chunk(table), data, first, counts
+            )
+            state = _with_part(state, part, first_row, axis=0)
+            return state, _with_part(records, record, first_row, axis=1)
 
-        parts = jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), (state, table))
         with jax.named_scope(CHUNKS):
-            state, record = jax.lax.map(chunk, parts)
-        state = jax.tree.map(lambda x: x.reshape(rows, *x.shape[2:]), state)
-        record = jax.tree.map(
-            lambda x: x.swapaxes(0, 1).reshape(-1, rows, *x.shape[3:]), record
+            return jax.lax.fori_loop(0, rows // self.chunk, chunk, (state, records))
+
+    def _no_records(self, state: TaskState, table: TaskTable, data: Data) -> Record:
+        """Room for those of all tasks of a device."""
+        size = self.chunk
+        of_chunk = jax.eval_shape(
+            self._advance_chunk,
+            *jax.eval_shape(lambda tree: _part(tree, 0, size), (state, table)),
+            data,
+            jnp.int32(0),
+            jnp.zeros(self.evaluations, jnp.int32),
+        )[1]
+        rows = table.key.shape[0]
+        return jax.tree.map(
+            lambda x: jnp.zeros((x.shape[0], rows, *x.shape[2:]), x.dtype), of_chunk
         )
-        return state, record
 
     def _advance_chunk(
         self,
@@ -187,6 +210,20 @@ class Program:
             out_specs=outputs,
             check_vma=False,
         )
+
+
+def _part(tree: T, start: jax.Array | int, size: int) -> T:
+    """Some rows of every leaf."""
+    return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, size), tree)
+
+
+def _with_part(tree: T, part: T, start: jax.Array, axis: int) -> T:
+    """A tree with other rows from `start` on."""
+    return jax.tree.map(
+        lambda x, y: jax.lax.dynamic_update_slice_in_dim(x, y, start, axis),
+        tree,
+        part,
+    )
 
 
 def _shape(x: Any, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
