@@ -41,7 +41,7 @@ def bytes_moved(module: Module, where: Computation, instruction: Instruction) ->
         # The result names the operand, then what is made of it.
         made = instruction.results[min(1, len(instruction.results) - 1)]
         return made.bytes * (1 if made.near else 2)
-    total = _written(module, instruction)
+    total = _written(module, where, instruction)
     for place, name in enumerate(instruction.operands):
         if (operand := where.instructions.get(name)) is not None:
             far = sum(a.bytes for a in operand.results if not a.near)
@@ -95,15 +95,14 @@ def _picked(module: Module, inside: Computation, value: Instruction) -> int | No
     return total
 
 
-def _written(module: Module, instruction: Instruction) -> int:
+def _written(module: Module, where: Computation, instruction: Instruction) -> int:
     """Bytes that an operation writes: of an array changed in place, the new part."""
-    result = instruction
-    inside: Computation | None = None
+    last = instruction
     if instruction.opcode == "fusion" and instruction.called:
-        inside = module.computations[instruction.called[0]]
-        result = inside.root
-    if inside is not None and result.opcode == "dynamic-update-slice":
-        update = inside.instructions.get(result.operands[1])
+        where = module.computations[instruction.called[0]]
+        last = where.root
+    if last.opcode == "dynamic-update-slice":
+        update = where.instructions.get(last.operands[1])
         if update is not None:
             return update.bytes
     return sum(array.bytes for array in instruction.results if not array.near)
