@@ -39,7 +39,9 @@ def asks_the_locale(call: ast.Call, ours: set[str]) -> bool:
     match name, call.func:
         case "read_text" | "write_text", _:
             return len(call.args) < (1 if name == "read_text" else 2)
-        case "open", ast.Attribute(value=ast.Name(id="os" | "archive")):
+        case "open", ast.Attribute(
+            value=ast.Name(id="os" | "archive") | ast.Attribute(attr="zip")
+        ):
             return False  # descriptors, and members of archives, which are bytes
         case "open" | "fdopen" | "TextIOWrapper", _:
             return text_mode(call)

@@ -21,7 +21,7 @@ from jmer.files.seal import sealed, state, unsealed
 from jmer.report.sweep import finished_cells
 from jmer.runner.features import _about, _file, _write
 from jmer.runner.outcome import write_scored
-from jmer.runner.plan import Plan, _read
+from jmer.runner.plan import Plan, _read, remembered
 from jmer.runs.folder import marks, note, open_run
 from jmer.runs.lines import line_of, read_lines
 from jmer.runs.packs import read_packs
@@ -471,8 +471,8 @@ def test_features_of_others_are_refused(kept, kind):
 
 def test_a_plan_that_was_edited_is_not_remembered(tmp_path):
     file = tmp_path / "plan.json"
-    record = Plan(Layout(1, 4, "backend"), 1, "measured").record()
-    write_json(file, {**record, "key": "plan"})
+    plan = Plan(Layout(1, 4, "backend"), 1, "measured")
+    write_json(file, remembered(plan, file))
     assert _read(file).layout.chunk == 4
     whole = file.read_text("utf-8")
     for old, new in (('"chunk": 4', '"chunk": 2'), ("backend", "patches"), ("1", "3")):
@@ -481,7 +481,7 @@ def test_a_plan_that_was_edited_is_not_remembered(tmp_path):
     file.write_text(json.dumps(unsealed(json.loads(whole))), "utf-8")
     assert _read(file) is None
     for key in ("other", None, 3):  # of another network, or of nobody knows which
-        write_json(file, {**record, "key": key})
+        write_json(file, {**plan.record(), "key": key})
         assert _read(file) is None
 
 

@@ -88,7 +88,9 @@ def take_over() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    sys.stdin = sys.stdin or io.TextIOWrapper(io.FileIO(0, closefd=False), "utf-8")
+    sys.stdin = sys.stdin or io.TextIOWrapper(
+        io.FileIO(0, closefd=False), encoding="utf-8"
+    )
     sys.stdout = _taken(sys.stdout, 1)
     sys.stderr = _taken(sys.stderr, 2)
     # In less, nothing can be read; of one column, help is never done.

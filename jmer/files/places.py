@@ -1,7 +1,10 @@
 """Places as people write them: `~`, `$HOME`, and machines where nobody has a home."""
 
+import atexit
 import dataclasses
+import functools
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -77,10 +80,8 @@ def user_cache() -> Path:
         return _own_cache()
 
 
-_OWN: list[tempfile.TemporaryDirectory[str]] = []
-
-
+@functools.cache
 def _own_cache() -> Path:
-    if not _OWN:
-        _OWN.append(tempfile.TemporaryDirectory(prefix="jmer-cache-"))
-    return Path(_OWN[0].name)
+    folder = tempfile.mkdtemp(prefix="jmer-cache-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

@@ -96,8 +96,8 @@ def make_plan(
     if engine.plan_seconds == 0 or steps < FEW_STEPS:
         return Plan(layouts[0], 1, "first guess")
     cache = _cache_file(engine, work)
-    if (remembered := _read(cache)) is not None:
-        return remembered
+    if (known := _read(cache)) is not None:
+        return known
     with in_cache(cache, "the measuring of layouts", say):
         # Another process may have measured in the meantime; two at once disturb one
         # another.
@@ -124,7 +124,7 @@ def _measured(
     plan = _plan(measured, work)
     # The run can do without; the next one measures again.
     with contextlib.suppress(JmerError):
-        write_json(cache, {**plan.record(), KEY: cache.stem})
+        write_json(cache, remembered(plan, cache))
     return plan
 
 
@@ -265,11 +265,16 @@ def _cache_file(engine: EngineConfig, work: Work) -> Path:
     return cache_folder() / "plans" / f"{name}.json"
 
 
+def remembered(plan: Plan, file: Path) -> dict[str, Any]:
+    """What is kept of a plan: its record, and the name of what it was measured for."""
+    return {**plan.record(), KEY: file.stem}
+
+
 def _read(file: Path) -> Plan | None:
-    """A remembered plan; None if there is none that can be read."""
+    """A remembered plan; None if there is none that can be read, or it is another's."""
     try:
-        record = read_json(file, required=True)
-        if record.pop(KEY, None) != file.stem:  # that of another
+        record = dict(read_json(file, required=True))
+        if record.pop(KEY, None) != file.stem:
             return None
         plan = Plan.of(record)
     except (JmerError, ValueError, KeyError, TypeError, AttributeError):

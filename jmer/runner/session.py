@@ -30,7 +30,7 @@ from jmer.runner.laid_out import (
 from jmer.runner.outcome import test_accuracy
 from jmer.runner.plan import Plan, fit, make_plan, memory_limit
 from jmer.runner.progress import View
-from jmer.runner.stages import COMPILES, SAVES, stage
+from jmer.runner.stages import COMPILES, LOOKS, SAVES, stage
 from jmer.runner.start import Start
 from jmer.runs.arrangement import (
     ARRANGEMENT,
@@ -99,7 +99,7 @@ class Session:
             for fold in folds
         ]
         self.start = start or Start()
-        self.data = Data(seen, clips.label)
+        self.data = Data.of(seen, clips.label)
         self.device = jax.local_devices()[0]
         dtype = compute_dtype(experiment.dtype, self.device.platform)
         self.dtype_name = np.dtype(dtype).name
@@ -371,7 +371,7 @@ class Session:
             experiment.engine.checkpoint_seconds,
         )
         start = self.start.of(tasks)
-        with stage("looking for leaks", COMPILES):
+        with stage("looking for leaks", LOOKS):
             passed = sing(program, tasks, work.table, work.data, start)
         view.say(str(passed))
         with (

@@ -192,9 +192,9 @@ def _require_same_flags(
         or not contents(folder / CHECKPOINTS)
     ):
         return
-    theirs = shlex.quote(" ".join(map(str, before)))
+    then = shlex.quote(" ".join(map(str, before)))
     raise JmerError(
-        f"{folder} was begun with XLA_FLAGS={theirs}, and this process has "
+        f"{folder} was begun with XLA_FLAGS={then}, and this process has "
         f"{shlex.quote(' '.join(now or []))}: its numbers may be others. "
         f"Set the same in the environment, or replace the run with --overwrite."
     )

@@ -1,0 +1,124 @@
+"""Settings of JAX and XLA that would change numbers: set aside, or on record."""
+
+import jax
+import pytest
+
+from jmer.errors import JmerError, UsageError
+from jmer.runs.folder import CHECKPOINTS, open_run
+from jmer.train import numerics
+from jmer.train.numerics import PINNED, clean_environment, flags, pinned
+
+SETTINGS = {
+    "jax_enable_x64": True,
+    "jax_default_prng_impl": "rbg",
+    "jax_threefry_partitionable": False,
+    "jax_numpy_dtype_promotion": "strict",
+    "jax_default_matmul_precision": "bfloat16",
+    "jax_debug_nans": True,
+    "jax_random_seed_offset": 7,
+}
+
+
+def plain(value):
+    return getattr(value, "value", value)
+
+
+def test_what_is_pinned_is_what_jax_does_by_default():
+    assert {n: plain(getattr(jax.config, n)) for n in PINNED} == PINNED
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_are_ours_inside_and_theirs_afterwards(name):
+    before = plain(getattr(jax.config, name))
+    try:
+        jax.config.update(name, SETTINGS[name])
+        with pinned():
+            assert plain(getattr(jax.config, name)) == PINNED[name]
+        assert plain(getattr(jax.config, name)) == SETTINGS[name]
+    finally:
+        jax.config.update(name, before)
+
+
+def test_keys_and_types_are_those_of_a_plain_process():
+    expected = jax.random.normal(jax.random.key(3), (5,))
+    try:
+        for name in ("jax_enable_x64", "jax_default_prng_impl"):
+            jax.config.update(name, SETTINGS[name])
+        with pinned():
+            found = jax.random.normal(jax.random.key(3), (5,))
+    finally:
+        jax.config.update("jax_enable_x64", False)
+        jax.config.update("jax_default_prng_impl", "threefry2x32")
+    assert found.dtype == expected.dtype and (found == expected).all()
+
+
+def test_variables_are_taken_out_and_named():
+    said: list[str] = []
+    environment = {
+        "JAX_ENABLE_X64": "1",
+        "JAX_DEBUG_NANS": "true",
+        "JAX_DEFAULT_PRNG_IMPL": "rbg",
+        "JAX_DISABLE_JIT": "0",
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": "--xla_dump_to=x",
+    }
+    clean_environment(environment, said.append)
+    assert set(environment) == {"JAX_PLATFORMS", "XLA_FLAGS"}
+    assert [line.partition(" ")[0] for line in said] == [
+        "JAX_ENABLE_X64=1",
+        "JAX_DEFAULT_PRNG_IMPL=rbg",
+        "JAX_DEBUG_NANS=true",
+    ]
+
+
+def test_flags_that_may_change_a_number_are_those_on_record(monkeypatch):
+    monkeypatch.setenv(
+        "XLA_FLAGS",
+        "--xla_force_host_platform_device_count=4 --xla_dump_to=/tmp/x "
+        "--xla_cpu_enable_fast_math=true --xla_backend_optimization_level=1",
+    )
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    assert flags() == [
+        "--xla_backend_optimization_level=1",
+        "--xla_cpu_enable_fast_math=true",
+        "NVIDIA_TF32_OVERRIDE=0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ("--xla_bad=1", "--xla_bad=1"),
+        ("--xla_cpu_enable_fast_math=true --xla_oops", "--xla_oops"),
+    ],
+)
+def test_flags_that_end_the_process_are_one_error(value, named, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", value)
+    with pytest.raises(UsageError, match=named):
+        numerics.require_known_flags()
+
+
+def test_known_flags_pass(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    numerics.require_known_flags()
+
+
+def test_a_run_goes_on_under_its_own_flags_only(tmp_path):
+    def opened(flags, overwrite=False):
+        about = {"identity": {"a": 1}, "flags": flags}
+        open_run(tmp_path / "r", about, overwrite=overwrite)
+
+    fast = ["--xla_cpu_enable_fast_math=true"]
+    opened(fast)
+    opened([])  # nothing is trained yet
+    (tmp_path / "r" / CHECKPOINTS / "pack").mkdir(parents=True)
+    opened([])
+    with pytest.raises(JmerError, match="begun with XLA_FLAGS='', and this"):
+        opened(fast)
+    opened(fast, overwrite=True)
+
+
+def test_a_run_of_an_older_version_goes_on(tmp_path):
+    open_run(tmp_path / "r", {"identity": {}}, overwrite=False)
+    (tmp_path / "r" / CHECKPOINTS / "pack").mkdir(parents=True)
+    open_run(tmp_path / "r", {"identity": {}, "flags": ["--a"]}, overwrite=False)
