@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from data_builders import frame_files, landmarks
 from data_builders.annotation import Clip
 from data_builders.frame_set import FrameSet
+from jmer.data.asking import choices, data_option
+from jmer.data.exclusion import about_clip
 from jmer.data.problems import Problem, Unusable, problem_of
 from jmer.errors import JmerError
 from jmer.preprocess.align import Box, Pose, Square
@@ -32,7 +34,7 @@ def squares(
         try:
             made[clip.row.key] = locate(clip)
         except JmerError as error:
-            problems.append(problem_of(error))
+            problems.append(about_clip(problem_of(error), clip.row.name))
     return made, problems
 
 
@@ -40,10 +42,12 @@ def _detected(data: FrameSet, bits: int, finder: Detector, clip: Clip) -> Square
     start = clip.frames[clip.before]
     face = find_face(frame_files.decode([start], bits=bits)[0], finder)
     if face is None:
+        cropped = "cropped" in choices(data, "source") and data.source != "cropped"
+        other = f"{data_option('source', 'cropped')} or " * cropped
         raise Unusable(
             f"{start}: no face was found in the onset frame of clip "
-            f"{clip.row.title}. Choose --source cropped (where there is one) or "
-            f"--align none, or give the points of all faces with --landmarks FILE.",
+            f"{clip.row.title}. Choose {other}{data_option('align', 'none')}, or give "
+            f"the points of all faces with {data_option('landmarks', 'FILE')}.",
             "faces that were not found",
         )
     return Box.around(*face.box) if data.align == "crop" else Pose.of(face.points)
@@ -59,7 +63,7 @@ def _given(
     if marked is None:
         raise Unusable(
             f"{data.landmarks}: no row of clip {clip.row.title}. Add it, or leave "
-            f"--landmarks out to have all faces detected.",
+            f"{data_option('landmarks')} out to have all faces detected.",
             "clips without landmarks",
         )
     if isinstance(marked, str):

@@ -37,8 +37,13 @@ class SheetRow:
         return self.subject, self.clip
 
     @property
+    def name(self) -> str:
+        """What `--exclude` calls it."""
+        return f"{self.subject}/{self.clip}"
+
+    @property
     def title(self) -> str:
-        return shortened(f"{self.subject}/{self.clip}")
+        return shortened(self.name)
 
 
 Correctable = Literal["onset", "apex", "offset", "action_units", "emotion"]

@@ -11,6 +11,7 @@ import numpy as np
 from data_builders import frame_files, image_files
 from data_builders.annotation import Clip
 from data_builders.frame_set import FaceSet
+from jmer.data.asking import data_option
 from jmer.data.problems import Problem
 from jmer.errors import JmerError
 
@@ -37,7 +38,10 @@ def depth(data: FaceSet, clips: Sequence[Clip]) -> Depth:
         return Depth()
     of = f"{len(deep)} of {len(clips)} clips with 16 bits a value"
     if data.bits != "stated":
-        return Depth(int(data.bits), f"{of}, read as {data.bits} bits, as --bits says")
+        return Depth(
+            int(data.bits),
+            f"{of}, read as {data.bits} bits, as {data_option('bits')} says",
+        )
     stated = sorted({said for _, said in deep.values()})
     place = f"{next(iter(deep.values()))[0].folder}"
     if len(stated) > 1:
@@ -56,7 +60,8 @@ def depth(data: FaceSet, clips: Sequence[Clip]) -> Depth:
 
 
 def _unclear(text: str) -> Depth:
-    text = f"{text} Choose --bits 10, 12, 14 or 16, how many of them count."
+    bits = data_option("bits", 10)
+    text = f"{text} Choose {bits}, 12, 14 or 16, how many of them count."
     return Depth(problem=Problem(text, "bits that are not clear"))
 
 

@@ -19,8 +19,10 @@ from data_builders.frame_set import ACTION_UNITS, OBJECTIVE_CLASS, FrameSet
 from data_builders.sheet_files import choices, find_table, sheets_in
 from data_builders.sheets import Columns, Line, read_table
 from data_builders.survey import Annotation, Survey, annotate, survey
+from jmer.data import exclusion
+from jmer.data.asking import other_choices
 from jmer.data.builder import ClipBuilder, Examples
-from jmer.data.problems import Problem
+from jmer.data.problems import Problem, problem_of
 from jmer.data.span import Span
 from jmer.errors import JmerError
 from jmer.preprocess.align import Square
@@ -201,7 +203,8 @@ class FrameBuilder(ClipBuilder):
         if found is None:
             raise JmerError(
                 f"no folder {' or '.join(names)} with subjects in {base}: put the "
-                f"{self.data.source} images there, or choose another --source."
+                f"{self.data.source} images there"
+                f"{other_choices(self.data, 'source')}."
                 f"{self._elsewhere() or self._misnamed(names)}"
             )
         return found
@@ -291,6 +294,11 @@ class FrameBuilder(ClipBuilder):
         return depth(self.data, self.survey.clips)
 
     def problems(self) -> list[str]:
+        known = self.annotation.clips
+        return [*exclusion.unknown(self.data.exclude, known), *self.clip_problems()]
+
+    def clip_problems(self) -> list[str]:
+        """All but names of clips to exclude that none has."""
         found = [*self.survey.problems, *self.squares[1]]
         return [*found, *([self.depth.problem] if self.depth.problem else [])]
 
@@ -418,6 +426,13 @@ class FrameBuilder(ClipBuilder):
 
     def _frames(self, clip: Clip, square: Square | None) -> np.ndarray:
         """What is read of a clip. Raises: JmerError for what cannot be used."""
+        try:
+            return self._decoded(clip, square)
+        except JmerError as error:
+            problem = problem_of(error)
+            raise exclusion.UnusableClip(problem, clip.row.name) from error
+
+    def _decoded(self, clip: Clip, square: Square | None) -> np.ndarray:
         bits, moving = self.depth.bits, clip.row.title
         if self.data.modality == "apex-flow":
             # Of a long clip in full size, only the two frames that it takes. Flow is

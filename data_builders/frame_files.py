@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from data_builders.disk import looking
+from jmer.data.asking import data_option
 from jmer.data.image_size import MOST_PIXELS, pixels_of
 from jmer.data.machine import cores
 from jmer.data.parallel import shared_pool
@@ -58,7 +59,8 @@ def decode(
         more = f" ({len(blank)} such files)" if len(blank) > 1 else ""
         raise Unusable(
             f"{blank[0]} shows nothing: all of its pixels are alike{more}. Restore the "
-            f"file, or delete it and choose --missing-frames neighbour.",
+            f"file, or delete it and choose "
+            f"{data_option('missing_frames', 'neighbour')}.",
             "frames that show nothing",
         )
     if moving and len({one.content for one in frames}) == 1:
@@ -97,7 +99,7 @@ def _image(path: Path, bits: int) -> UInt8[np.ndarray, "h w 3"]:
     if (most := int(image.max())) >= 2**bits:
         raise Unusable(
             f"{path} has values up to {most}, more than {bits} bits can hold. Choose "
-            f"another --bits.",
+            f"another {data_option('bits')}.",
             "values of too many bits",
         )
     return (image >> (bits - 8)).astype(np.uint8)

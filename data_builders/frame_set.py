@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from jmer.data import exclusion
 from jmer.data.config import DataConfig
 from jmer.data.facs import OBJECTIVE
 from jmer.errors import UsageError
@@ -82,6 +83,12 @@ class FaceSet(ClipRecipe, DataConfig):
         return fields
 
 
+def without_empty(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as it was before clips could be excluded, where none is: sets that were
+    prepared then are still found."""
+    return {k: v for k, v in recipe.items() if k != "exclude" or v}
+
+
 @dataclass(frozen=True)
 class FrameSet(FaceSet):
     """A set of image folders and an annotation sheet, as its owners distribute it."""
@@ -105,11 +112,19 @@ class FrameSet(FaceSet):
     """A frame that is not there is an error, or its nearest neighbour stands in."""
     min_frames: int = 1
     """Leave out clips with fewer frames from onset to offset."""
+    exclude: tuple[str, ...] = ()
+    """Leave out these clips, named as errors and `check` name them: sub01/EP02_01f.
+    The option can be given several times."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "exclude", exclusion.normal(self.exclude, self.name))
         if self.min_frames < 1:
             raise UsageError(f"min_frames={self.min_frames}: must be at least 1")
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        return without_empty(super().recipe)
 
     @property
     def vocabulary(self) -> Mapping[str, tuple[str, ...]]:

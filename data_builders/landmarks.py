@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from data_builders.annotation import subject_number
 from data_builders.sheet_files import is_file
 from data_builders.sheets import Line, read_table
+from jmer.data.asking import data_option
 from jmer.errors import JmerError, quoted, shortened
 from jmer.preprocess.align import POINTS, SMALLEST, Pose
 
@@ -72,7 +73,8 @@ def _require(path: Path) -> None:
     if not is_file(path):
         raise JmerError(
             f"landmarks file {path} does not exist or is no file: give a table with "
-            f"the columns {', '.join(COLUMNS)}, or leave --landmarks out."
+            f"the columns {', '.join(COLUMNS)}, or leave "
+            f"{data_option('landmarks')} out."
         )
 
 

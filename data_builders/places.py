@@ -1,9 +1,10 @@
 """Where a data set lies that is not where it was said to be: a folder up, or down."""
 
 import contextlib
-import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from jmer.data.asking import data_option
 
 UP, DOWN = 3, 4
 MOST = 3000  # folders to look at
@@ -16,8 +17,7 @@ def hint(base: Path, holds: Callable[[Path], bool]) -> str:
         with contextlib.suppress(Exception):
             if holds(folder):
                 return (
-                    f" They are there with --manual-dir {shlex.quote(str(folder))} "
-                    f"instead."
+                    f" They are there with {data_option('manual_dir', folder)} instead."
                 )
     return ""
 

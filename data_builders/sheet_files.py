@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from jmer.data.asking import data_option
 from jmer.errors import JmerError
 
 DEPTH = ("*", "*/*", "*/*/*")
@@ -68,15 +69,16 @@ def find_table(
         near = _near(chosen, root) if chosen else ""
         raise JmerError(
             f"no annotation sheet {wanted} in {root}{near}: put it there as the "
-            f"owners distribute it, or give its name with --table {more}FILE."
+            f"owners distribute it, or give its name with "
+            f"{data_option('table', f'{more}FILE')}."
         )
     if len(found) > 1:
         places = [str(p.relative_to(root)) for p in found]
-        example = shlex.quote(more + places[0])
+        example = data_option("table", more + places[0])
         raise JmerError(
             f"{len(found)} annotation sheets in {root}: {', '.join(places[:8])}"
-            f"{', …' if len(places) > 8 else ''}. Choose one with --table, such as "
-            f"--table {example}, or remove the others."
+            f"{', …' if len(places) > 8 else ''}. Choose one with "
+            f"{data_option('table')}, such as {example}, or remove the others."
         )
     return found[0]
 

@@ -13,6 +13,8 @@ from typing import NamedTuple, Protocol
 from data_builders import frame_files, image_files
 from data_builders.annotation import Clip, SheetRow, frame_number
 from data_builders.frame_set import ACTION_UNITS, FrameSet
+from jmer.data.asking import data_option, other_choices
+from jmer.data.exclusion import about_clip, is_excluded
 from jmer.data.facs import objective_class, parse_action_units
 from jmer.data.problems import Problem, Unusable, problem_of
 from jmer.errors import JmerError, quoted
@@ -43,10 +45,13 @@ class Annotation:
     left_out: collections.Counter[str]
     changes: list[str]
     problems: list[Problem]
+    clips: list[str]
+    """Names of the clips of all rows."""
 
-    def say(self, kind: str, text: str) -> None:
-        """Adds a problem."""
-        self.problems.append(Problem(text, kind))
+    def say(self, kind: str, text: str, clip: str = "") -> None:
+        """Adds a problem; with one clip, if it has a name."""
+        problem = Problem(text, kind)
+        self.problems.append(about_clip(problem, clip) if clip else problem)
 
 
 class Survey(NamedTuple):
@@ -61,13 +66,20 @@ def annotate(
     source: Surveyed, rows: Sequence[SheetRow], changes: Sequence[str]
 ) -> Annotation:
     """What the rows of a sheet say, after `changes`; needs no frames."""
-    made = Annotation([], collections.Counter(), list(changes), [])
+    made = Annotation([], collections.Counter(), list(changes), [], [])
     seen: dict[tuple[str, str], SheetRow] = {}
     for row in rows:
+        name = row.name if row.subject and row.clip else ""
+        if name:
+            made.clips.append(name)
+            if is_excluded(name, source.data.exclude):
+                made.left_out[f"{row.title}: excluded (--exclude)"] += 1
+                continue
         try:
             reason = source.left_out(row)
         except JmerError as error:
-            made.problems.append(problem_of(error))
+            problem = problem_of(error)
+            made.say(problem.kind, problem, name)
             continue
         if reason:
             made.left_out[reason] += 1
@@ -82,15 +94,18 @@ def annotate(
                 "clips that are there twice",
                 f"{row.where}: duplicate clip {row.title}, first in "
                 f"{seen[key].where.rsplit(', ', 1)[-1]}. Remove one of the two.",
+                name,
             )
         else:
             seen[key] = row
             _choose(source.data, row, made)
+    first = "Exclude fewer clips" if source.data.exclude else "Restore the sheet"
     if not made.chosen and not made.problems:
         made.say(
             "no clips",
             f"{source.require_manual_dir()}: no clip is left for "
-            f"classes={source.data.classes}. Choose another --classes.",
+            f"classes={source.data.classes}. {first}"
+            f"{other_choices(source.data, 'classes')}.",
         )
     return made
 
@@ -104,6 +119,7 @@ def _choose(data: FrameSet, row: SheetRow, made: Annotation) -> None:
             made.say(
                 "action units that are none",
                 f"{row.where}: {error} (clip {row.title}). Correct the sheet.",
+                row.name,
             )
             return
         if not row.labels[ACTION_UNITS]:
@@ -117,6 +133,7 @@ def _choose(data: FrameSet, row: SheetRow, made: Annotation) -> None:
             f"unknown {rules.column}",
             f"{row.where}: unknown {rules.column} {quoted(word)} of clip "
             f"{row.title}. It must be one of {', '.join(known)}.",
+            row.name,
         )
     elif not names:
         made.left_out[f"{word} (no class of {data.classes})"] += 1
@@ -143,7 +160,7 @@ def survey(source: Surveyed, annotation: Annotation, root: Path) -> Survey:
         try:
             clip = _clip(source, root, row, names.index(name))
         except JmerError as error:
-            made.problems.append(problem_of(error))
+            made.problems.append(about_clip(problem_of(error), row.name))
             continue
         if clip.offset - clip.onset + 1 < source.data.min_frames:
             made.left_out[f"fewer than {source.data.min_frames} frames"] += 1
@@ -151,15 +168,17 @@ def survey(source: Surveyed, annotation: Annotation, root: Path) -> Survey:
             text = (
                 f"{row.where}: clip {row.title} has one frame, {clip.onset}, in "
                 f"which nothing can move. Correct the sheet, or choose "
-                f"--min-frames 2."
+                f"{data_option('min_frames', 2)}."
             )
-            made.problems.append(Problem(text, "clips of one frame"))
+            problem = Problem(text, "clips of one frame")
+            made.problems.append(about_clip(problem, row.name))
         else:
             made.clips.append(clip)
     if not made.clips and not made.problems:
         text = (
             f"{source.require_manual_dir()}: no clip has "
-            f"min_frames={source.data.min_frames}. Ask for fewer."
+            f"min_frames={source.data.min_frames}. Ask for fewer: "
+            f"{data_option('min_frames', 1)}."
         )
         made.problems.append(Problem(text, "no clips"))
     return made
@@ -214,8 +233,8 @@ def _numbers(row: SheetRow, missing_apex: str) -> Interval:
         raise _no_number(row, "offset", row.offset)
     if apex is None:
         absent = row.apex.lower() in NO_APEX
-        middle = ", or choose --missing-apex middle" if absent else ""
-        raise _no_number(row, "apex", row.apex, middle)
+        middle = f", or choose {data_option('missing_apex', 'middle')}"
+        raise _no_number(row, "apex", row.apex, middle * absent)
     return onset, apex, offset
 
 
@@ -243,7 +262,7 @@ def _files(
     if refuse or len(missing) == len(wanted):
         shown = ", ".join(list(frame_files.ranges(missing))[:5])
         remedy = "Restore them" + (
-            ", or choose --missing-frames neighbour."
+            f", or choose {data_option('missing_frames', 'neighbour')}."
             if len(missing) < len(wanted)
             else ", or correct the sheet."
         )

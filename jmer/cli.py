@@ -13,7 +13,7 @@ from jmer.files import VERSION
 from jmer.files.ending import end_at_once
 from jmer.files.lock import tell
 from jmer.runner.interrupt import EXIT_CODE, INTERRUPTED, Interruption
-from jmer.text import did_you_mean
+from jmer.text import did_you_mean, visible
 from jmer.train.numerics import clean_environment, require_known_flags
 
 OVERVIEW = """\
@@ -112,7 +112,9 @@ def _answer(words: list[str], debug: bool, *, program: bool) -> int:
     except JmerError as error:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        # Names may hold anything; they stay text, and within the line.
+        line = visible(" ".join(str(error).splitlines()))
+        print(f"error: {line}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         if debug:

@@ -1,7 +1,8 @@
 """An experiment: everything that decides a number, in one frozen value."""
 
 import dataclasses
-import importlib.util
+import hashlib
+import os
 import sys
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from jmer.errors import MOST_SEED, FieldCheck, UsageError, is_whole
 from jmer.files.places import expand_fields, expanded
 from jmer.models.base import NetworkConfig
 from jmer.optim import OptimConfig
+from jmer.shipped import beside
 from jmer.train.batches import Mode, Sampling
 from jmer.train.step import Criterion
 from jmer.train.tasks import InnerUnit, Selection
@@ -116,6 +118,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         expand_fields(self)
+        require_network(self.model)
         check = FieldCheck(self)
         counts = "epochs", "batch_size", "eval_every"
         check.at_least(1, *counts)
@@ -177,6 +180,21 @@ class Experiment:
         return fields
 
 
+def require_network(network: NetworkConfig) -> None:
+    """Raises: UsageError if a network does not say what every network says."""
+    kind = type(network)
+    lacking = [name for name in ("name", "inputs") if not hasattr(kind, name)]
+    for name in ("input_shapes", "build"):
+        if getattr(kind, name, None) is getattr(NetworkConfig, name):
+            lacking.append(name)
+    if lacking:
+        raise UsageError(
+            f"model={kind.__name__}: this network has no {', no '.join(lacking)}. "
+            f"Define {'it' if len(lacking) == 1 else 'them'} in the class "
+            f"{kind.__name__}, as the networks of jmer.models do."
+        )
+
+
 def _different(values: Sequence[Hashable]) -> bool:
     return len(set(values)) == len(values)
 
@@ -210,14 +228,10 @@ def definitions(path: Path | str) -> dict[str, Any]:
     Raises: UsageError if there is no such file, or it fails.
     """
     path = shipped.find(expanded(Path(path)))
-    spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise UsageError(f"experiment file {path} is no Python file (.py).")
-    module = importlib.util.module_from_spec(spec)
-    # Where Python, and what reads the docstrings of its classes for --help, looks.
-    sys.modules[spec.name] = module
     try:
-        spec.loader.exec_module(module)
+        module = beside.execute(path, _module_name(path))
     except UsageError as error:
         raise UsageError(f"experiment file {path}: {error}") from error
     except (Exception, SystemExit) as error:
@@ -225,3 +239,13 @@ def definitions(path: Path | str) -> dict[str, Any]:
             f"experiment file {path} fails: {type(error).__name__}: {error}"
         ) from error
     return vars(module)
+
+
+def _module_name(path: Path) -> str:
+    """What the module of a file is called: another name for each file."""
+    name = f"experiment_{path.stem}"
+    taken = getattr(sys.modules.get(name), "__file__", None)
+    if taken is None or Path(taken).resolve() == path.resolve():
+        return name
+    place = hashlib.sha256(os.fsencode(path.resolve().parent)).hexdigest()[:12]
+    return f"{name}_{place}"

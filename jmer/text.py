@@ -2,8 +2,28 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
+
+# Controls but the end of a line and a tab, and letters without a shape: those that turn
+# the direction of writing, that fill no place, and halves of letters.
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str) -> str:
+    """Text with all that a terminal or a page would act on instead of showing it, such
+    as a colour, a cleared screen or a line written backwards, as Python writes it.
+
+    >>> print(visible("red \\x1b[31m, sub\\u202e01"))
+    red \\x1b[31m, sub\\u202e01
+    """
+    if text.isprintable():
+        return text
+    return HIDDEN.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def points(value: float | None) -> str:

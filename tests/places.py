@@ -21,7 +21,7 @@ from jmer.models.base import Inputs
 from jmer.models.ststnet import STSTNetConfig
 from jmer.runner.features import seen_by_tasks
 from jmer.runner.interrupt import Interruption
-from jmer.runner.plan import Plan
+from jmer.runner.plan import Plan, remembered
 from jmer.train.probe import Layout
 from jmer.weights.archive import write_weights
 
@@ -152,7 +152,8 @@ def make_place(folder: Path) -> Path:
             }
             write_weights(Path(f"{prefix}pretrained/part.npz"), arrays, ABOUT)
             plan = dataclasses.replace(PLAN, layout=Layout(scale, 2, "patches"))
-            write_json(Path(f"{prefix}plans/plan.json"), plan.record())
+            kept = remembered(plan, Path(f"{prefix}plan"))
+            write_json(Path(f"{prefix}plans/plan.json"), kept)
             with cache(Path(f"{prefix}features").absolute()):
                 seen_by_tasks(FROZEN, frozen_clips(scale), "backend", print)
         _named_alike("features", "other-features", "features/*.npz")

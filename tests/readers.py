@@ -115,11 +115,9 @@ def sweep_reported() -> Any:
 
 
 def _of_sweep() -> Any:
-    cells = [
-        Path("sweep", name, "predictions.csv")
-        for name in ("batches=own", "batches=shared")
-    ]
-    return [f.read_text() for f in (Path("sweep/comparison.csv"), *cells)]
+    cells = [f"batches={mode}/predictions.csv" for mode in ("own", "shared")]
+    files = [Path("sweep", name) for name in ("comparison.csv", *cells)]
+    return [file.read_text("utf-8") for file in files if file.exists()]
 
 
 def prepared() -> Any:

@@ -89,8 +89,10 @@ class Place:
         known = expected.output.splitlines()
         new = [line for line in found.output.splitlines() if line not in known]
         text = " ".join(" ".join(new).split())
-        # After an error the folder of a set, or of all weights, is enough of a name.
-        names = [damaged.name, *map(str, damaged.parents)][: -1 if found.failed else 1]
+        # The folder of a set, or of a checkpoint, is enough of a name.
+        folders = [*damaged.parents][: -1 if found.failed else -2]
+        words = [folder.name for folder in folders if len(folder.name) > 4]
+        names = [damaged.name, *map(str, folders), *words]
         if any(re.search(rf"(^|[\s/'\"`(]){re.escape(name)}", text) for name in names):
             return ""
         return f"{'an error without its name' if found.failed else 'SILENT'}: {text}"

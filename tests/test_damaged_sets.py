@@ -132,7 +132,9 @@ def test_no_images(name, tmp_path):
         config = dataclasses.replace(tree.config, source=source)
         assert not check(config)[0]
         shutil.rmtree(tree.root / images.pattern.split("/")[0])
-        words = "no folder .* with subjects in .* choose another --source"
+        words = "no folder .* with subjects in .* put the .* images there"
+        if name not in ("dfme", "fourdme", "mmew"):  # which have no other
+            words += ", or choose another --source: --source [a-z]+"
         with pytest.raises(JmerError, match=words):
             prepare(config)
 

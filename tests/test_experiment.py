@@ -179,8 +179,11 @@ def test_a_file_that_gives_no_experiment_is_named(tmp_path, content, words):
 
 
 def test_what_is_no_file_is_named(tmp_path):
-    for path in (tmp_path / "absent.py", tmp_path):
-        with pytest.raises(UsageError, match="does not exist; `jmer list exper") as e:
+    for path, words in (
+        (tmp_path / "absent.py", "does not exist; `jmer list exper"),
+        (tmp_path, "is a folder, and no experiment file; `jmer list exper"),
+    ):
+        with pytest.raises(UsageError, match=words) as e:
             load_experiment(path)
         assert str(path) in str(e.value)
     text = tmp_path / "experiment.toml"

@@ -310,8 +310,15 @@ def test_a_clip_without_a_face_is_named(tmp_path):
     assert len(problems) == 1
     assert problems[0].startswith(f"{path}: no face was found")
     assert "/".join(take.key) in problems[0]
-    for remedy in ("--source cropped", "--align none", "--landmarks FILE"):
+    for remedy in ("--align none", "--landmarks FILE", "--exclude "):
         assert remedy in problems[0]
+    # The images are the cropped ones already.
+    assert config.source == "cropped" and "--source" not in problems[0]
+    raw = dataclasses.replace(config, source="raw")
+    folder = take.root / take.take.images["raw"].folder
+    cv2.imwrite(str(take.take.images["raw"].path(take.root, take.onset)), wall)
+    told = [p for p in check(raw)[0] if f"{folder}/" in p]
+    assert "--source cropped" in told[0]
     with pytest.raises(JmerError, match="no face was found"):
         prepare(config)
 

@@ -21,7 +21,7 @@ from jmer.files.seal import sealed, state, unsealed
 from jmer.report.sweep import finished_cells
 from jmer.runner.features import _about, _file, _write
 from jmer.runner.outcome import write_scored
-from jmer.runner.plan import Plan, _read
+from jmer.runner.plan import Plan, _read, remembered
 from jmer.runs.folder import marks, note, open_run
 from jmer.runs.lines import line_of, read_lines
 from jmer.runs.packs import read_packs
@@ -102,6 +102,7 @@ def saved(folder: Path, *, tasks=(0, 1), epoch=2, run="mine", value=1.0) -> Path
     }
     told = [{"seed": seed, "fold": "s1", "variant": 0} for seed in tasks]
     notes = {"tasks": told, "finished": False, "seconds": 1.0, "run": run}
+    notes["pack"] = folder.name
     checkpoints = Checkpoints(folder)
     checkpoints.save(epoch, arrays, notes)
     checkpoints.finish()
@@ -199,7 +200,11 @@ def test_checkpoints_of_another_run_or_pack(tmp_path):
     saved(place / "pack-0000", run=own)
     saved(place / "pack-0001", run=own, tasks=(2, 3))
     assert len(read_packs(place)) == 2
-    shutil.copytree(place / "pack-0000", place / "pack-0002")
+    (place / "pack-0000").rename(place / "pack-0002")
+    with pytest.raises(JmerError, match=r"was saved as .*/pack-0000, and renamed"):
+        read_packs(place)
+    (place / "pack-0002").rename(place / "pack-0000")
+    saved(place / "pack-0002", run=own)
     with pytest.raises(JmerError, match="both hold fold s1, seed 0"):
         read_packs(place)
     shutil.rmtree(place / "pack-0002")
@@ -466,7 +471,8 @@ def test_features_of_others_are_refused(kept, kind):
 
 def test_a_plan_that_was_edited_is_not_remembered(tmp_path):
     file = tmp_path / "plan.json"
-    write_json(file, Plan(Layout(1, 4, "backend"), 1, "measured").record())
+    plan = Plan(Layout(1, 4, "backend"), 1, "measured")
+    write_json(file, remembered(plan, file))
     assert _read(file).layout.chunk == 4
     whole = file.read_text("utf-8")
     for old, new in (('"chunk": 4', '"chunk": 2'), ("backend", "patches"), ("1", "3")):
@@ -474,6 +480,9 @@ def test_a_plan_that_was_edited_is_not_remembered(tmp_path):
         assert _read(file) is None
     file.write_text(json.dumps(unsealed(json.loads(whole))), "utf-8")
     assert _read(file) is None
+    for key in ("other", None, 3):  # of another network, or of nobody knows which
+        write_json(file, {**plan.record(), "key": key})
+        assert _read(file) is None
 
 
 def test_pretrained_weights_that_were_changed(tmp_path):

@@ -2,13 +2,14 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from data_builders.casme2 import Casme2
-from data_builders.frame_set import FaceSet, FrameSet
+from data_builders.frame_set import FaceSet, FrameSet, without_empty
 from data_builders.megc2019_flow28 import Megc2019Flow28
 from data_builders.samm import Samm
 from data_builders.smic import Smic
+from jmer.data import exclusion
 from jmer.preprocess.clip_recipe import ClipRecipe
 
 
@@ -25,13 +26,24 @@ class Megc2019(FaceSet):
     """Apply the published corrections of the annotation; `check` lists them."""
     missing_frames: Literal["refuse", "neighbour"] = "refuse"
     """A frame that is not there is an error, or its nearest neighbour stands in."""
+    exclude: tuple[str, ...] = ()
+    """Leave out these clips, named as errors and `check` name them: sub01/EP02_01f.
+    The option can be given several times."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "exclude", exclusion.normal(self.exclude, self.name))
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        return without_empty(super().recipe)
 
     @property
     def parts(self) -> tuple[FrameSet, FrameSet, FrameSet]:
         """The three sets by the same recipe; `manual_dir` holds them all."""
         names = [f.name for f in dataclasses.fields(ClipRecipe)]
         names += ["manual_dir", "data_dir", "errata", "missing_frames", "landmarks"]
-        names += ["bits"]
+        names += ["bits", "exclude"]
         shared = {name: getattr(self, name) for name in names}
         return (
             Casme2(classes="megc", source=self.source, **shared),

@@ -5,6 +5,7 @@ from typing import Any
 
 from data_builders.frame_builder import FrameBuilder
 from data_builders.megc2019 import Megc2019
+from jmer.data import exclusion
 from jmer.data.builder import ClipBuilder
 from jmer.data.load import builder_of
 from jmer.data.problems import Problem
@@ -33,7 +34,11 @@ class Builder(ClipBuilder):
         return self.data.shapes
 
     def problems(self) -> list[str]:
-        return [problem for part in self.parts for problem in part.problems()]
+        known = [clip for part in self.parts for clip in part.annotation.clips]
+        return [
+            *exclusion.unknown(self.data.exclude, known),
+            *(problem for part in self.parts for problem in part.clip_problems()),
+        ]
 
     def flaws(self) -> list[Problem]:
         return [flaw for part in self.parts for flaw in part.flaws()]

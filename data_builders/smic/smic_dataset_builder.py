@@ -13,6 +13,7 @@ from data_builders.frame_builder import FrameBuilder
 from data_builders.sheet_files import sheets_in
 from data_builders.sheets import Columns, Line
 from data_builders.smic import CLASSES, Smic
+from jmer.data.asking import data_option, other_choices
 from jmer.errors import JmerError
 
 CLIP = r"s(\d{1,9})_(ne|po|sur)_(\d{1,9})"
@@ -163,7 +164,8 @@ class Builder(FrameBuilder):
         if wrong:
             raise JmerError(
                 f"{self.table} has no sheet {self.sheet} that names the columns. Give "
-                f"a workbook that has one with --table FILE, or choose another --part."
+                f"a workbook that has one with {data_option('table', 'FILE')}"
+                f"{other_choices(self.data, 'part')}."
             )
         return lines
 

@@ -14,6 +14,7 @@ RULES = {
     "labels": "each clip has one label, that of the data set",
     "frames": "no frames of a video are on both sides of a fold",
     "images": "no image belongs to two subjects",
+    "alike": "no image looks like another subject's, altered",
     "unseen": "clips that a fold must not see do not change its training",
     "unchanged": "the files are those that jmer wrote",
     "selection": "nothing was chosen by the score on the test clips",

@@ -1,6 +1,7 @@
 """Tables of other people: their columns by name, their values checked."""
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -185,9 +186,16 @@ def _columns(
         else:
             places = [i for i, column in enumerate(header) if column.lower() in usual]
         if len(places) > 1:
+            called = [header[place] for place in places]
             raise JmerError(
-                f"{path} has two columns for {name}: {header[places[0]]} and "
-                f"{header[places[1]]}. Choose one with --columns {name}=COLUMN."
+                f"{path} has two columns for {name}: {called[0]} and {called[1]}. "
+                + (
+                    f"Choose one with --columns "
+                    f"{' or '.join(shlex.quote(f'{name}={c}') for c in called)}."
+                    if len(set(called)) == len(called)
+                    else "Rename one of the two in the file: no option can tell them "
+                    "apart."
+                )
             )
         if places:
             found[name] = places[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 from jmer.audit.evidence import Evidence
 from jmer.audit.figures import check_figures
 from jmer.audit.finding import Audit, Finding
+from jmer.audit.lookalikes import check_alike
 from jmer.audit.respelt import noted, respelt, uncertain
 from jmer.audit.roster import (
     check_clips,
@@ -73,9 +74,10 @@ def audit_against(
         *check_figures(evidence),
     ]
     if clips is None:
-        text = f"Cannot tell: the data set could not be read. {missing}"
+        text = "Cannot tell: the data set could not be read, as is said above."
         findings += [
-            Finding(rule, "unknown", text) for rule in ("known", "labels", "images")
+            Finding(rule, "unknown", text)
+            for rule in ("known", "labels", "images", "alike")
         ]
     else:
         names = check_known(run.predictions, clips, evidence.folds)
@@ -88,6 +90,7 @@ def audit_against(
             noted(names, taken),
             check_labels_of_set(run.predictions, clips),
             check_images(clips),
+            check_alike(clips),
         ]
     return Audit(str(run.folder), _about(evidence), tuple(findings))
 
@@ -103,11 +106,13 @@ def _about(evidence: Evidence) -> tuple[str, ...]:
         for name, metric in reported().items()
     )
     start = experiment["experiment"].get("pretrained")
+    left_out = evidence.run.excluded
     return (
         f"run {experiment['name']}: {metrics['protocol']}, selection "
         f"{metrics['selection']}",
         f"claimed: {scores}",
         f"data set {data['name']}, fingerprint {data['fingerprint']}: {state}",
+        *([f"left out by name: {', '.join(left_out)}"] * bool(left_out)),
         *(
             [f"started from {start}: what that was trained on is not known"]
             * bool(start)

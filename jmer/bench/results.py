@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from jmer.bench.ceilings import Ceilings
@@ -14,11 +15,32 @@ from jmer.bench.timing import TimedProgram, memory_slope, spread
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.files import read_json
+from jmer.files.shape import Shape, checked, each, fields, positive, text
 from jmer.runs.environment import environment
-from jmer.text import duration
+from jmer.text import duration, visible
 
 SCHEMA = 1
 TOLERANCE = 1.1  # slower by more than this is a regression, if the spreads agree
+
+SPREAD = ("min", "median", "max")
+TIMED = ("label", "seconds_per_fold_epoch")
+BENCHMARK_SHAPE: Shape = fields(
+    {
+        "cells": each(
+            fields(
+                {
+                    "label": text,
+                    "seconds_per_fold_epoch": fields(
+                        dict.fromkeys(SPREAD, positive), SPREAD
+                    ),
+                },
+                TIMED,
+            )
+        )
+    },
+    ("cells",),
+)
+"""Of a file that is compared with another."""
 
 
 def summary(
@@ -133,7 +155,7 @@ def _show_peers(results: Mapping[str, Any], console: Console) -> None:
 
 
 def _range(values: Mapping[str, Any], unit: float) -> str:
-    low, middle, high = (values[k] * unit for k in ("min", "median", "max"))
+    low, middle, high = (values[k] * unit for k in SPREAD)
     return f"{middle:.3g} [{low:.3g}..{high:.3g}]"
 
 
@@ -159,7 +181,11 @@ def compare(files: Sequence[Path], console: Console) -> list[str]:
             slower.append(label)
         verdict = "slower" if worse else "faster" if ratio < 1 / TOLERANCE else ""
         table.add_row(
-            label, _range(was, 1e3), _range(now, 1e3), f"{ratio:.2f}", verdict
+            escape(visible(label)),
+            _range(was, 1e3),
+            _range(now, 1e3),
+            f"{ratio:.2f}",
+            verdict,
         )
     console.print(table)
     return slower
@@ -169,4 +195,5 @@ def _cells(file: Path) -> dict[str, Any]:
     content = read_json(file)
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise JmerError(f"{file} is no benchmark of this version of jmer.")
+    checked(content, BENCHMARK_SHAPE, file)
     return {cell["label"]: cell for cell in content["cells"]}

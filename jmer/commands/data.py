@@ -2,17 +2,20 @@
 
 import dataclasses
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from jmer.commands.list import list_
-from jmer.commands.parsing import parse, read_name
+from jmer.commands.parsing import parse
+from jmer.commands.targets import OfExperiment, targets
 from jmer.data.config import DataConfig
 from jmer.errors import UsageError
 from jmer.runner.progress import counting
 from jmer.synthetic.spec import SyntheticSpec
+from jmer.text import visible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +34,14 @@ class PrepareOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class PrepareOfExperiment(PrepareOptions, OfExperiment):
+    """Turn the data set of an experiment into tensors, once."""
+
+    data: DataConfig
+    """The data set of the experiment."""
+
+
+@dataclasses.dataclass(frozen=True)
 class CheckOptions:
     """Say what is missing or odd in a data set before it is prepared: all of it, kind
     by kind. Every frame is read."""
@@ -38,6 +49,14 @@ class CheckOptions:
     data: tyro.conf.OmitArgPrefixes[DataConfig]
     all: bool = False
     """Show every problem, and not the first few of each kind."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckOfExperiment(CheckOptions, OfExperiment):
+    """Say what is missing or odd in the data set of an experiment."""
+
+    data: DataConfig
+    """The data set of the experiment."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,16 +123,27 @@ class ShowOptions:
             raise UsageError(f"out={self.out} must end in .png")
 
 
+@dataclasses.dataclass(frozen=True)
+class ShowOfExperiment(ShowOptions, OfExperiment):
+    """Draw some clips of an experiment's data set as they are prepared."""
+
+    data: DataConfig
+    """The data set of the experiment."""
+
+
 def prepare(words: list[str]) -> int:
-    config, words = _dataset("prepare", words)
-    prog = f"jmer data prepare {config.name}"
     # As `jmer run` knows it; here it is what happens anyway.
     words = [word for word in words if word != "--wait"]
-    options = parse(PrepareOptions, prog, words, PrepareOptions(config))
+    for options in targets("prepare", words, PrepareOptions, PrepareOfExperiment):
+        _prepare(options)
+    return 0
+
+
+def _prepare(options: PrepareOptions) -> None:
     from jmer.data import prepare, summary
 
     beam = options.beam and [f"--{option}" for option in options.beam]
-    with counting(f"preparing {config.name}") as watch:
+    with counting(f"preparing {options.data.name}") as watch:
         folder = prepare(
             options.data,
             overwrite=options.overwrite,
@@ -126,53 +156,56 @@ def prepare(words: list[str]) -> int:
     print(f"{found['n_clips']} clips, {found['n_subjects']} subjects ({counts})")
     if extra := found.get("n_train_only"):
         print(f"{extra} of them for training alone")
+    if clips := getattr(options.data, "exclude", ()):
+        print(f"excluded: {', '.join(clips)}")
     print(f"fingerprint {found['fingerprint']}; prepared in {folder}")
-    return 0
 
 
 def show(words: list[str]) -> int:
-    config, words = _dataset("show", words)
-    prog = f"jmer data show {config.name}"
-    default = ShowOptions(config, out=Path(f"{config.name}.png"))
-    options = parse(ShowOptions, prog, words, default)
+    def default(kind: type[ShowOptions]) -> Callable[[DataConfig], ShowOptions]:
+        return lambda config: kind(config, out=Path(f"{config.name}.png"))
+
+    every = targets("show", words, default(ShowOptions), default(ShowOfExperiment))
+    for number, options in enumerate(every, start=1):
+        _show(options, f"-{number}" if number > 1 else "")
+    return 0
+
+
+def _show(options: ShowOptions, suffix: str) -> None:
     from jmer.data import load
     from jmer.report.contact import write_sheet
 
     clips = load(options.data)
+    out = options.out.with_stem(f"{options.out.stem}{suffix}")
     shown = write_sheet(
         clips,
-        options.out,
+        out,
         count=options.count,
         classes=options.only,
         special=getattr(options.data, "special", "none"),
     )
-    print(f"{len(shown)} of {len(clips)} clips in {options.out}")
-    return 0
+    print(f"{len(shown)} of {len(clips)} clips in {out}")
 
 
 def check(words: list[str]) -> int:
-    config, words = _dataset("check", words)
-    prog = f"jmer data check {config.name}"
-    options = parse(CheckOptions, prog, words, CheckOptions(config))
+    found = [
+        _check(options)
+        for options in targets("check", words, CheckOptions, CheckOfExperiment)
+    ]
+    return 1 if any(found) else 0
+
+
+def _check(options: CheckOptions) -> list[str]:
     from jmer.data import check
+    from jmer.data.exclusion import leave_all_out
     from jmer.data.problems import SHOWN, grouped
 
-    with counting(f"reading {config.name}") as watch:
+    with counting(f"reading {options.data.name}") as watch:
         problems, summary = check(options.data, watch=watch)
     for line in grouped(problems, None if options.all else SHOWN) if problems else ():
-        print(line)
+        print(visible(line))
     if not problems:
         print(f"{summary}\nno problems")
-    return 1 if problems else 0
-
-
-def _dataset(command: str, words: list[str]) -> tuple[DataConfig, list[str]]:
-    from data_builders import datasets
-
-    found = {kind.name: kind for kind in datasets()}
-    if words and ":" in words[0]:
-        from jmer.data.find import config_at
-
-        return config_at(words[0])(), words[1:]
-    name, words = read_name(f"data {command}", "the data set", found, words)
-    return found[name](), words
+    if command := leave_all_out(options.data, problems):
+        print(command)
+    return problems

@@ -1,5 +1,6 @@
 """The command that tests weights that are trained already."""
 
+import shlex
 from pathlib import Path
 
 from jmer.commands.parsing import parse, read_file
@@ -11,18 +12,22 @@ def evaluate(words: list[str]) -> int:
     import tyro
 
     from jmer.commands.options import EvaluateOptions
+    from jmer.data.asking import Asked, asked_as
     from jmer.experiment import load_experiment
 
+    experiment = load_experiment(file)
     default = EvaluateOptions(
-        load_experiment(file),
+        experiment,
         weights=tyro.MISSING,
         run_dir=Path("runs") / f"{file.stem}-evaluated",
     )
-    options = parse(EvaluateOptions, f"jmer evaluate {words[0]}", rest, default)
+    prog = f"jmer evaluate {shlex.quote(words[0])}"
+    options = parse(EvaluateOptions, prog, rest, default)
     from jmer.runner.evaluate import evaluate
     from jmer.runs.folder import command_line
 
-    with scored_at_least(options.run_dir):
+    asked = Asked("--data.", ("evaluate", *words), words[0], experiment.data)
+    with asked_as(asked), scored_at_least(options.run_dir):
         metrics = evaluate(
             options.experiment,
             weights=options.weights,

@@ -2,12 +2,14 @@
 
 import dataclasses
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from jmer.commands.parsing import import_modules, note_owner, parse
+from jmer.text import visible
 
 if TYPE_CHECKING:
     from jmer.data.clips import ClipSet
@@ -73,9 +75,11 @@ def explain(words: list[str]) -> int:
         folder = out / _folder(clips, i)
         write_explanation(folder, [case, *beside])
         true, found = case.classes[case.label], case.classes[case.predicted]
-        print(f"{case.subject}/{case.clip}: {found} (true: {true}), in {folder}")
+        line = f"{case.subject}/{case.clip}: {found} (true: {true}), in {folder}"
+        print(visible(" ".join(line.splitlines())))
     if options.out is None:
-        print(f"`jmer report {options.run}` puts them into the report of the run")
+        place = shlex.quote(str(options.run))
+        print(f"`jmer report {place}` puts them into the report of the run")
     return 0
 
 

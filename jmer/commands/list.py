@@ -48,6 +48,12 @@ def list_(words: list[str]) -> int:
         for record in records:
             print(f"{record['name']:{width}}  {record['what']}".rstrip())
         return 0
+    if options.what == "tables":  # commands stay whole, to be copied
+        for record in records:
+            print(f"{record['name']}: {record['what']}")
+            for path in record["jmer run"].splitlines():
+                print(f"  jmer run {path}")
+        return 0
     table = Table(box=None)
     for name in records[0] if records else (options.what,):
         table.add_column(name, overflow="fold")  # names of files stay whole
@@ -94,7 +100,7 @@ def _datasets() -> list[dict[str, Any]]:
         config = kind()
         versions = config.data_dir / config.name
         prepared = len(list(versions.glob("*/*/dataset_info.json")))
-        summary = (kind.__doc__ or "").strip().splitlines()[0]
+        summary = " ".join((kind.__doc__ or "").partition("\n\n")[0].split())
         records.append({"name": kind.name, "prepared": prepared, "what": summary})
     return records
 

@@ -1,6 +1,7 @@
 """The command that begins an experiment of one's own."""
 
 import dataclasses
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -46,8 +47,8 @@ def new(words: list[str]) -> int:
     out = options.out or Path(source.name)
     if out.exists() or out.is_symlink():
         raise UsageError(
-            f"{out} is there already, and stays: `jmer new {options.name} --out FILE` "
-            f"writes another file."
+            f"{out} is there already, and stays: `jmer new {options.name} --out "
+            f"{shlex.quote(str(_free(out)))}` writes another file."
         )
     command = f"jmer run {shlex.quote(str(out))}"
     before = re.compile(rf"jmer run {re.escape(options.name)}(\.py)?(?![\w./-])")
@@ -55,3 +56,9 @@ def new(words: list[str]) -> int:
     write_text(out, text)
     print(f"{out}: edit it, then `{command}`")
     return 0
+
+
+def _free(out: Path) -> Path:
+    """A name beside `out` that nothing has yet."""
+    numbered = (out.with_stem(f"{out.stem}-{n}") for n in itertools.count(2))
+    return next(path for path in numbered if not (path.exists() or path.is_symlink()))

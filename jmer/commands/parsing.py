@@ -11,6 +11,7 @@ from typing import Any
 import tyro
 
 from jmer import shipped
+from jmer.commands.mistakes import on_one_line
 from jmer.errors import UsageError, option, quoted
 from jmer.files.places import expand_fields, expanded, require_known
 from jmer.text import did_you_mean
@@ -59,19 +60,22 @@ def read_name(
 
 
 def parse(kind: type, prog: str, words: list[str], default: Any = None) -> Any:
-    """The options in `words`; tyro prints help and mistakes, and exits by itself.
+    """The options in `words`.
 
-    Raises: UsageError for an option that had another name before.
+    Raises: UsageError for an option that had another name before; SystemExit after
+    help, and after a line on what was not understood.
     """
+    words = _gathered(words)
     _refuse_former_names(prog, words, default)
     options: dict[str, Any] = {} if default is None else {"default": default}
-    parsed = tyro.cli(
-        kind,
-        args=words,
-        prog=prog,
-        config=(tyro.conf.FlagCreatePairsOff,),
-        **options,
-    )
+    with on_one_line(prog, asks_for_help=bool({"-h", "--help"} & {*words})):
+        parsed = tyro.cli(
+            kind,
+            args=words,
+            prog=prog,
+            config=(tyro.conf.FlagCreatePairsOff,),
+            **options,
+        )
     if dataclasses.is_dataclass(parsed):
         expand_fields(parsed)
         for field in dataclasses.fields(parsed):
@@ -95,11 +99,17 @@ def note_owner(folders: Iterable[Path]) -> None:
 
 
 def import_modules(names: Iterable[str]) -> None:
-    """Imports modules that the user names, from the folder of work too.
+    """Imports modules that the user names, from the folder of work too, and runs
+    experiment files for what they define.
 
     Raises: UsageError for one that is not there.
     """
     for name in names:
+        if name.endswith(".py"):
+            from jmer.experiment import definitions
+
+            definitions(name)
+            continue
         if str(Path.cwd()) not in sys.path:
             sys.path.append(str(Path.cwd()))
         try:
@@ -114,7 +124,8 @@ def import_modules(names: Iterable[str]) -> None:
 def _refuse_former_names(prog: str, words: list[str], default: Any) -> None:
     experiment = getattr(default, "experiment", None)
     data = getattr(experiment or default, "data", None)
-    prefix = "--data." if experiment else "--"
+    of_experiment = experiment or getattr(default, "of_experiment", False)
+    prefix = "--data." if of_experiment else "--"
     for name, before in getattr(data, "formerly", {}).items():
         old, new = f"{prefix}{before}", f"{prefix}{name}"
         renamed = [
@@ -125,3 +136,20 @@ def _refuse_former_names(prog: str, words: list[str], default: Any) -> None:
             raise UsageError(
                 f"{old} is called {new} now: type `{prog} {shlex.join(renamed)}`"
             )
+
+
+def _gathered(words: list[str]) -> list[str]:
+    """With all clips behind one `--exclude`, which can be given several times."""
+    first, kept, clips = "", list[str](), list[str]()
+    inside = False
+    for word in words:
+        option, equals, value = word.partition("=")
+        if option in ("--exclude", "--data.exclude"):
+            first, inside = option, not equals
+            clips += [value] if equals else []
+        elif inside and not word.startswith("-"):
+            clips.append(word)
+        else:
+            inside = False
+            kept.append(word)
+    return [*kept, first, *clips] if first else kept

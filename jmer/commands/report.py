@@ -10,6 +10,7 @@ import tyro
 
 from jmer.commands.parsing import note_owner, parse
 from jmer.errors import UsageError
+from jmer.text import visible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ class ReportOptions:
         if not self.runs and self.table is None:
             raise UsageError("jmer report needs one or more run directories.")
         if self.other_data and self.table is None:
-            raise UsageError("other-data goes with --table")
+            raise UsageError("--other-data goes with --table NAME")
 
 
 def report(words: list[str]) -> int:
@@ -65,6 +66,7 @@ def report(words: list[str]) -> int:
             else:
                 text = (runs[0] / f"{REPORT}.md").read_text(encoding="utf-8")
                 kept = runs[0]
+    text = visible(text)
     print(_on_screen(text, kept) if sys.stdout.isatty() else text)
     return 0
 

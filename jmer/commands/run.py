@@ -1,6 +1,7 @@
 """The command that trains and tests."""
 
 import contextlib
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,13 @@ NEXT = "\n  "  # line, of what is said of a run
 def run(words: list[str]) -> int:
     file, rest = read_file("run", words)
     from jmer.commands.options import RunOptions
+    from jmer.commands.targets import asking
+    from jmer.data.asking import asked_as
     from jmer.sweep.cells import load_sweep
 
     sweep = load_sweep(file)
     default = RunOptions(sweep.base, run_dir=Path("runs") / file.stem)
-    options = parse(RunOptions, f"jmer run {words[0]}", rest, default)
+    options = parse(RunOptions, f"jmer run {shlex.quote(words[0])}", rest, default)
     sweep = sweep.over(options.experiment, options.sweep)
     if options.cells and sweep.single:
         raise UsageError(f"cells={options.cells}: {words[0]} is no sweep")
@@ -52,6 +55,7 @@ def run(words: list[str]) -> int:
         "wait": options.wait,
     }
     with (
+        asked_as(asking(sweep, ["run", *words], words[0])),
         Interruption(announce) as interruption,
         views() as make_view,
         hosts.together(

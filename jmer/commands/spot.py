@@ -1,6 +1,7 @@
 """The command that scores where a run found expressions."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -57,11 +58,12 @@ def spot(words: list[str]) -> int:
         folder, found, clips.classes, options.rule, most=options.most
     )
     intervals = record["intervals"]
+    place = shlex.quote(str(options.run))
     print(
         f"AUC of {record['frames']} frames {record['auc']:.4f}; intervals: F1 "
         f"{intervals['f1']:.4f} (precision {intervals['precision']:.4f}, recall "
         f"{intervals['recall']:.4f}), STRS {record['strs']:.4f}\n"
-        f"figures and tables in {folder}; `jmer report {options.run}` puts them into "
+        f"figures and tables in {folder}; `jmer report {place}` puts them into "
         f"the report of the run"
     )
     return 0

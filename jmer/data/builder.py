@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 import numpy as np
 import tensorflow_datasets as tfds
 
+from jmer.data.asking import source_option
 from jmer.data.config import DataConfig
+from jmer.data.exclusion import refusal
 from jmer.data.machine import clips_at_once
 from jmer.data.parallel import ClipWatch, in_order
-from jmer.data.problems import Problem, problem_of, refusal
+from jmer.data.problems import Problem, problem_of
 from jmer.data.span import Span
 from jmer.data.sums import CHECKSUMS
 from jmer.errors import JmerError
@@ -196,7 +198,7 @@ class ClipBuilder(  # type: ignore[call-arg]
             elif made is not None and not refused:
                 yield made
         if refused:
-            raise refusal(refused)
+            raise refusal(self.data, refused)
 
     def _read(self, function: Callable[[Any], T]) -> Iterator[T | Problem]:
         """The function of each of `items` in their order, or what is wrong with it."""
@@ -252,7 +254,7 @@ class ClipBuilder(  # type: ignore[call-arg]
             raise JmerError(
                 f"data set {self.data.name} is not prepared in {self.data.data_dir}, "
                 f"and no source is given: say where the original files are with "
-                f"--data.manual-dir DIR (--manual-dir DIR for `jmer data`)."
+                f"{source_option()}."
             )
         there = False
         with contextlib.suppress(OSError):  # such as a name that is too long

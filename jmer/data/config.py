@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from jmer.errors import UsageError
 from jmer.files.places import from_environment
+from jmer.shipped.beside import plain_name
 
 
 def default_data_dir() -> Path:
@@ -88,7 +89,7 @@ class DataConfig:
     def place(self) -> str:
         """Where the class is defined, `package.module:Name`; see `find.config_at`."""
         kind = type(self)
-        return f"{kind.__module__}:{kind.__qualname__}"
+        return f"{plain_name(kind.__module__)}:{kind.__qualname__}"
 
     @property
     def word(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jmer.data.config import DataConfig
 from jmer.errors import JmerError
+from jmer.shipped.beside import loaded, package_of
 
 if TYPE_CHECKING:
     from jmer.data.builder import ClipBuilder
@@ -43,6 +44,8 @@ def builder_class(kind: type[DataConfig]) -> "type[ClipBuilder]":
 
 def _package(module: str) -> list[str]:
     """The parts of the name of the package that a module is, or lies in."""
+    if "." not in module and (beside := package_of(module)):
+        return [beside]
     parts = module.split(".")
     return parts if hasattr(sys.modules.get(module), "__path__") else parts[:-1]
 
@@ -53,8 +56,11 @@ def config_at(place: str) -> type[DataConfig]:
     Raises: JmerError if it cannot be imported, or is no data set.
     """
     module, _, name = place.partition(":")
+    # One that lies beside an experiment file is known by the name that it has there.
+    known = loaded(module)
+    one = known[0] if len(known) == 1 and module not in known else module
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        found = getattr(importlib.import_module(one), name, None)
     except ImportError as error:
         raise JmerError(
             f"data set {place} cannot be imported ({error}): install the package that "

@@ -3,12 +3,8 @@
 import re
 from typing import Literal
 
-from jmer.errors import JmerError
-
 MOST_PIXELS = 150_000_000
 """Of an image that is decoded: 450 MB in colour, and more than any camera of faces."""
-MOST_HEAD = 2**20
-"""Bytes from the start of a file within which its size stands."""
 PNG = b"\x89PNG\r\n\x1a\n"
 SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of JPEG that a size follows."""
@@ -31,16 +27,6 @@ def pixels_of(content: bytes) -> int | None:
     if pnm := re.match(rb"P[2356]\s+(?:#[^\n]*\n\s*)*(\d{1,9})\s+(\d{1,9})", content):
         return int(pnm[1]) * int(pnm[2])
     return None
-
-
-def require_small(content: bytes, what: object) -> None:
-    """Raises: JmerError, naming `what` it is, for an image of more than 150 million
-    pixels."""
-    if (pixels := pixels_of(content)) is not None and pixels > MOST_PIXELS:
-        raise JmerError(
-            f"{what} says that it has {pixels:,} pixels, and at most {MOST_PIXELS:,} "
-            f"are decoded. Restore the file, or make it smaller."
-        )
 
 
 def _product(*sides: bytes) -> int:

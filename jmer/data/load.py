@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jmer.data.asking import command_for, data_option
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
+from jmer.data.exclusion import refusal
 from jmer.data.find import builder_class
 from jmer.data.parallel import ClipWatch
-from jmer.data.problems import refusal
 from jmer.data.random_clips import RandomClips
 from jmer.data.span import Span
 from jmer.data.summary import Summary
@@ -25,7 +27,6 @@ from jmer.data.sums import (
     require_unchanged,
     write_sums,
 )
-from jmer.data.typed import prepare_command
 from jmer.errors import JmerError, UsageError
 from jmer.files import make_folder, writing
 from jmer.files.ending import undoing
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 SPLIT = "full"
 COMPLETE = "dataset_info.json"
+OWN = re.compile(r".+(\.json|\.labels\.txt|\.array_record-\d+-of-\d+)|\.sums\.json\..+")
+"""Names of files in a prepared set, and of what writing them may leave."""
 TYPES = {
     **dict.fromkeys(("subject", "dataset", "clip_id", "action_units"), np.str_),
     **dict.fromkeys(("label", "onset", "apex", "offset"), np.int32),
@@ -61,8 +64,8 @@ def builder_of(config: DataConfig, *, make: bool = True) -> "ClipBuilder":
     if not is_known(config.data_dir):
         raise UsageError(
             f"there is no home directory, and so no {config.data_dir} for prepared "
-            f"sets: say where they lie with --data.data-dir DIR (--data-dir DIR for "
-            f"`jmer data`), or set TFDS_DATA_DIR."
+            f"sets: say where they lie with {data_option('data_dir', 'DIR')}, or set "
+            f"TFDS_DATA_DIR."
         )
     recipe = TfdsConfig(name=config.config_name, version=builder.VERSION, data=config)
     if make:
@@ -80,7 +83,7 @@ def builder_of(config: DataConfig, *, make: bool = True) -> "ClipBuilder":
         folder = config.data_dir / config.name / config.config_name
         raise JmerError(
             f"the prepared set {folder} cannot be read ({error}). Delete that folder, "
-            f"then prepare it again: `jmer data prepare {config.word}`."
+            f"then prepare it again: `{command_for(config, 'prepare')}`."
         ) from error
     finally:
         logging.set_verbosity(before)
@@ -145,10 +148,14 @@ def prepare(
 
 
 def _unchanged(builder: "ClipBuilder") -> Path:
-    """The folder of a set that is whole. Raises: JmerError if its source is another."""
-    refuse_changed_files(builder)
-    refuse_changed_sources(builder)
-    return Path(builder.data_dir)
+    """The folder of a set that is whole. Raises: JmerError if its source is another, or
+    what describes it was changed."""
+    folder = Path(builder.data_dir)
+    with _reading(builder.data, folder):
+        require_unchanged(folder, only=(COMPLETE, METADATA))
+        refuse_changed_files(builder)
+        refuse_changed_sources(builder)
+    return folder
 
 
 def _made(folder: Path) -> int | None:
@@ -166,20 +173,35 @@ def _build(
     config.require_files()
     # An unusable source does not cost what was prepared from an earlier one.
     if problems := builder.problems():
-        raise refusal(problems)
+        raise refusal(config, problems)
     discard = functools.partial(_discard_remains, folder)
     discard()
     # TFDS speaks of downloads, of which there are none.
     settings = _beam_config(builder, beam)
     silent = contextlib.redirect_stdout(io.StringIO())
     with undoing(discard), _building(folder), silent:
-        if folder.exists():
-            shutil.rmtree(folder)
+        _remove(folder)
         builder.download_and_prepare(download_config=settings)
         write_sums(folder)
     for note in builder.notes():
         say(f"note: {note}")
     return folder
+
+
+def _remove(folder: Path) -> None:
+    """Removes what there is of a set, to make room for it.
+
+    Raises: JmerError, with nothing removed, if something else lies there as well.
+    """
+    if not folder.exists():
+        return
+    for path in sorted(folder.iterdir()):
+        if not (path.is_file() and OWN.fullmatch(path.name)):
+            raise JmerError(
+                f"{path} is no part of a prepared set, and what lies in {folder} would "
+                f"be replaced by one: move it elsewhere, or choose another --data-dir."
+            )
+    shutil.rmtree(folder)
 
 
 def _beam_config(builder: "ClipBuilder", options: Sequence[str] | None) -> Any:
@@ -259,19 +281,22 @@ def load_prepared(config: DataConfig) -> ClipSet:
     if isinstance(config, RandomClips):
         return config.clips()
     builder = prepared_builder(config)
-    refuse_changed_sources(builder)
+    with _reading(config, Path(builder.data_dir)):
+        refuse_changed_sources(builder)
     return _loaded(builder)
 
 
 def prepared_builder(config: DataConfig) -> "ClipBuilder":
     """The builder of a set that is prepared. Raises: as `load_prepared`."""
-    version = str(builder_class(type(config)).VERSION)
-    folder = config.data_dir / config.name / config.config_name / version
+    kind = builder_class(type(config))
+    folder = config.data_dir / config.name / config.config_name / str(kind.VERSION)
     if not complete(folder):
+        needed = ("--manual-dir", "DIR") if _has_source(kind) else ()
+        known = config.manual_dir is not None
+        command = command_for(config, "prepare", *(() if known else needed))
         raise NotPrepared(
-            f"data set {config.name} is not prepared in {config.data_dir}: "
-            f"`{prepare_command(config)}` prepares it. If it lies elsewhere, say so "
-            f"with --data-dir DIR."
+            f"data set {config.name} is not prepared in {config.data_dir}: `{command}` "
+            f"prepares it. If it lies elsewhere, say so with --data-dir DIR."
         )
     for file in folder.iterdir():
         if not file.is_file():
@@ -279,6 +304,13 @@ def prepared_builder(config: DataConfig) -> "ClipBuilder":
                 f"{file} is no file, as all of a prepared set are: remove it."
             )
     return builder_of(config, make=False)
+
+
+def _has_source(kind: "type[ClipBuilder]") -> bool:
+    """Whether sets of a builder are made from files of a person's."""
+    from jmer.data.builder import ClipBuilder
+
+    return (kind.sources, kind.digests) != (ClipBuilder.sources, ClipBuilder.digests)
 
 
 def summary(config: DataConfig) -> dict[str, Any]:
@@ -315,8 +347,17 @@ def _reading(config: DataConfig, folder: Path) -> Iterator[None]:
     except Exception as error:  # array_record raises what its C++ library raises
         raise JmerError(
             f"the prepared set {folder} cannot be read ({error}). Prepare it again: "
-            f"`jmer data prepare {config.word} --overwrite`."
+            f"`{command_for(config, 'prepare', '--overwrite')}`."
         ) from error
+
+
+def _noted(builder: "ClipBuilder", name: str) -> dict[str, Any]:
+    """What was noted of a set when it was prepared.
+
+    Raises: JmerError if it cannot be read.
+    """
+    with _reading(builder.data, Path(builder.data_dir)):
+        return dict(builder.info.metadata.get(name, {}))
 
 
 def stored(builder: "ClipBuilder") -> Iterator[dict[str, Any]]:
@@ -386,7 +427,7 @@ def refuse_changed_sources(builder: "ClipBuilder") -> None:
     if config.manual_dir is None:
         return
     builder.require_manual_dir()
-    before = dict(builder.info.metadata.get("sources", {}))
+    before = _noted(builder, "sources")
     if not before:
         return
     now = builder.digests()
@@ -394,22 +435,22 @@ def refuse_changed_sources(builder: "ClipBuilder") -> None:
     if changed:
         raise JmerError(
             f"{config.manual_dir / changed[0]} has changed since {builder.data_dir} "
-            f"was prepared ({len(changed)} files differ). Prepare it again: `jmer data "
-            f"prepare {config.word} --manual-dir {config.manual_dir} --overwrite`, or "
-            f"leave --manual-dir out to use what was prepared."
+            f"was prepared ({len(changed)} files differ). Prepare it again: "
+            f"`{command_for(config, 'prepare', '--overwrite')}`, or leave "
+            f"{data_option('manual_dir')} out to use what was prepared."
         )
 
 
 def refuse_changed_files(builder: "ClipBuilder") -> None:
     """Raises: JmerError if a file that a field names differs from the one used."""
-    config, before = builder.data, dict(builder.info.metadata.get("files", {}))
+    config, before = builder.data, _noted(builder, "files")
     for name, digest in builder.file_digests().items():
         if name in before and before[name] != digest:
             raise JmerError(
                 f"{name}={getattr(config, name)} is not the file that "
-                f"{builder.data_dir} was prepared with. Prepare it again: `jmer data "
-                f"prepare {config.word} --overwrite` with the same options, or give "
-                f"the file that was used."
+                f"{builder.data_dir} was prepared with. Prepare it again: "
+                f"`{command_for(config, 'prepare', '--overwrite')}`, or give the file "
+                f"that was used."
             )
 
 

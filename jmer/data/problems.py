@@ -52,12 +52,6 @@ def grouped(problems: Sequence[str], shown: int | None = SHOWN) -> Iterator[str]
     yield f"{len(problems)} problems"
 
 
-def refusal(problems: Sequence[str]) -> JmerError:
-    """The error that ends the preparation of a source with problems."""
-    more = f" (and {len(problems) - 1} more: `jmer data check`)"
-    return JmerError(problems[0] + (more if len(problems) > 1 else ""))
-
-
 def _remedy(text: str) -> str:
     """Its last sentence: what has the same remedy belongs together."""
     last = re.split(r"(?<=[a-z0-9)]) ?[.:] (?=[A-Z])", text)[-1].rstrip(".")

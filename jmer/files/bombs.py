@@ -1,8 +1,8 @@
 """Archives that are small on the disk and huge in memory are refused before they are
 read.
 
-What jmer writes is not compressed, and what others compress, weights or a sheet,
-shrinks by no more than these factors.
+What jmer writes is not compressed, and weights that others compress shrink by far less
+than this.
 """
 
 import math
@@ -19,8 +19,6 @@ ROOM = 256 * 2**20
 """Bytes that any archive may take, whatever its size."""
 MOST_GROWTH = 8
 """By how much arrays may be larger in memory than in their file, beyond `ROOM`."""
-MOST_SHEET = 1 * 2**30
-"""Bytes of all parts of a workbook: some 20 million cells."""
 MOST_PARTS = 100_000
 
 
@@ -32,14 +30,6 @@ def require_small(file: Path, opened: IO[bytes] | None = None) -> None:
     source = file if opened is None else opened
     size = file.stat().st_size if opened is None else os.fstat(opened.fileno()).st_size
     _require(file, source, max(ROOM, MOST_GROWTH * size))
-
-
-def require_small_sheet(file: Path) -> None:
-    """The same of a workbook, whose text shrinks to a hundredth.
-
-    Raises: JmerError if its parts have more than 1 GiB in all.
-    """
-    _require(file, file, MOST_SHEET)
 
 
 def _require(file: Path, source: Path | IO[bytes], most: int) -> None:
@@ -68,9 +58,10 @@ def load_arrays(file: Path, opened: IO[bytes]) -> dict[str, np.ndarray]:
     larger than its part of the file; whatever NumPy raises for damaged ones.
     """
     require_small(file, opened)
-    with np.load(opened, allow_pickle=False) as archive:
-        if isinstance(archive, np.ndarray):
-            raise ValueError("it is a single array")
+    archive = np.load(opened, allow_pickle=False)
+    if isinstance(archive, np.ndarray):
+        raise ValueError("it is a single array")
+    with archive:
         return {name: _array(archive, name) for name in archive.files}
 
 

@@ -92,5 +92,5 @@ def _is(kind: Any, value: Any) -> bool:
 def _words(kind: Any) -> str:
     names = {int: "whole number", float: "number", str: "text", bool: "true or false"}
     return " or ".join(
-        names.get(one) or getattr(one, "__name__", str(one)) for one in _options(kind)
+        names.get(one) or str(getattr(one, "__name__", one)) for one in _options(kind)
     )

@@ -96,6 +96,7 @@ number = _is(is_number, "a finite number")
 count = _is(lambda value: is_whole(value, 0, MOST_COUNT), "a whole number from 0 on")
 seed = _is(lambda value: is_whole(value, 0, 2**63 - 1), "a whole number from 0 on")
 share = _is(lambda v: is_number(v) and 0 <= v <= 1 + 1e-9, "a number from 0 to 1")
+positive = _is(lambda v: is_number(v) and v > 0, "a finite number above 0")
 seconds = _is(lambda v: is_number(v) and v >= 0, "a finite number that is not below 0")
 
 

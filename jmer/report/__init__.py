@@ -9,7 +9,7 @@ from jmer.files import write_text
 from jmer.papers import PaperTable
 from jmer.report import tables
 from jmer.report.against import against_first, paired_tables
-from jmer.report.comparison import comparison_page, run_names, runs_table
+from jmer.report.comparison import SCORES, comparison_page, run_names, runs_table
 from jmer.report.one_run import run_page
 from jmer.report.render import latex
 from jmer.report.render.blocks import Section
@@ -75,10 +75,9 @@ def write_comparison(
         each = [one for pair in each for one in each_variant(*pair)]
     against = against_first([n for n, _ in each], [run.shown for _, run in each])
     page = comparison_page(names, runs, against, each)
-    first, *others = page.sections
-    page = dataclasses.replace(
-        page, title=title or page.title, sections=(first, *more, *others)
-    )
+    at = 1 + [section.title for section in page.sections].index(SCORES)
+    sections = (*page.sections[:at], *more, *page.sections[at:])
+    page = dataclasses.replace(page, title=title or page.title, sections=sections)
     write_text(out / COMPARISON_CSV, tables.comparison_csv(each, against))
     shown = [("Scores", runs_table(names, runs))]
     shown += [

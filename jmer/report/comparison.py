@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from jmer.report.against import Against, paired_section
+from jmer.report.apart import apart_section, unfair_warnings
 from jmer.report.render.blocks import Gauge, Gauges, Page, Paragraph, Section, Table
 from jmer.report.words import words
 from jmer.runs.run import Run
@@ -13,6 +14,8 @@ from jmer.scores.metrics import METRICS, headlines
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import band
 from jmer.text import banded, counted, duration, points
+
+SCORES = "Scores"
 
 
 def run_names(runs: Sequence[Run]) -> list[str]:
@@ -127,7 +130,8 @@ def comparison_page(
         for n, r in zip(names, runs, strict=True)
     )
     sections = (
-        Section("Scores", (runs_table(names, runs), *notes)),
+        *([apart_section(names, runs)] if len(runs) > 1 else []),
+        Section(SCORES, (runs_table(names, runs), *notes)),
         Section(f"{first.label} on one scale", (lines,)),
         *([paired_section(each[0][0], against)] if len(each) > 1 else []),
         Section(
@@ -138,4 +142,5 @@ def comparison_page(
     )
     title = f"Comparison of {counted(len(runs), 'run')}"
     subtitle = "Predictions of all folds are pooled, then scored; seeds are averaged."
-    return Page(title, subtitle, tuple(_comparison_warnings(names, runs)), sections)
+    warnings = (*unfair_warnings(runs), *_comparison_warnings(names, runs))
+    return Page(title, subtitle, warnings, sections)

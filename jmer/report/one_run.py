@@ -147,6 +147,11 @@ def _train_only(run: Run) -> Iterable[tuple[str, str]]:
         yield "Clips for training alone", str(extra)
 
 
+def _excluded(run: Run) -> Iterable[tuple[str, str]]:
+    if clips := run.excluded:
+        yield "Clips left out by name", ", ".join(clips)
+
+
 def _protocol(run: Run) -> Table:
     found = run.metrics
     rows = [
@@ -163,6 +168,7 @@ def _protocol(run: Run) -> Table:
         ("Subjects", str(found["n_subjects"])),
         ("Clips", str(found["n_samples"])),
         *_train_only(run),
+        *_excluded(run),
         ("Folds", str(found["n_folds"])),
         ("Seeds", ", ".join(map(str, found["seeds"]))),
         ("Wall time", duration(found["wall_seconds"])),

@@ -31,7 +31,7 @@ from jmer.scores.recognition import score
 from jmer.train.numerics import pinned
 
 REMEDY = (
-    "Evaluate on the data set and --protocol that the weights were trained with: their "
+    "Evaluate on the data set and protocol that the weights were trained with: their "
     "own folds."
 )
 
@@ -120,7 +120,7 @@ def check_cover(
         raise JmerError(
             f"{folder} has no weights for {len(missing)} of {len(folds)} folds, first "
             f"for {missing[0]!r}; it has {', '.join(sorted(have)[:4])}… Give weights "
-            f"that were trained with this --protocol, or import one checkpoint for "
+            f"that were trained with this protocol, or import one checkpoint for "
             f"each held-out subject."
         )
     if weights.classes != clips.classes:

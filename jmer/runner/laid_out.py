@@ -9,7 +9,7 @@ import jax
 from jmer.errors import JmerError
 from jmer.runner.plan import Plan
 from jmer.runs.arrangement import LaidOut, pack_name
-from jmer.runs.packs import SavedPack, read_pack
+from jmer.runs.packs import SavedPack, place_of, read_pack
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
 
@@ -34,13 +34,6 @@ class Packs:
     todo: list[Pack]
 
 
-def name_of(pack: SavedPack) -> str:
-    """As a layout has it."""
-    counted = pack.folder.name.startswith("pack-")
-    parent = "" if counted else f"{pack.folder.parent.name}/"
-    return parent + pack.folder.name
-
-
 def fits_here(pack: LaidOut) -> bool:
     """Whether this machine has the devices, and this version knows the plan."""
     try:
@@ -56,7 +49,9 @@ def laid_out(
     those from `before` the ones to keep."""
     packs = [pack for pack in before if pack.name in keep]
     for pack in saved:
-        packs.append(LaidOut(name_of(pack), pack.tasks, pack.notes.get("plan", {})))
+        packs.append(
+            LaidOut(place_of(pack.folder), pack.tasks, pack.notes.get("plan", {}))
+        )
     return sorted(packs, key=lambda pack: pack.number)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
+from jmer.data.asking import check_command
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
@@ -130,8 +131,8 @@ def _predictions(
         parts.append(predict(task, test, logits, clips))
     if not parts:
         raise AllDiverged(
-            "every task diverged: its loss was not finite. Lower --optim.lr, or look "
-            "at the data with `jmer data check`."
+            f"every task diverged: its loss was not finite. Lower --optim.lr, or look "
+            f"at the data with `{check_command()}`."
         )
     return join(parts)
 

@@ -25,6 +25,8 @@ from jmer.train.planner import Measurement, candidates, choose
 from jmer.train.probe import Layout, Work, device_bytes
 
 CALL_SECONDS = 0.5  # a call of the compiled program should take no less
+KEY = "key"
+"""In the file of a plan, its name: all that it is the fastest for."""
 FEW_STEPS = 10_000  # trainings of fewer steps are over before measuring pays
 
 
@@ -94,8 +96,8 @@ def make_plan(
     if engine.plan_seconds == 0 or steps < FEW_STEPS:
         return Plan(layouts[0], 1, "first guess")
     cache = _cache_file(engine, work)
-    if (remembered := _read(cache)) is not None:
-        return remembered
+    if (known := _read(cache)) is not None:
+        return known
     with in_cache(cache, "the measuring of layouts", say):
         # Another process may have measured in the meantime; two at once disturb one
         # another.
@@ -122,7 +124,7 @@ def _measured(
     plan = _plan(measured, work)
     # The run can do without; the next one measures again.
     with contextlib.suppress(JmerError):
-        write_json(cache, plan.record())
+        write_json(cache, remembered(plan, cache))
     return plan
 
 
@@ -263,10 +265,18 @@ def _cache_file(engine: EngineConfig, work: Work) -> Path:
     return cache_folder() / "plans" / f"{name}.json"
 
 
+def remembered(plan: Plan, file: Path) -> dict[str, Any]:
+    """What is kept of a plan: its record, and the name of what it was measured for."""
+    return {**plan.record(), KEY: file.stem}
+
+
 def _read(file: Path) -> Plan | None:
-    """A remembered plan; None if there is none that can be read."""
+    """A remembered plan; None if there is none that can be read, or it is another's."""
     try:
-        plan = Plan.of(read_json(file, required=True))
-    except (JmerError, ValueError, KeyError, TypeError):
+        record = dict(read_json(file, required=True))
+        if record.pop(KEY, None) != file.stem:
+            return None
+        plan = Plan.of(record)
+    except (JmerError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return dataclasses.replace(plan, source="remembered")

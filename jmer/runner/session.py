@@ -25,13 +25,12 @@ from jmer.runner.laid_out import (
     finished,
     fits_here,
     laid_out,
-    name_of,
     new_packs,
 )
 from jmer.runner.outcome import test_accuracy
 from jmer.runner.plan import Plan, fit, make_plan, memory_limit
 from jmer.runner.progress import View
-from jmer.runner.stages import COMPILES, SAVES, stage
+from jmer.runner.stages import COMPILES, LOOKS, SAVES, stage
 from jmer.runner.start import Start
 from jmer.runs.arrangement import (
     ARRANGEMENT,
@@ -41,7 +40,7 @@ from jmer.runs.arrangement import (
 from jmer.runs.events import EventLog
 from jmer.runs.folder import RUN, run_of
 from jmer.runs.held_out import held_out
-from jmer.runs.packs import SavedPack, read_packs
+from jmer.runs.packs import PACK, SavedPack, place_of, read_packs
 from jmer.runs.weights import held_out_note, read_held_out
 from jmer.text import duration
 from jmer.train import hosts
@@ -100,7 +99,7 @@ class Session:
             for fold in folds
         ]
         self.start = start or Start()
-        self.data = Data(seen, clips.label)
+        self.data = Data.of(seen, clips.label)
         self.device = jax.local_devices()[0]
         dtype = compute_dtype(experiment.dtype, self.device.platform)
         self.dtype_name = np.dtype(dtype).name
@@ -200,7 +199,7 @@ class Session:
             planned({**plan.record(), "tasks": len(new), "tasks_per_pack": size})
             hosts.first_then_all(lambda: layout.write(folder))
         results, own = (
-            {name_of(pack): pack.result for pack in saved},
+            {place_of(pack.folder): pack.result for pack in saved},
             run_of(folder.parent),
         )
         todo = [
@@ -372,7 +371,7 @@ class Session:
             experiment.engine.checkpoint_seconds,
         )
         start = self.start.of(tasks)
-        with stage("looking for leaks", COMPILES):
+        with stage("looking for leaks", LOOKS):
             passed = sing(program, tasks, work.table, work.data, start)
         view.say(str(passed))
         with (
@@ -395,6 +394,7 @@ class Session:
                 stopping=stopping,
                 notes={
                     RUN: pack.run,
+                    PACK: place_of(pack.folder),
                     "plan": pack.plan.record(),
                     "canary": passed.record(),
                     **self._held_out(tasks),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 SOONEST = "ends as soon as it can"
 SAVES = "finishes the running step, then saves"
 COMPILES = "ends once the program is compiled"
+LOOKS = "ends once its two epochs are compared"
 COMPUTES = "ends with the clips in hand"
 REPORTS = "writes the scores and the report first"
 

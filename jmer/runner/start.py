@@ -19,7 +19,7 @@ from jmer.runs.weights import Weights, structure
 from jmer.train.checkpoint import Flat
 from jmer.train.tasks import Task
 
-REMEDY = "Start from a run of the same data set and --protocol."
+REMEDY = "Start from a run of the same data set and protocol."
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What trained networks have to show of clips that they were tested on."""
 
 import dataclasses
-import sys
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from jmer.runs.folder import DESCRIPTION
 from jmer.runs.held_out import kept_from_run
 from jmer.runs.run import Run
 from jmer.scores.predictions import Predictions
+from jmer.shipped.beside import loaded
 from jmer.train.tasks import Task
 
 MOST_RANDOM = 4_000_000_000
@@ -141,14 +142,22 @@ def _kind_of(run: Run, name: str) -> type[DataConfig]:
     ours = {kind.name: kind for kind in datasets()}
     place = run.experiment["data"].get("kind", "")  # runs of older versions lack it
     module = place.partition(":")[0]
-    if module in sys.modules:
+    if module and loaded(module):
         return config_at(place)
     if name not in ours and place:
         # A run from a stranger runs no code unasked.
+        own = module.startswith("experiment_")  # the set is defined in that very file
+        file = f"{module.removeprefix('experiment_')}.py"
         raise JmerError(
             f"{run.folder} was trained on data set {place}, which is not jmer's, and "
-            f"whose code is only run if you say so: add --import {module}, or `import "
-            f"{module}` before in Python."
+            f"whose code is only run if you say so: add --import "
+            f"{shlex.quote(file) if own else module}"
+            + (
+                ", with the path of that file."
+                if own
+                else f", or `import {module}` before in Python; of a module beside an "
+                f"experiment file, --import FILE with that file."
+            )
         )
     if name not in ours:
         raise JmerError(

@@ -1,6 +1,7 @@
 """Whether the files of a run are what jmer wrote, and of one run."""
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from jmer.runs.older import renewed
 from jmer.scores.metrics import METRICS as SCORES
 from jmer.scores.metrics import seed_mean
 from jmer.scores.predictions import Predictions
+from jmer.text import did_you_mean
 
 TOLERANCE = 1e-6
 
@@ -53,10 +55,7 @@ def require_finished(folder: Path, content: Callable[[str], Any]) -> None:
     for name in (METRICS, DESCRIPTION):
         if not (folder / name).is_file():
             require_idle(folder)
-            raise JmerError(
-                f"{folder} has no {name}: it is no finished run; run `jmer run "
-                f"EXPERIMENT --run-dir {folder}`, which goes on where it stopped."
-            )
+            raise no_run(folder, name)
         found = content(name)
         have = found if isinstance(found, dict) else {}
         if missing := [key for key in NEEDED[name] if key not in have]:
@@ -71,6 +70,32 @@ def require_finished(folder: Path, content: Callable[[str], Any]) -> None:
             f"{folder} has no {PREDICTIONS}: it is no finished run; run "
             f"`{content(DESCRIPTION)['command']}` again."
         )
+
+
+def no_run(folder: Path, name: str) -> JmerError:
+    """Why a folder that lacks the file `name` is no finished run, and what would be."""
+    beside = [f for f in folder.absolute().parent.glob("*") if (f / METRICS).is_file()]
+    place = shlex.quote(str(folder))
+    missing = f"{folder} has no {name}: it is no finished run"
+    if not folder.exists():
+        near = did_you_mean(folder.name, [run.name for run in beside])
+        return JmerError(
+            f"{missing}, since that folder does not exist{near}. `jmer run FILE "
+            f"--run-dir {place}` makes one."
+        )
+    if (folder / DESCRIPTION).is_file():
+        return JmerError(
+            f"{missing}; run `jmer run FILE --run-dir {place}`, which goes on where "
+            f"it stopped, with the file and the options that it was started with."
+        )
+    inside = sorted(f for f in folder.glob("*") if (f / DESCRIPTION).is_file())
+    if inside:
+        runs = ", ".join(shlex.quote(str(run)) for run in inside[:4])
+        return JmerError(f"{missing}, but holds some. Give one: {runs}.")
+    return JmerError(
+        f"{missing}. Give the folder that `jmer run` wrote, runs/NAME if no other was "
+        f"asked for."
+    )
 
 
 def checksums(folder: Path) -> bool | None:

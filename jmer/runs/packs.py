@@ -24,6 +24,16 @@ class SavedPack:
     """What was saved beside the arrays, as JSON values."""
 
 
+PACK = "pack"
+"""A field of the notes: the folder of the pack, from that of the checkpoints."""
+
+
+def place_of(folder: Path) -> str:
+    """The name of a pack, as a layout has it."""
+    counted = folder.name.startswith("pack-")
+    return folder.name if counted else f"{folder.parent.name}/{folder.name}"
+
+
 def read_packs(checkpoints: Path) -> list[SavedPack]:
     """Those of a run's checkpoints that have been saved at all, in order.
 
@@ -44,6 +54,11 @@ def read_packs(checkpoints: Path) -> list[SavedPack]:
             raise JmerError(
                 f"{pack.folder} is a checkpoint of another run: it was copied here. "
                 f"Restore this run's own, or delete it to train its tasks again."
+            )
+        if (name := pack.notes.get(PACK)) not in (None, place_of(pack.folder)):
+            raise JmerError(
+                f"{pack.folder} was saved as {checkpoints / str(name)}, and renamed. "
+                f"Give it its name back, or delete it to train its tasks again."
             )
         for task in pack.tasks:
             if (other := homes.setdefault(task, pack.folder)) != pack.folder:

@@ -21,7 +21,7 @@ from jmer.runs.folder import (
     PROGRESS,
     require_idle,
 )
-from jmer.runs.intact import require_finished, require_intact, require_scores
+from jmer.runs.intact import no_run, require_finished, require_intact, require_scores
 from jmer.runs.older import renewed
 from jmer.runs.shapes import (
     ANY_DESCRIPTION,
@@ -125,6 +125,14 @@ class Run:
         file = self.folder / DESCRIPTION
         found = read_json(file, changed=self.changed)
         return renewed(checked(found, ANY_DESCRIPTION, file))
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Clips that were left out of the data set by name (`--data.exclude`)."""
+        found: Any = self.experiment
+        for part in ("identity", "data", "exclude"):
+            found = found.get(part) if isinstance(found, dict) else None
+        return tuple(map(str, found)) if isinstance(found, list) else ()
 
     @functools.cached_property
     def predictions(self) -> Predictions:
@@ -298,10 +306,7 @@ def load_run(folder: str | Path, *, changed: bool = False) -> Run:
     for name in (DESCRIPTION, METRICS):
         if not (folder / name).is_file():
             require_idle(folder)
-            raise JmerError(
-                f"{folder} has no {name}: it is no finished run. `jmer run FILE "
-                f"--run-dir {folder}` makes or finishes one."
-            )
+            raise no_run(folder, name)
     require_contained(folder)
     if not changed:
         require_intact(folder)
@@ -323,7 +328,8 @@ def read_run(folder: Path) -> Run:
 def compare(
     a: Run | str | Path, b: Run | str | Path, *, draws: int = 2000, seed: int = 0
 ) -> Paired:
-    """What sets run `b` apart from run `a`: differences b − a on the same clips.
+    """What sets run `b` apart from run `a`: first in what the two differ besides their
+    scores (`apart`), then differences b − a on the same clips.
 
     Of several variants those are compared that the runs' own reports show. For several
     comparisons, correct p with `jmer.scores.paired.holm`.
@@ -355,10 +361,11 @@ def compare(
 
     Raises: JmerError if one is no finished run, or their clips or labels differ.
     """
-    first, second = (
-        (each if isinstance(each, Run) else load_run(each)).shown for each in (a, b)
-    )
-    return paired(first, second, draws=draws, seed=seed)
+    from jmer.runs.apart import apart
+
+    runs = [each if isinstance(each, Run) else load_run(each) for each in (a, b)]
+    found = paired(*(run.shown for run in runs), draws=draws, seed=seed)
+    return dataclasses.replace(found, apart=tuple(map(str, apart(runs))))
 
 
 def load_model(folder: str | Path) -> "Weights":

@@ -55,9 +55,13 @@ class Paired:
     """F1, by class; those without a clip are left out."""
     per_dataset: dict[str, dict[str, Difference]]
     """By data set, then score."""
+    apart: tuple[str, ...] = ()
+    """In what the runs differ, a line each, where it is known; what makes their
+    comparison unfair first."""
 
     def __repr__(self) -> str:
-        lines = [f"second minus first on {self.clips} clips"]
+        lines = [f"they differ in {line}" for line in self.apart]
+        lines += [f"second minus first on {self.clips} clips"]
         lines += [f"  {found}" for found in self.overall.values()]
         lines += [f"  {name}: {found}" for name, found in self.per_class.items()]
         lines += [

@@ -7,6 +7,7 @@ where `experiments/quickstart.py`, as one types it in a checkout, is a name as w
 
 import ast
 import re
+import shlex
 from pathlib import Path
 
 from jmer.errors import UsageError, shortened
@@ -28,7 +29,7 @@ def experiments_in(place: Path) -> dict[str, Path]:
         name.as_posix(): file
         for name, file in sorted(files.items())
         # Others are programs of their own, such as the benchmark of optical flow.
-        if re.search(r"^(EXPERIMENT|SWEEP)\b.*=", file.read_text("utf-8"), re.MULTILINE)
+        if is_experiment(file)
     }
 
 
@@ -41,6 +42,8 @@ def find(experiment: Path | str) -> Path:
     if path.is_file():
         return path
     known = experiments_in(folder())
+    if path.is_dir() and path.as_posix() not in known:
+        raise UsageError(_of_folder(path))
     long = re.fullmatch(r"experiments/(.+)\.py", path.as_posix())
     name = long[1] if long else path.as_posix()
     if name in known:
@@ -54,6 +57,30 @@ def find(experiment: Path | str) -> Path:
         f"{what}{did_you_mean(name, known)}; `jmer list experiments` shows those that "
         f"come with jmer."
     )
+
+
+def _of_folder(path: Path) -> str:
+    """Why a folder is no experiment, and what may have been meant."""
+    what = f"{shortened(str(path))} is a folder, and no experiment file"
+    if (path / "experiment.json").is_file():  # a run
+        return (
+            f"{what}, but a run: give the file that it is a run of, and the folder as "
+            f"--run-dir {shlex.quote(str(path))}."
+        )
+    files = sorted(file for file in path.glob("*.py") if is_experiment(file))
+    if files:
+        names = ", ".join(shlex.quote(str(file)) for file in files[:4])
+        return f"{what}: give one of those in it, {names}{' …' * (len(files) > 4)}."
+    return f"{what}; `jmer list experiments` shows those that come with jmer."
+
+
+def is_experiment(file: Path) -> bool:
+    """Whether a file defines an experiment; it is not run, nor need it be Python."""
+    defining = r"^(EXPERIMENT|SWEEP)\b.*="
+    try:
+        return bool(re.search(defining, file.read_text("utf-8"), re.MULTILINE))
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def first_line(file: Path) -> str:

@@ -7,13 +7,14 @@ without it.
 import base64
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from jmer.report.draw.style import DPI
 from jmer.report.render.blocks import Page
-from jmer.text import interval, points
+from jmer.text import interval, points, visible
 
 FOLDER = Path(__file__).parent
 WIDTH = 1.2 * 96 / DPI
@@ -28,6 +29,7 @@ def render(page: Page) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters.update(
         points=points,
@@ -46,6 +48,13 @@ def render(page: Page) -> str:
         script=Markup(script),
         digest=digest,
     )
+
+
+def _shown(value: Any) -> Any:
+    """What stands in the page for a value: of text that the page would act on, such as
+    marks that turn the direction of writing, how Python writes it."""
+    plain = isinstance(value, str) and not isinstance(value, Markup)
+    return visible(value) if plain else value
 
 
 def _shown_width(png: bytes) -> int:

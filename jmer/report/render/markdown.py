@@ -1,6 +1,7 @@
 """A report as Markdown (GitHub's flavour), with everything from data escaped."""
 
 import re
+from urllib.parse import quote
 
 from jmer.report.render.blocks import (
     Code,
@@ -13,15 +14,18 @@ from jmer.report.render.blocks import (
     Table,
     Terms,
 )
-from jmer.text import interval, points
+from jmer.text import interval, points, visible
 
 # An underscore between letters or digits means nothing, and names are full of them.
 SPECIAL = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
 
+PLAIN = "/=,+@:~"
+"""What may stand in a link beside letters, digits and `_.-`."""
+
 
 def escape_markdown(text: str) -> str:
     """`text` on one line, with nothing in it that Markdown or HTML would act on."""
-    line = re.sub(r"\s+", " ", text).strip()
+    line = visible(re.sub(r"\s+", " ", text).strip())
     line = SPECIAL.sub(lambda match: "\\" + match.group(), line)
     # At the start of a line these make headings, lists and quotations.
     return re.sub(r"^(\d*)(#|[-+](?=-)|[-+.)](?=\s|$))", r"\1\\\2", line)
@@ -41,6 +45,7 @@ def _table(table: Table) -> str:
 
 
 def _code(text: str) -> str:
+    text = visible(text)
     # The fence is longer than any run of backticks inside.
     longest = max(map(len, re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
@@ -66,7 +71,7 @@ def _block(block: PageBlock) -> str:
             return _table(block)
         case Figure():
             alt, caption = escape_markdown(block.alt), escape_markdown(block.caption)
-            return f"![{alt}]({block.path})\n\n{caption}"
+            return f"![{alt}]({quote(block.path, safe=PLAIN)})\n\n{caption}"
         case Code(text):
             return _code(text)
         case Terms(items):

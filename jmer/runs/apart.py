@@ -1,0 +1,99 @@
+"""In what runs differ, in words, before their scores are compared."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jmer.runs.run import Run
+from jmer.text import flattened
+
+NOT_SAID = "–"
+WORDS = {
+    "model.name": "network",
+    "optim.kind": "optimiser",
+    "optim.lr": "learning rate",
+    "batch_size": "batch size",
+    "epochs": "epochs",
+    "dtype": "number type",
+    "pretrained": "weights to start from",
+    "start_from": "run to start from",
+}
+"""What fields of an experiment are called, beside their own names."""
+PLACES = ("data.data_dir", "data.manual_dir", "engine.")
+"""Fields that say where or how fast, and not what."""
+
+
+@dataclass(frozen=True)
+class Apart:
+    """One thing in which runs differ: a value for each of them.
+
+    `unfair` says why their scores then do not compare; empty where they do.
+    """
+
+    what: str
+    values: tuple[str, ...]
+    unfair: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {' | '.join(self.values)}"
+
+
+def apart(runs: Sequence[Run]) -> tuple[Apart, ...]:
+    """All that differs between runs, what makes a comparison unfair first. What one of
+    them does not say, as those of older versions do not, is passed over.
+    """
+    told = [dict(_told(run)) for run in runs]
+    found = []
+    for what in dict.fromkeys(name for one in told for name in one):
+        values = [one.get(what, NOT_SAID) for one in told]
+        if NOT_SAID not in values and len({*values}) > 1:
+            found.append(Apart(what, tuple(values), UNFAIR.get(what, "")))
+    return tuple(sorted(found, key=lambda one: not one.unfair))
+
+
+DATA, LABELS = "content of the data set", "classes"
+PROTOCOL, SELECTION, KEPT = "protocol", "selection of the epoch", "subjects kept apart"
+UNFAIR = {
+    DATA: "they saw other data",
+    LABELS: "they tell other classes apart",
+    PROTOCOL: "other clips train and are tested together",
+    KEPT: "where subjects are mixed, known people are recognised",
+    SELECTION: "one has more to choose from than the other",
+}
+"""What makes a comparison unfair, and why."""
+
+
+def _told(run: Run) -> Iterator[tuple[str, str]]:
+    """What a run says of itself, by what people call it."""
+    metrics, about = run.metrics, run.experiment
+    data: Mapping[str, Any] = about["data"]
+    for what, value in (
+        (DATA, data.get("fingerprint")),
+        (LABELS, metrics.get("classes")),
+        (PROTOCOL, metrics.get("protocol")),
+        (KEPT, metrics.get("subject_independent")),
+        (SELECTION, metrics.get("selection")),
+        ("seeds", metrics.get("seeds")),
+    ):
+        if value is not None:
+            yield what, _shown(value)
+    for name, value in flattened(about["experiment"]):
+        if name != "seeds" and not name.startswith(PLACES):
+            word = WORDS.get(name)
+            yield (f"{word} ({name})" if word and word != name else name), value
+    device = about.get("device", {})
+    if {"kind", "count"} <= {*device}:
+        yield "device", f"{device['count']} × {device['kind']}"
+    for name, version in about.get("versions", {}).items():
+        yield f"version of {name}", str(version)
+    if about.get("revision"):
+        yield "revision of jmer", str(about["revision"])
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,167 @@
+"""Part of each text in jmer that prints a remedy, and the test that types what it says;
+or why none does."""
+
+DATA = "test_remedies_data.py::test_"
+RUNS = "test_remedies.py::test_"
+OPTION = f"{DATA}an_option_is_named_as_the_command_knows_it"
+CHANGED = f"{DATA}a_changed_set_is_prepared_by_its_whole_recipe"
+DAMAGED = f"{DATA}a_prepared_set_that_is_damaged"
+MARKS = f"{DATA}landmarks_that_changed_or_lack_a_clip"
+LIST = f"{RUNS}a_folder_is_no_experiment"
+UNFINISHED = f"{RUNS}a_run_that_is_not_finished_or_none"
+FOREIGN = f"{RUNS}a_folder_of_something_else"
+AUDIT = f"{RUNS}the_audit_says_what_goes_with_what"
+EXTRA = (
+    f"{RUNS}pip_is_told_of_extras_that_are_there: nothing is installed, as tests have "
+    f"no network, but each extra is there"
+)
+# Why nothing is typed.
+HOSTS = "several processes at once: test_hosts.py and test_launcher.py start them"
+DEVICE = "another device or driver: what is named is JAX's own, and CI has none"
+NO_REMEDY = "a rule, a note or a heading, and no remedy"
+
+TYPED: list[tuple[str, str]] = [
+    # Sets of clips.
+    ("{data_option('source', 'cropped')} or ", "test_faces.py, with the detector"),
+    ("no face was found", "test_faces.py, with the detector"),
+    ("no row of clip {clip.row.title}", MARKS),
+    ("landmarks file {path} does not exist", MARKS),
+    ("with subjects in {base}", f"{DATA}another_source"),
+    (", or choose another {data_option(field)}", f"{DATA}another_source"),
+    ("They are there with", f"{DATA}a_folder_too_low"),
+    ("shows nothing: all", f"{DATA}a_blank_frame_is_left_out_with_its_clip"),
+    ("no annotation sheet", f"{DATA}sheets_that_are_two_or_none"),
+    ("annotation sheets in {root}", f"{DATA}sheets_that_are_two_or_none"),
+    ("no clip is left for", f"{DATA}what_has_no_classes_left"),
+    ("no clip has min_frames", f"{DATA}too_few_frames"),
+    (", or choose {data_option('missing_apex'", OPTION),
+    (", or choose {data_option('missing_frames'", OPTION),
+    ("has one frame, {clip.onset}", OPTION),
+    ("{row.title}: excluded (--exclude)", NO_REMEDY),
+    ("no clip is called", f"{DATA}clips_to_exclude_have_names"),
+    ("without {counted(len(clips)", OPTION),
+    (" as in `{command}`", f"{DATA}a_run_says_what_to_run"),
+    (" (and {more} more: ", f"{DATA}several_problems_and_their_commands"),
+    (
+        "--data.manual-dir DIR (--manual-dir DIR for",
+        "in Python: test_megc2019_flow28.py",
+    ),
+    ("and no source is given", f"{DATA}a_set_without_its_source"),
+    ("If it lies elsewhere, say so", f"{DATA}a_set_that_a_reader_does_not_find"),
+    ("has changed since {builder.data_dir}", CHANGED),
+    ("Delete that folder, then prepare it again", DAMAGED),
+    ("cannot be read ({error}). Prepare it again", DAMAGED),
+    ("is not the file that {builder.data_dir}", MARKS),
+    ("without --no-wait, this command waits", "test_lock.py: two processes"),
+    ("more (--all shows them)", f"{DATA}all_problems_are_shown"),
+    ("more than {bits} bits can hold", f"{DATA}bits_that_are_not_clear"),
+    ("bits, as {", NO_REMEDY),
+    (
+        "has no sheet {self.sheet}",
+        "test_long_sets.py: what is said; a workbook is kept",
+    ),
+    ("there is no home directory", f"{DATA}a_machine_without_a_home"),
+    # Runs and their folders.
+    ("is a file: choose another with --run-dir", FOREIGN),
+    ("has files but no {DESCRIPTION}", FOREIGN),
+    ("{folder} is the run of another", f"{RUNS}another_experiment_in_a_folder"),
+    ("has files but no {SWEEP}", f"{RUNS}sweeps"),
+    ("is another sweep, with a cell", f"{RUNS}sweeps"),
+    ("--cells chooses among", f"{RUNS}sweeps"),
+    ("--wait does), stop it", "test_lock.py: two processes"),
+    ("since that folder does not exist", UNFINISHED),
+    ("{missing}; run `jmer run FILE", UNFINISHED),
+    ("Give the folder that `jmer run` wrote", UNFINISHED),
+    ("keeps its own report", UNFINISHED),
+    ("shows those that come with jmer", LIST),
+    ("{what}, but a run: give the file", LIST),
+    ("every task diverged", f"{RUNS}all_that_diverges"),
+    ("was begun with XLA_FLAGS", f"{RUNS}a_run_that_other_flags_began"),
+    ("All of it: add --out FOLDER", "test_terminal.py: the report is in that folder"),
+    ("Lower --batch-size, or raise", f"{RUNS}a_task_that_is_too_large"),
+    ("Use --selection last", f"{RUNS}inner_clips_that_nobody_can_spare"),
+    ("Or run with --batches own", "test_canary.py"),
+    ("is not the same twice", DEVICE),
+    ("the device has no room left", DEVICE),
+    ("NVIDIA driver is too old", DEVICE),
+    ("cannot write checkpoint", "test_checkpoint.py: full disks, and the run goes on"),
+    ("restore it from a copy, or choose another", f"{RUNS}what_was_edited"),
+    ("was edited or damaged, and does not say", f"{RUNS}what_was_edited"),
+    ("Results are not edited: restore", f"{RUNS}what_was_edited"),
+    ("was changed after jmer wrote it", NO_REMEDY),
+    ("changed after jmer wrote it, or of another", NO_REMEDY),
+    ("the files are those that jmer wrote", NO_REMEDY),
+    ("is not what jmer wrote there", "test_corruption.py: what is said of each file"),
+    ("their report could not be written", f"{RUNS}a_report_that_failed"),
+    ("puts them into the report of the run", "test_explain.py: the report has them"),
+    ("AUC of {record['frames']}", "test_spot.py: the report has it"),
+    ("is only run if you say so", f"{RUNS}a_set_of_the_experiment_file"),
+    ("of a module beside an", f"{RUNS}a_set_of_the_experiment_file"),
+    ("which this jmer does not know", NO_REMEDY),
+    ("jmer run …", f"{RUNS}what_was_edited"),
+    ("--import {name}: it cannot be", "test_own_set.py: the module is on the path"),
+    (
+        "holds neither imported weights",
+        "names of commands: test_importers.py types them",
+    ),
+    ("makes such a folder", "names of a command: test_importers.py types it"),
+    ("are not trained and have no values", "test_visual_memory.py: what is said"),
+    ("and no intensity, so nothing", "test_spot.py: a network that tells it"),
+    ("was trained in another way: {difference}", "test_pretrain.py: what is said"),
+    ("Delete it and choose a smaller --lr", "test_pretrain.py: what is said"),
+    ("that `jmer pretrain` wrote, or is damaged", "test_pretrain.py: what is said"),
+    (
+        "or a file of `jmer pretrain magnet`",
+        "hours: test_pretrain.py trains such a file",
+    ),
+    ("aman takes the weights", "test_aman.py: what is said"),
+    ("is not given: give {what} as", f"{RUNS}what_aman_can_do_without"),
+    ("were trained with --{typed_as}", "test_pretrain_motion.py: what is said"),
+    # Whole commands, and how they are used.
+    ("explains them all", f"{RUNS}a_mistake_of_options_is_one_line"),
+    ("`jmer {command} FILE --help`", f"{RUNS}commands_that_need_a_file_say_so"),
+    ("`jmer {command} NAME --help`", f"{RUNS}commands_that_need_a_file_say_so"),
+    ("what to list comes first", f"{RUNS}commands_that_need_a_file_say_so"),
+    ("the name of an experiment comes first", f"{RUNS}a_copy_beside_one_that_is_there"),
+    ("edit it, then `{command}`", f"{RUNS}a_copy_beside_one_that_is_there"),
+    ("is there already, and stays", f"{RUNS}a_copy_beside_one_that_is_there"),
+    ("  jmer run {path}", f"{RUNS}lists_fit_80_columns_and_say_all"),
+    ("jmer run {re.escape(options.name)}", NO_REMEDY),
+    ("jmer audit needs one of", AUDIT),
+    ("--stated goes with", AUDIT),
+    ("--columns goes with", AUDIT),
+    ("--data-dir and --manual-dir go with", AUDIT),
+    ("Choose one with --columns", AUDIT),
+    ("has no column {chosen", AUDIT),
+    ("{path} names no clips", "test_audit_foreign.py: what is said"),
+    ("jmer bench needs an experiment file", f"{RUNS}commands_that_need_a_file_say_so"),
+    ("jmer report needs one or more", f"{RUNS}commands_that_need_a_file_say_so"),
+    ("--other-data goes with", f"{RUNS}commands_that_need_a_file_say_so"),
+    ("--rounds {options.rounds}", NO_REMEDY),
+    ("--packs {' '.join", NO_REMEDY),
+    ("--{name} must be at least", NO_REMEDY),
+    ("usage: jmer COMMAND", "test_startup.py"),
+    ("Ours is there once `jmer spot RUN`", "test_spot.py"),
+    ("as `jmer spot` drew it", NO_REMEDY),
+    # What is not installed, or elsewhere.
+    ("pip install 'jmer[", EXTRA),
+    ("Give a --run-dir on a file system", HOSTS),
+    ("--num-processes and --process-id", HOSTS),
+    ("--process-id={process_id} must be", HOSTS),
+    ("--alone and {BY_HAND} exclude", HOSTS),
+    ("If this process was started alone", HOSTS),
+    ("it needs another --coordinator", HOSTS),
+    ("give the same --num-processes", HOSTS),
+    ("give each a --process-id", HOSTS),
+    ("--coordinator {host}:PORT", HOSTS),
+    ("--coordinator {self.launch.host}:PORT", HOSTS),
+    ("or wait longer with --meeting-seconds", HOSTS),
+    ("processes have come to {launch.address}", HOSTS),
+    ("give a --coordinator HOST:PORT of the machine", HOSTS),
+    ("Give another --coordinator", HOSTS),
+    # Words of other programs, or of these texts.
+    ("--abbrev=12", NO_REMEDY),
+    ("which jmer does not offer", NO_REMEDY),
+    ("weights that jmer can read", NO_REMEDY),
+    ("in PyTorch that jmer knows", NO_REMEDY),
+]
