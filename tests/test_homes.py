@@ -121,7 +121,7 @@ def test_without_a_home_a_place_for_sets_is_asked_for(nobody):
     config = Casme2()
     assert str(config.data_dir) == "~/tensorflow_datasets"
     expand_fields(config)
-    with pytest.raises(UsageError, match="--data-dir DIR for `jmer data`"):
+    with pytest.raises(UsageError, match="lie with --data-dir DIR, or set TFDS"):
         check(config)
     assert not Path("~").exists()
 
