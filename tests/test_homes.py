@@ -1,4 +1,5 @@
-"""`~` and variables in paths, at every door; machines where nobody has a home."""
+"""`~` and variables in paths, at every door; machines where nobody has a home; names
+whose letters are composed otherwise."""
 
 import dataclasses
 import os
@@ -120,7 +121,7 @@ def test_without_a_home_a_place_for_sets_is_asked_for(nobody):
     config = Casme2()
     assert str(config.data_dir) == "~/tensorflow_datasets"
     expand_fields(config)
-    with pytest.raises(UsageError, match="--data-dir DIR for `jmer data`"):
+    with pytest.raises(UsageError, match="lie with --data-dir DIR, or set TFDS"):
         check(config)
     assert not Path("~").exists()
 
@@ -135,3 +136,16 @@ def test_names_match_however_letters_are_composed(sheet, disk, tmp_path):
     (tmp_path / disk / "a").mkdir(parents=True)
     assert Disk().child(tmp_path, sheet) == tmp_path / disk
     assert Disk().find_root(tmp_path, [sheet], lambda p: p != tmp_path)
+
+
+def test_cells_are_composed_as_the_names_of_folders(tmp_path):
+    from openpyxl import Workbook
+
+    from jmer.data.tables import read_tables
+
+    (tmp_path / "a.csv").write_text("subject,clip\nsube\u0301,1\n", encoding="utf-8")
+    book = Workbook()
+    book.active.append(["sube\u0301", "\u212b"])
+    book.save(tmp_path / "a.xlsx")
+    assert read_tables(tmp_path / "a.csv")[0].rows[1] == ["sub\u00e9", "1"]
+    assert read_tables(tmp_path / "a.xlsx")[0].rows[0] == ["sub\u00e9", "\u00c5"]

@@ -3,6 +3,7 @@
 import collections
 import csv
 import io
+import unicodedata
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def decoded(content: bytes) -> str:
     # Between the cells of any table are signs of ASCII.
     if "\0" in text or not any(c.isascii() for c in text):
         raise ValueError("it holds what is no text")
-    return text
+    # Or a letter and its accent, as Macs write them, are somebody else's name.
+    return unicodedata.normalize("NFC", text)
 
 
 def _encodings(content: bytes) -> tuple[str, ...]:
