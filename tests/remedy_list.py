@@ -60,6 +60,7 @@ TYPED: list[tuple[str, str]] = [
         "has no sheet {self.sheet}",
         "test_long_sets.py: what is said; a workbook is kept",
     ),
+    ("is no part of a prepared set", f"{DATA}what_else_lies_in_a_prepared_set"),
     ("there is no home directory", f"{DATA}a_machine_without_a_home"),
     # Runs and their folders.
     ("is a file: choose another with --run-dir", FOREIGN),
