@@ -18,6 +18,7 @@ EXTRA = (
 # Why nothing is typed.
 HOSTS = "several processes at once: test_hosts.py and test_launcher.py start them"
 DEVICE = "another device or driver: what is named is JAX's own, and CI has none"
+TARGETS = "minutes of compiling for other machines: test_targets.py"
 NO_REMEDY = "a rule, a note or a heading, and no remedy"
 
 TYPED: list[tuple[str, str]] = [
@@ -60,6 +61,7 @@ TYPED: list[tuple[str, str]] = [
         "has no sheet {self.sheet}",
         "test_long_sets.py: what is said; a workbook is kept",
     ),
+    ("is no part of a prepared set", f"{DATA}what_else_lies_in_a_prepared_set"),
     ("there is no home directory", f"{DATA}a_machine_without_a_home"),
     # Runs and their folders.
     ("is a file: choose another with --run-dir", FOREIGN),
@@ -140,6 +142,12 @@ TYPED: list[tuple[str, str]] = [
     ("--rounds {options.rounds}", NO_REMEDY),
     ("--packs {' '.join", NO_REMEDY),
     ("--{name} must be at least", NO_REMEDY),
+    ("Try another machine, or a smaller --batch-size", f"{TARGETS}: what is said"),
+    ("--packs {fewer // chunk", f"{TARGETS}: what is said"),
+    ("Try --chunks", f"{TARGETS}: what is said"),
+    ("--target compiles and times nothing", f"{TARGETS}: what is said"),
+    ("times one experiment; with --target", NO_REMEDY),
+    ("--target {name}: ", NO_REMEDY),
     ("usage: jmer COMMAND", "test_startup.py"),
     ("Ours is there once `jmer spot RUN`", "test_spot.py"),
     ("as `jmer spot` drew it", NO_REMEDY),

@@ -441,3 +441,15 @@ def test_a_machine_without_a_home(case, monkeypatch):
     text = error([*words, "--data-dir", str(nobody.data_dir)])
     assert option(text, "--data-dir") == ["--data-dir", "DIR"]
     works(case.by_name())
+
+
+def test_what_else_lies_in_a_prepared_set(case):
+    words = case.by_file("prepare")
+    works(words)
+    letter = next((case.prepared / "casme2").glob("*/*")) / "my letter"
+    letter.write_text("dear", encoding="utf-8")
+    text = error([*words, "--overwrite"])
+    assert "choose another --data.data-dir" in text and letter.exists()
+    works([*words, "--overwrite", "--data.data-dir", str(case.prepared / "new")])
+    letter.rename(case.root.parent / letter.name)
+    works([*words, "--overwrite"])

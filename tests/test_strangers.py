@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from fabricated import make_run
-from jmer.data.typed import prepare_command
 
 import jmer
 from data_builders.synthetic import Synthetic
 from data_builders.synthetic.synthetic_dataset_builder import Builder
 from jmer.cli import main
+from jmer.data.asking import command_for
 from jmer.errors import JmerError
 from jmer.files import inside, read_json, write_json
 from jmer.files.recorded import made_from
@@ -398,7 +398,7 @@ def test_preparing_where_something_else_lies_removes_nothing(run, capsys):
         "experiment.data",
     )
     before = {n: x for n, x in outside(run).items() if n.endswith((".txt", ".png"))}
-    assert main(shlex.split(prepare_command(config))[1:]) == 1
+    assert main(shlex.split(command_for(config, "prepare"))[1:]) == 1
     assert "mine.txt is no part of a prepared set" in capsys.readouterr().err
     after = outside(run)
     assert {name: after[name] for name in before} == before

@@ -199,7 +199,8 @@ def _remove(folder: Path) -> None:
         if not (path.is_file() and OWN.fullmatch(path.name)):
             raise JmerError(
                 f"{path} is no part of a prepared set, and what lies in {folder} would "
-                f"be replaced by one: move it elsewhere, or choose another --data-dir."
+                f"be replaced by one: move it elsewhere, or choose another "
+                f"{data_option('data_dir')}."
             )
     shutil.rmtree(folder)
 
