@@ -481,7 +481,7 @@ def test_a_plan_that_was_edited_is_not_remembered(tmp_path):
     file.write_text(json.dumps(unsealed(json.loads(whole))), "utf-8")
     assert _read(file) is None
     for key in ("other", None, 3):  # of another network, or of nobody knows which
-        write_json(file, {**record, "key": key})
+        write_json(file, {**plan.record(), "key": key})
         assert _read(file) is None
 
 
