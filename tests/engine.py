@@ -122,7 +122,7 @@ def train(
     table = jax.device_put(
         trees.take(table_of(program, clips, tasks, values), rows), program.per_task
     )
-    data = jax.device_put(Data(clips.inputs, clips.label), program.shared)
+    data = jax.device_put(Data.of(clips.inputs, clips.label), program.shared)
     states = program.init(table.key)
     advance = program.compiled(table, data)
     for epoch in range(epochs):
@@ -148,7 +148,7 @@ def train_saved(
         program,
         tasks,
         table_of(program, clips, tasks),
-        Data(clips.inputs, clips.label),
+        Data.of(clips.inputs, clips.label),
         checkpoints,
         Schedule(epochs, eval_every=1, checkpoint_seconds=0),
         watch,

@@ -166,7 +166,7 @@ def canary(network, **options):
     clips = clips_for(network) if clips is None or network.name != "own" else clips
     program = make_program(clips, network=network, **options)
     tasks = tasks_of(clips)
-    data = Data(clips.inputs, clips.label)
+    data = Data.of(clips.inputs, clips.label)
     return sing(program, tasks, table_of(program, clips, tasks), data)
 
 
@@ -241,7 +241,7 @@ def test_other_clips_stay_and_unseen_ones_change_all_over():
         "clip": rng.integers(0, 9, (6, 3, 2)).astype(np.uint8),
         "flow": rng.normal(size=(6, 4)).astype(np.float16),
     }
-    data = Data(inputs, np.arange(6) % 3)
+    data = Data.of(inputs, np.arange(6) % 3)
     unseen = np.array([0, 1, 0, 0, 1, 0], bool)
     other = without(data, unseen, 3)
     np.testing.assert_array_equal(other.label, [0, 2, 2, 0, 2, 2])

@@ -257,7 +257,7 @@ def test_augmentation_changes_training_and_no_evaluation(clips, mode):
     ]
     plain, bright = (train(p, clips, tasks_of(clips))[0] for p in programs)
     assert trees_differ(plain.params, bright.params)
-    data, every = Data(clips.inputs, clips.label), jnp.arange(len(clips))
+    data, every = Data.of(clips.inputs, clips.label), jnp.arange(len(clips))
     logits = [
         p.trainer.logits(row(plain, 0), data, every, jnp.ones(len(clips)))
         for p in programs
@@ -280,7 +280,7 @@ def test_the_compiled_program_has_no_collective(clips, mode, devices):
     program = make_program(clips, **mode, devices=devices, inner=True)
     tasks = tasks_of(clips)
     table = trees.take(table_of(program, clips, tasks), program.rows(tasks))
-    text = program.compiled(table, Data(clips.inputs, clips.label)).as_text()
+    text = program.compiled(table, Data.of(clips.inputs, clips.label)).as_text()
     assert "ENTRY" in text
     names = ("all-reduce", "all-gather", "all-to-all", "collective-permute")
     assert not [name for name in names if name in text]
@@ -292,7 +292,7 @@ def test_the_program_exports_for_every_backend(clips, dtype, lowering, mode):
     program = make_program(clips, **mode, inner=True, dtype=dtype, lowering=lowering)
     table = table_of(program, clips, tasks_of(clips))
     states = jax.eval_shape(program.init, table.key)
-    data = Data(clips.inputs, clips.label)
+    data = Data.of(clips.inputs, clips.label)
     export = jax.export.export(program.advance, platforms=["tpu", "cuda", "cpu"])
     exported = export(states, table, data, jnp.int32(0), jnp.ones(1, jnp.int32))
     assert exported.platforms == ("tpu", "cuda", "cpu")

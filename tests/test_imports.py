@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # and has a floor of its own is named by its path.
 FLOORS = [
     {"errors", "text", "annotations", "trees", "peers"},
-    {"files", "arrays", "optim", "papers", "shipped"},
+    {"files", "arrays", "optim", "papers", "shipped", "targets"},
     {"keys", "losses", "weights", "data", "nn/lowering"},
     {"nn", "augment", "scores", "synthetic"},
     {"magnet", "preprocess/flownet2"},

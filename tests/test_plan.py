@@ -28,7 +28,7 @@ def make_work(seeds=(0,), epochs=20_000, **options) -> Work:
         program.trainer,
         tuple(tasks),
         table_of(program, clips, tasks),
-        Data(clips.inputs, clips.label),
+        Data.of(clips.inputs, clips.label),
         epochs,
         eval_every=2,
     )
@@ -128,7 +128,7 @@ def test_flops_are_those_of_the_mathematics():
 def test_memory_grows_linearly_with_the_pack():
     clips = make_clips(12, 2)
     program, every = make_program(clips, chunk=3), tasks_of(clips)
-    table, data = table_of(program, clips, every), Data(clips.inputs, clips.label)
+    table, data = table_of(program, clips, every), Data.of(clips.inputs, clips.label)
     work = Work(program.trainer, tuple(every), table, data, 1, 1)
     sizes = [Probe(Layout(1, 3, "patches"), work.first(n)).bytes for n in (6, 9, 12)]
     steps = np.diff(sizes)
@@ -260,7 +260,7 @@ def test_compiling_takes_no_longer_for_more_tasks():
         program, every = make_program(clips, chunk=13), tasks_of(clips, seeds)
         table = table_of(program, clips, every)
         table = jax.tree.map(lambda x: x[program.rows(every)], table)
-        data = Data(clips.inputs, clips.label)
+        data = Data.of(clips.inputs, clips.label)
         state = jax.eval_shape(program.init, table.key)
         counts = np.ones(1, np.int32)
         lowered = program.advance.lower(state, table, data, np.int32(0), counts)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from fabricated import make_run
+from jmer.data.typed import prepare_command
 
 import jmer
 from data_builders.synthetic import Synthetic
 from data_builders.synthetic.synthetic_dataset_builder import Builder
 from jmer.cli import main
-from jmer.data.typed import prepare_command
 from jmer.errors import JmerError
 from jmer.files import inside, read_json, write_json
 from jmer.files.recorded import made_from

@@ -11,7 +11,6 @@ import jax
 import numpy as np
 
 from jmer.bench.torch_loop import Loop, Processes
-from jmer.data.clips import ClipSet
 from jmer.data.random_clips import RandomClips
 from jmer.data.splits import make_folds
 from jmer.experiment import Experiment
@@ -57,17 +56,17 @@ class TimedProgram:
         self.seconds.append(self.probe.epoch_seconds() / self.pack)
 
 
-def bench_clips(experiment: Experiment) -> ClipSet:
+def bench_clips(experiment: Experiment) -> RandomClips:
     """Random clips of the network's shapes, with folds of the data set's sizes."""
     if isinstance(experiment.data, RandomClips):
-        return experiment.data.clips()
+        return experiment.data
     network, data = experiment.model, experiment.data
     return RandomClips(
         shapes=tuple(zip(network.inputs, network.input_shapes, strict=True)),
         sizes=data.subject_sizes or (PER_SUBJECT,) * SUBJECTS,
         dtype=data.stored_as,
         classes=network.paper_classes,
-    ).clips()
+    )
 
 
 def make_cells(
@@ -76,7 +75,7 @@ def make_cells(
     """Compiles every combination; one that does not fit the device is left out, and
     said so.
     """
-    clips = bench_clips(experiment)
+    clips = bench_clips(experiment).clips()
     folds = make_folds(experiment.protocol, clips)
     seen = seen_by_tasks(experiment.model, clips, current(), say)
     cells = []

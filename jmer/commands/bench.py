@@ -1,4 +1,4 @@
-"""`jmer bench FILE` and `jmer bench --compare OLD NEW`."""
+"""`jmer bench FILE`, also for machines that are not here, and `--compare OLD NEW`."""
 
 import argparse
 import contextlib
@@ -36,7 +36,14 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Several values of an option are combined with those of all others.",
     )
     add = parser.add_argument
-    add("file", nargs="?", help="experiment: a file, or the name of one of jmer's")
+    add("files", nargs="*", metavar="FILE", help="experiment: a file, or one of jmer's")
+    add(
+        "--target",
+        action="append",
+        default=[],
+        metavar="MACHINE",
+        help="compile for it instead, without a device: v5e-4, v5p-8, v6e-1, h100-8 …",
+    )
     add("--packs", nargs="+", default=[], metavar="N", help="folds, or `all`")
     add("--chunks", nargs="+", type=int, default=[], help="folds side by side")
     add("--lowerings", nargs="+", default=[], choices=LOWERINGS)
@@ -57,12 +64,18 @@ def _parser() -> argparse.ArgumentParser:
 def bench(words: Sequence[str]) -> int:
     """Runs the command; 1 if a comparison found something slower."""
     options = _parser().parse_args(words)
-    if options.file is None and not options.compare:
+    if not options.files and not options.compare:
         raise UsageError("jmer bench needs an experiment file, or --compare OLD NEW.")
     if options.rounds < 1:
         raise UsageError(f"--rounds {options.rounds} must be at least 1")
+    if options.target and options.peer:
+        raise UsageError("--target compiles and times nothing: leave out --peer.")
+    if len(options.files) > 1 and not options.target:
+        raise UsageError("jmer bench times one experiment; with --target, several.")
     if not options.compare:
-        options.file = shipped.find(_place(options.file))
+        options.files = [shipped.find(_place(file)) for file in options.files]
+    if options.target:
+        return _elsewhere(options)
     from rich.console import Console
 
     from jmer.bench.results import compare, show, summary
@@ -73,6 +86,7 @@ def bench(words: Sequence[str]) -> int:
     if options.compare:
         slower = compare(options.compare, console)
         return 1 if slower else 0
+    (options.file,) = options.files
     from jmer.bench.ceilings import measure_ceilings
     from jmer.bench.timing import interleave, make_cells
     from jmer.train.mesh import use_cpu_cores
@@ -92,6 +106,41 @@ def bench(words: Sequence[str]) -> int:
         write_json(options.json, results)
         console.print(f"written: {options.json}")
     return 0
+
+
+def _elsewhere(options: argparse.Namespace) -> int:
+    """Compiles for machines that are not here; 1 if a program did not fit, or would
+    have devices talk."""
+    from jmer.targets import machines
+
+    wanted = [machines.target(name) for name in options.target]
+    machines.prepare_for_compilers()
+    from rich.console import Console
+
+    from jmer.bench import elsewhere, forecast
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=160)
+    say = functools.partial(console.print, style="dim")
+    records, failed = [], []
+    for file in options.files:
+        experiment = _experiment(file, options.batch_size, None)
+        for machine in wanted:
+            for aim in elsewhere.aims(experiment, _grid(options), machine):
+                try:
+                    record = elsewhere.compiled_for(aim, say)
+                except elsewhere.TooLarge as error:
+                    failed.append(str(error))
+                    say(f"error: {error}")
+                    continue
+                records.append({"experiment": file.stem, **record})
+    forecast.show(records, console)
+    if options.json:
+        write_json(options.json, forecast.summary(records))
+        console.print(f"written: {options.json}")
+    talking = [record for record in records if record["collectives"]]
+    return 1 if failed or talking else 0
 
 
 def _experiment(
@@ -141,7 +190,7 @@ def _make(
     from jmer.data.splits import make_folds
 
     experiment = _experiment(file, batch_size, None)
-    clips = bench_clips(experiment)
+    clips = bench_clips(experiment).clips()
     return experiment, clips, make_folds(experiment.protocol, clips)
 
 
@@ -157,7 +206,7 @@ def _peers(
     from jmer.data.splits import make_folds
 
     cuda = import_torch().cuda.is_available()
-    clips = bench_clips(experiment)
+    clips = bench_clips(experiment).clips()
     folds = make_folds(experiment.protocol, clips)
     peers: list[Loop | Processes] = [
         Loop(experiment, clips, folds, variant) for variant in variants(cuda)

@@ -1,5 +1,6 @@
 """Clips of random numbers, for benchmarks: no data set, no download."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -61,6 +62,17 @@ class RandomClips(DataConfig):
 
     def clips(self) -> ClipSet:
         """The same numbers at every call."""
+        return self._clips(self._draw)
+
+    def empty(self) -> ClipSet:
+        """The same without a feature's numbers: zeros that take no memory, where
+        nothing but shapes counts."""
+        zero = np.zeros((), self.dtype)
+        return self._clips(lambda rng, shape: np.broadcast_to(zero, shape))
+
+    def _clips(
+        self, feature: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+    ) -> ClipSet:
         rng = np.random.default_rng(0)
         sizes = self.sizes or (self.per_subject,) * self.subjects
         n = sum(sizes)
@@ -69,7 +81,7 @@ class RandomClips(DataConfig):
         return ClipSet(
             name=self.name,
             classes=self.classes,
-            inputs={name: self._draw(rng, (n, *shape)) for name, shape in self.shapes},
+            inputs={name: feature(rng, (n, *shape)) for name, shape in self.shapes},
             label=rng.permutation(np.arange(n) % len(self.classes)).astype(np.int32),
             subject=subject,
             dataset=np.full(n, self.name),

@@ -99,7 +99,7 @@ class Session:
             for fold in folds
         ]
         self.start = start or Start()
-        self.data = Data(seen, clips.label)
+        self.data = Data.of(seen, clips.label)
         self.device = jax.local_devices()[0]
         dtype = compute_dtype(experiment.dtype, self.device.platform)
         self.dtype_name = np.dtype(dtype).name

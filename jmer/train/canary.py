@@ -181,7 +181,8 @@ def without(data: Data, unseen: np.ndarray, classes: int) -> Data:
 
     label = np.array(data.label)
     label[unseen] = (label[unseen] + 1) % classes
-    return Data({name: noise(x) for name, x in data.inputs.items()}, label)
+    rows = {name: noise(x) for name, x in data.rows.items()}
+    return dataclasses.replace(data, rows=rows, label=label)
 
 
 def differing(first: Any, second: Any) -> list[str]:

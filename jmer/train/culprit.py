@@ -82,9 +82,7 @@ def _listen(
 ) -> Listened:
     state = trainer.init(task.key)
     clips, version = trainer.plan.split(jnp.asarray(index))
-    inputs = {
-        name: jnp.asarray(x[np.asarray(clips)]) for name, x in data.inputs.items()
-    }
+    inputs = jax.tree.map(jnp.asarray, data.take(np.asarray(clips)))
     label = jnp.asarray(data.label)[clips]
     seen = trainer.network.augment(inputs, keys.named(task.key, "augment"), version)
     key = keys.named(task.key, "step", 0)

@@ -2,8 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jmer import keys
+from jmer.targets.scopes import CHUNKS, EPOCHS, EVALUATION
 from jmer.train.step import Data, Record, TaskState, Trainer
 from jmer.train.tasks import Task, TaskTable
 
@@ -19,6 +20,11 @@ AXIS = "task"
 
 Trained = tuple[TaskState, jax.Array]
 """The tasks of a chunk, and their mean loss of the epoch before [f]."""
+
+Advanced = tuple[TaskState, Record]
+"""The tasks of a device, and what their evaluations left."""
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +41,8 @@ class Program:
     mesh: Mesh
     chunk: int
     evaluations: int = 1
+    options: Mapping[str, Any] | None = None
+    """For the compiler."""
 
     @property
     def per_task(self) -> NamedSharding:
@@ -92,7 +100,7 @@ class Program:
                 jax.tree.map(shared, data),
                 shared(jnp.int32(0)),
                 shared(jnp.zeros(self.evaluations, jnp.int32)),
-            ).compile()
+            ).compile(compiler_options=dict(self.options or {}))
         return self._compiled[rows]
 
     @functools.cached_property
@@ -107,20 +115,39 @@ class Program:
         first: jax.Array,
         counts: jax.Array,
     ) -> tuple[TaskState, Record]:
-        """The tasks of one device, a chunk at a time."""
+        """The tasks of one device, a chunk at a time, each in the place where its
+        states lie: a list of new ones would be a copy of them all.
+        """
         rows = table.key.shape[0]
-        shape = (rows // self.chunk, self.chunk)
+        records = self._no_records(state, table, data)
 
-        def chunk(pair: tuple[TaskState, TaskTable]) -> tuple[TaskState, Record]:
-            return self._advance_chunk(pair[0], pair[1], data, first, counts)
+        def chunk(number: jax.Array, carry: Advanced) -> Advanced:
+            state, records = carry
+            first_row = number * self.chunk
+            of_chunk = functools.partial(_part, start=first_row, size=self.chunk)
+            part, record = self._advance_chunk(
+                of_chunk(state), of_chunk(table), data, first, counts
+            )
+            state = _with_part(state, part, first_row, axis=0)
+            return state, _with_part(records, record, first_row, axis=1)
 
-        parts = jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), (state, table))
-        state, record = jax.lax.map(chunk, parts)
-        state = jax.tree.map(lambda x: x.reshape(rows, *x.shape[2:]), state)
-        record = jax.tree.map(
-            lambda x: x.swapaxes(0, 1).reshape(-1, rows, *x.shape[3:]), record
+        with jax.named_scope(CHUNKS):
+            return jax.lax.fori_loop(0, rows // self.chunk, chunk, (state, records))
+
+    def _no_records(self, state: TaskState, table: TaskTable, data: Data) -> Record:
+        """Room for those of all tasks of a device."""
+        size = self.chunk
+        of_chunk = jax.eval_shape(
+            self._advance_chunk,
+            *jax.eval_shape(lambda tree: _part(tree, 0, size), (state, table)),
+            data,
+            jnp.int32(0),
+            jnp.zeros(self.evaluations, jnp.int32),
+        )[1]
+        rows = table.key.shape[0]
+        return jax.tree.map(
+            lambda x: jnp.zeros((x.shape[0], rows, *x.shape[2:]), x.dtype), of_chunk
         )
-        return state, record
 
     def _advance_chunk(
         self,
@@ -149,11 +176,13 @@ class Program:
         ) -> tuple[tuple[TaskState, jax.Array], Record]:
             state, first = carry
             unknown = jnp.full(self.chunk, jnp.nan)
-            state, loss = jax.lax.fori_loop(
-                first, first + count, epoch, (state, unknown)
-            )
+            with jax.named_scope(EPOCHS):
+                state, loss = jax.lax.fori_loop(
+                    first, first + count, epoch, (state, unknown)
+                )
             one = functools.partial(trainer.evaluate, data=data, epoch=first + count)
-            state, record = self._side_by_side(one)(state, table, loss=loss)
+            with jax.named_scope(EVALUATION):
+                state, record = self._side_by_side(one)(state, table, loss=loss)
             return (state, first + count), record
 
         (state, _), record = jax.lax.scan(evaluation, (state, first), counts)
@@ -181,6 +210,20 @@ class Program:
             out_specs=outputs,
             check_vma=False,
         )
+
+
+def _part(tree: T, start: jax.Array | int, size: int) -> T:
+    """Some rows of every leaf."""
+    return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, size), tree)
+
+
+def _with_part(tree: T, part: T, start: jax.Array, axis: int) -> T:
+    """A tree with other rows from `start` on."""
+    return jax.tree.map(
+        lambda x, y: jax.lax.dynamic_update_slice_in_dim(x, y, start, axis),
+        tree,
+        part,
+    )
 
 
 def _shape(x: Any, sharding: NamedSharding) -> jax.ShapeDtypeStruct:

@@ -119,7 +119,8 @@ def step_flops(trainer: Trainer, data: Data) -> float:
     them for its plain layers: what the mathematics needs, whatever the lowering.
     """
     trainer = dataclasses.replace(trainer, lowering="backend")
-    batch = trees.shapes((data.inputs, data.label), trainer.plan.size)
+    index = jax.ShapeDtypeStruct((trainer.plan.size,), jnp.int32)
+    batch = jax.eval_shape(lambda d, i: (d.take(i), d.label[i]), data, index)
     key = jax.random.key(0)
     state = jax.eval_shape(trainer.init, key)
     weight = jax.ShapeDtypeStruct((trainer.plan.size,), jnp.float32)

@@ -1,6 +1,7 @@
 """The training of one task: pure functions that know of no other."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Literal
 
 import jax
@@ -10,11 +11,12 @@ from flax import nnx, struct
 from jax.typing import DTypeLike
 
 from jmer import keys, trees
-from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray
+from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import Lowering, use_lowering
 from jmer.optim import Horizon, OptimConfig, trained_alone
 from jmer.scores import metrics
+from jmer.targets.scopes import STEPS
 from jmer.train.batches import BatchPlan
 from jmer.train.tasks import TaskTable
 from jmer.train.variants import Values, with_values
@@ -47,10 +49,37 @@ class TaskState:
 
 @struct.dataclass
 class Data:
-    """The whole set on the device, the same for all tasks."""
+    """The whole set on the device, the same for all tasks.
 
-    inputs: Inputs
+    Clips lie as rows: an array whose last axis has two or three values would be padded
+    to 128 on a TPU, and one that convolutions read would be copied to another order, at
+    every step and as a whole. As rows a batch is gathered, and shaped after.
+    """
+
+    rows: Mapping[str, Shaped[Array, "n values"]]
     label: Int[Array, " n"]
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = struct.field(pytree_node=False)
+    """Of a clip in each input."""
+
+    @classmethod
+    def of(cls, inputs: Inputs, label: Int[Array, " n"]) -> "Data":
+        """The set of these inputs, clips first."""
+        rows = {name: x.reshape(len(x), -1) for name, x in inputs.items()}
+        return cls(rows, label, tuple((n, x.shape[1:]) for n, x in inputs.items()))
+
+    @property
+    def inputs(self) -> Inputs:
+        """Those of all clips; not for a step."""
+        return {
+            name: self.rows[name].reshape(-1, *shape) for name, shape in self.shapes
+        }
+
+    def take(self, index: Int[Array, " b"]) -> Inputs:
+        """The inputs of some clips."""
+        return {
+            name: self.rows[name][index].reshape(len(index), *shape)
+            for name, shape in self.shapes
+        }
 
 
 @struct.dataclass
@@ -175,13 +204,14 @@ class Trainer:
         ) -> tuple[TaskState, Array]:
             number, index, w = batch
             index, version = self.plan.split(index)
-            inputs = jax.tree.map(lambda x: x[index], data.inputs)
+            inputs = data.take(index)
             augment_key = keys.named(key, "augment", number)
             inputs = self.network.augment(inputs, augment_key, version)
             return self.step(state, task.key, inputs, data.label[index], w, rules)
 
         steps = jnp.arange(self.plan.steps)
-        state, losses = jax.lax.scan(body, state, (steps, index, weight))
+        with jax.named_scope(STEPS):
+            state, losses = jax.lax.scan(body, state, (steps, index, weight))
         counts = weight.sum(1)
         total = jnp.where(counts > 0, losses * counts, 0).sum()
         return state, total / counts.sum()
@@ -197,7 +227,7 @@ class Trainer:
         and may be left uncomputed.
         """
         model = nnx.merge(self.graphdef, state.params, state.stats)
-        inputs = jax.tree.map(lambda x: x[index], data.inputs)
+        inputs = data.take(index)
         with use_lowering(self.lowering):
             return self.network.apply(model, inputs, train=False, weight=weight)
 

@@ -20,6 +20,7 @@ from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, Int
 from jmer.nn.lowering.slots import Geometry, patch_index, slots
+from jmer.targets.scopes import at_most
 
 TILE = 180_000  # values of the convolution in one tile: 0.7 MB in float32
 
@@ -67,6 +68,7 @@ class Pullback(NamedTuple):
 
 T = TypeVar("T", Operands, Pullback)
 R = TypeVar("R")
+C = TypeVar("C")
 
 
 def fits(geometry: Geometry) -> bool:
@@ -206,6 +208,11 @@ class _Tiles:
         """The clips of a tile, of an array with rows first."""
         return lax.dynamic_slice_in_dim(value, tile * self.size, self.size)
 
+    def each(self, body: Callable[[Array, C], C], start: Any) -> C:
+        """`start` after `body` has gone over the tiles that have clips with weight."""
+        with jax.named_scope(at_most(self.rows // self.size)):
+            return lax.fori_loop(0, self.count, body, start)
+
     def put(self, target: Array, value: Array, tile: Array) -> Array:
         start = tile * self.size
         return lax.dynamic_update_slice_in_dim(
@@ -290,7 +297,7 @@ def _forward(
         jnp.zeros((tiles.rows, cells, lanes)),
         jnp.zeros((tiles.rows, cells, lanes), code),
     )
-    total, square, extreme, winners = lax.fori_loop(0, tiles.count, body, empty)
+    total, square, extreme, winners = tiles.each(body, empty)
     # Slots without a pixel hold a zero, and were shifted all the same.
     spare = (tiles.slots * cells - math.prod(geometry.out)) * (weight > 0).sum(1)
     spare = spare[:, None].astype(jnp.float32)
@@ -342,9 +349,7 @@ def _kernel_gradient(
         dh = output_gradient(tile, patches)
         return total + jnp.dot(patches.T, dh, preferred_element_type=jnp.float32)
 
-    total = lax.fori_loop(
-        0, tiles.count, body, jnp.zeros((tiles.taps, tiles.lanes), jnp.float32)
-    )
+    total = tiles.each(body, jnp.zeros((tiles.taps, tiles.lanes), jnp.float32))
     dkernel, dbias = tiles.unmerge(total)
     return dkernel.reshape(kernel.shape), dbias
 
@@ -371,7 +376,7 @@ def _input_gradient(
             rows = rows.at[:, index].add(dpatches.reshape(tiles.size, -1))
             return tiles.put(dx, rows, tile)
 
-        dx = lax.fori_loop(0, tiles.count, body, jnp.zeros(tiles.flat.shape))
+        dx = tiles.each(body, jnp.zeros(tiles.flat.shape))
         dx = dx[: tiles.clips, :-2].reshape(tiles.clips, *size, geometry.inputs)
         return dx[(slice(None), *inside)].astype(x.dtype)
 

@@ -1,0 +1,284 @@
+"""Machines that are not here: their names, and what a compiled text says of them."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jmer import trees
+from jmer.errors import JmerError, UsageError
+from jmer.models.ststnet import STSTNetConfig
+from jmer.targets import machines
+from jmer.targets.cost import collectives, costs, operations
+from jmer.targets.program_text import parse
+from jmer.targets.scopes import EPOCHS, STEPS, at_most
+from jmer.targets.traffic import bytes_moved, reads_whole
+from jmer.train.step import Data
+from tests.engine import make_program, table_of, tasks_of
+from tests.toy import make_clips
+
+
+@pytest.mark.parametrize(
+    ("name", "devices", "topology"),
+    [
+        ("v5e-1", 1, "v5e:1x1"),
+        ("v5e-256", 256, "v5e:16x16"),
+        ("v5p-8", 4, "v5p:2x2x1"),
+        ("V6E-8", 8, "v6e:2x4"),
+        ("h100", 1, "1x1x1"),
+        ("a100-8", 8, "1x1x8"),
+        ("h200x2", 2, "1x1x2"),
+    ],
+)
+def test_a_machine_is_found_by_its_name(name, devices, topology):
+    found = machines.target(name)
+    assert (found.devices, found.topology) == (devices, topology)
+    assert found.kind in machines.CHIPS
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("v5e-3", "v5e-4"),
+        ("v5p-4", "v5p-8"),
+        ("h100-9", "1 to 8"),
+        ("h10", "did you mean 'h100'"),
+        ("tpu", "There are v5e-1 to v5e-256"),
+        ("", "There are"),
+        ("v5e-0", "v5e comes as"),
+    ],
+)
+def test_a_name_that_is_none_is_refused_with_those_there_are(name, says):
+    with pytest.raises(UsageError, match="--target") as caught:
+        machines.target(name)
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_peaks_are_those_of_the_matrix_units():
+    """Two operations for each of the 128 x 128 cells of four and eight units, and of
+    the 256 x 256 of four."""
+    for name, cells in (("v5e", 4 * 128**2), ("v5p", 8 * 128**2), ("v6e", 4 * 256**2)):
+        assert machines.CHIPS[name].flops_a_cycle == pytest.approx(2 * cells, rel=0.01)
+
+
+PROGRAM = """HloModule jit_f, is_scheduled=true
+
+%picked (p.0: f32[1000,64], p.1: s32[]) -> bf16[1,64] {
+  %p.0 = f32[1000,64]{1,0:T(8,128)} parameter(0)
+  %p.1 = s32[] parameter(1)
+  %zero = s32[] constant(0)
+  %low = bf16[1000,64]{1,0} convert(%p.0)
+  ROOT %row = bf16[1,64]{1,0} dynamic-slice(%low, %p.1, %zero), dynamic_slice_sizes={1,64}
+}
+
+%summed (p.2: f32[1000,64]) -> f32[64] {
+  %p.2 = f32[1000,64]{1,0} parameter(0)
+  %none = f32[] constant(0)
+  ROOT %sum = f32[64]{0} reduce(%p.2, %none), dimensions={0}, to_apply=%add
+}
+
+%inner_body (t.0: (s32[], f32[64])) -> (s32[], f32[64]) {
+  %t.0 = (s32[]{:T(128)}, f32[64]{0:T(128)S(1)}) parameter(0)
+  %i.0 = s32[] get-tuple-element(%t.0), index=0
+  %v.0 = f32[64]{0:T(128)S(1)} get-tuple-element(%t.0), index=1
+  %twice = f32[64]{0:T(128)S(1)} multiply(%v.0, %v.0), backend_config={"estimated_cycles":"7"}
+  ROOT %o.0 = (s32[], f32[64]) tuple(%i.0, %twice)
+}
+
+%inner_condition (t.1: (s32[], f32[64])) -> pred[] {
+  %t.1 = (s32[], f32[64]) parameter(0)
+  %i.1 = s32[] get-tuple-element(%t.1), index=0
+  %b.1 = s32[] get-tuple-element(%t.1), index=1
+  ROOT %lt.1 = pred[] compare(%i.1, %b.1), direction=LT
+}
+
+%step_body (t.2: (s32[], f32[1000,64], f32[64], /*index=3*/s32[])) -> (s32[], f32[1000,64]) {
+  %t.2 = (s32[], f32[1000,64]{1,0}, f32[64]{0:T(128)S(1)}, /*index=3*/s32[]) parameter(0)
+  %i.2 = s32[] get-tuple-element(%t.2), index=0
+  %all.2 = f32[1000,64]{1,0} get-tuple-element(%t.2), index=1
+  %v.2 = f32[64]{0:T(128)S(1)} get-tuple-element(%t.2), index=2
+  %batch = bf16[1,64]{1,0} fusion(%all.2, %i.2), kind=kLoop, calls=%picked, backend_config={"estimated_cycles":"100"}
+  %start = (s32[], f32[64]) tuple(%i.2, %v.2)
+  %tiles = (s32[], f32[64]) while(%start), condition=%inner_condition, body=%inner_body, metadata={op_name="jit(f)/epochs/while/body/vmap(steps)/while/body/jvp(turns_5)/while"}
+  ROOT %o.2 = (s32[], f32[1000,64]) tuple(%i.2, %all.2)
+}
+
+%step_condition (t.3: (s32[], f32[1000,64])) -> pred[] {
+  %t.3 = (s32[], f32[1000,64]) parameter(0)
+  %i.3 = s32[] get-tuple-element(%t.3), index=0
+  %b.3 = s32[] constant(3)
+  ROOT %lt.3 = pred[] compare(%i.3, %b.3), direction=LT
+}
+
+%epoch_body (t.4: (s32[], f32[1000,64])) -> (s32[], f32[1000,64]) {
+  %t.4 = (s32[], f32[1000,64]) parameter(0)
+  %loop.4 = (s32[], f32[1000,64]) while(%t.4), condition=%step_condition, body=%step_body, metadata={op_name="jit(f)/epochs/while/body/vmap(steps)/while"}
+  %order = u32[8]{0} sort(%t.4), dimensions={0}, backend_config={"estimated_cycles":"11"}
+  ROOT %o.4 = (s32[], f32[1000,64]) tuple(%loop.4)
+}
+
+%epoch_condition (t.5: (s32[], f32[1000,64], s32[])) -> pred[] {
+  %t.5 = (s32[], f32[1000,64], s32[]) parameter(0)
+  %i.5 = s32[] get-tuple-element(%t.5), index=0
+  %b.5 = s32[] get-tuple-element(%t.5), index=2
+  ROOT %lt.5 = pred[] compare(%i.5, %b.5), direction=LT
+}
+
+ENTRY %main (a: f32[1000,64], n: s32[]) -> f32[64] {
+  %a = f32[1000,64]{1,0} parameter(0)
+  %n = s32[] parameter(1)
+  %begin = s32[] constant(0)
+  %t.6 = (s32[], f32[1000,64], s32[]) tuple(%begin, %a, %n)
+  %loop.6 = (s32[], f32[1000,64]) while(%t.6), condition=%epoch_condition, body=%epoch_body, metadata={op_name="jit(f)/epochs/while"}
+  %after = f32[1000,64]{1,0} get-tuple-element(%loop.6), index=1
+  %test = f32[64]{0} fusion(%after), kind=kInput, calls=%summed, metadata={op_name="jit(f)/evaluation/vmap()/reduce_sum"}, backend_config={"estimated_cycles":"1000"}
+  ROOT %copy = f32[64]{0} copy(%test), backend_config={"estimated_cycles":"13"}
+}
+"""  # noqa: E501
+
+
+def test_a_text_is_taken_apart():
+    module = parse(PROGRAM)
+    assert module.entry.name == "main" and len(module.computations) == 9
+    state = module.computations["step_body"].instructions["t.2"]
+    assert [(a.dtype, a.shape, a.near) for a in state.results] == [
+        ("s32", (), False), ("f32", (1000, 64), False),
+        ("f32", (64,), True), ("s32", (), False),
+    ]  # fmt: skip
+    batch = module.computations["step_body"].instructions["batch"]
+    assert (batch.opcode, batch.operands) == ("fusion", ("all.2", "i.2"))
+    assert (batch.called, batch.cycles, batch.bytes) == (("picked",), 100, 128)
+
+
+def test_cycles_are_those_of_a_turn_times_the_turns():
+    """Two epochs of three steps; a step's loop turns five times, as its scope says."""
+    found = costs(parse(PROGRAM), epochs=2)
+    assert found.step.cycles == 2 * 3 * (100 + 5 * 7)
+    assert found.epoch.cycles == 2 * 11
+    assert found.evaluation.cycles == 1000
+    assert found.once.cycles == 13
+    assert found.cycles == 810 + 22 + 1013
+    assert found.step.kernels == 2 * 3 * (1 + 5)
+    assert found.unknown == ()
+    # Most of a step is its batch: 600 cycles, and the loop has 210.
+    assert [n for _, n in found.step.cycles_of.most_common()] == [600, 210]
+
+
+def test_a_loop_of_unknown_length_is_said_to_be_one():
+    found = costs(parse(PROGRAM.replace(at_most(5), "other")), epochs=2)
+    assert found.step.cycles == 2 * 3 * (100 + 7)
+    assert len(found.unknown) == 1 and "steps" in found.unknown[0]
+
+
+def test_a_loop_of_one_turn_that_was_dissolved_is_still_a_step():
+    inlined = """ENTRY %main (a: f32[8]) -> f32[8] {
+  %a = f32[8] parameter(0)
+  ROOT %b = f32[8] negate(%a), metadata={op_name="jit(f)/epochs/while/body/vmap(steps)/while/body/neg"}, backend_config={"estimated_cycles":"5"}
+}
+"""  # noqa: E501
+    found = costs(parse(inlined), epochs=1)
+    assert (found.step.cycles, found.once.cycles) == (5, 0)
+
+
+def test_bytes_are_what_is_read_and_written():
+    module = parse(PROGRAM)
+    step, main = module.computations["step_body"], module.entry
+    # One row of the 1,000, which is converted after: 64 values of two bytes in and
+    # out, and the number of the row.
+    batch = step.instructions["batch"]
+    assert bytes_moved(module, step, batch) == 64 * 2 + 64 * 2 + 4
+    assert not reads_whole(module, step, batch, 1000 * 64 * 4)
+    summed = main.instructions["test"]
+    assert bytes_moved(module, main, summed) == 1000 * 64 * 4 + 64 * 4
+    assert reads_whole(module, main, summed, 1000 * 64 * 4)
+    # What lies beside the cores costs the memory nothing.
+    inner = module.computations["inner_body"]
+    assert bytes_moved(module, inner, inner.instructions["twice"]) == 0
+
+
+def test_collectives_are_named():
+    assert collectives(parse(PROGRAM)) == []
+    talking = PROGRAM.replace("= u32[8]{0} sort(", "= u32[8]{0} all-gather-start(")
+    assert collectives(parse(talking)) == ["all-gather"]
+
+
+def whole_reads(text: str, size: int) -> list[str]:
+    """The operations of a step that read a whole array of so many bytes."""
+    module = parse(text)
+    return [
+        f"{each.instruction.opcode} {each.instruction.name}"
+        for each in operations(module)
+        if each.within(STEPS)
+        and reads_whole(module, each.computation, each.instruction, size)
+    ]
+
+
+def compiled_text(
+    machine: machines.Target | None, mode: str, lowering: str
+) -> tuple[str, int]:
+    """The program of a set that is larger than all else, and the set's bytes."""
+    clips = make_clips(4, 40)
+    flow = np.zeros((len(clips), 30, 30, 3), np.float16)
+    clips = dataclasses.replace(clips, inputs={"apex_flow": flow})
+    network = STSTNetConfig(size=30, filters=(2,))
+    program = make_program(
+        clips, mode=mode, network=network, lowering=lowering, batch_size=2, chunk=1
+    )
+    if machine is not None:
+        mesh = jax.sharding.Mesh(
+            np.array(machines.devices(machine)[:1]), program.mesh.axis_names
+        )
+        options = machines.compiler_options(machine)
+        program = dataclasses.replace(program, mesh=mesh, options=options)
+    tasks = tasks_of(clips)[:1]
+    table = trees.shapes(table_of(program, clips, tasks), 1)
+    data = Data.of(clips.inputs, clips.label)
+    return program.compiled(table, data).as_text(), math.prod(flow.shape) * 2
+
+
+MACHINES = ["here", "v5e-1", "h100"]
+
+
+def machine_or_skip(name: str) -> machines.Target | None:
+    if name == "here":
+        return None
+    machine = machines.target(name)
+    try:
+        machines.devices(machine)
+    except JmerError as error:
+        pytest.skip(str(error))
+    return machine
+
+
+@pytest.mark.parametrize("lowering", ["patches", "backend"])
+@pytest.mark.parametrize("mode", ["own", "shared"])
+@pytest.mark.parametrize("name", MACHINES)
+def test_no_operation_of_a_step_reads_the_whole_set(name, mode, lowering, monkeypatch):
+    monkeypatch.setenv("TPU_SKIP_MDS_QUERY", "1")
+    monkeypatch.setenv("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
+    text, size = compiled_text(machine_or_skip(name), mode, lowering)
+    assert whole_reads(text, size) == []
+    found = costs(parse(text), epochs=2)
+    assert found.step.kernels > 0 and found.unknown == ()
+
+
+@pytest.mark.parametrize("fault", [jnp.sin, lambda x: x.T.reshape(x.shape), jnp.abs])
+def test_the_check_sees_a_step_that_reads_the_whole_set(fault):
+    """One that changes the set by what it has learnt, so that no compiler can do it
+    once for all."""
+
+    def train(data, batches):
+        def step(total, index):
+            changed = fault(data * (1 + total))
+            return total + changed[index].sum() + changed.mean(), None
+
+        with jax.named_scope(EPOCHS), jax.named_scope(STEPS):
+            return jax.lax.scan(step, 0.0, batches)[0]
+
+    data = jax.ShapeDtypeStruct((500, 64), jnp.float32)
+    batches = jax.ShapeDtypeStruct((7, 2), jnp.int32)
+    text = jax.jit(train).lower(data, batches).compile().as_text()
+    assert whole_reads(text, 500 * 64 * 4)
