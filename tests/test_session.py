@@ -42,7 +42,7 @@ class Silent:
     def begin(self, *args):
         pass
 
-    evaluated = finished = begin
+    evaluated = finished = write_tasks = begin
 
     def write(self, **event):
         pass

@@ -43,7 +43,7 @@ CHECKSUMS = "checksums"
 SUMS = "sums"
 """A field of the metrics: the files beside them, as they were then."""
 
-KEPT = ("created", "plan", RUN, CHECKSUMS)
+KEPT = ("created", "plan", "flags", RUN, CHECKSUMS)
 """Fields of a description that later starts keep."""
 
 NEEDED = {

@@ -284,6 +284,8 @@ class Run:
 
         Raises: JmerError naming the missing or damaged file, and what to do.
         """
+        if not self.changed:
+            require_intact(self.folder)  # its remedy is the better one
         require_finished(
             self.folder,
             lambda name: self.metrics if name == METRICS else self.experiment,
@@ -291,7 +293,6 @@ class Run:
         checked(self.metrics, METRICS_SHAPE, self.folder / METRICS)
         checked(self.experiment, DESCRIPTION_SHAPE, self.folder / DESCRIPTION)
         if not self.changed:
-            require_intact(self.folder)
             require_scores(self.folder, self.metrics, self.shown)
         _ = self.shown  # which reads them
 
