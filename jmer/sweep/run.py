@@ -17,7 +17,7 @@ from jmer.runner.progress import View
 from jmer.runner.reported import NotReported, reported
 from jmer.runner.run import run
 from jmer.runner.together import require_same_options
-from jmer.runs.folder import SWEEP, contents, owning, require_folder
+from jmer.runs.folder import SCORES_TEX, SWEEP, contents, owning, require_folder
 from jmer.runs.older import former
 from jmer.sweep.cells import Cell
 from jmer.sweep.plan import plan_sweep, plan_text
@@ -58,7 +58,8 @@ def run_sweep(
     for one in plans:
         if stopping():
             raise KeyboardInterrupt
-        if one.stage == "finished":
+        # A process may have been killed before it had written the last of the report.
+        if one.stage == "finished" and (one.folder / SCORES_TEX).exists():
             continue
         view = make_view()
         view.say(f"cell {one.cell.name}")
