@@ -15,6 +15,7 @@ from sklearn import metrics as reference
 from test_report import make_run
 
 from jmer.data.clips import ClipSet
+from jmer.data.random_clips import RandomClips
 from jmer.data.splits import Fold, Loso
 from jmer.files import read_json, write_json
 from jmer.report import write_report
@@ -109,7 +110,11 @@ def written(tmp_path_factory):
     result = make_result(clips, folds)
     session = SimpleNamespace(
         experiment=SimpleNamespace(
-            protocol=Loso(), selection="last", batches="own", epochs=EPOCHS[-1]
+            protocol=Loso(),
+            selection="last",
+            batches="own",
+            epochs=EPOCHS[-1],
+            data=RandomClips(),
         ),
         folds=folds,
         clips=clips,

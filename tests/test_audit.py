@@ -355,7 +355,7 @@ def test_without_the_data_set(copy, capsys):
     assert "fingerprint another, but that of synthetic" in said
     verdicts = audited(copy, None)
     unknown = {rule for rule, verdict in verdicts.items() if verdict == "unknown"}
-    assert unknown == {"known", "labels", "images", "frames", "never"}
+    assert unknown == {"known", "labels", "images", "alike", "frames", "never"}
     assert verdicts["selection"] == verdicts["metrics"] == verdicts["subjects"] == "ok"
     rewrite(copy, repeat)
     assert main(["audit", str(copy), "--out", str(copy / "elsewhere")]) == 1
@@ -430,11 +430,15 @@ def of_variants(folder: Path, p: Predictions) -> Path:
     p.save(folder / "predictions.csv")
     scores = [score(p.select(variant=v)) for v in (0, 1)]
     figures = dict.fromkeys(NEEDED["metrics.json"], 0) | scores[1]
-    figures |= {"variant": 1, "variants": scores, "diverged": [], "selection": "last"}
+    figures |= {"variant": 1, "diverged": [], "selection": "last", "protocol": "loso"}
+    figures |= {"variants": [s | {"values": {}} for s in scores], "batches": "own"}
+    figures |= {"subject_independent": True, "oracle": None, "throughput": None}
     (folder / "metrics.json").write_text(json.dumps(figures))
     about = {name: {} for name in NEEDED["experiment.json"]}
+    about |= dict.fromkeys(("name", "command", "revision", "created"), "r")
+    about["device"] = {"kind": "cpu", "count": 1, "platform": "cpu"}
     about["experiment"] = {"protocol": {"kind": "Loso"}, "data": {"name": "gone"}}
-    about["data"] = {"name": "gone", "fingerprint": "0"}
+    about["data"] = {"name": "gone", "config": "none", "fingerprint": "0"}
     (folder / "experiment.json").write_text(json.dumps(about))
     return folder
 
