@@ -19,6 +19,8 @@ from jmer.data.random_clips import RandomClips
 from jmer.data.splits import make_folds
 from jmer.errors import UsageError
 from jmer.experiment import Experiment, load_experiment
+from jmer.files import write_json
+from jmer.files.seal import unsealed
 from jmer.models.stanet import STANetConfig
 from jmer.optim import AdamConfig
 
@@ -117,7 +119,7 @@ def test_noise_is_no_regression(written, tmp_path):
     content = json.loads(old.read_text())
     content["cells"][0]["seconds_per_fold_epoch"] = spread([1.0, 1.5, 1.6])
     new = tmp_path / "noisy.json"
-    new.write_text(json.dumps(content))
+    write_json(new, unsealed(content))
     assert results.compare([old, new], Console(quiet=True)) == []
 
 
@@ -157,12 +159,23 @@ def test_mistakes_are_one_clear_error(file, capsys, words, message):
 
 def test_random_clips_have_the_folds_of_the_real_set():
     experiment = load_experiment(ROOT / "experiments/ststnet_megc2019.py")
-    clips = bench_clips(experiment)
+    clips = bench_clips(experiment).clips()
     assert len(clips) == 442 and len(np.unique(clips.subject)) == 68
     assert clips.inputs["apex_flow"].shape == (442, 28, 28, 3)
     assert clips.inputs["apex_flow"].dtype == np.uint8
     assert clips.inputs["apex_flow"].max() == 255
     assert len(make_folds(experiment.protocol, clips)) == 68
+
+
+def test_empty_clips_have_the_shapes_and_folds_without_the_numbers():
+    experiment = load_experiment(ROOT / "experiments/ststnet_megc2019.py")
+    full, empty = bench_clips(experiment).clips(), bench_clips(experiment).empty()
+    for name, array in full.inputs.items():
+        assert empty.inputs[name].shape == array.shape
+        assert empty.inputs[name].dtype == array.dtype
+        assert empty.inputs[name].base.nbytes == array.itemsize  # one number in all
+    np.testing.assert_array_equal(empty.label, full.label)
+    np.testing.assert_array_equal(empty.subject, full.subject)
 
 
 def test_random_clips_are_the_same_every_time():
@@ -182,7 +195,7 @@ def test_random_clips_are_the_same_every_time():
 def loop(file):
     pytest.importorskip("torch")
     experiment = load_experiment(file)
-    clips = bench_clips(experiment)
+    clips = bench_clips(experiment).clips()
     folds = make_folds(experiment.protocol, clips)
     return lambda **options: Loop(experiment, clips, folds, Variant("x", **options))
 
