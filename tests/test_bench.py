@@ -100,7 +100,7 @@ def changed(written: Path, tmp_path: Path, factor: float, cell: int = 0) -> Path
     values = [s * factor for s in (1.0, 1.01, 1.02)]
     content["cells"][cell]["seconds_per_fold_epoch"] = spread(values)
     file = tmp_path / f"times-{factor}.json"
-    file.write_text(json.dumps(content))
+    write_json(file, unsealed(content))
     return file
 
 
@@ -174,7 +174,6 @@ def test_empty_clips_have_the_shapes_and_folds_without_the_numbers():
         assert empty.inputs[name].shape == array.shape
         assert empty.inputs[name].dtype == array.dtype
         assert empty.inputs[name].base.nbytes == array.itemsize  # one number in all
-    np.testing.assert_array_equal(empty.label, full.label)
     np.testing.assert_array_equal(empty.subject, full.subject)
 
 
