@@ -238,10 +238,13 @@ def _numbers(row: SheetRow, missing_apex: str) -> Interval:
     return onset, apex, offset
 
 
+_NO_VALUE = " (the cell is empty, or a formula whose value was never saved)"
+
+
 def _no_number(row: SheetRow, moment: str, text: str, remedy: str = "") -> JmerError:
     return Unusable(
-        f"{row.where}: {moment} {quoted(text)} of clip {row.title} is no frame number. "
-        f"Correct the sheet{remedy}.",
+        f"{row.where}: {moment} {quoted(text)} of clip {row.title} is no frame number"
+        f"{'' if text else _NO_VALUE}. Correct the sheet{remedy}.",
         f"{moment} that is no frame number",
     )
 

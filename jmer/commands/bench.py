@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jmer import shipped
 from jmer.commands.mistakes import OneLineParser
 from jmer.errors import UsageError
-from jmer.files import write_json
+from jmer.files import make_folder, write_json
 from jmer.files.places import expanded
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def bench(words: Sequence[str]) -> int:
         slower = compare(options.compare, console)
         return 1 if slower else 0
     (options.file,) = options.files
+    grid = _grid(options)
+    _require_place(options.json)
     from jmer.bench.ceilings import measure_ceilings
     from jmer.bench.timing import interleave, make_cells
     from jmer.train.mesh import use_cpu_cores
@@ -96,7 +98,7 @@ def bench(words: Sequence[str]) -> int:
     say = functools.partial(console.print, style="dim")
     say("measuring what the device can do")
     ceilings = measure_ceilings()
-    cells = make_cells(experiment, _grid(options), say)
+    cells = make_cells(experiment, grid, say)
     with contextlib.ExitStack() as stack:
         peers = _peers(options, experiment, stack) if options.peer else []
         seconds = interleave(cells, peers, rounds=options.rounds, say=say)
@@ -114,6 +116,7 @@ def _elsewhere(options: argparse.Namespace) -> int:
     from jmer.targets import machines
 
     wanted = [machines.target(name) for name in options.target]
+    _require_place(options.json)
     machines.prepare_for_compilers()
     from rich.console import Console
 
@@ -143,6 +146,14 @@ def _elsewhere(options: argparse.Namespace) -> int:
     return 1 if failed or talking else 0
 
 
+def _require_place(file: Path | None) -> None:
+    """Raises: JmerError if that could not be written once all is measured."""
+    if file is not None:
+        make_folder(file.parent)
+        if file.is_dir():
+            raise UsageError(f"--json {file} is a folder: name a file in it.")
+
+
 def _experiment(
     file: Path, batch_size: int | None, plan_seconds: float | None
 ) -> "Experiment":
@@ -167,7 +178,8 @@ def _grid(options: argparse.Namespace) -> "Grid":
         raise UsageError(
             f"--packs {' '.join(options.packs)}: numbers or all"
         ) from error
-    for name, values in (("packs", packs), ("chunks", options.chunks)):
+    counted = ("chunks", options.chunks), ("devices", options.devices)
+    for name, values in (("packs", packs), *counted):
         if min(values, default=1) < 1:
             raise UsageError(f"--{name} must be at least 1, not {min(values)}")
     return Grid(

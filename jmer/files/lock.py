@@ -112,10 +112,12 @@ def owned(
     def give_back() -> None:
         # First the name, then the lock: whoever opened the file in between sees that
         # it is no longer the one of that name.
-        with contextlib.suppress(OSError):
-            if lock.stat().st_ino == os.fstat(descriptor).st_ino:
-                lock.unlink()
-        os.close(descriptor)
+        try:
+            with contextlib.suppress(OSError):
+                if lock.stat().st_ino == os.fstat(descriptor).st_ino:
+                    lock.unlink()
+        finally:
+            os.close(descriptor)
         with contextlib.suppress(OSError):  # what was put there stays
             for folder in made:
                 folder.rmdir()

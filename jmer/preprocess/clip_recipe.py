@@ -11,6 +11,10 @@ from jmer.errors import UsageError
 Shapes = dict[str, tuple[tuple[int, ...], type]]
 
 
+MOST = {"frames": 10_000, "size": 2048, "context": 100_000}
+"""What a recipe can ask for: beyond it, no device has the memory of a clip."""
+
+
 @dataclass(frozen=True)
 class ClipRecipe:
     """Fields of a data set's configuration; `features` makes the arrays.
@@ -66,6 +70,9 @@ class ClipRecipe:
             raise UsageError(f"frames={self.frames}: must be at least 2")
         if self.size < 4:
             raise UsageError(f"size={self.size}: must be at least 4")
+        for name, most in MOST.items():
+            if (value := getattr(self, name)) > most:
+                raise UsageError(f"{name}={value}: must be at most {most:,}")
         if self.context < 0:
             raise UsageError(f"context={self.context}: must be at least 0")
         if self.context and (self.resample != "whole" or self.modality == "apex-flow"):
