@@ -11,7 +11,7 @@ from typing import Any, Literal
 from jmer import shipped
 from jmer.data.config import DataConfig
 from jmer.data.splits import Loso, Protocol
-from jmer.errors import MOST_SEED, FieldCheck, UsageError, is_whole
+from jmer.errors import MOST_SEED, FieldCheck, UsageError, is_whole, quoted
 from jmer.files.places import expand_fields, expanded
 from jmer.models.base import NetworkConfig
 from jmer.optim import OptimConfig
@@ -48,6 +48,7 @@ class EngineConfig:
 
     def __post_init__(self) -> None:
         check = FieldCheck(self, "engine")
+        check.choices()
         check.at_least(1, "chunk", "pack", "devices")
         check.whole("chunk", "pack", "devices", least=1)
         check.not_negative("checkpoint_seconds", "plan_seconds")
@@ -117,10 +118,14 @@ class Experiment:
     """How the work is laid out."""
 
     def __post_init__(self) -> None:
+        _require_parts(self)
         expand_fields(self)
         require_network(self.model)
         check = FieldCheck(self)
+        check.choices()
         counts = "epochs", "batch_size", "eval_every"
+        for name in counts:
+            check.must(name, getattr(self, name) is not None, "be at least 1")
         check.at_least(1, *counts)
         check.whole(*counts, least=1)
         inside = 0 < self.inner_fraction < 1
@@ -178,6 +183,25 @@ class Experiment:
             for name in ("fraction", "unit", "criterion"):
                 del fields[f"inner_{name}"]
         return fields
+
+
+def _require_parts(experiment: Experiment) -> None:
+    """Raises: UsageError for a part that is something else than such a part: text, or a
+    class without its brackets."""
+    kinds = {
+        "model": (NetworkConfig, "a network such as STSTNetConfig()"),
+        "data": (DataConfig, "a data set such as Synthetic()"),
+        "optim": (OptimConfig, "an optimiser such as AdamConfig()"),
+        "protocol": (Protocol, "a protocol such as Loso()"),
+        "engine": (EngineConfig, "an EngineConfig()"),
+        "pretrained": (str | Path | None, "a path"),
+        "start_from": (str | Path | None, "a path"),
+    }
+    for name, (kind, wanted) in kinds.items():
+        value = getattr(experiment, name)
+        if not isinstance(value, kind):  # type: ignore[arg-type]
+            shown = value.__name__ if isinstance(value, type) else quoted(value)
+            raise UsageError(f"{name}={shown} must be {wanted}")
 
 
 def require_network(network: NetworkConfig) -> None:

@@ -39,6 +39,7 @@ def kill_at(patch, number):
 
     for owner, name in (
         (os, "fsync"),
+        (os, "fchmod"),
         (Path, "replace"),
         (Path, "unlink"),
         (Path, "chmod"),

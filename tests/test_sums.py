@@ -288,6 +288,9 @@ def replaced(folder: Path, name: str, old: str, new: str) -> None:
 CHANGES = {
     "score": lambda f: edit(f, "metrics.json", lambda m: m.update(uf1=0.9)),
     "seal": lambda f: write_plain(f / "metrics.json"),
+    "nothing": lambda f: (f / "metrics.json").write_bytes(b""),
+    "half": lambda f: cut(f / "metrics.json", 90),
+    "zeros": lambda f: (f / "metrics.json").write_bytes(bytes(300)),
     "subject": lambda f: replaced(f, "predictions.csv", "sub01", "sub02"),
     "row": lambda f: cut(f / "predictions.csv", 60),
     "blank": lambda f: replaced(f, "predictions.csv", "\n", "\n\n"),

@@ -147,6 +147,10 @@ class Changed(JmerError):
     """A file is not what jmer wrote there."""
 
 
+class Unreadable(Changed):
+    """There is nothing left in it to be read."""
+
+
 def read_json(
     path: Path, *, changed: bool = False, required: bool = False, remedy: str = ""
 ) -> Any:
@@ -180,7 +184,7 @@ def read_sealed(path: Path, *, remedy: str = "") -> tuple[Any, State]:
         raise JmerError(f"cannot read {path}: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
         remedy = remedy or "restore it, or write it again."
-        raise Changed(
+        raise Unreadable(
             f"{path} is not valid JSON ({error}). It was edited or damaged: {remedy}"
         ) from error
     return unsealed(content) if isinstance(content, dict) else content, found

@@ -28,7 +28,11 @@ def require_small(file: Path, opened: IO[bytes] | None = None) -> None:
     Raises: JmerError if it would take more than 256 MiB and eight times its own size.
     """
     source = file if opened is None else opened
-    size = file.stat().st_size if opened is None else os.fstat(opened.fileno()).st_size
+    size = (
+        Path(file).stat().st_size
+        if opened is None
+        else os.fstat(opened.fileno()).st_size
+    )
     _require(file, source, max(ROOM, MOST_GROWTH * size))
 
 
@@ -41,10 +45,10 @@ def _require(file: Path, source: Path | IO[bytes], most: int) -> None:
     finally:
         if not isinstance(source, Path):
             source.seek(0)
-    total = sum(part.file_size for part in parts)
+    total, size = sum(part.file_size for part in parts), Path(file).stat().st_size
     if total > most or len(parts) > MOST_PARTS:
         raise JmerError(
-            f"{file} is {file.stat().st_size:,} bytes on the disk, but says that it "
+            f"{file} is {size:,} bytes on the disk, but says that it "
             f"unpacks to {total:,} in {len(parts):,} parts, and at most {most:,} are "
             f"believed. It is damaged, or made to fill the memory: get it again from "
             f"where it came from."

@@ -245,7 +245,7 @@ class Session:
         Raises: KeyboardInterrupt, with a checkpoint saved, once `stopping` says so.
         """
         results, todo = list(packs.finished), packs.todo
-        if jax.process_count() == 1:  # else another one may have trained them
+        if hosts.count() == 1:  # else another one may have trained them
             for result in results:
                 log.write_tasks(result)
         done = sum(len(result.tasks) for result in results)

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from jmer.files import writing
 from jmer.runs.folder import PROGRESS
 from jmer.runs.intact import require_whole
 from jmer.runs.lines import line_of, read_lines
+from jmer.train import hosts
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
 
@@ -24,7 +23,7 @@ class EventLog:
 
     def __init__(self, folder: Path):
         self._tasks: set[str] | None = None
-        process = jax.process_index()
+        process = hosts.index()
         # One writer a file: appending together is not safe on network file systems.
         suffix = f"-{process}" if process else ""
         self._path = (path := folder / PROGRESS).with_stem(path.stem + suffix)

@@ -170,8 +170,9 @@ def _kind_of(run: Run, name: str) -> type[DataConfig]:
 def seed_of(run: Run, asked: int | None = None) -> int:
     """The seed that is asked for, or the first one of a run.
 
-    Raises: UsageError if the run has no such seed.
+    Raises: UsageError if the run has no such seed; JmerError if it has no weights.
     """
+    run.require_weights()
     seeds = sorted({task.seed for task in run.tasks})
     if asked is None:
         return seeds[0]

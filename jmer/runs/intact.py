@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jmer.errors import JmerError
-from jmer.files import Changed, read_sealed
+from jmer.files import Changed, Unreadable, read_sealed
 from jmer.files.digest import Written, differs
 from jmer.files.lock import tell
 from jmer.files.seal import State
@@ -141,7 +141,11 @@ def flaws(folder: Path) -> Iterator[Flaw]:
         f"`{about.get('command', 'jmer run …')}` again, which keeps what is trained "
         f"and writes it anew."
     )
-    metrics, found = _read(folder / METRICS)
+    try:
+        metrics, found = _read(folder / METRICS)
+    except Unreadable:
+        yield Flaw(folder / METRICS, "is cut short or damaged: it is no JSON", again)
+        return
     there = (folder / METRICS).is_file()
     if there and (told := _told(found, required=complete)):
         yield Flaw(folder / METRICS, told, again)
@@ -158,7 +162,12 @@ def require_whole(log: Path) -> None:
     finished."""
     for _ in read_lines(log):
         pass
-    metrics = _read(log.with_name(METRICS))[0]
+    try:
+        metrics = _read(log.with_name(METRICS))[0]
+    except (
+        Unreadable
+    ):  # what cannot be read says nothing of the log, and is written anew
+        return
     remedy = "Restore it from a copy, or remove what is left of it, and start again."
     for flaw in _differing(log, metrics, remedy):
         if not flaw.harmless:

@@ -203,11 +203,7 @@ class Run:
         from jmer.models.base import network
         from jmer.runs.weights import Weights
 
-        if not self.packs:
-            raise JmerError(
-                f"{self.folder} has no trained weights: it is an evaluation, or its "
-                f"checkpoints were deleted."
-            )
+        self.require_weights()
         file = self.folder / DESCRIPTION
         fields = dict(self.experiment["experiment"].get("model", {}))
         if "name" not in fields or "classes" not in self.experiment["data"]:
@@ -227,6 +223,14 @@ class Run:
             sources=(str(self.folder.absolute()),),
             held_out=self.held_out,
         )
+
+    def require_weights(self) -> None:
+        """Raises: JmerError if the run trained nothing, as an evaluation does not."""
+        if not self.packs:
+            raise JmerError(
+                f"{self.folder} has no trained weights: it is an evaluation, or its "
+                f"checkpoints were deleted."
+            )
 
     def params(
         self, *, subject: str, seed: int | None = None, variant: int = 0
