@@ -258,6 +258,31 @@ def test_an_epoch_that_is_not_the_last(copy, clips):
     assert flaw.details[0]["problem"] == "epoch 4 was kept, not the last, 5"
 
 
+@pytest.mark.parametrize("epochs", [1, 60, 6])
+def test_a_training_that_ended_before_the_epoch_that_is_claimed(copy, clips, epochs):
+    about = json.loads((copy / "experiment.json").read_text(encoding="utf-8"))
+    for part in ("experiment", "identity"):
+        about[part]["epochs"] = epochs
+    (copy / "experiment.json").write_text(json.dumps(about), encoding="utf-8")
+    reseal(copy)
+    (flaw,) = audit_against(jmer.load_run(copy), clips).having("violation")
+    assert flaw.rule == "selection"
+    assert (
+        f"ended with epoch 5, and the run says {epochs}" in flaw.details[0]["problem"]
+    )
+
+
+def test_a_seed_that_was_trained_and_left_out(copy, clips):
+    run = jmer.load_run(copy)
+    more = [
+        replace(pack, tasks=tuple(replace(task, seed=7) for task in pack.tasks))
+        for pack in run.packs
+    ]
+    run.__dict__["packs"] = [*run.packs, *more]
+    found = {f.rule: f for f in audit_against(run, clips).having("warning")}
+    assert "1 seed (7) was trained as well and left out" in found["selection"].text
+
+
 def test_a_run_that_was_evaluated_once(copy, clips):
     run = jmer.load_run(copy)
     names = ("epoch", "alive", "loss", "test_logits", "inner_uf1")

@@ -134,6 +134,9 @@ def test_all_kinds_are_found_at_once(tmp_path, capsys):
     words.append(f"--data-dir={tmp_path / 'out'}")
     assert main(words) == 1
     said = capsys.readouterr().out.splitlines()
+    without = said.pop()
+    assert without.startswith("without 5 clips: `jmer data check casme2 --manual-dir")
+    assert without.count("--exclude ") == 5
     kinds = [line for line in said if not line.startswith("  ")]
     assert sorted(kinds) == [
         "5 problems",

@@ -21,7 +21,7 @@ threading.Timer(0.3, print, ["ready"], {"flush": True}).start()
 lock(mutex)
 """
 HEAD = """
-import ctypes, gc, os, signal, sys, threading, time
+import ctypes, gc, os, signal, sys, threading, time, warnings
 from pathlib import Path
 from jmer.files import replacing
 from jmer.files.lock import owned
@@ -161,7 +161,9 @@ def test_who_makes_another_error_of_it_is_not_believed(tmp_path):
 def test_signals_of_a_child_are_its_own(tmp_path):
     code = """
     with Interruption() as wish, stage("training", SAVES, patient=True):
-        child = os.fork()
+        with warnings.catch_warnings():  # of forks beside threads, Python 3.12 on
+            warnings.simplefilter("ignore")
+            child = os.fork()
         if not child:
             signal.raise_signal(signal.SIGINT)
             os._exit(7)

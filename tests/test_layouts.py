@@ -34,6 +34,7 @@ from jmer.synthetic.layouts.images import framed
 from jmer.synthetic.layouts.write import find_layout, synthesize
 from jmer.synthetic.rendering import generate
 from jmer.synthetic.spec import CLASS_NAMES, SyntheticSpec
+from jmer.text import counted
 
 OPTIONS = [
     "--subjects",
@@ -186,9 +187,10 @@ def test_the_printed_commands_read_what_was_written(name, quirks, tmp_path, caps
         code, said = command(capsys, checking)
         expected = [words for t in tree.loaded for words in t.take.problems]
         assert code == (1 if expected else 0)
-        assert said.splitlines()[-1] == (
-            f"{len(expected)} problems" if expected else "no problems"
-        )
+        lines = said.splitlines()
+        if expected:
+            assert lines.pop().startswith(f"without {counted(len(expected), 'clip')}: ")
+        assert lines[-1] == (f"{len(expected)} problems" if expected else "no problems")
         for words in expected:
             assert words in said
 

@@ -75,8 +75,12 @@ def test_a_camera_without_a_sheet(tmp_path):
     ("column", "value", "words"),
     [
         (0, 99, "the name is that of another. Correct"),
-        (5, 7, "offset '' of clip .*_2 is no frame number. Correct"),
-        (6, 10**6, "onset '' of clip .*_2 is no frame number. Correct"),
+        (5, 7, "offset '' of clip .*_2 is no frame number .the cell is em"),
+        (
+            6,
+            10**6,
+            "onset '' of clip .*_2 is no frame number .the cell is em",
+        ),
         (1, "s1_xx_01", "subject or clip is empty or no name. Fill it in"),
     ],
 )

@@ -49,8 +49,10 @@ def check_selection(
             continue
         pack, i = known[task]
         order = sorted(own) if tested is None else tested.get(task.fold, ())
-        problem = _rule_broken(pack, i, claimed, criterion) or _other_epoch(
-            pack, i, order, own
+        problem = (
+            _cut_short(pack, run.experiment["experiment"].get("epochs"))
+            or _rule_broken(pack, i, claimed, criterion)
+            or _other_epoch(pack, i, order, own)
         )
         if problem:
             rows.append(_row(task, problem))
@@ -66,7 +68,31 @@ def check_selection(
     )
     if claimed == "inner" and criterion != "uf1":
         text += " Inner losses are not recorded, so how they compare is not checked."
+    if unlike := _other_seeds(run, {task.seed for task in known}):
+        return Finding(rule, "warning", f"{text} {unlike}")
     return Finding(rule, "ok", text)
+
+
+def _cut_short(pack: PackResult, epochs: Any) -> str:
+    """Whether a training ended before, or after, the epoch that the run claims."""
+    ended = int(pack.epoch[-1])
+    if not isinstance(epochs, int) or ended == epochs:
+        return ""
+    return f"it ended with epoch {ended}, and the run says {epochs}"
+
+
+def _other_seeds(run: Run, trained: set[int]) -> str:
+    """Seeds that were trained and are not scored: one chooses among them by their
+    scores on the test clips."""
+    scored = set(run.predictions.seed.tolist())
+    left = sorted(trained - scored)
+    if not left:
+        return ""
+    return (
+        f"{counted(len(left), 'seed')} ({', '.join(map(str, left[:8]))}) "
+        f"{'was' if len(left) == 1 else 'were'} trained as well and left out of the "
+        f"result; who leaves out seeds may have seen their scores on the test clips."
+    )
 
 
 def _answers(p: Predictions) -> dict[Task, AnswersByClip]:

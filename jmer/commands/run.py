@@ -124,5 +124,7 @@ def print_summary(
         )
     if metrics["diverged"]:
         say(f"  {len(metrics['diverged'])} tasks diverged and are left out")
+    if left := metrics.get("seeds_left_out"):
+        say(f"  seeds {', '.join(map(str, left))} are trained, too, and left out")
     where = f"; report: {folder / REPORT}.html" if reported else ""
     say(f"  {duration(metrics['wall_seconds'])}{where}")

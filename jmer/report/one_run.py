@@ -76,6 +76,14 @@ def _warnings(run: Run) -> Iterable[Paragraph]:
             f"here: {named}.",
             "warning",
         )
+    if left := found.get("seeds_left_out"):
+        yield Paragraph(
+            f"Seeds {', '.join(map(str, left))} were trained in this run as well and "
+            f"are left out of every number here. Choosing seeds by their scores is "
+            f"choosing on the test clips: type the run's command with all of them "
+            f"(--seeds) to score them together.",
+            "warning",
+        )
     short = [s for s in found["per_seed"] if s["n_samples"] < found["n_samples"]]
     if short:
         named = ", ".join(f"seed {s['seed']}: {s['n_samples']}" for s in short)

@@ -49,6 +49,10 @@ def account(
             {**dataclasses.asdict(task), "epoch": epoch}
             for task, epoch in _diverged(results, wanted)
         ],
+        "seeds_left_out": sorted(
+            {task.seed for result in results for task in result.tasks}
+            - {task.seed for task in wanted}
+        ),
         "wall_seconds": seconds,
         "throughput": _throughput(session, results, seconds),
     }

@@ -91,6 +91,7 @@ METRICS_SHAPE: Shape = both(
             "variant": count,
             "variants": each(fields({**SCORES, "values": VALUES}, ("values",))),
             "diverged": each(fields(LOST, (*LOST,))),
+            "seeds_left_out": each(seed),
             "wall_seconds": seconds,
             "throughput": optional(
                 fields(
