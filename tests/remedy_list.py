@@ -141,6 +141,8 @@ TYPED: list[tuple[str, str]] = [
     ("--other-data goes with", f"{RUNS}commands_that_need_a_file_say_so"),
     ("--rounds {options.rounds}", NO_REMEDY),
     ("--packs {' '.join", NO_REMEDY),
+    ("--json {file} is a folder", NO_REMEDY),
+    ("were trained in this run as well", "test_audit.py: what is said"),
     ("--{name} must be at least", NO_REMEDY),
     ("Try another machine, or a smaller --batch-size", f"{TARGETS}: what is said"),
     ("--packs {fewer // chunk", f"{TARGETS}: what is said"),

@@ -307,7 +307,9 @@ def test_spotting_has_a_figure_once_it_was_scored(tmp_path):
     run = make_run(tmp_path / "run", "base", file="visual_memory_casme2")
     text = render(reproduction_page(table("visual-memory-1"), [run]))
     assert cells_of_row(text, "TCF")[3:5] == ["0.9424", "not spotted"]
-    write_json(run / "spotting" / "spotting.json", {"auc": 0.8})
+    intervals = dict.fromkeys(("f1", "precision", "recall"), 0.5)
+    found = {"auc": 0.8, "strs": 0.5, "frames": 9, "intervals": intervals, "drawn": {}}
+    write_json(run / "spotting" / "spotting.json", found)
     text = render(reproduction_page(table("visual-memory-1"), [run]))
     assert cells_of_row(text, "TCF")[3:5] == ["0.9424", "0.8000"]
 
