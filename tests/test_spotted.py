@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from data_builders.synthetic import Synthetic
 from jmer.data.load import load
 from jmer.errors import JmerError, UsageError
+from jmer.files import read_json
 from jmer.report.draw.spotting import maps_png
 from jmer.report.spotting import write_spotting
 from jmer.scores.intervals import STATES, states
@@ -192,7 +193,7 @@ def maps(steps):
 def test_one_call_writes_record_table_and_figures(tmp_path):
     clips = [replace(FIRST, maps=maps(13)), SECOND, THIRD]
     record = write_spotting(tmp_path, clips, CLASSES, RULE, most=2)
-    assert json.loads((tmp_path / "spotting.json").read_text()) == record
+    assert read_json(tmp_path / "spotting.json", required=True) == record
     assert record["drawn"] == {"01": "a1", "02": "b1"}
     assert (tmp_path / "frames.csv").read_text() == frame_table(clips)
     figures = sorted(file.name for file in (tmp_path / "figures").iterdir())
