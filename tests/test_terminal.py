@@ -52,6 +52,7 @@ def test_tables_keep_their_first_column_and_their_scores(comparison):
     lines = screen(comparison, REST, width=80, height=24).splitlines()
     (head,) = [line for line in lines if line.startswith("Experiment ")][:1]
     assert "UF1 [95 %]" in head
+    assert lines.index("What differs") < lines.index(head)
     rows = [line for line in lines if line.startswith("net 1")]
     assert re.search(r"0\.\d{4} \[0\.\d{3}, \d\.\d{3}\]", rows[0])
 

@@ -27,10 +27,12 @@ def screen(markdown: str, rest: str, *, width: int, height: int) -> str:
     lines = _fitted(list(_lines(head, width)), room)
     made = [["", *_lines(section, width)] for section in sections]
     order = sorted(range(len(made)), key=lambda i: (len(made[i]), i))
-    if made and len(lines) < room / 3:  # the first one is what the page is about
-        order.remove(0)
-        made[0] = _fitted(made[0], room - len(lines))
-        order.insert(0, 0)
+    if made and len(lines) < room / 3:  # the scores, or the first, are what it is about
+        scores = (i for i, one in enumerate(sections) if one.startswith("Scores"))
+        about = next(scores, 0)
+        order.remove(about)
+        made[about] = _fitted(made[about], room - len(lines))
+        order.insert(0, about)
     chosen, left = set(), room - len(lines)
     for i in order:
         if TITLE < len(made[i]) <= left:
