@@ -148,7 +148,11 @@ class Changed(JmerError):
 
 
 class Unreadable(Changed):
-    """There is nothing left in it to be read."""
+    """There is nothing left in it to be read, for a `reason`."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 def read_json(
@@ -185,6 +189,7 @@ def read_sealed(path: Path, *, remedy: str = "") -> tuple[Any, State]:
     except (ValueError, RecursionError) as error:
         remedy = remedy or "restore it, or write it again."
         raise Unreadable(
-            f"{path} is not valid JSON ({error}). It was edited or damaged: {remedy}"
+            f"{path} is not valid JSON ({error}). It was edited or damaged: {remedy}",
+            str(error),
         ) from error
     return unsealed(content) if isinstance(content, dict) else content, found

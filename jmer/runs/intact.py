@@ -143,8 +143,8 @@ def flaws(folder: Path) -> Iterator[Flaw]:
     )
     try:
         metrics, found = _read(folder / METRICS)
-    except Unreadable:
-        yield Flaw(folder / METRICS, "is cut short or damaged: it is no JSON", again)
+    except Unreadable as error:
+        yield Flaw(folder / METRICS, f"is not valid JSON ({error.reason})", again)
         return
     there = (folder / METRICS).is_file()
     if there and (told := _told(found, required=complete)):
