@@ -21,9 +21,6 @@ AXIS = "task"
 Trained = tuple[TaskState, jax.Array]
 """The tasks of a chunk, and their mean loss of the epoch before [f]."""
 
-Advanced = tuple[TaskState, Record]
-"""The tasks of a device, and what their evaluations left."""
-
 T = TypeVar("T")
 
 
@@ -119,35 +116,24 @@ class Program:
         states lie: a list of new ones would be a copy of them all.
         """
         rows = table.key.shape[0]
-        records = self._no_records(state, table, data)
 
-        def chunk(number: jax.Array, carry: Advanced) -> Advanced:
-            state, records = carry
-            first_row = number * self.chunk
-            of_chunk = functools.partial(_part, start=first_row, size=self.chunk)
+        def chunk(state: TaskState, number: jax.Array) -> tuple[TaskState, Record]:
+            start = number * self.chunk
             part, record = self._advance_chunk(
-                of_chunk(state), of_chunk(table), data, first, counts
+                _part(state, start, self.chunk),
+                _part(table, start, self.chunk),
+                data,
+                first,
+                counts,
             )
-            state = _with_part(state, part, first_row, axis=0)
-            return state, _with_part(records, record, first_row, axis=1)
+            return _with_part(state, part, start), record
 
         with jax.named_scope(CHUNKS):
-            return jax.lax.fori_loop(0, rows // self.chunk, chunk, (state, records))
-
-    def _no_records(self, state: TaskState, table: TaskTable, data: Data) -> Record:
-        """Room for those of all tasks of a device."""
-        size = self.chunk
-        of_chunk = jax.eval_shape(
-            self._advance_chunk,
-            *jax.eval_shape(lambda tree: _part(tree, 0, size), (state, table)),
-            data,
-            jnp.int32(0),
-            jnp.zeros(self.evaluations, jnp.int32),
-        )[1]
-        rows = table.key.shape[0]
-        return jax.tree.map(
-            lambda x: jnp.zeros((x.shape[0], rows, *x.shape[2:]), x.dtype), of_chunk
+            state, record = jax.lax.scan(chunk, state, jnp.arange(rows // self.chunk))
+        record = jax.tree.map(
+            lambda x: x.swapaxes(0, 1).reshape(-1, rows, *x.shape[3:]), record
         )
+        return state, record
 
     def _advance_chunk(
         self,
@@ -212,17 +198,15 @@ class Program:
         )
 
 
-def _part(tree: T, start: jax.Array | int, size: int) -> T:
+def _part(tree: T, start: jax.Array, size: int) -> T:
     """Some rows of every leaf."""
     return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, size), tree)
 
 
-def _with_part(tree: T, part: T, start: jax.Array, axis: int) -> T:
+def _with_part(tree: T, part: T, start: jax.Array) -> T:
     """A tree with other rows from `start` on."""
     return jax.tree.map(
-        lambda x, y: jax.lax.dynamic_update_slice_in_dim(x, y, start, axis),
-        tree,
-        part,
+        lambda x, y: jax.lax.dynamic_update_slice_in_dim(x, y, start, 0), tree, part
     )
 
 
