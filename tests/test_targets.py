@@ -16,6 +16,7 @@ from jmer.targets.cost import collectives, costs, operations
 from jmer.targets.program_text import parse
 from jmer.targets.scopes import EPOCHS, STEPS, at_most
 from jmer.targets.traffic import bytes_moved, reads_whole
+from jmer.train.mesh import make_mesh
 from jmer.train.step import Data
 from tests.engine import make_program, table_of, tasks_of
 from tests.toy import make_clips
@@ -228,9 +229,7 @@ def compiled_text(
         clips, mode=mode, network=network, lowering=lowering, batch_size=2, chunk=1
     )
     if machine is not None:
-        mesh = jax.sharding.Mesh(
-            np.array(machines.devices(machine)[:1]), program.mesh.axis_names
-        )
+        mesh = make_mesh(1, machines.devices(machine))
         options = machines.compiler_options(machine)
         program = dataclasses.replace(program, mesh=mesh, options=options)
     tasks = tasks_of(clips)[:1]

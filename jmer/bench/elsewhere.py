@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh
 
 from jmer import trees
 from jmer.bench.timing import Grid, bench_clips
@@ -22,8 +21,8 @@ from jmer.models.base import Inputs, NetworkConfig
 from jmer.runner.session import Session
 from jmer.targets import cost, machines
 from jmer.targets.program_text import parse
-from jmer.train.folds import AXIS, Program
-from jmer.train.mesh import compute_dtype
+from jmer.train.folds import Program
+from jmer.train.mesh import compute_dtype, make_mesh
 from jmer.train.planner import candidates, out_of_memory
 from jmer.train.probe import Layout, Work, device_bytes, step_flops
 
@@ -40,14 +39,12 @@ class Aim:
 
     machine: machines.Target
     experiment: Experiment
-    session: Session
     work: Work
     layout: Layout
 
     @property
     def program(self) -> Program:
-        devices = machines.devices(self.machine)[: self.layout.devices]
-        mesh = Mesh(np.array(devices), (AXIS,), axis_types=(AxisType.Auto,))
+        mesh = make_mesh(self.layout.devices, machines.devices(self.machine))
         trainer = dataclasses.replace(self.work.trainer, lowering=self.layout.lowering)
         return Program(
             trainer,
@@ -83,7 +80,7 @@ def aims(experiment: Experiment, grid: Grid, machine: machines.Target) -> Iterat
         for pack in grid.packs or (len(whole.tasks),):
             work = whole.first(min(pack, len(whole.tasks)))
             for layout in _layouts(work, variant, grid, machine):
-                yield Aim(machine, variant, session, work, layout)
+                yield Aim(machine, variant, work, layout)
 
 
 def _layouts(

@@ -15,6 +15,8 @@ from jmer.files import make_folder, write_json
 from jmer.files.places import expanded
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from jmer.bench.timing import Grid
     from jmer.bench.torch_loop import Loop, Processes
     from jmer.data.clips import ClipSet
@@ -76,13 +78,9 @@ def bench(words: Sequence[str]) -> int:
         options.files = [shipped.find(_place(file)) for file in options.files]
     if options.target:
         return _elsewhere(options)
-    from rich.console import Console
-
     from jmer.bench.results import compare, show, summary
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=160)
+    console = _console()
     if options.compare:
         slower = compare(options.compare, console)
         return 1 if slower else 0
@@ -110,6 +108,14 @@ def bench(words: Sequence[str]) -> int:
     return 0
 
 
+def _console() -> "Console":
+    """One that is wide enough for the tables where nobody looks at a terminal."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=160)
+
+
 def _elsewhere(options: argparse.Namespace) -> int:
     """Compiles for machines that are not here; 1 if a program did not fit, or would
     have devices talk."""
@@ -118,13 +124,9 @@ def _elsewhere(options: argparse.Namespace) -> int:
     wanted = [machines.target(name) for name in options.target]
     _require_place(options.json)
     machines.prepare_for_compilers()
-    from rich.console import Console
-
     from jmer.bench import elsewhere, forecast
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=160)
+    console = _console()
     say = functools.partial(console.print, style="dim")
     records, failed = [], []
     for file in options.files:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +13,10 @@ from jmer.data.machine import cores
 from jmer.train.folds import AXIS
 
 
-def make_mesh(devices: int) -> Mesh:
-    """A mesh of one axis over the first `devices` devices of this process."""
-    chosen = jax.local_devices()[:devices]
+def make_mesh(devices: int, among: Sequence[jax.Device] = ()) -> Mesh:
+    """A mesh of one axis over the first `devices` devices of this process, or of those
+    `among` which they are."""
+    chosen = list(among or jax.local_devices())[:devices]
     return jax.make_mesh(
         (len(chosen),), (AXIS,), axis_types=(AxisType.Auto,), devices=chosen
     )
