@@ -239,9 +239,8 @@ class FrameBuilder(ClipBuilder):
         """Of a clip whose subject has no folder, those that are not called as one."""
         if subject_number(row.subject) in self.subject_folders:
             return ""
-        pattern = re.compile(self.subject_folder, re.IGNORECASE)
         names = [p.name for p in self.disk.folders(self.root)]
-        odd = [name for name in names if not pattern.fullmatch(name)]
+        odd = [name for name in names if not self._is_subject(name)]
         if not odd:
             return ""
         return (
@@ -251,16 +250,18 @@ class FrameBuilder(ClipBuilder):
 
     def holds_subjects(self, folder: Path) -> bool:
         """Whether folders of subjects lie in it."""
-        pattern = re.compile(self.subject_folder, re.IGNORECASE)
-        return any(pattern.fullmatch(p.name) for p in self.disk.folders(folder))
+        return any(self._is_subject(p.name) for p in self.disk.folders(folder))
+
+    def _is_subject(self, name: str) -> bool:
+        """Whether a folder is called as those of subjects are."""
+        return re.fullmatch(self.subject_folder, name, re.IGNORECASE) is not None
 
     @functools.cached_property
     def subject_folders(self) -> dict[int | None, list[Path]]:
         """The folders of each subject, by number; more than one is a mistake."""
-        pattern = re.compile(self.subject_folder, re.IGNORECASE)
         found = collections.defaultdict(list)
         for path in self.disk.folders(self.root):
-            if pattern.fullmatch(path.name):
+            if self._is_subject(path.name):
                 found[subject_number(path.name)].append(path)
         return dict(found)
 

@@ -118,15 +118,27 @@ def test_damage_at_random_is_told_or_changes_nothing(place, target):
         rng = np.random.default_rng([seed, number])
         with place.fresh():
             what, path = damage(rng, Path(target.folder), Path(target.other))
-            told = f"{number}: {reader.__name__}, {path} {what}"
-            try:
-                found = outcome(reader)
-            except AssertionError as error:
-                wrong.append(f"{told}: {error}")
-                continue
-        if bad := place.judge(reader, found, path):
-            wrong.append(f"{told}: {bad}")
+            found = tried(reader)
+        if bad := judged(place, reader, found, path):
+            wrong.append(f"{number}: {reader.__name__}, {path} {what}: {bad}")
     assert not wrong, f"{len(wrong)} cases\n" + "\n".join(wrong)
+
+
+def tried(reader: Reader) -> Outcome | AssertionError:
+    """What a reader did, or what it must not do."""
+    try:
+        return outcome(reader)
+    except AssertionError as error:
+        return error
+
+
+def judged(
+    place: Place, reader: Reader, found: Outcome | AssertionError, path: Path
+) -> str:
+    """What is wrong with it; empty if nothing is."""
+    if isinstance(found, AssertionError):
+        return str(found)
+    return place.judge(reader, found, path)
 
 
 def in_turn(number: int, which: tuple[Reader, ...]) -> tuple[Reader, ...]:
@@ -143,12 +155,8 @@ def test_damage_that_people_do_is_told_or_changes_nothing(place, kind):
         for reader in in_turn(number, which) if name.split(":")[0] == kind else ():
             with place.fresh():
                 path = damaging()
-                try:
-                    found = outcome(reader)
-                except AssertionError as error:
-                    wrong.append(f"{name}, {reader.__name__}: {error}")
-                    continue
-            if bad := place.judge(reader, found, path):
+                found = tried(reader)
+            if bad := judged(place, reader, found, path):
                 wrong.append(f"{name}, {reader.__name__}: {bad}")
     assert not wrong, f"{len(wrong)} cases\n" + "\n".join(wrong)
 
