@@ -70,7 +70,7 @@ def write_looks(run_dir: Path, clips: "ClipSet", p: Predictions, special: str) -
     if not made and not folder.exists():
         return
     make_folder(folder)
-    for old in folder.glob("*.png"):
+    for old in folder.glob("[0-9][0-9].png"):
         old.unlink(missing_ok=True)
     contents = {f"{i:02d}.png": picture for i, (_, picture) in enumerate(made)}
     index = {

@@ -111,10 +111,28 @@ def _figure(
 ) -> Figure | None:
     if not file.is_file():
         return None
+    place = file.relative_to(run_dir).as_posix()
+    return Figure(place, alt, caption, _content(file, then), chart)
+
+
+def roc_of(run_dir: Path) -> bytes | None:
+    """The ROC curve that `jmer spot` drew for a run; None if it drew none.
+
+    Raises: JmerError if it is another than was drawn.
+    """
+    file = run_dir / SPOTTING / FIGURES / "roc.png"
+    index = run_dir / SPOTTING / SPOTTED
+    if not file.is_file() or not index.is_file():
+        return None
+    found = checked(read_json(index), SPOTTED_SHAPE, index)
+    return _content(file, recorded(found.get("figures", {}).get(file.name)))
+
+
+def _content(file: Path, then: Written | None) -> bytes:
     content = read_picture(file)
     if then is not None and (told := differs(content, then)):
         raise Changed(
             f"{file} is not the figure that jmer drew there ({told}). It was edited or "
             f"damaged: remove it, and the report leaves it out, or draw it again."
         )
-    return Figure(file.relative_to(run_dir).as_posix(), alt, caption, content, chart)
+    return content
