@@ -32,13 +32,9 @@ from jmer.runner.plan import Plan, fit, make_plan, memory_limit
 from jmer.runner.progress import View
 from jmer.runner.stages import COMPILES, LOOKS, SAVES, stage
 from jmer.runner.start import Start
-from jmer.runs.arrangement import (
-    ARRANGEMENT,
-    Arrangement,
-    read_arrangement,
-)
+from jmer.runs.arrangement import Arrangement, read_arrangement
 from jmer.runs.events import EventLog
-from jmer.runs.folder import RUN, run_of
+from jmer.runs.folder import ARRANGEMENT, RUN, run_of
 from jmer.runs.held_out import held_out
 from jmer.runs.packs import PACK, SavedPack, place_of, read_packs
 from jmer.runs.weights import held_out_note, read_held_out

@@ -12,6 +12,7 @@ from jmer.files import read_json
 from jmer.files.inside import require_contained
 from jmer.files.places import expanded
 from jmer.files.shape import checked
+from jmer.runs.again import again
 from jmer.runs.curves import read_curves
 from jmer.runs.folder import (
     CHECKPOINTS,
@@ -222,14 +223,22 @@ class Run:
             },
             sources=(str(self.folder.absolute()),),
             held_out=self.held_out,
+            file=file,
         )
 
     def require_weights(self) -> None:
         """Raises: JmerError if the run trained nothing, as an evaluation does not."""
         if not self.packs:
+            about = self.experiment
+            if evaluated := about.get("identity", {}).get("evaluated"):
+                raise JmerError(
+                    f"{self.folder} has no trained weights, for it is an evaluation. "
+                    f"Give the run that was evaluated: {evaluated}."
+                )
             raise JmerError(
-                f"{self.folder} has no trained weights: it is an evaluation, or its "
-                f"checkpoints were deleted."
+                f"{self.folder} has no trained weights: its {CHECKPOINTS} are gone. "
+                f"Restore them, or type {again(self.folder, about)} again, which "
+                f"trains anew."
             )
 
     def params(
@@ -261,7 +270,7 @@ class Run:
                 f"{self.folder / CHECKPOINTS} has no checkpoint of {len(gone)} of "
                 f"{len(tested)} trainings, the first of fold {fold}, seed {seed}, "
                 f"variant {variant}: restore it, or type "
-                f"`{self.experiment['command']}` again, which trains it anew."
+                f"{again(self.folder, self.experiment)} again, which trains it anew."
             )
         return found
 
@@ -394,6 +403,8 @@ def find_weights(folder: Path) -> "Weights":
         return load_model(folder)
     if (folder / DESCRIPTION).is_file():
         return load_run(folder).weights
+    if (folder / METRICS).is_file():
+        raise no_run(folder, DESCRIPTION)
     raise JmerError(
         f"{folder} holds neither imported weights ({INDEX}) nor a run "
         f"({DESCRIPTION}). `jmer weights import` makes the former, `jmer run` the "
