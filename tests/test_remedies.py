@@ -222,6 +222,25 @@ def test_a_mistake_of_options_is_one_line(folder, words, meant, monkeypatch):
     assert shown[-1] == "--help" and "usage: jmer" in works(shown)
 
 
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["bench", RUN[1], "--roundz", "3"], "did you mean '--rounds'?"),
+        (["bench", RUN[1], "--dtypes", "float3"], "did you mean 'float32'?"),
+        (["bench", RUN[1], "--batches", "owns"], "did you mean 'own'?"),
+        (["bench", RUN[1], "--chunks", "a"], "'a' is no whole number"),
+        (["data", "check", "casme2", "--size", "x"], "--size: 'x' is no whole number"),
+        (["run", RUN[1], "--optim.lr", "1,5"], "'1,5' is no number"),
+        (["run", RUN[1], "--seeds", "1", "b"], "'1', 'b' are not what it takes"),
+    ],
+    ids=str,
+)
+def test_a_mistake_is_said_in_plain_words(folder, words, text):
+    code, told = said(words)
+    assert code == 2 and text in told
+    assert not re.search(r"int\(\)|literal|invalid \w+ value|typing|to float", told)
+
+
 def test_help_is_as_wide_as_the_terminal(folder, monkeypatch):
     monkeypatch.setenv("COLUMNS", "70")
     lines = works(["data", "check", "casme2", "--help"]).splitlines()

@@ -38,7 +38,7 @@ from jmer.runs.folder import ARRANGEMENT, RUN, run_of
 from jmer.runs.held_out import held_out
 from jmer.runs.packs import PACK, SavedPack, place_of, read_packs
 from jmer.runs.weights import held_out_note, read_held_out
-from jmer.text import duration
+from jmer.text import counted, duration
 from jmer.train import hosts
 from jmer.train.batches import BatchPlan
 from jmer.train.canary import sing
@@ -246,7 +246,8 @@ class Session:
                 log.write_tasks(result)
         done = sum(len(result.tasks) for result in results)
         if not todo:
-            view.say(f"all {done} tasks of this run are finished; nothing to train")
+            tasks = counted(done, "task")
+            view.say(f"all of this run is finished ({tasks}); nothing to train")
             return results
         mine = todo[hosts.index() :: hosts.count()]
         self._announce(view, done, mine)
@@ -296,8 +297,8 @@ class Session:
         left = sum(len(pack.tasks) for pack in todo)
         plan = todo[-1].plan
         view.say(
-            f"{left} tasks to train ({len(self.folds)} folds, seeds "
-            f"{' '.join(map(str, self.experiment.seeds))}; {done} done) on "
+            f"{counted(left, 'task')} to train ({counted(len(self.folds), 'fold')}, "
+            f"{_seeds(self.experiment.seeds)}; {done} done) on "
             f"{self.device.device_kind}: {plan.layout} ({plan.source}), "
             f"{self.dtype_name}, {self.experiment.batches} batches"
         )
@@ -331,7 +332,8 @@ class Session:
         with stage("compiling", COMPILES):
             size = device_bytes(program.compiled(table, work.data))
         view.say(
-            f"compiled in {time.monotonic() - start:.1f} s: {len(work.tasks)} tasks, "
+            f"compiled in {time.monotonic() - start:.1f} s: "
+            f"{counted(len(work.tasks), 'task')}, "
             f"{size / 1e6:.0f} MB on a device"
         )
         return program
@@ -399,6 +401,10 @@ class Session:
             )
         log.write_tasks(result)
         return result
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {' '.join(map(str, seeds))}"
 
 
 def mean_of(values: Array) -> float | None:

@@ -108,8 +108,10 @@ def no_run(folder: Path, name: str) -> JmerError:
         )
     inside = sorted(f for f in folder.glob("*") if (f / DESCRIPTION).is_file())
     if inside:
-        runs = ", ".join(shlex.quote(str(run)) for run in inside[:4])
-        return JmerError(f"{missing}, but holds some. Give one: {runs}.")
+        done = [f for f in inside if (f / METRICS).is_file()]
+        runs = ", ".join(shlex.quote(str(run)) for run in (done or inside)[:4])
+        none = "" if done else ", none of them finished"
+        return JmerError(f"{missing}, but holds some{none}. Give one: {runs}.")
     return JmerError(
         f"{missing}. Give the folder that `jmer run` wrote, runs/NAME if no other was "
         f"asked for."
@@ -171,8 +173,10 @@ def flaws(folder: Path) -> Iterator[Flaw]:
         what = f"is of another run than {DESCRIPTION} beside it"
         yield Flaw(folder / METRICS, what, results)
     yield from _differing(folder / PREDICTIONS, metrics, results)
-    log = "Restore it from a copy, or do without: remove what is left of it."
-    yield from _differing(folder / PROGRESS, metrics, log)
+    log = "Restore it from a copy, or do without"
+    if (folder / PROGRESS).is_file():
+        log += ": remove what is left of it"
+    yield from _differing(folder / PROGRESS, metrics, f"{log}.")
 
 
 def require_whole(log: Path) -> None:

@@ -93,8 +93,8 @@ def _require_named(file: Path, names: set[str], description: Mapping[str, Any]) 
     if names != {run_name(description["identity"])}:
         raise Changed(
             f"{file} is gone, or was edited or damaged, and the files beside it are of "
-            f"another experiment or of other options. Restore it from a copy, choose another "
-            f"--run-dir, or replace the run with --overwrite."
+            f"another experiment or of other options. Restore it from a copy, choose "
+            f"another --run-dir, or replace the run with --overwrite."
         )
 
 

@@ -135,6 +135,17 @@ class Run:
             found = found.get(part) if isinstance(found, dict) else None
         return tuple(map(str, found)) if isinstance(found, list) else ()
 
+    @property
+    def unscored(self) -> tuple[int, ...]:
+        """Seeds that were asked for and have no score yet, as of a run that is stopped
+        while it gains some."""
+        if "evaluated" in self.experiment.get("identity", {}):
+            return ()
+        asked = self.experiment["experiment"].get("seeds", ())
+        lost = [task["seed"] for task in self.metrics.get("diverged", ())]
+        known = {*self.metrics.get("seeds", asked), *lost}
+        return tuple(seed for seed in asked if seed not in known)
+
     @functools.cached_property
     def predictions(self) -> Predictions:
         """The test predictions, an array a column."""
