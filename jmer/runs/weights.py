@@ -88,7 +88,16 @@ class Weights:
     def model(
         self, *, subject: str, seed: int | None = None, variant: int = 0
     ) -> nnx.Module:
-        """The network of one training in evaluation mode, callable on arrays."""
+        """The network of one training in evaluation mode, callable on arrays.
+
+        Raises: JmerError under JAX's 64 bits, in which its numbers would be others.
+        """
+        if jax.config.jax_enable_x64:
+            raise JmerError(
+                "jax_enable_x64 is on, under which a network calculates other numbers "
+                "than it was trained with: jax.config.update('jax_enable_x64', False) "
+                "first, or take the arrays with params()."
+            )
         graphdef, state = self.states()
         row = self.index(subject, seed, variant)
         return nnx.merge(graphdef, *jax.tree.map(lambda x: jnp.asarray(x[row]), state))

@@ -81,7 +81,11 @@ def pinned() -> Iterator[None]:
     try:
         for name in changed:
             jax.config.update(name, PINNED[name])
-        yield
+        with contextlib.ExitStack() as stack:
+            if jax.config.jax_enable_x64:  # by `with jax.enable_x64()`, for a thread
+                changed.pop("jax_enable_x64")
+                stack.enter_context(jax.enable_x64(False))
+            yield
     finally:
         for name, value in changed.items():
             jax.config.update(name, getattr(value, "value", value))
