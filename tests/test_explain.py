@@ -241,7 +241,7 @@ def test_folders_are_named_after_clips(clips):
 
 @pytest.mark.parametrize("how", ["config", "block"])
 def test_64_bits_of_a_notebook_change_no_number(place, how):
-    run = run_of(place, "ststnet")
+    run = jmer.load_run(run_of(place, "ststnet"))
     clips = set_of(run)
 
     def shown():
@@ -249,7 +249,7 @@ def test_64_bits_of_a_notebook_change_no_number(place, how):
         return [found.logits, *found.shown.values()]
 
     before = shown()
-    held = [task for task in run.weights.tasks][0]
+    held = run.weights.tasks[0]
     of = {"subject": held.fold, "seed": held.seed}
     params = run.params(**of)
     try:
@@ -266,6 +266,6 @@ def test_64_bits_of_a_notebook_change_no_number(place, how):
 
 
 def test_weights_are_read_without_warnings(place, caplog):
-    run = jmer.load_run(run_of(place, "ststnet").folder)
+    run = jmer.load_run(run_of(place, "ststnet"))
     assert run.weights.arrays
     assert not [record for record in caplog.records if record.name == "absl"]

@@ -19,6 +19,7 @@ from jmer.files.lock import owned
 from jmer.files.shape import EDITED
 from jmer.models.base import NetworkConfig, network
 from jmer.train.checkpoint import Flat, unflatten
+from jmer.train.numerics import X64
 from jmer.train.tasks import Task
 
 Clip = tuple[str, ...]
@@ -92,7 +93,7 @@ class Weights:
 
         Raises: JmerError under JAX's 64 bits, in which its numbers would be others.
         """
-        if jax.config.jax_enable_x64:
+        if getattr(jax.config, X64):
             raise JmerError(
                 "jax_enable_x64 is on, under which a network calculates other numbers "
                 "than it was trained with: jax.config.update('jax_enable_x64', False) "

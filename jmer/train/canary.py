@@ -106,8 +106,8 @@ def sing(
         )
     if found:
         place = where_it_enters(program.trainer, trees.take(table, chosen), data, other)
-        arrays = "array of weights differs", "arrays of weights differ"
-        differ = counted(len(found), *arrays)
+        words = "array of weights differs", "arrays of weights differ"
+        differ = counted(len(found), *words)
         raise Leak(
             f"clips that fold {task.fold} must not see change its training: the "
             f"difference enters at {place}, and {differ} "
