@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jmer.files import writing
-from jmer.runs.folder import PROGRESS
+from jmer.runs.folder import PROGRESS, RUN, run_of
 from jmer.runs.intact import require_whole
 from jmer.runs.lines import line_of, read_lines
 from jmer.train import hosts
@@ -18,11 +18,15 @@ from jmer.train.tasks import Task
 class EventLog:
     """`progress.jsonl`, a JSON object a line; TensorBoard too where it is installed.
 
-    Raises: JmerError if it cannot be written, or a line of it was changed.
+    Each line has the name of its run, so that no curves are those of two.
+
+    Raises: JmerError if it cannot be written, or a line of it was changed or is of
+    another run.
     """
 
     def __init__(self, folder: Path):
         self._tasks: set[str] | None = None
+        self._run = {RUN: own} if (own := run_of(folder)) else {}
         process = hosts.index()
         # One writer a file: appending together is not safe on network file systems.
         suffix = f"-{process}" if process else ""
@@ -49,7 +53,7 @@ class EventLog:
 
     def write(self, **event: Any) -> None:
         with writing(self._path):
-            self._file.write(line_of(event))
+            self._file.write(line_of({**event, **self._run}))
         if self._board and event["event"] == "evaluation":
             for name in ("loss", "test_acc", "inner_uf1"):
                 if event[name] is not None:
