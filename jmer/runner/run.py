@@ -33,7 +33,8 @@ from jmer.runner.together import require_same_data, require_same_options
 from jmer.runner.training import train
 from jmer.runs.environment import environment
 from jmer.runs.events import EventLog
-from jmer.runs.folder import CHECKPOINTS, marks, note, open_run, owning
+from jmer.runs.folder import CHECKPOINTS, marks, note, owning
+from jmer.runs.opening import open_run
 from jmer.train import hosts
 from jmer.train.mesh import compute_dtype
 from jmer.train.numerics import pinned

@@ -13,9 +13,7 @@ from jmer.files import Changed, Unreadable, read_sealed
 from jmer.files.digest import Written, differs
 from jmer.files.lock import tell
 from jmer.files.seal import State
-from jmer.runs.arrangement import read_arrangement
 from jmer.runs.folder import (
-    CHECKPOINTS,
     CHECKSUMS,
     DESCRIPTION,
     METRICS,
@@ -26,7 +24,6 @@ from jmer.runs.folder import (
     SUMS,
     first_difference,
     require_idle,
-    run_of,
 )
 from jmer.runs.lines import read_lines
 from jmer.runs.older import renewed
@@ -34,10 +31,8 @@ from jmer.scores.metrics import METRICS as SCORES
 from jmer.scores.metrics import seed_mean
 from jmer.scores.predictions import Predictions
 from jmer.text import did_you_mean
-from jmer.train.tasks import Task
 
 TOLERANCE = 1e-6
-TASK = [field.name for field in dataclasses.fields(Task)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,19 +158,10 @@ def flaws(folder: Path) -> Iterator[Flaw]:
 
 
 def require_whole(log: Path) -> None:
-    """Raises: Changed if a line of a log is damaged or of another run, or some are gone
-    since the run was finished."""
-    own, known = run_of(log.parent), _tasks_of(log.parent)
-    for number, event in enumerate(read_lines(log), start=1):
-        its = event.get(RUN)
-        # Earlier versions did not say of which run a line is; their tasks tell.
-        task = event.get("event") == "task" and [event.get(name) for name in TASK]
-        if (own and its not in (None, own)) or (known and task and task not in known):
-            raise Changed(
-                f"{log}: event {number} is of another run than {DESCRIPTION} beside "
-                f"it. Put back the log of this run, or remove this one: reports then "
-                f"show no curves of what was trained before, and all else stays."
-            )
+    """Raises: Changed if a line of a log is damaged, or some are gone since the run was
+    finished."""
+    for _ in read_lines(log):
+        pass
     try:
         metrics = _read(log.with_name(METRICS))[0]
     except (
@@ -186,15 +172,6 @@ def require_whole(log: Path) -> None:
     for flaw in _differing(log, metrics, remedy):
         if not flaw.harmless:
             raise Changed(str(flaw))
-
-
-def _tasks_of(folder: Path) -> list[list[Any]]:
-    """All that a run trains, as far as that is decided."""
-    try:
-        packs = read_arrangement(folder / CHECKPOINTS).packs
-    except JmerError:
-        return []  # who lays out the packs complains of it
-    return [[getattr(t, name) for name in TASK] for pack in packs for t in pack.tasks]
 
 
 def _read(file: Path) -> tuple[dict[str, Any], State]:
