@@ -70,7 +70,7 @@ class FrameBuilder(FrameSheet):
 
     def notes(self) -> list[str]:
         still = [c.row.title for c in self.survey.clips if self._is_still(c)]
-        said = [self.depth.note] if self.depth.note else []
+        said = [note for note in (self.survey.note, self.depth.note) if note]
         if still:
             of = self.data.special if self.data.modality == "clip" else "apex-flow"
             said.append(
@@ -87,7 +87,7 @@ class FrameBuilder(FrameSheet):
         return clip.apex == clip.onset and (self.data.modality == "apex-flow" or shown)
 
     def summary(self) -> str:
-        clips, _, left_out = self.survey
+        clips, left_out = self.survey.clips, self.survey.left_out
         changes = self.annotation.changes
         counts = collections.Counter(clip.label for clip in clips)
         per_class = ", ".join(

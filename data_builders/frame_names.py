@@ -20,6 +20,12 @@ class FrameNames(ClipBuilder):
     """The columns in order, where the sheet has no header."""
 
     @property
+    def first_frame(self) -> int | None:
+        """The number by which the owners call the first frame of a recording, 0 or 1;
+        None if it is not known."""
+        return None
+
+    @property
     def tables(self) -> tuple[str, ...]:
         """Patterns of the sheet's file name."""
         return ()
