@@ -91,6 +91,22 @@ def by_row(
     )
 
 
+def out_of_order(rows: Sequence[SheetRow], known: Mapping[int, tuple[str, str]]) -> str:
+    """What is odd about a sheet that is as long as the published one, and has another
+    clip in a row that is `known`; nothing if it has none."""
+    for number, (subject, clip) in known.items():
+        if number >= len(rows):
+            continue
+        row = rows[number]
+        if (row.subject, row.clip.lower()) != (subject, clip.lower()):
+            return (
+                f"{row.where}: here the published sheet has {subject}/{clip}, and this "
+                f"one {row.title}. It was sorted, so that the published corrections "
+                f"that go by row were not applied. Restore the published order"
+            )
+    return ""
+
+
 def correct(
     rows: Sequence[SheetRow], corrections: Sequence[Correction]
 ) -> tuple[list[SheetRow], list[str]]:

@@ -2,10 +2,11 @@
 
 import collections
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 from data_builders import alignment, frame_pixels
-from data_builders.annotation import Clip, correct
+from data_builders.annotation import Clip, Correction, SheetRow, correct, out_of_order
 from data_builders.depth import Depth, depth
 from data_builders.frame_digests import with_clips
 from data_builders.frame_sheet import FrameSheet
@@ -35,11 +36,23 @@ class FrameBuilder(FrameSheet):
         """What the sheet says; needs no frames."""
         rows, changes = self.rows(), list[str]()
         if self.data.errata:
-            rows, changes = correct(rows, self.corrections)
+            rows, changes = correct(rows, self.corrections_of(rows))
         made = annotate(self, rows, changes)
         if self.notes_below:
             made.left_out[NO_CLIPS] += self.notes_below
         return made
+
+    sorted_anew = ""
+    """What shows that the sheet is not in the order of the published one."""
+
+    def corrections_of(self, rows: Sequence[SheetRow]) -> Sequence[Correction]:
+        """The corrections that may be applied to these rows."""
+        by_row = [c for c in self.corrections if c.rows == len(rows)]
+        if by_row:
+            self.sorted_anew = out_of_order(rows, self.known_rows)
+        return [
+            c for c in self.corrections if c.key is not None or not self.sorted_anew
+        ]
 
     @functools.cached_property
     def survey(self) -> Survey:
@@ -71,6 +84,8 @@ class FrameBuilder(FrameSheet):
     def notes(self) -> list[str]:
         still = [c.row.title for c in self.survey.clips if self._is_still(c)]
         said = [note for note in (self.survey.note, self.depth.note) if note]
+        said += [self.sorted_anew] if self.sorted_anew else []
+        said += self.second_opinions()
         if still:
             of = self.data.special if self.data.modality == "clip" else "apex-flow"
             said.append(

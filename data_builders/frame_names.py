@@ -19,6 +19,9 @@ class FrameNames(ClipBuilder):
     positions: ClassVar[tuple[str, ...]] = ()
     """The columns in order, where the sheet has no header."""
 
+    sheets_apart: ClassVar[tuple[str, ...]] = ()
+    """Sheets of the workbook that are of other clips, though these are called alike."""
+
     @property
     def first_frame(self) -> int | None:
         """The number by which the owners call the first frame of a recording, 0 or 1;
@@ -50,6 +53,12 @@ class FrameNames(ClipBuilder):
     def corrections(self) -> tuple[Correction, ...]:
         """Published corrections of the annotation."""
         return ()
+
+    @property
+    def known_rows(self) -> Mapping[int, tuple[str, str]]:
+        """Subject and clip of some data rows of the sheets that are corrected by row:
+        one that was sorted otherwise is then noticed."""
+        return {}
 
     @property
     def roots(self) -> Mapping[str, tuple[str, ...]]:

@@ -3,6 +3,8 @@
 import collections
 import functools
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from data_builders import places
@@ -11,6 +13,7 @@ from data_builders.disk import DEPTH, Disk, one_of
 from data_builders.frame_names import FrameNames
 from data_builders.sheet_files import choices, find_table, sheets_in
 from jmer.data.asking import other_choices
+from jmer.data.maker import builder_of
 from jmer.errors import JmerError
 
 
@@ -34,8 +37,7 @@ class FramePlaces(FrameNames):
 
     def _table(self, role: int) -> Path:
         base = self.require_manual_dir()
-        sheets = [self.tables, *([self.second_tables] if self.second_tables else [])]
-        chosen = choices(self.data.table, sheets)
+        sheets, chosen = self._sheets, self._chosen
         # The other sheet stays the one that was found.
         before = f"{self.table.name}," if role else ""
         try:
@@ -59,19 +61,52 @@ class FramePlaces(FrameNames):
             )
         return found
 
+    beside: Sequence["FramePlaces"] = ()
+    """What else is read from the same folder, by the same command."""
+    nearby = True
+    """Whether to look for a folder near `manual_dir` where that lacks something."""
+
     def _elsewhere(self) -> str:
         """Where sheet and images are, if near; nothing if they are not."""
-        names = self.roots[self.data.source]
+        if not self.nearby:
+            return ""
+        every = (self, *self.beside)
+        return places.hint(
+            self.require_manual_dir(),
+            lambda folder: (
+                self._may_be(folder) and all(b._is_at(folder) for b in every)
+            ),
+        )
 
-        def holds(folder: Path) -> bool:
-            if self.tables and not sheets_in(folder, self.tables, depth=2):
+    def _may_be(self, folder: Path) -> bool:
+        """Whether sheets and images seem to be in a folder, at a glance."""
+        for patterns, chosen in zip(self._sheets, self._chosen, strict=True):
+            if patterns and not sheets_in(folder, patterns, chosen, depth=2):
                 return False
-            deep = DEPTH if self.tables else 1
-            return bool(
-                Disk().find_root(folder, names, self.holds_subjects, depth=deep)
-            )
+        names, deep = self.roots[self.data.source], DEPTH if self.tables else 1
+        return bool(Disk().find_root(folder, names, self.holds_subjects, depth=deep))
 
-        return places.hint(self.require_manual_dir(), holds)
+    def _is_at(self, folder: Path) -> bool:
+        """Whether all is found there by all that the configuration says. Raises:
+        JmerError if not."""
+        there = builder_of(replace(self.data, manual_dir=folder), make=False)
+        assert isinstance(there, FramePlaces)
+        there.nearby = False
+        if self.tables:
+            _ = there.table
+        if self.second_tables:
+            _ = there.second_table
+        return bool(there.root)
+
+    @property
+    def _sheets(self) -> list[tuple[str, ...]]:
+        """Patterns of each sheet that is read."""
+        return [self.tables, *([self.second_tables] if self.second_tables else [])]
+
+    @property
+    def _chosen(self) -> list[str]:
+        """What `table` names of them."""
+        return choices(self.data.table, self._sheets)
 
     def _misnamed(self, names: tuple[str, ...]) -> str:
         """How the folders are called that should be those of subjects, and the rule."""

@@ -1,9 +1,12 @@
 """The rows of a set's annotation sheet."""
 
+import re
+
 from data_builders.annotation import SheetRow
 from data_builders.frame_places import FramePlaces
 from data_builders.frame_set import ACTION_UNITS, OBJECTIVE_CLASS
-from data_builders.sheets import Line, read_table
+from data_builders.second_opinions import disagreements
+from data_builders.sheets import Line, other_tables, read_table
 
 
 class FrameSheet(FramePlaces):
@@ -39,6 +42,20 @@ class FrameSheet(FramePlaces):
         last = clips[-1] + 1 if clips else len(lines)
         self.notes_below = len(lines) - last
         return lines[:last]
+
+    def second_opinions(self) -> list[str]:
+        """What other sheets of the workbook say otherwise of the same clips."""
+        if self.positions or not self.tables:
+            return []
+        read = [self.row(line) for line in self.lines()]
+        title = re.search(r", sheet (.*), row \d+$", read[0].where) if read else None
+        if title is None:
+            return []
+        others = other_tables(
+            self.table, self.columns, title[1], optional=self.optional
+        )
+        others = {t: v for t, v in others.items() if t not in self.sheets_apart}
+        return list(disagreements(read, others, self.row))
 
     def sheet_digests(self) -> dict[str, str]:
         """A hash of the content of each sheet, by its path in `manual_dir`."""

@@ -39,6 +39,8 @@ class Verdict(NamedTuple):
     shift: int = 0
     note: str = ""
     problems: Sequence[Problem] = ()
+    clips: Sequence[str] = ()
+    """Names of those that the problems are about."""
 
 
 def judge(owners: int | None, clips: Sequence[Counted]) -> Verdict:
@@ -52,13 +54,17 @@ def judge(owners: int | None, clips: Sequence[Counted]) -> Verdict:
         return _from_one(clips)
     zero = [clip for clip in clips if clip.first == 0]
     if not zero:
-        bare = [clip for clip in clips if clip.onset == 0 and clip.first == 1]
-        return Verdict(problems=[_no_such(clip) for clip in bare])
+        bare = [c for c in clips if c.onset == 0 and (c.first == 1 or owners == 1)]
+        return _refused([_no_such(clip) for clip in bare], bare)
     if owners is None and any(c.onset == 0 for c in zero) and not _only(1, zero):
         return Verdict()
     if owners == 1 and len(zero) == len(clips) and _only(1, clips):
         return Verdict(1, _note(1, _only(1, clips)[0]))
-    return Verdict(problems=[_doubt(owners, zero, 1)])
+    return _refused([_doubt(owners, zero, 1)], zero)
+
+
+def _refused(problems: Sequence[Problem], clips: Sequence[Counted]) -> Verdict:
+    return Verdict(problems=problems, clips=[clip.row.name for clip in clips])
 
 
 def _from_one(clips: Sequence[Counted]) -> Verdict:
@@ -72,7 +78,7 @@ def _from_one(clips: Sequence[Counted]) -> Verdict:
         return Verdict()
     if len(odd) == len(clips) and _only(-1, clips):
         return Verdict(-1, _note(-1, _only(-1, clips)[0]))
-    return Verdict(problems=[_doubt(0, odd, -1)])
+    return _refused([_doubt(0, odd, -1)], odd)
 
 
 def _only(shift: int, clips: Sequence[Counted]) -> list[Counted]:
@@ -113,10 +119,11 @@ def _doubt(owners: int | None, odd: Sequence[Counted], shift: int) -> Problem:
 def _no_such(clip: Counted) -> Problem:
     """Of a clip that begins with frame 0 in the sheet alone."""
     where, title = clip.row.where, clip.row.title
-    problem = Problem(
+    text = (
         f"{where}: clip {title} begins with frame 0, but the files in {clip.folder} "
-        f"with {clip.first}. Correct the sheet; or, if it counts from 0 and files from "
-        f"1, choose {data_option('numbering', 'files-from-1')}.",
-        KIND,
+        f"with {clip.first}. Correct the sheet"
     )
-    return about_clip(problem, clip.row.name)
+    if clip.first == 1:
+        anew = data_option("numbering", "files-from-1")
+        text += f"; or, if it counts from 0 and files from 1, choose {anew}"
+    return about_clip(Problem(f"{text}.", KIND), clip.row.name)

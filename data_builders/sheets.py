@@ -62,15 +62,7 @@ def read_table(
     """
     needed = [column for column in columns if column not in optional]
     tables = {table.title: table for table in read_tables(path)}
-    fitting = dict[str, Fit]()
-    for title, table in tables.items():
-        fit = None
-        if not positions:
-            fit = _headed(table.rows, columns, needed)
-        elif any(map(any, table.rows)):
-            fit = Fit(table.rows, {c: i for i, c in enumerate(positions)})
-        if fit is not None:
-            fitting[title] = replace(fit, comma=table.comma)
+    fitting = _fitting(tables, columns, needed, positions)
     if len(fitting) > 1 and sheet not in fitting:
         raise JmerError(
             f"{path}{f' has no sheet {sheet}, and' if sheet else ':'} sheets "
@@ -90,6 +82,42 @@ def read_table(
         f"{path} has no row that names the needed columns ({wanted}). "
         f"{_nearest(tables, columns, needed)}{remedy}"
     )
+
+
+def other_tables(
+    path: Path, columns: Columns, read: str, *, optional: Container[str] = ()
+) -> dict[str, list[Line]]:
+    """The rows of the sheets of a workbook that `read_table` could have read instead of
+    the sheet `read`, by title.
+
+    Raises: JmerError if the file cannot be read.
+    """
+    needed = [column for column in columns if column not in optional]
+    tables = {table.title: table for table in read_tables(path)}
+    return {
+        title: list(_lines(f"{path}, sheet {title}", fit, ()))
+        for title, fit in _fitting(tables, columns, needed, ()).items()
+        if title != read
+    }
+
+
+def _fitting(
+    tables: Mapping[str, Table],
+    columns: Columns,
+    needed: Sequence[str],
+    positions: Sequence[str],
+) -> dict[str, Fit]:
+    """The sheets that have the columns."""
+    fitting = dict[str, Fit]()
+    for title, table in tables.items():
+        fit = None
+        if not positions:
+            fit = _headed(table.rows, columns, needed)
+        elif any(map(any, table.rows)):
+            fit = Fit(table.rows, {c: i for i, c in enumerate(positions)})
+        if fit is not None:
+            fitting[title] = replace(fit, comma=table.comma)
+    return fitting
 
 
 def _headed(

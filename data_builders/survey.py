@@ -170,7 +170,12 @@ def survey(source: Surveyed, annotation: Annotation, root: Path) -> Survey:
         found = _survey(source, annotation, root, verdict.shift, [])
     if verdict.problems:
         # That frames are missing may be no more than another way to count.
-        found.problems[:] = [p for p in found.problems if p.kind != LACKING]
+        found.problems[:] = [
+            problem
+            for problem in found.problems
+            if problem.kind != LACKING
+            or getattr(problem, "clip", "") not in verdict.clips
+        ]
         found.problems.extend(verdict.problems)
     return found._replace(note=verdict.note)
 

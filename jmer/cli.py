@@ -14,7 +14,11 @@ from jmer.files.ending import end_at_once
 from jmer.files.lock import tell
 from jmer.runner.interrupt import EXIT_CODE, INTERRUPTED, Interruption
 from jmer.text import did_you_mean, visible
-from jmer.train.numerics import clean_environment, require_known_flags
+from jmer.train.numerics import (
+    clean_environment,
+    explain_setting,
+    require_known_flags,
+)
 
 OVERVIEW = """\
 usage: jmer COMMAND …
@@ -129,7 +133,7 @@ def _answer(words: list[str], debug: bool, *, program: bool) -> int:
     except BrokenPipeError:
         return 0
     except Exception as error:
-        text = None if debug else _of_backend(error)
+        text = None if debug else explain_setting(error) or _of_backend(error)
         if text is None:
             raise
         print(f"error: {text}", file=sys.stderr)

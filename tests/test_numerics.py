@@ -1,6 +1,11 @@
 """Settings of JAX and XLA that would change numbers: set aside, or on record."""
 
 import contextlib
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +16,13 @@ from jmer.errors import JmerError, UsageError
 from jmer.runs.folder import CHECKPOINTS
 from jmer.runs.opening import open_run
 from jmer.train import numerics
-from jmer.train.numerics import PINNED, clean_environment, flags, pinned
+from jmer.train.numerics import (
+    PINNED,
+    clean_environment,
+    explain_setting,
+    flags,
+    pinned,
+)
 
 SETTINGS = {
     "jax_enable_x64": True,
@@ -146,3 +157,52 @@ def test_64_bits_of_a_notebook_are_set_aside(how):
             assert jnp.asarray(np.zeros(2)).dtype == jnp.float32
     finally:
         jax.config.update("jax_enable_x64", False)
+
+
+BAD = {
+    "JAX_LOG_COMPILES": "zz",
+    "JAX_TRANSFER_GUARD": "sometimes",
+    "JAX_SERIALIZATION_VERSION": "four",
+    "JAX_COMPILATION_CACHE_MAX_SIZE": "big",
+    "JAX_EXPLAIN_CACHE_MISSES": "per haps",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_setting_that_jax_cannot_read_is_named(name, monkeypatch):
+    monkeypatch.setenv(name, BAD[name])
+    spec = importlib.util.find_spec("jax._src.config")
+    with pytest.raises(ValueError) as error:
+        # As it is read first, without its effect on this process.
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    line = explain_setting(error.value)
+    assert line is not None and "\n" not in line
+    assert line.startswith(f"{name}={BAD[name]} is a setting that JAX cannot read")
+    assert f"`unset {name}`" in line
+
+
+def test_other_errors_are_of_no_setting(monkeypatch):
+    monkeypatch.setenv("JAX_LOG_COMPILES", "zz")
+    assert explain_setting(ValueError("invalid truth value 'zz'")) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        (["run", "quickstart", "--run-dir", "r"], "JAX_LOG_COMPILES", "zz"),
+        (["explain", "nothing"], "JAX_TRANSFER_GUARD", "zz"),
+        (["bench", "quickstart"], "JAX_NUM_CPU_DEVICES", "four"),
+        (["run", "quickstart"], "JAX_TRACER_ERROR_NUM_TRACEBACK_FRAMES", "1.5"),
+    ],
+)
+def test_commands_end_in_one_line_of_a_setting(words, name, value, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "jmer", *words],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, name: value, "PYTHONPATH": str(Path.cwd())},
+    )
+    lines = done.stderr.splitlines()
+    assert done.returncode in (1, 2) and "Traceback" not in done.stderr
+    assert len(lines) == 1 and lines[0].startswith(f"error: {name}={value} is")

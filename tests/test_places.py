@@ -49,6 +49,56 @@ def test_a_folder_too_high(tmp_path):
     assert not check(there)[0]
 
 
+@pytest.mark.parametrize("name", ["casme2", "samm", "mmew"])
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_folder_goes_with_the_table_that_was_asked_for(name, kept, tmp_path):
+    """What the error says, added to what was typed, ends; it does not say it again."""
+    tree = write(name, tmp_path)
+    mine = tree.root / f"mine{tree.table.suffix}"
+    mine.write_bytes(tree.table.read_bytes())
+    if not kept:
+        tree.table.unlink()
+    low = next(p for p in sorted(tree.root.iterdir()) if p.is_dir())
+    config = dataclasses.replace(tree.config, manual_dir=low, table=mine.name)
+    with pytest.raises(JmerError) as error:
+        check(config)
+    there = dataclasses.replace(config, manual_dir=suggested(error.value))
+    assert not check(there)[0]
+    # Of a table that is nowhere, no folder is the right one.
+    with pytest.raises(JmerError) as error:
+        check(dataclasses.replace(config, table="other.xlsx"))
+    assert suggested(error.value) is None
+
+
+def test_a_folder_with_two_sheets_is_no_remedy(tmp_path):
+    tree = write("casme2", tmp_path)
+    twin = tree.table.with_stem(f"{tree.table.stem}-updated")
+    twin.write_bytes(tree.table.read_bytes())
+    low = dataclasses.replace(tree.config, manual_dir=tree.root / "Cropped")
+    with pytest.raises(JmerError) as error:
+        check(low)
+    assert suggested(error.value) is None
+    with pytest.raises(JmerError) as error:
+        check(dataclasses.replace(low, table=twin.name))
+    there = dataclasses.replace(low, table=twin.name)
+    there = dataclasses.replace(there, manual_dir=suggested(error.value))
+    assert not check(there)[0]
+
+
+def test_the_folder_of_a_composite_has_all_of_its_sets(tmp_path):
+    tree = write("megc2019", tmp_path)
+    every = [p for p in sorted(tree.root.rglob("*")) if p.is_dir()]
+    places = [p for p in every if len(p.relative_to(tree.root).parts) <= 2]
+    for place in places:
+        config = dataclasses.replace(tree.config, manual_dir=place)
+        with pytest.raises(JmerError) as error:
+            check(config)
+        there = suggested(error.value)
+        if there is not None:
+            assert not check(dataclasses.replace(config, manual_dir=there))[0], place
+    assert there or len(places) > 1
+
+
 def test_nothing_near(tmp_path):
     tree = write("casme2", tmp_path / "a")
     tree.table.unlink()

@@ -45,6 +45,7 @@ class Builder(FrameBuilder):
         *by_row(255, "offset", {60: 91}),
         *by_row(255, "apex", {row - (row > LATER): a for row, a in APEXES.items()}),
     )
+    known_rows: ClassVar = {29: ("sub04", "EP12_01f"), 60: ("sub07", "EP06_01")}
     roots: ClassVar = {
         "raw": ("CASME2_RAW_selected", "CASME2-RAW", "CASME2_RAW"),
         "cropped": ("Cropped", "CASME2_Cropped"),

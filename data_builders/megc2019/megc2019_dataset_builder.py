@@ -25,7 +25,10 @@ class Builder(ClipBuilder):
     @functools.cached_property
     def parts(self) -> list[FrameBuilder]:
         self.require_manual_dir()
-        return [builder_of(part) for part in self.data.parts]
+        made: list[FrameBuilder] = [builder_of(part) for part in self.data.parts]
+        for part in made:
+            part.beside = [other for other in made if other is not part]
+        return made
 
     def class_names(self) -> tuple[str, ...]:
         return ("negative", "positive", "surprise")

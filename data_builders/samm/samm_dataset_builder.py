@@ -1,6 +1,7 @@
 """TFDS builder of SAMM."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -34,6 +35,10 @@ CORRECTIONS = (
     *by_row(159, "action_units", {15: "R12 + R15", 18: "R12 + R15", 41: "L14"}),
     *by_row(159, "action_units", {64: "R14", 154: "R14A"}),
 )
+ROWS = {
+    **{56: ("013", "013_1_9"), 125: ("028", "028_4_1")},
+    **{132: ("032", "032_3_1"), 133: ("032", "032_3_2")},
+}
 
 
 class Builder(FrameBuilder):
@@ -70,6 +75,10 @@ class Builder(FrameBuilder):
     @property
     def columns(self) -> Columns:
         return {**COLUMNS, **({"kind": ("Type",)} if self.long else LABELS)}
+
+    @property
+    def known_rows(self) -> Mapping[int, tuple[str, str]]:
+        return {} if self.long else ROWS
 
     @property
     def corrections(self) -> tuple[Correction, ...]:

@@ -38,6 +38,7 @@ class Builder(FrameBuilder):
     data: Smic
     subject_folder = r"s\d+"
     example_folder = "s1"
+    sheets_apart = PARTS
 
     @property
     def roots(self) -> dict[str, tuple[str, ...]]:

@@ -8,12 +8,14 @@ with a run, which goes on under the same ones only.
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
-from jmer.errors import UsageError
+from jmer.errors import UsageError, shortened
 
 PINNED: dict[str, Any] = {
     "jax_enable_x64": False,
@@ -38,6 +40,7 @@ PINNED: dict[str, Any] = {
 X64 = "jax_enable_x64"
 EFFORT = ("jax_optimization_level", "jax_exec_time_optimization_effort")
 """Which programs the compiler makes; what they are by default, versions decide."""
+READ_BY = "jax/_src/config.py"
 HARMLESS = (
     "--xla_force_host_platform_device_count",
     "--xla_dump",
@@ -105,6 +108,29 @@ def flags() -> list[str]:
     if tf32 := os.environ.get("NVIDIA_TF32_OVERRIDE"):
         found.append(f"NVIDIA_TF32_OVERRIDE={tf32}")
     return found
+
+
+def explain_setting(error: BaseException) -> str | None:
+    """Which variable of the environment JAX could not read, and what to type, if that
+    is what the error is about; None for any other. JAX itself cannot be imported then.
+    """
+    chain = traceback.walk_tb(error.__traceback__)
+    files = [frame.f_code.co_filename for frame, _ in chain]
+    if not any(name.replace("\\", "/").endswith(READ_BY) for name in files):
+        return None
+    text = str(error)
+    ours = {name: v for name, v in os.environ.items() if name.startswith("JAX_")}
+    named = [name for name in ours if re.search(rf"\b{name}\b", text, re.IGNORECASE)]
+    valued = [n for n, v in ours.items() if f"'{v}'" in text or f'"{v}"' in text]
+    found = named or valued
+    if not found:
+        return None
+    name = found[0]
+    return (
+        f"{name}={shortened(ours[name])} is a setting that JAX cannot read "
+        f"({shortened(' '.join(text.split()))}). Type `unset {name}`, or give it a "
+        f"value that JAX knows."
+    )
 
 
 def require_known_flags() -> None:

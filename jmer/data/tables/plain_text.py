@@ -20,8 +20,16 @@ OLDER = ("gb2312", "cp1252", "gb18030")
 HEAD = 2**18  # bytes of a long file that say how to read it
 DELIMITERS = (",", ";", "\t")
 
+# Signs without width, which pages and messengers leave between letters.
+UNSEEN = dict.fromkeys((0x200B, 0x2060, 0xFEFF, 0x200E, 0x200F, 0xAD))
+
 Rows = list[tuple[int, list[str]]]
 """With the number of the line on which each ends."""
+
+
+def bare(cell: str) -> str:
+    """A cell without blanks around it, and without signs that nobody sees."""
+    return cell.translate(UNSEEN).strip()
 
 
 def decoded(content: bytes) -> str:
@@ -112,12 +120,12 @@ def streamed(path: Path) -> Generator[tuple[int, list[str]], None, None]:
     with path.open(encoding=encoding, newline="") as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         for row in reader:
-            yield reader.line_num, [cell.strip() for cell in row]
+            yield reader.line_num, [bare(cell) for cell in row]
 
 
 def _split(text: str, delimiter: str) -> Rows:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    return [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    return [(reader.line_num, [bare(cell) for cell in row]) for row in reader]
 
 
 def _fit(rows: Sequence[Sequence[str]]) -> float:

@@ -8,7 +8,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from jmer.data.tables.plain_text import decoded, rows_of
+from jmer.data.tables.plain_text import bare, decoded, rows_of
 from jmer.errors import JmerError
 
 CELL = re.compile(rb"""\sr=["']([A-Z]{1,3})(\d{1,7})["']""")
@@ -150,4 +150,4 @@ def _column(letters: bytes) -> int:
 def _text(cell: object) -> str:
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
-    return unicodedata.normalize("NFC", str(cell)).strip()
+    return bare(unicodedata.normalize("NFC", str(cell)))
