@@ -41,6 +41,9 @@ class EngineConfig:
     """Devices to spread the tasks over; on a CPU, threads (default: measured)."""
     plan_seconds: float = 60.0
     """Time to measure layouts in before a long run, in seconds; 0 takes the first."""
+    data: Literal["auto", "resident", "streamed"] = "auto"
+    """Where the set lies: whole on each device (resident), or fed to it in blocks by
+    Grain (streamed), which needs shared batches; auto streams what does not fit."""
     memory_limit: float | None = None
     """Memory of a device that a program may take, in GB (default: what it has)."""
     checkpoint_seconds: float = 60.0

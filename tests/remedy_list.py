@@ -15,6 +15,7 @@ EXTRA = (
     f"{RUNS}pip_is_told_of_extras_that_are_there: nothing is installed, as tests have "
     f"no network, but each extra is there"
 )
+FED = "test_streamed.py::test_own_batches_of_such_a_set_are_refused"
 # Why nothing is typed.
 HOSTS = "several processes at once: test_hosts.py and test_launcher.py start them"
 DEVICE = "another device or driver: what is named is JAX's own, and CI has none"
@@ -89,6 +90,8 @@ TYPED: list[tuple[str, str]] = [
     ("every task diverged", f"{RUNS}all_that_diverges"),
     ("was begun with XLA_FLAGS", f"{RUNS}a_run_that_other_flags_began"),
     ("All of it: add --out FOLDER", "test_terminal.py: the report is in that folder"),
+    ("Run with --batches shared --overwrite", FED),
+    ("engine.data=streamed needs batches", FED),
     ("Lower --batch-size, or raise", f"{RUNS}a_task_that_is_too_large"),
     ("Use --selection last", f"{RUNS}inner_clips_that_nobody_can_spare"),
     ("Or run with --batches own", "test_canary.py"),

@@ -76,6 +76,12 @@ class Scenario:
 SCENARIOS = (
     Scenario("training", RUN, 20, seed=28),
     Scenario("shared batches", (*RUN, "--batches", "shared"), 10, seed=12),
+    Scenario(
+        "streamed set",
+        (*RUN, "--batches", "shared", "--engine.data", "streamed"),
+        10,
+        seed=12,
+    ),
     Scenario("features", ("run", "frozen.py", "--run-dir", "run"), 10, seed=12),
     Scenario(
         "one more seed",
@@ -143,6 +149,8 @@ def begun(server: Server, folder: Path, scenario: Scenario) -> Path:
     folder.mkdir()
     (folder / "tiny.py").write_text(TINY)
     (folder / "frozen.py").write_text(FROZEN)
+    if scenario.name == "streamed set":
+        pytest.importorskip("grain")
     if scenario.name == "import":
         published(folder / "published")
     for words in scenario.before:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
 from jmer.data.maker import builder_of
+from jmer.data.on_disk import on_disk, size_of
 from jmer.data.parallel import ClipWatch
 from jmer.data.prepared import (
     DESCRIPTION,
@@ -32,9 +33,13 @@ def load(
     watch: ClipWatch | None = None,
     say: Callable[[str], Any] = tell,
     stopping: Callable[[], bool] = lambda: False,
+    room: float | None = None,
 ) -> ClipSet:
     """The clips of a data set, prepared first where need be, as `prepare` does it; if
     another process is preparing it, `say` is told so, and that is waited for.
+
+    Of a prepared set of more than `room` bytes the features stay on disk, as
+    `jmer.data.rows.RowFile`.
 
     Raises: JmerError if the set is neither prepared nor preparable, if its source has
     changed since, or if what is stored cannot be read.
@@ -44,7 +49,12 @@ def load(
     folder = prepare(config, watch=watch, say=say, stopping=stopping)
     if not has_sums(folder):
         say(f"{folder} was prepared before checksums: damage to it may go unseen")
-    return _loaded(builder_of(config))
+    builder = builder_of(config)
+    if room is not None and size_of(builder) > room:
+        with reading(config, folder):
+            require_unchanged(folder)
+            return on_disk(builder, say, stopping)
+    return _loaded(builder)
 
 
 def _loaded(builder: "ClipBuilder") -> ClipSet:

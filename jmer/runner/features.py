@@ -16,11 +16,11 @@ from jmer.data.clips import ClipSet
 from jmer.errors import JmerError
 from jmer.files import VERSION, replacing
 from jmer.files.bombs import load_arrays
+from jmer.files.cache import cache_folder, in_cache
 from jmer.files.digest import digest_of_arrays
 from jmer.files.seal import digest, sealed, state
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import Lowering, use_lowering
-from jmer.runner.plan import cache_folder, in_cache
 from jmer.runner.progress import counting
 from jmer.runner.stages import COMPUTES
 from jmer.runs.folder import first_difference

@@ -58,9 +58,18 @@ def laid_out(
 def new_packs(
     packs: Sequence[LaidOut], tasks: list[Task], plan: Plan, size: int
 ) -> list[LaidOut]:
-    """Packs of `size` for `tasks` that are in none of `packs`."""
+    """Packs of `size` for `tasks` that are in none of `packs`; of tasks of one seed if
+    they are fed, since the order of what comes is the seed's."""
     first = 1 + max((pack.number for pack in packs), default=-1)
-    parts = [tasks[start : start + size] for start in range(0, len(tasks), size)]
+    groups = [tasks]
+    if plan.block is not None:
+        seeds = sorted({task.seed for task in tasks})
+        groups = [[task for task in tasks if task.seed == seed] for seed in seeds]
+    parts = [
+        group[start : start + size]
+        for group in groups
+        for start in range(0, len(group), size)
+    ]
     return [
         LaidOut(pack_name(first + i, part), tuple(part), plan.record())
         for i, part in enumerate(parts)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -18,12 +18,12 @@ from jmer.data.machine import cores, memory
 from jmer.errors import JmerError, UsageError
 from jmer.experiment import EngineConfig
 from jmer.files import VERSION, read_json, write_json
-from jmer.files.lock import owned
-from jmer.files.places import from_environment, user_cache
+from jmer.files.cache import cache_folder, in_cache
 from jmer.text import counted
 from jmer.train.folds import Program
 from jmer.train.planner import Measurement, candidates, choose
-from jmer.train.probe import Layout, Work, device_bytes
+from jmer.train.probe import Layout, Work
+from jmer.train.streamed import Streamed
 
 CALL_SECONDS = 0.5  # a call of the compiled program should take no less
 KEY = "key"
@@ -41,8 +41,11 @@ class Plan:
     seconds: float | None = None  # predicted for an epoch of all tasks
     bytes: int | None = None  # on the fullest device, for one chunk
     tried: tuple[dict[str, Any], ...] = ()
+    block: int | None = None  # steps that are fed at once; None with the set there
 
     def program(self, work: Work) -> Program:
+        if self.block is not None:
+            return Streamed.of(self.layout, work, self.block)
         return self.layout.program(work.trainer, self.evaluations)
 
     def halved(self) -> "Plan":
@@ -145,7 +148,7 @@ def fit(
         program = plan.program(work)
         rows = per_device * plan.layout.devices
         table = trees.shapes(work.table, rows)
-        size = device_bytes(program.compiled(table, work.data))
+        size = program.bytes(table, work.data)
         if size <= limit:
             return dataclasses.replace(plan, bytes=size), per_device
         state = jax.eval_shape(program.init, table.key)
@@ -159,6 +162,8 @@ def fit(
                 f"{size / 1e9:.3g} GB on a device is more than {limit / 1e9:.3g} GB: "
                 f"{counted(per_device, 'task')} of a device in one program"
             )
+        elif plan.block is not None and plan.block > 1:
+            plan = dataclasses.replace(plan, block=math.ceil(plan.block / 2))
         elif plan.layout.chunk > 1:
             plan = plan.halved()
             per_device = plan.layout.chunk
@@ -202,36 +207,6 @@ def memory_limit(engine: EngineConfig) -> float | None:
         return engine.memory_limit * 1e9
     stats = jax.local_devices()[0].memory_stats() or {}
     return stats.get("bytes_limit")
-
-
-def cache_folder() -> Path:
-    """Where jmer remembers plans and compiled programs: `JMER_CACHE`, or `jmer` in the
-    user's cache folder.
-    """
-    if os.environ.get("JMER_CACHE"):
-        return from_environment("JMER_CACHE", Path())
-    return user_cache() / "jmer"
-
-
-@contextlib.contextmanager
-def in_cache(
-    file: Path,
-    what: str,
-    say: Callable[[str], Any],
-    stopping: Callable[[], bool] = lambda: False,
-) -> Iterator[None]:
-    """Has a file of the cache folder for itself while it is made; other processes that
-    want it wait. Where nothing can be written, there is nothing to wait for.
-
-    Raises: KeyboardInterrupt once `stopping` says so while it waits.
-    """
-    lock = file.with_name(f".{file.name}.lock")
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(JmerError):
-            stack.enter_context(
-                owned(lock, what, wait=True, say=say, stopping=stopping)
-            )
-        yield
 
 
 def keep_compiled_programs() -> None:

@@ -19,6 +19,7 @@ from jmer.report import write_report
 from jmer.report.looks import write_looks
 from jmer.runner.account import account
 from jmer.runner.features import seen_by_tasks
+from jmer.runner.feeding import room_for
 from jmer.runner.outcome import (
     oracle_predictions,
     selected_predictions,
@@ -81,7 +82,8 @@ def _run(
     stopping: Callable[[], bool],
 ) -> dict[str, Any] | None:
     network = experiment.model
-    clips = load_everywhere(experiment.data, view.say, stopping)
+    room = room_for(experiment.engine)
+    clips = load_everywhere(experiment.data, view.say, stopping, room)
 
     def prepared() -> tuple[list[Fold], Start, dict[str, Any]]:
         check_inputs(network, clips)
@@ -141,6 +143,7 @@ def load_everywhere(
     data: DataConfig,
     say: Callable[[str], Any] = tell,
     stopping: Callable[[], bool] = lambda: False,
+    room: float | None = None,
 ) -> ClipSet:
     """The clips of a data set, on each process: the first one prepares the set where
     need be; the others find it done. A set that another run is preparing is waited for.
@@ -154,7 +157,7 @@ def load_everywhere(
                 raise KeyboardInterrupt
 
         def loaded() -> ClipSet:
-            return load(data, watch=watch, say=say, stopping=stopping)
+            return load(data, watch=watch, say=say, stopping=stopping, room=room)
 
         first = hosts.first_then_all(loaded)
         return hosts.all_or_none(lambda: first or loaded())

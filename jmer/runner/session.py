@@ -15,6 +15,7 @@ from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import default
+from jmer.runner.feeding import first_plan
 from jmer.runner.laid_out import (
     Pack,
     Packs,
@@ -22,7 +23,7 @@ from jmer.runner.laid_out import (
     laid_out,
     new_packs,
 )
-from jmer.runner.plan import Plan, fit, make_plan, memory_limit
+from jmer.runner.plan import Plan, fit, memory_limit
 from jmer.runner.stages import COMPILES, stage
 from jmer.runner.start import Start
 from jmer.runs.arrangement import Arrangement, read_arrangement
@@ -204,6 +205,8 @@ class Session:
         """What a layout answers to: with other options, tasks are laid out anew."""
         engine = dataclasses.asdict(self.experiment.engine)
         del engine["plan_seconds"], engine["checkpoint_seconds"]
+        if engine["data"] == "auto":  # older versions know no other
+            del engine["data"]
         return {"engine": engine, "device": self.device.device_kind}
 
     def _keeps(self, before: Arrangement, saved: set[Task]) -> set[str]:
@@ -234,12 +237,16 @@ class Session:
     def _plan(self, tasks: list[Task], say: Callable[[str], Any]) -> tuple[Plan, int]:
         """The layout of new tasks, and how many of them train in one program."""
         engine, work = self.experiment.engine, self.work(tasks)
+        limit = memory_limit(engine)
         with stage("planning"):
-            plan = make_plan(engine, work, say)
+            work, plan = first_plan(engine, work, limit, say)
         # Machines of one kind, measured apart: the first one's word counts.
         plan = Plan.of(hosts.gather_json(plan.record())[0])
         with stage("compiling", COMPILES):
-            plan, per_device = fit(plan, work, memory_limit(engine), say)
+            plan, per_device = fit(plan, work, limit, say)
+        if plan.seconds is not None:
+            seconds = plan.seconds * len(tasks) / len(work.tasks)
+            plan = dataclasses.replace(plan, seconds=seconds)
         if engine.strategy == "loop":
             per_device = 1
         elif engine.pack is not None:

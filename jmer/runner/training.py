@@ -11,6 +11,7 @@ import numpy as np
 
 from jmer import trees
 from jmer.arrays import Array
+from jmer.runner.feeding import told, whole
 from jmer.runner.laid_out import Pack, Packs, finished
 from jmer.runner.outcome import test_accuracy
 from jmer.runner.progress import View
@@ -26,7 +27,7 @@ from jmer.train.checkpoint import Checkpoints
 from jmer.train.folds import Program
 from jmer.train.pack import PackResult, Progress, Schedule, train_pack
 from jmer.train.planner import out_of_memory
-from jmer.train.probe import Work, device_bytes
+from jmer.train.probe import Work
 
 
 def train(
@@ -84,6 +85,8 @@ class Training:
             f"{session.device.device_kind}: {plan.layout} ({plan.source}), "
             f"{session.dtype_name}, {session.experiment.batches} batches"
         )
+        if plan.block is not None:
+            view.say(told(plan, session.work(todo[-1].tasks)))
         if plan.seconds is not None:
             expected = plan.seconds * session.experiment.epochs / hosts.count()
             view.say(
@@ -111,7 +114,7 @@ class Training:
         start = time.monotonic()
         table = trees.shapes(work.table, len(program.rows(work.tasks)))
         with stage("compiling", COMPILES):
-            size = device_bytes(program.compiled(table, work.data))
+            size = program.bytes(table, work.data)
         self.view.say(
             f"compiled in {time.monotonic() - start:.1f} s: "
             f"{counted(len(work.tasks), 'task')}, "
@@ -123,6 +126,8 @@ class Training:
         session, view, log = self.session, self.view, self.log
         experiment, tasks = session.experiment, pack.tasks
         work = session.work(tasks)
+        if pack.plan.block is None:
+            work = whole(work)
         program = self._compiled(pack, work)
         before = [0]
 

@@ -15,7 +15,8 @@ from jmer.experiment import Experiment
 from jmer.files import Changed, read_json
 from jmer.nn.lowering.choice import current
 from jmer.runner.features import seen_by_tasks
-from jmer.runner.plan import make_plan, memory_limit
+from jmer.runner.feeding import first_plan, room_for, whole
+from jmer.runner.plan import memory_limit
 from jmer.runner.run import load_everywhere
 from jmer.runner.session import Session, check_inputs
 from jmer.runs.folder import DESCRIPTION, METRICS, first_difference
@@ -88,7 +89,8 @@ def plan_sweep(
             plans.append(Planned(cell, folder, stage))
             continue
         if clips is None or experiment.data != data:
-            data, clips = experiment.data, load_everywhere(experiment.data)
+            room = room_for(experiment.engine)
+            data, clips = experiment.data, load_everywhere(experiment.data, room=room)
         check_inputs(experiment.model, clips)
         folds = make_folds(experiment.protocol, clips)
         one = Planned(cell, folder, stage, len(folds))
@@ -157,9 +159,12 @@ def _epoch_of_a_task(
     seen = seen_by_tasks(experiment.model, clips, current(), say)
     session = Session(experiment, clips, folds, seen)
     work = session.work(session.tasks)
-    plan = make_plan(engine, work, say)
+    work, plan = first_plan(engine, work, memory_limit(engine), say)
     if plan.seconds is not None:
-        return plan.seconds / len(session.tasks)
+        return plan.seconds / len(work.tasks)
+    if plan.block is not None:
+        return None
+    work = whole(work)
     found = measure(plan.layout, work, memory_limit(engine), steps=1, repeats=1)
     return None if found is None else found.seconds / len(session.tasks)
 

@@ -5,6 +5,7 @@ across a batch, a loss that compares clips. In shared batches each of them hands
 held-out subject to its own fold, and no list of subjects would show it.
 """
 
+import contextlib
 import dataclasses
 import functools
 import time
@@ -16,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jmer import trees
+from jmer.data.rows import RowFile
 from jmer.errors import JmerError
 from jmer.text import counted
 from jmer.train.batches import BatchPlan
@@ -83,13 +85,10 @@ def sing(
     own = functools.partial(_own, row=row)
 
     def trained(seen: Data) -> Any:
-        put = jax.device_put(seen, program.shared)
-        counts = np.zeros(program.evaluations, np.int32)
-        counts[0] = 1
-        numbers = jax.device_put((np.int32(0), counts), program.shared)
-        run = program.compiled(table_rows, put)
+        counts = [1] + [0] * (program.evaluations - 1)
         state = first_state(program, table_rows.key, rows, start or {})
-        state, record = run(state, table_rows, put, *numbers)
+        with contextlib.closing(program.running(table_rows, seen, [(0, 1)])) as run:
+            state, record = run.advance(state, 0, counts)
         weights = {"params": state.params, "stats": state.stats}
         others = (state.opt_state, state.step, state.alive)
         loss = np.asarray(record.loss)[:, row]
@@ -171,21 +170,47 @@ def without(data: Data, unseen: np.ndarray, classes: int) -> Data:
     """
     rng = np.random.default_rng(0)
 
-    def noise(array: Any) -> np.ndarray:
-        known = np.array(array)
-        shape = known[unseen].shape
-        if jnp.issubdtype(known.dtype, jnp.floating):
-            scale = 2 * float(np.abs(known.astype(np.float32)).max()) or 1.0
-            known[unseen] = rng.uniform(-scale, scale, shape).astype(known.dtype)
-        else:
-            ends = np.iinfo(known.dtype)
-            known[unseen] = rng.integers(ends.min, ends.max, shape, known.dtype, True)
-        return known
+    def noise(array: Any) -> Any:
+        if isinstance(array, RowFile):  # which need not fit into memory
+            return NoisyRows(array, unseen)
+        return _with_noise(array, unseen, rng)
 
     label = np.array(data.label)
     label[unseen] = (label[unseen] + 1) % classes
     rows = {name: noise(x) for name, x in data.rows.items()}
     return dataclasses.replace(data, rows=rows, label=label)
+
+
+@dataclasses.dataclass(frozen=True)
+class NoisyRows:
+    """The rows of a file, with noise for those that are `unseen`, made when read."""
+
+    file: RowFile
+    unseen: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.file.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.file.dtype
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        rng = np.random.default_rng(0)
+        return _with_noise(self.file[index], self.unseen[index], rng)
+
+
+def _with_noise(array: Any, unseen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    known = np.array(array)
+    shape = known[unseen].shape
+    if jnp.issubdtype(known.dtype, jnp.floating):
+        scale = 2 * float(np.abs(known.astype(np.float32)).max()) or 1.0
+        known[unseen] = rng.uniform(-scale, scale, shape).astype(known.dtype)
+    else:
+        ends = np.iinfo(known.dtype)
+        known[unseen] = rng.integers(ends.min, ends.max, shape, known.dtype, True)
+    return known
 
 
 def differing(first: Any, second: Any) -> list[str]:

@@ -65,7 +65,7 @@ class Program:
         """States from the tasks' keys."""
 
         each = jax.vmap(self.trainer.init)
-        return jax.jit(self._on_devices(each, inputs=(P(AXIS),), outputs=P(AXIS)))
+        return jax.jit(self.on_devices(each, inputs=(P(AXIS),), outputs=P(AXIS)))
 
     @functools.cached_property
     def advance(self) -> Any:
@@ -76,7 +76,7 @@ class Program:
         first, then the task.
         """
         return jax.jit(
-            self._on_devices(
+            self.on_devices(
                 self._advance_device,
                 inputs=(P(AXIS), P(AXIS), P(), P(), P()),
                 outputs=(P(AXIS), P(None, AXIS)),
@@ -88,8 +88,8 @@ class Program:
         """`advance`, compiled once for a table of this many rows."""
         rows = table.key.shape[0]
         if rows not in self._compiled:
-            per_task = functools.partial(_shape, sharding=self.per_task)
-            shared = functools.partial(_shape, sharding=self.shared)
+            per_task = functools.partial(placed, sharding=self.per_task)
+            shared = functools.partial(placed, sharding=self.shared)
             state = jax.eval_shape(self.init, table.key)
             self._compiled[rows] = self.advance.lower(
                 jax.tree.map(per_task, state),
@@ -103,6 +103,19 @@ class Program:
     @functools.cached_property
     def _compiled(self) -> dict[int, Any]:
         return {}
+
+    def bytes(self, table: TaskTable, data: Data) -> int:
+        """What the program needs on each device with a table of this many rows."""
+        return device_bytes(self.compiled(table, data))
+
+    def running(
+        self, table: TaskTable, data: Data, turns: Sequence[tuple[int, int]]
+    ) -> "Running":
+        """The program with its set, ready for `turns`: epochs before each, and in it.
+
+        `table` lies on the devices and `data` on the host.
+        """
+        return Running(self, table, jax.device_put(data, self.shared))
 
     def _advance_device(
         self,
@@ -120,13 +133,13 @@ class Program:
         def chunk(state: TaskState, number: jax.Array) -> tuple[TaskState, Record]:
             start = number * self.chunk
             part, record = self._advance_chunk(
-                _part(state, start, self.chunk),
-                _part(table, start, self.chunk),
+                part_of(state, start, self.chunk),
+                part_of(table, start, self.chunk),
                 data,
                 first,
                 counts,
             )
-            return _with_part(state, part, start), record
+            return with_part(state, part, start), record
 
         with jax.named_scope(CHUNKS):
             state, record = jax.lax.scan(chunk, state, jnp.arange(rows // self.chunk))
@@ -155,7 +168,7 @@ class Program:
                 key=keys.named(seed, "epoch", number),
                 order=trainer.plan.order(seed, number),
             )
-            return self._side_by_side(one)(carry[0], table)
+            return self.side_by_side(one)(carry[0], table)
 
         def evaluation(
             carry: tuple[TaskState, jax.Array], count: jax.Array
@@ -168,13 +181,13 @@ class Program:
                 )
             one = functools.partial(trainer.evaluate, data=data, epoch=first + count)
             with jax.named_scope(EVALUATION):
-                state, record = self._side_by_side(one)(state, table, loss=loss)
+                state, record = self.side_by_side(one)(state, table, loss=loss)
             return (state, first + count), record
 
         (state, _), record = jax.lax.scan(evaluation, (state, first), counts)
         return state, record
 
-    def _side_by_side(self, function: Callable) -> Callable:
+    def side_by_side(self, function: Callable) -> Callable:
         """`function` of one task, over the tasks of a chunk."""
         if self.chunk > 1:
             return jax.vmap(function)
@@ -186,7 +199,7 @@ class Program:
 
         return alone
 
-    def _on_devices(self, function: Callable, inputs: Any, outputs: Any) -> Callable:
+    def on_devices(self, function: Callable, inputs: Any, outputs: Any) -> Callable:
         # The automatic partitioner would gather grouped convolutions; shard_map
         # leaves each device with its own tasks.
         return jax.shard_map(
@@ -198,19 +211,51 @@ class Program:
         )
 
 
-def _part(tree: T, start: jax.Array, size: int) -> T:
+@dataclasses.dataclass
+class Running:
+    """A program whose set lies on the devices."""
+
+    program: Program
+    table: TaskTable
+    data: Data
+
+    def advance(
+        self, state: TaskState, first: int, counts: Sequence[int]
+    ) -> tuple[TaskState, Record]:
+        """`Program.advance`; does not wait for the devices."""
+        numbers = np.int32(first), np.array(counts, np.int32)
+        put = jax.device_put(numbers, self.program.shared)
+        run = self.program.compiled(self.table, self.data)
+        return run(state, self.table, self.data, *put)
+
+    def close(self) -> None:
+        """Ends whatever works for it."""
+
+
+def device_bytes(compiled: Any) -> int:
+    """What a compiled program needs on each device, in bytes."""
+    stats = compiled.memory_analysis()
+    return int(
+        stats.argument_size_in_bytes
+        + stats.output_size_in_bytes
+        + stats.temp_size_in_bytes
+        - stats.alias_size_in_bytes
+    )
+
+
+def part_of(tree: T, start: jax.Array, size: int) -> T:
     """Some rows of every leaf."""
     return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, size), tree)
 
 
-def _with_part(tree: T, part: T, start: jax.Array) -> T:
+def with_part(tree: T, part: T, start: jax.Array) -> T:
     """A tree with other rows from `start` on."""
     return jax.tree.map(
         lambda x, y: jax.lax.dynamic_update_slice_in_dim(x, y, start, 0), tree, part
     )
 
 
-def _shape(x: Any, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
+def placed(x: Any, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
 
 

@@ -1,5 +1,6 @@
 """The training of one pack from its first or last saved epoch to its end."""
 
+import contextlib
 import dataclasses
 import itertools
 import time
@@ -12,7 +13,7 @@ import numpy as np
 from jmer import trees
 from jmer.arrays import PRNGKeyArray
 from jmer.train.checkpoint import Checkpoints, Flat, flatten, replaced, unflatten
-from jmer.train.folds import Program
+from jmer.train.folds import Program, Running
 from jmer.train.step import Data, Record, TaskState
 from jmer.train.tasks import Task, TaskTable
 
@@ -32,6 +33,12 @@ class Schedule:
         ends = [epoch + self.eval_every * i for i in range(evaluations + 1)]
         ends = [min(end, self.epochs) for end in ends]
         return [end - start for start, end in itertools.pairwise(ends)]
+
+    def turns(self, epoch: int) -> list[tuple[int, int]]:
+        """Each evaluation after `epoch` epochs: how many come before its own, and how
+        many those are."""
+        starts = range(epoch, self.epochs, self.eval_every)
+        return [(start, min(self.eval_every, self.epochs - start)) for start in starts]
 
 
 @dataclasses.dataclass
@@ -117,9 +124,19 @@ def train_pack(
         schedule=schedule,
         notes=notes or {},
     )
-    run.begin(start or {})
+    with contextlib.closing(run):
+        return _trained(run, watch, stopping, start or {})
+
+
+def _trained(
+    run: "_PackRun",
+    watch: Callable[[Progress], Any],
+    stopping: Callable[[], bool],
+    start: Mapping[str, np.ndarray],
+) -> PackResult:
+    run.begin(start)
     previous: tuple[list[int], Record] | None = None
-    while run.epoch < schedule.epochs:
+    while run.epoch < run.schedule.epochs:
         current = run.advance()
         # The host looks at the last evaluations while the devices work on the next.
         if previous is not None:
@@ -131,7 +148,7 @@ def train_pack(
             previous = None
             run.save()
         if stop:
-            checkpoints.finish()
+            run.checkpoints.finish()
             raise KeyboardInterrupt
     if previous is not None:
         run.note(*previous, watch)
@@ -158,7 +175,8 @@ class _PackRun:
         self.table = jax.device_put(trees.take(table, rows), program.per_task)
         # Tasks are repeated to fill the devices; the first row of each is kept.
         self.rows, self.own = rows, np.unique(rows, return_index=True)[1]
-        self.data = jax.device_put(data, program.shared)
+        self.data = data
+        self.running: Running | None = None
         self.state: TaskState
         self.epoch = 0
         self.history = History([], [])
@@ -177,17 +195,17 @@ class _PackRun:
 
     def advance(self) -> tuple[list[int], Record]:
         counts = self.schedule.counts(self.epoch, self.program.evaluations)
-        advance = self.program.compiled(self.table, self.data)
-        self.state, record = advance(
-            self.state,
-            self.table,
-            self.data,
-            jax.device_put(np.int32(self.epoch), self.program.shared),
-            jax.device_put(np.array(counts, np.int32), self.program.shared),
-        )
+        if self.running is None:
+            turns = self.schedule.turns(self.epoch)
+            self.running = self.program.running(self.table, self.data, turns)
+        self.state, record = self.running.advance(self.state, self.epoch, counts)
         epochs = (self.epoch + np.cumsum([c for c in counts if c])).tolist()
         self.epoch = epochs[-1]
         return epochs, record
+
+    def close(self) -> None:
+        if self.running is not None:
+            self.running.close()
 
     def note(
         self, epochs: list[int], record: Record, watch: Callable[[Progress], Any]

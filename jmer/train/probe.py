@@ -2,7 +2,6 @@
 
 import dataclasses
 import time
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,7 @@ import numpy as np
 
 from jmer import trees
 from jmer.nn.lowering.choice import Lowering
-from jmer.train.folds import Program
+from jmer.train.folds import Program, device_bytes
 from jmer.train.mesh import make_mesh
 from jmer.train.step import Data, TaskState, Trainer
 from jmer.train.tasks import Task, TaskTable
@@ -101,17 +100,6 @@ class Probe:
         )
         jax.block_until_ready(self._state)
         return time.monotonic() - start
-
-
-def device_bytes(compiled: Any) -> int:
-    """What a compiled program needs on each device, in bytes."""
-    stats = compiled.memory_analysis()
-    return int(
-        stats.argument_size_in_bytes
-        + stats.output_size_in_bytes
-        + stats.temp_size_in_bytes
-        - stats.alias_size_in_bytes
-    )
 
 
 def step_flops(trainer: Trainer, data: Data) -> float:

@@ -1,8 +1,8 @@
 """The training of one task: pure functions that know of no other."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,9 @@ from jmer.train.tasks import TaskTable
 from jmer.train.variants import Values, with_values
 
 Criterion = Literal["uf1", "loss"]
+Update: TypeAlias = Callable[
+    ["TaskState", tuple[Array, Array, Array]], tuple["TaskState", Array]
+]
 
 
 @struct.dataclass
@@ -49,17 +52,20 @@ class TaskState:
 
 @struct.dataclass
 class Data:
-    """The whole set on the device, the same for all tasks.
+    """The set on the device, the same for all tasks: whole, or the clips of a block of
+    it, which `place` finds.
 
     Clips lie as rows: an array whose last axis has two or three values would be padded
     to 128 on a TPU, and one that convolutions read would be copied to another order, at
     every step and as a whole. As rows a batch is gathered, and shaped after.
     """
 
-    rows: Mapping[str, Shaped[Array, "n values"]]
+    rows: Mapping[str, Shaped[Array, "rows values"]]
     label: Int[Array, " n"]
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = struct.field(pytree_node=False)
     """Of a clip in each input."""
+    place: Int[Array, " n"] | None = None
+    """The row of each clip, where that is not its number; only of those there are."""
 
     @classmethod
     def of(cls, inputs: Inputs, label: Int[Array, " n"]) -> "Data":
@@ -76,6 +82,8 @@ class Data:
 
     def take(self, index: Int[Array, " b"]) -> Inputs:
         """The inputs of some clips."""
+        if self.place is not None:
+            index = self.place[index]
         return {
             name: self.rows[name][index].reshape(len(index), *shape)
             for name, shape in self.shapes
@@ -197,9 +205,49 @@ class Trainer:
             if self.plan.balanced
             else self.plan.batches(order, task.train)
         )
+        update = self._update(task, data, key)
+        steps = jnp.arange(self.plan.steps)
+        with jax.named_scope(STEPS):
+            state, losses = jax.lax.scan(update, state, (steps, index, weight))
+        return state, _mean(losses, weight)
+
+    def train_steps(
+        self,
+        state: TaskState,
+        losses: Float[Array, " steps"],
+        task: TaskTable,
+        data: Data,
+        key: PRNGKeyArray,
+        order: Int[Array, " n"],
+        first: Int[Array, ""],
+        stop: Int[Array, ""],
+    ) -> tuple[TaskState, Float[Array, " steps"], Float[Array, ""]]:
+        """The steps of an epoch from `first` to before `stop`, of which `data` has the
+        clips, as `train_epoch` does them; the losses of all steps so far, and the mean
+        of the epoch, which holds once all are done.
+        """
+        if self.plan.steps == 1:  # compilers take a loop of one turn apart
+            state, loss = self.train_epoch(state, task, data, key, order)
+            return state, losses, loss
+        index, weight = self.plan.batches(order, task.train)
+        update = self._update(task, data, key)
+
+        def step(
+            number: Array, carry: tuple[TaskState, Array]
+        ) -> tuple[TaskState, Array]:
+            batch = number, index[number], weight[number]
+            state, loss = update(carry[0], batch)
+            return state, jax.lax.dynamic_update_index_in_dim(carry[1], loss, number, 0)
+
+        with jax.named_scope(STEPS):
+            state, losses = jax.lax.fori_loop(first, stop, step, (state, losses))
+        return state, losses, _mean(losses, weight)
+
+    def _update(self, task: TaskTable, data: Data, key: PRNGKeyArray) -> Update:
+        """A step of an epoch: `(state, (number, index, weight)) -> (state, loss)`."""
         rules = self.rules(task.values, jnp.sum(task.train))
 
-        def body(
+        def update(
             state: TaskState, batch: tuple[Array, Array, Array]
         ) -> tuple[TaskState, Array]:
             number, index, w = batch
@@ -209,12 +257,7 @@ class Trainer:
             inputs = self.network.augment(inputs, augment_key, version)
             return self.step(state, task.key, inputs, data.label[index], w, rules)
 
-        steps = jnp.arange(self.plan.steps)
-        with jax.named_scope(STEPS):
-            state, losses = jax.lax.scan(body, state, (steps, index, weight))
-        counts = weight.sum(1)
-        total = jnp.where(counts > 0, losses * counts, 0).sum()
-        return state, total / counts.sum()
+        return update
 
     def logits(
         self,
@@ -275,3 +318,10 @@ class Trainer:
         now = Best(state.params, state.stats, uf1, loss, epoch)
         best = trees.select(better & state.alive, now, best)
         return dataclasses.replace(state, best=best)
+
+
+def _mean(losses: Float[Array, " s"], weight: Float[Array, "s b"]) -> Array:
+    """Of the losses of steps, by the clips that counted in them."""
+    counts = weight.sum(1)
+    total = jnp.where(counts > 0, losses * counts, 0).sum()
+    return total / counts.sum()
