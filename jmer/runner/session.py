@@ -50,8 +50,7 @@ from jmer.train.checkpoint import Checkpoints, drop_superseded
 from jmer.train.folds import Program
 from jmer.train.mesh import compute_dtype
 from jmer.train.pack import PackResult, Progress, Schedule, train_pack
-from jmer.train.planner import out_of_memory
-from jmer.train.probe import Work, device_bytes
+from jmer.train.probe import Work, device_bytes, out_of_memory
 from jmer.train.step import Data, Trainer
 from jmer.train.tasks import Task, make_table, training_sizes
 from jmer.train.variants import columns
