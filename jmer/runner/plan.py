@@ -161,18 +161,17 @@ def fit(
         of_task = trees.size((state, table)) / rows
         lighter = smaller(plan.layout, per_device, size, of_task, limit)
         room = f"{limit / 1e9:.3g} GB"
-        needs = "more" if size is None else f"{size / 1e9:.3g} GB"
         if lighter is None:
+            needs = "more" if size is None else f"{size / 1e9:.3g} GB, more"
             raise JmerError(
-                f"one task needs {needs} on a device, more than the limit "
-                f"of {room}. Lower --batch-size, or raise "
-                f"--engine.memory-limit if there is more."
+                f"one task needs {needs} than the limit of {room} on a device. Lower "
+                f"--batch-size, or raise --engine.memory-limit if there is more."
             )
         layout, per_device = lighter
         halved = layout != plan.layout
         what = "side by side" if halved else "tasks of a device in one program"
-        known = f"{needs} on a device is" if size is not None else "All need"
-        say(f"{known} more than {room}: {per_device} {what}")
+        needs = "All need" if size is None else f"{size / 1e9:.3g} GB on a device is"
+        say(f"{needs} more than {room}: {per_device} {what}")
         plan = dataclasses.replace(plan, layout=layout)
     return plan, per_device
 
