@@ -74,6 +74,13 @@ def _parser() -> argparse.ArgumentParser:
         "compiled again. Without FILE, all networks",
     )
     add(
+        "--estimates",
+        nargs="+",
+        type=_place,
+        metavar="FILE",
+        help="a table of --target, then measurements to set beside it",
+    )
+    add(
         "--compare", nargs=2, type=_place, metavar=("OLD", "NEW"), help="two such files"
     )
     return parser
@@ -85,6 +92,8 @@ def bench(words: Sequence[str]) -> int:
     if options.table:
         options.files = options.files or [Path(name) for name in TABLED]
         options.target = options.target or list(TABLED_ON)
+    if options.estimates:
+        return _estimates(options.estimates)
     if not options.files and not options.compare:
         raise UsageError("jmer bench needs an experiment file, or --compare OLD NEW.")
     if options.rounds < 1:
@@ -124,6 +133,18 @@ def bench(words: Sequence[str]) -> int:
     if options.json:
         write_json(options.json, results)
         console.print(f"written: {options.json}")
+    return 0
+
+
+def _estimates(files: Sequence[Path]) -> int:
+    if len(files) < 2:
+        raise UsageError(
+            "--estimates needs a table of jmer bench --target, and then at least one "
+            "file that jmer bench FILE --json OUT wrote on the device."
+        )
+    from jmer.bench.beside_estimates import pairs, show
+
+    show(pairs(files[0], files[1:]), _console())
     return 0
 
 
