@@ -156,7 +156,7 @@ def test_an_accelerator_begins_with_its_guess():
     assert first == Layout(4, 5, "patches")
     every = list(
         candidates(
-            tasks(68), "tpu", together=False, devices=[1], guess=Guess("patches", None)
+            tasks(68), "tpu", together=False, devices=[1], guess=Guess("patches", 1000)
         )
     )
     assert every[0] == Layout(1, 68, "patches")

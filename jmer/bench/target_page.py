@@ -13,6 +13,8 @@ HEAD = (
     "compiled",
 )
 DEAREST = 3
+TABLE = "<!-- table -->"
+"""Around the table, for pages that include it alone."""
 PREFACE = """\
 All figures are **estimates of compilers**: no such machine was at hand, and nothing
 here was timed. Kernels, GB moved, cycles and the share of the matrix unit's peak are
@@ -38,7 +40,7 @@ def page(content: Mapping[str, Any]) -> str:
     parts = [
         "# Programs for machines that are not here",
         PREFACE + "\n" + _origin(content["versions"], records),
-        f"{_row(HEAD)}\n{_row(['---'] * len(HEAD))}\n{rows}",
+        f"{TABLE}\n\n{_row(HEAD)}\n{_row(['---'] * len(HEAD))}\n{rows}\n\n{TABLE}",
         *_best(records),
         "## The dearest operations of a step",
         "\n".join(_dearest(records)),

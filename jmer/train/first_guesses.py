@@ -1,8 +1,8 @@
 """Layouts to begin with on an accelerator, by what a network is made of.
 
-`GUESSES` is what `jmer bench FILE --target v5e-1 --target h100 --chunks 1 4 16
---lowerings ...` says of one network of each kind; `tests/test_first_guesses.py` derives
-it again, at small sizes, where the compilers are installed.
+`GUESSES` is what `jmer bench FILE --target v5e-1 --target h100 --lowerings …` says of
+one network of each kind; `tests/test_first_guesses.py` derives it again, at small sizes,
+where the compilers are installed.
 """
 
 import dataclasses
@@ -25,36 +25,43 @@ NARROW = 16
 rows, and a tile of memory 8 or 16."""
 
 
+FULL = 2e10
+"""Multiplications of a batch forward that keep an accelerator busy: a step of three
+times as many is 0.6 ms of a v5e chip at its peak, and 0.1 ms of an H100."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Guess:
     """What to try first."""
 
     lowering: Lowering
-    chunk: int | None
-    """About so many tasks side by side; None: all."""
+    chunk: int
+    """About so many tasks side by side."""
 
 
-GUESSES: Mapping[tuple[str, Kind], Guess] = {
-    ("tpu", "narrow"): Guess("backend", None),
-    ("tpu", "wide"): Guess("backend", 1),
-    ("tpu", "products"): Guess("backend", 1),
-    ("gpu", "narrow"): Guess("backend", None),
-    ("gpu", "wide"): Guess("backend", 1),
-    ("gpu", "products"): Guess("backend", None),
+GUESSES: Mapping[tuple[str, Kind], Lowering] = {
+    ("tpu", "narrow"): "backend",
+    ("tpu", "wide"): "backend",
+    ("tpu", "products"): "backend",
+    ("gpu", "narrow"): "backend",
+    ("gpu", "wide"): "backend",
+    ("gpu", "products"): "backend",
 }
 """By platform and kind."""
 
 
 def first_guess(trainer: Trainer, data: Data, platform: str) -> Guess | None:
-    """What to begin with; None where nothing is known, as on a CPU, whose layouts
-    depend on its cache."""
+    """What to begin with: as many tasks side by side as keep the device busy. None
+    where nothing is known, as on a CPU, whose layouts depend on its cache."""
     if not any(known == platform for known, _ in GUESSES):
         return None
-    return GUESSES[platform, kind_of(trainer, data)]
+    kind, operations = kind_of(trainer, data)
+    return Guess(GUESSES[platform, kind], max(1, round(FULL / max(operations, 1))))
 
 
-def kind_of(trainer: Trainer, data: Data) -> Kind:
-    """What the training's network is made of, as it is traced: nothing is computed."""
+def kind_of(trainer: Trainer, data: Data) -> tuple[Kind, float]:
+    """What the training's network is made of, and the multiplications of a batch in
+    it forward, as it is traced: nothing is computed."""
     index = jax.ShapeDtypeStruct((trainer.plan.size,), jnp.int32)
     inputs, label = jax.eval_shape(lambda d, i: (d.take(i), d.label[i]), data, index)
     weight = jax.ShapeDtypeStruct((trainer.plan.size,), jnp.float32)
@@ -71,9 +78,10 @@ def kind_of(trainer: Trainer, data: Data) -> Kind:
     traced = jax.make_jaxpr(loss)(state, inputs, label, weight)
     for kind, operations in _operations(traced.jaxpr):
         work[kind] += operations
+    kind: Kind = "narrow" if work["narrow"] >= work["wide"] else "wide"
     if work["products"] >= work["narrow"] + work["wide"]:
-        return "products"
-    return "narrow" if work["narrow"] >= work["wide"] else "wide"
+        kind = "products"
+    return kind, sum(work.values())
 
 
 def _operations(jaxpr: Any, times: float = 1.0) -> Iterator[tuple[Kind, float]]:

@@ -56,8 +56,7 @@ def candidates(
         # stays in its cache: one task, or some that share the products of their first
         # layer.
         wanted = (12 if together else 1) if platform == "cpu" else max(sizes)
-        if guess and guess.chunk:
-            wanted = guess.chunk
+        wanted = guess.chunk if guess else wanted
         sizes = sorted(sizes, key=lambda n: abs(math.log(n / wanted)))
         # The likeliest of both, then what differs in either by one place.
         pairs = itertools.product(enumerate(sizes), enumerate(lowerings))
