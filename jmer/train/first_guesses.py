@@ -1,7 +1,7 @@
 """Layouts to begin with on an accelerator, by what a network is made of.
 
 `GUESSES` is what `jmer bench FILE --target v5e-1 --target h100 --lowerings …` says of
-one network of each kind; `tests/test_first_guesses.py` derives it again, at small sizes,
+one network of each kind. `tests/test_first_guesses.py` derives it again at small sizes,
 where the compilers are installed.
 """
 
