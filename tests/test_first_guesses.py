@@ -115,7 +115,11 @@ def expected(network, machine: machines.Target, lowering: str, chunk: int) -> Es
 
 
 @pytest.mark.parametrize("kind", OF_KIND)
-@pytest.mark.parametrize("name", ["v5e-1", "h100"])
+@pytest.mark.parametrize(
+    # Compiling all of these for a GPU takes a quarter of an hour.
+    "name",
+    ["v5e-1", pytest.param("h100", marks=pytest.mark.slow)],
+)
 def test_the_guess_is_near_the_best(name, kind, monkeypatch):
     monkeypatch.setenv("TPU_SKIP_MDS_QUERY", "1")
     monkeypatch.setenv("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
