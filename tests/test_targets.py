@@ -32,12 +32,16 @@ from tests.toy import make_clips
         ("h100", 1, "1x1x1"),
         ("a100-8", 8, "1x1x8"),
         ("h200x2", 2, "1x1x2"),
+        ("h100-1", 1, "1x1x1"),
+        ("v5litepod-16", 16, "v5e:4x4"),
+        (" v6e-1 ", 1, "v6e:1x1"),
     ],
 )
 def test_a_machine_is_found_by_its_name(name, devices, topology):
     found = machines.target(name)
     assert (found.devices, found.topology) == (devices, topology)
     assert found.kind in machines.CHIPS
+    assert machines.target(found.name) == found
 
 
 @pytest.mark.parametrize(
@@ -50,6 +54,10 @@ def test_a_machine_is_found_by_its_name(name, devices, topology):
         ("tpu", "There are v5e-1 to v5e-256"),
         ("", "There are"),
         ("v5e-0", "v5e comes as"),
+        ("h100-0", "1 to 8"),
+        ("v5e4", "did you mean 'v5e-4'"),
+        ("h200_8", "did you mean 'h200-8'"),
+        ("v5e-4\nv5e-8", "no such machine"),
     ],
 )
 def test_a_name_that_is_none_is_refused_with_those_there_are(name, says):

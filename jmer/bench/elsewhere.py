@@ -1,150 +1,89 @@
 """The program of an experiment, compiled for a machine that is not here."""
 
-import dataclasses
-import itertools
+import hashlib
 import math
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
 from jmer import trees
-from jmer.bench.timing import Grid, bench_clips
-from jmer.data.clips import ClipSet
-from jmer.data.splits import make_folds
+from jmer.bench.aims import Aim
+from jmer.bench.kept import SCHEMA, Kept
 from jmer.errors import JmerError
-from jmer.experiment import Experiment
-from jmer.models.base import Inputs, NetworkConfig
-from jmer.runner.session import Session
 from jmer.targets import cost, machines
 from jmer.targets.program_text import parse
-from jmer.train.folds import Program
-from jmer.train.mesh import compute_dtype, make_mesh
-from jmer.train.planner import candidates, out_of_memory
-from jmer.train.probe import Layout, Work, device_bytes, step_flops
+from jmer.train.estimates import of_costs
+from jmer.train.folds import device_bytes
+from jmer.train.probe import bytes_refused, out_of_memory, step_flops
 
 DEAREST = 8  # operations that are named
 
 
 class TooLarge(JmerError):
-    """A program needs more memory than a device of its machine has."""
+    """A program needs more memory than a device of its machine has; `size` bytes, if
+    its compiler says how many."""
+
+    def __init__(self, aim: Aim, size: int | None):
+        super().__init__(_too_large(aim, size))
+        self.size = size
 
 
-@dataclasses.dataclass(frozen=True)
-class Aim:
-    """One program for one machine."""
-
-    machine: machines.Target
-    experiment: Experiment
-    work: Work
-    layout: Layout
-
-    @property
-    def program(self) -> Program:
-        mesh = make_mesh(self.layout.devices, machines.devices(self.machine))
-        trainer = dataclasses.replace(self.work.trainer, lowering=self.layout.lowering)
-        return Program(
-            trainer,
-            mesh,
-            self.layout.chunk,
-            options=machines.compiler_options(self.machine),
-        )
-
-    def __str__(self) -> str:
-        return (
-            f"{self.machine.name}: {len(self.work.tasks)} tasks, "
-            f"{self.experiment.batches}, {np.dtype(self.work.trainer.dtype).name}, "
-            f"{self.layout}"
-        )
-
-
-def aims(experiment: Experiment, grid: Grid, machine: machines.Target) -> Iterator[Aim]:
-    """Every combination of the grid; what it leaves open is as `jmer run` would have
-    it on that machine."""
-    clips = bench_clips(experiment).empty()
-    folds = make_folds(experiment.protocol, clips)
-    for batches, dtype in itertools.product(
-        grid.batches or (experiment.batches,), grid.dtypes or (experiment.dtype,)
-    ):
-        variant = dataclasses.replace(experiment, batches=batches, dtype=dtype)
-        session = Session(variant, clips, folds, _seen(experiment.model, clips))
-        platform = machine.chip.platform
-        trainer = dataclasses.replace(
-            session.trainer, dtype=compute_dtype(dtype, platform)
-        )
-        whole = session.work(session.tasks)
-        whole = dataclasses.replace(whole, trainer=trainer)
-        for pack in grid.packs or (len(whole.tasks),):
-            work = whole.first(min(pack, len(whole.tasks)))
-            for layout in _layouts(work, variant, grid, machine):
-                yield Aim(machine, variant, work, layout)
-
-
-def _layouts(
-    work: Work, experiment: Experiment, grid: Grid, machine: machines.Target
-) -> Iterator[Layout]:
-    given = experiment.engine
-    seen = set()
-    for devices, chunk, lowering in itertools.product(
-        grid.devices or (given.devices or machine.devices,),
-        grid.chunks or (given.chunk,),
-        grid.lowerings or (None if given.lowering == "auto" else given.lowering,),
-    ):
-        devices = min(devices, machine.devices, len(work.tasks))
-        layout = next(
-            candidates(
-                work.tasks,
-                machine.chip.platform,
-                together=work.trainer.plan.together,
-                devices=[devices],
-                chunk=chunk and min(chunk, -(-len(work.tasks) // devices)),
-                lowering=lowering,
-            )
-        )
-        if layout not in seen:
-            seen.add(layout)
-            yield layout
-
-
-def _seen(network: NetworkConfig, clips: ClipSet) -> Inputs:
-    """The shapes of what tasks see of the clips, as arrays that take no memory."""
-    inputs = {name: clips.inputs[name] for name in network.inputs}
-    if not network.has_prefix:
-        return inputs
-    made = jax.eval_shape(network.prefix, inputs)
-    return {
-        name: np.broadcast_to(np.zeros((), array.dtype), array.shape)
-        for name, array in made.items()
-    }
-
-
-def compiled_for(aim: Aim, say: Callable[[str], Any]) -> dict[str, Any]:
-    """What the compiler says of a program: a record of JSON values.
+def compiled_for(
+    aim: Aim, name: str, kept: Kept, say: Callable[[str], Any]
+) -> dict[str, Any]:
+    """What the compiler says of a program of the experiment `name`: a record of JSON
+    values, that goes to those that are `kept`. What is there is not compiled again. Of
+    a pack that nobody asked for, and that does not fit, the largest that does, as
+    `jmer run` would make it.
 
     Raises: TooLarge if the program does not fit the machine, with what would.
     """
+    while True:
+        try:
+            return _record(aim, name, kept, say)
+        except TooLarge as error:
+            lighter = None if aim.pinned else aim.smaller(error.size)
+            if lighter is None:
+                raise
+            say(f"  {error}")
+            aim = lighter
+
+
+def _record(
+    aim: Aim, name: str, kept: Kept, say: Callable[[str], Any]
+) -> dict[str, Any]:
     program, work, machine = aim.program, aim.work, aim.machine
     rows = len(program.rows(work.tasks))
-    table = trees.shapes(work.table, rows)
+    lowered = program.lowered(trees.shapes(work.table, rows), work.data)
+    versions = machines.compiler_versions(machine)
+    fingerprint = _fingerprint(lowered, machine, versions)
+    about = {"experiment": name, "program": fingerprint, "target": machine.name}
+    if (refused := kept.refusal(about)) is not None:
+        raise TooLarge(aim, refused["bytes_per_device"])
+    if (known := kept.record(about)) is not None:
+        say(f"known: {aim}")
+        return known
     say(f"compiling {aim}")
     start = time.monotonic()
+    size: int | None
     try:
-        compiled = program.compiled(table, work.data)
+        compiled: Any = lowered.compile(compiler_options=dict(program.options or {}))
+        size = device_bytes(compiled)
     except jax.errors.JaxRuntimeError as error:
         if not out_of_memory(error):
             raise
-        raise TooLarge(_too_large(aim, _needed(str(error)))) from error
+        size = bytes_refused(error)
+    if size is None or size > machine.chip.memory:
+        kept.refuse({**about, "bytes_per_device": size, "layout": str(aim)})
+        raise TooLarge(aim, size)
     seconds = time.monotonic() - start
-    size = device_bytes(compiled)
-    if size > machine.chip.memory:
-        raise TooLarge(_too_large(aim, size))
     text = parse(compiled.as_text())
     found = cost.costs(text, work.eval_every)
-    return {
-        "target": machine.name,
+    record = {
+        **about,
         "network": aim.experiment.model.name,
         "batches": aim.experiment.batches,
         "batch_size": aim.experiment.batch_size,
@@ -153,14 +92,28 @@ def compiled_for(aim: Aim, say: Callable[[str], Any]) -> dict[str, Any]:
         "chunk": aim.layout.chunk,
         "devices": aim.layout.devices,
         "tasks": len(work.tasks),
+        "epochs": work.epochs,
+        "steps_epoch": work.trainer.plan.steps,
         "bytes_per_device": size,
         "temporary_bytes": int(compiled.memory_analysis().temp_size_in_bytes),
+        "state_bytes_task": round(aim.state_bytes),
         "memory_per_device": machine.chip.memory,
         "tasks_that_fit": _fitting(aim, size),
         "collectives": cost.collectives(text),
         "compile_seconds": round(seconds, 1),
         **_costs(aim, found, rows),
+        "compilers": versions,
     }
+    return kept.add(record)
+
+
+def _fingerprint(
+    lowered: jax.stages.Lowered, machine: machines.Target, versions: Mapping[str, str]
+) -> str:
+    """A name for all that a record depends on: the traced program, who compiles it for
+    what, and how its text is read."""
+    facts = (lowered.as_text(), machine.name, sorted(versions.items()), SCHEMA)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:24]
 
 
 def _costs(aim: Aim, found: cost.Costs, rows: int) -> dict[str, Any]:
@@ -177,9 +130,9 @@ def _costs(aim: Aim, found: cost.Costs, rows: int) -> dict[str, Any]:
             "estimated_share_of_peak",
         )
     )
+    flops = step_flops(work.trainer, work.data) * chunk
     if found.cycles:
         step = found.step.cycles / steps
-        flops = step_flops(work.trainer, work.data) * chunk
         estimates = {
             "estimated_cycles_step": round(step),
             "estimated_cycles_evaluation": round(found.evaluation.cycles / chunks),
@@ -189,10 +142,14 @@ def _costs(aim: Aim, found: cost.Costs, rows: int) -> dict[str, Any]:
             "estimated_seconds_run": found.cycles * calls / chip.clock,
             "estimated_share_of_peak": flops / (step * chip.flops_a_cycle),
         }
+    # A call has so many epochs, and one evaluation.
+    rank = of_costs(found)
     dearest = found.step.cycles_of if found.cycles else found.step.bytes_of
     return {
+        "flops_step": flops,
         "kernels": round(found.step.kernels / steps),
         "bytes_moved_step": round(found.step.bytes / steps),
+        "bytes_moved_fold_epoch": round(found.bytes / (per_device * work.eval_every)),
         "bytes_moved_call": round(found.once.bytes),
         **estimates,
         "dearest": [
@@ -202,31 +159,18 @@ def _costs(aim: Aim, found: cost.Costs, rows: int) -> dict[str, Any]:
             }
             for name, amount in dearest.most_common(DEAREST)
         ],
+        "rank": rank.amount / (per_device * work.eval_every),
+        "rank_unit": rank.unit,
         "loops_of_unknown_length": list(found.unknown),
     }
-
-
-def _state_bytes(aim: Aim) -> float:
-    """Of one task, with its row of the table."""
-    state = jax.eval_shape(aim.work.trainer.init, jax.random.key(0))
-    return trees.size(state) + trees.size(aim.work.table) / len(aim.work.tasks)
 
 
 def _fitting(aim: Aim, size: int) -> int:
     """How many tasks a program of this layout can hold on all its devices: beside what
     a chunk works with, each has its state."""
-    held = -(-len(aim.work.tasks) // aim.layout.devices)
-    room = (aim.machine.chip.memory - size) / _state_bytes(aim)
-    chunks = max(1, int((held + room) // aim.layout.chunk))
+    room = (aim.machine.chip.memory - size) / aim.state_bytes
+    chunks = max(1, int((aim.per_device + room) // aim.layout.chunk))
     return chunks * aim.layout.chunk * aim.layout.devices
-
-
-def _needed(message: str) -> int | None:
-    """Bytes that a compiler says it would have needed."""
-    found = re.search(r"[Uu]sed ([\d.]+)([KMG]) of", message)
-    if found is None:
-        return None
-    return int(float(found[1]) * 2 ** {"K": 10, "M": 20, "G": 30}[found[2]])
 
 
 def _too_large(aim: Aim, size: int | None) -> str:
@@ -242,12 +186,9 @@ def _too_large(aim: Aim, size: int | None) -> str:
 
 def _what_would(aim: Aim, size: int | None) -> str:
     """A pack that has a chance, said as an option."""
-    chunk, tasks, devices = aim.layout.chunk, len(aim.work.tasks), aim.layout.devices
-    over = (size - aim.machine.chip.memory) if size else 0
-    held = -(-tasks // devices)
-    fewer = held - math.ceil(over / _state_bytes(aim)) if over else held // 2
-    if fewer >= max(chunk, 1):
-        return f"--packs {fewer // chunk * chunk * devices} would."
-    if chunk > 1:
-        return f"Try --chunks {math.ceil(chunk / 2)}."
-    return "Try another machine, or a smaller --batch-size."
+    lighter = aim.smaller(size)
+    if lighter is None:
+        return "Try another machine, or a smaller --batch-size."
+    if lighter.layout.chunk < aim.layout.chunk:
+        return f"Try --chunks {lighter.layout.chunk}."
+    return f"--packs {len(lighter.work.tasks)} would."

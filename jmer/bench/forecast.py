@@ -1,4 +1,4 @@
-"""What compilers said of programs for other machines, as JSON and as a table."""
+"""What compilers said of programs for other machines, as a table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,15 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from jmer.runs.environment import environment
 from jmer.text import duration
-
-SCHEMA = 1
-
-
-def summary(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """All of it, as JSON values."""
-    return {"schema": SCHEMA, **environment(), "targets": list(records)}
 
 
 def show(records: Sequence[Mapping[str, Any]], console: Console) -> None:

@@ -18,8 +18,7 @@ from jmer.nn.lowering.choice import current
 from jmer.runner.features import seen_by_tasks
 from jmer.runner.plan import make_plan
 from jmer.runner.session import Session
-from jmer.train.planner import out_of_memory
-from jmer.train.probe import Layout, Probe, step_flops
+from jmer.train.probe import Layout, Probe, out_of_memory, step_flops
 
 SUBJECTS, PER_SUBJECT = 26, 10  # of CASME II, about, where a set does not say
 FEW_STEPS = 400  # an epoch of more steps, over all tasks, is measured in part

@@ -6,13 +6,14 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jmer import shipped
 from jmer.commands.mistakes import OneLineParser
-from jmer.errors import UsageError
+from jmer.errors import UsageError, quoted
 from jmer.files import make_folder, write_json
 from jmer.files.places import expanded
+from jmer.text import did_you_mean
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
     from jmer.data.splits import Fold
     from jmer.experiment import Experiment
 
-LOWERINGS = ("backend", "patches")  # of `jmer.nn.lowering`, which needs JAX
+# One experiment of each network, at its paper's size, and the machines that a table has
+# where nothing else is asked for.
+TABLED = (
+    *("ststnet_megc2019", "stanet_casme2", "resnet3d_casme2", "meranet_casme2"),
+    *("hsta_casme2", "aman_casme2", "visual_memory_casme2"),
+)
+TABLED_ON = ("v5e-4", "h100")
 
 
 def _place(text: str) -> Path:
@@ -48,15 +55,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--packs", nargs="+", default=[], metavar="N", help="folds, or `all`")
     add("--chunks", nargs="+", type=int, default=[], help="folds side by side")
-    add("--lowerings", nargs="+", default=[], choices=LOWERINGS)
+    add("--lowerings", nargs="+", default=[], metavar="NAME")
     add("--batches", nargs="+", default=[], choices=("own", "shared"))
     add("--dtypes", nargs="+", default=[], choices=("float32", "bfloat16"))
     add("--devices", nargs="+", type=int, default=[], help="devices (CPU: threads)")
     add("--batch-size", type=int, help="clips in a batch")
+    add("--seeds", nargs="+", type=int, default=[], help="as of `jmer run`")
+    add("--variants", nargs="+", default=[], help="as of `jmer run`")
     add("--rounds", type=int, default=7, help="times that all are measured (default 7)")
     add("--plan-seconds", type=float, help="time to choose a layout in")
     add("--peer", choices=("torch",), help="time a PyTorch loop beside it")
     add("--json", type=_place, metavar="OUT", help="write all that was measured")
+    add(
+        "--table",
+        type=_place,
+        metavar="PLACE",
+        help="write PLACE.json and PLACE.md for --target; what is there is not "
+        "compiled again. Without FILE, all networks",
+    )
+    add(
+        "--estimates",
+        nargs="+",
+        type=_place,
+        metavar="FILE",
+        help="a table of --target, then measurements to set beside it",
+    )
     add(
         "--compare", nargs=2, type=_place, metavar=("OLD", "NEW"), help="two such files"
     )
@@ -66,6 +89,11 @@ def _parser() -> argparse.ArgumentParser:
 def bench(words: Sequence[str]) -> int:
     """Runs the command; 1 if a comparison found something slower."""
     options = _parser().parse_args(words)
+    if options.table:
+        options.files = options.files or [Path(name) for name in TABLED]
+        options.target = options.target or list(TABLED_ON)
+    if options.estimates:
+        return _estimates(options.estimates)
     if not options.files and not options.compare:
         raise UsageError("jmer bench needs an experiment file, or --compare OLD NEW.")
     if options.rounds < 1:
@@ -91,7 +119,7 @@ def bench(words: Sequence[str]) -> int:
     from jmer.bench.timing import interleave, make_cells
     from jmer.train.mesh import use_cpu_cores
 
-    experiment = _experiment(options.file, options.batch_size, options.plan_seconds)
+    experiment = _experiment(options.file, options)
     use_cpu_cores(max(options.devices, default=None))
     say = functools.partial(console.print, style="dim")
     say("measuring what the device can do")
@@ -105,6 +133,18 @@ def bench(words: Sequence[str]) -> int:
     if options.json:
         write_json(options.json, results)
         console.print(f"written: {options.json}")
+    return 0
+
+
+def _estimates(files: Sequence[Path]) -> int:
+    if len(files) < 2:
+        raise UsageError(
+            "--estimates needs a table of jmer bench --target, and then at least one "
+            "file that jmer bench FILE --json OUT wrote on the device."
+        )
+    from jmer.bench.beside_estimates import pairs, show
+
+    show(pairs(files[0], files[1:]), _console())
     return 0
 
 
@@ -123,28 +163,36 @@ def _elsewhere(options: argparse.Namespace) -> int:
 
     wanted = [machines.target(name) for name in options.target]
     _require_place(options.json)
+    table = options.table and options.table.with_suffix(".json")
+    _require_place(table)
     machines.prepare_for_compilers()
     from jmer.bench import elsewhere, forecast
+    from jmer.bench.aims import aims
+    from jmer.bench.kept import Kept
+    from jmer.bench.target_page import write_page
 
     console = _console()
     say = functools.partial(console.print, style="dim")
-    records, failed = [], []
+    failed = []
+    kept = Kept(table)
     for file in options.files:
-        experiment = _experiment(file, options.batch_size, None)
+        experiment = _experiment(file, options)
         for machine in wanted:
-            for aim in elsewhere.aims(experiment, _grid(options), machine):
+            for aim in aims(experiment, _grid(options), machine):
                 try:
-                    record = elsewhere.compiled_for(aim, say)
+                    elsewhere.compiled_for(aim, file.stem, kept, say)
                 except elsewhere.TooLarge as error:
                     failed.append(str(error))
                     say(f"error: {error}")
-                    continue
-                records.append({"experiment": file.stem, **record})
-    forecast.show(records, console)
+    content = kept.finish()
+    forecast.show(kept.records, console)
+    if table:
+        write_page(table.with_suffix(".md"), content)
+        console.print(f"written: {table} and {table.with_suffix('.md')}")
     if options.json:
-        write_json(options.json, forecast.summary(records))
+        write_json(options.json, kept.summary())
         console.print(f"written: {options.json}")
-    talking = [record for record in records if record["collectives"]]
+    talking = [record for record in kept.records if record["collectives"]]
     return 1 if failed or talking else 0
 
 
@@ -156,22 +204,34 @@ def _require_place(file: Path | None) -> None:
             raise UsageError(f"--json {file} is a folder: name a file in it.")
 
 
-def _experiment(
-    file: Path, batch_size: int | None, plan_seconds: float | None
-) -> "Experiment":
+def _experiment(file: Path, options: argparse.Namespace) -> "Experiment":
+    """As the options want it; weights that its network reads from files are not needed,
+    since clips are random."""
     from jmer.experiment import load_experiment
 
     experiment = load_experiment(file)
-    if batch_size is not None:
-        experiment = dataclasses.replace(experiment, batch_size=batch_size)
-    if plan_seconds is not None:
-        engine = dataclasses.replace(experiment.engine, plan_seconds=plan_seconds)
+    network = experiment.model.without_files
+    experiment = dataclasses.replace(experiment, model=network)
+    given: dict[str, Any] = {
+        "batch_size": options.batch_size,
+        "seeds": tuple(options.seeds),
+        "variants": tuple(options.variants),
+    }
+    experiment = dataclasses.replace(
+        experiment,
+        **{name: value for name, value in given.items() if value not in (None, ())},
+    )
+    if options.plan_seconds is not None:
+        engine = dataclasses.replace(
+            experiment.engine, plan_seconds=options.plan_seconds
+        )
         experiment = dataclasses.replace(experiment, engine=engine)
     return experiment
 
 
 def _grid(options: argparse.Namespace) -> "Grid":
     from jmer.bench.timing import Grid
+    from jmer.nn.lowering.choice import LOWERINGS
 
     everything = 10**9
     try:
@@ -180,6 +240,12 @@ def _grid(options: argparse.Namespace) -> "Grid":
         raise UsageError(
             f"--packs {' '.join(options.packs)}: numbers or all"
         ) from error
+    for name in options.lowerings:
+        if name not in LOWERINGS:
+            raise UsageError(
+                f"--lowerings {quoted(name)}: no such lowering"
+                f"{did_you_mean(name, LOWERINGS)}. There are {', '.join(LOWERINGS)}."
+            )
     counted = ("chunks", options.chunks), ("devices", options.devices)
     for name, values in (("packs", packs), *counted):
         if min(values, default=1) < 1:
@@ -195,7 +261,7 @@ def _grid(options: argparse.Namespace) -> "Grid":
 
 
 def _make(
-    file: Path, batch_size: int | None
+    file: Path, options: argparse.Namespace
 ) -> "tuple[Experiment, ClipSet, list[Fold]]":
     """What a worker process needs; made there, since an experiment of a file of its
     own cannot be sent.
@@ -203,7 +269,7 @@ def _make(
     from jmer.bench.timing import bench_clips
     from jmer.data.splits import make_folds
 
-    experiment = _experiment(file, batch_size, None)
+    experiment = _experiment(file, options)
     clips = bench_clips(experiment).clips()
     return experiment, clips, make_folds(experiment.protocol, clips)
 
@@ -226,7 +292,7 @@ def _peers(
         Loop(experiment, clips, folds, variant) for variant in variants(cuda)
     ]
     if jax.default_backend() == "cpu" and not cuda:
-        make = functools.partial(_make, options.file, options.batch_size)
+        make = functools.partial(_make, options.file, options)
         processes = Processes(make)
         stack.callback(processes.close)
         peers.append(processes)

@@ -182,6 +182,15 @@ class AmanConfig(NetworkConfig):
             "random": self.pretrain == "none",
         }
 
+    @property
+    def without_files(self) -> "AmanConfig":
+        """Random weights, and differences of frames in place of the magnifier, whose
+        images are as large."""
+        unread = dataclasses.replace(self, pretrain="none", backbone=None)
+        return dataclasses.replace(
+            unread, magnify="linear", magnifier=None, magnify_size=0
+        )
+
     def prefix(self, inputs: Inputs) -> Inputs:
         """The features of the third stage, of each frame by each factor."""
         if not self.has_prefix:

@@ -168,6 +168,13 @@ class NetworkConfig:
         fields = dataclasses.asdict(self)
         return {name: v for name, v in fields.items() if name not in self.files}
 
+    @property
+    def without_files(self) -> "NetworkConfig":
+        """A network of the same sizes and operations that reads no file, to be timed
+        where its weights are not at hand."""
+        given = [name for name in self.files if getattr(self, name) is not None]
+        return dataclasses.replace(self, **dict.fromkeys(given)) if given else self
+
     def frozen(self, path: tuple[str, ...]) -> bool:
         """Whether training leaves a parameter as it is, though tasks differ in it: what
         each fold has trained before, on its own clips.

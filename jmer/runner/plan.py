@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -20,9 +21,11 @@ from jmer.experiment import EngineConfig
 from jmer.files import VERSION, read_json, write_json
 from jmer.files.cache import cache_folder, in_cache
 from jmer.text import counted
+from jmer.train.first_guesses import first_guess
 from jmer.train.folds import Program
 from jmer.train.planner import Measurement, candidates, choose
-from jmer.train.probe import Layout, Work
+from jmer.train.probe import Layout, Work, bytes_needed
+from jmer.train.ranking import choose_ranked, compiled
 from jmer.train.streamed import Streamed
 
 CALL_SECONDS = 0.5  # a call of the compiled program should take no less
@@ -90,6 +93,7 @@ def make_plan(
             devices=[engine.devices] if engine.devices else _device_counts(len(found)),
             chunk=_chunk(engine),
             lowering=None if engine.lowering == "auto" else engine.lowering,
+            guess=first_guess(work.trainer, work.data, found[0].platform),
         )
     )
     if engine.strategy == "vmap" and engine.chunk is None:
@@ -120,11 +124,17 @@ def _measured(
     if limit is None and (most := memory()) is not None:
         # A CPU's devices share its memory, and a job that takes too much is killed.
         limit = most / max(layout.devices for layout in layouts)
-    measured = choose(
-        iter(layouts), work, seconds=engine.plan_seconds, limit=limit, say=say
-    )
-    if not measured:
-        return Plan(layouts[-1], 1, "first guess")
+    seconds = engine.plan_seconds
+    if jax.local_devices()[0].platform == "cpu":
+        measured = choose(iter(layouts), work, seconds=seconds, limit=limit, say=say)
+    else:
+        one = functools.partial(compiled, work=work, limit=limit)
+        epochs = work.epochs
+        measured = choose_ranked(
+            iter(layouts), one, seconds=seconds, epochs=epochs, say=say
+        )
+    if not measured:  # none fits: what needs least is made to, or said not to
+        return Plan(min(layouts, key=lambda each: each.chunk), 1, "first guess")
     plan = _plan(measured, work)
     # The run can do without; the next one measures again.
     with contextlib.suppress(JmerError):
@@ -148,36 +158,51 @@ def fit(
         program = plan.program(work)
         rows = per_device * plan.layout.devices
         table = trees.shapes(work.table, rows)
-        size = program.bytes(table, work.data)
-        if size <= limit:
+        size = bytes_needed(program, table, work.data)
+        if size is not None and size <= limit:
             return dataclasses.replace(plan, bytes=size), per_device
         state = jax.eval_shape(program.init, table.key)
         of_task = trees.size((state, table)) / rows
-        fixed = size - of_task * per_device
-        chunks = int((limit - fixed) / (of_task * plan.layout.chunk))
-        chunks = min(chunks, per_device // plan.layout.chunk - 1)
-        if chunks >= 1:
-            per_device = chunks * plan.layout.chunk
-            say(
-                f"{size / 1e9:.3g} GB on a device is more than {limit / 1e9:.3g} GB: "
-                f"{counted(per_device, 'task')} of a device in one program"
-            )
-        elif plan.block is not None and plan.block > 1:
+        lighter = smaller(plan.layout, per_device, size, of_task, limit)
+        room = f"{limit / 1e9:.3g} GB"
+        if plan.block not in (None, 1) and (not lighter or lighter[0] != plan.layout):
             plan = dataclasses.replace(plan, block=math.ceil(plan.block / 2))
-        elif plan.layout.chunk > 1:
-            plan = plan.halved()
-            per_device = plan.layout.chunk
-            say(
-                f"{size / 1e9:.3g} GB on a device is more than {limit / 1e9:.3g} GB: "
-                f"{per_device} side by side"
-            )
-        else:
+            continue
+        if lighter is None:
+            needs = "more" if size is None else f"{size / 1e9:.3g} GB, more"
             raise JmerError(
-                f"one task needs {size / 1e9:.3g} GB on a device, more than the limit "
-                f"of {limit / 1e9:.3g} GB. Lower --batch-size, or raise "
-                f"--engine.memory-limit if there is more."
+                f"one task needs {needs} than the limit of {room} on a device. Lower "
+                f"--batch-size, or raise --engine.memory-limit if there is more."
             )
+        layout, per_device = lighter
+        halved = layout != plan.layout
+        tasks = counted(per_device, "task")
+        what = "side by side" if halved else "of a device in one program"
+        needs = "All need" if size is None else f"{size / 1e9:.3g} GB on a device is"
+        say(f"{needs} more than {room}: {tasks} {what}")
+        plan = dataclasses.replace(plan, layout=layout)
     return plan, per_device
+
+
+def smaller(
+    layout: Layout, per_device: int, size: int | None, of_task: float, limit: float
+) -> tuple[Layout, int] | None:
+    """A layout, and how many tasks of a device, that may fit where `per_device` tasks
+    need `size` bytes (None: nobody knows how many) of `limit`, `of_task` of them for
+    each that waits. None where nothing is left to take away.
+    """
+    chunks = per_device // layout.chunk
+    if size is None:
+        fewer = chunks // 2
+    else:
+        fixed = size - of_task * per_device
+        fewer = min(int((limit - fixed) / (of_task * layout.chunk)), chunks - 1)
+    if fewer >= 1:
+        return layout, fewer * layout.chunk
+    if layout.chunk == 1:
+        return None
+    half = math.ceil(layout.chunk / 2)
+    return dataclasses.replace(layout, chunk=half), half
 
 
 def _plan(measured: list[Measurement], work: Work) -> Plan:

@@ -26,8 +26,7 @@ from jmer.train.canary import sing
 from jmer.train.checkpoint import Checkpoints
 from jmer.train.folds import Program
 from jmer.train.pack import PackResult, Progress, Schedule, train_pack
-from jmer.train.planner import out_of_memory
-from jmer.train.probe import Work
+from jmer.train.probe import Work, out_of_memory
 
 
 def train(

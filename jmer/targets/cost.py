@@ -88,10 +88,20 @@ class Costs:
     """Loops that count as one turn, since nothing says how many they have."""
 
     @property
+    def parts(self) -> tuple[Cost, ...]:
+        return self.step, self.epoch, self.evaluation, self.once
+
+    @property
     def cycles(self) -> int:
-        return sum(
-            each.cycles for each in (self.step, self.epoch, self.evaluation, self.once)
-        )
+        return sum(each.cycles for each in self.parts)
+
+    @property
+    def bytes(self) -> int:
+        return sum(each.bytes for each in self.parts)
+
+    @property
+    def kernels(self) -> int:
+        return sum(each.kernels for each in self.parts)
 
 
 def costs(module: Module, epochs: int) -> Costs:

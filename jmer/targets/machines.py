@@ -9,9 +9,10 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
 
-from jmer.errors import JmerError, UsageError
+from jmer.errors import JmerError, UsageError, quoted
 from jmer.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ _CUBES = {
 }
 _MOST_GPUS = 8  # of one machine
 _CUDA_PLUGINS = ("jax_plugins.xla_cuda13", "jax_plugins.xla_cuda12")
+_CUDA_PACKAGES = ("jax-cuda13-plugin", "jax-cuda12-plugin")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Target:
     @property
     def kind(self) -> str:
         """Name of the chip."""
-        return re.split(r"[-x]", self.name)[0]
+        return self.name.split("-")[0]
 
 
 def target(name: str) -> Target:
@@ -91,21 +93,23 @@ def target(name: str) -> Target:
 
     Raises: UsageError if there is none.
     """
-    found = re.fullmatch(r"([a-z]\w+?)(?:[-x](\d+))?", name.lower())
-    kind = found[1] if found else name
+    asked = name.strip().lower().replace("v5litepod", "v5e")  # Google's name of both
+    found = re.fullmatch(r"([a-z]\w+?)(?:[-x](\d+))?", asked)
+    kind = found[1] if found else asked
     if not found or kind not in CHIPS:
         raise UsageError(
-            f"--target {name}: no such machine{did_you_mean(kind, CHIPS)}. There are "
-            f"{known()}."
+            f"--target {quoted(name)}: no such machine{did_you_mean(asked, _names())}. "
+            f"There are {known()}."
         )
     given = int(found[2]) if found[2] else None
     if kind in _GPUS:
-        devices = given or 1
+        devices = 1 if given is None else given
         if not 1 <= devices <= _MOST_GPUS:
             raise UsageError(
                 f"--target {name}: one machine has 1 to {_MOST_GPUS} of them."
             )
-        return Target(name.lower(), CHIPS[kind], devices, f"1x1x{devices}")
+        several = f"{kind}-{devices}" if devices > 1 else kind
+        return Target(several, CHIPS[kind], devices, f"1x1x{devices}")
     sizes = _tpu_sizes(kind)
     given = min(sizes) if given is None else given
     if given not in sizes:
@@ -123,6 +127,13 @@ def _tpu_sizes(kind: str) -> dict[int, str]:
     if kind == "v5p":  # its chips have two cores each, which are counted
         return {2 * chips: shape for chips, shape in _CUBES.items() if chips > 1}
     return _FLAT
+
+
+def _names() -> list[str]:
+    """Every name, those of a kind that stand for its smallest machine first."""
+    sizes = {kind: _tpu_sizes(kind) for kind in _TPUS}
+    sizes |= {kind: dict.fromkeys(range(1, _MOST_GPUS + 1), "") for kind in _GPUS}
+    return [*CHIPS, *(f"{kind}-{size}" for kind in CHIPS for size in sizes[kind])]
 
 
 def known() -> str:
@@ -176,6 +187,17 @@ def devices(machine: Target) -> "tuple[jax.Device, ...]":
 def compiler_options(machine: Target) -> dict[str, Any]:
     """What a compiler without a device must be told: nothing can be tried out."""
     return {"xla_gpu_autotune_level": 0} if machine.chip.platform == "gpu" else {}
+
+
+def compiler_versions(machine: Target) -> dict[str, str]:
+    """Packages that decide what is compiled for it."""
+    tpu = machine.chip.platform == "tpu"
+    names = ("jax", "jaxlib", *(("libtpu",) if tpu else _CUDA_PACKAGES))
+    found = {}
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _require_package(machine: Target) -> None:

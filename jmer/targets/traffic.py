@@ -105,4 +105,8 @@ def _written(module: Module, where: Computation, instruction: Instruction) -> in
         update = where.instructions.get(last.operands[1])
         if update is not None:
             return update.bytes
-    return sum(array.bytes for array in instruction.results if not array.near)
+    results = instruction.results
+    if instruction.opcode == "custom-call" and len(results) > 1:
+        # A library's scratch memory is said to be a result, of untyped bytes.
+        results = tuple(a for a in results if (a.dtype, len(a.shape)) != ("s8", 1))
+    return sum(array.bytes for array in results if not array.near)

@@ -88,17 +88,24 @@ class Program:
         """`advance`, compiled once for a table of this many rows."""
         rows = table.key.shape[0]
         if rows not in self._compiled:
-            per_task = functools.partial(placed, sharding=self.per_task)
-            shared = functools.partial(placed, sharding=self.shared)
-            state = jax.eval_shape(self.init, table.key)
-            self._compiled[rows] = self.advance.lower(
-                jax.tree.map(per_task, state),
-                jax.tree.map(per_task, table),
-                jax.tree.map(shared, data),
-                shared(jnp.int32(0)),
-                shared(jnp.zeros(self.evaluations, jnp.int32)),
-            ).compile(compiler_options=dict(self.options or {}))
+            lowered = self.lowered(table, data)
+            self._compiled[rows] = lowered.compile(
+                compiler_options=dict(self.options or {})
+            )
         return self._compiled[rows]
+
+    def lowered(self, table: TaskTable, data: Data) -> jax.stages.Lowered:
+        """`advance`, traced for a table of this many rows."""
+        per_task = functools.partial(placed, sharding=self.per_task)
+        shared = functools.partial(placed, sharding=self.shared)
+        state = jax.eval_shape(self.init, table.key)
+        return self.advance.lower(
+            jax.tree.map(per_task, state),
+            jax.tree.map(per_task, table),
+            jax.tree.map(shared, data),
+            shared(jnp.int32(0)),
+            shared(jnp.zeros(self.evaluations, jnp.int32)),
+        )
 
     @functools.cached_property
     def _compiled(self) -> dict[int, Any]:

@@ -1,6 +1,7 @@
 """How the tasks are laid out over the devices: measured on the real shapes."""
 
 import dataclasses
+import itertools
 import math
 import statistics
 import time
@@ -10,7 +11,8 @@ from typing import Any
 import jax
 
 from jmer.nn.lowering.choice import LOWERINGS, Lowering, default
-from jmer.train.probe import Layout, Probe, Work
+from jmer.train.first_guesses import Guess
+from jmer.train.probe import Layout, Probe, Work, out_of_memory
 from jmer.train.tasks import Task
 
 STEPS = 3  # of an epoch, in one measurement
@@ -26,6 +28,7 @@ class Measurement:
     seconds: float  # for an epoch of all tasks, evaluation included
     compile_seconds: float
     bytes: int  # on the fullest device, for one chunk and the whole set
+    estimate: float | None = None  # of its compiler: cycles, or bytes moved
 
 
 def candidates(
@@ -36,24 +39,29 @@ def candidates(
     devices: Sequence[int],
     chunk: int | None = None,
     lowering: Lowering | None = None,
+    guess: Guess | None = None,
 ) -> Iterator[Layout]:
     """Layouts worth trying, the likeliest first; what is given is not varied.
 
     Chunks divide the tasks of a seed evenly, so that few rows are repeated. `together`
-    says whether tasks read the same clips.
+    says whether tasks read the same clips, and `guess` what an accelerator begins with.
     """
-    suited = default(platform)
+    suited = guess.lowering if guess else default(platform)
     lowerings = [lowering] if lowering else sorted(LOWERINGS, key=lambda n: n != suited)
     if platform == "cpu" and lowering is None:
         lowerings = [suited]  # convolutions in a loop are 10 to 30 times slower there
-    for lower in lowerings:
-        for count in devices:
-            sizes = [chunk] if chunk else _chunks(tasks, count)
-            # An accelerator wants all there is; a CPU, what stays in its cache: one
-            # task, or some that share the products of their first layer.
-            wanted = (12 if together else 1) if platform == "cpu" else max(sizes)
-            for size in sorted(sizes, key=lambda n: abs(math.log(n / wanted))):
-                yield Layout(count, size, lower)
+    for count in devices:
+        sizes = [chunk] if chunk else _chunks(tasks, count)
+        # Where nothing else is known, an accelerator wants all there is; a CPU, what
+        # stays in its cache: one task, or some that share the products of their first
+        # layer.
+        wanted = (12 if together else 1) if platform == "cpu" else max(sizes)
+        wanted = guess.chunk if guess else wanted
+        sizes = sorted(sizes, key=lambda n: abs(math.log(n / wanted)))
+        # The likeliest of both, then what differs in either by one place.
+        pairs = itertools.product(enumerate(sizes), enumerate(lowerings))
+        for (_, size), (_, lower) in sorted(pairs, key=lambda p: p[0][0] + p[1][0]):
+            yield Layout(count, size, lower)
 
 
 def _chunks(tasks: Sequence[Task], devices: int) -> list[int]:
@@ -106,24 +114,37 @@ def measure(
     repeats: int = REPEATS,
 ) -> Measurement | None:
     """The layout on one chunk a device, a few steps; None if it does not fit."""
-    seed = work.tasks[0].seed
-    count = sum(task.seed == seed for task in work.tasks)  # sorted: those come first
-    some = work.first(min(count, layout.chunk * layout.devices))
     try:
-        probe = Probe(layout, some, steps=steps)
+        probe = probed(layout, work, steps)
         if limit is not None and probe.bytes > limit:
             return None
-        probe.warm_up()
-        seconds = statistics.median(probe.epoch_seconds() for _ in range(repeats))
+        seconds = timed(probe, repeats)
     except jax.errors.JaxRuntimeError as error:
         if not out_of_memory(error):
             raise
         return None
+    seconds *= turns(layout, work)
+    return Measurement(layout, seconds, probe.compile_seconds, probe.bytes)
+
+
+def probed(layout: Layout, work: Work, steps: int = STEPS) -> Probe:
+    """The layout's program of one chunk a device, compiled.
+
+    Raises: as `Probe`.
+    """
+    seed = work.tasks[0].seed
+    count = sum(task.seed == seed for task in work.tasks)  # sorted: those come first
+    some = work.first(min(count, layout.chunk * layout.devices))
+    return Probe(layout, some, steps=steps)
+
+
+def timed(probe: Probe, repeats: int = REPEATS) -> float:
+    """Seconds of an epoch of its tasks."""
+    probe.warm_up()
+    return statistics.median(probe.epoch_seconds() for _ in range(repeats))
+
+
+def turns(layout: Layout, work: Work) -> int:
+    """How many chunks a device trains, one after another."""
     rows = len(layout.program(work.trainer).rows(work.tasks))
-    chunks = rows // (layout.chunk * layout.devices)
-    return Measurement(layout, seconds * chunks, probe.compile_seconds, probe.bytes)
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether the runtime says so."""
-    return "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower()
+    return rows // (layout.chunk * layout.devices)

@@ -1,6 +1,8 @@
 """A layout, compiled and ready to be timed."""
 
 import dataclasses
+import functools
+import re
 import time
 
 import jax
@@ -64,24 +66,35 @@ class Probe:
         self.share = min(plan.steps, steps or plan.steps) / plan.steps
         plan = dataclasses.replace(plan, steps=round(plan.steps * self.share))
         trainer = dataclasses.replace(work.trainer, plan=plan)
-        program = layout.program(trainer)
-        rows = program.rows(work.tasks)
-        self._table = jax.device_put(trees.take(work.table, rows), program.per_task)
-        self._data = jax.device_put(work.data, program.shared)
-        self._shared = program.shared
-        self._eval_every = work.eval_every
+        self._work, self._program = work, layout.program(trainer)
+        self._rows = self._program.rows(work.tasks)
         start = time.monotonic()
-        self._compiled = program.compiled(self._table, self._data)
+        table = trees.shapes(work.table, len(self._rows))
+        self._compiled = self._program.compiled(table, work.data)
         self.compile_seconds = time.monotonic() - start
         self.bytes = device_bytes(self._compiled)
-        self._init = program.init
         self._state: TaskState | None = None
+
+    @property
+    def text(self) -> str:
+        """The compiled program's."""
+        return self._compiled.as_text()
+
+    @functools.cached_property
+    def _placed(self) -> tuple[TaskTable, Data]:
+        """On the devices only once it runs: several may be compiled at once."""
+        table = trees.take(self._work.table, self._rows)
+        program = self._program
+        return (
+            jax.device_put(table, program.per_task),
+            jax.device_put(self._work.data, program.shared),
+        )
 
     def epoch_seconds(self) -> float:
         """Time of one epoch of all tasks, with its part of an evaluation."""
         evaluation = self._run(0)
         training = max(self._run(1) - evaluation, 0.0)
-        return training / self.share + evaluation / self._eval_every
+        return training / self.share + evaluation / self._work.eval_every
 
     def warm_up(self) -> None:
         """Takes memory, and whatever else happens but once."""
@@ -89,17 +102,41 @@ class Probe:
         self._run(0)
 
     def _run(self, epochs: int) -> float:
+        table, data = self._placed
         if self._state is None:
-            self._state = self._init(self._table.key)
+            self._state = self._program.init(table.key)
         put = (np.int32(0), np.full(1, epochs, np.int32))
-        first, counts = jax.device_put(put, self._shared)
-        jax.block_until_ready((self._state, first, counts))
+        first, counts = jax.device_put(put, self._program.shared)
+        jax.block_until_ready((self._state, table, data, first, counts))
         start = time.monotonic()
-        self._state, _ = self._compiled(
-            self._state, self._table, self._data, first, counts
-        )
+        self._state, _ = self._compiled(self._state, table, data, first, counts)
         jax.block_until_ready(self._state)
         return time.monotonic() - start
+
+
+def bytes_needed(program: Program, table: TaskTable, data: Data) -> int | None:
+    """What a program needs on each device, in bytes, whether or not its compiler makes
+    it; None where that says only that it is too much.
+    """
+    try:
+        return program.bytes(table, data)
+    except jax.errors.JaxRuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        return bytes_refused(error)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether the runtime or a compiler says so."""
+    return "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower()
+
+
+def bytes_refused(error: Exception) -> int | None:
+    """Bytes that a compiler says a program would have needed; None if it does not."""
+    found = re.search(r"[Uu]sed ([\d.]+)([KMGT]) of", str(error))
+    if found is None:
+        return None
+    return int(float(found[1]) * 2 ** (10 + 10 * "KMGT".index(found[2])))
 
 
 def step_flops(trainer: Trainer, data: Data) -> float:

@@ -1,0 +1,107 @@
+"""Layouts to begin with on an accelerator, by what a network is made of.
+
+`GUESSES` is what `jmer bench FILE --target v5e-1 --target h100 --lowerings …` says of
+one network of each kind. `tests/test_first_guesses.py` derives it again at small sizes,
+where the compilers are installed.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jmer.nn.lowering.choice import Lowering, use_lowering
+from jmer.train.step import Data, Trainer
+
+Kind = Literal["narrow", "wide", "products"]
+"""narrow: most operations are convolutions between few channels; wide: between many;
+products: most are of matrices."""
+NARROW = 16
+"""Channels, of the fewer of a convolution's inputs and outputs; a matrix unit has 128
+rows, and a tile of memory 8 or 16."""
+
+
+FULL = 2e10
+"""Multiplications of a batch forward that keep an accelerator busy: a step of three
+times as many is 0.6 ms of a v5e chip at its peak, and 0.1 ms of an H100."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Guess:
+    """What to try first."""
+
+    lowering: Lowering
+    chunk: int
+    """About so many tasks side by side."""
+
+
+GUESSES: Mapping[tuple[str, Kind], Lowering] = {
+    ("tpu", "narrow"): "backend",
+    ("tpu", "wide"): "backend",
+    ("tpu", "products"): "backend",
+    ("gpu", "narrow"): "backend",
+    ("gpu", "wide"): "backend",
+    ("gpu", "products"): "backend",
+}
+"""By platform and kind."""
+
+
+def first_guess(trainer: Trainer, data: Data, platform: str) -> Guess | None:
+    """What to begin with: as many tasks side by side as keep the device busy. None
+    where nothing is known, as on a CPU, whose layouts depend on its cache."""
+    if not any(known == platform for known, _ in GUESSES):
+        return None
+    kind, operations = kind_of(trainer, data)
+    return Guess(GUESSES[platform, kind], max(1, round(FULL / max(operations, 1))))
+
+
+def kind_of(trainer: Trainer, data: Data) -> tuple[Kind, float]:
+    """What the training's network is made of, and the multiplications of a batch in
+    it forward, as it is traced: nothing is computed."""
+    index = jax.ShapeDtypeStruct((trainer.plan.size,), jnp.int32)
+    inputs, label = jax.eval_shape(lambda d, i: (d.take(i), d.label[i]), data, index)
+    weight = jax.ShapeDtypeStruct((trainer.plan.size,), jnp.float32)
+    key = jax.random.key(0)
+    state = jax.eval_shape(trainer.init, key)
+    graphdef = trainer.graphdef
+
+    def loss(state: Any, inputs: Any, label: Any, weight: Any) -> Any:
+        model = nnx.merge(graphdef, state.params, state.stats, copy=True)
+        with use_lowering("backend"):
+            return trainer.network.loss(model, inputs, label, weight=weight, key=key)
+
+    work = {"narrow": 0.0, "wide": 0.0, "products": 0.0}
+    traced = jax.make_jaxpr(loss)(state, inputs, label, weight)
+    for kind, operations in _operations(traced.jaxpr):
+        work[kind] += operations
+    kind: Kind = "narrow" if work["narrow"] >= work["wide"] else "wide"
+    if work["products"] >= work["narrow"] + work["wide"]:
+        kind = "products"
+    return kind, sum(work.values())
+
+
+def _operations(jaxpr: Any, times: float = 1.0) -> Iterator[tuple[Kind, float]]:
+    """Multiplications of each equation, and of what kind they are."""
+    for each in jaxpr.eqns:
+        name = each.primitive.name
+        if name == "conv_general_dilated":
+            numbers = each.params["dimension_numbers"]
+            kernel = each.invars[1].aval.shape
+            outputs, inputs, *window = (kernel[axis] for axis in numbers.rhs_spec)
+            size = math.prod(each.outvars[0].aval.shape) * inputs * math.prod(window)
+            yield "narrow" if min(inputs, outputs) < NARROW else "wide", size * times
+        elif name == "dot_general":
+            (contracted, _), _ = each.params["dimension_numbers"]
+            shape = each.invars[0].aval.shape
+            length = math.prod(shape[axis] for axis in contracted)
+            yield "products", math.prod(each.outvars[0].aval.shape) * length * times
+        turns = each.params.get("length", 1) if name == "scan" else 1
+        for value in each.params.values():
+            for inner in value if isinstance(value, tuple | list) else (value,):
+                inner = getattr(inner, "jaxpr", inner)
+                if hasattr(inner, "eqns"):
+                    yield from _operations(inner, times * turns)
