@@ -31,7 +31,7 @@ class EngineConfig:
     in turn from the host (loop); auto measures how many side by side are fastest."""
     chunk: int | None = None
     """Tasks side by side on a device, one such chunk after another."""
-    lowering: Literal["auto", "backend", "patches"] = "auto"
+    lowering: Literal["auto", "backend", "patches", "lanes"] = "auto"
     """Convolutions of the compiler's library (backend) or products of patches, with
     fused blocks (patches); auto is patches on a CPU and is measured elsewhere."""
     pack: int | None = None

@@ -109,13 +109,14 @@ def assert_close(a, b, rtol=2e-5):
     )
 
 
+@pytest.mark.parametrize("lowering", ["patches", "lanes"])
 @pytest.mark.parametrize("train", [True, False])
-def test_fused_equals_the_layers_one_by_one(case, train):
+def test_fused_equals_the_layers_one_by_one(case, train, lowering):
     """Values, running statistics, gradients of parameters and of the input."""
     options, space = case
     block, x = make_block(options), clips(space, options["inputs"])
     assert fused.fits(block.geometry(space))
-    found = outcome("patches", block, x, train=train)
+    found = outcome(lowering, block, x, train=train)
     assert_close(found, outcome("backend", block, x, train=train))
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(found[1]))
 
@@ -134,8 +135,9 @@ def test_fused_equals_the_layers_in_float64(case):
         assert_close(found, expected, 5e-6)
 
 
+@pytest.mark.parametrize("lowering", ["patches", "lanes"])
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "own"])
-def test_tasks_together_equal_tasks_alone(case, shared):
+def test_tasks_together_equal_tasks_alone(case, shared, lowering):
     """Merged into the lanes of one product where they share their clips."""
     options, space = case
     blocks = [make_block(options, seed) for seed in range(3)]
@@ -147,7 +149,7 @@ def test_tasks_together_equal_tasks_alone(case, shared):
     weights = jnp.stack([jnp.roll(WEIGHT, i) for i in range(3)])
 
     def one(state, x, weight):
-        return outcome("patches", nnx.merge(graphdef, state), x, weight=weight)
+        return outcome(lowering, nnx.merge(graphdef, state), x, weight=weight)
 
     x = xs[0] if shared else jnp.stack(xs)
     together = jax.vmap(one, in_axes=(0, None if shared else 0, 0))(state, x, weights)

@@ -12,7 +12,8 @@ from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.nn.conv import Conv
 from jmer.nn.dropout import keep_words, kept_scale
 from jmer.nn.lowering.choice import current
-from jmer.nn.lowering.fused import Operands, fits, pooled_features
+from jmer.nn.lowering import fused, windows
+from jmer.nn.lowering.fused import Operands, fits
 from jmer.nn.lowering.slots import Geometry
 from jmer.nn.norm import BatchNorm
 from jmer.nn.pool import avg_pool, max_pool, unslot
@@ -96,7 +97,7 @@ class ConvBlock(nnx.Module):
         keep = keep_words(key, shape, math.prod(self.average), rate)
         stages = (
             self._fused
-            if current() == "patches" and fits(geometry)
+            if current() == "lanes" or (current() == "patches" and fits(geometry))
             else self._one_by_one
         )
         y = stages(geometry, x, keep, kept_scale(rate), train=train, weight=weight)
@@ -132,7 +133,8 @@ class ConvBlock(nnx.Module):
     ) -> Array:
         norm = self.norm
         gamma, beta, running = norm.scale[...], norm.bias[...], norm.mean[...]
-        features = pooled_features(geometry, jnp.dtype(self.dtype))
+        program = windows if current() == "lanes" else fused
+        features = program.pooled_features(geometry, jnp.dtype(self.dtype))
         bias = self.conv.bias
         assert bias is not None
         operands = Operands(

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import jax
 
-Lowering = Literal["backend", "patches"]
+Lowering = Literal["backend", "patches", "lanes"]
 """`backend`: convolutions and pooling of the compiler's library (cuDNN, a TPU's matrix
 unit). Under `vmap` JAX makes one grouped convolution of them, or one dense convolution
 where all tasks share the input. `patches`: products of pixel blocks with the kernel,
@@ -37,4 +37,4 @@ def current() -> Lowering:
 
 def default(platform: str) -> Lowering:
     """The lowering that suits a platform (`cpu`, `gpu`, `tpu`)."""
-    return "patches" if platform == "cpu" else "backend"
+    return "patches" if platform == "cpu" else "lanes"
