@@ -10,7 +10,7 @@ the kernel's places. The outputs are kept for the gradient.
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -25,24 +25,17 @@ from jmer.nn.lowering.sizes import Sizes
 from jmer.nn.lowering.slots import Geometry, slots
 
 
-class Piece(NamedTuple):
-    """What the gradients need of one place of the mean; `w` is all windows of it."""
-
-    outputs: Float[Array, "t place d w"]
-    winners: Int[Array, "t d w"]
-    """The place that each window took, or as many as there are if it is dropped."""
-
-
 class Saved(NamedTuple):
     """What the gradients need beside the clips."""
 
     kernel: Float[Array, "t *window c d"]
+    bias: Float[Array, "t d"]
     pivot: Float[Array, "t d"]
     sign: Float[Array, "t d"]
     weight: Float[Array, "t b"]
-    pieces: tuple[Piece, ...]
-    rest: Float[Array, "t d w"] | None
-    """Outputs of the pixels that no window has."""
+    winners: tuple[Int[Array, "t d w"], ...]
+    """For each place of the mean, which of its places every max-pool window took, or as
+    many as there are if it is dropped; `w` is cells and their clips."""
 
 
 class Pullback(NamedTuple):
@@ -204,47 +197,37 @@ def _rest_inputs(geometry: Geometry, dtype: DTypeLike, x: Array) -> Array | None
 
 
 class _Lanes:
-    """Tasks and channels as one axis, cells and clips as another."""
+    """Tasks, channels and windows: cells and their clips as one axis."""
 
     def __init__(self, geometry: Geometry, clips: int, like: Array) -> None:
         self.tasks, self.channels = like.shape
         self.clips, self.cells = clips, math.prod(geometry.cells)
 
-    def column(self, value: Array) -> Array:
-        """[t, d] as [t * d, 1]."""
-        return value.reshape(-1, 1)
-
     def spread(self, value: Array) -> Array:
-        """[t, b, cell, d] as [t * d, cell * b]."""
+        """[t, b, cell, d] as [t, d, cell * b]."""
         value = value.transpose(0, 3, 2, 1)
-        return value.reshape(self.tasks * self.channels, -1)
+        return value.reshape(self.tasks, self.channels, -1)
 
     def gather(self, value: Array) -> Array:
         """The inverse of `spread`."""
         shape = self.tasks, self.channels, self.cells, self.clips
         return value.reshape(shape).transpose(0, 3, 2, 1)
 
+    def there(self, mask: np.ndarray) -> Array:
+        """[cell] as [1, 1, cell * b]."""
+        return jnp.asarray(np.repeat(mask, self.clips)[None, None])
+
     def counted(self, weight: Array, pixels: int) -> Array:
-        """[t, b] as [t * d, pixel * b]: whether an output counts."""
-        counted = jnp.tile(weight > 0, (1, pixels))[:, None]
-        shape = self.tasks, self.channels, pixels * self.clips
-        return jnp.broadcast_to(counted, shape).reshape(-1, shape[-1])
+        """[t, b] as [t, 1, pixel * b]: whether an output counts."""
+        return jnp.tile(weight > 0, (1, pixels))[:, None]
 
-    def by_task(self, value: Array) -> Array:
-        """[..., t * d, w] as [t, ..., d, w]."""
-        *more, _, w = value.shape
-        value = value.reshape(*more, self.tasks, self.channels, w)
-        return jnp.moveaxis(value, -3, 0)
+    def product(self, matrix: Array, seen: Array) -> Array:
+        """[t, d, w] of [t * d, input] and [input, w], in float32."""
+        h = jnp.dot(matrix, seen, preferred_element_type=RESULT or seen.dtype)
+        return h.reshape(self.tasks, self.channels, -1).astype(jnp.float32)
 
-    def merged(self, value: Array) -> Array:
-        """The inverse of `by_task`."""
-        value = jnp.moveaxis(value, 0, -3)
-        *more, tasks, channels, w = value.shape
-        return value.reshape(*more, tasks * channels, w)
 
-    def valid(self, mask: np.ndarray) -> Array:
-        """[cell] as [1, cell * b]."""
-        return jnp.asarray(np.repeat(mask, self.clips)[None])
+RESULT = jnp.float32
 
 
 def _matrices(
@@ -270,125 +253,125 @@ def _forward(
     kernel, bias, pivot, sign, keep, weight = operands
     lanes = _Lanes(geometry, x.shape[0], bias)
     places, single = _matrices(geometry, dtype, kernel, bias, sign)
-    signs, pivots = lanes.column(sign), lanes.column(pivot)
+    code = _Code(len(places), sign)
+    signs, pivots = sign[..., None], pivot[..., None]
     keeps = lanes.spread(keep)
-    counted = lanes.counted(weight, lanes.cells)
-    total = square = jnp.zeros(signs.shape[0])
+    some = every = jnp.zeros(keeps.shape)
     extreme = jnp.zeros(keeps.shape)
-    pieces = []
+    winners = []
     for mean, seen in enumerate(_windows(geometry, dtype, x)):
-        h = _product(places, seen)
-        best, winner = _largest(geometry, lanes, h, mean)
+        best = jnp.full(keeps.shape, LOWEST)
+        for place, matrix in enumerate(places):
+            value = lanes.product(matrix, seen)
+            above = jnp.maximum(value * signs, 0) - pivots
+            marked = code.marked(value, place)
+            valid = _valid(geometry)[mean, place]
+            if not valid.all():
+                there = lanes.there(valid)
+                above = jnp.where(there, above, 0)
+                marked = jnp.where(there, marked, LOWEST)
+            best = jnp.maximum(best, marked)
+            some, every = some + above, every + above * above
+            best, some, every = _apart(best, some, every)
         kept = (keeps >> mean) & 1 == 1
-        extreme = extreme + jnp.where(kept, jnp.maximum(best * signs, 0), 0)
-        winner = jnp.where(kept, winner, jnp.uint8(len(h)))
-        some, every = _sums(geometry, lanes, h, mean, signs, pivots)
-        total = total + jnp.where(counted, some, 0).sum(1)
-        square = square + jnp.where(counted, every, 0).sum(1)
-        pieces.append(Piece(lanes.by_task(h), lanes.by_task(winner)))
-    rest = None
+        value, winner = code.taken(best)
+        extreme = extreme + jnp.where(kept, jnp.maximum(value * signs, 0), 0)
+        winner = jnp.where(kept, winner, len(places))
+        winners.append(winner.astype(jnp.uint8))
+    counted = lanes.counted(weight, lanes.cells)
+    total = jnp.where(counted, some, 0).sum(-1)
+    square = jnp.where(counted, every, 0).sum(-1)
     if (seen := _rest_inputs(geometry, dtype, x)) is not None:
-        rest = _product(single[None], seen)[0]
-        value = jnp.maximum(rest.astype(jnp.float32) * signs, 0) - pivots
-        value = jnp.where(lanes.counted(weight, rest.shape[1] // lanes.clips), value, 0)
-        total, square = total + value.sum(1), square + jnp.square(value).sum(1)
-    sums = Sums(
-        lanes.gather(extreme), total.reshape(bias.shape), square.reshape(bias.shape)
-    )
-    kept = None if rest is None else lanes.by_task(rest)
-    return sums, Saved(kernel, pivot, sign, weight, tuple(pieces), kept)
+        value = jnp.maximum(lanes.product(single, seen) * signs, 0) - pivots
+        counted = lanes.counted(weight, value.shape[-1] // lanes.clips)
+        value = jnp.where(counted, value, 0)
+        total, square = total + value.sum(-1), square + jnp.square(value).sum(-1)
+    sums = Sums(lanes.gather(extreme), total, square)
+    return sums, Saved(kernel, bias, pivot, sign, weight, tuple(winners))
 
 
-def _product(matrix: Array, seen: Array) -> Array:
-    """[place, lane, w] of [place, lane, input] and [input, w], computed once."""
-    places, rows, _ = matrix.shape
-    h = jnp.dot(
-        matrix.reshape(places * rows, -1), seen, preferred_element_type=jnp.float32
-    )
-    h = h.astype(seen.dtype).reshape(places, rows, -1)
-    # Or compilers compute the product again for every use.
-    return lax.optimization_barrier(h)
+LOWEST = np.float32(-3e38)
+"""Less than any output; finite, since marks in an infinity's bits make it no number."""
 
 
-def _values(
-    geometry: Geometry, lanes: _Lanes, h: Array, mean: int
-) -> Iterator[tuple[Array, Array | None]]:
-    """The outputs of each place in float32, and where there are such if not
-    everywhere."""
-    for value, mask in zip(h, _valid(geometry)[mean], strict=True):
-        yield value.astype(jnp.float32), None if mask.all() else lanes.valid(mask)
+def _apart(*values: Array) -> tuple[Array, ...]:
+    """The same values, for compilers to work out one after another. Left alone they
+    join all places' products into one program that fits no memory beside the cores."""
+    return lax.optimization_barrier(values)
 
 
-def _largest(
-    geometry: Geometry, lanes: _Lanes, h: Array, mean: int
-) -> tuple[Array, Array]:
-    """The largest output of every window, and its place: the first of equal ones."""
-    best: Array | None = None
-    winner = jnp.zeros((), jnp.uint8)
-    for place, (value, valid) in enumerate(_values(geometry, lanes, h, mean)):
-        value = value if valid is None else jnp.where(valid, value, -jnp.inf)
-        if best is None:
-            best, winner = value, jnp.zeros(value.shape, jnp.uint8)
-        else:
-            winner = jnp.where(value > best, jnp.uint8(place), winner)
-            best = jnp.maximum(best, value)
-    assert best is not None
-    return best, winner
+class _Code:
+    """Outputs whose lowest bits say which place of a window they are from, so that the
+    largest of them is found with its place in one pass.
 
+    They lose about the 20th bit of their fraction by it. Of equal outputs the first
+    place wins, of those that the ReLU lets through.
+    """
 
-def _sums(
-    geometry: Geometry,
-    lanes: _Lanes,
-    h: Array,
-    mean: int,
-    signs: Array,
-    pivots: Array,
-) -> tuple[Array, Array]:
-    """Over the outputs of each window, of what they are above `pivots`."""
-    some = every = jnp.zeros((), jnp.float32)
-    for value, valid in _values(geometry, lanes, h, mean):
-        value = jnp.maximum(value * signs, 0) - pivots
-        value = value if valid is None else jnp.where(valid, value, 0)
-        some, every = some + value, every + value * value
-    return some, every
+    def __init__(self, places: int, sign: Array) -> None:
+        self.mask = np.uint32(2 ** (places - 1).bit_length() - 1)
+        self.turned = (sign < 0)[..., None]
+
+    def marked(self, value: Array, place: int) -> Array:
+        bits = lax.bitcast_convert_type(value, jnp.uint32) & ~self.mask
+        # The more, the larger a positive number and the smaller a negative one.
+        mark = jnp.where(self.turned, np.uint32(place), self.mask - np.uint32(place))
+        return lax.bitcast_convert_type(bits | mark, jnp.float32)
+
+    def taken(self, marked: Array) -> tuple[Array, Array]:
+        """The value, and its place."""
+        bits = lax.bitcast_convert_type(marked, jnp.uint32)
+        mark = bits & self.mask
+        place = jnp.where(self.turned, mark, self.mask - mark)
+        return lax.bitcast_convert_type(bits & ~self.mask, jnp.float32), place
 
 
 # --- backward
 
 
-def _output_gradients(
-    geometry: Geometry, x: Array, pullback: Pullback
-) -> tuple[list[Array], Array | None]:
-    """Of the convolution's outputs: of each piece's, and of the rest's."""
-    saved, (dextreme, dtotal, dsquare) = pullback
-    lanes = _Lanes(geometry, x.shape[0], saved.pivot)
-    signs = lanes.column(saved.sign)
-    constant = lanes.column(dtotal - 2 * dsquare * saved.pivot)
-    slope = lanes.column(2 * dsquare)
-    dextremes = lanes.spread(dextreme)
+class _Gradients:
+    """The gradient of the convolution's outputs, a product at a time."""
 
-    def through_sums(value: Array, counted: Array) -> Array:
-        return jnp.where(counted, constant + slope * value, 0)
+    def __init__(
+        self, geometry: Geometry, dtype: DTypeLike, x: Array, pullback: Pullback
+    ) -> None:
+        self.saved, (dextreme, dtotal, dsquare) = pullback
+        saved = self.saved
+        self.geometry, self.dtype = geometry, dtype
+        self.lanes = _Lanes(geometry, x.shape[0], saved.pivot)
+        self.places, self.single = _matrices(
+            geometry, dtype, saved.kernel, saved.bias, saved.sign
+        )
+        self.signs = saved.sign[..., None]
+        self.constant = (dtotal - 2 * dsquare * saved.pivot)[..., None]
+        self.slope = (2 * dsquare)[..., None]
+        self.dextremes = self.lanes.spread(dextreme)
+        self.counted = self.lanes.counted(saved.weight, self.lanes.cells)
 
-    counted = lanes.counted(saved.weight, lanes.cells)
-    gradients = []
-    for mean, piece in enumerate(saved.pieces):
-        dh = []
-        winners = lanes.merged(piece.winners)
-        outputs = _values(geometry, lanes, lanes.merged(piece.outputs), mean)
-        for place, (value, valid) in enumerate(outputs):
-            value = value * signs
-            seen = counted if valid is None else counted & valid
-            each = through_sums(value, seen)
-            each = each + jnp.where(winners == place, dextremes, 0)
-            dh.append(jnp.where(value > 0, each, 0).astype(piece.outputs.dtype))
-        gradients.append(jnp.stack(dh))
-    if saved.rest is None:
-        return gradients, None
-    value = lanes.merged(saved.rest).astype(jnp.float32) * signs
-    counted = lanes.counted(saved.weight, value.shape[1] // lanes.clips)
-    rest = jnp.where(value > 0, through_sums(value, counted), 0)
-    return gradients, rest.astype(saved.rest.dtype)
+    def of_place(self, mean: int, place: int, seen: Array) -> Array:
+        """[t * d, w]"""
+        value = self.lanes.product(self.places[place], seen) * self.signs
+        dh = self._through_sums(value, self.counted)
+        valid = _valid(self.geometry)[mean, place]
+        if not valid.all():
+            dh = jnp.where(self.lanes.there(valid), dh, 0)
+        won = self.saved.winners[mean].astype(jnp.int32) == place
+        return self._through_relu(value, dh + jnp.where(won, self.dextremes, 0))
+
+    def of_rest(self, seen: Array) -> Array:
+        """[t * d, w]"""
+        value = self.lanes.product(self.single, seen) * self.signs
+        pixels = value.shape[-1] // self.lanes.clips
+        counted = self.lanes.counted(self.saved.weight, pixels)
+        return self._through_relu(value, self._through_sums(value, counted))
+
+    def _through_sums(self, value: Array, counted: Array) -> Array:
+        return jnp.where(counted, self.constant + self.slope * value, 0)
+
+    def _through_relu(self, value: Array, dh: Array) -> Array:
+        dh = jnp.where(value > 0, dh, 0).astype(self.dtype)
+        (dh,) = _apart(dh)
+        return dh.reshape(-1, dh.shape[-1])
 
 
 def _kernel_gradient(
@@ -397,24 +380,28 @@ def _kernel_gradient(
     """Of all tasks' kernels and biases."""
     kernel = pullback.saved.kernel
     tasks, channels = pullback.saved.pivot.shape
-    gradients, rest = _output_gradients(geometry, x, pullback)
+    gradients = _Gradients(geometry, dtype, x, pullback)
 
     def product(dh: Array, seen: Array) -> Array:
-        contract = (((dh.ndim - 1,), (1,)), ((), ()))
+        contract = (((1,), (1,)), ((), ()))
         return lax.dot_general(dh, seen, contract, preferred_element_type=jnp.float32)
 
     windows = _windows(geometry, dtype, x)
-    total = sum(product(dh, seen) for dh, seen in zip(gradients, windows, strict=True))
+    each = []
+    for place in range(math.prod(geometry.pool)):
+        total: Any = 0
+        for mean, seen in enumerate(windows):
+            total = total + product(gradients.of_place(mean, place, seen), seen)
+        each.append(total)
+    total = jnp.stack(each)
 
     def placed(kernel: Array) -> Array:
         return _kernel_places(geometry, kernel)
 
     (dkernel,) = jax.linear_transpose(placed, kernel)(total[..., :-1])
     dbias = total[..., -1].sum(0)
-    if rest is not None:
-        seen = _rest_inputs(geometry, dtype, x)
-        assert seen is not None
-        more = product(rest, seen)
+    if (seen := _rest_inputs(geometry, dtype, x)) is not None:
+        more = product(gradients.of_rest(seen), seen)
         dbias = dbias + more[:, -1]
         more = more[:, :-1].reshape(tasks, channels, *kernel.shape[1:-1])
         dkernel = dkernel + jnp.moveaxis(more, 1, -1)
@@ -425,28 +412,33 @@ def _input_gradient(
     geometry: Geometry, dtype: DTypeLike, x: Array, pullback: Pullback
 ) -> Array:
     """[task, b, *space, c]"""
-    saved = pullback.saved
-    tasks, channels = saved.pivot.shape
-    gradients, rest = _output_gradients(geometry, x, pullback)
-    ones = jnp.ones_like(saved.sign)
-    places, single = _matrices(geometry, dtype, saved.kernel, ones, ones)
+    tasks, channels = pullback.saved.pivot.shape
+    gradients = _Gradients(geometry, dtype, x, pullback)
+    signs = pullback.saved.sign.reshape(-1, 1)
 
     def of_inputs(dh: Array, matrix: Array) -> Array:
-        """[t, input + 1, w] of [place, t * d, w] and [place, t * d, input + 1]."""
-        dh = dh.reshape(-1, tasks, channels, dh.shape[-1])
-        matrix = matrix.reshape(-1, tasks, channels, matrix.shape[-1])
+        """[t, input + 1, w] of [t * d, w] and [t * d, input + 1]."""
+        dh = dh.reshape(tasks, channels, -1)
+        matrix = (matrix * signs.astype(dtype)).reshape(tasks, channels, -1)
         return jnp.einsum(
-            "ktdw,ktdi->tiw", dh, matrix, preferred_element_type=jnp.float32
+            "tdw,tdi->tiw", dh, matrix, preferred_element_type=jnp.float32
         )
 
-    parts: Sequence[Array] = [of_inputs(dh, places) for dh in gradients]
+    parts = []
+    for mean, seen in enumerate(_windows(geometry, dtype, x)):
+        total: Any = 0
+        for place, matrix in enumerate(gradients.places):
+            dh = gradients.of_place(mean, place, seen)
+            total = total + of_inputs(dh, matrix)
+        parts.append(total)
+    more = None
+    if (seen := _rest_inputs(geometry, dtype, x)) is not None:
+        more = of_inputs(gradients.of_rest(seen), gradients.single)
 
-    def seen(x: Array) -> tuple[list[Array], Array | None]:
-        return _windows(geometry, jnp.float32, x), _rest_inputs(
-            geometry, jnp.float32, x
-        )
+    def looked_at(x: Array) -> tuple[list[Array], Array | None]:
+        single = _rest_inputs(geometry, jnp.float32, x)
+        return _windows(geometry, jnp.float32, x), single
 
-    more = None if rest is None else of_inputs(rest[None], single[None])
-    back = jax.linear_transpose(seen, x.astype(jnp.float32))
-    (dx,) = jax.vmap(back)((list(parts), more))
+    zero = jnp.zeros(x.shape, jnp.float32)
+    (dx,) = jax.vmap(jax.vjp(looked_at, zero)[1])((parts, more))
     return dx.astype(x.dtype)
