@@ -13,7 +13,7 @@ from jmer.nn.conv import Conv
 from jmer.nn.dropout import keep_words, kept_scale
 from jmer.nn.lowering.choice import current
 from jmer.nn.lowering import fused, windows
-from jmer.nn.lowering.fused import Operands, fits
+from jmer.nn.lowering.fused import Operands, Sums, fits
 from jmer.nn.lowering.slots import Geometry
 from jmer.nn.norm import BatchNorm
 from jmer.nn.pool import avg_pool, max_pool, unslot
@@ -94,12 +94,14 @@ class ConvBlock(nnx.Module):
             weight = jnp.ones(x.shape[0])
         rate = self.rate if train and key is not None else 0.0
         shape = (x.shape[0], math.prod(geometry.cells), self.norm.scale[...].shape[-1])
-        keep = keep_words(key, shape, math.prod(self.average), rate)
-        stages = (
-            self._fused
-            if current() == "lanes" or (current() == "patches" and fits(geometry))
-            else self._one_by_one
-        )
+        means = math.prod(self.average)
+        chosen = current()
+        wide = chosen == "lanes" and train
+        keep = keep_words(key, shape, means, rate, turned=wide)
+        if wide or (chosen == "patches" and fits(geometry)):
+            stages = self._wide if wide else self._fused
+        else:
+            stages = self._one_by_one
         y = stages(geometry, x, keep, kept_scale(rate), train=train, weight=weight)
         return y.reshape(x.shape[0], *geometry.cells, -1).astype(self.dtype)
 
@@ -131,29 +133,56 @@ class ConvBlock(nnx.Module):
         train: bool,
         weight: Array,
     ) -> Array:
-        norm = self.norm
-        gamma, beta, running = norm.scale[...], norm.bias[...], norm.mean[...]
-        program = windows if current() == "lanes" else fused
-        features = program.pooled_features(geometry, jnp.dtype(self.dtype))
+        features = fused.pooled_features(geometry, jnp.dtype(self.dtype))
+        sums = features(x, self._operands(keep, weight))
+        gain, offset = self._normaliser(geometry, sums, train, weight)
+        kept = lax.population_count(keep).astype(jnp.float32)
+        share = scale / math.prod(self.average)
+        return (sums.extreme * gain + kept * offset) * share
+
+    def _wide(
+        self,
+        geometry: Geometry,
+        x: Array,
+        keep: Array,
+        scale: float,
+        *,
+        train: bool,
+        weight: Array,
+    ) -> Array:
+        """The same with channels first and clips last, until all is small again."""
+        features = windows.pooled_features(geometry, jnp.dtype(self.dtype))
+        flat = keep.reshape(keep.shape[0], -1)
+        sums = features(x, self._operands(flat, weight))
+        gain, offset = self._normaliser(geometry, sums, train, weight)
+        kept = lax.population_count(flat).astype(jnp.float32)
+        share = scale / math.prod(self.average)
+        y = (sums.extreme * gain[:, None] + kept * offset[:, None]) * share
+        return y.astype(self.dtype).reshape(keep.shape).T
+
+    def _operands(self, keep: Array, weight: Array) -> Operands:
         bias = self.conv.bias
         assert bias is not None
-        operands = Operands(
+        return Operands(
             kernel=self.conv.kernel[...],
             bias=bias[...],
-            pivot=running,  # sums about it lose no digits
-            sign=jnp.where(gamma >= 0, 1.0, -1.0),
+            pivot=self.norm.mean[...],  # sums about it lose no digits
+            sign=jnp.where(self.norm.scale[...] >= 0, 1.0, -1.0),
             keep=keep,
             weight=weight,
         )
-        extreme, total, square = features(x, operands)
-        mean, var = running, norm.var[...]
+
+    def _normaliser(
+        self, geometry: Geometry, sums: Sums, train: bool, weight: Array
+    ) -> tuple[Array, Array]:
+        """What values of each channel are multiplied by, and what is added then."""
+        norm = self.norm
+        mean, var = norm.mean[...], norm.var[...]
         if train:
             count = jnp.maximum(weight.sum(), 1) * math.prod(geometry.out)
-            shift = total / count
-            mean = running + shift
-            var = jnp.maximum(square / count - jnp.square(shift), 0)
+            shift = sums.total / count
+            mean = mean + shift
+            var = jnp.maximum(sums.square / count - jnp.square(shift), 0)
             norm.track(mean, var, count)
-        gain = gamma * lax.rsqrt(var + norm.epsilon)
-        kept = lax.population_count(keep).astype(jnp.float32)
-        share = scale / math.prod(self.average)
-        return (extreme * gain + kept * (beta - mean * gain)) * share
+        gain = norm.scale[...] * lax.rsqrt(var + norm.epsilon)
+        return gain, norm.bias[...] - mean * gain

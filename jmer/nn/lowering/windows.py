@@ -51,7 +51,7 @@ def pooled_features(
 ) -> Callable[[Array, Operands], Sums]:
     """The function of that name in `fused`, as another program.
 
-    Outputs of the convolution are kept in `dtype`; sums are float32.
+    Here `keep` and `extreme` are [d, cell * b]; all clips are computed.
     """
     forward = over_tasks(functools.partial(_forward, geometry, dtype))
     kernel_gradient = over_tasks(functools.partial(_kernel_gradient, geometry, dtype))
@@ -89,45 +89,44 @@ def _extent(geometry: Geometry) -> Sizes:
     return tuple((p - 1) * s + k for p, s, k in axes)
 
 
-def _windows(geometry: Geometry, dtype: DTypeLike, x: Array) -> list[Array]:
-    """For each place of the mean, what its windows see: [input + 1, cell * clip].
+def _images(geometry: Geometry, dtype: DTypeLike, x: Array) -> Array:
+    """[*space, b] of [b, *space, c], the channels of neighbours beside each other."""
+    *outer, width = geometry.space
+    x = x.reshape(x.shape[0], *outer, width * geometry.inputs)
+    return jnp.moveaxis(x, 0, -1).astype(dtype)
 
-    The last input is a one, which the bias multiplies.
+
+def _windows(geometry: Geometry, x: Array) -> list[Array]:
+    """For each place of the mean, what its windows see of `x` [*space, b]:
+    [input + 1, cell * b]. The last input is a one, which the bias multiplies.
     """
-    g, rank, clips = geometry, len(geometry.space), x.shape[0]
-    x = jnp.moveaxis(x, 0, -1).astype(dtype)  # [*space, c, b]
+    g, rank, clips = geometry, len(geometry.space), x.shape[-1]
+    unit = [1] * (rank - 1) + [g.inputs]  # numbers of a pixel along each axis
+    steps = [p * s * u for p, s, u in zip(g.pool, g.strides, unit, strict=True)]
+    extents = [e * u for e, u in zip(_extent(g), unit, strict=True)]
+    counts = [c * m for c, m in zip(g.cells, g.average, strict=True)]
     pads, shape = [], []
-    axes = zip(
-        *(g.space, g.cells, g.average, g.pool, g.strides, g.padding),
-        *(g.pool_padding, _extent(g)),
-        strict=True,
-    )
-    for n, cells, means, pool, stride, pad, pool_pad, extent in axes:
-        step = pool * stride
-        blocks = cells * means + -(-extent // step) - 1
-        low = pad + pool_pad * stride
-        pads.append((low, blocks * step - n - low, 0))
-        shape += [blocks, step]
-    x = lax.pad(x, jnp.zeros((), dtype), [*pads, (0, 0, 0), (0, 0, 0)])
-    x = x.reshape(*shape, g.inputs, clips)
+    for i in range(rank):
+        blocks = counts[i] + -(-extents[i] // steps[i]) - 1
+        low = (g.padding[i] + g.pool_padding[i] * g.strides[i]) * unit[i]
+        pads.append((low, blocks * steps[i] - x.shape[i] - low, 0))
+        shape += [blocks, steps[i]]
+    x = lax.pad(x, jnp.zeros((), x.dtype), [*pads, (0, 0, 0)]).reshape(*shape, clips)
     # Windows advance by a block of pixels, and reach into the blocks after it.
-    for i, extent in enumerate(_extent(g)):
-        count, step = g.cells[i] * g.average[i], g.pool[i] * g.strides[i]
+    for i, (extent, step, count) in enumerate(zip(extents, steps, counts, strict=True)):
         parts = []
         for block in range(-(-extent // step)):
             part = lax.slice_in_dim(x, block, block + count, axis=2 * i)
             taps = min(step, extent - block * step)
             parts.append(lax.slice_in_dim(part, 0, taps, axis=2 * i + 1))
         x = jnp.concatenate(parts, axis=2 * i + 1)
-    # [*(cell, mean, tap), c, b]
-    split = [(g.cells[i], g.average[i], _extent(g)[i]) for i in range(rank)]
-    x = x.reshape(*itertools.chain(*split), g.inputs, clips)
+    split = zip(g.cells, g.average, extents, strict=True)
+    x = x.reshape(*itertools.chain(*split), clips)
+    # [*(cell, mean, input), b] to [*mean, *input, *cell, b]
     order = [3 * i + k for k in (1, 2, 0) for i in range(rank)]
-    order = [*order[: 2 * rank], 3 * rank, *order[2 * rank :], 3 * rank + 1]
-    x = x.transpose(order).reshape(
-        math.prod(g.average), math.prod(_extent(g)) * g.inputs, -1
-    )
-    one = jnp.ones((1, x.shape[-1]), dtype)
+    x = x.transpose(*order, 3 * rank)
+    x = x.reshape(math.prod(g.average), math.prod(extents), -1)
+    one = jnp.ones((1, x.shape[-1]), x.dtype)
     return [jnp.concatenate([each, one]) for each in x]
 
 
@@ -182,15 +181,17 @@ def _rest(geometry: Geometry) -> np.ndarray:
     return np.stack(taps)
 
 
-def _rest_inputs(geometry: Geometry, dtype: DTypeLike, x: Array) -> Array | None:
-    """[input + 1, pixel * clip] of the pixels that no window has, if there are any."""
+def _rest_inputs(geometry: Geometry, x: Array) -> Array | None:
+    """[input + 1, pixel * b] of the pixels that no window has, if there are any."""
     index = _rest(geometry)
     if not index.size:
         return None
-    pads = [(0, 0), *((p, p) for p in geometry.padding), (0, 0)]
-    flat = jnp.pad(x, pads).reshape(x.shape[0], -1).T
-    seen = flat[index.reshape(-1)].astype(dtype).reshape(len(index), -1)
-    return jnp.concatenate([seen, jnp.ones((1, seen.shape[1]), dtype)])
+    pads = [(p, p, 0) for p in geometry.padding]
+    low, high, _ = pads[-1]
+    pads[-1] = (low * geometry.inputs, high * geometry.inputs, 0)
+    x = lax.pad(x, jnp.zeros((), x.dtype), [*pads, (0, 0, 0)])
+    seen = x.reshape(-1, x.shape[-1])[index.reshape(-1)].reshape(len(index), -1)
+    return jnp.concatenate([seen, jnp.ones((1, seen.shape[1]), x.dtype)])
 
 
 # --- forward
@@ -202,16 +203,6 @@ class _Lanes:
     def __init__(self, geometry: Geometry, clips: int, like: Array) -> None:
         self.tasks, self.channels = like.shape
         self.clips, self.cells = clips, math.prod(geometry.cells)
-
-    def spread(self, value: Array) -> Array:
-        """[t, b, cell, d] as [t, d, cell * b]."""
-        value = value.transpose(0, 3, 2, 1)
-        return value.reshape(self.tasks, self.channels, -1)
-
-    def gather(self, value: Array) -> Array:
-        """The inverse of `spread`."""
-        shape = self.tasks, self.channels, self.cells, self.clips
-        return value.reshape(shape).transpose(0, 3, 2, 1)
 
     def there(self, mask: np.ndarray) -> Array:
         """[cell] as [1, 1, cell * b]."""
@@ -252,15 +243,15 @@ def _forward(
     """The sums, and what the gradients need."""
     kernel, bias, pivot, sign, keep, weight = operands
     lanes = _Lanes(geometry, x.shape[0], bias)
+    images = _images(geometry, dtype, x)
     places, single = _matrices(geometry, dtype, kernel, bias, sign)
     code = _Code(len(places), sign)
     signs, pivots = sign[..., None], pivot[..., None]
-    keeps = lanes.spread(keep)
-    some = every = jnp.zeros(keeps.shape)
-    extreme = jnp.zeros(keeps.shape)
+    some = every = jnp.zeros(keep.shape)
+    extreme = jnp.zeros(keep.shape)
     winners = []
-    for mean, seen in enumerate(_windows(geometry, dtype, x)):
-        best = jnp.full(keeps.shape, LOWEST)
+    for mean, seen in enumerate(_windows(geometry, images)):
+        best = jnp.full(keep.shape, LOWEST)
         for place, matrix in enumerate(places):
             value = lanes.product(matrix, seen)
             above = jnp.maximum(value * signs, 0) - pivots
@@ -270,10 +261,9 @@ def _forward(
                 there = lanes.there(valid)
                 above = jnp.where(there, above, 0)
                 marked = jnp.where(there, marked, LOWEST)
-            best = jnp.maximum(best, marked)
-            some, every = some + above, every + above * above
-            best, some, every = _apart(best, some, every)
-        kept = (keeps >> mean) & 1 == 1
+            (best,) = _apart(jnp.maximum(best, marked))
+            some, every = _apart(some + above, every + above * above)
+        kept = (keep >> mean) & 1 == 1
         value, winner = code.taken(best)
         extreme = extreme + jnp.where(kept, jnp.maximum(value * signs, 0), 0)
         winner = jnp.where(kept, winner, len(places))
@@ -281,12 +271,12 @@ def _forward(
     counted = lanes.counted(weight, lanes.cells)
     total = jnp.where(counted, some, 0).sum(-1)
     square = jnp.where(counted, every, 0).sum(-1)
-    if (seen := _rest_inputs(geometry, dtype, x)) is not None:
+    if (seen := _rest_inputs(geometry, images)) is not None:
         value = jnp.maximum(lanes.product(single, seen) * signs, 0) - pivots
         counted = lanes.counted(weight, value.shape[-1] // lanes.clips)
         value = jnp.where(counted, value, 0)
         total, square = total + value.sum(-1), square + jnp.square(value).sum(-1)
-    sums = Sums(lanes.gather(extreme), total, square)
+    sums = Sums(extreme, total, square)
     return sums, Saved(kernel, bias, pivot, sign, weight, tuple(winners))
 
 
@@ -345,7 +335,7 @@ class _Gradients:
         self.signs = saved.sign[..., None]
         self.constant = (dtotal - 2 * dsquare * saved.pivot)[..., None]
         self.slope = (2 * dsquare)[..., None]
-        self.dextremes = self.lanes.spread(dextreme)
+        self.dextremes = dextreme
         self.counted = self.lanes.counted(saved.weight, self.lanes.cells)
 
     def of_place(self, mean: int, place: int, seen: Array) -> Array:
@@ -381,12 +371,13 @@ def _kernel_gradient(
     kernel = pullback.saved.kernel
     tasks, channels = pullback.saved.pivot.shape
     gradients = _Gradients(geometry, dtype, x, pullback)
+    images = _images(geometry, dtype, x)
 
     def product(dh: Array, seen: Array) -> Array:
         contract = (((1,), (1,)), ((), ()))
         return lax.dot_general(dh, seen, contract, preferred_element_type=jnp.float32)
 
-    windows = _windows(geometry, dtype, x)
+    windows = _windows(geometry, images)
     each = []
     for place in range(math.prod(geometry.pool)):
         total: Any = 0
@@ -400,7 +391,7 @@ def _kernel_gradient(
 
     (dkernel,) = jax.linear_transpose(placed, kernel)(total[..., :-1])
     dbias = total[..., -1].sum(0)
-    if (seen := _rest_inputs(geometry, dtype, x)) is not None:
+    if (seen := _rest_inputs(geometry, images)) is not None:
         more = product(gradients.of_rest(seen), seen)
         dbias = dbias + more[:, -1]
         more = more[:, :-1].reshape(tasks, channels, *kernel.shape[1:-1])
@@ -414,6 +405,7 @@ def _input_gradient(
     """[task, b, *space, c]"""
     tasks, channels = pullback.saved.pivot.shape
     gradients = _Gradients(geometry, dtype, x, pullback)
+    images = _images(geometry, dtype, x)
     signs = pullback.saved.sign.reshape(-1, 1)
 
     def of_inputs(dh: Array, matrix: Array) -> Array:
@@ -425,19 +417,19 @@ def _input_gradient(
         )
 
     parts = []
-    for mean, seen in enumerate(_windows(geometry, dtype, x)):
+    for mean, seen in enumerate(_windows(geometry, images)):
         total: Any = 0
         for place, matrix in enumerate(gradients.places):
             dh = gradients.of_place(mean, place, seen)
             total = total + of_inputs(dh, matrix)
         parts.append(total)
     more = None
-    if (seen := _rest_inputs(geometry, dtype, x)) is not None:
+    if (seen := _rest_inputs(geometry, images)) is not None:
         more = of_inputs(gradients.of_rest(seen), gradients.single)
 
     def looked_at(x: Array) -> tuple[list[Array], Array | None]:
-        single = _rest_inputs(geometry, jnp.float32, x)
-        return _windows(geometry, jnp.float32, x), single
+        images = _images(geometry, jnp.float32, x)
+        return _windows(geometry, images), _rest_inputs(geometry, images)
 
     zero = jnp.zeros(x.shape, jnp.float32)
     (dx,) = jax.vmap(jax.vjp(looked_at, zero)[1])((parts, more))
