@@ -109,7 +109,7 @@ def assert_close(a, b, rtol=2e-5):
     )
 
 
-@pytest.mark.parametrize("lowering", ["patches", "lanes"])
+@pytest.mark.parametrize("lowering", ["patches", "tpu", "gpu"])
 @pytest.mark.parametrize("train", [True, False])
 def test_fused_equals_the_layers_one_by_one(case, train, lowering):
     """Values, running statistics, gradients of parameters and of the input."""
@@ -135,7 +135,7 @@ def test_fused_equals_the_layers_in_float64(case):
         assert_close(found, expected, 5e-6)
 
 
-@pytest.mark.parametrize("lowering", ["patches", "lanes"])
+@pytest.mark.parametrize("lowering", ["patches", "tpu", "gpu"])
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "own"])
 def test_tasks_together_equal_tasks_alone(case, shared, lowering):
     """Merged into the lanes of one product where they share their clips."""

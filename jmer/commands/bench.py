@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jmer.data.splits import Fold
     from jmer.experiment import Experiment
 
-LOWERINGS = ("backend", "patches", "lanes")  # of `jmer.nn.lowering`, which needs JAX
+LOWERINGS = ("backend", "patches", "tpu", "gpu")  # of `nn.lowering`, which needs JAX
 
 
 def _place(text: str) -> Path:

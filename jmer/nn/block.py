@@ -1,5 +1,6 @@
 """Convolution, ReLU, batch norm, pooling and dropout as one layer."""
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -11,8 +12,8 @@ from jax.typing import DTypeLike
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.nn.conv import Conv
 from jmer.nn.dropout import keep_words, kept_scale
-from jmer.nn.lowering.choice import current
 from jmer.nn.lowering import fused, windows
+from jmer.nn.lowering.choice import current
 from jmer.nn.lowering.fused import Operands, Sums, fits
 from jmer.nn.lowering.slots import Geometry
 from jmer.nn.norm import BatchNorm
@@ -22,10 +23,11 @@ from jmer.nn.pool import avg_pool, max_pool, unslot
 class ConvBlock(nnx.Module):
     """Convolution, ReLU, batch norm, max-pool, dropout, mean over windows.
 
-    The same as these layers one after another, which it is where a compiler's library
-    does convolutions best. On a CPU all of it is one pass over a few clips at a time
+    The same as these layers one after another, which it is in evaluation by an
+    accelerator. On a CPU all of it is one pass over a few clips at a time
     for all tasks together: the convolution's output, many times the size of its input,
-    is never stored. Pooling and ReLU commute with the normalisation of a channel, up
+    is never stored. In training on an accelerator it is a product for each place of a
+    max-pool window. Pooling and ReLU commute with the normalisation of a channel, up
     to its sign, so the pooled values alone are normalised.
 
     `pool` and `average` are windows that do not overlap; one number an axis. `average`
@@ -96,12 +98,13 @@ class ConvBlock(nnx.Module):
         shape = (x.shape[0], math.prod(geometry.cells), self.norm.scale[...].shape[-1])
         means = math.prod(self.average)
         chosen = current()
-        wide = chosen == "lanes" and train
-        keep = keep_words(key, shape, means, rate, turned=wide)
-        if wide or (chosen == "patches" and fits(geometry)):
-            stages = self._wide if wide else self._fused
-        else:
-            stages = self._one_by_one
+        style = windows.STYLES.get(chosen) if train else None
+        keep = keep_words(key, shape, means, rate, turned=style is not None)
+        stages = self._one_by_one
+        if style is not None:
+            stages = functools.partial(self._wide, style)
+        elif chosen == "patches" and fits(geometry):
+            stages = self._fused
         y = stages(geometry, x, keep, kept_scale(rate), train=train, weight=weight)
         return y.reshape(x.shape[0], *geometry.cells, -1).astype(self.dtype)
 
@@ -142,6 +145,7 @@ class ConvBlock(nnx.Module):
 
     def _wide(
         self,
+        style: windows.Style,
         geometry: Geometry,
         x: Array,
         keep: Array,
@@ -151,14 +155,20 @@ class ConvBlock(nnx.Module):
         weight: Array,
     ) -> Array:
         """The same with channels first and clips last, until all is small again."""
-        features = windows.pooled_features(geometry, jnp.dtype(self.dtype))
+        features = windows.pooled_features(geometry, jnp.dtype(self.dtype), style)
+        clips = len(x)
+        more = -clips % style.clips
+        x, weight = (
+            jnp.pad(v, ((0, more), *((0, 0),) * (v.ndim - 1))) for v in (x, weight)
+        )
+        keep = jnp.pad(keep, ((0, 0), (0, 0), (0, more)))
         flat = keep.reshape(keep.shape[0], -1)
         sums = features(x, self._operands(flat, weight))
         gain, offset = self._normaliser(geometry, sums, train, weight)
         kept = lax.population_count(flat).astype(jnp.float32)
         share = scale / math.prod(self.average)
         y = (sums.extreme * gain[:, None] + kept * offset[:, None]) * share
-        return y.astype(self.dtype).reshape(keep.shape).T
+        return y.astype(self.dtype).reshape(keep.shape)[..., :clips].T
 
     def _operands(self, keep: Array, weight: Array) -> Operands:
         bias = self.conv.bias

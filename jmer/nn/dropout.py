@@ -55,9 +55,7 @@ def keep_words(
     return words.T if turned else words
 
 
-def _coins(
-    key: PRNGKeyArray, shape: Sequence[int], count: int, turned: bool
-) -> Array:
+def _coins(key: PRNGKeyArray, shape: Sequence[int], count: int, turned: bool) -> Array:
     """Integers of `shape` with `count` random bits each, as many from a word as fit."""
     each = 32 // count
     size = math.prod(shape)

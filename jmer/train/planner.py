@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from jmer.nn.lowering.choice import LOWERINGS, Lowering, default
+from jmer.nn.lowering.choice import WORTH_TRYING, Lowering
 from jmer.train.probe import Layout, Probe, Work
 from jmer.train.tasks import Task
 
@@ -42,11 +42,7 @@ def candidates(
     Chunks divide the tasks of a seed evenly, so that few rows are repeated. `together`
     says whether tasks read the same clips.
     """
-    suited = default(platform)
-    lowerings = [lowering] if lowering else sorted(LOWERINGS, key=lambda n: n != suited)
-    if platform == "cpu" and lowering is None:
-        lowerings = [suited]  # convolutions in a loop are 10 to 30 times slower there
-    for lower in lowerings:
+    for lower in (lowering,) if lowering else WORTH_TRYING[platform]:
         for count in devices:
             sizes = [chunk] if chunk else _chunks(tasks, count)
             # An accelerator wants all there is; a CPU, what stays in its cache: one

@@ -4,14 +4,15 @@ All outputs of a max-pool window are one product of the inputs that they see wit
 kernel in each of its places: five by five pixels instead of nine times three by three.
 The windows of all clips are the last axis, and tasks and channels the one before, so
 that a chip's lanes are full whatever the number of tasks; pooling is element-wise over
-the kernel's places. The outputs are kept for the gradient.
+the kernel's places. The gradient computes the outputs again: products are cheap there,
+memory is not.
 """
 
 import functools
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,25 @@ from jmer.arrays import Array, Float, Int
 from jmer.nn.lowering.fused import Operands, Sums, over_tasks
 from jmer.nn.lowering.sizes import Sizes
 from jmer.nn.lowering.slots import Geometry, slots
+
+
+class Style(NamedTuple):
+    """What compilers differ in."""
+
+    apart: Literal["place", "mean"]
+    """What is worked out one after the other: the product of every place, joined with
+    the sums that it goes into; or those of one place of the mean, which are stored."""
+    clips: int
+    """The number of clips is filled up to a multiple of this."""
+
+
+STYLES: Mapping[str, Style] = {
+    # Arrays of one place fit into the memory beside the cores, those of all do not.
+    "tpu": Style(apart="place", clips=1),
+    # Rows of 16 bytes in each of up to eight parts of a sum, or they are copied.
+    "gpu": Style(apart="mean", clips=64),
+}
+"""By lowering."""
 
 
 class Saved(NamedTuple):
@@ -47,15 +67,19 @@ class Pullback(NamedTuple):
 
 @functools.cache
 def pooled_features(
-    geometry: Geometry, dtype: DTypeLike
+    geometry: Geometry, dtype: DTypeLike, style: Style
 ) -> Callable[[Array, Operands], Sums]:
     """The function of that name in `fused`, as another program.
 
     Here `keep` and `extreme` are [d, cell * b]; all clips are computed.
     """
-    forward = over_tasks(functools.partial(_forward, geometry, dtype))
-    kernel_gradient = over_tasks(functools.partial(_kernel_gradient, geometry, dtype))
-    input_gradient = over_tasks(functools.partial(_input_gradient, geometry, dtype))
+    forward = over_tasks(functools.partial(_forward, geometry, dtype, style))
+    kernel_gradient = over_tasks(
+        functools.partial(_kernel_gradient, geometry, dtype, style)
+    )
+    input_gradient = over_tasks(
+        functools.partial(_input_gradient, geometry, dtype, style)
+    )
 
     @jax.custom_vjp
     def features(x: Array, operands: Operands) -> Sums:
@@ -200,9 +224,20 @@ def _rest_inputs(geometry: Geometry, x: Array) -> Array | None:
 class _Lanes:
     """Tasks, channels and windows: cells and their clips as one axis."""
 
-    def __init__(self, geometry: Geometry, clips: int, like: Array) -> None:
+    def __init__(
+        self, geometry: Geometry, style: Style, clips: int, like: Array
+    ) -> None:
+        self.style = style
         self.tasks, self.channels = like.shape
         self.clips, self.cells = clips, math.prod(geometry.cells)
+
+    def apart(self, *values: Array) -> tuple[Array, ...]:
+        """The same values, for a compiler to work out one after another where `style`
+        says so. Left alone it would join all places' products into one program, whose
+        arrays fit no memory beside the cores."""
+        return (
+            lax.optimization_barrier(values) if self.style.apart == "place" else values
+        )
 
     def there(self, mask: np.ndarray) -> Array:
         """[cell] as [1, 1, cell * b]."""
@@ -214,11 +249,9 @@ class _Lanes:
 
     def product(self, matrix: Array, seen: Array) -> Array:
         """[t, d, w] of [t * d, input] and [input, w], in float32."""
-        h = jnp.dot(matrix, seen, preferred_element_type=RESULT or seen.dtype)
+        stored = jnp.float32 if self.style.apart == "place" else seen.dtype
+        h = jnp.dot(matrix, seen, preferred_element_type=stored)
         return h.reshape(self.tasks, self.channels, -1).astype(jnp.float32)
-
-
-RESULT = jnp.float32
 
 
 def _matrices(
@@ -238,39 +271,49 @@ def _matrices(
 
 
 def _forward(
-    geometry: Geometry, dtype: DTypeLike, x: Array, operands: Operands
+    geometry: Geometry,
+    dtype: DTypeLike,
+    style: Style,
+    x: Array,
+    operands: Operands,
 ) -> tuple[Sums, Saved]:
     """The sums, and what the gradients need."""
     kernel, bias, pivot, sign, keep, weight = operands
-    lanes = _Lanes(geometry, x.shape[0], bias)
+    lanes = _Lanes(geometry, style, x.shape[0], bias)
     images = _images(geometry, dtype, x)
     places, single = _matrices(geometry, dtype, kernel, bias, sign)
     code = _Code(len(places), sign)
     signs, pivots = sign[..., None], pivot[..., None]
-    some = every = jnp.zeros(keep.shape)
-    extreme = jnp.zeros(keep.shape)
+    counted = lanes.counted(weight, lanes.cells)
+    some = every = extreme = jnp.zeros(keep.shape)
+    total = square = jnp.zeros(bias.shape)
     winners = []
-    for mean, seen in enumerate(_windows(geometry, images)):
+    windows = _windows(geometry, images)
+    for mean, seen in enumerate(windows):
+        if mean and style.apart == "mean":
+            total, square, seen = lax.optimization_barrier((total, square, seen))
         best = jnp.full(keep.shape, LOWEST)
         for place, matrix in enumerate(places):
             value = lanes.product(matrix, seen)
-            above = jnp.maximum(value * signs, 0) - pivots
+            (again,) = lanes.apart(seen)
+            above = jnp.maximum(lanes.product(matrix, again) * signs, 0) - pivots
             marked = code.marked(value, place)
             valid = _valid(geometry)[mean, place]
             if not valid.all():
                 there = lanes.there(valid)
                 above = jnp.where(there, above, 0)
                 marked = jnp.where(there, marked, LOWEST)
-            (best,) = _apart(jnp.maximum(best, marked))
-            some, every = _apart(some + above, every + above * above)
+            (best,) = lanes.apart(jnp.maximum(best, marked))
+            some, every = lanes.apart(some + above, every + above * above)
         kept = (keep >> mean) & 1 == 1
         value, winner = code.taken(best)
         extreme = extreme + jnp.where(kept, jnp.maximum(value * signs, 0), 0)
         winner = jnp.where(kept, winner, len(places))
         winners.append(winner.astype(jnp.uint8))
-    counted = lanes.counted(weight, lanes.cells)
-    total = jnp.where(counted, some, 0).sum(-1)
-    square = jnp.where(counted, every, 0).sum(-1)
+        if style.apart == "mean" or mean == len(windows) - 1:
+            total = total + jnp.where(counted, some, 0).sum(-1)
+            square = square + jnp.where(counted, every, 0).sum(-1)
+            some = every = jnp.zeros(keep.shape)
     if (seen := _rest_inputs(geometry, images)) is not None:
         value = jnp.maximum(lanes.product(single, seen) * signs, 0) - pivots
         counted = lanes.counted(weight, value.shape[-1] // lanes.clips)
@@ -282,12 +325,6 @@ def _forward(
 
 LOWEST = np.float32(-3e38)
 """Less than any output; finite, since marks in an infinity's bits make it no number."""
-
-
-def _apart(*values: Array) -> tuple[Array, ...]:
-    """The same values, for compilers to work out one after another. Left alone they
-    join all places' products into one program that fits no memory beside the cores."""
-    return lax.optimization_barrier(values)
 
 
 class _Code:
@@ -323,12 +360,17 @@ class _Gradients:
     """The gradient of the convolution's outputs, a product at a time."""
 
     def __init__(
-        self, geometry: Geometry, dtype: DTypeLike, x: Array, pullback: Pullback
+        self,
+        geometry: Geometry,
+        dtype: DTypeLike,
+        style: Style,
+        x: Array,
+        pullback: Pullback,
     ) -> None:
         self.saved, (dextreme, dtotal, dsquare) = pullback
         saved = self.saved
         self.geometry, self.dtype = geometry, dtype
-        self.lanes = _Lanes(geometry, x.shape[0], saved.pivot)
+        self.lanes = _Lanes(geometry, style, x.shape[0], saved.pivot)
         self.places, self.single = _matrices(
             geometry, dtype, saved.kernel, saved.bias, saved.sign
         )
@@ -360,17 +402,21 @@ class _Gradients:
 
     def _through_relu(self, value: Array, dh: Array) -> Array:
         dh = jnp.where(value > 0, dh, 0).astype(self.dtype)
-        (dh,) = _apart(dh)
+        (dh,) = self.lanes.apart(dh)
         return dh.reshape(-1, dh.shape[-1])
 
 
 def _kernel_gradient(
-    geometry: Geometry, dtype: DTypeLike, x: Array, pullback: Pullback
+    geometry: Geometry,
+    dtype: DTypeLike,
+    style: Style,
+    x: Array,
+    pullback: Pullback,
 ) -> tuple[Array, Array]:
     """Of all tasks' kernels and biases."""
     kernel = pullback.saved.kernel
     tasks, channels = pullback.saved.pivot.shape
-    gradients = _Gradients(geometry, dtype, x, pullback)
+    gradients = _Gradients(geometry, dtype, style, x, pullback)
     images = _images(geometry, dtype, x)
 
     def product(dh: Array, seen: Array) -> Array:
@@ -378,12 +424,13 @@ def _kernel_gradient(
         return lax.dot_general(dh, seen, contract, preferred_element_type=jnp.float32)
 
     windows = _windows(geometry, images)
-    each = []
-    for place in range(math.prod(geometry.pool)):
-        total: Any = 0
-        for mean, seen in enumerate(windows):
-            total = total + product(gradients.of_place(mean, place, seen), seen)
-        each.append(total)
+    each: list[Any] = [0] * math.prod(geometry.pool)
+    for mean, seen in enumerate(windows):
+        if mean and style.apart == "mean":
+            each, seen = lax.optimization_barrier((each, seen))
+        for place, before in enumerate(each):
+            dh = gradients.of_place(mean, place, seen)
+            each[place] = before + product(dh, seen)
     total = jnp.stack(each)
 
     def placed(kernel: Array) -> Array:
@@ -400,11 +447,15 @@ def _kernel_gradient(
 
 
 def _input_gradient(
-    geometry: Geometry, dtype: DTypeLike, x: Array, pullback: Pullback
+    geometry: Geometry,
+    dtype: DTypeLike,
+    style: Style,
+    x: Array,
+    pullback: Pullback,
 ) -> Array:
     """[task, b, *space, c]"""
     tasks, channels = pullback.saved.pivot.shape
-    gradients = _Gradients(geometry, dtype, x, pullback)
+    gradients = _Gradients(geometry, dtype, style, x, pullback)
     images = _images(geometry, dtype, x)
     signs = pullback.saved.sign.reshape(-1, 1)
 
