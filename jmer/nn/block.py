@@ -156,19 +156,13 @@ class ConvBlock(nnx.Module):
     ) -> Array:
         """The same with channels first and clips last, until all is small again."""
         features = windows.pooled_features(geometry, jnp.dtype(self.dtype), style)
-        clips = len(x)
-        more = -clips % style.clips
-        x, weight = (
-            jnp.pad(v, ((0, more), *((0, 0),) * (v.ndim - 1))) for v in (x, weight)
-        )
-        keep = jnp.pad(keep, ((0, 0), (0, 0), (0, more)))
         flat = keep.reshape(keep.shape[0], -1)
         sums = features(x, self._operands(flat, weight))
         gain, offset = self._normaliser(geometry, sums, train, weight)
         kept = lax.population_count(flat).astype(jnp.float32)
         share = scale / math.prod(self.average)
         y = (sums.extreme * gain[:, None] + kept * offset[:, None]) * share
-        return y.astype(self.dtype).reshape(keep.shape)[..., :clips].T
+        return y.astype(self.dtype).reshape(keep.shape).T
 
     def _operands(self, keep: Array, weight: Array) -> Operands:
         bias = self.conv.bias

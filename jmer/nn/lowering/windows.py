@@ -32,15 +32,15 @@ class Style(NamedTuple):
     apart: Literal["place", "mean"]
     """What is worked out one after the other: the product of every place, joined with
     the sums that it goes into; or those of one place of the mean, which are stored."""
-    clips: int
-    """The number of clips is filled up to a multiple of this."""
+    multiple: int
+    """The last axis is filled up to a multiple of this."""
 
 
 STYLES: Mapping[str, Style] = {
     # Arrays of one place fit into the memory beside the cores, those of all do not.
-    "tpu": Style(apart="place", clips=1),
-    # Rows of 16 bytes in each of up to eight parts of a sum, or they are copied.
-    "gpu": Style(apart="mean", clips=64),
+    "tpu": Style(apart="place", multiple=1),
+    # Rows of 16 bytes in each of up to 16 parts of a sum, or they are copied.
+    "gpu": Style(apart="mean", multiple=128),
 }
 """By lowering."""
 
@@ -120,7 +120,13 @@ def _images(geometry: Geometry, dtype: DTypeLike, x: Array) -> Array:
     return jnp.moveaxis(x, 0, -1).astype(dtype)
 
 
-def _windows(geometry: Geometry, x: Array) -> list[Array]:
+def _filled(value: Array, multiple: int) -> Array:
+    """With zeros behind, along the last axis."""
+    more = -value.shape[-1] % multiple
+    return jnp.pad(value, [(0, 0)] * (value.ndim - 1) + [(0, more)])
+
+
+def _windows(geometry: Geometry, x: Array, multiple: int) -> list[Array]:
     """For each place of the mean, what its windows see of `x` [*space, b]:
     [input + 1, cell * b]. The last input is a one, which the bias multiplies.
     """
@@ -151,7 +157,7 @@ def _windows(geometry: Geometry, x: Array) -> list[Array]:
     x = x.transpose(*order, 3 * rank)
     x = x.reshape(math.prod(g.average), math.prod(extents), -1)
     one = jnp.ones((1, x.shape[-1]), x.dtype)
-    return [jnp.concatenate([each, one]) for each in x]
+    return [_filled(jnp.concatenate([each, one]), multiple) for each in x]
 
 
 def _kernel_places(geometry: Geometry, kernel: Array) -> Array:
@@ -205,7 +211,7 @@ def _rest(geometry: Geometry) -> np.ndarray:
     return np.stack(taps)
 
 
-def _rest_inputs(geometry: Geometry, x: Array) -> Array | None:
+def _rest_inputs(geometry: Geometry, x: Array, multiple: int) -> Array | None:
     """[input + 1, pixel * b] of the pixels that no window has, if there are any."""
     index = _rest(geometry)
     if not index.size:
@@ -215,7 +221,8 @@ def _rest_inputs(geometry: Geometry, x: Array) -> Array | None:
     pads[-1] = (low * geometry.inputs, high * geometry.inputs, 0)
     x = lax.pad(x, jnp.zeros((), x.dtype), [*pads, (0, 0, 0)])
     seen = x.reshape(-1, x.shape[-1])[index.reshape(-1)].reshape(len(index), -1)
-    return jnp.concatenate([seen, jnp.ones((1, seen.shape[1]), x.dtype)])
+    seen = jnp.concatenate([seen, jnp.ones((1, seen.shape[1]), x.dtype)])
+    return _filled(seen, multiple)
 
 
 # --- forward
@@ -241,11 +248,14 @@ class _Lanes:
 
     def there(self, mask: np.ndarray) -> Array:
         """[cell] as [1, 1, cell * b]."""
-        return jnp.asarray(np.repeat(mask, self.clips)[None, None])
+        mask = np.repeat(mask, self.clips)
+        more = -len(mask) % self.style.multiple
+        return jnp.asarray(np.pad(mask, (0, more))[None, None])
 
     def counted(self, weight: Array, pixels: int) -> Array:
         """[t, b] as [t, 1, pixel * b]: whether an output counts."""
-        return jnp.tile(weight > 0, (1, pixels))[:, None]
+        counted = jnp.tile(weight > 0, (1, pixels))[:, None]
+        return _filled(counted, self.style.multiple)
 
     def product(self, matrix: Array, seen: Array) -> Array:
         """[t, d, w] of [t * d, input] and [input, w], in float32."""
@@ -285,10 +295,11 @@ def _forward(
     code = _Code(len(places), sign)
     signs, pivots = sign[..., None], pivot[..., None]
     counted = lanes.counted(weight, lanes.cells)
+    width, keep = keep.shape[-1], _filled(keep, style.multiple)
     some = every = extreme = jnp.zeros(keep.shape)
     total = square = jnp.zeros(bias.shape)
     winners = []
-    windows = _windows(geometry, images)
+    windows = _windows(geometry, images, style.multiple)
     for mean, seen in enumerate(windows):
         if mean and style.apart == "mean":
             total, square, seen = lax.optimization_barrier((total, square, seen))
@@ -314,12 +325,12 @@ def _forward(
             total = total + jnp.where(counted, some, 0).sum(-1)
             square = square + jnp.where(counted, every, 0).sum(-1)
             some = every = jnp.zeros(keep.shape)
-    if (seen := _rest_inputs(geometry, images)) is not None:
+    if (seen := _rest_inputs(geometry, images, style.multiple)) is not None:
         value = jnp.maximum(lanes.product(single, seen) * signs, 0) - pivots
-        counted = lanes.counted(weight, value.shape[-1] // lanes.clips)
+        counted = lanes.counted(weight, len(_rest(geometry)[0]))
         value = jnp.where(counted, value, 0)
         total, square = total + value.sum(-1), square + jnp.square(value).sum(-1)
-    sums = Sums(extreme, total, square)
+    sums = Sums(extreme[..., :width], total, square)
     return sums, Saved(kernel, bias, pivot, sign, weight, tuple(winners))
 
 
@@ -377,7 +388,7 @@ class _Gradients:
         self.signs = saved.sign[..., None]
         self.constant = (dtotal - 2 * dsquare * saved.pivot)[..., None]
         self.slope = (2 * dsquare)[..., None]
-        self.dextremes = dextreme
+        self.dextremes = _filled(dextreme, style.multiple)
         self.counted = self.lanes.counted(saved.weight, self.lanes.cells)
 
     def of_place(self, mean: int, place: int, seen: Array) -> Array:
@@ -393,7 +404,7 @@ class _Gradients:
     def of_rest(self, seen: Array) -> Array:
         """[t * d, w]"""
         value = self.lanes.product(self.single, seen) * self.signs
-        pixels = value.shape[-1] // self.lanes.clips
+        pixels = len(_rest(self.geometry)[0])
         counted = self.lanes.counted(self.saved.weight, pixels)
         return self._through_relu(value, self._through_sums(value, counted))
 
@@ -423,7 +434,7 @@ def _kernel_gradient(
         contract = (((1,), (1,)), ((), ()))
         return lax.dot_general(dh, seen, contract, preferred_element_type=jnp.float32)
 
-    windows = _windows(geometry, images)
+    windows = _windows(geometry, images, style.multiple)
     each: list[Any] = [0] * math.prod(geometry.pool)
     for mean, seen in enumerate(windows):
         if mean and style.apart == "mean":
@@ -438,7 +449,7 @@ def _kernel_gradient(
 
     (dkernel,) = jax.linear_transpose(placed, kernel)(total[..., :-1])
     dbias = total[..., -1].sum(0)
-    if (seen := _rest_inputs(geometry, images)) is not None:
+    if (seen := _rest_inputs(geometry, images, style.multiple)) is not None:
         more = product(gradients.of_rest(seen), seen)
         dbias = dbias + more[:, -1]
         more = more[:, :-1].reshape(tasks, channels, *kernel.shape[1:-1])
@@ -468,19 +479,21 @@ def _input_gradient(
         )
 
     parts = []
-    for mean, seen in enumerate(_windows(geometry, images)):
+    for mean, seen in enumerate(_windows(geometry, images, style.multiple)):
         total: Any = 0
         for place, matrix in enumerate(gradients.places):
             dh = gradients.of_place(mean, place, seen)
             total = total + of_inputs(dh, matrix)
         parts.append(total)
     more = None
-    if (seen := _rest_inputs(geometry, images)) is not None:
+    if (seen := _rest_inputs(geometry, images, style.multiple)) is not None:
         more = of_inputs(gradients.of_rest(seen), gradients.single)
 
     def looked_at(x: Array) -> tuple[list[Array], Array | None]:
         images = _images(geometry, jnp.float32, x)
-        return _windows(geometry, images), _rest_inputs(geometry, images)
+        return _windows(geometry, images, style.multiple), _rest_inputs(
+            geometry, images, style.multiple
+        )
 
     zero = jnp.zeros(x.shape, jnp.float32)
     (dx,) = jax.vmap(jax.vjp(looked_at, zero)[1])((parts, more))
