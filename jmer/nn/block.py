@@ -98,7 +98,8 @@ class ConvBlock(nnx.Module):
         shape = (x.shape[0], math.prod(geometry.cells), self.norm.scale[...].shape[-1])
         means = math.prod(self.average)
         chosen = current()
-        style = windows.STYLES.get(chosen) if train else None
+        pooled = train and windows.fits(geometry)
+        style = windows.STYLES.get(chosen) if pooled else None
         keep = keep_words(key, shape, means, rate, turned=style is not None)
         stages = self._one_by_one
         if style is not None:

@@ -9,7 +9,6 @@ memory is not.
 """
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
@@ -22,8 +21,16 @@ from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, Int
 from jmer.nn.lowering.fused import Operands, Sums, over_tasks
-from jmer.nn.lowering.sizes import Sizes
-from jmer.nn.lowering.slots import Geometry, slots
+from jmer.nn.lowering.slots import Geometry
+from jmer.nn.lowering.window_inputs import (
+    filled,
+    images_of,
+    kernel_places,
+    rest_of,
+    rest_pixels,
+    valid_outputs,
+    windows_of,
+)
 
 
 class Style(NamedTuple):
@@ -65,6 +72,14 @@ class Pullback(NamedTuple):
     cotangents: Sums
 
 
+def fits(geometry: Geometry) -> bool:
+    """Whether marking outputs with their place leaves them digits enough."""
+    return math.prod(geometry.pool) <= MOST_PLACES
+
+
+MOST_PLACES = 16
+
+
 @functools.cache
 def pooled_features(
     geometry: Geometry, dtype: DTypeLike, style: Style
@@ -104,132 +119,14 @@ def pooled_features(
     return features
 
 
-# --- the inputs of windows
-
-
-def _extent(geometry: Geometry) -> Sizes:
-    """Input pixels that a max-pool window sees along each axis."""
-    axes = zip(geometry.pool, geometry.strides, geometry.window, strict=True)
-    return tuple((p - 1) * s + k for p, s, k in axes)
-
-
-def _images(geometry: Geometry, dtype: DTypeLike, x: Array) -> Array:
-    """[*space, b] of [b, *space, c], the channels of neighbours beside each other."""
-    *outer, width = geometry.space
-    x = x.reshape(x.shape[0], *outer, width * geometry.inputs)
-    return jnp.moveaxis(x, 0, -1).astype(dtype)
-
-
-def _filled(value: Array, multiple: int) -> Array:
-    """With zeros behind, along the last axis."""
-    more = -value.shape[-1] % multiple
-    return jnp.pad(value, [(0, 0)] * (value.ndim - 1) + [(0, more)])
-
-
-def _windows(geometry: Geometry, x: Array, multiple: int) -> list[Array]:
-    """For each place of the mean, what its windows see of `x` [*space, b]:
-    [input + 1, cell * b]. The last input is a one, which the bias multiplies.
-    """
-    g, rank, clips = geometry, len(geometry.space), x.shape[-1]
-    unit = [1] * (rank - 1) + [g.inputs]  # numbers of a pixel along each axis
-    steps = [p * s * u for p, s, u in zip(g.pool, g.strides, unit, strict=True)]
-    extents = [e * u for e, u in zip(_extent(g), unit, strict=True)]
-    counts = [c * m for c, m in zip(g.cells, g.average, strict=True)]
-    pads, shape = [], []
-    for i in range(rank):
-        blocks = counts[i] + -(-extents[i] // steps[i]) - 1
-        low = (g.padding[i] + g.pool_padding[i] * g.strides[i]) * unit[i]
-        pads.append((low, blocks * steps[i] - x.shape[i] - low, 0))
-        shape += [blocks, steps[i]]
-    x = lax.pad(x, jnp.zeros((), x.dtype), [*pads, (0, 0, 0)]).reshape(*shape, clips)
-    # Windows advance by a block of pixels, and reach into the blocks after it.
-    for i, (extent, step, count) in enumerate(zip(extents, steps, counts, strict=True)):
-        parts = []
-        for block in range(-(-extent // step)):
-            part = lax.slice_in_dim(x, block, block + count, axis=2 * i)
-            taps = min(step, extent - block * step)
-            parts.append(lax.slice_in_dim(part, 0, taps, axis=2 * i + 1))
-        x = jnp.concatenate(parts, axis=2 * i + 1)
-    split = zip(g.cells, g.average, extents, strict=True)
-    x = x.reshape(*itertools.chain(*split), clips)
-    # [*(cell, mean, input), b] to [*mean, *input, *cell, b]
-    order = [3 * i + k for k in (1, 2, 0) for i in range(rank)]
-    x = x.transpose(*order, 3 * rank)
-    x = x.reshape(math.prod(g.average), math.prod(extents), -1)
-    one = jnp.ones((1, x.shape[-1]), x.dtype)
-    return [_filled(jnp.concatenate([each, one]), multiple) for each in x]
-
-
-def _kernel_places(geometry: Geometry, kernel: Array) -> Array:
-    """[place, task * d, input]: the kernels [t, *window, c, d] at each place of a
-    max-pool window, among the inputs that it sees."""
-    g, rank = geometry, len(geometry.space)
-    tasks, channels = kernel.shape[0], kernel.shape[-1]
-    for i in range(rank):
-        axis = 2 * i + 1
-        placed = []
-        for place in range(g.pool[i]):
-            pads = [(0, 0, 0)] * kernel.ndim
-            low = place * g.strides[i]
-            pads[axis] = (low, _extent(g)[i] - low - g.window[i], 0)
-            placed.append(lax.pad(kernel, jnp.zeros((), kernel.dtype), pads))
-        kernel = jnp.stack(placed, axis)  # [t, *(place, input), *window, c, d]
-    # [t, *(place, input), c, d] to [*place, t, d, *input, c]
-    order = [
-        *range(1, 2 * rank + 1, 2),
-        *(0, 2 * rank + 2),
-        *range(2, 2 * rank + 1, 2),
-        2 * rank + 1,
-    ]
-    return kernel.transpose(order).reshape(math.prod(g.pool), tasks * channels, -1)
-
-
-@functools.cache
-def _valid(geometry: Geometry) -> np.ndarray:
-    """[mean, place, cell]: whether there is such an output."""
-    _, seen = slots(geometry)
-    windows, means = math.prod(geometry.pool), math.prod(geometry.average)
-    return seen.reshape(windows, means, -1).swapaxes(0, 1)
-
-
-@functools.cache
-def _rest(geometry: Geometry) -> np.ndarray:
-    """[input, pixel]: where in a flat padded clip the outputs look that no window
-    has."""
-    g = geometry
-    pixels, seen = slots(g)
-    pooled = pixels[: len(seen)][seen]
-    rest = np.setdiff1d(np.arange(math.prod(g.out)), pooled)
-    size = [n + 2 * p for n, p in zip(g.space, g.padding, strict=True)]
-    corner = np.stack(np.unravel_index(rest, g.out)) * np.array(g.strides)[:, None]
-    taps = [
-        np.ravel_multi_index(tuple(corner + np.array(tap)[:, None]), size) * g.inputs
-        + channel
-        for tap in np.ndindex(*g.window)
-        for channel in range(g.inputs)
-    ]
-    return np.stack(taps)
-
-
-def _rest_inputs(geometry: Geometry, x: Array, multiple: int) -> Array | None:
-    """[input + 1, pixel * b] of the pixels that no window has, if there are any."""
-    index = _rest(geometry)
-    if not index.size:
-        return None
-    pads = [(p, p, 0) for p in geometry.padding]
-    low, high, _ = pads[-1]
-    pads[-1] = (low * geometry.inputs, high * geometry.inputs, 0)
-    x = lax.pad(x, jnp.zeros((), x.dtype), [*pads, (0, 0, 0)])
-    seen = x.reshape(-1, x.shape[-1])[index.reshape(-1)].reshape(len(index), -1)
-    seen = jnp.concatenate([seen, jnp.ones((1, seen.shape[1]), x.dtype)])
-    return _filled(seen, multiple)
-
-
 # --- forward
 
 
 class _Lanes:
     """Tasks, channels and windows: cells and their clips as one axis."""
+
+    tasks: int
+    channels: int
 
     def __init__(
         self, geometry: Geometry, style: Style, clips: int, like: Array
@@ -242,9 +139,8 @@ class _Lanes:
         """The same values, for a compiler to work out one after another where `style`
         says so. Left alone it would join all places' products into one program, whose
         arrays fit no memory beside the cores."""
-        return (
-            lax.optimization_barrier(values) if self.style.apart == "place" else values
-        )
+        alone = self.style.apart == "place"
+        return lax.optimization_barrier(values) if alone else values
 
     def there(self, mask: np.ndarray) -> Array:
         """[cell] as [1, 1, cell * b]."""
@@ -255,7 +151,7 @@ class _Lanes:
     def counted(self, weight: Array, pixels: int) -> Array:
         """[t, b] as [t, 1, pixel * b]: whether an output counts."""
         counted = jnp.tile(weight > 0, (1, pixels))[:, None]
-        return _filled(counted, self.style.multiple)
+        return filled(counted, self.style.multiple)
 
     def product(self, matrix: Array, seen: Array) -> Array:
         """[t, d, w] of [t * d, input] and [input, w], in float32."""
@@ -271,7 +167,7 @@ def _matrices(
     turned round where the smallest value is wanted."""
     turned = kernel * sign.reshape(len(sign), *(1,) * (kernel.ndim - 2), -1)
     column = (bias * sign).reshape(-1, 1)
-    places = _kernel_places(geometry, turned)
+    places = kernel_places(geometry, turned)
     columns = jnp.broadcast_to(column, (len(places), *column.shape))
     single = jnp.moveaxis(turned, -1, 1).reshape(len(column), -1)
     return (
@@ -290,26 +186,28 @@ def _forward(
     """The sums, and what the gradients need."""
     kernel, bias, pivot, sign, keep, weight = operands
     lanes = _Lanes(geometry, style, x.shape[0], bias)
-    images = _images(geometry, dtype, x)
+    images = images_of(geometry, dtype, x)
     places, single = _matrices(geometry, dtype, kernel, bias, sign)
     code = _Code(len(places), sign)
     signs, pivots = sign[..., None], pivot[..., None]
     counted = lanes.counted(weight, lanes.cells)
-    width, keep = keep.shape[-1], _filled(keep, style.multiple)
+    width, keep = keep.shape[-1], filled(keep, style.multiple)
+    some: Any
+    every: Any
     some = every = extreme = jnp.zeros(keep.shape)
     total = square = jnp.zeros(bias.shape)
     winners = []
-    windows = _windows(geometry, images, style.multiple)
+    windows = windows_of(geometry, images, style.multiple)
     for mean, seen in enumerate(windows):
         if mean and style.apart == "mean":
             total, square, seen = lax.optimization_barrier((total, square, seen))
-        best = jnp.full(keep.shape, LOWEST)
+        best: Any = jnp.full(keep.shape, LOWEST)
         for place, matrix in enumerate(places):
             value = lanes.product(matrix, seen)
             (again,) = lanes.apart(seen)
             above = jnp.maximum(lanes.product(matrix, again) * signs, 0) - pivots
             marked = code.marked(value, place)
-            valid = _valid(geometry)[mean, place]
+            valid = valid_outputs(geometry)[mean, place]
             if not valid.all():
                 there = lanes.there(valid)
                 above = jnp.where(there, above, 0)
@@ -325,12 +223,15 @@ def _forward(
             total = total + jnp.where(counted, some, 0).sum(-1)
             square = square + jnp.where(counted, every, 0).sum(-1)
             some = every = jnp.zeros(keep.shape)
-    if (seen := _rest_inputs(geometry, images, style.multiple)) is not None:
-        value = jnp.maximum(lanes.product(single, seen) * signs, 0) - pivots
-        counted = lanes.counted(weight, len(_rest(geometry)[0]))
+    if (more := rest_of(geometry, images, style.multiple)) is not None:
+        value = jnp.maximum(lanes.product(single, more) * signs, 0) - pivots
+        counted = lanes.counted(weight, len(rest_pixels(geometry)[0]))
         value = jnp.where(counted, value, 0)
         total, square = total + value.sum(-1), square + jnp.square(value).sum(-1)
-    sums = Sums(extreme[..., :width], total, square)
+    if width < extreme.shape[-1]:
+        # Cut off later: a program of several results has them of one shape.
+        extreme = lax.optimization_barrier(extreme)[..., :width]
+    sums = Sums(extreme, total, square)
     return sums, Saved(kernel, bias, pivot, sign, weight, tuple(winners))
 
 
@@ -388,14 +289,14 @@ class _Gradients:
         self.signs = saved.sign[..., None]
         self.constant = (dtotal - 2 * dsquare * saved.pivot)[..., None]
         self.slope = (2 * dsquare)[..., None]
-        self.dextremes = _filled(dextreme, style.multiple)
+        self.dextremes = filled(dextreme, style.multiple)
         self.counted = self.lanes.counted(saved.weight, self.lanes.cells)
 
     def of_place(self, mean: int, place: int, seen: Array) -> Array:
         """[t * d, w]"""
         value = self.lanes.product(self.places[place], seen) * self.signs
         dh = self._through_sums(value, self.counted)
-        valid = _valid(self.geometry)[mean, place]
+        valid = valid_outputs(self.geometry)[mean, place]
         if not valid.all():
             dh = jnp.where(self.lanes.there(valid), dh, 0)
         won = self.saved.winners[mean].astype(jnp.int32) == place
@@ -404,7 +305,7 @@ class _Gradients:
     def of_rest(self, seen: Array) -> Array:
         """[t * d, w]"""
         value = self.lanes.product(self.single, seen) * self.signs
-        pixels = len(_rest(self.geometry)[0])
+        pixels = len(rest_pixels(self.geometry)[0])
         counted = self.lanes.counted(self.saved.weight, pixels)
         return self._through_relu(value, self._through_sums(value, counted))
 
@@ -428,13 +329,13 @@ def _kernel_gradient(
     kernel = pullback.saved.kernel
     tasks, channels = pullback.saved.pivot.shape
     gradients = _Gradients(geometry, dtype, style, x, pullback)
-    images = _images(geometry, dtype, x)
+    images = images_of(geometry, dtype, x)
 
     def product(dh: Array, seen: Array) -> Array:
         contract = (((1,), (1,)), ((), ()))
         return lax.dot_general(dh, seen, contract, preferred_element_type=jnp.float32)
 
-    windows = _windows(geometry, images, style.multiple)
+    windows = windows_of(geometry, images, style.multiple)
     each: list[Any] = [0] * math.prod(geometry.pool)
     for mean, seen in enumerate(windows):
         if mean and style.apart == "mean":
@@ -445,12 +346,12 @@ def _kernel_gradient(
     total = jnp.stack(each)
 
     def placed(kernel: Array) -> Array:
-        return _kernel_places(geometry, kernel)
+        return kernel_places(geometry, kernel)
 
     (dkernel,) = jax.linear_transpose(placed, kernel)(total[..., :-1])
     dbias = total[..., -1].sum(0)
-    if (seen := _rest_inputs(geometry, images, style.multiple)) is not None:
-        more = product(gradients.of_rest(seen), seen)
+    if (rest := rest_of(geometry, images, style.multiple)) is not None:
+        more = product(gradients.of_rest(rest), rest)
         dbias = dbias + more[:, -1]
         more = more[:, :-1].reshape(tasks, channels, *kernel.shape[1:-1])
         dkernel = dkernel + jnp.moveaxis(more, 1, -1)
@@ -467,7 +368,7 @@ def _input_gradient(
     """[task, b, *space, c]"""
     tasks, channels = pullback.saved.pivot.shape
     gradients = _Gradients(geometry, dtype, style, x, pullback)
-    images = _images(geometry, dtype, x)
+    images = images_of(geometry, dtype, x)
     signs = pullback.saved.sign.reshape(-1, 1)
 
     def of_inputs(dh: Array, matrix: Array) -> Array:
@@ -479,19 +380,19 @@ def _input_gradient(
         )
 
     parts = []
-    for mean, seen in enumerate(_windows(geometry, images, style.multiple)):
+    for mean, seen in enumerate(windows_of(geometry, images, style.multiple)):
         total: Any = 0
         for place, matrix in enumerate(gradients.places):
             dh = gradients.of_place(mean, place, seen)
             total = total + of_inputs(dh, matrix)
         parts.append(total)
     more = None
-    if (seen := _rest_inputs(geometry, images, style.multiple)) is not None:
-        more = of_inputs(gradients.of_rest(seen), gradients.single)
+    if (rest := rest_of(geometry, images, style.multiple)) is not None:
+        more = of_inputs(gradients.of_rest(rest), gradients.single)
 
     def looked_at(x: Array) -> tuple[list[Array], Array | None]:
-        images = _images(geometry, jnp.float32, x)
-        return _windows(geometry, images, style.multiple), _rest_inputs(
+        images = images_of(geometry, jnp.float32, x)
+        return windows_of(geometry, images, style.multiple), rest_of(
             geometry, images, style.multiple
         )
 
