@@ -244,7 +244,7 @@ def test_a_mean_over_too_many_windows_is_done_one_by_one():
 
 @pytest.mark.parametrize("lowering", ["patches", "tpu", "gpu"])
 def test_of_equal_values_the_first_gets_the_gradient(lowering):
-    """Whatever the sign of the scale. Small whole numbers are often equal, and exact."""
+    """Whatever the sign of the scale; small whole numbers are exact, often equal."""
     options = CASES["2d"][0] | {"dropout": 0.0}
     block = make_block(options)
     assert (block.norm.scale[...] > 0).any() and (block.norm.scale[...] < 0).any()

@@ -216,8 +216,10 @@ def _forward(
             some, every = lanes.apart(some + above, every + above * above)
         kept = (keep >> mean) & 1 == 1
         value, winner = code.taken(best)
-        extreme = extreme + jnp.where(kept, jnp.maximum(value * signs, 0), 0)
-        winner = jnp.where(kept, winner, len(places))
+        # Zeros have lost their marks: such small numbers become zero.
+        passed = kept & (value * signs > 0)
+        extreme = extreme + jnp.where(passed, value * signs, 0)
+        winner = jnp.where(passed, winner, len(places))
         winners.append(winner.astype(jnp.uint8))
         if style.apart == "mean" or mean == len(windows) - 1:
             total = total + jnp.where(counted, some, 0).sum(-1)
