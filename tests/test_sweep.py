@@ -6,14 +6,14 @@ import pytest
 
 from jmer.cli import main
 from jmer.data.random_clips import RandomClips
-from jmer.data.splits import Loso
+from jmer.data.splits import KFold, Loso
 from jmer.errors import UsageError
 from jmer.experiment import Experiment, load_experiment
 from jmer.models.hsta import HstaConfig
 from jmer.models.ststnet import STSTNetConfig
 from jmer.optim import AdamConfig, SgdConfig
 from jmer.sweep.cells import Sweep, load_sweep
-from jmer.sweep.fields import read_value, with_fields
+from jmer.sweep.fields import get_field, read_value, with_fields
 
 BASE = Experiment(
     model=STSTNetConfig(size=7, filters=(2,)),
@@ -191,10 +191,77 @@ def test_a_text_that_is_no_values_is_refused(text, words):
 
 def test_an_option_that_the_rows_overrule_is_refused():
     sweep = Sweep(BASE, rows={"a": {"epochs": 3}, "b": {}})
-    with pytest.raises(UsageError, match=r"epochs=9 would change nothing.*--cells"):
+    with pytest.raises(UsageError, match=r"epochs=9 would change nothing in row 'a'"):
         sweep.over(with_fields(BASE, {"epochs": 9}), [])
     with pytest.raises(UsageError, match="cells='c': the sweep has a, b"):
         sweep.choose(["c"])
+
+
+def overridden(file, **fields):
+    """The cells of one of our sweeps over a base with other fields, by name."""
+    sweep = load_sweep(Path("experiments") / f"{file}.py")
+    base = with_fields(sweep.base, {n.replace("__", "."): v for n, v in fields.items()})
+    return {cell.name: cell.experiment for cell in sweep.over(base, ()).cells}
+
+
+@pytest.mark.parametrize(
+    ("file", "field", "value", "reaches"),
+    [
+        ("stanet_table1", "data.flow", "flownet2", {"CASME", "CASME II", "SMIC-HS"}),
+        ("stanet_table1", "data.frames", 12, {"CASME", "CASME II", "SMIC-HS"}),
+        ("stanet_table1", "model.every_crop", True, {"CASME", "CASME II", "SMIC-HS"}),
+        ("stanet_table1", "model.lstm", 7, {"CASME", "CASME II", "SMIC-HS"}),
+        ("aman_table2", "data.frames", 25, {"CASME II", "SAMM", "SMIC-HS"}),
+        ("hsta_table5", "data.padding", "zeros", {"SMIC-HS", "SAMM", "CASME II"}),
+    ],
+)
+def test_an_option_reaches_every_row_that_has_it_and_leaves_the_rest(
+    file, field, value, reaches
+):
+    before = overridden(file)
+    after = overridden(file, **{field: value})
+    assert {name for name in after if after[name] != before[name]} == reaches
+    for name, one in after.items():
+        assert with_fields(one, {field: get_field(before[name], field)}) == before[name]
+        assert get_field(one, field) == value
+
+
+def test_files_of_weights_and_splits_reach_every_row(tmp_path):
+    weights = tmp_path / "F.pth.tar"
+    weights.touch()
+    found = overridden(
+        "stanet_table1", data__flow="flownet2", data__flow_weights=weights
+    )
+    assert {one.data.flow_weights for one in found.values()} == {weights}
+    found = overridden("meranet_table1", protocol__split_seed=1)
+    assert {one.protocol.split_seed for one in found.values()} == {1}
+    fractions = [one.protocol.fraction for one in found.values()]
+    assert sorted(fractions) == [0.2, 0.2, 0.25, 0.25, 0.25, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("file", "fields", "words"),
+    [
+        ("stanet_table1", {"epochs": 9}, "in row 'CASME II' and row 'SMIC-HS': set"),
+        ("stanet_table1", {"model.flip": True}, "nothing in row 'SMIC-HS': set there"),
+        ("meranet_table1", {"protocol.fraction": 0.5}, r"nothing in row '.*, CAS\(ME"),
+        ("hsta_table4", {"model.depth": (1, 0, 0)}, "would change nothing in row"),
+        ("aman_figure3", {"model.n": 4}, "nothing in the values of model.n: set there"),
+    ],
+)
+def test_an_option_that_some_rows_set_names_them(file, fields, words):
+    with pytest.raises(UsageError, match=words):
+        overridden(file, **{n.replace(".", "__"): v for n, v in fields.items()})
+
+
+def test_another_protocol_reaches_rows_that_had_the_bases():
+    rows = {"a": {"protocol": BASE.protocol, "epochs": 3}, "b": {}}
+    sweep, other = Sweep(BASE, rows=rows), KFold(k=2)
+    cells = sweep.over(with_fields(BASE, {"protocol": other}), ()).cells
+    assert [cell.experiment.protocol for cell in cells] == [other, other]
+    sweep = Sweep(BASE, rows={"a": {"protocol": KFold(k=3)}})
+    with pytest.raises(UsageError, match="would change nothing in row 'a'"):
+        sweep.over(with_fields(BASE, {"protocol": other}), ())
 
 
 FILE = """

@@ -1,6 +1,6 @@
 """The table of MERANet (Gajjala et al. 2021)."""
 
-from jmer.papers.table import PaperRow, PaperTable, others
+from jmer.papers.table import SCRATCH, TRAINED, PaperRow, PaperTable, others
 
 DATA = {
     "CASME": {"data.name": "casme", "data.classes": "meranet"},
@@ -14,6 +14,17 @@ FULL = {
     "model.ca_shared": "conv",
     "model.st_kernel": 5,
 }
+QUARTER, FIFTH = {"protocol.fraction": 0.25}, {"protocol.fraction": 0.2}
+STATED = {  # sections 3 and 4.2
+    **{"data.modality": "clip", "data.resample": "apex-window", "data.size": 112},
+    **{"data.frames": 16, "model.frames": 16, "model.size": 112, "model.width": 64},
+    **{"model.shortcut": "conv", "model.flip": True, "sampling": "shuffled"},
+    **{"optim.kind": "UntunedWarmupConfig", "optim.lr": 0.1, "optim.weight_decay": 0.0},
+    **{"epochs": 100, "batch_size": 8, "protocol.kind": "ClipHoldOut"},
+    # A fifth of the training clips validates.
+    **{**TRAINED, "selection": "inner", "inner_unit": "clip", "inner_fraction": 0.2},
+    **SCRATCH,
+}
 
 MERANET = (
     PaperTable(
@@ -25,6 +36,8 @@ MERANET = (
         pooling="one division",
         files=("meranet_table1",),
         data=DATA,
+        stated=STATED,
+        stated_for={"CASME": QUARTER, "CASME II": QUARTER, "CAS(ME)²": FIFTH},
         rows=(
             *others(
                 tuple(DATA),

@@ -1,6 +1,6 @@
 """Tables of "Spatial-Temporal Attention Network for Micro-expression Recognition"."""
 
-from jmer.papers.table import PaperRow, PaperTable, others
+from jmer.papers.table import LOSO, SCRATCH, TRAINED, PaperRow, PaperTable, others
 
 PAPER = "STANet, Spatial-Temporal Attention Network for Micro-expression Recognition"
 DATA = {
@@ -9,7 +9,21 @@ DATA = {
     "SMIC-HS": {"data.name": "smic", "data.classes": "3class", "data.part": "HS"},
 }
 FULL = {"model.sab": True, "model.lambda_l1": 1e-8, "model.tab": True}
-LOSO = "leave-one-subject-out"
+PROTOCOL = "leave-one-subject-out"
+STATED = {  # sections 4.1 and 4.2
+    **{"data.modality": "flow", "data.flow": "flownet2", "data.size": 192},
+    **{"data.frames": 20, "data.resample": "linear"},
+    **{"model.frames": 19, "model.size": 192, "model.width": 64},
+    **{"model.augmented": True},
+    **{"optim.kind": "AdamConfig", "optim.lr": 1e-5, "optim.weight_decay": 1e-4},
+    **{"sampling": "shuffled", **LOSO, **SCRATCH, **TRAINED},
+}
+CASME = {"model.rescales": (0.9, 1.0, 1.1), "model.flip": False}
+STATED_FOR = {
+    "CASME": {"epochs": 60, **CASME},
+    "CASME II": {"epochs": 30, **CASME},
+    "SMIC-HS": {"epochs": 100, "model.rescales": (1.0,), "model.flip": True},
+}
 
 
 def _ablation(name: str, acc: float, sab: bool, l1: float, tab: bool) -> PaperRow:
@@ -22,12 +36,14 @@ STANET = (
         name="stanet-1",
         title="STANet, table 1: other methods",
         paper=PAPER,
-        protocol=LOSO,
+        protocol=PROTOCOL,
         independent=True,
         pooling="pooled",
         files=("stanet_table1",),
         data=DATA,
         switches={"model.name": "stanet"},
+        stated=STATED,
+        stated_for=STATED_FOR,
         rows=(
             *others(
                 tuple(DATA),
@@ -51,12 +67,14 @@ STANET = (
         name="stanet-2",
         title="STANet, table 2: its parts",
         paper=PAPER,
-        protocol=LOSO,
+        protocol=PROTOCOL,
         independent=True,
         pooling="pooled",
         files=("stanet_casme_ablation",),
         data={"CASME": DATA["CASME"]},
         switches={"model.name": "stanet"},
+        stated=STATED,
+        stated_for=STATED_FOR,
         rows=(
             _ablation("base", 71.35, False, 0.0, False),
             _ablation("+SAB", 73.10, True, 0.0, False),

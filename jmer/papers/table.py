@@ -1,4 +1,8 @@
-"""What a paper printed, and which experiment is which of its rows."""
+"""What a paper printed, which experiment is which of its rows, and what else it states.
+
+`switches` and `data` tell which row a run is of. `stated` is all else that the paper
+says of how its figures were made: a run that differs in any of it is no reproduction.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +11,35 @@ from typing import Any, Literal
 FieldValues = Mapping[str, Any]
 """Values of an experiment's fields by dotted name; `model.name` and `data.name` are the
 network and the data set."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """Any file, where the paper has one that a run must be given."""
+
+    what: str
+
+    def __str__(self) -> str:
+        return self.what
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of several values: the paper states them for different figures, or another
+    does the same."""
+
+    values: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.values))
+
+
+TRAINED: dict[str, Any] = {"dtype": "float32", "batches": "own", "selection": "last"}
+"""What goes without saying: full precision, a training for each fold, and its weights
+after the epochs that the paper states."""
+SCRATCH: dict[str, Any] = {"pretrained": None, "start_from": None}
+"""Of a network that is trained from random weights."""
+LOSO: dict[str, Any] = {"protocol.kind": "Loso"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +76,10 @@ class PaperTable:
     rows: tuple[PaperRow, ...]
     switches: FieldValues = field(default_factory=dict)
     """What all rows have that name nothing else."""
+    stated: FieldValues = field(default_factory=dict)
+    """What the paper states of all rows, where `switches` say nothing else."""
+    stated_for: Mapping[str, FieldValues] = field(default_factory=dict)
+    """What it states of a data set."""
     note: str = ""
 
     @property
@@ -59,6 +96,12 @@ class PaperTable:
         """The fields of the experiment that is this row; on any data, if asked."""
         data = {} if other_data else self.data[row.data]
         return {**self.switches, **data, **(row.switches or {})}
+
+    def settings(self, row: PaperRow) -> FieldValues:
+        """All fields that the paper states for this row beside those that tell it."""
+        stated = {**self.stated, **self.stated_for.get(row.data, {})}
+        wanted = self.wanted(row)
+        return {name: value for name, value in stated.items() if name not in wanted}
 
     def sweep_rows(self, data: str | None = None) -> dict[str, dict[str, Any]]:
         """The rows that can be run, as those of a sweep; of one data set, if named."""

@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from jmer.papers.table import PaperRow, PaperTable, others
+from jmer.papers.table import (
+    TRAINED,
+    Given,
+    OneOf,
+    PaperRow,
+    PaperTable,
+    others,
+)
 
 DATA = {"CASME II": {"data.name": "casme2", "data.classes": "5class"}}
 OURS = {
@@ -10,7 +17,19 @@ OURS = {
     "model.temporal_net": True,
     "model.memory": "gru",
 }
+STATED = {  # sections 2 and 3
+    **{"data.modality": "video", "data.size": 64},
+    **{"model.phase": "memory", "model.steps": 14, "model.steps_count": "alike"},
+    **{"model.size": 64, "model.width": 64, "model.hidden": 256},
+    **{"model.intensity": True, "model.intensity_loss": "absolute"},
+    **{"model.augmented": True, "model.rotate": 10.0, "model.fc6_dilation": 12},
+    **{"optim.kind": "RmspropConfig", "optim.lr": 1e-4, "optim.weight_decay": 0.005},
+    **{"batch_size": 1, "protocol.kind": OneOf(("Loso", "HoldOut", "ClipHoldOut"))},
+    **{"start_from": Given("a run of the spatial phase")},
+    **{"pretrained": Given("a network of motion"), **TRAINED},
+}
 ABOUT: dict[str, Any] = {
+    "stated": STATED,
     "paper": "TCF, Nag et al. 2019",
     "protocol": "leave-one-out, elsewhere 70/30",
     "independent": False,

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jmer.errors import option
 from jmer.files import read_json
 from jmer.files.shape import checked
 from jmer.papers import PaperRow, PaperTable
+from jmer.papers.table import Given, OneOf
 from jmer.report.render.blocks import Code, Page, PageBlock, Paragraph, Section, Table
 from jmer.runs.folder import SPOTTED, SPOTTING
 from jmer.runs.run import Run, read_run
@@ -17,6 +19,7 @@ from jmer.scores.recognition import band
 from jmer.scores.spotting import AUC
 from jmer.text import banded, counted, points
 
+MISSING = object()
 MADE = ("Run", "Folder", "Protocol", "Epoch", "Subjects", "Clips", "Seeds")
 
 
@@ -27,38 +30,70 @@ class Match:
     row: PaperRow
     run: Run | None = None
     same_data: bool = True
+    differing: tuple[str, ...] = ()
+    """In what the run is not as the paper states, in words: it is no reproduction."""
 
 
 def matches(
     table: PaperTable, runs: Sequence[Run], *, other_data: bool = False
 ) -> list[Match]:
-    """Each row with every run that is it; with `other_data`, on whatever data."""
+    """Each row with every run that is it, or is but for what the paper states besides;
+    with `other_data`, on whatever data."""
     found: list[Match] = []
     for row in table.rows:
         ours = []
         for run in runs if row.switches is not None else ():
             same = is_row(run, table.wanted(row))
             if same or (other_data and is_row(run, table.wanted(row, other_data=True))):
-                ours.append(Match(row, run, same))
-        found += ours or [Match(row)]
+                differing = tuple(differences(run, table.settings(row)))
+                ours.append(Match(row, run, same, differing))
+        found += ours
+        if all(one.differing for one in ours):
+            found.append(Match(row))
     return found
+
+
+def differences(run: Run, stated: Mapping[str, Any]) -> Iterable[str]:
+    """In what a run's experiment is not what a paper states, in words."""
+    fields = _fields(run)
+    for name, value in stated.items():
+        ours = fields.get(name, MISSING)
+        if isinstance(value, Given):
+            same = ours not in (None, MISSING)
+        elif isinstance(value, OneOf):
+            same = ours in map(_plain, value.values)
+        else:
+            same = ours == _plain(value)
+        if not same:
+            yield f"{option(name)} {_word(ours)}, paper {_word(value)}"
+
+
+def _word(value: Any) -> str:
+    if value is MISSING:
+        return "missing"
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return str(value)
 
 
 def is_row(run: Run, wanted: Mapping[str, Any]) -> bool:
     """Whether a run's experiment, with its first variant, has these fields."""
-    missing = object()
     fields = _fields(run)
-    return all(fields.get(name, missing) == _plain(v) for name, v in wanted.items())
+    return all(fields.get(name, MISSING) == _plain(v) for name, v in wanted.items())
 
 
 def _fields(run: Run) -> dict[str, Any]:
     """All fields by dotted name, as its figure was made."""
-    found = {
-        f"{part}.{name}": value
-        for part, inner in run.experiment["experiment"].items()
-        if isinstance(inner, dict)
-        for name, value in inner.items()
-    }
+    found: dict[str, Any] = {}
+    for part, value in run.experiment["experiment"].items():
+        if isinstance(value, dict):
+            found |= {f"{part}.{name}": inner for name, inner in value.items()}
+        else:
+            found[part] = value
+    # What was meant by `auto` where it ran.
+    found["dtype"] = run.experiment.get("identity", found).get("dtype")
     values = [v["values"] for v in run.metrics.get("variants", ())]
     return found | (values[0] if values else {})
 
@@ -75,29 +110,63 @@ def reproduction_page(
     Raises: JmerError if one is no finished run.
     """
     runs = [read_run(folder) for folder in folders]
-    found = matches(table, runs, other_data=other_data)
-    ours = {str(one.run.folder): one.run for one in found if one.run}
+    everything = matches(table, runs, other_data=other_data)
+    found = [one for one in everything if not one.differing]
+    ours = {str(one.run.folder): one.run for one in everything if one.run}
     numbers = {name: str(i) for i, name in enumerate(ours, start=1)}
-    columns = ["Row", "Data", "Run"]
-    for name in table.metrics:
-        label = (AUC if name == AUC.name else METRICS[name]).label
-        columns += [f"{label}, paper", f"{label}, ours [95 %]"]
-    rows = tuple(_figures(table, one, numbers) for one in found)
     commands = "\n".join(f"jmer run {path}" for path in table.paths)
     sections = [
-        Section("Paper and ours", (Table(tuple(columns), rows, left=3, cards=True),)),
+        Section("Paper and ours", (_beside(table, found, numbers),)),
+        *_apart(table, everything, numbers),
         Section("How to run it", (Code(commands),)),
     ]
     if ours:
         made = tuple((numbers[name], *_made(run)) for name, run in ours.items())
         sections.insert(
-            1, Section("Our runs", (Table(MADE, made, left=4, cards=True),))
+            -1, Section("Our runs", (Table(MADE, made, left=4, cards=True),))
         )
     matched = len({id(one.row) for one in found if one.run})
     possible = sum(row.switches is not None for row in table.rows)
     subtitle = f"{table.paper} · {matched} of {counted(possible, 'row')} run"
-    lead = (Paragraph(_about(table)), *_warnings(table, found, runs))
+    lead = (Paragraph(_about(table)), *_warnings(table, everything, runs))
     return Page(table.title, subtitle, lead, tuple(sections))
+
+
+def _beside(
+    table: PaperTable, found: Sequence[Match], numbers: Mapping[str, str]
+) -> Table:
+    """The paper's figures, and ours."""
+    columns = ["Row", "Data", "Run"]
+    for name in table.metrics:
+        label = (AUC if name == AUC.name else METRICS[name]).label
+        columns += [f"{label}, paper", f"{label}, ours [95 %]"]
+    rows = tuple(_figures(table, one, numbers) for one in found)
+    return Table(tuple(columns), rows, left=3, cards=True)
+
+
+def _apart(
+    table: PaperTable, found: Sequence[Match], numbers: Mapping[str, str]
+) -> Iterable[Section]:
+    """Runs that are a row but for what the paper states besides."""
+    apart = [one for one in found if one.differing]
+    if not apart:
+        return
+    rows = {
+        (numbers[str(one.run.folder)], one.row.name, "; ".join(one.differing)): None
+        for one in apart
+        if one.run is not None
+    }
+    yield Section(
+        "Runs with other settings than the paper's",
+        (
+            Paragraph(
+                "Of a row by their network and switches, and no reproduction of it.",
+                "small",
+            ),
+            Table(("Run", "Row", "In what it differs"), tuple(rows), left=3),
+            _beside(table, apart, numbers),
+        ),
+    )
 
 
 def _about(table: PaperTable) -> str:

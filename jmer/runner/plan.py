@@ -20,6 +20,7 @@ from jmer.experiment import EngineConfig
 from jmer.files import VERSION, read_json, write_json
 from jmer.files.lock import owned
 from jmer.files.places import from_environment, user_cache
+from jmer.text import counted
 from jmer.train.folds import Program
 from jmer.train.planner import Measurement, candidates, choose
 from jmer.train.probe import Layout, Work, device_bytes
@@ -156,7 +157,7 @@ def fit(
             per_device = chunks * plan.layout.chunk
             say(
                 f"{size / 1e9:.3g} GB on a device is more than {limit / 1e9:.3g} GB: "
-                f"{per_device} tasks of a device in one program"
+                f"{counted(per_device, 'task')} of a device in one program"
             )
         elif plan.layout.chunk > 1:
             plan = plan.halved()

@@ -13,7 +13,8 @@ from jmer.data.config import DataConfig
 from jmer.errors import UsageError, option, quoted
 from jmer.experiment import Experiment, definitions
 from jmer.runs.folder import COMPARISON_CSV, COMPARISON_TEX, FIGURES, REPORT, SWEEP
-from jmer.sweep.fields import get_field, read_value, shown, with_fields
+from jmer.sweep.fields import read_value, shown, with_fields
+from jmer.sweep.reach import changes, reached, sets
 
 TAKEN = (
     *(SWEEP, f"{REPORT}.md", f"{REPORT}.html", FIGURES),
@@ -138,18 +139,38 @@ class Sweep:
     def over(self, base: Experiment, texts: Sequence[str]) -> "Sweep":
         """The sweep over another base, with the values of `FIELD=VALUE,VALUE` too.
 
+        Of a whole part (`data`), a row sets the fields in which it differs from the
+        file's base; what else was changed of the base reaches it too.
+
         Raises: UsageError for a text that is none, or a field of the base that was
-        changed although the sweep sets it.
+        changed although rows or values set it.
         """
-        ours = {*self.values, *(f for fields in self.rows.values() for f in fields)}
-        for name in sorted(ours):
-            after = _decided(base, name)
-            if after != _decided(self.base, name):
+        for name, value in (changed := changes(self.base, base)).items():
+            if owners := self._setting(name):
                 raise UsageError(
-                    f"{option(name)}={quoted(after)} would change nothing: the sweep "
-                    f"sets it. --cells chooses among what it has."
+                    f"{option(name)}={quoted(value)} would change nothing in "
+                    f"{' and '.join(owners)}: set there. --cells chooses among what "
+                    f"the sweep has."
                 )
-        return Sweep(base, self.rows, {**self.values, **self._read(base, texts)})
+        rows = {}
+        for name, fields in self.rows.items():
+            with _named(f"row {name!r}"):
+                rows[name] = {f: reached(f, v, changed) for f, v in fields.items()}
+        values = {
+            name: [reached(name, value, changed) for value in values]
+            for name, values in self.values.items()
+        }
+        return Sweep(base, rows, {**values, **self._read(base, texts)})
+
+    def _setting(self, name: str) -> list[str]:
+        """The rows that set a field, and whether the values do, in words."""
+        rows = [
+            f"row {row!r}"
+            for row, fields in self.rows.items()
+            if any(sets(self.base, f, (v,), name) for f, v in fields.items())
+        ]
+        swept = [f for f, v in self.values.items() if sets(self.base, f, v, name)]
+        return rows + [f"the values of {option(field)}" for field in swept]
 
     def _read(self, base: Experiment, texts: Sequence[str]) -> dict[str, tuple]:
         found: dict[str, tuple] = {}
@@ -197,12 +218,6 @@ def _named(where: str) -> Iterator[None]:
 
 def _underscored(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name.replace("-", "_"): value for name, value in fields.items()}
-
-
-def _decided(experiment: Experiment, name: str) -> Any:
-    """The value of a field; of a data set, what of it decides a number."""
-    value = get_field(experiment, name)
-    return value.recipe if isinstance(value, DataConfig) else value
 
 
 def _placed(row: Experiment, base: DataConfig) -> Experiment:

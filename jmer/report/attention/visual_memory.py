@@ -6,8 +6,9 @@ from jmer.report.attention.case import Case, as_rgb
 from jmer.report.attention.shaded import table_png
 from jmer.report.draw.heat import Scale
 from jmer.report.draw.spotting import intensity_png, maps_png
+from jmer.report.pictures import roc_of
 from jmer.report.render.blocks import Figure
-from jmer.runs.folder import FIGURES, SPOTTING
+from jmer.scores.intervals import annotated
 from jmer.scores.spotting import MAPS, Rule, watch
 
 
@@ -18,7 +19,11 @@ def figures(case: Case) -> list[Figure]:
     before = len(frames) - len(shown["step_logits"])
     if "intensity" in shown and "intensity" in case.inputs:
         true = case.inputs["intensity"]
-        watched = watch(case.clip, case.subject, case.logits, shown, true, case.label)
+        watched = watch(
+            *(case.clip, case.subject, case.logits, shown, true),
+            annotated(true, *case.interval),
+            case.label,
+        )
         made.append(
             Figure(
                 "figures/intensity.png",
@@ -43,15 +48,14 @@ def figures(case: Case) -> list[Figure]:
             )
         )
     made.append(_steps(case, before))
-    spotted = case.folder / SPOTTING / FIGURES / "roc.png"
-    if spotted.is_file():
+    if (spotted := roc_of(case.folder)) is not None:
         made.append(
             Figure(
                 "figures/roc.png",
                 "ROC curve of the frames of all test clips",
                 "Of all test clips of this run, not of this one alone, as `jmer spot` "
                 "drew it.",
-                spotted.read_bytes(),
+                spotted,
             )
         )
     return made
