@@ -31,9 +31,10 @@ class EngineConfig:
     in turn from the host (loop); auto measures how many side by side are fastest."""
     chunk: int | None = None
     """Tasks side by side on a device, one such chunk after another."""
-    lowering: Literal["auto", "backend", "patches"] = "auto"
-    """Convolutions of the compiler's library (backend) or products of patches, with
-    fused blocks (patches); auto is patches on a CPU and is measured elsewhere."""
+    lowering: Literal["auto", "backend", "patches", "tpu", "gpu"] = "auto"
+    """Convolutions of the compiler's library (backend), products of patches with fused
+    blocks (patches), or what such a chip's compiler wants (tpu, gpu); auto is patches
+    on a CPU and is measured elsewhere."""
     pack: int | None = None
     """Tasks that train on one device in one program (default: as many as memory holds).
     """

@@ -10,6 +10,7 @@ from numeric import normal
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import augment, keys
+from jmer.nn.lowering.choice import use_lowering
 
 KEY = keys.seed_key(0)
 SIZE = (9, 11)  # height, width
@@ -199,3 +200,19 @@ def test_images_of_bytes_can_be_changed():
     assert found.dtype == jnp.float32
     assert_array_equal(found, image)
     assert_allclose(augment.normalise_clip(image).std((1, 2)), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("vectors", [False, True])
+def test_crops_by_products_are_those_by_pixels(vectors):
+    """What an accelerator makes of them."""
+    x = normal(3, 2, 9, 11, 2)
+    found = []
+    for lowering in ("patches", "tpu", "gpu"):
+        with use_lowering(lowering):
+            found.append(
+                augment.random_corner_crop(
+                    x, jax.random.key(1), 0.8, scales=(0.9, 1.1), vectors=vectors
+                )
+            )
+    assert_allclose(found[1], found[0], rtol=1e-5, atol=2e-6)
+    assert_array_equal(found[2], found[1])

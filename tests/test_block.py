@@ -14,7 +14,7 @@ from jax import lax
 
 from jmer import nn
 from jmer.nn.dropout import keep_words, kept_scale
-from jmer.nn.lowering import fused
+from jmer.nn.lowering import fused, windows
 from jmer.nn.lowering.slots import Geometry, patch_index, slots
 
 KEY = jax.random.key(5)
@@ -109,13 +109,14 @@ def assert_close(a, b, rtol=2e-5):
     )
 
 
+@pytest.mark.parametrize("lowering", ["patches", "tpu", "gpu"])
 @pytest.mark.parametrize("train", [True, False])
-def test_fused_equals_the_layers_one_by_one(case, train):
+def test_fused_equals_the_layers_one_by_one(case, train, lowering):
     """Values, running statistics, gradients of parameters and of the input."""
     options, space = case
     block, x = make_block(options), clips(space, options["inputs"])
     assert fused.fits(block.geometry(space))
-    found = outcome("patches", block, x, train=train)
+    found = outcome(lowering, block, x, train=train)
     assert_close(found, outcome("backend", block, x, train=train))
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(found[1]))
 
@@ -134,8 +135,9 @@ def test_fused_equals_the_layers_in_float64(case):
         assert_close(found, expected, 5e-6)
 
 
+@pytest.mark.parametrize("lowering", ["patches", "tpu", "gpu"])
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "own"])
-def test_tasks_together_equal_tasks_alone(case, shared):
+def test_tasks_together_equal_tasks_alone(case, shared, lowering):
     """Merged into the lanes of one product where they share their clips."""
     options, space = case
     blocks = [make_block(options, seed) for seed in range(3)]
@@ -147,7 +149,7 @@ def test_tasks_together_equal_tasks_alone(case, shared):
     weights = jnp.stack([jnp.roll(WEIGHT, i) for i in range(3)])
 
     def one(state, x, weight):
-        return outcome("patches", nnx.merge(graphdef, state), x, weight=weight)
+        return outcome(lowering, nnx.merge(graphdef, state), x, weight=weight)
 
     x = xs[0] if shared else jnp.stack(xs)
     together = jax.vmap(one, in_axes=(0, None if shared else 0, 0))(state, x, weights)
@@ -238,6 +240,65 @@ def test_a_mean_over_too_many_windows_is_done_one_by_one():
     block, x = make_block(options), clips((10, 13), 3)
     assert not fused.fits(block.geometry((10, 13)))
     assert_close(outcome("patches", block, x), outcome("backend", block, x))
+
+
+@pytest.mark.parametrize("lowering", ["patches", "tpu", "gpu"])
+def test_of_equal_values_the_first_gets_the_gradient(lowering):
+    """Whatever the sign of the scale; small whole numbers are exact, often equal."""
+    options = CASES["2d"][0] | {"dropout": 0.0}
+    block = make_block(options)
+    assert (block.norm.scale[...] > 0).any() and (block.norm.scale[...] < 0).any()
+    block.conv.kernel[...] = jnp.round(block.conv.kernel[...] * 8)
+    block.conv.bias[...] = jnp.full(4, 2.0)
+    x = jnp.asarray(np.random.default_rng(0).integers(0, 2, (5, 10, 13, 3)), float)
+    assert_close(outcome(lowering, block, x), outcome("backend", block, x))
+
+
+@pytest.mark.parametrize("lowering", ["tpu", "gpu"])
+def test_an_infinite_clip_of_no_weight_reaches_no_sum(lowering):
+    block = make_block(CASES["2d"][0])
+    x = clips((10, 13), 3).at[1].set(jnp.inf)
+    (_, (_, stats)), _ = outcome(lowering, block, x)
+    _, (_, same) = outcome(lowering, block, x.at[1].set(0.0))[0]
+    jax.tree.map(np.testing.assert_array_equal, stats, same)
+
+
+@pytest.mark.parametrize("lowering", ["tpu", "gpu"])
+def test_in_bfloat16_it_is_as_close_to_float32_as_the_layers_are(lowering):
+    options = CASES["2d"][0]
+    block, x = make_block(options), clips((10, 13), 3)
+    expected = outcome("backend", block, x)[1][0]
+    low = make_block(options, dtype=jnp.bfloat16)
+
+    def error(found):
+        return np.max(
+            [
+                np.abs(a - b).max() / np.abs(b).max()
+                for a, b in zip(
+                    jax.tree.leaves(found), jax.tree.leaves(expected), strict=True
+                )
+            ]
+        )
+
+    plain = error(outcome("backend", low, x)[1][0])
+    assert error(outcome(lowering, low, x)[1][0]) <= max(1.2 * plain, 0.02)
+
+
+def test_windows_of_many_places_are_done_one_by_one():
+    """Their marks would cost too many digits."""
+    options = CASES["2d"][0] | {"pool": (5, 5), "average": (1, 1)}
+    block, x = make_block(options), clips((10, 13), 3)
+    assert not windows.fits(block.geometry((10, 13)))
+    found, plain = (outcome(low, block, x) for low in ("tpu", "backend"))
+    jax.tree.map(np.testing.assert_array_equal, found, plain)
+
+
+def test_turned_words_are_the_same_integers():
+    for shape in ((5, 6, 16), (5, 6, 3)):
+        for rate in (0.0, 0.3, 0.5):
+            words = keep_words(KEY, shape, 4, rate)
+            turned = keep_words(KEY, shape, 4, rate, turned=True)
+            np.testing.assert_array_equal(turned, words.T)
 
 
 # --- slots

@@ -39,6 +39,8 @@ LAYOUTS = {
     "side by side": {"chunk": 4},
     "in chunks": {"chunk": 2},
     "library": {"chunk": 4, "lowering": "backend"},
+    "as a TPU": {"chunk": 4, "lowering": "tpu"},
+    "as a GPU": {"chunk": 4, "lowering": "gpu"},
 }
 
 

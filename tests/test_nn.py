@@ -263,3 +263,30 @@ def test_dropout_without_key_or_rate_is_the_identity():
 def test_dropout_refuses_other_rates(rate, key):
     with pytest.raises(ValueError, match="rate"):
         nn.dropout(jnp.ones(3), rate, key)
+
+
+def test_statistics_in_one_pass_are_those_in_two():
+    """Values, running statistics and gradients; a clip of weight 0 is left out."""
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.normal(3, 2, (5, 4, 3, 6)), jnp.float32)
+    weight = jnp.array([1.0, 0.0, 1.0, 1.0, 1.0])
+    layer = nn.BatchNorm(6)
+    layer.scale[...] = jnp.asarray(rng.normal(size=6), jnp.float32)
+    layer.mean[...] = jnp.asarray(rng.normal(3, 1, 6), jnp.float32)
+    graphdef, params, stats = nnx.split(layer, nnx.Param, nnx.BatchStat)
+
+    def outcome(lowering, x):
+        def value(params, x):
+            model = nnx.merge(graphdef, params, stats, copy=True)
+            with nn.use_lowering(lowering):
+                y = model(x, train=True, weight=weight)
+            return (y * jnp.sin(y)).sum(), nnx.state(model, nnx.BatchStat)
+
+        return jax.value_and_grad(value, (0, 1), has_aux=True)(params, x)
+
+    two, one = outcome("backend", x), outcome("tpu", x)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5 * np.abs(b).max())
+    (_, stats_a), _ = one
+    (_, stats_b), _ = outcome("tpu", x.at[1].set(jnp.inf))
+    jax.tree.map(np.testing.assert_array_equal, stats_a, stats_b)

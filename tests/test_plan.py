@@ -66,9 +66,9 @@ def test_a_cpu_begins_with_what_fits_its_cache_an_accelerator_with_all():
     assert (cpu.devices, cpu.chunk, cpu.lowering) == (2, 12, "patches")
     apart = next(candidates(tasks(68), "cpu", together=False, devices=[2, 1]))
     assert (apart.devices, apart.chunk) == (2, 1)
-    assert (gpu.devices, gpu.chunk, gpu.lowering) == (1, 68, "backend")
+    assert (gpu.devices, gpu.chunk, gpu.lowering) == (1, 68, "gpu")
     both = {c.lowering for c in candidates(tasks(4), "tpu", together=True, devices=[1])}
-    assert both == {"backend", "patches"}
+    assert both == {"tpu", "backend", "patches"}
 
 
 def test_what_is_pinned_is_not_varied():

@@ -31,6 +31,7 @@ TABLED = (
     *("hsta_casme2", "aman_casme2", "visual_memory_casme2"),
 )
 TABLED_ON = ("v5e-4", "h100")
+LOWERINGS = ("backend", "patches", "tpu", "gpu")  # of `nn.lowering`, which needs JAX
 
 
 def _place(text: str) -> Path:

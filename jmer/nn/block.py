@@ -1,5 +1,6 @@
 """Convolution, ReLU, batch norm, pooling and dropout as one layer."""
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -11,8 +12,9 @@ from jax.typing import DTypeLike
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.nn.conv import Conv
 from jmer.nn.dropout import keep_words, kept_scale
+from jmer.nn.lowering import fused, windows
 from jmer.nn.lowering.choice import current
-from jmer.nn.lowering.fused import Operands, fits, pooled_features
+from jmer.nn.lowering.fused import Operands, Sums, fits
 from jmer.nn.lowering.slots import Geometry
 from jmer.nn.norm import BatchNorm
 from jmer.nn.pool import avg_pool, max_pool, unslot
@@ -21,10 +23,11 @@ from jmer.nn.pool import avg_pool, max_pool, unslot
 class ConvBlock(nnx.Module):
     """Convolution, ReLU, batch norm, max-pool, dropout, mean over windows.
 
-    The same as these layers one after another, which it is where a compiler's library
-    does convolutions best. On a CPU all of it is one pass over a few clips at a time
+    The same as these layers one after another, which it is in evaluation by an
+    accelerator. On a CPU all of it is one pass over a few clips at a time
     for all tasks together: the convolution's output, many times the size of its input,
-    is never stored. Pooling and ReLU commute with the normalisation of a channel, up
+    is never stored. In training on an accelerator it is a product for each place of a
+    max-pool window. Pooling and ReLU commute with the normalisation of a channel, up
     to its sign, so the pooled values alone are normalised.
 
     `pool` and `average` are windows that do not overlap; one number an axis. `average`
@@ -93,12 +96,16 @@ class ConvBlock(nnx.Module):
             weight = jnp.ones(x.shape[0])
         rate = self.rate if train and key is not None else 0.0
         shape = (x.shape[0], math.prod(geometry.cells), self.norm.scale[...].shape[-1])
-        keep = keep_words(key, shape, math.prod(self.average), rate)
-        stages = (
-            self._fused
-            if current() == "patches" and fits(geometry)
-            else self._one_by_one
-        )
+        means = math.prod(self.average)
+        chosen = current()
+        pooled = train and windows.fits(geometry)
+        style = windows.STYLES.get(chosen) if pooled else None
+        keep = keep_words(key, shape, means, rate, turned=style is not None)
+        stages = self._one_by_one
+        if style is not None:
+            stages = functools.partial(self._wide, style)
+        elif chosen == "patches" and fits(geometry):
+            stages = self._fused
         y = stages(geometry, x, keep, kept_scale(rate), train=train, weight=weight)
         return y.reshape(x.shape[0], *geometry.cells, -1).astype(self.dtype)
 
@@ -130,28 +137,57 @@ class ConvBlock(nnx.Module):
         train: bool,
         weight: Array,
     ) -> Array:
-        norm = self.norm
-        gamma, beta, running = norm.scale[...], norm.bias[...], norm.mean[...]
-        features = pooled_features(geometry, jnp.dtype(self.dtype))
+        features = fused.pooled_features(geometry, jnp.dtype(self.dtype))
+        sums = features(x, self._operands(keep, weight))
+        gain, offset = self._normaliser(geometry, sums, train, weight)
+        kept = lax.population_count(keep).astype(jnp.float32)
+        share = scale / math.prod(self.average)
+        return (sums.extreme * gain + kept * offset) * share
+
+    def _wide(
+        self,
+        style: windows.Style,
+        geometry: Geometry,
+        x: Array,
+        keep: Array,
+        scale: float,
+        *,
+        train: bool,
+        weight: Array,
+    ) -> Array:
+        """The same with channels first and clips last, until all is small again."""
+        features = windows.pooled_features(geometry, jnp.dtype(self.dtype), style)
+        flat = keep.reshape(keep.shape[0], -1)
+        sums = features(x, self._operands(flat, weight))
+        gain, offset = self._normaliser(geometry, sums, train, weight)
+        kept = lax.population_count(flat).astype(jnp.float32)
+        share = scale / math.prod(self.average)
+        y = (sums.extreme * gain[:, None] + kept * offset[:, None]) * share
+        return y.astype(self.dtype).reshape(keep.shape).T
+
+    def _operands(self, keep: Array, weight: Array) -> Operands:
         bias = self.conv.bias
         assert bias is not None
-        operands = Operands(
+        return Operands(
             kernel=self.conv.kernel[...],
             bias=bias[...],
-            pivot=running,  # sums about it lose no digits
-            sign=jnp.where(gamma >= 0, 1.0, -1.0),
+            pivot=self.norm.mean[...],  # sums about it lose no digits
+            sign=jnp.where(self.norm.scale[...] >= 0, 1.0, -1.0),
             keep=keep,
             weight=weight,
         )
-        extreme, total, square = features(x, operands)
-        mean, var = running, norm.var[...]
+
+    def _normaliser(
+        self, geometry: Geometry, sums: Sums, train: bool, weight: Array
+    ) -> tuple[Array, Array]:
+        """What values of each channel are multiplied by, and what is added then."""
+        norm = self.norm
+        mean, var = norm.mean[...], norm.var[...]
         if train:
             count = jnp.maximum(weight.sum(), 1) * math.prod(geometry.out)
-            shift = total / count
-            mean = running + shift
-            var = jnp.maximum(square / count - jnp.square(shift), 0)
+            shift = sums.total / count
+            mean = mean + shift
+            var = jnp.maximum(sums.square / count - jnp.square(shift), 0)
             norm.track(mean, var, count)
-        gain = gamma * lax.rsqrt(var + norm.epsilon)
-        kept = lax.population_count(keep).astype(jnp.float32)
-        share = scale / math.prod(self.average)
-        return (extreme * gain + kept * (beta - mean * gain)) * share
+        gain = norm.scale[...] * lax.rsqrt(var + norm.epsilon)
+        return gain, norm.bias[...] - mean * gain

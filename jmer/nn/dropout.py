@@ -29,34 +29,46 @@ def dropout(
 
 
 def keep_words(
-    key: PRNGKeyArray | None, shape: Sequence[int], elements: int, rate: float
+    key: PRNGKeyArray | None,
+    shape: Sequence[int],
+    elements: int,
+    rate: float,
+    *,
+    turned: bool = False,
 ) -> Array:
     """Unsigned integers of `shape` whose lowest `elements` bits say which are kept.
 
     The same dropout as above for arrays that hold `elements` (up to 32) values in one
-    place. At a rate of one half each takes a single random bit.
+    place. At a rate of one half each takes a single random bit. `turned`: with the axes
+    in reverse, the same integers.
     """
     word = next(t for t in (jnp.uint8, jnp.uint16, jnp.uint32) if _bits(t) >= elements)
     if _is_none(rate) or key is None:
-        return jnp.full(shape, 2**elements - 1, word)
+        return jnp.full(shape[::-1] if turned else shape, 2**elements - 1, word)
     if rate == 0.5:
-        return _coins(key, shape, elements).astype(word)
+        return _coins(key, shape, elements, turned).astype(word)
     levels, dropped = _threshold(rate)
     noise = jax.random.bits(key, (elements, *shape), _word(levels))
     words = jnp.zeros(shape, word)
     for i in range(elements):
         words = words | ((noise[i] >= dropped).astype(word) << i)
-    return words
+    return words.T if turned else words
 
 
-def _coins(key: PRNGKeyArray, shape: Sequence[int], count: int) -> Array:
+def _coins(key: PRNGKeyArray, shape: Sequence[int], count: int, turned: bool) -> Array:
     """Integers of `shape` with `count` random bits each, as many from a word as fit."""
     each = 32 // count
     size = math.prod(shape)
     words = jax.random.bits(key, (-(-size // each), 1), jnp.uint32)
-    parts = words >> (jnp.arange(each, dtype=jnp.uint32) * count)
-    parts = parts & jnp.uint32(2**count - 1)
-    return parts.reshape(-1)[:size].reshape(shape)
+    shifts = jnp.arange(each, dtype=jnp.uint32) * count
+    if turned and shape[-1] % each == 0:
+        # Words are turned before they are taken apart: an eighth of the integers.
+        words = words.reshape(*shape[:-1], -1).T.reshape(shape[-1] // each, 1, -1)
+        parts = words >> shifts[:, None]
+        return (parts & jnp.uint32(2**count - 1)).reshape(shape[::-1])
+    parts = (words >> shifts) & jnp.uint32(2**count - 1)
+    coins = parts.reshape(-1)[:size].reshape(shape)
+    return coins.T if turned else coins
 
 
 def kept_scale(rate: float) -> float:

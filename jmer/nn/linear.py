@@ -43,7 +43,7 @@ class Linear(nnx.Module):
         if self.bias is None:
             return x @ kernel
         bias = self.bias[...].astype(self.dtype)
-        if current() == "backend":
+        if current() != "patches":
             return x @ kernel + bias
         rows = _affine(x.reshape(-1, x.shape[-1]), kernel, bias)
         return rows.reshape(*x.shape[:-1], -1)

@@ -10,6 +10,7 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, typed
+from jmer.nn.lowering.choice import current
 
 
 class BatchNorm(nnx.Module):
@@ -53,7 +54,9 @@ class BatchNorm(nnx.Module):
             return ((x - self.mean[...]) * gain + bias).astype(self.dtype)
         if weight is None:
             weight = jnp.ones(x.shape[0])
-        y, mean, var, count = normalise(x, scale, bias, weight, self.epsilon)
+        # What sums of squares are about, where they are made in one pass.
+        about = self.mean[...] if current() in ("tpu", "gpu") else None
+        y, mean, var, count = normalise(x, scale, bias, weight, self.epsilon, about)
         self.track(mean, var, count)
         return y.astype(self.dtype)
 
@@ -91,26 +94,46 @@ class _Residuals(NamedTuple):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
 def normalise(
-    x: Array, scale: Array, bias: Array, weight: Array, epsilon: float
+    x: Array,
+    scale: Array,
+    bias: Array,
+    weight: Array,
+    epsilon: float,
+    about: Array | None = None,
 ) -> Normalised:
     """Normalised `x` [b, *space, c], and the mean, biased variance and count used.
+
+    Given values `about` which to sum the channels and their squares, it does so in one
+    pass over `x`, and loses digits where a channel's mean is far from them beside its
+    spread; else in two.
 
     The gradient is the closed form, in two passes over `x`, and flows through the
     first result only. The clips that `weight` [b] leaves out are normalised too, by
     statistics that they have no part in.
     """
-    return _forward(x, scale, bias, weight, epsilon)[0]
+    return _forward(x, scale, bias, weight, epsilon, about)[0]
 
 
 def _forward(
-    x: Array, scale: Array, bias: Array, weight: Array, epsilon: float
+    x: Array,
+    scale: Array,
+    bias: Array,
+    weight: Array,
+    epsilon: float,
+    about: Array | None,
 ) -> tuple[Normalised, _Residuals]:
     counted = _counted(x, weight)
     count = jnp.maximum(weight.sum(), 1) * (x[0].size // x.shape[-1])
     # `where`, not a product: an infinite value of a clip that does not count stays out
     # of the statistics. (Not of the gradient; data sets with such values are refused.)
-    mean = _total(jnp.where(counted, x, 0)) / count
-    var = _total(jnp.where(counted, jnp.square(x - mean), 0)) / count
+    if about is None:
+        mean = _total(jnp.where(counted, x, 0)) / count
+        var = _total(jnp.where(counted, jnp.square(x - mean), 0)) / count
+    else:
+        away = jnp.where(counted, x - about, 0)
+        shift = _total(away) / count
+        var = jnp.maximum(_total(away * away) / count - shift * shift, 0)
+        mean = about + shift
     rate = lax.rsqrt(var + epsilon)
     y = (x - mean) * (rate * scale) + bias
     residuals = _Residuals(x, scale, weight, mean, rate, count)
@@ -119,7 +142,7 @@ def _forward(
 
 def _backward(
     epsilon: float, residuals: _Residuals, gradients: Normalised
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Array, Array, Array, Array, None]:
     x, scale, weight, mean, rate, count = residuals
     dy = gradients.y
     standard = (x - mean) * rate
@@ -127,7 +150,7 @@ def _backward(
     dscale = _total(dy * standard)
     through_statistics = (dbias + standard * dscale) / count
     dx = scale * rate * (dy - jnp.where(_counted(x, weight), through_statistics, 0))
-    return dx, dscale, dbias, jnp.zeros_like(weight)
+    return dx, dscale, dbias, jnp.zeros_like(weight), None
 
 
 normalise.defvjp(_forward, _backward)

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from jmer.nn.lowering.choice import LOWERINGS, Lowering, default
+from jmer.nn.lowering.choice import WORTH_TRYING, Lowering, default
 from jmer.train.first_guesses import Guess
 from jmer.train.probe import Layout, Probe, Work, out_of_memory
 from jmer.train.tasks import Task
@@ -47,9 +47,8 @@ def candidates(
     says whether tasks read the same clips, and `guess` what an accelerator begins with.
     """
     suited = guess.lowering if guess else default(platform)
-    lowerings = [lowering] if lowering else sorted(LOWERINGS, key=lambda n: n != suited)
-    if platform == "cpu" and lowering is None:
-        lowerings = [suited]  # convolutions in a loop are 10 to 30 times slower there
+    worth = WORTH_TRYING.get(platform, (suited,))
+    lowerings = [lowering] if lowering else sorted(worth, key=lambda n: n != suited)
     for count in devices:
         sizes = [chunk] if chunk else _chunks(tasks, count)
         # Where nothing else is known, an accelerator wants all there is; a CPU, what

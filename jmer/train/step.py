@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 from jmer import keys, trees
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 from jmer.models.base import Inputs, NetworkConfig
-from jmer.nn.lowering.choice import Lowering, use_lowering
+from jmer.nn.lowering.choice import Lowering, current, use_lowering
 from jmer.optim import Horizon, OptimConfig, trained_alone
 from jmer.scores import metrics
 from jmer.targets.scopes import STEPS
@@ -85,9 +85,24 @@ class Data:
         if self.place is not None:
             index = self.place[index]
         return {
-            name: self.rows[name][index].reshape(len(index), *shape)
+            name: _rows(self.rows[name], index).reshape(len(index), *shape)
             for name, shape in self.shapes
         }
+
+
+def _rows(rows: Shaped[Array, "n values"], index: Int[Array, " b"]) -> Array:
+    """Some rows, in order. Few long ones are taken one by one: a TPU's gather of them
+    reads the whole set, a part of all rows after the other."""
+    few = len(index) * FEW < len(rows)
+    few &= rows.shape[1] * rows.dtype.itemsize >= LONG
+    if current() != "tpu" or not few:
+        return rows[index]
+    return jnp.stack([jax.lax.dynamic_index_in_dim(rows, i, 0, False) for i in index])
+
+
+FEW = 8
+LONG = 2**16
+"""Bytes."""
 
 
 @struct.dataclass
@@ -252,9 +267,10 @@ class Trainer:
         ) -> tuple[TaskState, Array]:
             number, index, w = batch
             index, version = self.plan.split(index)
-            inputs = data.take(index)
             augment_key = keys.named(key, "augment", number)
-            inputs = self.network.augment(inputs, augment_key, version)
+            with use_lowering(self.lowering):
+                inputs = data.take(index)
+                inputs = self.network.augment(inputs, augment_key, version)
             return self.step(state, task.key, inputs, data.label[index], w, rules)
 
         return update
@@ -270,8 +286,8 @@ class Trainer:
         and may be left uncomputed.
         """
         model = nnx.merge(self.graphdef, state.params, state.stats)
-        inputs = data.take(index)
         with use_lowering(self.lowering):
+            inputs = data.take(index)
             return self.network.apply(model, inputs, train=False, weight=weight)
 
     def evaluate(

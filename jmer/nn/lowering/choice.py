@@ -7,12 +7,14 @@ from typing import Literal, get_args
 
 import jax
 
-Lowering = Literal["backend", "patches"]
+Lowering = Literal["backend", "patches", "tpu", "gpu"]
 """`backend`: convolutions and pooling of the compiler's library (cuDNN, a TPU's matrix
-unit). Under `vmap` JAX makes one grouped convolution of them, or one dense convolution
-where all tasks share the input. `patches`: products of pixel blocks with the kernel,
-and pooling by element-wise comparisons, with gradients written out; what a CPU wants,
-where XLA's own gradients are up to 30 times slower, and any convolution in a loop too.
+unit), layer by layer as written. Under `vmap` JAX makes one grouped convolution of
+them, or one dense convolution where all tasks share the input. `patches`: products of
+pixel blocks with the kernel, and pooling by element-wise comparisons, with gradients
+written out; what a CPU wants, where XLA's own gradients are up to 30 times slower, and
+any convolution in a loop too. `tpu` and `gpu`: the library's convolutions, but other
+programs in place of layers that the compiler for such a chip makes poor ones of.
 """
 
 LOWERINGS: tuple[Lowering, ...] = get_args(Lowering)
@@ -35,6 +37,15 @@ def current() -> Lowering:
     return _chosen.get() or default(jax.default_backend())
 
 
+WORTH_TRYING: dict[str, tuple[Lowering, ...]] = {
+    # On a CPU, convolutions in a loop are 10 to 30 times slower.
+    "cpu": ("patches",),
+    "gpu": ("gpu", "backend", "patches"),
+    "tpu": ("tpu", "backend", "patches"),
+}
+"""Lowerings for a platform, the one that suits it first."""
+
+
 def default(platform: str) -> Lowering:
     """The lowering that suits a platform (`cpu`, `gpu`, `tpu`)."""
-    return "patches" if platform == "cpu" else "backend"
+    return WORTH_TRYING.get(platform, ("backend",))[0]

@@ -66,7 +66,7 @@ class Pullback(NamedTuple):
     cotangents: Sums
 
 
-T = TypeVar("T", Operands, Pullback)
+T = TypeVar("T", bound=tuple)
 R = TypeVar("R")
 C = TypeVar("C")
 
@@ -93,9 +93,9 @@ def pooled_features(
     Clips after the last one with weight are not computed and give zeros. Matrix
     products take `dtype`, all else is float32.
     """
-    forward = _over_tasks(functools.partial(_forward, geometry, dtype))
-    kernel_gradient = _over_tasks(functools.partial(_kernel_gradient, geometry, dtype))
-    input_gradient = _over_tasks(functools.partial(_input_gradient, geometry, dtype))
+    forward = over_tasks(functools.partial(_forward, geometry, dtype))
+    kernel_gradient = over_tasks(functools.partial(_kernel_gradient, geometry, dtype))
+    input_gradient = over_tasks(functools.partial(_input_gradient, geometry, dtype))
 
     @jax.custom_vjp
     def features(x: Array, operands: Operands) -> Sums:
@@ -124,7 +124,7 @@ def pooled_features(
     return features
 
 
-def _over_tasks(function: Callable[[Array, T], R]) -> Callable[[Array, T], R]:
+def over_tasks(function: Callable[[Array, T], R]) -> Callable[[Array, T], R]:
     """`function(x, others)`, whose others and results have a task axis, for one task;
     mapped over tasks that share `x`, one call for all of them.
     """
