@@ -83,10 +83,15 @@ class FaceSet(ClipRecipe, DataConfig):
         return fields
 
 
-def without_empty(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe as it was before clips could be excluded, where none is: sets that were
-    prepared then are still found."""
-    return {k: v for k, v in recipe.items() if k != "exclude" or v}
+Numbering = Literal["checked", "same", "files-from-0", "files-from-1"]
+LATER: Mapping[str, Any] = {"exclude": (), "numbering": "checked"}
+"""Fields that sets did not have when the first were prepared."""
+
+
+def without_later(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as it was before it had the fields of `LATER`, where they ask for
+    nothing: sets that were prepared then are still found."""
+    return {k: v for k, v in recipe.items() if k not in LATER or v != LATER[k]}
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,10 @@ class FrameSet(FaceSet):
     """A clip without apex frame is an error, or peaks halfway."""
     missing_frames: Literal["refuse", "neighbour"] = "refuse"
     """A frame that is not there is an error, or its nearest neighbour stands in."""
+    numbering: Numbering = "checked"
+    """Whether files are counted as the sheet counts frames. checked: as the owners have
+    it, an error where files and sheet do not tell. same: they are. files-from-0: file 0
+    is what the sheet calls frame 1. files-from-1: file 1 is what it calls frame 0."""
     min_frames: int = 1
     """Leave out clips with fewer frames from onset to offset."""
     exclude: tuple[str, ...] = ()
@@ -124,7 +133,7 @@ class FrameSet(FaceSet):
 
     @property
     def recipe(self) -> dict[str, Any]:
-        return without_empty(super().recipe)
+        return without_later(super().recipe)
 
     @property
     def vocabulary(self) -> Mapping[str, tuple[str, ...]]:

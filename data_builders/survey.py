@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from data_builders import frame_files, image_files
 from data_builders.annotation import Clip, SheetRow, frame_number
 from data_builders.frame_set import ACTION_UNITS, FrameSet
+from data_builders.numbering import SHIFTS, Counted, judge
 from jmer.data.asking import data_option, other_choices
 from jmer.data.exclusion import about_clip, is_excluded
 from jmer.data.facs import objective_class, parse_action_units
@@ -21,6 +22,7 @@ from jmer.errors import JmerError, quoted
 from jmer.preprocess.tensors import Interval
 
 NO_APEX = ("", "/", "-", "nan", "n/a", "na", "none", "null")
+LACKING = "clips that lack frames"
 LONGEST = 10_000  # frames of a clip; more is a slip of the pen
 
 
@@ -29,6 +31,8 @@ class Surveyed(Protocol):
 
     @property
     def data(self) -> FrameSet: ...
+    @property
+    def first_frame(self) -> int | None: ...
     def require_manual_dir(self) -> Path: ...
     def left_out(self, row: SheetRow) -> str: ...
     def moments(self, onset: int, apex: int, offset: int) -> Interval: ...
@@ -55,11 +59,13 @@ class Annotation:
 
 
 class Survey(NamedTuple):
-    """The clips, all problems, and how many clips were left out for what."""
+    """The clips, all problems, how many clips were left out for what, and what is to be
+    known of how frames were counted."""
 
     clips: list[Clip]
     problems: list[Problem]
     left_out: collections.Counter[str]
+    note: str = ""
 
 
 def annotate(
@@ -154,24 +160,42 @@ def _with_class(row: SheetRow) -> SheetRow:
 
 def survey(source: Surveyed, annotation: Annotation, root: Path) -> Survey:
     """Finds the frames of all chosen clips; `root` holds the subjects' folders."""
+    said = source.data.numbering
+    counted = list[Counted]()
+    found = _survey(source, annotation, root, SHIFTS.get(said, 0), counted)
+    if said in SHIFTS:
+        return found
+    verdict = judge(source.first_frame, counted)
+    if verdict.shift:
+        found = _survey(source, annotation, root, verdict.shift, [])
+    if verdict.problems:
+        # That frames are missing may be no more than another way to count.
+        found.problems[:] = [p for p in found.problems if p.kind != LACKING]
+        found.problems.extend(verdict.problems)
+    return found._replace(note=verdict.note)
+
+
+def _survey(
+    source: Surveyed,
+    annotation: Annotation,
+    root: Path,
+    shift: int,
+    counted: list[Counted],
+) -> Survey:
+    """The same, with `shift` added to the numbers of files; what there is to know of
+    the numbers of each clip goes to `counted`."""
     names = source.data.class_names
     made = Survey([], list(annotation.problems), annotation.left_out.copy())
     for row, name in annotation.chosen:
         try:
-            clip = _clip(source, root, row, names.index(name))
+            clip = _clip(source, root, row, names.index(name), shift, counted)
         except JmerError as error:
             made.problems.append(about_clip(problem_of(error), row.name))
             continue
         if clip.offset - clip.onset + 1 < source.data.min_frames:
             made.left_out[f"fewer than {source.data.min_frames} frames"] += 1
         elif clip.onset == clip.offset:
-            text = (
-                f"{row.where}: clip {row.title} has one frame, {clip.onset}, in "
-                f"which nothing can move. Correct the sheet, or choose "
-                f"{data_option('min_frames', 2)}."
-            )
-            problem = Problem(text, "clips of one frame")
-            made.problems.append(about_clip(problem, row.name))
+            made.problems.append(_of_one_frame(row, clip.onset))
         else:
             made.clips.append(clip)
     if not made.clips and not made.problems:
@@ -184,7 +208,22 @@ def survey(source: Surveyed, annotation: Annotation, root: Path) -> Survey:
     return made
 
 
-def _clip(source: Surveyed, root: Path, row: SheetRow, label: int) -> Clip:
+def _of_one_frame(row: SheetRow, number: int) -> Problem:
+    text = (
+        f"{row.where}: clip {row.title} has one frame, {number}, in which nothing can "
+        f"move. Correct the sheet, or choose {data_option('min_frames', 2)}."
+    )
+    return about_clip(Problem(text, "clips of one frame"), row.name)
+
+
+def _clip(
+    source: Surveyed,
+    root: Path,
+    row: SheetRow,
+    label: int,
+    shift: int,
+    counted: list[Counted],
+) -> Clip:
     onset, apex, offset = source.moments(*_numbers(row, source.data.missing_apex))
     if not onset <= apex <= offset:
         raise Unusable(
@@ -205,11 +244,14 @@ def _clip(source: Surveyed, root: Path, row: SheetRow, label: int) -> Clip:
             f"{source.odd_names(row)}. Restore it, or remove the row.",
             "clips without a folder",
         )
-    there = source.numbered(folder)
+    files = source.numbered(folder)
+    if files:
+        counted.append(Counted(row, folder, min(files), max(files), onset, offset))
+    there = {number + shift: path for number, path in files.items()}
     before, after = _context(there, onset, offset, source.data.context)
     refuse = source.data.missing_frames == "refuse"
-    files = (*before, *_files(row, folder, there, onset, offset, refuse), *after)
-    broken = [(path, why) for path in files if (why := image_files.damage(path))]
+    chosen = (*before, *_files(row, folder, there, onset, offset, refuse), *after)
+    broken = [(path, why) for path in chosen if (why := image_files.damage(path))]
     if broken:
         path, why = broken[0]
         more = f" ({len(broken)} such files)" if len(broken) > 1 else ""
@@ -217,7 +259,7 @@ def _clip(source: Surveyed, root: Path, row: SheetRow, label: int) -> Clip:
             f"{path} {why}{more}. Restore the published file.",
             f"frames: a file {why.partition(' (')[0]}",
         )
-    return Clip(row, label, onset, apex, offset, folder, files, len(before))
+    return Clip(row, label, onset, apex, offset, folder, chosen, len(before))
 
 
 def _numbers(row: SheetRow, missing_apex: str) -> Interval:
@@ -272,7 +314,7 @@ def _files(
         raise Unusable(
             f"{row.where}: clip {row.title} lacks {len(missing)} of "
             f"{len(wanted)} frames ({shown}) in {folder}. {remedy}",
-            "clips that lack frames",
+            LACKING,
         )
     known = sorted(there)
     return tuple(there[frame_files.nearest(known, n)] for n in wanted)

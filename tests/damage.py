@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from downloads import COLUMNS, Tree
 
-from jmer.data.load import check, prepare
+from jmer.data import check, prepare
 from jmer.errors import JmerError
 
 Damage = Callable[[Tree], None]

@@ -26,7 +26,8 @@ from fuzz_model import Verdict
 from fuzz_part import PLACES, Part
 
 from data_builders.megc2019 import Megc2019
-from jmer.data.load import builder_of, load, prepare
+from jmer.data import load, prepare
+from jmer.data.maker import builder_of
 from jmer.errors import JmerError
 from jmer.preprocess.temporal import resample
 from jmer.preprocess.tensors import resize

@@ -25,6 +25,8 @@ TYPED: list[tuple[str, str]] = [
     # Sets of clips.
     ("{data_option('source', 'cropped')} or ", "test_faces.py, with the detector"),
     ("no face was found", "test_faces.py, with the detector"),
+    ("files begin with frame {begin}", f"{DATA}files_that_begin_with_0"),
+    ("begins with frame 0, but", f"{DATA}a_sheet_that_begins_with_0"),
     ("no row of clip {clip.row.title}", MARKS),
     ("landmarks file {path} does not exist", MARKS),
     ("with subjects in {base}", f"{DATA}another_source"),
@@ -37,7 +39,7 @@ TYPED: list[tuple[str, str]] = [
     ("no clip has min_frames", f"{DATA}too_few_frames"),
     (", or choose {data_option('missing_apex'", OPTION),
     (", or choose {data_option('missing_frames'", OPTION),
-    ("has one frame, {clip.onset}", OPTION),
+    ("has one frame, {number}", OPTION),
     ("{row.title}: excluded (--exclude)", NO_REMEDY),
     ("no clip is called", f"{DATA}clips_to_exclude_have_names"),
     ("without {counted(len(clips)", OPTION),

@@ -14,8 +14,8 @@ from test_audit_foreign import (
 )
 
 from jmer.audit.lists import audit_lists
+from jmer.audit.names import name_keys, word_key
 from jmer.audit.rows import plain
-from jmer.audit.spelling import name_keys, word_key
 
 NAMES = {"s0": "001", "s1": "002", "s2": "1-2", "s3": "1000", "s4": "Sub_5"}
 
@@ -49,6 +49,19 @@ DAMAGED = {
     "thousands": lambda s: {"1000": "1,000"}.get(s, s),
     "exponents": lambda s: {"1000": "1E+03"}.get(s, s),
     "capitals": str.upper,
+    "slashes": lambda s: {"1-2": "01/02"}.get(s, s),
+    "a date in letters": lambda s: {"1-2": "1. Februar"}.get(s, s),
+    "a French date": lambda s: {"1-2": "01 f\u00e9vr 24"}.get(s, s),
+    "a short year": lambda s: {"1-2": "02.01.24"}.get(s, s),
+    "an eastern date": lambda s: {"1-2": "2\u67081\u65e5"}.get(s, s),
+    "a date as days": lambda s: {"1-2": "45293"}.get(s, s),  # 2024-01-02
+    "a letter S": lambda s: {"001": "S01", "Sub_5": "s5"}.get(s, s),
+    "a word": lambda s: {"001": "Subject 1", "Sub_5": "Participant-05"}.get(s, s),
+    "no word": lambda s: {"Sub_5": "5.0"}.get(s, s),
+    "Cyrillic": lambda s: {"Sub_5": "\u0405ub_5"}.get(s, s),
+    "Greek": lambda s: {"Sub_5": "Su\u03b2_5"}.get(s, s),
+    "a letter for a digit": lambda s: {"1000": "1OOO"}.get(s, s),
+    "an accent": lambda s: {"Sub_5": "S\u00fab_5"}.get(s, s),
 }
 UNSEEN = {
     "blanks": lambda s: f" {s} ",
@@ -108,6 +121,48 @@ def test_clips_that_one_list_tells_apart_are_two(tmp_path):
     audit = audit_lists(tmp_path)
     assert audit.sound and finding(audit, "never").verdict == "ok"
     assert finding(audit, "twice").verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    "twin", ["C0", "\u0441\uff10", "c\u0660", "\u04210"], ids=ascii
+)
+def test_a_clip_that_one_list_has_in_capitals_too(tmp_path, twin):
+    rows = people()
+    rows.append(rows[0] | {"clip": twin})
+    found = finding(audited(tmp_path, rows), "twice")
+    if plain(twin) == rows[0]["clip"]:
+        assert found.verdict == "violation"
+    else:
+        assert found.verdict == "unknown" and "clip 'c0'" in found.text
+
+
+@pytest.mark.parametrize("other", ["CASME II", "Casme-2", "CASMEII", "\u0421ASME 2"])
+def test_a_leak_under_another_spelling_of_the_set(tmp_path, other):
+    rows = [row | {"dataset": "casme2"} for row in people()]
+    twin = rows[0] | {"dataset": other, "clip": "x", "fold": "002"}
+    found = finding(audited(tmp_path, [*rows, twin]), "subjects")
+    assert found.verdict == "unknown" and "dataset 'casme2'" in found.text
+
+
+@pytest.mark.parametrize(
+    "pair", [("03/04", "3-Apr"), ("3.4", "4. Mar"), ("4_3", "Apr 3")]
+)
+def test_days_and_months_in_either_order(tmp_path, pair):
+    rows = [row for row in people() if row["subject"] in ("001", "Sub_5")]
+    name = dict(zip(("001", "Sub_5"), pair, strict=True))
+    for row in rows:
+        row["subject"] = row["fold"] = name[row["subject"]]
+    found = finding(audited(tmp_path, rows), "subjects")
+    assert found.verdict == "unknown" and f"subject {pair[0]!r}" in found.text
+
+
+def test_people_of_two_sets_are_not_one(tmp_path):
+    rows = people()
+    for row in rows:
+        number = row["subject"][-1]
+        row["dataset"] = "casme2" if number in "12" else "smic"
+        row["subject"] = row["fold"] = f"sub0{number}" if number in "12" else "s02"
+    assert finding(audited(tmp_path, rows), "subjects").verdict == "ok"
 
 
 def test_a_fold_that_tests_somebody_under_two_names(tmp_path):

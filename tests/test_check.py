@@ -10,7 +10,7 @@ from damage import column
 from downloads import write
 
 from jmer.cli import main
-from jmer.data.load import check, load, prepare
+from jmer.data import check, load, prepare
 from jmer.data.problems import Problem, grouped
 from jmer.errors import JmerError
 from jmer.synthetic.layouts.images import write_image

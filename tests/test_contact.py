@@ -13,8 +13,8 @@ from toy import make_clips
 
 from data_builders.synthetic import Synthetic
 from jmer.cli import main
+from jmer.data import load
 from jmer.data.clips import ClipSet
-from jmer.data.load import load
 from jmer.errors import UsageError
 from jmer.preprocess.flow_colours import flow_colours
 from jmer.report.contact import compose, figure, tile_pixels, wheel, write_sheet

@@ -9,7 +9,7 @@ from conftest import SHARED
 from data_builders.casme2 import Casme2
 from data_builders.megc2019 import Megc2019
 from data_builders.smic import Smic
-from jmer.data.load import builder_of
+from jmer.data.maker import builder_of
 
 # Clips of each subject of SMIC HS.
 SMIC = {1: 6, 2: 6, 3: 39, 4: 19, 5: 2, 6: 4, 8: 13, 9: 4, 11: 7, 12: 9, 13: 10, 14: 10}

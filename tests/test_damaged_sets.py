@@ -31,7 +31,7 @@ from damage import (
 from downloads import COLUMNS, CONFIGS, FRAME_SETS, write
 
 from jmer.cli import main
-from jmer.data.load import check, load, prepare
+from jmer.data import check, load, prepare
 from jmer.errors import JmerError
 from jmer.synthetic.layouts.images import write_image
 

@@ -8,7 +8,8 @@ from downloads import read, write
 
 from data_builders.dfme import EMOTIONS, Dfme
 from data_builders.dfme.dfme_dataset_builder import Builder
-from jmer.data.load import builder_of, check, load
+from jmer.data import check, load
+from jmer.data.maker import builder_of
 from jmer.errors import JmerError
 
 HEADER = "Subject,Filename,OnsetFrame,ApexFrame,OffsetFrame,Emotion,EmotionId,Fps,AU"

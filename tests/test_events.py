@@ -1,9 +1,14 @@
 """A log tells once of each finished task, whenever its process was killed."""
 
 import json
+import shutil
 
 import numpy as np
+import pytest
 
+from jmer.errors import JmerError
+from jmer.files import write_json
+from jmer.runs.arrangement import Arrangement, LaidOut, pack_name
 from jmer.runs.events import EventLog
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
@@ -55,3 +60,51 @@ def test_what_a_killed_process_did_not_get_to_is_told_later(tmp_path):
         file.write_bytes(content[:end])
         told(tmp_path)
         assert tasks(tmp_path) == EXPECTED
+
+
+def described(folder, run: str, tasks=TASKS):
+    """An unfinished run, its packs laid out."""
+    folder.mkdir()
+    write_json(folder / "experiment.json", {"run": run})
+    Arrangement({}, (LaidOut(pack_name(0, tasks), tasks, {}),)).write(
+        folder / "checkpoints"
+    )
+    return folder
+
+
+def test_each_line_says_of_which_run_it_is(tmp_path):
+    told(described(tmp_path / "run", "aa"))
+    lines = (tmp_path / "run/progress.jsonl").read_text().splitlines()
+    assert [json.loads(line)["run"] for line in lines] == ["aa"] * 3
+    told(tmp_path / "run")  # which finds it its own
+
+
+WRONG = {
+    "the whole": lambda mine, other: other,
+    "behind": lambda mine, other: mine + other,
+    "before": lambda mine, other: other + mine,
+    "a line": lambda mine, other: mine + other.splitlines(keepends=True)[1],
+}
+
+
+@pytest.mark.parametrize("how", WRONG)
+def test_a_log_of_another_run_is_not_gone_on_with(tmp_path, how):
+    mine, other = (described(tmp_path / run, run) for run in ("aa", "bb"))
+    told(mine)
+    told(other)
+    file = mine / "progress.jsonl"
+    file.write_bytes(WRONG[how](file.read_bytes(), (other / file.name).read_bytes()))
+    number = 1 if how in ("the whole", "before") else 4
+    with pytest.raises(JmerError, match=f"{file}: event {number} is of another run"):
+        EventLog(mine)
+    file.unlink()
+    told(mine)
+    assert tasks(mine) == EXPECTED
+
+
+def test_a_log_of_other_tasks_that_does_not_say_of_which_run(tmp_path):
+    told(tmp_path)
+    run = described(tmp_path / "run", "aa", TASKS[:2])
+    shutil.copy(tmp_path / "progress.jsonl", run)
+    with pytest.raises(JmerError, match="event 3 is of another run"):
+        EventLog(run)

@@ -13,7 +13,7 @@ import jmer
 from data_builders.synthetic import Synthetic
 from jmer.cli import main
 from jmer.commands.explain import _folder
-from jmer.data.load import load
+from jmer.data import load
 from jmer.errors import JmerError
 from jmer.models.aman import AmanConfig
 from jmer.models.hsta import HstaConfig

@@ -14,7 +14,7 @@ from numpy.testing import assert_array_equal
 from data_builders.landmarks import COLUMNS
 from data_builders.megc2019 import Megc2019
 from data_builders.synthetic import Synthetic
-from jmer.data.load import check, load, prepare
+from jmer.data import check, load, prepare
 from jmer.errors import JmerError, UsageError
 from jmer.preprocess.align import POINTS, TEMPLATE, Box, Pose
 from jmer.preprocess.faces import detector, find_face

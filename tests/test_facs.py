@@ -10,13 +10,13 @@ from downloads import write
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jmer.data import check, load
 from jmer.data.facs import (
     OBJECTIVE,
     ActionUnit,
     objective_class,
     parse_action_units,
 )
-from jmer.data.load import check, load
 from jmer.errors import JmerError
 
 

@@ -21,7 +21,7 @@ from jmer.optim import SgdConfig
 from jmer.runner import run as runs
 from jmer.runner.features import _about, _write, seen_by_tasks
 from jmer.runner.session import Session
-from jmer.runs.folder import open_run
+from jmer.runs.opening import open_run
 
 
 @dataclasses.dataclass(frozen=True)

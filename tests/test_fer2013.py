@@ -9,7 +9,7 @@ import pytest
 
 from data_builders.fer2013 import EMOTIONS, Fer2013
 from jmer.cli import main
-from jmer.data.load import check, load, prepare
+from jmer.data import check, load, prepare
 from jmer.data.splits import Loso, make_folds
 from jmer.errors import JmerError
 from jmer.synthetic.layouts.fer2013 import Fer2013Layout

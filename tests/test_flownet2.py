@@ -21,7 +21,7 @@ from numeric import close, normal
 from numpy.testing import assert_array_equal
 
 from data_builders.synthetic import Synthetic
-from jmer.data.load import check, load, prepare
+from jmer.data import check, load, prepare
 from jmer.errors import JmerError, UsageError
 from jmer.experiment import Experiment
 from jmer.models.ststnet import STSTNetConfig

@@ -5,7 +5,8 @@ import re
 import pytest
 from downloads import write
 
-from jmer.data.load import builder_of, check, load
+from jmer.data import check, load
+from jmer.data.maker import builder_of
 from jmer.errors import JmerError
 
 TEXT = {"emotion": 3, "units": 13}

@@ -13,7 +13,8 @@ from downloads import CONFIGS, FRAME_SETS, read, write
 from numpy.testing import assert_array_equal
 
 from data_builders import datasets
-from jmer.data.load import builder_of, check, load
+from jmer.data import check, load
+from jmer.data.maker import builder_of
 from jmer.errors import JmerError, UsageError
 from jmer.preprocess.flow import apex_flow
 from jmer.preprocess.temporal import linear, resample

@@ -116,7 +116,7 @@ def test_without_a_home_there_is_a_cache_of_ones_own(nobody):
 
 
 def test_without_a_home_a_place_for_sets_is_asked_for(nobody):
-    from jmer.data.load import check
+    from jmer.data import check
 
     config = Casme2()
     assert str(config.data_dir) == "~/tensorflow_datasets"

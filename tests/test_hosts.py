@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -20,6 +21,7 @@ from jmer.runner.together import require_same_data, require_same_options
 from jmer.train import hosts
 
 ROOT = Path(__file__).resolve().parent.parent
+LATE = 3.0  # seconds after the others
 HANGING = 900  # seconds that no process takes, on however busy a machine
 EXPERIMENT = """
 from jmer.data.random_clips import RandomClips
@@ -237,6 +239,54 @@ def test_the_others_end_when_one_is_killed_and_the_run_goes_on_to_the_same_bits(
     finish(*both("cut", 60))
     whole, cut = (tmp_path / name / "predictions.csv" for name in ("whole", "cut"))
     assert cut.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.slow
+def test_eight_processes_one_late_and_one_killed_give_what_one_gives(tmp_path):
+    """As on a slice of hosts: one comes late, one dies, the job is started again."""
+    (tmp_path / "tiny.py").write_text(EXPERIMENT)
+    count, victim, options = 8, 3, ("--seeds", "0", "1", "--epochs", "300")
+    finish(start(tmp_path, "alone", *options))
+
+    def all_of_them(late: float):
+        place = f"127.0.0.1:{free_port()}"
+        own = ("--coordinator", place, "--num-processes", str(count))
+        own += ("--engine.checkpoint-seconds", "0")
+        processes = []
+        for i in range(count):
+            if i == count - 1:
+                time.sleep(late)
+            words = (*options, *own, "--process-id", str(i))
+            processes.append(start(tmp_path, "eight", *words))
+        return processes
+
+    processes = all_of_them(late=LATE)
+    saved = tmp_path / "eight" / "checkpoints"
+    # Ten trainings, two to a process: the last three have none.
+    while sum(any(pack.glob("[0-9]*")) for pack in saved.glob("pack*")) < 5:
+        assert all(process.poll() is None for process in processes)
+    processes[victim].kill()
+    killed = time.monotonic()
+    others = [process for process in processes if process is not processes[victim]]
+    errors = [process.communicate(timeout=HANGING)[1] for process in others]
+    print(f"the others ended after {time.monotonic() - killed:.1f} s")
+    processes[victim].communicate(timeout=HANGING)
+    if any(process.returncode for process in others):  # else all was done before
+        for process, error in zip(others, errors, strict=True):
+            assert process.returncode == 1 and "Traceback" not in error
+            last = error.strip().splitlines()[-1]
+            assert last.startswith(f"error: process {victim} of {count} (")
+    first, *_ = finish(*all_of_them(late=0))
+    assert "UF1" in first
+    alone, eight = rows(tmp_path / "alone"), rows(tmp_path / "eight")
+    same = ("clip", "seed", "fold", "label", "predicted")
+    assert [[r[n] for n in same] for r in alone] == [
+        [r[n] for n in same] for r in eight
+    ]
+    for name in ("prob_negative", "prob_positive", "prob_surprise"):
+        np.testing.assert_allclose(
+            [float(r[name]) for r in eight], [float(r[name]) for r in alone], atol=1e-5
+        )
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ import pytest
 from downloads import write
 
 from data_builders.image_files import damage, depth
+from jmer.data import check, load
 from jmer.data.image_size import pixels_of
-from jmer.data.load import check, load
 from jmer.preprocess.tensors import resize
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8)

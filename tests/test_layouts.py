@@ -25,7 +25,7 @@ from downloads import (
 from numpy.testing import assert_array_equal
 
 from jmer.cli import main
-from jmer.data.load import check, load
+from jmer.data import check, load
 from jmer.errors import JmerError, UsageError
 from jmer.preprocess.temporal import resample
 from jmer.synthetic.layouts import LAYOUTS, disk_layout

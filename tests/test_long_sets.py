@@ -9,7 +9,8 @@ from numpy.testing import assert_array_equal
 
 from data_builders.casme_cubed import CasmeCubed
 from data_builders.smic import Smic
-from jmer.data.load import builder_of, check, load
+from jmer.data import check, load
+from jmer.data.maker import builder_of
 from jmer.errors import JmerError, UsageError
 from jmer.synthetic.layouts.smic_long import SmicLongLayout
 from jmer.synthetic.layouts.write import synthesize

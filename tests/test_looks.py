@@ -11,6 +11,7 @@ from toy import make_clips
 
 from jmer.errors import JmerError
 from jmer.files import write_bytes, write_json
+from jmer.files.digest import written
 from jmer.report import write_report
 from jmer.report.looks import (
     FOLDER,
@@ -136,6 +137,72 @@ def test_what_a_stranger_left_is_not_followed(tmp_path, kind):
         return
     write_report(folder)
     assert "secret" not in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def other(content: bytes) -> bytes:
+    """Another picture of the same size."""
+    return cv2.imencode(".png", 255 - image_of(content))[1].tobytes()
+
+
+CHANGED = {
+    "another picture": lambda folder, first: first.write_bytes(
+        other(first.read_bytes())
+    ),
+    "that of another clip": lambda folder, first: first.write_bytes(
+        (folder / "01.png").read_bytes()
+    ),
+    "something behind it": lambda folder, first: first.write_bytes(
+        first.read_bytes() + b"x"
+    ),
+    "another name": lambda folder, first: (folder / INDEX).write_text(
+        (folder / INDEX).read_text().replace('"s1"', '"s9"')
+    ),
+}
+
+
+@pytest.mark.parametrize("how", CHANGED)
+def test_a_picture_that_was_changed_is_not_shown(tmp_path, how):
+    clips = make_clips(size=28)
+    p = wrong_everywhere(clips)
+    write_looks(tmp_path, clips, p, "none")
+    before, said = looks(tmp_path), []
+    CHANGED[how](tmp_path / FOLDER, tmp_path / FOLDER / "00.png")
+    found = looks(tmp_path, said.append)
+    keys = [*before]
+    assert [*found] == ([] if how == "another name" else keys[1:])
+    file = INDEX if how == "another name" else "00.png"
+    assert len(said) == 1 and str(tmp_path / FOLDER / file) in said[0]
+    write_looks(tmp_path, clips, p, "none")
+    assert looks(tmp_path) == before
+
+
+def explained(folder):
+    index = index_of("c", ["So."], [Figure("figures/a.png", "alt", "caption", png())])
+    write_bytes(folder / "explain/c/figures/a.png", png())
+    write_json(folder / "explain/c/explain.json", index)
+    return folder / "explain/c/figures/a.png"
+
+
+def spotted(folder):
+    scores = {"f1": 0.5, "precision": 0.5, "recall": 0.5}
+    record = {"frames": 3, "auc": 0.5, "strs": 0.5, "intervals": scores, "drawn": {}}
+    write_bytes(folder / "spotting/figures/roc.png", png())
+    sums = {"roc.png": written(png())}
+    write_json(folder / "spotting/spotting.json", {**record, "figures": sums})
+    return folder / "spotting/figures/roc.png"
+
+
+@pytest.mark.parametrize("make", [explained, spotted])
+def test_a_figure_that_was_changed_is_refused(tmp_path, make):
+    folder = make_run(tmp_path / "r")
+    file = make(folder)
+    write_report(folder)
+    for content in (png(5), png() + b"x", other(png())):
+        file.write_bytes(content)
+        with pytest.raises(JmerError, match=f"{file} is not the figure that jmer drew"):
+            write_report(folder)
+    file.unlink()  # as the message says
+    write_report(folder)
 
 
 def test_the_report_shows_them_and_leads_to_what_explains_them(tmp_path):

@@ -14,7 +14,8 @@ from numpy.testing import assert_array_equal
 from data_builders import datasets
 from data_builders.megc2019_flow28 import Megc2019Flow28
 from data_builders.megc2019_flow28 import megc2019_flow28_dataset_builder as builder
-from jmer.data.load import check, complete, load, prepare
+from jmer.data import check, load, prepare
+from jmer.data.prepared import complete
 from jmer.errors import JmerError
 
 HEADER = "dataset,sub,filename_o,label,apex,imagename,sub_filename"

@@ -10,7 +10,7 @@ from downloads import write
 from data_builders.annotation import SheetRow, correct
 from data_builders.mmew import Mmew
 from data_builders.mmew.mmew_dataset_builder import Builder
-from jmer.data.load import check, load
+from jmer.data import check, load
 
 MERGED = {"disgust": "negative", "anger": "negative", "repression": "others"}
 

@@ -4,7 +4,8 @@ import jax
 import pytest
 
 from jmer.errors import JmerError, UsageError
-from jmer.runs.folder import CHECKPOINTS, open_run
+from jmer.runs.folder import CHECKPOINTS
+from jmer.runs.opening import open_run
 from jmer.train import numerics
 from jmer.train.numerics import PINNED, clean_environment, flags, pinned
 

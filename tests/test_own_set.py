@@ -8,8 +8,8 @@ import pytest
 
 import jmer
 from jmer.cli import main
+from jmer.data import check, load
 from jmer.data.find import builder_class, config_at
-from jmer.data.load import check, load
 from jmer.errors import JmerError
 from jmer.runs.explain import data_of, set_of
 

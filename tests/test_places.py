@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from downloads import write
 
-from jmer.data.load import check
+from jmer.data import check
 from jmer.errors import JmerError
 
 

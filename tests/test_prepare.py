@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from jmer.data.load import _reorder, builder_of, load, prepare, summary
+from jmer.data import load, prepare, summary
+from jmer.data.maker import builder_of
 from jmer.data.parallel import in_order
+from jmer.data.stored import reorder
 from jmer.errors import JmerError
 from jmer.files.lock import InUse
 
@@ -117,7 +119,7 @@ def prepared(config):
 def test_arrays_are_put_in_order_where_they_lie(order):
     array = np.arange(21).reshape(7, 3)
     expected = array[order]
-    _reorder(array, np.array(order))
+    reorder(array, np.array(order))
     assert_array_equal(array, expected)
 
 
@@ -132,10 +134,9 @@ def test_of_three_that_prepare_a_set_one_does(tmp_path, options):
     config = write("casme2", tmp_path).config
     code = (
         "import sys\n"
-        "import jmer.data.load\n"
-        "load = sys.modules['jmer.data.load']\n"
-        "real = load._build\n"
-        "load._build = lambda *args: (print('builds', flush=True), real(*args))[1]\n"
+        "from jmer.data import preparing as made\n"
+        "real = made._build\n"
+        "made._build = lambda *args: (print('builds', flush=True), real(*args))[1]\n"
         "from jmer.cli import main\n"
         "sys.exit(main(sys.argv[1:]))"
     )

@@ -8,7 +8,7 @@ from conftest import SHARED
 from downloads import CONFIGS
 
 from data_builders.annotation import SheetRow, by_row, correct
-from jmer.data.load import builder_of
+from jmer.data.maker import builder_of
 
 
 def rows(n):

@@ -9,7 +9,8 @@ from holding import ROOT
 
 from jmer.files import write_group, write_text
 from jmer.files.remains import PART, aside, is_part
-from jmer.runs.folder import contents, open_run, owning
+from jmer.runs.folder import contents, owning
+from jmer.runs.opening import open_run
 from jmer.train.checkpoint import drop_superseded
 
 NOBODY = 2**22 + 1  # beyond the largest number of a process

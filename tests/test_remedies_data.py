@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -414,6 +415,40 @@ ROW = dataclasses.replace(EXPERIMENT.data, classes="meranet")
 SWEEP = Sweep(EXPERIMENT, rows={"megc": {"data": EXPERIMENT.data}, "3": {"data": ROW}})
 del EXPERIMENT
 """
+
+
+def counted_from(case, first, *, sheet):
+    """Files of every clip begin with `first`, its onset in the sheet is `sheet`."""
+    columns = downloads.COLUMNS["casme2"]
+    for seen in case.clips:
+        numbers = range(seen.onset, seen.offset + 1)
+        paths = [seen.path(number) for number in numbers]
+        aside = [path.rename(path.with_name(f"_{i}")) for i, path in enumerate(paths)]
+        for path in seen.folder.glob("*.jpg"):
+            path.unlink()
+        for number, path in enumerate(aside, start=first):
+            path.rename(seen.path(number))
+        for name in ("onset", "apex", "offset"):
+            seen.cells[columns[name]] = getattr(seen, name) - seen.onset + sheet
+    case.tree.write_sheet()
+
+
+def test_files_that_begin_with_0(case):
+    counted_from(case, 0, sheet=0)
+    text = error(case.by_name("prepare"))
+    same = re.search(r"--numbering same", text)
+    assert same
+    works([*case.by_name("prepare"), *same[0].split()])
+    other = option(text, "--numbering")
+    assert other == ["--numbering", "files-from-0"]
+    assert "lacks 1" in said([*case.by_name(), *other])[1]  # it is not so
+    assert "--data.numbering same" in error(case.run)
+
+
+def test_a_sheet_that_begins_with_0(case):
+    counted_from(case, 1, sheet=0)
+    text = error(case.by_name("prepare"))
+    works([*case.by_name("prepare"), *option(text, "--numbering")])
 
 
 def test_a_sweep_over_data_sets(case):

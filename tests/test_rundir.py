@@ -12,7 +12,8 @@ from jmer.errors import JmerError
 from jmer.files import read_json, write_json
 from jmer.runs.environment import environment
 from jmer.runs.events import EventLog
-from jmer.runs.folder import DESCRIPTION, first_difference, open_run
+from jmer.runs.folder import DESCRIPTION, first_difference
+from jmer.runs.opening import open_run
 
 IDENTITY = {"epochs": 7, "optim": {"kind": "AdamConfig", "lr": 0.001}}
 
@@ -224,3 +225,71 @@ def test_the_environment_is_json(tmp_path):
     assert found["device"]["count"] == 8
     assert found["device"]["platform"] == "cpu"
     assert {"jmer", "python", "jax", "numpy"} <= set(found["versions"])
+
+
+# ---- a run that is replaced
+
+OWN = (
+    *("metrics.json", "predictions.csv", "progress.jsonl", "progress-1.jsonl"),
+    *("report.md", "report.html", "scores.csv", "scores.tex", "audit.md"),
+    *("figures/confusion.png", "thumbnails/00.png", "thumbnails/thumbnails.json"),
+    *("spotting/spotting.json", "spotting/frames.csv", "spotting/figures/roc.png"),
+    *("explain/EP01/explain.json", "explain/EP01/explain.md"),
+    *("explain/EP01/figures/of-its-own.png", "explain/EP02/figures/drawn.png"),
+    *("explain/EP02/explain.md", "checkpoints/packs.json"),
+    "checkpoints/pack-0000/8-tasks-1f3019a2e0a80fc8/4/arrays/arrays.npz",
+    "checkpoints/pack-0000/8-tasks-1f3019a2e0a80fc8/5.orbax-checkpoint-tmp-1/x/y",
+    *("checkpoints/pack-0001/6/meta/metadata", ".report.md.0123abcd-1.x.part"),
+    "tensorboard-1/events.out.tfevents.123.host",
+)
+FOREIGN = (
+    *("notes.txt", "metrics.json.bak", "my figures/a.png", ".git/config", ".hidden"),
+    *("figures/mine.png", "thumbnails/mine.png", "thumbnails/123.png"),
+    *("spotting/figures/mine.png", "spotting/notes.txt", "explain/notes.txt"),
+    *("explain/EP01/notes.txt", "explain/EP01/figures/mine.png"),
+    *("explain/EP03/deep/explain.md", "checkpoints/notes.txt"),
+    *("checkpoints/pack-0000/notes.txt", "checkpoints/packs/a", "tensorboard/x"),
+    *("other/experiment.json", "other/metrics.json", "other/checkpoints/packs.json"),
+    *("Figures/confusion.png", "sub/report.md", "checkpoints/pack-x/4/arrays"),
+)
+
+
+def full(folder):
+    for name in (*OWN, *FOREIGN):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    for name in ("explain/EP01/explain.json", "explain/EP02/explain.md"):
+        figure = "of-its-own" if "EP01" in name else "drawn"
+        (folder / name).write_text(f'"path": "figures/{figure}.png"')
+
+
+def test_what_is_replaced_is_the_run_and_nothing_else(tmp_path):
+    folder, said = tmp_path / "run", []
+    open_run(folder, description(), overwrite=False)
+    full(folder)
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    (target / "precious").write_text("kept")
+    (folder / "tensorboard-2").symlink_to(target)
+    (folder / "figures/subjects.png").symlink_to(target / "precious")
+    new = description("tuesday") | {"identity": {"epochs": 9}}
+    open_run(folder, new, overwrite=True, say=said.append)
+    assert {*content(folder)} == {*FOREIGN, DESCRIPTION, "tensorboard-2/precious"} - {
+        "tensorboard-2/precious"
+    }
+    assert (target / "precious").read_text() == "kept"
+    assert not (folder / "figures/subjects.png").is_symlink()
+    assert read_json(folder / DESCRIPTION) == new
+    assert not (folder / "checkpoints/pack-0001").exists()
+    assert len(said) == 1 and "for jmer did not write it" in said[0]
+    assert f"{folder}/.git, " in said[0] and "and 1" in said[0]
+
+
+def test_a_run_without_anything_else_is_replaced_in_silence(tmp_path):
+    said = []
+    open_run(tmp_path, description(), overwrite=False)
+    for name in OWN:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("figures/of-its-own.png figures/drawn.png")
+    open_run(tmp_path, description("b"), overwrite=True, say=said.append)
+    assert [p.name for p in tmp_path.iterdir()] == [DESCRIPTION] and not said

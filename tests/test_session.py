@@ -16,9 +16,10 @@ from jmer.experiment import EngineConfig, Experiment
 from jmer.models.base import NetworkConfig
 from jmer.models.ststnet import STSTNet, STSTNetConfig
 from jmer.optim import SgdConfig
-from jmer.runner import session as sessions
+from jmer.runner import training
 from jmer.runner.features import features, seen_by_tasks
 from jmer.runner.session import Session
+from jmer.runner.training import Training
 from jmer.runs.packs import read_packs
 
 EXPERIMENT = Experiment(
@@ -55,7 +56,7 @@ def session_of(experiment, clips):
 
 def trained(session, folder, view, planned=lambda record: None):
     packs = session.plan(folder, view.say, planned)
-    return session.train(packs, view, view, lambda: False)
+    return training.train(session, packs, view, view, lambda: False)
 
 
 def train(folder, **engine):
@@ -78,7 +79,7 @@ def logits(results) -> dict:
 
 def test_out_of_memory_halves_the_chunk_once(tmp_path, monkeypatch):
     whole, _, _ = train(tmp_path / "whole", chunk=4, devices=1)
-    real, chunks = sessions.train_pack, []
+    real, chunks = training.train_pack, []
 
     def short(program, *args, **options):
         chunks.append(program.chunk)
@@ -86,7 +87,7 @@ def test_out_of_memory_halves_the_chunk_once(tmp_path, monkeypatch):
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of 3 GB")
         return real(program, *args, **options)
 
-    monkeypatch.setattr(sessions, "train_pack", short)
+    monkeypatch.setattr(training, "train_pack", short)
     results, said, _ = train(tmp_path / "short", chunk=4, devices=1)
     assert chunks == [4, 2]
     assert any("out of memory with 4 tasks side by side" in line for line in said)
@@ -99,7 +100,7 @@ def test_out_of_memory_halves_the_chunk_once(tmp_path, monkeypatch):
     def broken(*args, **options):
         raise jax.errors.JaxRuntimeError("INTERNAL: no luck")
 
-    monkeypatch.setattr(sessions, "train_pack", broken)
+    monkeypatch.setattr(training, "train_pack", broken)
     with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
         train(tmp_path / "broken", chunk=4, devices=1)
 
@@ -112,7 +113,7 @@ def test_a_run_that_goes_on_says_where(tmp_path):
     packs = session.plan(tmp_path, view.say)
     assert len(packs.todo) == 2
     with pytest.raises(KeyboardInterrupt):
-        session.train(packs, view, view, lambda: True)
+        training.train(session, packs, view, view, lambda: True)
     assert not any("resuming" in line for line in view.said)
     trained(session, tmp_path, view)
     told = [line for line in view.said if "resuming" in line]
@@ -249,20 +250,24 @@ def begun(folder, experiment=SEVERAL, *, packs=None, **engine):
     view, plans = Silent(), []
     session = session_of(experiment, experiment.data.clips())
     layout = session.plan(folder, view.say, plans.append)
-    real, done = Session._train_pack, []
+    real, done = Training.of, []
 
-    def train_pack(self, pack, *rest):
+    def train_pack(self, pack):
         if len(done) == packs:
             raise Killed
         done.append(pack)
-        return real(self, pack, *rest)
+        return real(self, pack)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Session, "_train_pack", train_pack)
+        patch.setattr(Training, "of", train_pack)
         if packs is None:
-            return session.train(layout, view, view, lambda: False), plans, layout
+            return (
+                training.train(session, layout, view, view, lambda: False),
+                plans,
+                layout,
+            )
         with pytest.raises(Killed):
-            session.train(layout, view, view, lambda: False)
+            training.train(session, layout, view, view, lambda: False)
     return None, plans, layout
 
 

@@ -7,7 +7,8 @@ import pytest
 import xlwt
 from downloads import COLUMNS, write
 
-from jmer.data.load import builder_of, check, load
+from jmer.data import check, load
+from jmer.data.maker import builder_of
 from jmer.errors import JmerError
 
 FORMATS = ("xls", "csv")

@@ -8,7 +8,8 @@ from downloads import write
 
 from jmer.audit.roster import Roster, Round
 from jmer.audit.shared_frames import check_frames
-from jmer.data.load import load, spans
+from jmer.data import load
+from jmer.data.load import spans
 from jmer.data.random_clips import RandomClips
 from jmer.data.splits import Fold
 

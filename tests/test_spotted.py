@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from data_builders.synthetic import Synthetic
-from jmer.data.load import load
+from jmer.data import load
 from jmer.errors import JmerError, UsageError
 from jmer.files import read_json
 from jmer.report.draw.spotting import maps_png

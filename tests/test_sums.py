@@ -22,8 +22,9 @@ from jmer.report.sweep import finished_cells
 from jmer.runner.features import _about, _file, _write
 from jmer.runner.outcome import write_scored
 from jmer.runner.plan import Plan, _read, remembered
-from jmer.runs.folder import marks, note, open_run
+from jmer.runs.folder import marks, note
 from jmer.runs.lines import line_of, read_lines
+from jmer.runs.opening import open_run
 from jmer.runs.packs import read_packs
 from jmer.runs.run import Run, load_run, read_run
 from jmer.scores.recognition import score

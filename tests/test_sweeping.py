@@ -16,7 +16,7 @@ from jmer.models.stanet import STANetConfig
 from jmer.models.ststnet import STSTNetConfig
 from jmer.optim import AdamConfig, SgdConfig
 from jmer.runner.outcome import AllDiverged
-from jmer.runner.session import Session
+from jmer.runner.training import Training
 from jmer.sweep import plan as sweep_plan
 from jmer.sweep import run as sweeping
 from jmer.sweep.cells import Sweep
@@ -321,13 +321,13 @@ def test_the_ablation_of_stanet(tmp_path, monkeypatch):
     from jmer.papers import table
 
     compiled = []
-    real = Session._compiled
+    real = Training._compiled
 
-    def counted(self, pack, work, view):
-        compiled.append(structure(self.experiment))
-        return real(self, pack, work, view)
+    def counted(self, pack, work):
+        compiled.append(structure(self.session.experiment))
+        return real(self, pack, work)
 
-    monkeypatch.setattr(Session, "_compiled", counted)
+    monkeypatch.setattr(Training, "_compiled", counted)
     base = Experiment(
         model=STANetConfig(frames=3, size=29, width=4, lstm=6, levels=1),
         data=RandomClips(shapes=(("flow", (3, 29, 29, 2)),), subjects=3, per_subject=4),

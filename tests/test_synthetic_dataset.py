@@ -9,7 +9,8 @@ from numpy.testing import assert_array_equal
 from data_builders import datasets
 from data_builders.synthetic import Synthetic
 from data_builders.synthetic import synthetic_dataset_builder as builder
-from jmer.data.load import builder_of, check, load, prepare
+from jmer.data import check, load, prepare
+from jmer.data.maker import builder_of
 from jmer.errors import JmerError, UsageError
 from jmer.preprocess.flow import apex_flow, dis, estimate, farneback
 from jmer.preprocess.flow_colours import flow_colours

@@ -9,7 +9,7 @@ from downloads import write
 from toy import make_clips
 
 from data_builders.casme_cubed import CasmeCubed
-from jmer.data.load import check, load
+from jmer.data import check, load
 from jmer.data.splits import (
     ClipHoldOut,
     ClipKFold,

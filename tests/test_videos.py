@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from data_builders.casme2 import Casme2
 from data_builders.synthetic import Synthetic
-from jmer.data.load import load
+from jmer.data import load
 from jmer.errors import UsageError
 from jmer.preprocess.clip_recipe import ClipRecipe
 from jmer.preprocess.tensors import features, neighbour_flow

@@ -16,6 +16,7 @@ class Builder(FrameBuilder):
 
     VERSION = "1.0.0"
     data: Casme
+    first_frame = 1
     tables = ("CASME*.xlsx", "CASME*.xls", "CASME*.csv")
     columns: ClassVar = {
         "subject": ("Subject",),

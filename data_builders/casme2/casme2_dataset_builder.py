@@ -27,6 +27,7 @@ class Builder(FrameBuilder):
 
     VERSION = "1.0.0"
     data: Casme2
+    first_frame = 1
     tables = ("CASME2-coding*.xlsx", "CASME2-coding*.xls", "CASME2-coding*.csv")
     sheet = "Sheet1"
     columns: ClassVar = {

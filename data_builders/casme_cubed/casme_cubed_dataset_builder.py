@@ -43,6 +43,7 @@ class Builder(FrameBuilder):
 
     VERSION = "1.0.0"
     data: CasmeCubed
+    first_frame = 1
     corrections = (
         Correction("apex", "123", key=("spNO.149", "d_112")),
         Correction("offset", "34", key=("spNO.214", "c_5")),

@@ -30,6 +30,7 @@ class Builder(FrameBuilder):
 
     VERSION = "1.0.0"
     data: CasmeSquared
+    first_frame = 1
     tables = ("CAS(ME)^2code_final*.xlsx", "CAS(ME)^2code_final*.csv")
     sheet = "CASFEcode_final"
     positions = (

@@ -32,6 +32,7 @@ class Builder(FrameBuilder):
 
     VERSION = "1.0.0"
     data: Dfme
+    first_frame = 0
     columns: ClassVar = {
         "subject": ("Subject",),
         "clip": ("Filename",),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from data_builders.casme2 import Casme2
-from data_builders.frame_set import FaceSet, FrameSet, without_empty
+from data_builders.frame_set import FaceSet, FrameSet, Numbering, without_later
 from data_builders.megc2019_flow28 import Megc2019Flow28
 from data_builders.samm import Samm
 from data_builders.smic import Smic
@@ -26,6 +26,10 @@ class Megc2019(FaceSet):
     """Apply the published corrections of the annotation; `check` lists them."""
     missing_frames: Literal["refuse", "neighbour"] = "refuse"
     """A frame that is not there is an error, or its nearest neighbour stands in."""
+    numbering: Numbering = "checked"
+    """Whether files are counted as the sheet counts frames. checked: as the owners have
+    it, an error where files and sheet do not tell. same: they are. files-from-0: file 0
+    is what the sheet calls frame 1. files-from-1: file 1 is what it calls frame 0."""
     exclude: tuple[str, ...] = ()
     """Leave out these clips, named as errors and `check` name them: sub01/EP02_01f.
     The option can be given several times."""
@@ -36,14 +40,14 @@ class Megc2019(FaceSet):
 
     @property
     def recipe(self) -> dict[str, Any]:
-        return without_empty(super().recipe)
+        return without_later(super().recipe)
 
     @property
     def parts(self) -> tuple[FrameSet, FrameSet, FrameSet]:
         """The three sets by the same recipe; `manual_dir` holds them all."""
         names = [f.name for f in dataclasses.fields(ClipRecipe)]
         names += ["manual_dir", "data_dir", "errata", "missing_frames", "landmarks"]
-        names += ["bits", "exclude"]
+        names += ["bits", "exclude", "numbering"]
         shared = {name: getattr(self, name) for name in names}
         return (
             Casme2(classes="megc", source=self.source, **shared),

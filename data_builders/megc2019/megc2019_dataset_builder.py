@@ -7,7 +7,7 @@ from data_builders.frame_builder import FrameBuilder
 from data_builders.megc2019 import Megc2019
 from jmer.data import exclusion
 from jmer.data.builder import ClipBuilder
-from jmer.data.load import builder_of
+from jmer.data.maker import builder_of
 from jmer.data.problems import Problem
 from jmer.data.span import Span
 from jmer.preprocess.clip_recipe import Shapes

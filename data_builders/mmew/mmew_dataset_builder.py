@@ -30,6 +30,7 @@ class Builder(FrameBuilder):
 
     VERSION = "1.0.0"
     data: Mmew
+    first_frame = 1
     tables = ("MMEW_Micro_Exp*.xlsx", "MMEW_Micro_Exp*.xls", "MMEW_Micro_Exp*.csv")
     columns: ClassVar = {
         "subject": ("Subject",),

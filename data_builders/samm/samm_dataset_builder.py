@@ -49,6 +49,7 @@ class Builder(FrameBuilder):
 
     VERSION = "1.0.0"
     data: Samm
+    first_frame = 1
 
     @property
     def long(self) -> bool:

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from jmer.audit.finding import Finding
+from jmer.audit.names import name_keys
 from jmer.audit.roster import title
 from jmer.audit.rows import plain
-from jmer.audit.spelling import name_keys
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
 from jmer.runs.run import Run
@@ -46,7 +46,7 @@ def _matches(names: Iterable[Named], known: Sequence[Named]) -> dict[Named, Name
     strange = [name for name in dict.fromkeys(names) if name not in there]
     if not strange or not known:
         return {}
-    keys = [name_keys(column) for column in zip(*known, strict=True)]
+    keys = [name_keys(column) for column in zip(*known, *strange, strict=True)]
 
     def key(name: Named) -> Named:
         return tuple(k(plain(part)) for k, part in zip(keys, name, strict=True))

@@ -1,83 +1,14 @@
-"""Names and labels as spreadsheets damage them: what is one for certain, what may be.
-
-A spreadsheet drops zeros in front (001), adds a point (1.0), makes dates of names (1-2
-becomes 2-Jan), writes 1000 as 1,000 or 1E+03, and people add blanks and capitals.
+"""Tables whose names and labels are spelt in several ways: what is one for certain,
+what may be.
 """
 
 import dataclasses
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Mapping, Sequence
 
 from jmer.audit.finding import Finding
+from jmer.audit.names import bare, name_keys, person_keys, set_keys, word_key
 from jmer.audit.rows import ListedRow
 from jmer.text import counted
-
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov")
-MONTH = {name: i for i, name in enumerate((*MONTHS, "dec"), start=1)}
-DAY_MONTH = re.compile(r"(\d{1,2})[- ./]([a-z]{3})[a-z]*\.?([- ./]\d{2,4})?")
-MONTH_DAY = re.compile(r"([a-z]{3})[a-z]*\.?[- ./](\d{1,2})")
-YEAR_FIRST = re.compile(r"\d{4}[-/.](\d{1,2})[-/.](\d{1,2})([ t]00:00(:00(\.0+)?)?z?)?")
-YEAR_LAST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.]\d{4}")
-NUMBER = re.compile(r"[+-]?(\d{1,300}|\d{1,3}(,\d{3}){1,9})(\.\d+)?(e[+-]?\d{1,2})?")
-
-Key = Callable[[str], str]
-
-
-def word_key(text: str) -> str:
-    """What two spellings of one label have in common, for certain: case counts for
-    nothing, and numbers are what they are worth.
-
-    >>> word_key("Negative"), word_key("2.0"), word_key("02"), word_key("1,0")
-    ('negative', '2', '2', '1,0')
-    """
-    folded = text.casefold()
-    return folded if "," in folded else _number(folded) or folded
-
-
-def name_keys(values: Iterable[str]) -> Key:
-    """What two spellings of one name may have in common, where these are the names.
-
-    >>> key = name_keys(["1-2", "2-Jan", "3-Feb"])
-    >>> [key(name) for name in ("sub01", "Sub1", "001", "1.0", "1e3", "2-Jan", "1-2")]
-    ['sub1', 'sub1', '1', '1', '1000', '1-2', '1-2']
-    """
-    known = {text.casefold() for text in values}
-
-    def key(text: str) -> str:
-        folded = text.casefold()
-        folded = _date(folded, known) or _number(folded) or folded
-        return re.sub(r"(?<!\d)0+(?=\d)", "", folded)
-
-    return key
-
-
-def _number(text: str) -> str | None:
-    if not NUMBER.fullmatch(text):
-        return None
-    # To the last digit: names may be long numbers.
-    value = Decimal(text.replace(",", ""))
-    whole = int(value)
-    return str(whole) if whole == value else format(value.normalize(), "f")
-
-
-def _date(text: str, known: Collection[str]) -> str | None:
-    """The two numbers that a spreadsheet took for a date, in the order of a name that
-    there is."""
-    if found := DAY_MONTH.fullmatch(text):
-        day, month = int(found[1]), MONTH.get(found[2], 0)
-    elif found := MONTH_DAY.fullmatch(text):
-        day, month = int(found[2]), MONTH.get(found[1], 0)
-    elif found := YEAR_FIRST.fullmatch(text) or YEAR_LAST.fullmatch(text):
-        month, day = int(found[1]), int(found[2])
-    else:
-        return None
-    if not month:
-        return None
-    pairs = (f"{month}-{day}", f"{day}-{month}")
-    padded = (f"{month:02d}-{day:02d}", f"{day:02d}-{month:02d}")
-    there = (p for p, q in zip(pairs, padded, strict=True) if p in known or q in known)
-    return next(there, pairs[0])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,14 +33,20 @@ class Alike:
         text = (
             f"Cannot tell, for these may be one under two spellings: {self.named}. As "
             f"they are written: {written.text} If they are one: {alike.text} Write "
-            f"each name in one way."
+            f"each name in one way, and names of two people so that nobody takes them "
+            f"for one; a column dataset tells sets apart."
         )
         return Finding(written.rule, "unknown", text)
 
 
+KEYS = {"dataset": set_keys, "subject": person_keys, "fold": person_keys}
+"""By column what two spellings of a name have in common; else `name_keys`."""
+
+
 def alike(rows: Sequence[ListedRow], lists: Sequence[str]) -> Alike:
     """Gives each name its first spelling. `lists` says of each row which list it is
-    in: clips of a subject that one list has in two spellings are two.
+    in: clips of a subject that one list has in two spellings are two, unless these
+    differ in capitals and alphabets alone.
     """
     spellings: dict[tuple[str, str, str], None] = {}
     for name, within in (
@@ -133,7 +70,7 @@ def _alike(
 ) -> tuple[Sequence[ListedRow], list[tuple[str, str, str]]]:
     if not rows or name not in rows[0].values:
         return rows, []
-    key = name_keys({row.text(name) for row in rows})
+    key = KEYS.get(name, name_keys)({row.text(name) for row in rows})
     # Spellings by what they have in common, in the order they come.
     groups: dict[tuple[str, ...], dict[str, set[str]]] = {}
     scopes = [(*(row.text(w) for w in within), key(row.text(name))) for row in rows]
@@ -141,20 +78,29 @@ def _alike(
         own = groups.setdefault(scope, {}).setdefault(row.text(name), set())
         if lists is not None:
             own.add(lists[i])
-    together = {
-        scope: len(own) > 1 and not _in_one_list(own.values())
-        for scope, own in groups.items()
-    }
-    found = []
-    for scope, several in together.items():
-        if several:
-            one, other, *_ = groups[scope]
-            found.append((name, one, other))
+    found, first = [], {}
+    for scope, own in groups.items():
+        for several in _together(own):
+            first.update({(scope, spelling): several[0] for spelling in several})
+            if len(several) > 1:
+                found.append((name, several[0], several[1]))
     made = [
-        _with(row, {name: next(iter(groups[scope]))}) if together[scope] else row
+        _with(row, {name: first[scope, row.text(name)]})
         for row, scope in zip(rows, scopes, strict=True)
     ]
     return made, found
+
+
+def _together(own: Mapping[str, set[str]]) -> list[list[str]]:
+    """Spellings with the lists that have them, those that may be one together."""
+    same: dict[str, list[str]] = {}
+    for spelling in own:
+        same.setdefault(bare(spelling), []).append(spelling)
+    if _in_one_list(
+        set[str]().union(*(own[s] for s in some)) for some in same.values()
+    ):
+        return [*same.values()]
+    return [[*own]]
 
 
 def _in_one_list(lists: Iterable[set[str]]) -> bool:

@@ -2,6 +2,7 @@
 
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
-from jmer.data.load import check, load, prepare, summary
+from jmer.data.load import load, summary
+from jmer.data.preparing import check, prepare
 
 __all__ = ["ClipSet", "DataConfig", "check", "load", "prepare", "summary"]

@@ -49,6 +49,15 @@ def written_file(path: Path) -> Written:
     return Written(bytes=size, sha256=digest)
 
 
+def recorded(value: object) -> Written | None:
+    """What a JSON file says of another; None of one that says nothing, as those of
+    earlier versions do not, or nothing that can be."""
+    match value:
+        case {"bytes": int(size), "sha256": str(digest)}:
+            return Written(bytes=size, sha256=digest)
+    return None
+
+
 def differs(content: bytes, then: Written, *, more: bool = False) -> str | None:
     """In what a file is not as it was written, in words; None if it is. With `more`,
     what was appended since does not count."""

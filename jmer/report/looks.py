@@ -5,13 +5,17 @@ which may be on another machine by then, or from somebody else.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jmer.files import make_folder, write_bytes, write_json
+from jmer.files import json_bytes, make_folder, write_group
+from jmer.files.digest import Written, differs, recorded, written
+from jmer.files.lock import tell
+from jmer.files.seal import state
+from jmer.runs.folder import SUMS
 from jmer.scores.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -22,6 +26,10 @@ FOLDER, INDEX = "thumbnails", "thumbnails.json"
 HARD_CLIPS = 15
 SIDE, APART = 64, 4  # pixels of a picture, and between two
 LARGEST = 100_000  # bytes; they have a few thousand
+LEFT_OUT = (
+    "the report leaves it out. Restore it from a copy, or type the command of the run "
+    "again, which draws it anew."
+)
 PNG = b"\x89PNG\r\n\x1a\n"
 
 Key = tuple[str, str, str]
@@ -62,34 +70,55 @@ def write_looks(run_dir: Path, clips: "ClipSet", p: Predictions, special: str) -
     if not made and not folder.exists():
         return
     make_folder(folder)
-    for old in folder.glob("*.png"):
+    for old in folder.glob("[0-9][0-9].png"):
         old.unlink(missing_ok=True)
-    for i, (_, picture) in enumerate(made):
-        write_bytes(folder / f"{i:02d}.png", picture)
-    write_json(folder / INDEX, {"clips": [list(key) for key, _ in made]})
+    contents = {f"{i:02d}.png": picture for i, (_, picture) in enumerate(made)}
+    index = {
+        "clips": [list(key) for key, _ in made],
+        SUMS: {name: written(content) for name, content in contents.items()},
+    }
+    write_group(folder, {**contents, INDEX: json_bytes(index)})
 
 
-def looks(run_dir: Path) -> dict[Key, bytes]:
+def looks(run_dir: Path, say: Callable[[str], object] = tell) -> dict[Key, bytes]:
     """The pictures that a run has, as PNG; what is damaged or leads elsewhere is left
-    out: the run may be a stranger's.
+    out: the run may be a stranger's. Of what was changed since it was drawn, `say` is
+    told.
     """
     folder = run_dir / FOLDER
     if folder.is_symlink():
         return {}
+    told = _index(folder / INDEX)
+    if state(told) == "broken":
+        say(f"{folder / INDEX} is not what jmer wrote there: {LEFT_OUT}")
+        return {}
     found = {}
-    for i, key in enumerate(_keys(folder / INDEX)):
-        picture = _read(folder / f"{i:02d}.png")
-        if key is not None and picture is not None and picture.startswith(PNG):
-            found[key] = picture
+    for i, key in enumerate(_keys(told)):
+        file = folder / f"{i:02d}.png"
+        picture, then = _read(file), _written(told, file.name)
+        if key is None or picture is None or not picture.startswith(PNG):
+            continue
+        if then is not None and (why := differs(picture, then)):
+            say(f"{file} is not what jmer drew there ({why}): {LEFT_OUT}")
+            continue
+        found[key] = picture
     return found
 
 
-def _keys(index: Path) -> list[Key | None]:
-    content = _read(index)
+def _index(file: Path) -> Any:
     try:
-        told: Any = json.loads(content or b"{}").get("clips", [])
-    except (ValueError, AttributeError, RecursionError):
-        return []
+        return json.loads(_read(file) or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _written(index: Any, name: str) -> Written | None:
+    sums = index.get(SUMS)
+    return recorded(sums.get(name)) if isinstance(sums, dict) else None
+
+
+def _keys(index: Any) -> list[Key | None]:
+    told = index.get("clips") if isinstance(index, dict) else None
     named = told[:HARD_CLIPS] if isinstance(told, list) else []
     return [
         (key[0], key[1], key[2])

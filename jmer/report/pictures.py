@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jmer.files import read_json
+from jmer.files import Changed, read_json
+from jmer.files.digest import Written, differs, recorded, written
 from jmer.files.inside import inside, read_picture
 from jmer.files.shape import checked
 from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table, slug
@@ -29,7 +30,10 @@ def index_of(
         "title": title,
         "clip": clip and list(clip),
         "answers": list(answers),
-        "figures": [{name: getattr(f, name) for name in fields} for f in figures],
+        "figures": [
+            {name: getattr(f, name) for name in fields} | {"written": written(f.png)}
+            for f in figures
+        ],
     }
 
 
@@ -37,7 +41,7 @@ def pictures(run_dir: Path) -> Iterator[Section]:
     """A section for each of them that is there; figures that are gone are left out.
 
     Raises: JmerError if what describes them is damaged, or names what is no picture
-    beside it.
+    beside it, or another than was drawn.
     """
     if (run_dir / SPOTTING / SPOTTED).is_file():
         yield Section("Spotting", tuple(_spotting(run_dir)))
@@ -47,8 +51,8 @@ def pictures(run_dir: Path) -> Iterator[Section]:
         for i, about in enumerate(told["figures"]):
             place = inside(file.parent, about["path"], file, f"figures[{i}].path")
             texts = about["alt"], about["caption"]
-            chart = about.get("chart") is True
-            if figure := _figure(run_dir, place, *texts, chart=chart):
+            chart, then = about.get("chart") is True, recorded(about.get("written"))
+            if figure := _figure(run_dir, place, *texts, chart=chart, then=then):
                 blocks.append(figure)
         title = f"What it looked at in {told['title']}"
         yield Section(title, tuple(blocks), folded=True, anchor=_anchor(file))
@@ -91,14 +95,44 @@ def _spotting(run_dir: Path) -> Iterator[PageBlock]:
         names[f"intensity-{number}"] = (f"Intensity of the frames of {clip}", caption)
     for name, (alt, caption) in names.items():
         path = inside(file.parent, f"{FIGURES}/{name}.png", file, "drawn")
-        if figure := _figure(run_dir, path, alt, caption, chart=True):
+        then = recorded(found.get("figures", {}).get(path.name))
+        if figure := _figure(run_dir, path, alt, caption, chart=True, then=then):
             yield figure
 
 
 def _figure(
-    run_dir: Path, file: Path, alt: str, caption: str, *, chart: bool
+    run_dir: Path,
+    file: Path,
+    alt: str,
+    caption: str,
+    *,
+    chart: bool,
+    then: Written | None,
 ) -> Figure | None:
     if not file.is_file():
         return None
     place = file.relative_to(run_dir).as_posix()
-    return Figure(place, alt, caption, read_picture(file), chart)
+    return Figure(place, alt, caption, _content(file, then), chart)
+
+
+def roc_of(run_dir: Path) -> bytes | None:
+    """The ROC curve that `jmer spot` drew for a run; None if it drew none.
+
+    Raises: JmerError if it is another than was drawn.
+    """
+    file = run_dir / SPOTTING / FIGURES / "roc.png"
+    index = run_dir / SPOTTING / SPOTTED
+    if not file.is_file() or not index.is_file():
+        return None
+    found = checked(read_json(index), SPOTTED_SHAPE, index)
+    return _content(file, recorded(found.get("figures", {}).get(file.name)))
+
+
+def _content(file: Path, then: Written | None) -> bytes:
+    content = read_picture(file)
+    if then is not None and (told := differs(content, then)):
+        raise Changed(
+            f"{file} is not the figure that jmer drew there ({told}). It was edited or "
+            f"damaged: remove it, and the report leaves it out, or draw it again."
+        )
+    return content

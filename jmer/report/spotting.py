@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jmer.files import write_bytes, write_json, write_text
+from jmer.files import json_bytes, write_group
+from jmer.files.digest import written
 from jmer.report.draw.spotting import intensity_png, maps_png, roc_png
 from jmer.runs.folder import FIGURES, SPOTTED
 from jmer.scores.spotting import Rule, Watched, frame_roc, frame_table, spotting_record
@@ -34,10 +35,10 @@ def write_spotting(
         if clip.maps:
             figures[f"maps-{i:02d}"] = maps_png(clip.maps, clip.found)
     record["drawn"] = {f"{i:02d}": clip.clip for i, clip in enumerate(drawn, 1)}
-    for name, content in figures.items():
-        write_bytes(folder / FIGURES / f"{name}.png", content)
-    write_text(folder / "frames.csv", frame_table(clips))
-    write_json(folder / SPOTTED, record)
+    contents = {f"{FIGURES}/{name}.png": png for name, png in figures.items()}
+    record["figures"] = {Path(n).name: written(png) for n, png in contents.items()}
+    contents["frames.csv"] = frame_table(clips).encode()
+    write_group(folder, {**contents, SPOTTED: json_bytes(record)})
     return record
 
 

@@ -22,8 +22,9 @@ from jmer.runner.outcome import join, predict, write_scored
 from jmer.runner.reported import reported
 from jmer.runner.session import check_inputs
 from jmer.runs.environment import environment
-from jmer.runs.folder import marks, open_run, owning
+from jmer.runs.folder import marks, owning
 from jmer.runs.held_out import KeptFrom, kept_from_run, kept_from_weights
+from jmer.runs.opening import open_run
 from jmer.runs.run import find_weights, load_run
 from jmer.runs.weights import INDEX, Weights
 from jmer.scores.predictions import Predictions

@@ -30,9 +30,11 @@ from jmer.runner.session import Session, check_inputs
 from jmer.runner.stages import REPORTS, stage
 from jmer.runner.start import Start, read_start
 from jmer.runner.together import require_same_data, require_same_options
+from jmer.runner.training import train
 from jmer.runs.environment import environment
 from jmer.runs.events import EventLog
-from jmer.runs.folder import CHECKPOINTS, marks, note, open_run, owning
+from jmer.runs.folder import CHECKPOINTS, marks, note, owning
+from jmer.runs.opening import open_run
 from jmer.train import hosts
 from jmer.train.mesh import compute_dtype
 from jmer.train.numerics import pinned
@@ -103,7 +105,7 @@ def _run(
     with contextlib.closing(view):
         with contextlib.closing(EventLog(run_dir)) as log:
             packs = session.plan(run_dir / CHECKPOINTS, view.say, planned)
-            results = session.train(packs, view, log, stopping)
+            results = train(session, packs, view, log, stopping)
         if not hosts.is_first():
             return None
         with stage("writing the report", REPORTS, patient=True):

@@ -1,9 +1,7 @@
-"""The tasks of an experiment on this machine: laid out, trained, resumed."""
+"""The tasks of an experiment on this machine: laid out in packs."""
 
-import contextlib
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +9,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from jmer import trees
-from jmer.arrays import Array
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
 from jmer.errors import JmerError
@@ -22,36 +18,27 @@ from jmer.nn.lowering.choice import default
 from jmer.runner.laid_out import (
     Pack,
     Packs,
-    finished,
     fits_here,
     laid_out,
     new_packs,
 )
-from jmer.runner.outcome import test_accuracy
 from jmer.runner.plan import Plan, fit, make_plan, memory_limit
-from jmer.runner.progress import View
-from jmer.runner.stages import COMPILES, LOOKS, SAVES, stage
+from jmer.runner.stages import COMPILES, stage
 from jmer.runner.start import Start
 from jmer.runs.arrangement import (
     ARRANGEMENT,
     Arrangement,
     read_arrangement,
 )
-from jmer.runs.events import EventLog
 from jmer.runs.folder import RUN, run_of
 from jmer.runs.held_out import held_out
-from jmer.runs.packs import PACK, SavedPack, place_of, read_packs
+from jmer.runs.packs import SavedPack, place_of, read_packs
 from jmer.runs.weights import held_out_note, read_held_out
-from jmer.text import duration
 from jmer.train import hosts
 from jmer.train.batches import BatchPlan
-from jmer.train.canary import sing
-from jmer.train.checkpoint import Checkpoints, drop_superseded
-from jmer.train.folds import Program
+from jmer.train.checkpoint import drop_superseded
 from jmer.train.mesh import compute_dtype
-from jmer.train.pack import PackResult, Progress, Schedule, train_pack
-from jmer.train.planner import out_of_memory
-from jmer.train.probe import Work, device_bytes
+from jmer.train.probe import Work
 from jmer.train.step import Data, Trainer
 from jmer.train.tasks import Task, make_table, training_sizes
 from jmer.train.variants import columns
@@ -140,7 +127,7 @@ class Session:
         versions = self.experiment.model.versions
         return versions * float(np.mean([len(fold.train) for fold in self.folds]))
 
-    def _held_out(self, tasks: Sequence[Task]) -> dict[str, Any]:
+    def held_out(self, tasks: Sequence[Task]) -> dict[str, Any]:
         """What these tasks are kept from, to be saved with their weights."""
         wanted = {task.fold for task in tasks}
         folds = [fold for fold in self.folds if fold.name in wanted]
@@ -235,32 +222,6 @@ class Session:
         ]
         return set(hosts.gather_json(names)[0])
 
-    def train(
-        self, packs: Packs, view: View, log: EventLog, stopping: Callable[[], bool]
-    ) -> list[PackResult]:
-        """The results of all packs; those that are finished are not trained again.
-
-        Of several processes, each trains its share, and the first has them all.
-
-        Raises: KeyboardInterrupt, with a checkpoint saved, once `stopping` says so.
-        """
-        results, todo = list(packs.finished), packs.todo
-        if hosts.count() == 1:  # else another one may have trained them
-            for result in results:
-                log.write_tasks(result)
-        done = sum(len(result.tasks) for result in results)
-        if not todo:
-            view.say(f"all {done} tasks of this run are finished; nothing to train")
-            return results
-        mine = todo[hosts.index() :: hosts.count()]
-        self._announce(view, done, mine)
-        for pack in mine:
-            results.append(self._train_pack(pack, view, log, stopping))
-            view.finished(len(pack.tasks))
-        hosts.wait()
-        theirs = [pack for pack in todo if pack not in mine] if hosts.is_first() else []
-        return results + [finished(pack.folder) for pack in theirs]
-
     def _require_same_folds(self, saved: Sequence[SavedPack]) -> None:
         """Raises: JmerError if a checkpoint was kept from other clips than its folds
         test."""
@@ -293,119 +254,3 @@ class Session:
         told = hosts.gather_json([size, plan.layout.chunk, plan.record()])
         size, _, record = min(told, key=lambda one: one[:2])
         return Plan.of(record), size
-
-    def _announce(self, view: View, done: int, todo: Sequence[Pack]) -> None:
-        if not todo:
-            return
-        left = sum(len(pack.tasks) for pack in todo)
-        plan = todo[-1].plan
-        view.say(
-            f"{left} tasks to train ({len(self.folds)} folds, seeds "
-            f"{' '.join(map(str, self.experiment.seeds))}; {done} done) on "
-            f"{self.device.device_kind}: {plan.layout} ({plan.source}), "
-            f"{self.dtype_name}, {self.experiment.batches} batches"
-        )
-        if plan.seconds is not None:
-            expected = plan.seconds * self.experiment.epochs / hosts.count()
-            view.say(
-                f"expected: {duration(expected)}, {(plan.bytes or 0) / 1e6:.0f} MB "
-                f"on a device"
-            )
-        view.begin(done + left, done, self.experiment.epochs, self.training_clips)
-
-    def _train_pack(
-        self, pack: Pack, view: View, log: EventLog, stopping: Callable[[], bool]
-    ) -> PackResult:
-        try:
-            return self._train(pack, view, log, stopping)
-        except jax.errors.JaxRuntimeError as error:
-            if not out_of_memory(error) or pack.plan.layout.chunk == 1:
-                raise
-        plan = pack.plan.halved()
-        view.say(
-            f"out of memory with {pack.plan.layout.chunk} tasks side by side: going "
-            f"on with {plan.layout.chunk}"
-        )
-        return self._train(dataclasses.replace(pack, plan=plan), view, log, stopping)
-
-    def _compiled(self, pack: Pack, work: Work, view: View) -> Program:
-        program = pack.plan.program(work)
-        start = time.monotonic()
-        table = trees.shapes(work.table, len(program.rows(work.tasks)))
-        with stage("compiling", COMPILES):
-            size = device_bytes(program.compiled(table, work.data))
-        view.say(
-            f"compiled in {time.monotonic() - start:.1f} s: {len(work.tasks)} tasks, "
-            f"{size / 1e6:.0f} MB on a device"
-        )
-        return program
-
-    def _train(
-        self, pack: Pack, view: View, log: EventLog, stopping: Callable[[], bool]
-    ) -> PackResult:
-        experiment, tasks = self.experiment, pack.tasks
-        work = self.work(tasks)
-        program = self._compiled(pack, work, view)
-        before = [0]
-
-        def watch(progress: Progress) -> None:
-            record, epoch = progress.record, progress.epoch
-            loss = mean_of(record.loss[record.alive])
-            view.evaluated(len(tasks), epoch, epoch - before[0], loss or math.nan)
-            before[0] = epoch
-            log.write(
-                event="evaluation",
-                pack=pack.number,
-                tasks=len(tasks),
-                epoch=epoch,
-                loss=loss,
-                test_acc=test_accuracy(record, tasks, self.folds, self.clips),
-                inner_uf1=mean_of(record.inner_uf1[record.alive]),
-                diverged=int((~record.alive).sum()),
-                seconds=round(progress.seconds, 4),
-            )
-
-        schedule = Schedule(
-            experiment.epochs,
-            experiment.eval_every,
-            experiment.engine.checkpoint_seconds,
-        )
-        start = self.start.of(tasks)
-        with stage("looking for leaks", LOOKS):
-            passed = sing(program, tasks, work.table, work.data, start)
-        view.say(str(passed))
-        with (
-            stage("training", SAVES, patient=True, counted=True),
-            contextlib.closing(Checkpoints(pack.folder)) as checkpoints,
-        ):
-            if checkpoints.epoch is not None:
-                before[0] = checkpoints.epoch
-                view.say(
-                    f"resuming at epoch {checkpoints.epoch} of {experiment.epochs}"
-                )
-            result = train_pack(
-                program,
-                tasks=tasks,
-                table=work.table,
-                data=work.data,
-                checkpoints=checkpoints,
-                schedule=schedule,
-                watch=watch,
-                stopping=stopping,
-                notes={
-                    RUN: pack.run,
-                    PACK: place_of(pack.folder),
-                    "plan": pack.plan.record(),
-                    "canary": passed.record(),
-                    **self._held_out(tasks),
-                },
-                start=start,
-            )
-        log.write_tasks(result)
-        return result
-
-
-def mean_of(values: Array) -> float | None:
-    """The mean of the finite values, for JSON; None without one."""
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else None

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jmer.files import writing
-from jmer.runs.folder import PROGRESS
+from jmer.errors import JmerError
+from jmer.files import Changed, writing
+from jmer.runs.arrangement import read_arrangement
+from jmer.runs.folder import CHECKPOINTS, DESCRIPTION, PROGRESS, RUN, run_of
 from jmer.runs.intact import require_whole
 from jmer.runs.lines import line_of, read_lines
 from jmer.train import hosts
@@ -18,11 +20,15 @@ from jmer.train.tasks import Task
 class EventLog:
     """`progress.jsonl`, a JSON object a line; TensorBoard too where it is installed.
 
-    Raises: JmerError if it cannot be written, or a line of it was changed.
+    Each line has the name of its run, so that no curves are those of two.
+
+    Raises: JmerError if it cannot be written, or a line of it was changed or is of
+    another run.
     """
 
     def __init__(self, folder: Path):
         self._tasks: set[str] | None = None
+        self._run = {RUN: own} if (own := run_of(folder)) else {}
         process = hosts.index()
         # One writer a file: appending together is not safe on network file systems.
         suffix = f"-{process}" if process else ""
@@ -42,6 +48,7 @@ class EventLog:
         """Drops a last line that a killed process left unfinished."""
         if self._path.exists():
             require_whole(self._path)
+            _require_own(self._path)
             content = self._path.read_bytes()
             whole = content[: content.rfind(b"\n") + 1]
             if whole != content:
@@ -49,7 +56,7 @@ class EventLog:
 
     def write(self, **event: Any) -> None:
         with writing(self._path):
-            self._file.write(line_of(event))
+            self._file.write(line_of({**event, **self._run}))
         if self._board and event["event"] == "evaluation":
             for name in ("loss", "test_acc", "inner_uf1"):
                 if event[name] is not None:
@@ -83,6 +90,31 @@ class EventLog:
         self._file.close()
         if self._board:
             self._board.close()
+
+
+def _require_own(log: Path) -> None:
+    """Raises: Changed if an event is of another run than the folder's."""
+    own, tasks = run_of(log.parent), _tasks_of(log.parent)
+    for number, event in enumerate(read_lines(log), start=1):
+        # Earlier versions did not say of which run a line is; its task tells.
+        foreign = own is not None and event.get(RUN) not in (None, own)
+        if event.get("event") == "task" and tasks:
+            foreign = foreign or _named(event) not in tasks
+        if foreign:
+            raise Changed(
+                f"{log}: event {number} is of another run than {DESCRIPTION} beside "
+                f"it. Put back the log of this run, or remove this one: reports then "
+                f"show no curves of what was trained before, and all else stays."
+            )
+
+
+def _tasks_of(folder: Path) -> set[str]:
+    """All that a run trains, as far as that is decided."""
+    try:
+        packs = read_arrangement(folder / CHECKPOINTS).packs
+    except JmerError:
+        return set()  # who lays out the packs complains of it
+    return {_named(dataclasses.asdict(task)) for pack in packs for task in pack.tasks}
 
 
 def _named(event: Mapping[str, Any]) -> str:

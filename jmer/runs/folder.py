@@ -2,18 +2,16 @@
 
 import contextlib
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from jmer.errors import JmerError
-from jmer.files import Changed, make_folder, read_json, write_json, writing
+from jmer.files import Changed, read_json, write_json
 from jmer.files.lock import holder, owned, tell
 from jmer.files.remains import is_part
 from jmer.files.seal import digest
-from jmer.runs.older import renewed
 
 DESCRIPTION = "experiment.json"
 METRICS = "metrics.json"
@@ -42,9 +40,6 @@ CHECKSUMS = "checksums"
 """A field of the description: `all` in a run that had them from the start."""
 SUMS = "sums"
 """A field of the metrics: the files beside them, as they were then."""
-
-KEPT = ("created", "plan", "flags", RUN, CHECKSUMS)
-"""Fields of a description that later starts keep."""
 
 NEEDED = {
     METRICS: (
@@ -80,7 +75,7 @@ def owning(
     if contents(folder) and not any(
         (folder / n).is_file() for n in (DESCRIPTION, SWEEP)
     ):
-        _refuse_foreign(folder)
+        refuse_foreign(folder)
     with owned(
         folder / LOCK,
         f"run directory {folder}",
@@ -119,97 +114,12 @@ def contents(folder: Path) -> list[Path]:
     return [p for p in folder.iterdir() if p.name != LOCK and not is_part(p)]
 
 
-def _refuse_foreign(folder: Path) -> None:
+def refuse_foreign(folder: Path) -> NoReturn:
+    """Raises: JmerError, for it holds something else than a run."""
     raise JmerError(
         f"{folder} has files but no {DESCRIPTION} of jmer: it is no run. Choose an "
         f"empty or new folder with --run-dir."
     )
-
-
-def open_run(
-    folder: Path,
-    description: Mapping[str, Any],
-    *,
-    overwrite: bool,
-    say: Callable[[str], Any] = tell,
-) -> None:
-    """Makes `folder` the run of `description`, or finds it to be that already.
-
-    `description["identity"]` decides: a folder of another experiment is refused, and
-    so is one with files that are no run's. With `overwrite` a run is replaced. A
-    description that was changed, but says the same of the experiment, is written anew.
-
-    Raises: JmerError naming the first field that differs.
-    """
-    existing = folder / DESCRIPTION
-    require_folder(folder)
-    remedy = "restore it from a copy, or choose another --run-dir."
-    found = None
-    if existing.exists():
-        found = renewed(read_json(existing, changed=True, remedy=remedy))
-    is_run = isinstance(found, dict) and isinstance(found.get("identity"), dict)
-    if contents(folder) and not is_run:
-        _refuse_foreign(folder)
-    if found is not None and not overwrite:
-        difference = first_difference(found["identity"], description["identity"])
-        changed = is_changed(existing)
-        if difference and changed:
-            raise Changed(
-                f"{existing} was edited or damaged, and does not say what is to be run "
-                f"({difference}). Restore it from a copy, choose another --run-dir, or "
-                f"replace the run with --overwrite."
-            )
-        if difference:
-            raise JmerError(
-                f"{folder} is the run of another experiment: {difference}. Choose "
-                f"another --run-dir, or replace the run with --overwrite."
-            )
-        _require_same_flags(folder, found, description)
-        if changed:
-            say(f"{existing} was edited or damaged: it is written anew")
-            found = {n: found[n] for n in KEPT if n in found}
-        description = _gone_on(found, description)
-    elif found is not None:
-        with writing(folder):
-            for path in contents(folder):  # the lock stays ours
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
-    make_folder(folder)
-    write_json(existing, dict(description))
-
-
-def _require_same_flags(
-    folder: Path, found: Mapping[str, Any], description: Mapping[str, Any]
-) -> None:
-    """Raises: JmerError if something is trained there already, under flags of XLA that
-    may have made other numbers; older versions did not record them."""
-    before, now = found.get("flags"), description.get("flags")
-    if (
-        not isinstance(before, list)
-        or before == now
-        or not contents(folder / CHECKPOINTS)
-    ):
-        return
-    then = shlex.quote(" ".join(map(str, before)))
-    raise JmerError(
-        f"{folder} was begun with XLA_FLAGS={then}, and this process has "
-        f"{shlex.quote(' '.join(now or []))}: its numbers may be others. "
-        f"Set the same in the environment, or replace the run with --overwrite."
-    )
-
-
-def _gone_on(found: dict[str, Any], description: Mapping[str, Any]) -> dict[str, Any]:
-    """The description of a run that goes on: what this process did not decide stays,
-    when it began, and its layout."""
-    made = {**found, **description, "created": found.get("created")}
-    if RUN in found:
-        made[RUN] = found[RUN]
-    # Of a run that an older version began, not all has a checksum.
-    if CHECKSUMS not in found:
-        made.pop(CHECKSUMS, None)
-    return made
 
 
 def marks(identity: Mapping[str, Any]) -> dict[str, str]:

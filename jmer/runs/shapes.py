@@ -157,13 +157,15 @@ SWEEP_SHAPE: Shape = fields(
 )
 """Of `sweep.json`."""
 
+WRITTEN = optional(fields({"bytes": count, "sha256": text}, ("bytes", "sha256")))
+
 EXPLAINED_SHAPE: Shape = fields(
     {
         "title": text,
         "answers": each(text),
         "figures": each(
             fields(
-                {"path": text, "alt": text, "caption": text},
+                {"path": text, "alt": text, "caption": text, "written": WRITTEN},
                 ("path", "alt", "caption"),
             )
         ),
@@ -182,6 +184,7 @@ SPOTTED_SHAPE: Shape = fields(
             ("f1", "precision", "recall"),
         ),
         "drawn": named(text),
+        "figures": named(WRITTEN),
     },
     ("frames", "auc", "strs", "intervals", "drawn"),
 )

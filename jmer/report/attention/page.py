@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jmer.files import write_json
+from jmer.files import write_json, writing
 from jmer.report.attention import FIGURES, activation, figures
 from jmer.report.attention.case import Case
 from jmer.report.draw.settings import own_settings
@@ -38,6 +38,8 @@ def write_explanation(folder: Path, cases: Sequence[Case]) -> None:
     Raises: JmerError if there is nothing to draw, or `folder` cannot be written.
     """
     page = explanation(cases)
+    with writing(folder / EXPLAINED):  # which describes no figures of another time
+        (folder / EXPLAINED).unlink(missing_ok=True)
     write_page(page, folder, EXPLAIN)
     answers = [_answer(case).text for case in cases]
     first = cases[0]

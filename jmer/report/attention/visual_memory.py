@@ -6,8 +6,8 @@ from jmer.report.attention.case import Case, as_rgb
 from jmer.report.attention.shaded import table_png
 from jmer.report.draw.heat import Scale
 from jmer.report.draw.spotting import intensity_png, maps_png
+from jmer.report.pictures import roc_of
 from jmer.report.render.blocks import Figure
-from jmer.runs.folder import FIGURES, SPOTTING
 from jmer.scores.spotting import MAPS, Rule, watch
 
 
@@ -43,15 +43,14 @@ def figures(case: Case) -> list[Figure]:
             )
         )
     made.append(_steps(case, before))
-    spotted = case.folder / SPOTTING / FIGURES / "roc.png"
-    if spotted.is_file():
+    if (spotted := roc_of(case.folder)) is not None:
         made.append(
             Figure(
                 "figures/roc.png",
                 "ROC curve of the frames of all test clips",
                 "Of all test clips of this run, not of this one alone, as `jmer spot` "
                 "drew it.",
-                spotted.read_bytes(),
+                spotted,
             )
         )
     return made

@@ -1,0 +1,100 @@
+"""What a set of annotated frames says of itself: names of files, columns, folders."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from data_builders.annotation import Correction, SheetRow, subject_number
+from data_builders.frame_set import FrameSet
+from data_builders.sheets import Columns, Line
+from jmer.data.builder import ClipBuilder
+from jmer.preprocess.tensors import Interval
+
+
+class FrameNames(ClipBuilder):
+    """A subclass sets these as attributes, or as properties that depend on its fields;
+    what needs no other answer is left as it is."""
+
+    data: FrameSet
+
+    positions: ClassVar[tuple[str, ...]] = ()
+    """The columns in order, where the sheet has no header."""
+
+    @property
+    def first_frame(self) -> int | None:
+        """The number by which the owners call the first frame of a recording, 0 or 1;
+        None if it is not known."""
+        return None
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Patterns of the sheet's file name."""
+        return ()
+
+    @property
+    def second_tables(self) -> tuple[str, ...]:
+        """Patterns of another sheet that is read beside it; empty if there is none."""
+        return ()
+
+    @property
+    def sheet(self) -> str:
+        """The sheet in a workbook of several."""
+        return ""
+
+    @property
+    def columns(self) -> Columns:
+        """Names of the columns: subject, clip, onset, apex, offset, those of labels,
+        and action_units."""
+        return {}
+
+    @property
+    def corrections(self) -> tuple[Correction, ...]:
+        """Published corrections of the annotation."""
+        return ()
+
+    @property
+    def roots(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the folder that holds the subjects, for each `source`."""
+        return {}
+
+    @property
+    def subject_folder(self) -> str:
+        """Regular expression of the name of a subject's folder."""
+        return ""
+
+    @property
+    def subject_name(self) -> str:
+        """Format of a subject's name in published lists, from its number."""
+        return ""
+
+    @property
+    def example_folder(self) -> str:
+        """The name of a subject's folder, as an example."""
+        return self.subject_name.format(1)
+
+    def row(self, line: Line) -> SheetRow:
+        """One line of the sheet, with subject and clip named as in published lists."""
+        values = line.values
+        number = subject_number(values["subject"])
+        return SheetRow(
+            where=line.where,
+            number=line.number,
+            subject="" if number is None else self.subject_name.format(number),
+            clip=values["clip"],
+            labels={c: values.get(c, "").lower() for c in self.data.vocabulary},
+            onset=values["onset"],
+            apex=values.get("apex", ""),
+            offset=values["offset"],
+            action_units=values.get("action_units", ""),
+        )
+
+    def left_out(self, row: SheetRow) -> str:
+        """Why a row is of no concern to any labelling; empty if it is.
+
+        Raises: JmerError if the row does not tell.
+        """
+        del row
+        return ""
+
+    def moments(self, onset: int, apex: int, offset: int) -> Interval:
+        """Onset, apex and offset after repairs that a paper's code makes."""
+        return onset, apex, offset

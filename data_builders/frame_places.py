@@ -1,0 +1,130 @@
+"""Where the sheet and the images of a set of annotated frames lie below its folder."""
+
+import collections
+import functools
+import re
+from pathlib import Path
+
+from data_builders import places
+from data_builders.annotation import SheetRow, subject_number
+from data_builders.disk import DEPTH, Disk, one_of
+from data_builders.frame_names import FrameNames
+from data_builders.sheet_files import choices, find_table, sheets_in
+from jmer.data.asking import other_choices
+from jmer.errors import JmerError
+
+
+class FramePlaces(FrameNames):
+    """Finds them by their names."""
+
+    @functools.cached_property
+    def disk(self) -> Disk:
+        """Each builder has its own: the disk may have changed since another looked."""
+        return Disk()
+
+    @functools.cached_property
+    def table(self) -> Path:
+        """The annotation sheet. Raises: JmerError if there is none, or several."""
+        return self._table(0)
+
+    @functools.cached_property
+    def second_table(self) -> Path:
+        """The sheet of `second_tables`. Raises: JmerError as `table`."""
+        return self._table(1)
+
+    def _table(self, role: int) -> Path:
+        base = self.require_manual_dir()
+        sheets = [self.tables, *([self.second_tables] if self.second_tables else [])]
+        chosen = choices(self.data.table, sheets)
+        # The other sheet stays the one that was found.
+        before = f"{self.table.name}," if role else ""
+        try:
+            return find_table(base, sheets[role], chosen[role], before)
+        except JmerError as error:
+            if sheets_in(base, sheets[role], chosen[role]):
+                raise
+            raise JmerError(f"{error}{self._elsewhere()}") from error
+
+    @functools.cached_property
+    def root(self) -> Path:
+        """The folder of the subjects' folders. Raises: JmerError if there is none."""
+        base, names = self.require_manual_dir(), self.roots[self.data.source]
+        found = self.disk.find_root(base, names, self.holds_subjects)
+        if found is None:
+            raise JmerError(
+                f"no folder {' or '.join(names)} with subjects in {base}: put the "
+                f"{self.data.source} images there"
+                f"{other_choices(self.data, 'source')}."
+                f"{self._elsewhere() or self._misnamed(names)}"
+            )
+        return found
+
+    def _elsewhere(self) -> str:
+        """Where sheet and images are, if near; nothing if they are not."""
+        names = self.roots[self.data.source]
+
+        def holds(folder: Path) -> bool:
+            if self.tables and not sheets_in(folder, self.tables, depth=2):
+                return False
+            deep = DEPTH if self.tables else 1
+            return bool(
+                Disk().find_root(folder, names, self.holds_subjects, depth=deep)
+            )
+
+        return places.hint(self.require_manual_dir(), holds)
+
+    def _misnamed(self, names: tuple[str, ...]) -> str:
+        """How the folders are called that should be those of subjects, and the rule."""
+        base = self.require_manual_dir()
+        called = self.disk.find_root(base, names, lambda folder: folder != base)
+        there = places.some(called or base)
+        if not there:
+            return ""
+        return (
+            f" In {called or base} are {there}, but subjects are called as "
+            f"{self.example_folder} ({self.subject_folder})."
+        )
+
+    def odd_names(self, row: SheetRow) -> str:
+        """Of a clip whose subject has no folder, those that are not called as one."""
+        if subject_number(row.subject) in self.subject_folders:
+            return ""
+        names = [p.name for p in self.disk.folders(self.root)]
+        odd = [name for name in names if not self._is_subject(name)]
+        if not odd:
+            return ""
+        return (
+            f" (where {', '.join(odd[:3])}{', …' if len(odd) > 3 else ''} are not "
+            f"called as subjects, such as {self.example_folder})"
+        )
+
+    def holds_subjects(self, folder: Path) -> bool:
+        """Whether folders of subjects lie in it."""
+        return any(self._is_subject(p.name) for p in self.disk.folders(folder))
+
+    def _is_subject(self, name: str) -> bool:
+        """Whether a folder is called as those of subjects are."""
+        return re.fullmatch(self.subject_folder, name, re.IGNORECASE) is not None
+
+    @functools.cached_property
+    def subject_folders(self) -> dict[int | None, list[Path]]:
+        """The folders of each subject, by number; more than one is a mistake."""
+        found = collections.defaultdict(list)
+        for path in self.disk.folders(self.root):
+            if self._is_subject(path.name):
+                found[subject_number(path.name)].append(path)
+        return dict(found)
+
+    def subject_home(self, row: SheetRow) -> Path | None:
+        """The folder of a row's subject. Raises: JmerError if there are two."""
+        number = subject_number(row.subject)
+        return one_of(self.subject_folders.get(number, ()))
+
+    def clip_folder(self, row: SheetRow) -> Path | None:
+        """The folder of a clip's frames, None if there is none."""
+        home = self.subject_home(row)
+        return home and self.disk.child(home, row.folder or row.clip)
+
+    def numbered(self, folder: Path) -> dict[int, Path]:
+        """The images of a folder by the numbers that the sheet knows them by."""
+        return self.disk.numbered(folder)
