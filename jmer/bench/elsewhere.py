@@ -18,6 +18,7 @@ from jmer.data.splits import make_folds
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.models.base import Inputs, NetworkConfig
+from jmer.runner.plan import as_asked
 from jmer.runner.session import Session
 from jmer.targets import cost, machines
 from jmer.targets.program_text import parse
@@ -45,7 +46,7 @@ class Aim:
     @property
     def program(self) -> Program:
         mesh = make_mesh(self.layout.devices, machines.devices(self.machine))
-        trainer = dataclasses.replace(self.work.trainer, lowering=self.layout.lowering)
+        trainer = self.layout.trainer(self.work.trainer)
         return Program(
             trainer,
             mesh,
@@ -104,6 +105,7 @@ def _layouts(
                 lowering=lowering,
             )
         )
+        layout = as_asked(layout, given)
         if layout not in seen:
             seen.add(layout)
             yield layout
@@ -151,6 +153,8 @@ def compiled_for(aim: Aim, say: Callable[[str], Any]) -> dict[str, Any]:
         "dtype": np.dtype(work.trainer.dtype).name,
         "lowering": aim.layout.lowering,
         "chunk": aim.layout.chunk,
+        "remat": aim.layout.remat,
+        "accumulate": aim.layout.accumulate,
         "devices": aim.layout.devices,
         "tasks": len(work.tasks),
         "bytes_per_device": size,

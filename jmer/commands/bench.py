@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jmer import shipped
 from jmer.commands.mistakes import OneLineParser
@@ -53,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--dtypes", nargs="+", default=[], choices=("float32", "bfloat16"))
     add("--devices", nargs="+", type=int, default=[], help="devices (CPU: threads)")
     add("--batch-size", type=int, help="clips in a batch")
+    add("--remat", action="store_true", help="layers made anew for the gradients")
+    add("--accumulate", type=int, metavar="N", help="a batch in N parts")
     add("--rounds", type=int, default=7, help="times that all are measured (default 7)")
     add("--plan-seconds", type=float, help="time to choose a layout in")
     add("--peer", choices=("torch",), help="time a PyTorch loop beside it")
@@ -91,7 +93,12 @@ def bench(words: Sequence[str]) -> int:
     from jmer.bench.timing import interleave, make_cells
     from jmer.train.mesh import use_cpu_cores
 
-    experiment = _experiment(options.file, options.batch_size, options.plan_seconds)
+    experiment = _experiment(
+        options.file,
+        options.batch_size,
+        plan_seconds=options.plan_seconds,
+        **_saving(options),
+    )
     use_cpu_cores(max(options.devices, default=None))
     say = functools.partial(console.print, style="dim")
     say("measuring what the device can do")
@@ -130,7 +137,7 @@ def _elsewhere(options: argparse.Namespace) -> int:
     say = functools.partial(console.print, style="dim")
     records, failed = [], []
     for file in options.files:
-        experiment = _experiment(file, options.batch_size, None)
+        experiment = _experiment(file, options.batch_size, **_saving(options))
         for machine in wanted:
             for aim in elsewhere.aims(experiment, _grid(options), machine):
                 try:
@@ -156,18 +163,22 @@ def _require_place(file: Path | None) -> None:
             raise UsageError(f"--json {file} is a folder: name a file in it.")
 
 
-def _experiment(
-    file: Path, batch_size: int | None, plan_seconds: float | None
-) -> "Experiment":
+def _experiment(file: Path, batch_size: int | None, **engine: Any) -> "Experiment":
+    """That of the file, with other fields of its engine where they are given."""
     from jmer.experiment import load_experiment
 
     experiment = load_experiment(file)
     if batch_size is not None:
         experiment = dataclasses.replace(experiment, batch_size=batch_size)
-    if plan_seconds is not None:
-        engine = dataclasses.replace(experiment.engine, plan_seconds=plan_seconds)
-        experiment = dataclasses.replace(experiment, engine=engine)
-    return experiment
+    given = {name: value for name, value in engine.items() if value is not None}
+    changed = dataclasses.replace(experiment.engine, **given)
+    return dataclasses.replace(experiment, engine=changed)
+
+
+def _saving(options: argparse.Namespace) -> dict[str, Any]:
+    """Fields of the engine that save memory, as they were asked for."""
+    remat = "on" if options.remat else None
+    return {"remat": remat, "accumulate": options.accumulate}
 
 
 def _grid(options: argparse.Namespace) -> "Grid":
@@ -203,7 +214,7 @@ def _make(
     from jmer.bench.timing import bench_clips
     from jmer.data.splits import make_folds
 
-    experiment = _experiment(file, batch_size, None)
+    experiment = _experiment(file, batch_size)
     clips = bench_clips(experiment).clips()
     return experiment, clips, make_folds(experiment.protocol, clips)
 

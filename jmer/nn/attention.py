@@ -22,9 +22,9 @@ def attention(
     else they are made a block at a time, and made again for the gradients.
     """
     b, t, h, d = query.shape
-    if b * h * t * key.shape[1] > blockwise.KEPT[current()]:
+    if b * h * t * key.shape[1] > blockwise.most_kept(current()):
         return blockwise.attention_by_blocks(query, key, value)
-    if current() == "backend":
+    if current() != "patches":
         return jax.nn.dot_product_attention(query, key, value)
     scaled = query * d**-0.5
     y = _attend(_heads_first(scaled), _heads_first(key), _heads_first(value))

@@ -1,7 +1,6 @@
 """Attention that never holds all of its scores, by whatever its device has for it."""
 
 import functools
-import math
 from typing import NamedTuple
 
 import jax
@@ -11,13 +10,18 @@ from jax import lax
 from jmer.arrays import Array, Float
 from jmer.nn.lowering.choice import Lowering
 
-KEPT: dict[Lowering, int] = {"backend": 2**20, "patches": 2**24}
+KEPT = {"patches": 2**24, "other": 2**20}
 """Scores that may be kept: fewer are not worth a loop, or the making of them anew."""
 BLOCKS = {"cpu": 2**22, "tpu": 2**23, "cuda": 2**26}
 """Scores that are made at a time: what stays in a CPU's cache, or beside the matrix
 unit of a TPU; on a GPU, what its memory holds with ease, in few kernels."""
 CUDNN_DTYPES = (jnp.bfloat16, jnp.float16)
 CUDNN_ROWS = 8  # cuDNN wants an even number of tokens; this suits the tensor cores
+
+
+def most_kept(lowering: Lowering) -> int:
+    """Scores that a lowering keeps."""
+    return KEPT["patches" if lowering == "patches" else "other"]
 
 
 class _Residuals(NamedTuple):
@@ -157,7 +161,7 @@ class _Size(NamedTuple):
         b, h, t, _ = q.shape
         scores = h * t * k.shape[2]
         clips = max(
-            n for n in range(1, b + 1) if b % n == 0 and n * scores <= most or n == 1
+            n for n in range(1, b + 1) if (b % n == 0 and n * scores <= most) or n == 1
         )
         parts = min(t, -(-scores // most))
         return cls(clips, parts, -(-t // parts), t)

@@ -90,6 +90,8 @@ def make_plan(
     )
     if engine.strategy == "vmap" and engine.chunk is None:
         layouts = [max(layouts, key=lambda layout: (layout.devices, layout.chunk))]
+    layouts = [as_asked(layout, engine) for layout in layouts]
+    layouts[0].trainer(work.trainer)  # refuses what cannot be
     if len(layouts) == 1:
         return Plan(layouts[0], 1, "pinned")
     steps = len(work.tasks) * work.epochs * work.trainer.plan.steps
@@ -102,6 +104,12 @@ def make_plan(
         # Another process may have measured in the meantime; two at once disturb one
         # another.
         return _read(cache) or _measured(engine, layouts, work, cache, say)
+
+
+def as_asked(layout: Layout, engine: EngineConfig) -> Layout:
+    """The layout with what saves memory, where that is asked for."""
+    parts = engine.accumulate or 1
+    return dataclasses.replace(layout, remat=engine.remat == "on", accumulate=parts)
 
 
 def _measured(
@@ -133,13 +141,18 @@ def fit(
     work: Work,
     limit: float | None,
     say: Callable[[str], Any] = lambda text: None,
+    engine: EngineConfig | None = None,
 ) -> tuple[Plan, int]:
     """The plan, and how many tasks of a device one program may hold within `limit`
     bytes, known before anything runs.
 
+    Where one task is too much, its layers are made anew for the gradients, and then its
+    batches go through in parts, unless `engine` says otherwise.
+
     Raises: JmerError if not even one task fits.
     """
-    per_device = len(plan.program(work).rows(work.tasks)) // plan.layout.devices
+    every = len(plan.program(work).rows(work.tasks)) // plan.layout.devices
+    per_device = every
     while limit is not None:
         program = plan.program(work)
         rows = per_device * plan.layout.devices
@@ -165,6 +178,13 @@ def fit(
                 f"{size / 1e9:.3g} GB on a device is more than {limit / 1e9:.3g} GB: "
                 f"{per_device} side by side"
             )
+        elif (layout := _saving(plan.layout, work, engine)) is not None:
+            plan = dataclasses.replace(plan, layout=layout)
+            per_device = every
+            say(
+                f"{size / 1e9:.3g} GB on a device for one task is more than "
+                f"{limit / 1e9:.3g} GB: {layout}"
+            )
         else:
             raise JmerError(
                 f"one task needs {size / 1e9:.3g} GB on a device, more than the limit "
@@ -172,6 +192,19 @@ def fit(
                 f"--engine.memory-limit if there is more."
             )
     return plan, per_device
+
+
+def _saving(layout: Layout, work: Work, engine: EngineConfig | None) -> Layout | None:
+    """The next layout that takes less memory and more time; None if there is none."""
+    engine = engine or EngineConfig()
+    if engine.remat == "auto" and not layout.remat:
+        return dataclasses.replace(layout, remat=True)
+    parts = 2 * layout.accumulate
+    if engine.accumulate is not None or parts > work.trainer.plan.size:
+        return None
+    if not work.trainer.takes_parts:
+        return None
+    return dataclasses.replace(layout, accumulate=parts)
 
 
 def _plan(measured: list[Measurement], work: Work) -> Plan:
@@ -257,6 +290,7 @@ def _cache_file(engine: EngineConfig, work: Work) -> Path:
         sorted(seeds.count(seed) for seed in set(seeds)),
         str(jax.tree.leaves(shapes)),
         [engine.strategy, engine.chunk, engine.devices, engine.lowering],
+        [engine.remat, engine.accumulate],
         engine.memory_limit,
         [jax.devices()[0].device_kind, jax.local_device_count(), cores()],
         [VERSION, metadata.version("jax"), metadata.version("jaxlib")],

@@ -243,7 +243,7 @@ class Session:
         # Machines of one kind, measured apart: the first one's word counts.
         plan = Plan.of(hosts.gather_json(plan.record())[0])
         with stage("compiling", COMPILES):
-            plan, per_device = fit(plan, work, memory_limit(engine), say)
+            plan, per_device = fit(plan, work, memory_limit(engine), say, engine)
         if engine.strategy == "loop":
             per_device = 1
         elif engine.pack is not None:
