@@ -416,8 +416,9 @@ class Hsta(nnx.Module):
             for name, embed in self.streams.items()
         }
         own = [keys.within(key, "layer", i) for i in range(self.config.layers)]
-        if maps is None and current() != "patches":
-            # An accelerator's compiler takes minutes for each layer that it sees.
+        if maps is None and current() != "patches" and remat.in_use():
+            # An accelerator's compiler takes minutes for each layer that it sees. What
+            # a loop keeps for the gradients it must copy: it should be little.
             depth = [
                 layer.depth(tokens, key=k)
                 for layer, k in zip(self.layers, own, strict=True)

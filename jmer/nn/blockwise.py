@@ -1,7 +1,8 @@
 """Attention that never holds all of its scores, by whatever its device has for it."""
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,8 @@ KEPT = {"patches": 2**24, "other": 2**20}
 BLOCKS = {"cpu": 2**22, "tpu": 2**23, "cuda": 2**26}
 """Scores that are made at a time: what stays in a CPU's cache, or beside the matrix
 unit of a TPU; on a GPU, what its memory holds with ease, in few kernels."""
+Forms = dict[str, Callable[..., tuple[Array, ...]]]
+"""Functions of the same arrays, by platform."""
 CUDNN_DTYPES = (jnp.bfloat16, jnp.float16)
 CUDNN_ROWS = 8  # cuDNN wants an even number of tokens; this suits the tensor cores
 
@@ -49,7 +52,7 @@ def attention_by_blocks(query: Array, key: Array, value: Array) -> Array:
 
 
 def _forward(query: Array, key: Array, value: Array) -> tuple[Array, _Residuals]:
-    forms = {name: functools.partial(_there, most) for name, most in BLOCKS.items()}
+    forms: Forms = {n: functools.partial(_there, most) for n, most in BLOCKS.items()}
     if _cudnn_has(query):
         forms["cuda"] = _there_by_cudnn
     y, total = _by_platform(forms, query, key, value)
@@ -57,7 +60,7 @@ def _forward(query: Array, key: Array, value: Array) -> tuple[Array, _Residuals]
 
 
 def _backward(residuals: _Residuals, dy: Array) -> tuple[Array, Array, Array]:
-    forms = {name: functools.partial(_back, most) for name, most in BLOCKS.items()}
+    forms: Forms = {n: functools.partial(_back, most) for n, most in BLOCKS.items()}
     if _cudnn_has(residuals.query):
         forms["cuda"] = _back_by_cudnn
     dquery, dkey, dvalue = _by_platform(forms, *residuals, dy)
@@ -67,7 +70,7 @@ def _backward(residuals: _Residuals, dy: Array) -> tuple[Array, Array, Array]:
 attention_by_blocks.defvjp(_forward, _backward)
 
 
-def _by_platform(forms: dict, *arrays: Array) -> tuple[Array, ...]:
+def _by_platform(forms: Forms, *arrays: Array) -> tuple[Array, ...]:
     chosen: tuple[Array, ...] = lax.platform_dependent(
         *arrays, default=forms["cpu"], tpu=forms["tpu"], cuda=forms["cuda"]
     )
@@ -121,8 +124,8 @@ def _back(
         q, k, v, total, mean, dy = part
 
         def rows(
-            sums: tuple[Array, Array], part: tuple[Array, ...]
-        ) -> tuple[tuple[Array, Array], Array]:
+            sums: tuple[jax.Array, jax.Array], part: tuple[Array, ...]
+        ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
             q, total, mean, dy = part
             score = _product("bhtd,bhsd->bhts", q, k)
             weight = jnp.exp(score - total[..., None])
@@ -221,7 +224,7 @@ def _back_by_cudnn(
 
 def _by_cudnn(query: Array, key: Array, value: Array) -> Array:
     t, s = query.shape[1], key.shape[1]
-    lengths = {}
+    lengths: dict[str, Any] = {}
     if t % CUDNN_ROWS or s % CUDNN_ROWS:
         for name, length in (("query", t), ("key_value", s)):
             lengths[f"{name}_seq_lengths"] = jnp.full(len(query), length, jnp.int32)

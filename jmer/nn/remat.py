@@ -26,6 +26,11 @@ def use_remat(on: bool) -> Iterator[None]:
         _chosen.reset(token)
 
 
+def in_use() -> bool:
+    """Whether layers called here make their values anew."""
+    return _chosen.get()
+
+
 def layer(module: nnx.Module, call: Callable[..., T], *arrays: Any) -> T:
     """`call(module, *arrays)`, whose inner values are not kept where that is asked for.
 
