@@ -35,6 +35,13 @@ class EngineConfig:
     """Convolutions of the compiler's library (backend), products of patches with fused
     blocks (patches), or what such a chip's compiler wants (tpu, gpu); auto is patches
     on a CPU and is measured elsewhere."""
+    remat: Literal["auto", "on", "off"] = "auto"
+    """Whether layers that know how make their values anew for the gradients instead of
+    keeping them, which takes a third more time; auto: where one task needs more memory
+    than there is."""
+    accumulate: int | None = None
+    """Parts in which a batch goes through, one after another, with the memory of one
+    (default: 1, and more where one task needs more memory than there is)."""
     pack: int | None = None
     """Tasks that train on one device in one program (default: as many as memory holds).
     """
@@ -53,8 +60,8 @@ class EngineConfig:
     def __post_init__(self) -> None:
         check = FieldCheck(self, "engine")
         check.choices()
-        check.at_least(1, "chunk", "pack", "devices")
-        check.whole("chunk", "pack", "devices", least=1)
+        check.at_least(1, "chunk", "pack", "devices", "accumulate")
+        check.whole("chunk", "pack", "devices", "accumulate", least=1)
         check.not_negative("checkpoint_seconds", "plan_seconds")
         limit = self.memory_limit
         check.must("memory_limit", limit is None or limit > 0, "be above 0")

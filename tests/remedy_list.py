@@ -23,6 +23,8 @@ TARGETS = "minutes of compiling for other machines: test_targets.py"
 NO_REMEDY = "a rule, a note or a heading, and no remedy"
 
 TYPED: list[tuple[str, str]] = [
+    # How a run is laid out.
+    ("learns from statistics of whole batches", "test_saving.py, in Python"),
     # Sets of clips.
     ("{data_option('source', 'cropped')} or ", "test_faces.py, with the detector"),
     ("no face was found", "test_faces.py, with the detector"),

@@ -9,6 +9,7 @@ import pytest
 from numeric import close, normal, pulled
 
 from jmer import nn
+from jmer.nn import blockwise
 
 SHAPES = (2, 5, 3, 4), (2, 7, 3, 4), (2, 7, 3, 4)  # b t h d, b s h d
 
@@ -60,3 +61,58 @@ def test_attention_of_narrow_values_keeps_their_type():
     assert {a.dtype for a in (value, *gradients)} == {jnp.dtype(jnp.bfloat16)}
     wide = definition(*(a.astype(jnp.float32) for a in arrays))
     close(np.float32(value), wide, 0.02)
+
+
+def few_scores(monkeypatch, most):
+    """Attention of any size is cut into blocks of so many scores."""
+    for name, value in (("KEPT", 0), ("BLOCKS", most)):
+        old = getattr(blockwise, name)
+        monkeypatch.setattr(blockwise, name, dict.fromkeys(old, value))
+
+
+def some(b, t, s, h, d, dtype=np.float32):
+    shapes = (b, t, h, d), (b, s, h, d), (b, s, h, d)
+    return [jnp.asarray(normal(i, *shape), dtype) for i, shape in enumerate(shapes)]
+
+
+# All clips at once; two of them; one; a part of one's queries, and a lone query.
+@pytest.mark.parametrize("most", [10**6, 2 * 3 * 5 * 7, 3 * 5 * 7, 3 * 2 * 7, 1])
+@pytest.mark.parametrize("lowering", nn.LOWERINGS)
+def test_blocks_of_scores_make_the_same_attention(lowering, most, monkeypatch):
+    few_scores(monkeypatch, most)
+    arrays = some(4, 5, 7, 3, 4)
+    with nn.use_lowering(lowering):
+        actual = jax.jit(functools.partial(pulled, nn.attention))(*arrays)
+    close(actual, pulled(definition, *arrays))
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 589, 589, 2, 8), (2, 1, 325, 2, 8), (3, 17, 1, 1, 5), (1, 1, 1, 1, 1)]
+)
+@pytest.mark.parametrize(("dtype", "least"), [(np.float32, 1e-5), (jnp.bfloat16, 0.03)])
+def test_odd_lengths_and_narrow_types_in_blocks(shape, dtype, least, monkeypatch):
+    few_scores(monkeypatch, 2**14)
+    arrays = some(*shape, dtype)
+    value, gradients = jax.jit(functools.partial(pulled, nn.attention))(*arrays)
+    assert {a.dtype for a in (value, *gradients)} == {jnp.dtype(dtype)}
+    expected = pulled(definition, *(a.astype(jnp.float32) for a in arrays))
+    close(jax.tree.map(np.float32, (value, gradients)), expected, least)
+
+
+def test_blocks_of_tasks_side_by_side_and_large_scores(monkeypatch):
+    few_scores(monkeypatch, 3 * 5 * 7)
+    arrays = [jnp.stack([a, 2 * a, -100 * a]) for a in some(2, 5, 7, 3, 4)]
+    step = functools.partial(pulled, nn.attention)
+    together = jax.jit(jax.vmap(step))(*arrays)
+    alone = [step(*(a[i] for a in arrays)) for i in range(3)]
+    close(together, jax.tree.map(lambda *leaves: jnp.stack(leaves), *alone))
+
+
+def test_no_array_has_all_scores(monkeypatch):
+    few_scores(monkeypatch, 3 * 5 * 7)
+    shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in some(4, 5, 7, 3, 4)]
+    step = jax.jit(functools.partial(pulled, nn.attention))
+    for lowering in nn.LOWERINGS:
+        with nn.use_lowering(lowering):
+            text = step.lower(*shapes).compile().as_text()
+        assert "[4,3,5,7]" not in text and "[12,5,7]" not in text

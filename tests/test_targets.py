@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jmer import trees
+from jmer import nn, trees
 from jmer.errors import JmerError, UsageError
 from jmer.models.ststnet import STSTNetConfig
 from jmer.targets import machines
@@ -289,3 +289,50 @@ def test_the_check_sees_a_step_that_reads_the_whole_set(fault):
     batches = jax.ShapeDtypeStruct((7, 2), jnp.int32)
     text = jax.jit(train).lower(data, batches).compile().as_text()
     assert whole_reads(text, 500 * 64 * 4)
+
+
+@pytest.mark.parametrize("name", ["v5e-1", "h100"])
+def test_attention_of_an_accelerator_holds_no_scores(name, monkeypatch):
+    """cuDNN's on a GPU, for an odd number of tokens too; blocks on a TPU."""
+    monkeypatch.setenv("TPU_SKIP_MDS_QUERY", "1")
+    monkeypatch.setenv("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
+    machine = machine_or_skip(name)
+    assert machine is not None
+    place = jax.sharding.SingleDeviceSharding(machines.devices(machine)[0])
+    tokens = jax.ShapeDtypeStruct((48, 293, 4, 64), jnp.bfloat16, sharding=place)
+
+    def gradients(query, key, value):
+        made, pull = jax.vjp(nn.attention, query, key, value)
+        return pull(made)
+
+    with nn.use_lowering("backend"):
+        lowered = jax.jit(gradients).lower(*[tokens] * 3)
+    options = machines.compiler_options(machine)
+    compiled = lowered.compile(compiler_options=options)
+    text = compiled.as_text()
+    assert ("__cudnn$fmhaSoftmaxBackward" in text) == (name == "h100")
+    assert "[48,4,293,293]" not in text
+    scores = 48 * 4 * 293 * 293 * 4
+    assert compiled.memory_analysis().temp_size_in_bytes < scores
+
+
+def test_a_fusion_beside_others_writes_what_it_changes():
+    text = """%changed (p.0: f32[1000,64], p.1: f32[1,64], p.2: s32[]) -> f32[1000,64] {
+  %p.0 = f32[1000,64]{1,0} parameter(0)
+  %p.1 = f32[1,64]{1,0} parameter(1)
+  %p.2 = s32[] parameter(2)
+  ROOT %new = f32[1000,64]{1,0} dynamic-update-slice(%p.0, %p.1, %p.2, %p.2)
+}
+
+ENTRY %main (a: f32[1000,64], b: f32[1,64], i: s32[]) -> f32[1000,64] {
+  %a = f32[1000,64]{1,0} parameter(0)
+  %b = f32[1,64]{1,0} parameter(1)
+  %i = s32[] parameter(2)
+  %s = ((f32[1000,64], f32[1,64], s32[]), f32[1000,64]) fusion-start(%a, %b, %i), kind=kLoop, calls=%changed
+  ROOT %d = f32[1000,64]{1,0} fusion-done(%s)
+}
+"""  # noqa: E501
+    module = parse(text)
+    started = module.entry.instructions["s"]
+    # A row in, a row out, and its number; the array itself stays where it is.
+    assert bytes_moved(module, module.entry, started) == 64 * 4 * 2 + 4

@@ -13,7 +13,7 @@ from jmer.data.clips import ClipSet
 from jmer.data.splits import make_folds
 from jmer.experiment import Experiment
 from jmer.models.base import Inputs, NetworkConfig
-from jmer.runner.plan import smaller
+from jmer.runner.plan import as_asked, smaller
 from jmer.runner.session import Session
 from jmer.targets import machines
 from jmer.train.first_guesses import Guess, first_guess
@@ -37,9 +37,8 @@ class Aim:
     @property
     def program(self) -> Program:
         mesh = make_mesh(self.layout.devices, machines.devices(self.machine))
-        trainer = dataclasses.replace(self.work.trainer, lowering=self.layout.lowering)
         return Program(
-            trainer,
+            self.layout.trainer(self.work.trainer),
             mesh,
             self.layout.chunk,
             options=machines.compiler_options(self.machine),
@@ -124,6 +123,7 @@ def _layouts(
                 guess=guess,
             )
         )
+        layout = as_asked(layout, given)
         if layout not in seen:
             seen.add(layout)
             yield layout

@@ -90,6 +90,8 @@ def _record(
         "dtype": np.dtype(work.trainer.dtype).name,
         "lowering": aim.layout.lowering,
         "chunk": aim.layout.chunk,
+        "remat": aim.layout.remat,
+        "accumulate": aim.layout.accumulate,
         "devices": aim.layout.devices,
         "tasks": len(work.tasks),
         "epochs": work.epochs,

@@ -31,7 +31,6 @@ TABLED = (
     *("hsta_casme2", "aman_casme2", "visual_memory_casme2"),
 )
 TABLED_ON = ("v5e-4", "h100")
-LOWERINGS = ("backend", "patches", "tpu", "gpu")  # of `nn.lowering`, which needs JAX
 
 
 def _place(text: str) -> Path:
@@ -63,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch-size", type=int, help="clips in a batch")
     add("--seeds", nargs="+", type=int, default=[], help="as of `jmer run`")
     add("--variants", nargs="+", default=[], help="as of `jmer run`")
+    add("--remat", action="store_true", help="layers made anew for the gradients")
+    add("--accumulate", type=int, metavar="N", help="a batch in N parts")
     add("--rounds", type=int, default=7, help="times that all are measured (default 7)")
     add("--plan-seconds", type=float, help="time to choose a layout in")
     add("--peer", choices=("torch",), help="time a PyTorch loop beside it")
@@ -222,12 +223,14 @@ def _experiment(file: Path, options: argparse.Namespace) -> "Experiment":
         experiment,
         **{name: value for name, value in given.items() if value not in (None, ())},
     )
-    if options.plan_seconds is not None:
-        engine = dataclasses.replace(
-            experiment.engine, plan_seconds=options.plan_seconds
-        )
-        experiment = dataclasses.replace(experiment, engine=engine)
-    return experiment
+    of_engine = {
+        "plan_seconds": options.plan_seconds,
+        "remat": "on" if options.remat else None,
+        "accumulate": options.accumulate,
+    }
+    asked = {name: value for name, value in of_engine.items() if value is not None}
+    engine = dataclasses.replace(experiment.engine, **asked)
+    return dataclasses.replace(experiment, engine=engine)
 
 
 def _grid(options: argparse.Namespace) -> "Grid":

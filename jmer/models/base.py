@@ -50,6 +50,10 @@ class NetworkConfig:
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file of weights: results depend on its content, and not on its
     place."""
+    clips_apart: ClassVar[bool] = True
+    """Whether the loss of a batch is the mean of what its clips lose each by itself, so
+    that a batch can go through in parts. (Batch norm is found out without being told.)
+    """
     paper_classes: ClassVar[tuple[str, ...]]
     """Classes of the paper's main result, in the order of its published weights."""
     listed: ClassVar[Mapping[str, int | str]] = {}

@@ -16,6 +16,8 @@ from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import FieldCheck
 from jmer.losses import cross_entropy, squared_error, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig
+from jmer.nn import remat
+from jmer.nn.lowering.choice import current
 from jmer.weights import torch_names
 from jmer.weights.torch_names import PathArrays, TorchState
 
@@ -228,6 +230,8 @@ POSITIVE = (
 
 Tokens = dict[str, Array]
 """Tokens [b, 1 + patches, features] of each stream, that of the class first."""
+Kept = dict[str, list[Array]]
+"""What stochastic depth multiplies the branches of each unit by, by stream."""
 Maps = dict[str, list[Array]]
 """Attention of class tokens, by where it happens, a layer or unit after another."""
 
@@ -270,11 +274,18 @@ class HstaLayer(nnx.Module):
         tokens: Tokens,
         *,
         key: PRNGKeyArray | None = None,
+        kept: Kept | None = None,
         maps: Maps | None = None,
     ) -> Tokens:
-        """The tokens after this layer; `maps` collects attention where it is given."""
+        """The tokens after this layer; `maps` collects attention where it is given.
+
+        `kept` is what `depth` said, where the layer cannot know it by itself.
+        """
+        kept = self.depth(tokens, key=key) if kept is None else kept
         tokens = {
-            name: self._units(name, x, key=keys.within(key, name), maps=maps)
+            name: self._units(
+                name, x, kept[name], key=keys.within(key, name), maps=maps
+            )
             for name, x in tokens.items()
         }
         return {
@@ -282,13 +293,29 @@ class HstaLayer(nnx.Module):
             for name in tokens
         }
 
+    def depth(self, tokens: Tokens, *, key: PRNGKeyArray | None) -> Kept:
+        """What the branches of the units are multiplied by, those of each stream."""
+        return {
+            name: [
+                unit.depth(len(x), keys.within(key, name, "usta", i))
+                for i, unit in enumerate(self.usta[name])
+            ]
+            for name, x in tokens.items()
+        }
+
     def _units(
-        self, name: str, x: Array, *, key: PRNGKeyArray | None, maps: Maps | None
+        self,
+        name: str,
+        x: Array,
+        kept: list[Array],
+        *,
+        key: PRNGKeyArray | None,
+        maps: Maps | None,
     ) -> Array:
         for i, unit in enumerate(self.usta[name]):
             if maps is not None:
                 maps[name].append(unit.weights_of_first(x))
-            x = unit(x, key=keys.within(key, "usta", i))
+            x = unit(x, key=keys.within(key, "usta", i), kept=kept[i])
         return x
 
     def _fused(
@@ -308,6 +335,13 @@ class HstaLayer(nnx.Module):
             maps[place].append(self.csta[name].weights(x[:, :1], patches))
         token = self.csta[name](x[:, :1], patches, key=keys.within(key, "csta"))
         return jnp.concatenate([token, x[:, 1:]], axis=1)
+
+
+def _layer(
+    layer: HstaLayer, tokens: Tokens, own: tuple[PRNGKeyArray | None, Kept]
+) -> Tokens:
+    key, kept = own
+    return layer(tokens, key=key, kept=kept)
 
 
 class Hsta(nnx.Module):
@@ -381,8 +415,19 @@ class Hsta(nnx.Module):
             name: embed(frames[name], key=keys.within(key, "positions", name))
             for name, embed in self.streams.items()
         }
-        for i, layer in enumerate(self.layers):
-            tokens = layer(tokens, key=keys.within(key, "layer", i), maps=maps)
+        own = [keys.within(key, "layer", i) for i in range(self.config.layers)]
+        if maps is None and current() != "patches" and remat.in_use():
+            # An accelerator's compiler takes minutes for each layer that it sees. What
+            # a loop keeps for the gradients it must copy: it should be little.
+            depth = [
+                layer.depth(tokens, key=k)
+                for layer, k in zip(self.layers, own, strict=True)
+            ]
+            each = list(zip(own, depth, strict=True))
+            tokens = remat.repeated(self.layers, _layer, tokens, each)
+        else:
+            for layer, k in zip(self.layers, own, strict=True):
+                tokens = layer(tokens, key=k, maps=maps)
         of_class = [self.norms[n](tokens[n][:, 0]) for n in self.config.kept]
         return self.head(jnp.concatenate(of_class, axis=-1)).astype(jnp.float32)
 

@@ -133,6 +133,11 @@ class VisualMemoryConfig(NetworkConfig):
         return self.steps_count == "by-intensity"
 
     @property
+    def clips_apart(self) -> bool:  # type: ignore[override]
+        """Clips count by their intensity beside those of their batch, or all alike."""
+        return not self.by_intensity
+
+    @property
     def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
         """`intensity` is seen by the loss alone."""
         flow = ("flow",) if self.temporal_net and self.phase != "spatial" else ()

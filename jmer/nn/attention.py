@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jmer.arrays import Array, Float, typed
+from jmer.nn import blockwise
 from jmer.nn.lowering.choice import current
 
 
@@ -17,11 +18,14 @@ def attention(
 ) -> Float[Array, "b t h d"]:
     """softmax(query key^T / sqrt(d)) value, of each head h. Vaswani et al. 2017, eq. 1
 
-    The softmax is float32 whatever the input.
+    The softmax is float32 whatever the input. The scores are kept where they are few;
+    else they are made a block at a time, and made again for the gradients.
     """
+    b, t, h, d = query.shape
+    if b * h * t * key.shape[1] > blockwise.most_kept(current()):
+        return blockwise.attention_by_blocks(query, key, value)
     if current() != "patches":
         return jax.nn.dot_product_attention(query, key, value)
-    b, t, h, d = query.shape
     scaled = query * d**-0.5
     y = _attend(_heads_first(scaled), _heads_first(key), _heads_first(value))
     return y.reshape(b, h, t, d).swapaxes(1, 2)

@@ -8,6 +8,7 @@ from jax.typing import DTypeLike
 
 from jmer import keys
 from jmer.arrays import Array, Float, PRNGKeyArray, typed
+from jmer.nn import remat
 from jmer.nn.transformer import Attention, layer_norm, narrow_linear
 
 
@@ -57,6 +58,9 @@ class CrossFusion(nnx.Module):
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "b 1 d"]:
         """The new token in float32; with a key, dropout."""
+        return remat.layer(self, CrossFusion._token, token, patches, key)
+
+    def _token(self, token: Array, patches: Array, key: PRNGKeyArray | None) -> Array:
         guest, tokens = self._visit(token, patches)
         seen = self.attention(tokens[:, :1], tokens, key=keys.within(key, "attention"))
         return self.back(guest + seen).astype(jnp.float32)

@@ -1,13 +1,29 @@
 """Dropout with few random bits."""
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, PRNGKeyArray, typed
+from jmer.nn.lowering.choice import current
+
+_part: ContextVar[tuple[Array | int, int]] = ContextVar("part", default=(0, 1))
+
+
+@contextlib.contextmanager
+def use_part(index: Array | int, count: int) -> Iterator[None]:
+    """Arrays inside are part `index` of `count` equal parts of a batch, along their
+    first axis, and lose the elements that they would lose in the whole."""
+    token = _part.set((index, count))
+    try:
+        yield
+    finally:
+        _part.reset(token)
 
 
 @typed
@@ -24,8 +40,19 @@ def dropout(
     if _is_none(rate) or key is None:
         return x
     levels, dropped = _threshold(rate)
-    keep = jax.random.bits(key, x.shape, _word(levels)) >= dropped
+    keep = _noise(key, x.shape, _word(levels)) >= dropped
+    if current() != "patches":
+        # Else accelerators' compilers make the random bits anew for each of its users.
+        keep = jax.lax.optimization_barrier(keep)
     return jnp.where(keep, x * kept_scale(rate), 0)
+
+
+def _noise(key: PRNGKeyArray, shape: Sequence[int], word: DTypeLike) -> Array:
+    index, count = _part.get()
+    if count == 1:
+        return jax.random.bits(key, shape, word)
+    whole = jax.random.bits(key, (shape[0] * count, *shape[1:]), word)
+    return jax.lax.dynamic_slice_in_dim(whole, index * shape[0], shape[0])
 
 
 def keep_words(

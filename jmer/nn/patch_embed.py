@@ -49,9 +49,12 @@ def patches(
     counts = [n // size for n, size in zip(space, window, strict=True)]
     sides = list(zip(counts, window, strict=True))
     whole = x[(slice(None), *(slice(n * size) for n, size in sides))]
-    split = whole.reshape(b, *(n for side in sides for n in side), c)
-    which, inside = range(1, split.ndim - 1, 2), range(2, split.ndim - 1, 2)
-    ordered = split.transpose(0, *which, *inside, split.ndim - 1)
+    # Channels stay with the pixels of a row: a last axis of three would be padded to
+    # 128 on a TPU.
+    sides[-1] = counts[-1], window[-1] * c
+    split = whole.reshape(b, *(n for side in sides for n in side))
+    which, inside = range(1, split.ndim, 2), range(2, split.ndim, 2)
+    ordered = split.transpose(0, *which, *inside)
     return ordered.reshape(b, math.prod(counts), math.prod(window) * c)
 
 

@@ -8,6 +8,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, typed
+from jmer.nn import remat
 from jmer.nn.conv import Conv
 from jmer.nn.init import kaiming
 from jmer.nn.norm import BatchNorm
@@ -115,6 +116,16 @@ class ResidualBlock(nnx.Module):
 
     def explain(self, x: Array, **options: Any) -> tuple[Array, dict[str, Array]]:
         """The result, and what the gate shows."""
+        weight = options.pop("weight", None)
+
+        def call(
+            block: ResidualBlock, x: Array, weight: Array | None
+        ) -> tuple[Array, dict[str, Array]]:
+            return block._explain(x, weight=weight, **options)
+
+        return remat.layer(self, call, x, weight)
+
+    def _explain(self, x: Array, **options: Any) -> tuple[Array, dict[str, Array]]:
         shown: dict[str, Array] = {}
         y: Array = nnx.relu(self.first(x, **options))
         y = self.second(y, **options)

@@ -8,6 +8,7 @@ from jax.typing import DTypeLike
 
 from jmer import keys
 from jmer.arrays import Array, Float, PRNGKeyArray, typed
+from jmer.nn import remat
 from jmer.nn.attention import attention, attention_weights
 from jmer.nn.drop_path import drop_path
 from jmer.nn.dropout import dropout
@@ -149,16 +150,39 @@ class TransformerBlock(nnx.Module):
 
     @typed
     def __call__(
-        self, x: Float[Array, "b t d"], *, key: PRNGKeyArray | None = None
+        self,
+        x: Float[Array, "b t d"],
+        *,
+        key: PRNGKeyArray | None = None,
+        kept: Float[Array, "2 b"] | None = None,
     ) -> Float[Array, "b t d"]:
-        """Float32 tokens, as they came in; with a key, dropout and stochastic depth."""
+        """Float32 tokens, as they came in; with a key, dropout and stochastic depth.
+
+        `kept` is what `depth` said, where the layer cannot know it by itself.
+        """
+        if kept is None:
+            kept = self.depth(len(x), key)
+        return remat.layer(self, TransformerBlock._tokens, x, key, kept)
+
+    def depth(self, clips: int, key: PRNGKeyArray | None) -> Float[Array, "2 b"]:
+        """What the two branches of each clip are multiplied by: 0 where stochastic
+        depth leaves them out."""
+        ones = jnp.ones(clips)
+        parts = [
+            drop_path(ones, self.drop_path, keys.within(key, "depth", i))
+            for i in (1, 2)
+        ]
+        return jnp.stack(parts)
+
+    def _tokens(self, x: Array, key: PRNGKeyArray | None, kept: Array) -> Array:
+        first, second = kept[..., None, None]
         part = self.norm1(x)
         part = self.attention(part, part, key=keys.within(key, "attention"))
-        x = x + drop_path(part, self.drop_path, keys.within(key, "depth", 1))
+        x = x + part * first.astype(part.dtype)
         if self.norm2 is None or self.mlp is None:
             return x
         part = self.mlp(self.norm2(x), key=keys.within(key, "mlp"))
-        return x + drop_path(part, self.drop_path, keys.within(key, "depth", 2))
+        return x + part * second.astype(part.dtype)
 
     @typed
     def weights_of_first(self, x: Float[Array, "b t d"]) -> Float[Array, "b h t"]:

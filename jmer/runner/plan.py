@@ -98,6 +98,8 @@ def make_plan(
     )
     if engine.strategy == "vmap" and engine.chunk is None:
         layouts = [max(layouts, key=lambda layout: (layout.devices, layout.chunk))]
+    layouts = [as_asked(layout, engine) for layout in layouts]
+    layouts[0].trainer(work.trainer)  # refuses what cannot be
     if len(layouts) == 1:
         return Plan(layouts[0], 1, "pinned")
     steps = len(work.tasks) * work.epochs * work.trainer.plan.steps
@@ -110,6 +112,12 @@ def make_plan(
         # Another process may have measured in the meantime; two at once disturb one
         # another.
         return _read(cache) or _measured(engine, layouts, work, cache, say)
+
+
+def as_asked(layout: Layout, engine: EngineConfig) -> Layout:
+    """The layout with what saves memory, where that is asked for."""
+    parts = engine.accumulate or 1
+    return dataclasses.replace(layout, remat=engine.remat == "on", accumulate=parts)
 
 
 def _measured(
@@ -147,13 +155,18 @@ def fit(
     work: Work,
     limit: float | None,
     say: Callable[[str], Any] = lambda text: None,
+    engine: EngineConfig | None = None,
 ) -> tuple[Plan, int]:
     """The plan, and how many tasks of a device one program may hold within `limit`
     bytes, known before anything runs.
 
+    Where one task is too much, its layers are made anew for the gradients, and then its
+    batches go through in parts, unless `engine` says otherwise.
+
     Raises: JmerError if not even one task fits.
     """
-    per_device = len(plan.program(work).rows(work.tasks)) // plan.layout.devices
+    every = len(plan.program(work).rows(work.tasks)) // plan.layout.devices
+    per_device = every
     while limit is not None:
         program = plan.program(work)
         rows = per_device * plan.layout.devices
@@ -168,6 +181,8 @@ def fit(
         if plan.block not in (None, 1) and (not lighter or lighter[0] != plan.layout):
             plan = dataclasses.replace(plan, block=math.ceil(plan.block / 2))
             continue
+        if lighter is None and (saving := _saving(plan.layout, work, engine)):
+            lighter = saving, every
         if lighter is None:
             needs = "more" if size is None else f"{size / 1e9:.3g} GB, more"
             raise JmerError(
@@ -175,11 +190,13 @@ def fit(
                 f"--batch-size, or raise --engine.memory-limit if there is more."
             )
         layout, per_device = lighter
-        halved = layout != plan.layout
-        tasks = counted(per_device, "task")
-        what = "side by side" if halved else "of a device in one program"
+        what = f"{counted(per_device, 'task')} of a device in one program"
+        if layout.chunk < plan.layout.chunk:
+            what = f"{counted(per_device, 'task')} side by side"
+        elif layout != plan.layout:
+            what = str(layout)
         needs = "All need" if size is None else f"{size / 1e9:.3g} GB on a device is"
-        say(f"{needs} more than {room}: {tasks} {what}")
+        say(f"{needs} more than {room}: {what}")
         plan = dataclasses.replace(plan, layout=layout)
     return plan, per_device
 
@@ -203,6 +220,19 @@ def smaller(
         return None
     half = math.ceil(layout.chunk / 2)
     return dataclasses.replace(layout, chunk=half), half
+
+
+def _saving(layout: Layout, work: Work, engine: EngineConfig | None) -> Layout | None:
+    """The next layout that takes less memory and more time; None if there is none."""
+    engine = engine or EngineConfig()
+    if engine.remat == "auto" and not layout.remat:
+        return dataclasses.replace(layout, remat=True)
+    parts = 2 * layout.accumulate
+    if engine.accumulate is not None or parts > work.trainer.plan.size:
+        return None
+    if not work.trainer.takes_parts:
+        return None
+    return dataclasses.replace(layout, accumulate=parts)
 
 
 def _plan(measured: list[Measurement], work: Work) -> Plan:
@@ -258,6 +288,7 @@ def _cache_file(engine: EngineConfig, work: Work) -> Path:
         sorted(seeds.count(seed) for seed in set(seeds)),
         str(jax.tree.leaves(shapes)),
         [engine.strategy, engine.chunk, engine.devices, engine.lowering],
+        [engine.remat, engine.accumulate],
         engine.memory_limit,
         [jax.devices()[0].device_kind, jax.local_device_count(), cores()],
         [VERSION, metadata.version("jax"), metadata.version("jaxlib")],

@@ -243,7 +243,7 @@ class Session:
         # Machines of one kind, measured apart: the first one's word counts.
         plan = Plan.of(hosts.gather_json(plan.record())[0])
         with stage("compiling", COMPILES):
-            plan, per_device = fit(plan, work, limit, say)
+            plan, per_device = fit(plan, work, limit, say, engine)
         if plan.seconds is not None:
             seconds = plan.seconds * len(tasks) / len(work.tasks)
             plan = dataclasses.replace(plan, seconds=seconds)

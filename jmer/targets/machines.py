@@ -165,6 +165,8 @@ def devices(machine: Target) -> "tuple[jax.Device, ...]":
     from jax.experimental import topologies
 
     _require_package(machine)
+    if machine.chip.platform == "gpu":
+        _suppose_cudnn()
     options: dict[str, Any] = {"topology_name": machine.topology, "platform": "tpu"}
     if machine.chip.platform == "gpu":
         options = {
@@ -217,6 +219,18 @@ def _remedy(machine: Target) -> str:
     extra = "tpu" if machine.chip.platform == "tpu" else "cuda"
     needs = "" if extra == "tpu" else " (with jax 0.12 or newer, Python 3.12)"
     return f"pip install 'jmer[{extra}]'{needs}."
+
+
+def _suppose_cudnn() -> None:
+    """Lets programs have cuDNN's attention where no cuDNN is to be compiled with: JAX
+    asks for its version, which is that of `_gpu_description`."""
+    from jax._src.cudnn import fused_attention_stablehlo as fused
+
+    with contextlib.suppress(AttributeError):
+        try:
+            fused.check_cudnn_version()
+        except RuntimeError:
+            fused.check_cudnn_version = lambda: 91000
 
 
 @contextlib.contextmanager

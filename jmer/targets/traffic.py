@@ -10,6 +10,8 @@ FREE = frozenset(
     )
 )
 """Operations that move nothing themselves."""
+_FUSIONS = ("fusion", "fusion-start")
+"""The second works beside others, and gives its operands back beside its result."""
 _PICKING = ("dynamic-slice", "slice", "gather")
 # Worked out for those elements alone that the next operation asks for.
 _ON_DEMAND = frozenset(
@@ -72,7 +74,7 @@ def bytes_read(module: Module, instruction: Instruction, place: int) -> int | No
         return instruction.bytes if place == 0 else None
     if instruction.opcode == "dynamic-update-slice":
         return 0 if place == 0 else None
-    if instruction.opcode == "fusion" and instruction.called:
+    if instruction.opcode in _FUSIONS and instruction.called:
         inside = module.computations[instruction.called[0]]
         if place in inside.parameters:
             return _picked(module, inside, inside.parameters[place])
@@ -98,14 +100,16 @@ def _picked(module: Module, inside: Computation, value: Instruction) -> int | No
 def _written(module: Module, where: Computation, instruction: Instruction) -> int:
     """Bytes that an operation writes: of an array changed in place, the new part."""
     last = instruction
-    if instruction.opcode == "fusion" and instruction.called:
+    if instruction.opcode in _FUSIONS and instruction.called:
         where = module.computations[instruction.called[0]]
         last = where.root
     if last.opcode == "dynamic-update-slice":
         update = where.instructions.get(last.operands[1])
         if update is not None:
             return update.bytes
-    results = instruction.results
+    results = (
+        last.results if instruction.opcode == "fusion-start" else instruction.results
+    )
     if instruction.opcode == "custom-call" and len(results) > 1:
         # A library's scratch memory is said to be a result, of untyped bytes.
         results = tuple(a for a in results if (a.dtype, len(a.shape)) != ("s8", 1))

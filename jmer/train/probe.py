@@ -24,15 +24,33 @@ class Layout:
     devices: int
     chunk: int  # tasks side by side on a device
     lowering: Lowering
+    remat: bool = False  # layers make their values anew for the gradients
+    accumulate: int = 1  # parts of a batch, one after another
+
+    def trainer(self, trainer: Trainer) -> Trainer:
+        """The training of a task as this layout has it.
+
+        Raises: UsageError if its batches must not go through in parts.
+        """
+        trainer = dataclasses.replace(
+            trainer,
+            lowering=self.lowering,
+            remat=self.remat,
+            accumulate=self.accumulate,
+        )
+        trainer.require_parts()
+        return trainer
 
     def program(self, trainer: Trainer, evaluations: int = 1) -> Program:
-        trainer = dataclasses.replace(trainer, lowering=self.lowering)
-        return Program(trainer, make_mesh(self.devices), self.chunk, evaluations)
+        mesh = make_mesh(self.devices)
+        return Program(self.trainer(trainer), mesh, self.chunk, evaluations)
 
     def __str__(self) -> str:
         return (
             f"{self.devices} device{'s' * (self.devices > 1)}, "
             f"{self.chunk} at a time on each, {self.lowering}"
+            + ", layers made anew for gradients" * self.remat
+            + f", batches in {self.accumulate} parts" * (self.accumulate > 1)
         )
 
 

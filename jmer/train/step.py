@@ -12,11 +12,14 @@ from jax.typing import DTypeLike
 
 from jmer import keys, trees
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray, Shaped
+from jmer.errors import UsageError
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import Lowering, current, use_lowering
+from jmer.nn.remat import use_remat
 from jmer.optim import Horizon, OptimConfig, trained_alone
 from jmer.scores import metrics
 from jmer.targets.scopes import STEPS
+from jmer.train.accumulate import in_parts
 from jmer.train.batches import BatchPlan
 from jmer.train.tasks import TaskTable
 from jmer.train.variants import Values, with_values
@@ -130,10 +133,29 @@ class Trainer:
     plan: BatchPlan
     inner: Criterion | None  # what chooses the epoch, if inner clips do
     lowering: Lowering
+    remat: bool = False  # whether layers make their values anew for the gradients
+    accumulate: int = 1  # parts of a batch, one after another
 
     def build(self, key: PRNGKeyArray) -> nnx.Module:
         return self.network.build(
             self.classes, dtype=self.dtype, rngs=nnx.Rngs(params=key)
+        )
+
+    @property
+    def takes_parts(self) -> bool:
+        """Whether a batch may go through in parts: its statistics are none of all its
+        clips."""
+        stats = jax.eval_shape(self.init, jax.random.key(0)).stats
+        return self.network.clips_apart and not jax.tree.leaves(stats)
+
+    def require_parts(self) -> None:
+        """Raises: UsageError if a batch goes through in parts, and must not."""
+        if self.accumulate == 1 or self.takes_parts:
+            return
+        raise UsageError(
+            f"--engine.accumulate {self.accumulate}: {self.network.name} learns from "
+            f"statistics of whole batches, which parts do not have; save memory by "
+            f"--engine.remat on instead"
         )
 
     @property
@@ -179,15 +201,20 @@ class Trainer:
         """One update. A batch without weight, or a diverged task, changes nothing."""
         graphdef = self.graphdef
         network, optimiser = rules or self.rules({}, self.plan.size)
+        step_key = keys.named(key, "step", state.step)
 
-        def objective(params: nnx.State) -> tuple[Float[Array, ""], nnx.State]:
+        def objective(
+            params: nnx.State, inputs: Inputs, label: Array, weight: Array
+        ) -> tuple[Float[Array, ""], nnx.State]:
             model = nnx.merge(graphdef, params, state.stats, copy=True)
-            step_key = keys.named(key, "step", state.step)
-            with use_lowering(self.lowering):
+            with use_lowering(self.lowering), use_remat(self.remat):
                 loss = network.loss(model, inputs, label, weight=weight, key=step_key)
             return loss, nnx.state(model, nnx.BatchStat)
 
-        (loss, stats), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
+        gradient = jax.value_and_grad(objective, has_aux=True)
+        if self.accumulate > 1:
+            gradient = in_parts(gradient, self.accumulate)
+        (loss, stats), grads = gradient(state.params, inputs, label, weight)
         updates, opt_state = optimiser.update(grads, state.opt_state, state.params)
         finite = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(grads))
         empty = weight.sum() == 0

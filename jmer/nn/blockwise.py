@@ -1,0 +1,249 @@
+"""Attention that never holds all of its scores, by whatever its device has for it."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jmer.arrays import Array, Float
+from jmer.nn.lowering.choice import Lowering
+
+KEPT = {"patches": 2**24, "other": 2**20}
+"""Scores that may be kept: fewer are not worth a loop, or the making of them anew."""
+BLOCKS = {"cpu": 2**22, "tpu": 2**23, "cuda": 2**26}
+"""Scores that are made at a time: what stays in a CPU's cache, or beside the matrix
+unit of a TPU; on a GPU, what its memory holds with ease, in few kernels."""
+Forms = dict[str, Callable[..., tuple[Array, ...]]]
+"""Functions of the same arrays, by platform."""
+CUDNN_DTYPES = (jnp.bfloat16, jnp.float16)
+CUDNN_ROWS = 8  # cuDNN wants an even number of tokens; this suits the tensor cores
+
+
+def most_kept(lowering: Lowering) -> int:
+    """Scores that a lowering keeps."""
+    return KEPT["patches" if lowering == "patches" else "other"]
+
+
+class _Residuals(NamedTuple):
+    """What the gradient needs of the way there."""
+
+    query: Float[Array, "b t h d"]
+    key: Float[Array, "b s h d"]
+    value: Float[Array, "b s h d"]
+    y: Float[Array, "b t h d"]
+    total: Float[Array, "b h t"]
+    """Logarithm of the sum of the exponentials of the scores; 0 by cuDNN, which has its
+    own."""
+
+
+@jax.custom_vjp
+def attention_by_blocks(query: Array, key: Array, value: Array) -> Array:
+    """softmax(query key^T / sqrt(d)) value of `query` [b, t, h, d] over `key` and
+    `value` [b, s, h, d], which needs the memory of one block of scores.
+
+    Dao et al. 2022 (FlashAttention), algorithm 1, with whole rows in a block. On a GPU
+    it is cuDNN's, where that has the type and the size of a head. The platform is that
+    which the program is lowered for.
+    """
+    return _forward(query, key, value)[0]
+
+
+def _forward(query: Array, key: Array, value: Array) -> tuple[Array, _Residuals]:
+    forms: Forms = {n: functools.partial(_there, most) for n, most in BLOCKS.items()}
+    if _cudnn_has(query):
+        forms["cuda"] = _there_by_cudnn
+    y, total = _by_platform(forms, query, key, value)
+    return y, _Residuals(query, key, value, y, total)
+
+
+def _backward(residuals: _Residuals, dy: Array) -> tuple[Array, Array, Array]:
+    forms: Forms = {n: functools.partial(_back, most) for n, most in BLOCKS.items()}
+    if _cudnn_has(residuals.query):
+        forms["cuda"] = _back_by_cudnn
+    dquery, dkey, dvalue = _by_platform(forms, *residuals, dy)
+    return dquery, dkey, dvalue
+
+
+attention_by_blocks.defvjp(_forward, _backward)
+
+
+def _by_platform(forms: Forms, *arrays: Array) -> tuple[Array, ...]:
+    chosen: tuple[Array, ...] = lax.platform_dependent(
+        *arrays, default=forms["cpu"], tpu=forms["tpu"], cuda=forms["cuda"]
+    )
+    return chosen
+
+
+def _there(most: int, query: Array, key: Array, value: Array) -> tuple[Array, Array]:
+    """The result, and the logarithm of the sum of exponentials [b, h, t]."""
+    scaled = query * query.shape[-1] ** -0.5
+    q, k, v = map(_heads_first, (scaled, key, value))
+    size = _Size.of(q, k, most)
+
+    def clips(part: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        q, k, v = part
+        # The sum of the weights is a product with one more column: the matrix unit
+        # has room for it, and the sum would be another pass over all scores.
+        v = jnp.concatenate([v, jnp.ones((*v.shape[:-1], 1), v.dtype)], axis=-1)
+
+        def rows(q: Array) -> tuple[Array, Array]:
+            score = _product("bhtd,bhsd->bhts", q, k)
+            largest = score.max(-1, keepdims=True)
+            weight = jnp.exp(score - largest).astype(v.dtype)
+            y = _product("bhts,bhsd->bhtd", weight, v)
+            total = (largest + jnp.log(y[..., -1:]))[..., 0]
+            return (y[..., :-1] / y[..., -1:]).astype(query.dtype), total
+
+        y, total = lax.map(rows, size.rows(q))
+        return size.joined(y), size.joined(total)
+
+    y, total = lax.map(clips, tuple(map(size.clips, (q, k, v))))
+    return _heads_first(size.all(y)), size.all(total)
+
+
+def _back(
+    most: int,
+    query: Array,
+    key: Array,
+    value: Array,
+    y: Array,
+    total: Array,
+    dy: Array,
+) -> tuple[Array, Array, Array]:
+    """Gradients of query, key and value; the scores are made again."""
+    scale = query.shape[-1] ** -0.5
+    wide = (dy.astype(jnp.float32) * y.astype(jnp.float32)).sum(-1)  # b t h
+    mean = wide.swapaxes(1, 2)
+    q, k, v, dy = map(_heads_first, (query * scale, key, value, dy))
+    size = _Size.of(q, k, most)
+
+    def clips(part: tuple[Array, ...]) -> tuple[Array, Array, Array]:
+        q, k, v, total, mean, dy = part
+
+        def rows(
+            sums: tuple[jax.Array, jax.Array], part: tuple[Array, ...]
+        ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+            q, total, mean, dy = part
+            score = _product("bhtd,bhsd->bhts", q, k)
+            weight = jnp.exp(score - total[..., None])
+            dweight = _product("bhtd,bhsd->bhts", dy, v)
+            dscore = (weight * (dweight - mean[..., None])).astype(q.dtype)
+            dquery = scale * _product("bhts,bhsd->bhtd", dscore, k)
+            dkey = _product("bhts,bhtd->bhsd", dscore, q)
+            dvalue = _product("bhts,bhtd->bhsd", weight.astype(q.dtype), dy)
+            return (sums[0] + dkey, sums[1] + dvalue), dquery.astype(q.dtype)
+
+        parts = tuple(map(size.rows, (q, total, mean, dy)))
+        none = jnp.zeros(k.shape, jnp.float32), jnp.zeros(v.shape, jnp.float32)
+        (dkey, dvalue), dquery = lax.scan(rows, none, parts)
+        return size.joined(dquery), dkey.astype(k.dtype), dvalue.astype(v.dtype)
+
+    parts = tuple(map(size.clips, (q, k, v, total, mean, dy)))
+    made = lax.map(clips, parts)
+    dquery, dkey, dvalue = (_heads_first(size.all(x)) for x in made)
+    return dquery, dkey, dvalue
+
+
+class _Size(NamedTuple):
+    """How scores [b, h, t, s] are cut into blocks: by clips, and by rows of queries
+    where those of one clip are too many.
+    """
+
+    clips_of: int
+    parts: int
+    """Blocks of a clip's queries."""
+    rows_of: int
+    tokens: int
+
+    @classmethod
+    def of(cls, q: Array, k: Array, most: int) -> "_Size":
+        """For queries [b, h, t, d] and keys [b, h, s, d], at most so many scores."""
+        b, h, t, _ = q.shape
+        scores = h * t * k.shape[2]
+        clips = max(
+            n for n in range(1, b + 1) if (b % n == 0 and n * scores <= most) or n == 1
+        )
+        parts = min(t, -(-scores // most))
+        return cls(clips, parts, -(-t // parts), t)
+
+    def clips(self, x: Array) -> Array:
+        """[blocks, clips, ...] of [b, ...]."""
+        return x.reshape(-1, self.clips_of, *x.shape[1:])
+
+    def all(self, x: Array) -> Array:
+        """[b, ...] of [blocks, clips, ...]."""
+        return x.reshape(-1, *x.shape[2:])
+
+    def rows(self, x: Array) -> Array:
+        """[parts, clips, h, rows, ...] of [clips, h, t, ...], zeros at the end."""
+        lacking = self.parts * self.rows_of - self.tokens
+        x = jnp.pad(x, [(0, 0), (0, 0), (0, lacking), *[(0, 0)] * (x.ndim - 3)])
+        x = x.reshape(*x.shape[:2], self.parts, self.rows_of, *x.shape[3:])
+        return jnp.moveaxis(x, 2, 0)
+
+    def joined(self, x: Array) -> Array:
+        """[clips, h, t, ...] of [parts, clips, h, rows, ...]."""
+        x = jnp.moveaxis(x, 0, 2)
+        return x.reshape(*x.shape[:2], -1, *x.shape[4:])[:, :, : self.tokens]
+
+
+def _cudnn_has(query: Array) -> bool:
+    """Whether the cuDNN at hand has attention of this type and size of a head."""
+    d = query.shape[-1]
+    if query.dtype not in CUDNN_DTYPES or d % 8 or d > 128:
+        return False
+    if jax.default_backend() == "gpu":
+        capability = getattr(jax.local_devices()[0], "compute_capability", "0")
+        if float(capability) < 8:
+            return False
+    try:
+        one = jax.ShapeDtypeStruct((1, CUDNN_ROWS, 1, d), query.dtype)
+        jax.eval_shape(_by_cudnn, one, one, one)
+    except (RuntimeError, NotImplementedError, ValueError):
+        return False
+    return True
+
+
+def _there_by_cudnn(query: Array, key: Array, value: Array) -> tuple[Array, Array]:
+    b, t, h, _ = query.shape
+    return _by_cudnn(query, key, value), jnp.zeros((b, h, t))
+
+
+def _back_by_cudnn(
+    query: Array, key: Array, value: Array, y: Array, total: Array, dy: Array
+) -> tuple[Array, ...]:
+    """cuDNN's gradients, which need what its way there left: XLA finds that it is the
+    same, unless the way there was long ago."""
+    del y, total
+    made: tuple[Array, ...] = jax.vjp(_by_cudnn, query, key, value)[1](dy)
+    return made
+
+
+def _by_cudnn(query: Array, key: Array, value: Array) -> Array:
+    t, s = query.shape[1], key.shape[1]
+    lengths: dict[str, Any] = {}
+    if t % CUDNN_ROWS or s % CUDNN_ROWS:
+        for name, length in (("query", t), ("key_value", s)):
+            lengths[f"{name}_seq_lengths"] = jnp.full(len(query), length, jnp.int32)
+        query, key, value = map(_whole, (query, key, value))
+    y = jax.nn.dot_product_attention(
+        query, key, value, implementation="cudnn", **lengths
+    )
+    return y[:, :t]
+
+
+def _whole(x: Array) -> Array:
+    """With as many tokens as cuDNN likes."""
+    return jnp.pad(x, ((0, 0), (0, -x.shape[1] % CUDNN_ROWS), (0, 0), (0, 0)))
+
+
+def _heads_first(x: Array) -> Array:
+    """[b, h, t, d] of [b, t, h, d], and the other way."""
+    return x.swapaxes(1, 2)
+
+
+def _product(axes: str, a: Array, b: Array) -> Array:
+    return jnp.einsum(axes, a, b, preferred_element_type=jnp.float32)
