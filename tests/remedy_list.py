@@ -157,6 +157,8 @@ TYPED: list[tuple[str, str]] = [
     ("--target compiles and times nothing", f"{TARGETS}: what is said"),
     ("times one experiment; with --target", NO_REMEDY),
     ("--target {name}: ", NO_REMEDY),
+    ("--target {quoted(name)}: ", NO_REMEDY),
+    ("as of `jmer run`", NO_REMEDY),
     ("usage: jmer COMMAND", "test_startup.py"),
     ("Ours is there once `jmer spot RUN`", "test_spot.py"),
     ("as `jmer spot` drew it", NO_REMEDY),
