@@ -76,8 +76,8 @@ def kind_of(trainer: Trainer, data: Data) -> tuple[Kind, float]:
 
     work = {"narrow": 0.0, "wide": 0.0, "products": 0.0}
     traced = jax.make_jaxpr(loss)(state, inputs, label, weight)
-    for kind, operations in _operations(traced.jaxpr):
-        work[kind] += operations
+    for part, operations in _operations(traced.jaxpr):
+        work[part] += operations
     kind: Kind = "narrow" if work["narrow"] >= work["wide"] else "wide"
     if work["products"] >= work["narrow"] + work["wide"]:
         kind = "products"
