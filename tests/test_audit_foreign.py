@@ -473,3 +473,21 @@ def test_a_closed_pipe_costs_neither_files_nor_verdict(tmp_path, monkeypatch):
     out = tmp_path / "out"
     code = main(["audit", "--predictions", str(table), "--out", str(out)])
     assert code == 1 and (out / "audit.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        *(("acc=80", "acc=0.80"), ("UF1=72.5", "uf1=0.725"), ("uar=85%", "uar=0.85")),
+        *(("acc=0,8", "acc=0.8"), ("acc=100%", "acc=1.00"), ("uf1=7.5%", "uf1=0.075")),
+        *(("acc=1e9", None), ("acc=-80", None), ("acc=", None), ("acc=1000", None)),
+        ("ufl=0.8", "uf1"),
+    ],
+)
+def test_a_percentage_is_answered_with_the_share(text, meant):
+    with pytest.raises(UsageError, match="a value from 0 to 1") as refused:
+        parse_stated([text])
+    assert ("did you mean" in str(refused.value)) == (meant is not None)
+    if meant:
+        assert f"(did you mean '{meant}'?)" in str(refused.value)
+        assert "=" not in meant or parse_stated([meant])

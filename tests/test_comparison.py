@@ -249,3 +249,45 @@ def test_escaped_text_is_text_to_latex(text):
     expected = re.sub(r"[^\S\xa0]+", " ", text).strip(" ")
     kept = [c for c in expected if c.isprintable() or c == "\xa0"]
     assert read_latex(escaped) == "".join(kept)
+
+
+# ---- runs that are not finished
+
+
+def test_what_is_not_finished_is_named_and_left_out(tmp_path, capsys):
+    a, b, c = (make_run(tmp_path / n, name=n) for n in "abc")
+    alone = write_comparison([a, b], tmp_path / "ab")
+    (c / "metrics.json").unlink()
+    assert main(["report", str(a), str(c), str(b), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert f"{c} is not finished, and left out" in said.err
+    text = (tmp_path / "out/report.md").read_text(encoding="utf-8")
+    assert f"Left out, for it is not finished: {c}" in text.replace("\\", "")
+    assert "Comparison of 2 runs" in text and len(text) > len(alone)
+    assert "\nc," not in (tmp_path / "out/comparison.csv").read_text(encoding="utf-8")
+    # One alone is an error, and so is one that nothing is left beside.
+    assert main(["report", str(c)]) == 1
+    assert f"{c} has no metrics.json" in capsys.readouterr().err
+    assert main(["report", str(c), str(c)]) == 1
+    # A single one beside it is a comparison that says so.
+    assert main(["report", str(a), str(c)]) == 0
+    assert "Left out" in capsys.readouterr().out
+
+
+def test_seeds_that_have_no_score_yet_are_told_of(tmp_path):
+    a, b = (make_run(tmp_path / n, name=n) for n in "ab")
+    assert "not finished" not in write_comparison([a, b], tmp_path / "out")
+    about = read_json(b / "experiment.json")
+    known = read_json(b / "metrics.json")["seeds"]
+    about["experiment"]["seeds"] = [*known, 77, 78]
+    write_json(b / "experiment.json", about)
+    text = write_comparison([a, b], tmp_path / "out")
+    assert "Runs that are not finished, for seeds that were asked for have no" in text
+    assert "yet: b." in text
+    write_report(b)
+    assert "77, 78 of its seeds have no score yet" in (b / "report.md").read_text()
+    metrics = read_json(b / "metrics.json")
+    lost = [{"fold": "x", "seed": s, "variant": 0, "epoch": 1} for s in (77, 78)]
+    write_json(b / "metrics.json", metrics | {"diverged": lost})
+    write_report(b)
+    assert "have no score yet" not in (b / "report.md").read_text()

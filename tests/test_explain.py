@@ -1,8 +1,10 @@
 """`jmer explain` draws what a run's networks made of the clips that they never saw."""
 
+import contextlib
 import dataclasses
 import re
 
+import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -235,3 +237,35 @@ def test_folders_are_named_after_clips(clips):
     )
     made = [_folder(other, i) for i in range(5)]
     assert made == ["script-alert-1-script-0", "a-..-b-1", "clip-2", "same-3", "same-4"]
+
+
+@pytest.mark.parametrize("how", ["config", "block"])
+def test_64_bits_of_a_notebook_change_no_number(place, how):
+    run = jmer.load_run(run_of(place, "ststnet"))
+    clips = set_of(run)
+
+    def shown():
+        found = next(iter(explained(run, clips, [0], batch=1)))
+        return [found.logits, *found.shown.values()]
+
+    before = shown()
+    held = run.weights.tasks[0]
+    of = {"subject": held.fold, "seed": held.seed}
+    params = run.params(**of)
+    try:
+        with jax.enable_x64(True) if how == "block" else contextlib.nullcontext():
+            jax.config.update("jax_enable_x64", how == "config")
+            for one, other in zip(before, shown(), strict=True):
+                assert one.dtype == other.dtype and np.array_equal(one, other)
+            jax.tree.map(np.testing.assert_array_equal, params, run.params(**of))
+            with pytest.raises(JmerError, match="jax_enable_x64 is on"):
+                run.model(**of)
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    run.model(**of)
+
+
+def test_weights_are_read_without_warnings(place, caplog):
+    run = jmer.load_run(run_of(place, "ststnet"))
+    assert run.weights.arrays
+    assert not [record for record in caplog.records if record.name == "absl"]

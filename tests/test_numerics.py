@@ -1,6 +1,10 @@
 """Settings of JAX and XLA that would change numbers: set aside, or on record."""
 
+import contextlib
+
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jmer.errors import JmerError, UsageError
@@ -123,3 +127,22 @@ def test_a_run_of_an_older_version_goes_on(tmp_path):
     open_run(tmp_path / "r", {"identity": {}}, overwrite=False)
     (tmp_path / "r" / CHECKPOINTS / "pack").mkdir(parents=True)
     open_run(tmp_path / "r", {"identity": {}, "flags": ["--a"]}, overwrite=False)
+
+
+@pytest.mark.parametrize("how", ["config", "block"])
+def test_64_bits_of_a_notebook_are_set_aside(how):
+    def on():
+        if how == "block":
+            return jax.enable_x64(True)
+        jax.config.update("jax_enable_x64", True)
+        return contextlib.nullcontext()
+
+    try:
+        with on():
+            with pinned():
+                assert jnp.asarray(np.zeros(2)).dtype == jnp.float32
+            assert jnp.asarray(np.zeros(2)).dtype == jnp.float64
+        if how == "block":
+            assert jnp.asarray(np.zeros(2)).dtype == jnp.float32
+    finally:
+        jax.config.update("jax_enable_x64", False)

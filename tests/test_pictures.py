@@ -57,6 +57,7 @@ def case_of(network, **changes):
         "subject": "s7",
         "clip": "c1",
         "label": 1,
+        "interval": (1, 3),
         "logits": np.array([0.2, 1.7, -0.4], np.float32),
         "weights": {},
     }
@@ -352,7 +353,7 @@ def drawn(monkeypatch):
 def test_bars_of_intensity_have_the_colour_of_their_state(drawn):
     found = np.array([0.0, 0.15, 0.5, 0.9, 0.6, 0.2, 0.05])
     true = np.linspace(0, 1, 7)
-    clip = Watched("$c$", "s", found, true, 0, 1)
+    clip = Watched("$c$", "s", found, true, np.array([[1, 6]]), 0, 1)
     axes = spotting.intensity_png(clip, Rule(), 4).axes[0]
     bars = sorted(axes.patches, key=lambda bar: bar.get_x())
     assert_allclose([bar.get_height() for bar in bars], found)

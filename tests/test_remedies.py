@@ -2,6 +2,7 @@
 remedy that no test has typed, or that the list below does not say why not."""
 
 import configparser
+import contextlib
 import json
 import re
 import shutil
@@ -222,6 +223,25 @@ def test_a_mistake_of_options_is_one_line(folder, words, meant, monkeypatch):
     assert shown[-1] == "--help" and "usage: jmer" in works(shown)
 
 
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["bench", RUN[1], "--roundz", "3"], "did you mean '--rounds'?"),
+        (["bench", RUN[1], "--dtypes", "float3"], "did you mean 'float32'?"),
+        (["bench", RUN[1], "--batches", "owns"], "did you mean 'own'?"),
+        (["bench", RUN[1], "--chunks", "a"], "'a' is no whole number"),
+        (["data", "check", "casme2", "--size", "x"], "--size: 'x' is no whole number"),
+        (["run", RUN[1], "--optim.lr", "1,5"], "'1,5' is no number"),
+        (["run", RUN[1], "--seeds", "1", "b"], "'1', 'b' are not what it takes"),
+    ],
+    ids=str,
+)
+def test_a_mistake_is_said_in_plain_words(folder, words, text):
+    code, told = said(words)
+    assert code == 2 and text in told
+    assert not re.search(r"int\(\)|literal|invalid \w+ value|typing|to float", told)
+
+
 def test_help_is_as_wide_as_the_terminal(folder, monkeypatch):
     monkeypatch.setenv("COLUMNS", "70")
     lines = works(["data", "check", "casme2", "--help"]).splitlines()
@@ -325,6 +345,100 @@ def test_commands_in_backquotes_are_commands():
     for file, text in remedies():
         for word in re.findall(r"`jmer ([a-z]+)", text):
             assert word in known, (file, text)
+
+
+# ---- runs that were copied, and files of them that are gone or damaged
+
+
+def of_a_user(monkeypatch, *more: str) -> None:
+    """As if it were typed: the run records its command."""
+    monkeypatch.setattr(sys, "argv", ["jmer", *RUN, *more])
+    works([*RUN, *more])
+
+
+@pytest.mark.slow
+def test_a_copy_is_named_as_the_user_names_it(folder, monkeypatch):
+    of_a_user(monkeypatch, "--overwrite")
+    for place in ("copy", "deep er/it's", str(Path("absolute").absolute())):
+        shutil.copytree(RUN[3], place)
+        Path(place, "predictions.csv").unlink()
+        (run,) = commands(error(["report", place]))
+        assert run == [*RUN[:3], place]
+        assert "all of this run is finished" in works(run)
+        works(["report", place])
+    assert not Path(RUN[3], "copy").exists()
+
+
+GONE = {
+    "experiment.json": "has no experiment.json",
+    "metrics.json": "has no metrics.json",
+    "predictions.csv": "predictions.csv is gone. Results",
+    "checkpoints": "its checkpoints are gone",
+}
+
+
+@pytest.mark.slow
+def test_what_is_gone_is_named_and_comes_back(folder, monkeypatch):
+    of_a_user(monkeypatch)
+    for name, text in GONE.items():
+        shutil.copytree(RUN[3], "copy")
+        place = Path("copy", name)
+        shutil.rmtree(place) if place.is_dir() else place.unlink()
+        with pytest.raises(JmerError, match=text) as refused:
+            _ = load_run("copy").weights
+        (run,) = commands(str(refused.value))
+        assert run[:1] == ["run"] and run[-2:] == ["--run-dir", "copy"]
+        works(with_file(run))
+        assert load_run("copy").weights.tasks
+        shutil.rmtree("copy")
+
+
+def resealed(change):
+    def damage(file: Path) -> None:
+        about = json.loads(file.read_text("utf-8"))
+        change(about)
+        write_json(file, about)
+
+    return damage
+
+
+DESCRIPTIONS = {
+    "gone": Path.unlink,
+    "empty": lambda file: file.write_text(""),
+    "cut": lambda file: file.write_bytes(file.read_bytes()[:300]),
+    "a list": lambda file: file.write_text("[]"),
+    "no identity": resealed(lambda about: about.pop("identity")),
+    "odd identity": resealed(lambda about: about.update(identity=3)),
+    "another name": resealed(lambda about: about.update(run="0" * 16)),
+    "odd time": resealed(lambda about: about.update(created=5)),
+    "odd command": resealed(lambda about: about.update(command=["x"])),
+    "another size": resealed(
+        lambda about: about["experiment"]["model"].update(size=10**9)
+    ),
+    "odd experiment": resealed(lambda about: about.update(experiment=None)),
+    "odd data": resealed(lambda about: about.update(data=[1])),
+}
+
+
+@pytest.mark.slow
+def test_a_damaged_description_has_a_remedy_that_ends_it(folder, monkeypatch):
+    of_a_user(monkeypatch)
+    for how, damage in DESCRIPTIONS.items():
+        shutil.copytree(RUN[3], "copy")
+        damage(Path("copy", DESCRIPTION))
+        with contextlib.suppress(JmerError):
+            load_run("copy").weights.states()
+        assert "trained" not in works([*RUN[:3], "copy"]), how
+        works(["report", "copy"])
+        assert load_run("copy").weights.states()
+        shutil.rmtree("copy")
+    # Files of two experiments, and a description of none.
+    shutil.copytree(RUN[3], "copy")
+    Path("copy", DESCRIPTION).unlink()
+    text = error([*RUN[:3], "copy", "--epochs", "2"])
+    assert "files beside it are of another experiment" in text
+    works([*RUN[:3], "another", "--epochs", "2"])
+    works([*RUN[:3], "copy", "--epochs", "2", "--overwrite"])
 
 
 # ---- The list: what prints a remedy, and where it is typed, or why it is not.

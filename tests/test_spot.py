@@ -27,7 +27,9 @@ EXPERIMENT = Experiment(
     model=VisualMemoryConfig(
         frames=12, steps=11, size=32, width=2, hidden=5, augmented=False
     ),
-    data=Synthetic(modality="clip", subjects=4, clips=12, length=12, size=32),
+    data=Synthetic(
+        modality="clip", subjects=4, clips=12, length=12, size=32, expressions=1
+    ),
     optim=SgdConfig(lr=0.01),
     epochs=1,
     batch_size=4,
@@ -97,7 +99,11 @@ def test_spotting_of_a_run_is_scored(folder, clips, capsys):
         frame = int(row["frame"]) + 1  # the network tells of all but the first
         assert_allclose(value, clips.inputs["intensity"][i][frame], atol=1e-4)
     found = np.array([float(row["found"]) for row in rows])
-    area = roc_auc_score(true >= 0.1, found)
+    within = np.array([int(row["expression"]) for row in rows])
+    for row, inside in zip(rows, within, strict=True):
+        i = find_clip(clips, row["clip"])
+        assert inside == (clips.onset[i] <= int(row["frame"]) + 1 <= clips.offset[i])
+    area = roc_auc_score(within, found)
     assert_allclose(record["auc"], area, atol=0.01)  # of rounded values
     assert f"AUC of {len(rows)} frames {record['auc']:.4f}" in capsys.readouterr().out
     names = {path.name for path in (folder / "spotting/figures").iterdir()}

@@ -15,7 +15,7 @@ from jmer.errors import JmerError, UsageError
 from jmer.files import read_json
 from jmer.report.draw.spotting import maps_png
 from jmer.report.spotting import write_spotting
-from jmer.scores.intervals import STATES, states
+from jmer.scores.intervals import STATES, annotated, linear_intensity, states
 from jmer.scores.spotting import (
     COLUMNS,
     Rule,
@@ -31,21 +31,27 @@ CLASSES = ("happiness", "disgust", "surprise")
 RULE = Rule(threshold=0.5, min_frames=2, max_gap=1)
 
 
-def clip(name="a1", subject="a", found=(), true=(), predicted=0, label=0, **more):
+def clip(
+    name="a1", subject="a", found=(), true=(), shown=(), predicted=0, label=0, **more
+):
+    """What was found in a clip with expressions at `shown`, whatever is `true`."""
     arrays = (np.array(x, float) for x in (found, true))
-    return Watched(name, subject, *arrays, predicted, label, **more)
+    shown = np.array(shown, int).reshape(-1, 2)
+    return Watched(name, subject, *arrays, shown, predicted, label, **more)
 
 
 # An expression found with a gap in it, a false one, and one too short to count.
 FIRST = clip(
     found=[0, 0, 0.6, 0.2, 0.9, 0.0, 0.0, 0.7, 0.8, 0.0, 0.0, 0.6, 0.0],
-    true=[0, 0, 0.5, 1.0, 0.5, 0.1, 0, 0, 0, 0, 0, 0, 0],
+    true=[0, 0, 0.5, 1.0, 0.5, 0.0, 0, 0, 0, 0, 0, 0, 0],
+    shown=[(2, 5)],
 )
 # One that is found, in another class than its own, and one that is missed.
 SECOND = clip(
     *("b1", "b"),
     found=[0.7, 0.9, 0.9, 0.1, 0.3, 0.1],
-    true=[0.2, 1.0, 0.3, 0.0, 1.0, 0.4],
+    true=[0.0, 1.0, 0.0, 0.0, 1.0, 0.4],
+    shown=[(0, 2), (4, 5)],
     predicted=1,
     label=2,
 )
@@ -83,10 +89,12 @@ def test_frames_of_all_clips_are_pooled():
     found, true = (
         np.concatenate([getattr(c, name) for c in CLIPS]) for name in ("found", "true")
     )
-    assert record["auc"] == pytest.approx(roc_auc_score(true >= 0.1, found))
+    first = np.isin(np.arange(13), range(2, 6))
+    within = np.concatenate([first, [1, 1, 1, 0, 1, 1], [0, 0, 0]])
+    assert record["auc"] == pytest.approx(roc_auc_score(within, found))
     assert record["mean_absolute_error"] == pytest.approx(np.abs(found - true).mean())
     own = record["per_subject"]["a"]
-    assert own["auc"] == pytest.approx(roc_auc_score(FIRST.true >= 0.1, FIRST.found))
+    assert own["auc"] == pytest.approx(roc_auc_score(first, FIRST.found))
     assert own["clips"] == 1
 
 
@@ -96,7 +104,8 @@ def test_a_subject_at_rest_has_no_curve_of_its_own():
     with pytest.raises(JmerError, match="all 3 frames are outside an expression"):
         spotting_record([THIRD], CLASSES, RULE)
     with pytest.raises(JmerError, match="all 2 frames are within an expression"):
-        spotting_record([clip(found=[0.1, 0.2], true=[0.5, 1.0])], CLASSES, RULE)
+        within = clip(found=[0.1, 0.2], true=[0.5, 1.0], shown=[(0, 1)])
+        spotting_record([within], CLASSES, RULE)
     with pytest.raises(JmerError, match="no clip to score"):
         spotting_record([], CLASSES, RULE)
 
@@ -104,7 +113,7 @@ def test_a_subject_at_rest_has_no_curve_of_its_own():
 def test_frames_are_counted_by_state():
     counts = state_counts(CLIPS)
     assert counts.sum() == 22
-    true = np.concatenate([states(c.true) for c in CLIPS])
+    true = np.concatenate([c.true_states for c in CLIPS])
     found = np.concatenate([states(c.found) for c in CLIPS])
     for i, j in ((0, 0), (3, 0), (0, 2), (4, 3)):
         assert counts[i, j] == ((true == i) & (found == j)).sum()
@@ -116,7 +125,10 @@ def test_the_table_has_every_frame():
     rows = list(csv.reader(io.StringIO(frame_table(CLIPS))))
     assert tuple(rows[0]) == COLUMNS
     assert len(rows) == 1 + 22
-    assert rows[5] == ["a", "a1", "4", "0.5000", "0.9000", "apex-offset", "apex"]
+    assert rows[5] == ["a", "a1", "4", "1", "0.5000", "0.9000", "apex-offset", "apex"]
+    # The offset is within the expression, although its intensity is 0.
+    assert rows[6] == ["a", "a1", "5", "1", "0.0000", "0.0000", "offset", "neutral"]
+    assert rows[7][3:] == ["0", "0.0000", "0.0000", "neutral", "neutral"]
 
 
 def test_a_network_tells_the_last_frames():
@@ -126,7 +138,10 @@ def test_a_network_tells_the_last_frames():
         "step_logits": np.zeros((2, 3)),
     }
     true = np.array([0.0, 0.3, 1.0], np.float32)
-    seen = watch("x", "s", np.array([0.1, 0.9, 0.2]), shown, true, 2)
+    where = np.array([[0, 0], [0, 1], [2, 2]])
+    seen = watch("x", "s", np.array([0.1, 0.9, 0.2]), shown, true, where, 2)
+    # Of three frames the last two: what ended before is not there.
+    assert seen.expressions.tolist() == [[0, 0], [1, 1]]
     np.testing.assert_allclose(seen.true, [0.3, 1.0], rtol=1e-6)
     np.testing.assert_allclose(seen.found, [0.2, 0.6], rtol=1e-6)
     assert (seen.predicted, seen.label) == (1, 2)
@@ -134,24 +149,83 @@ def test_a_network_tells_the_last_frames():
     for steps in (0, 4):
         other = shown | {"intensity": np.zeros(steps)}
         with pytest.raises(JmerError, match=f"clip x: {steps} intensities were found"):
-            watch("x", "s", np.zeros(3), other, true, 2)
+            watch("x", "s", np.zeros(3), other, true, where, 2)
     with pytest.raises(JmerError, match="clip x: the network tells step_logits and no"):
-        watch("x", "s", np.zeros(3), {"step_logits": np.zeros((2, 3))}, true, 2)
+        watch(
+            *("x", "s", np.zeros(3), {"step_logits": np.zeros((2, 3))}, true, where, 2)
+        )
+
+
+def recording(onset, offset, frames=60):
+    """A recording of one expression at these frames, its target, and what was found."""
+    apex = (onset + offset) // 2
+    target = linear_intensity(onset, apex, offset, frames)
+    return target, annotated(target, onset, offset)
+
+
+def test_the_truth_is_the_annotated_interval_and_not_what_the_network_learns():
+    """Annotated 25 to 35: scored as those eleven frames, whatever the target says."""
+    target, where = recording(25, 35)
+    assert where.tolist() == [[25, 35]]
+    for found, auc, hits in (
+        (np.isin(np.arange(60), range(25, 36)), 1.0, 1),
+        # Where the target is above 0.1: the two ends are missed, 2 of 11.
+        (target >= 0.1, 1 - 0.5 * 2 / 11, 1),
+        # A frame too early, and one too late: 49 frames are outside, one of them high.
+        (np.isin(np.arange(60), range(26, 37)), (10 / 11 + 48 / 49) / 2, 1),
+        (np.isin(np.arange(60), range(31, 36)), 0.5 * (1 + 5 / 11), 0),
+    ):
+        one = clip(found=found.astype(float), true=target, shown=where)
+        record = spotting_record([one], CLASSES, Rule())
+        assert record["auc"] == pytest.approx(auc)
+        assert record["frames_of_expressions"] == 11
+        assert record["intervals"]["hits"] == hits
+
+
+@pytest.mark.parametrize(
+    ("intensity", "first", "expected"),
+    [
+        # The apex is the onset, the offset, or all there is.
+        ([0, 1, 0.5, 0, 0], (1, 3), [[1, 3]]),
+        ([0, 0, 0.5, 1, 0], (1, 3), [[1, 3]]),
+        ([0, 0, 1, 0, 0], (2, 2), [[2, 2]]),
+        # A second one, with 0 at both of its ends, and one cut off by the end.
+        ([0, 1, 0, 0, 0.4, 0.9, 0.2, 0], (0, 2), [[0, 2], [3, 7]]),
+        ([0, 1, 0, 0, 0.4, 0.9], (0, 2), [[0, 2], [3, 5]]),
+        # It was annotated longer than anything is seen.
+        ([0, 0, 0.3, 0, 0, 0], (0, 5), [[0, 5]]),
+    ],
+)
+def test_expressions_are_where_they_were_annotated(intensity, first, expected):
+    assert annotated(np.array(intensity), *first).tolist() == expected
 
 
 def test_tested_clips_are_found_in_their_set(tmp_path):
-    fields = {"modality": "clip", "length": 5, "size": 32, "data_dir": tmp_path}
-    clips = load(Synthetic(subjects=2, clips=6, **fields))
-    shown = {"intensity": np.linspace(0, 1, 4)}
+    fields = {"length": 12, "expressions": 1, "size": 32, "data_dir": tmp_path}
+    clips = load(Synthetic(modality="clip", subjects=2, clips=6, **fields))
+    shown = {"intensity": np.linspace(0, 1, 11)}
     logits = np.array([0.1, 0.9, 0.2])
     first, second = watch_all(clips, [(4, logits, shown), (1, -logits, shown)])
     assert (first.clip, first.subject) == (clips.clip_id[4], clips.subject[4])
     assert (first.predicted, second.predicted) == (1, 0)
     assert (first.label, second.label) == (clips.label[4], clips.label[1])
     np.testing.assert_allclose(second.true, clips.inputs["intensity"][1, 1:])
+    assert second.expressions.tolist() == [[clips.onset[1] - 1, clips.offset[1] - 1]]
     still = replace(clips, inputs={"clip": clips.inputs["clip"]})
     with pytest.raises(JmerError, match="synthetic has clip and no intensity"):
         watch_all(still, [(4, logits, shown)])
+    # Nothing can be spotted where all is expression, or nobody knows where it is.
+    whole, unknown = clips.onset.copy(), clips.onset.copy()
+    whole[[0, 4]], unknown[4] = 0, -1
+    ends = np.where(np.isin(np.arange(len(clips)), [0, 4]), 11, clips.offset)
+    full = replace(clips, onset=whole, offset=ends)
+    names = f"{clips.clip_id[4]} of {clips.subject[4]}, {clips.clip_id[0]} of"
+    with pytest.raises(JmerError, match=f"all frames of {names}.*resample=whole"):
+        watch_all(full, [(i, logits, shown) for i in (4, 1, 0)])
+    with pytest.raises(JmerError, match=f"{clips.clip_id[4]} .* no annotated onset"):
+        watch_all(
+            replace(clips, onset=unknown), [(1, logits, shown), (4, logits, shown)]
+        )
 
 
 @pytest.mark.parametrize(

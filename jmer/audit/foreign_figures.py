@@ -1,6 +1,7 @@
 """What somebody else's predictions give, beside the figures stated of them."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from jmer.errors import JmerError, UsageError
 from jmer.scores.metrics import METRICS, headlines, label_of
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
-from jmer.text import points
+from jmer.text import did_you_mean, points
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +83,23 @@ def parse_stated(words: Sequence[str]) -> dict[str, Stated]:
             raise UsageError(
                 f"stated={word}: must be NAME=VALUE with a name of "
                 f"{', '.join(METRICS)} and a value from {low:g} to {high:g}"
+                f"{_as_share(name, text) if metric else did_you_mean(name, METRICS)}"
             )
         unit = 10.0 ** -len(text.partition(".")[2])
         made[name] = Stated(text, value - 0.5001 * unit, value + 0.9999 * unit)
     return made
+
+
+def _as_share(name: str, text: str) -> str:
+    """What a percentage, or a number with a comma, may have been meant for."""
+    found = re.fullmatch(r"(\d+)(?:[.,](\d+))?\s*%?", text.strip())
+    if not found:
+        return ""
+    digits, rest = found[1], found[2] or ""
+    if "%" in text or float(digits) > 1:
+        digits, rest = digits.zfill(3)[:-2], digits.zfill(3)[-2:] + rest
+    meant = f"{int(digits)}.{rest}" if rest else digits
+    return f" (did you mean '{name}={meant}'?)" if float(meant) <= 1 else ""
 
 
 def check_stated(answers: Answers, stated: Mapping[str, Stated]) -> list[Finding]:

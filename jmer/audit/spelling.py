@@ -79,8 +79,8 @@ def _alike(
         if lists is not None:
             own.add(lists[i])
     found, first = [], {}
-    for scope, own in groups.items():
-        for several in _together(own):
+    for scope, spelt in groups.items():
+        for several in _together(spelt):
             first.update({(scope, spelling): several[0] for spelling in several})
             if len(several) > 1:
                 found.append((name, several[0], several[1]))

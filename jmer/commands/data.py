@@ -15,7 +15,7 @@ from jmer.data.config import DataConfig
 from jmer.errors import UsageError
 from jmer.runner.progress import counting
 from jmer.synthetic.spec import SyntheticSpec
-from jmer.text import visible
+from jmer.text import counted, visible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +91,12 @@ def synthesize(words: list[str]) -> int:
     layout = find_layout(options.layout, quirks=options.quirks)
     draft = synthesize(layout, options.spec, out)
     subjects = {(take.dataset, take.subject) for take in draft.takes}
-    print(f"{len(draft.takes)} clips of {len(subjects)} subjects in {out}")
+    clips = counted(len(draft.takes), "clip")
+    print(f"{clips} of {counted(len(subjects), 'subject')} in {out}")
     odd = sum(bool(take.quirks) for take in draft.takes)
     if options.quirks:
-        print(f"{odd} clips are irregular: {out / MANIFEST} says how")
+        some = counted(odd, "clip is", "clips are")
+        print(f"{some} irregular: {out / MANIFEST} says how")
     print("next (apart from what was prepared of the real set):")
     for name, *needed in layout.readers():
         places = ["--manual-dir", str(out), "--data-dir", f"{out}-prepared"]

@@ -107,6 +107,7 @@ def _cases(run: "Run", clips: "ClipSet", chosen: list[int], seed: int) -> list["
             subject=str(clips.subject[i]),
             clip=str(clips.clip_id[i]),
             label=int(clips.label[i]),
+            interval=(int(clips.onset[i]), int(clips.offset[i])),
             inputs={name: array[i] for name, array in clips.inputs.items()},
             logits=found[i].logits,
             shown=found[i].shown,

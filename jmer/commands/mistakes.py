@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
+from jmer.text import did_you_mean
+
 SIDE, RULE = "\N{BOX DRAWINGS LIGHT VERTICAL}", "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
 
 
@@ -61,7 +63,35 @@ def sentence(box: str, prog: str) -> str:
             near = difflib.get_close_matches(typed.rstrip(","), options, 1, 0)
             meant = f" (did you mean {near[0]!r}?)"
             break
-    return f"{what}{meant}. `{prog} --help` explains them all."
+    return f"{plain(what)}{meant}. `{prog} --help` explains them all."
+
+
+NUMBERS = (
+    (r"invalid literal for int\(\) with base 10: ('.*')", r"\1 is no whole number"),
+    (r"could not convert string to float: ('.*')", r"\1 is no number"),
+    (r"invalid int value: ('.*')", r"\1 is no whole number"),
+    (r"invalid float value: ('.*')", r"\1 is no number"),
+    (
+        r"Could not find valid parse for arguments: \[(.*)\]",
+        r"\1 are not what it takes",
+    ),
+    (
+        r"Could not parse arguments \[(.*)\] into tuple type .*",
+        r"\1 are not what it takes",
+    ),
+)
+"""What Python and parsers say of a value, and what people read."""
+
+
+def plain(what: str) -> str:
+    """A mistake without the words of the library that found it.
+
+    >>> plain("--size: invalid literal for int() with base 10: 'x'")
+    "--size: 'x' is no whole number"
+    """
+    for theirs, ours in NUMBERS:
+        what = re.sub(theirs, ours, what)
+    return what
 
 
 def _is_rule(line: str) -> bool:
@@ -73,7 +103,18 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         print(
-            f"error: {message}. `{self.prog} --help` explains them all.",
+            f"error: {plain(message)}{self._meant(message)}. `{self.prog} --help` "
+            f"explains them all.",
             file=sys.stderr,
         )
         raise SystemExit(2)
+
+    def _meant(self, message: str) -> str:
+        """What was meant by an option or a value that there is not."""
+        option = re.search(r"unrecognized arguments: (--[^\s=]+)", message)
+        if option:
+            return did_you_mean(option[1], self._option_string_actions)
+        value = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        if value:
+            return did_you_mean(value[1], re.findall(r"[\w.-]+", value[2]))
+        return ""

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import tyro
@@ -41,14 +42,10 @@ def report(words: list[str]) -> int:
     note_owner(options.runs)
     from jmer.papers import table
     from jmer.report import write_comparison, write_report, write_table
-    from jmer.report.sweep import finished_cells, is_sweep, write_sweep
+    from jmer.report.sweep import is_sweep, write_sweep
     from jmer.runs.folder import REPORT
 
-    runs = [
-        run
-        for folder in options.runs
-        for run in (finished_cells(folder).values() if is_sweep(folder) else [folder])
-    ]
+    runs, unfinished = _sorted(options.runs)
     with tempfile.TemporaryDirectory() as temporary:
         out = options.out or Path(temporary)
         kept = options.out
@@ -61,14 +58,38 @@ def report(words: list[str]) -> int:
         else:
             for folder in runs:
                 write_report(folder)
-            if options.out is not None or len(runs) > 1:
-                text = write_comparison(runs, out)
+            if options.out is not None or len(runs) > 1 or unfinished:
+                text = write_comparison(runs, out, unfinished=unfinished)
             else:
                 text = (runs[0] / f"{REPORT}.md").read_text(encoding="utf-8")
                 kept = runs[0]
     text = visible(text)
     print(_on_screen(text, kept) if sys.stdout.isatty() else text)
     return 0
+
+
+def _sorted(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Runs and the cells of sweeps: those that have results, and those that have none
+    yet. Of one run alone, or of none that is finished, what is missing is an error."""
+    from jmer.files.lock import tell
+    from jmer.report.sweep import cells_of, finished_cells, is_sweep
+    from jmer.runs.folder import DESCRIPTION, METRICS
+
+    runs, unfinished = list[Path](), list[Path]()
+    for folder in folders:
+        if is_sweep(folder):
+            finished = [*finished_cells(folder).values()]
+            runs += finished
+            unfinished += [c for c in cells_of(folder).values() if c not in finished]
+        elif (folder / DESCRIPTION).is_file() and not (folder / METRICS).is_file():
+            unfinished.append(folder)
+        else:
+            runs.append(folder)
+    if not runs or len(folders) == 1:
+        return (runs or unfinished), []
+    for folder in unfinished:
+        tell(f"{folder} is not finished, and left out: its command goes on with it")
+    return runs, unfinished
 
 
 def _on_screen(text: str, kept: Path | None) -> str:

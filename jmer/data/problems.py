@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from jmer.errors import JmerError
+from jmer.text import counted
 
 SHOWN = 3  # of each kind
 
@@ -38,7 +39,7 @@ def grouped(problems: Sequence[str], shown: int | None = SHOWN) -> Iterator[str]
     problems; then how many there are.
 
     >>> list(grouped([Problem("a.jpg is empty. Restore it.", "empty files")]))
-    ['empty files: 1', '  a.jpg is empty. Restore it.', '1 problems']
+    ['empty files: 1', '  a.jpg is empty. Restore it.', '1 problem']
     """
     kinds: dict[str, list[str]] = {}
     for problem in problems:
@@ -49,7 +50,7 @@ def grouped(problems: Sequence[str], shown: int | None = SHOWN) -> Iterator[str]
         yield from (f"  {problem}" for problem in found[:shown])
         if shown is not None and len(found) > shown:
             yield f"  and {len(found) - shown} more (--all shows them)"
-    yield f"{len(problems)} problems"
+    yield counted(len(problems), "problem")
 
 
 def _remedy(text: str) -> str:

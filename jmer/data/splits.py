@@ -12,6 +12,7 @@ from jmer.annotations import Bool, Int, Shaped
 from jmer.data.clips import ClipSet
 from jmer.errors import FieldCheck, JmerError, UsageError
 from jmer.files.recorded import made_from
+from jmer.text import counted
 
 Names = Shaped[np.ndarray, " clips"]
 """Of the subject of each clip, as text."""
@@ -75,7 +76,7 @@ class Loso(Protocol):
         return [(name, [name]) for name in np.unique(subjects).tolist()]
 
     def describe(self, folds: Sequence[Fold], clips: ClipSet) -> str:
-        return f"leave-one-subject-out, {len(folds)} folds"
+        return f"leave-one-subject-out, {counted(len(folds), 'fold')}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +143,7 @@ class HoldOut(Protocol):
 
     def describe(self, folds: Sequence[Fold], clips: ClipSet) -> str:
         tested = len(set(clips.subject[folds[0].test]))
-        return f"hold-out of {tested} subjects, split seed {self.split_seed}"
+        return f"hold-out of {counted(tested, 'subject')}, split seed {self.split_seed}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -52,13 +52,15 @@ def write_comparison(
     title: str | None = None,
     more: tuple[Section, ...] = (),
     variants: bool = False,
+    unfinished: Sequence[Path] = (),
 ) -> str:
     """Writes the comparison of runs into `out`, and returns its Markdown.
 
     That is `report.md`, `report.html`, `comparison.csv` and `comparison.tex`, with a
     row per run and its paired differences from the first. `names` are those of the runs
     (default: of their experiments); sections of `more` follow the scores. With
-    `variants` each variant of each run is compared, not the first of each alone.
+    `variants` each variant of each run is compared, not the first of each alone. Runs
+    that are `unfinished` are named, and left out.
 
     Raises: JmerError if one is no finished run, or if `out` is a run itself, whose
     own report would be lost.
@@ -74,7 +76,7 @@ def write_comparison(
     if variants:
         each = [one for pair in each for one in each_variant(*pair)]
     against = against_first([n for n, _ in each], [run.shown for _, run in each])
-    page = comparison_page(names, runs, against, each)
+    page = comparison_page(names, runs, against, each, unfinished)
     at = 1 + [section.title for section in page.sections].index(SCORES)
     sections = (*page.sections[:at], *more, *page.sections[at:])
     page = dataclasses.replace(page, title=title or page.title, sections=sections)

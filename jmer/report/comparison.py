@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -63,9 +64,23 @@ def _comparison_warnings(
             "exclude tasks that diverged; see their own reports",
             [n for n, r in zip(names, runs, strict=True) if r.metrics["diverged"]],
         ),
+        (
+            "are not finished, for seeds that were asked for have no score yet",
+            [n for n, r in zip(names, runs, strict=True) if r.unscored],
+        ),
     ):
         if named:
             yield Paragraph(f"Runs that {what}: {', '.join(named)}.", "warning")
+
+
+def _left_out(unfinished: Sequence[Path]) -> Iterable[Paragraph]:
+    if unfinished:
+        named = ", ".join(map(str, unfinished))
+        one = len(unfinished) == 1
+        yield Paragraph(
+            f"Left out, for {'it is' if one else 'they are'} not finished: {named}.",
+            "warning",
+        )
 
 
 def _apart(run: Run) -> bool:
@@ -95,9 +110,10 @@ def comparison_page(
     runs: Sequence[Run],
     against: Against,
     each: Sequence[tuple[str, Run]],
+    unfinished: Sequence[Path] = (),
 ) -> Page:
     """The scores of the runs side by side, and how far they are from the first; `each`
-    has what is compared, runs or all their variants.
+    has what is compared, runs or all their variants. The `unfinished` are named alone.
     """
     first = headlines()[0]
     lines = Gauges(
@@ -142,5 +158,9 @@ def comparison_page(
     )
     title = f"Comparison of {counted(len(runs), 'run')}"
     subtitle = "Predictions of all folds are pooled, then scored; seeds are averaged."
-    warnings = (*unfair_warnings(runs), *_comparison_warnings(names, runs))
+    warnings = (
+        *_left_out(unfinished),
+        *unfair_warnings(runs),
+        *_comparison_warnings(names, runs),
+    )
     return Page(title, subtitle, warnings, sections)

@@ -76,6 +76,13 @@ def _warnings(run: Run) -> Iterable[Paragraph]:
             f"here: {named}.",
             "warning",
         )
+    if seeds := run.unscored:
+        yield Paragraph(
+            f"This run is not finished: {', '.join(map(str, seeds))} of its seeds have "
+            f"no score yet, and every number here is of the others. The run's command "
+            f"goes on with it.",
+            "warning",
+        )
     if left := found.get("seeds_left_out"):
         yield Paragraph(
             f"Seeds {', '.join(map(str, left))} were trained in this run as well and "

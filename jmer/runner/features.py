@@ -24,7 +24,7 @@ from jmer.nn.lowering.choice import Lowering, use_lowering
 from jmer.runner.progress import counting
 from jmer.runner.stages import COMPUTES
 from jmer.runs.folder import first_difference
-from jmer.text import duration
+from jmer.text import counted, duration
 
 ABOUT = "about"
 FORMAT = 2  # the first one had no checksum
@@ -136,7 +136,7 @@ def features(
 def _size(arrays: Inputs, clips: ClipSet) -> str:
     total = sum(array.nbytes for array in arrays.values())
     kinds = ", ".join(sorted({str(array.dtype) for array in arrays.values()}))
-    return f"features of {len(clips)} clips, {total / 1e6:.0f} MB {kinds}"
+    return f"features of {counted(len(clips), 'clip')}, {total / 1e6:.0f} MB {kinds}"
 
 
 def _about(network: NetworkConfig, clips: ClipSet) -> dict[str, Any]:

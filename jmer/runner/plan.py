@@ -19,6 +19,7 @@ from jmer.errors import JmerError, UsageError
 from jmer.experiment import EngineConfig
 from jmer.files import VERSION, read_json, write_json
 from jmer.files.cache import cache_folder, in_cache
+from jmer.text import counted
 from jmer.train.folds import Program
 from jmer.train.planner import Measurement, candidates, choose
 from jmer.train.probe import Layout, Work
@@ -159,7 +160,7 @@ def fit(
             per_device = chunks * plan.layout.chunk
             say(
                 f"{size / 1e9:.3g} GB on a device is more than {limit / 1e9:.3g} GB: "
-                f"{per_device} tasks of a device in one program"
+                f"{counted(per_device, 'task')} of a device in one program"
             )
         elif plan.block is not None and plan.block > 1:
             plan = dataclasses.replace(plan, block=math.ceil(plan.block / 2))

@@ -26,12 +26,8 @@ from jmer.runner.laid_out import (
 from jmer.runner.plan import Plan, fit, memory_limit
 from jmer.runner.stages import COMPILES, stage
 from jmer.runner.start import Start
-from jmer.runs.arrangement import (
-    ARRANGEMENT,
-    Arrangement,
-    read_arrangement,
-)
-from jmer.runs.folder import RUN, run_of
+from jmer.runs.arrangement import Arrangement, read_arrangement
+from jmer.runs.folder import ARRANGEMENT, RUN, run_of
 from jmer.runs.held_out import held_out
 from jmer.runs.packs import SavedPack, place_of, read_packs
 from jmer.runs.weights import held_out_note, read_held_out

@@ -20,7 +20,7 @@ from jmer.runner.stages import COMPILES, LOOKS, SAVES, stage
 from jmer.runs.events import EventLog
 from jmer.runs.folder import RUN
 from jmer.runs.packs import PACK, place_of
-from jmer.text import duration
+from jmer.text import counted, duration
 from jmer.train import hosts
 from jmer.train.canary import sing
 from jmer.train.checkpoint import Checkpoints
@@ -49,7 +49,8 @@ def train(
             log.write_tasks(result)
     done = sum(len(result.tasks) for result in results)
     if not todo:
-        view.say(f"all {done} tasks of this run are finished; nothing to train")
+        tasks = counted(done, "task")
+        view.say(f"all of this run is finished ({tasks}); nothing to train")
         return results
     mine = todo[hosts.index() :: hosts.count()]
     training = Training(session, view, log, stopping)
@@ -79,8 +80,8 @@ class Training:
         left = sum(len(pack.tasks) for pack in todo)
         plan = todo[-1].plan
         view.say(
-            f"{left} tasks to train ({len(session.folds)} folds, seeds "
-            f"{' '.join(map(str, session.experiment.seeds))}; {done} done) on "
+            f"{counted(left, 'task')} to train ({counted(len(session.folds), 'fold')}, "
+            f"{_seeds(session.experiment.seeds)}; {done} done) on "
             f"{session.device.device_kind}: {plan.layout} ({plan.source}), "
             f"{session.dtype_name}, {session.experiment.batches} batches"
         )
@@ -115,7 +116,8 @@ class Training:
         with stage("compiling", COMPILES):
             size = program.bytes(table, work.data)
         self.view.say(
-            f"compiled in {time.monotonic() - start:.1f} s: {len(work.tasks)} tasks, "
+            f"compiled in {time.monotonic() - start:.1f} s: "
+            f"{counted(len(work.tasks), 'task')}, "
             f"{size / 1e6:.0f} MB on a device"
         )
         return program
@@ -190,3 +192,7 @@ def mean_of(values: Array) -> float | None:
     """The mean of the finite values, for JSON; None without one."""
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else None
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {' '.join(map(str, seeds))}"

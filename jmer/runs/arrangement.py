@@ -14,11 +14,9 @@ from typing import Any
 from jmer.errors import JmerError
 from jmer.files import read_json, write_text
 from jmer.files.seal import MARK, SEAL, sealed
-from jmer.runs.folder import RUN, run_of
+from jmer.runs.folder import ARRANGEMENT, RUN, run_of
 from jmer.train.tasks import Task
 
-ARRANGEMENT = "packs.json"
-"""Beside the packs of a run."""
 TASKS = "-tasks-"
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -25,6 +24,7 @@ from jmer.runs.held_out import kept_from_run
 from jmer.runs.run import Run
 from jmer.scores.predictions import Predictions
 from jmer.shipped.beside import loaded
+from jmer.train.numerics import pinned
 from jmer.train.tasks import Task
 
 MOST_RANDOM = 4_000_000_000
@@ -85,12 +85,13 @@ def explained(
         if not held_out:
             continue
         own_weights = {path: x[rows[task]] for path, x in weights.arrays.items()}
-        state = jax.tree.map(lambda x, row=rows[task]: jnp.asarray(x[row]), states)
+        state = jax.tree.map(lambda x, row=rows[task]: x[row], states)
         for start in range(0, len(held_out), batch):
             part = held_out[start : start + batch]
             index = np.resize(part, batch)  # one shape, so that one program serves
             inputs = {name: clips.inputs[name][index] for name in network.inputs}
-            logits, shown = jax.device_get(show(state, inputs))
+            with pinned():  # whatever a notebook has set
+                logits, shown = jax.device_get(show(state, inputs))
             for i, clip in enumerate(part):
                 own = {name: value[i] for name, value in shown.items()}
                 yield Explained(task, clip, logits[i], own, own_weights)

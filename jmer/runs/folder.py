@@ -18,6 +18,8 @@ METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
 PROGRESS = "progress.jsonl"
 CHECKPOINTS = "checkpoints"
+ARRANGEMENT = "packs.json"
+"""Beside the packs of a run."""
 LOCK = ".lock"
 """Held by the process that writes the run."""
 REPORT = "report"
@@ -72,9 +74,8 @@ def owning(
     sweep's; KeyboardInterrupt once `stopping` says so while it waits.
     """
     require_folder(folder)
-    if contents(folder) and not any(
-        (folder / n).is_file() for n in (DESCRIPTION, SWEEP)
-    ):
+    told = (DESCRIPTION, SWEEP, METRICS, f"{CHECKPOINTS}/{ARRANGEMENT}")
+    if contents(folder) and not any((folder / n).is_file() for n in told):
         refuse_foreign(folder)
     with owned(
         folder / LOCK,

@@ -13,7 +13,9 @@ from jmer.files import Changed, Unreadable, read_sealed
 from jmer.files.digest import Written, differs
 from jmer.files.lock import tell
 from jmer.files.seal import State
+from jmer.runs.again import again
 from jmer.runs.folder import (
+    CHECKPOINTS,
     CHECKSUMS,
     DESCRIPTION,
     METRICS,
@@ -62,14 +64,24 @@ def require_finished(folder: Path, content: Callable[[str], Any]) -> None:
             require_idle(folder)
             raise JmerError(
                 f"{folder / name} has no {', '.join(missing)}: it was edited, or "
-                f"written by another version of jmer. Run the experiment again."
+                f"written by another version of jmer. Type "
+                f"{again(folder, _about(folder))} again, which keeps what is trained "
+                f"and writes it anew."
             )
     if not (folder / PREDICTIONS).is_file():
         require_idle(folder)
         raise JmerError(
             f"{folder} has no {PREDICTIONS}: it is no finished run; run "
-            f"`{content(DESCRIPTION)['command']}` again."
+            f"{again(folder, content(DESCRIPTION))} again."
         )
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """The description of a run as far as it can be read: what it says is printed."""
+    try:
+        return _read(folder / DESCRIPTION)[0]
+    except JmerError:
+        return {}
 
 
 def no_run(folder: Path, name: str) -> JmerError:
@@ -85,13 +97,21 @@ def no_run(folder: Path, name: str) -> JmerError:
         )
     if (folder / DESCRIPTION).is_file():
         return JmerError(
-            f"{missing}; run `jmer run FILE --run-dir {place}`, which goes on where "
-            f"it stopped, with the file and the options that it was started with."
+            f"{missing}; run {again(folder, _about(folder))} again, which goes on "
+            f"where it stopped."
+        )
+    if any((folder / other).exists() for other in (METRICS, CHECKPOINTS)):
+        return JmerError(
+            f"{missing}, and does not say what it is the run of. Restore the file from "
+            f"a copy, or run {again(folder, {})} again, which keeps what is trained "
+            f"and writes it anew."
         )
     inside = sorted(f for f in folder.glob("*") if (f / DESCRIPTION).is_file())
     if inside:
-        runs = ", ".join(shlex.quote(str(run)) for run in inside[:4])
-        return JmerError(f"{missing}, but holds some. Give one: {runs}.")
+        done = [f for f in inside if (f / METRICS).is_file()]
+        runs = ", ".join(shlex.quote(str(run)) for run in (done or inside)[:4])
+        none = "" if done else ", none of them finished"
+        return JmerError(f"{missing}, but holds some{none}. Give one: {runs}.")
     return JmerError(
         f"{missing}. Give the folder that `jmer run` wrote, runs/NAME if no other was "
         f"asked for."
@@ -128,33 +148,35 @@ def flaws(folder: Path) -> Iterator[Flaw]:
     """
     about, found = _read(folder / DESCRIPTION)
     complete = about.get(CHECKSUMS) == "all"
+    command = again(folder, about)
     restore = (
-        "A run is not edited by hand: restore the file from a copy, or type the "
-        "command of the run again, which writes it anew if it is the same experiment."
+        f"A run is not edited by hand: restore the file from a copy, or type "
+        f"{command} again, which writes it anew if it is the same experiment."
     )
     if told := _told(found, required=complete):
         yield Flaw(folder / DESCRIPTION, told, restore)
     if told := _contradiction(about):
         yield Flaw(folder / DESCRIPTION, f"contradicts itself ({told})", restore)
-    again = (
-        f"Results are not edited: restore the file from a copy, or type "
-        f"`{about.get('command', 'jmer run …')}` again, which keeps what is trained "
-        f"and writes it anew."
+    results = (
+        f"Results are not edited: restore the file from a copy, or type {command} "
+        f"again, which keeps what is trained and writes it anew."
     )
     try:
         metrics, found = _read(folder / METRICS)
     except Unreadable as error:
-        yield Flaw(folder / METRICS, f"is not valid JSON ({error.reason})", again)
+        yield Flaw(folder / METRICS, f"is not valid JSON ({error.reason})", results)
         return
     there = (folder / METRICS).is_file()
     if there and (told := _told(found, required=complete)):
-        yield Flaw(folder / METRICS, told, again)
+        yield Flaw(folder / METRICS, told, results)
     if None not in (own := about.get(RUN), its := metrics.get(RUN)) and own != its:
         what = f"is of another run than {DESCRIPTION} beside it"
-        yield Flaw(folder / METRICS, what, again)
-    yield from _differing(folder / PREDICTIONS, metrics, again)
-    log = "Restore it from a copy, or do without: remove what is left of it."
-    yield from _differing(folder / PROGRESS, metrics, log)
+        yield Flaw(folder / METRICS, what, results)
+    yield from _differing(folder / PREDICTIONS, metrics, results)
+    log = "Restore it from a copy, or do without"
+    if (folder / PROGRESS).is_file():
+        log += ": remove what is left of it"
+    yield from _differing(folder / PROGRESS, metrics, f"{log}.")
 
 
 def require_whole(log: Path) -> None:
@@ -195,8 +217,9 @@ def _differing(file: Path, metrics: Mapping[str, Any], remedy: str) -> Iterator[
     if not isinstance(sums, dict) or file.name not in sums:
         return
     if not file.is_file():
-        what = "is gone: there are no curves of how the run learned"
-        yield Flaw(file, what, remedy, harmless=file.name == PROGRESS)
+        harmless = file.name == PROGRESS
+        curves = ": there are no curves of how the run learned" if harmless else ""
+        yield Flaw(file, f"is gone{curves}", remedy, harmless)
         return
     try:
         then = Written(

@@ -13,6 +13,7 @@ from typing import Any
 from jmer.files import writing
 from jmer.files.remains import is_part
 from jmer.runs.folder import (
+    ARRANGEMENT,
     AUDIT,
     CHECKPOINTS,
     COMPARISON_CSV,
@@ -47,7 +48,7 @@ FILES = [
     rf"{SPOTTING}/({re.escape(SPOTTED)}|frames\.csv)",
     rf"{SPOTTING}/{FIGURES}/(roc|(intensity|maps)-\d\d)\.png",
     rf"{EXPLAIN}/[^/]+/({re.escape(EXPLAINED)}|{EXPLAIN}\.(md|html))",
-    rf"{CHECKPOINTS}/packs\.json",
+    rf"{CHECKPOINTS}/{re.escape(ARRANGEMENT)}",
     rf"{CHECKPOINTS}/({PACK}/)?{STEP}(/.*)?",
 ]
 OWN = re.compile("|".join(f"(?:{one})" for one in FILES), re.DOTALL)

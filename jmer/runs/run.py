@@ -12,6 +12,7 @@ from jmer.files import read_json
 from jmer.files.inside import require_contained
 from jmer.files.places import expanded
 from jmer.files.shape import checked
+from jmer.runs.again import again
 from jmer.runs.curves import read_curves
 from jmer.runs.folder import (
     CHECKPOINTS,
@@ -134,6 +135,17 @@ class Run:
             found = found.get(part) if isinstance(found, dict) else None
         return tuple(map(str, found)) if isinstance(found, list) else ()
 
+    @property
+    def unscored(self) -> tuple[int, ...]:
+        """Seeds that were asked for and have no score yet, as of a run that is stopped
+        while it gains some."""
+        if "evaluated" in self.experiment.get("identity", {}):
+            return ()
+        asked = self.experiment["experiment"].get("seeds", ())
+        lost = [task["seed"] for task in self.metrics.get("diverged", ())]
+        known = {*self.metrics.get("seeds", asked), *lost}
+        return tuple(seed for seed in asked if seed not in known)
+
     @functools.cached_property
     def predictions(self) -> Predictions:
         """The test predictions, an array a column."""
@@ -222,14 +234,22 @@ class Run:
             },
             sources=(str(self.folder.absolute()),),
             held_out=self.held_out,
+            file=file,
         )
 
     def require_weights(self) -> None:
         """Raises: JmerError if the run trained nothing, as an evaluation does not."""
         if not self.packs:
+            about = self.experiment
+            if evaluated := about.get("identity", {}).get("evaluated"):
+                raise JmerError(
+                    f"{self.folder} has no trained weights, for it is an evaluation. "
+                    f"Give the run that was evaluated: {evaluated}."
+                )
             raise JmerError(
-                f"{self.folder} has no trained weights: it is an evaluation, or its "
-                f"checkpoints were deleted."
+                f"{self.folder} has no trained weights: its {CHECKPOINTS} are gone. "
+                f"Restore them, or type {again(self.folder, about)} again, which "
+                f"trains anew."
             )
 
     def params(
@@ -261,7 +281,7 @@ class Run:
                 f"{self.folder / CHECKPOINTS} has no checkpoint of {len(gone)} of "
                 f"{len(tested)} trainings, the first of fold {fold}, seed {seed}, "
                 f"variant {variant}: restore it, or type "
-                f"`{self.experiment['command']}` again, which trains it anew."
+                f"{again(self.folder, self.experiment)} again, which trains it anew."
             )
         return found
 
@@ -394,6 +414,8 @@ def find_weights(folder: Path) -> "Weights":
         return load_model(folder)
     if (folder / DESCRIPTION).is_file():
         return load_run(folder).weights
+    if (folder / METRICS).is_file():
+        raise no_run(folder, DESCRIPTION)
     raise JmerError(
         f"{folder} holds neither imported weights ({INDEX}) nor a run "
         f"({DESCRIPTION}). `jmer weights import` makes the former, `jmer run` the "

@@ -16,8 +16,10 @@ from jmer.errors import JmerError
 from jmer.files import json_bytes, read_json, write_group
 from jmer.files.bombs import load_arrays
 from jmer.files.lock import owned
+from jmer.files.shape import EDITED
 from jmer.models.base import NetworkConfig, network
 from jmer.train.checkpoint import Flat, unflatten
+from jmer.train.numerics import X64
 from jmer.train.tasks import Task
 
 Clip = tuple[str, ...]
@@ -45,6 +47,8 @@ class Weights:
     arrays: Flat
     sources: tuple[str, ...] = ()
     held_out: HeldOut | None = None
+    file: Path = Path(INDEX)
+    """What says which network it is, for errors to name."""
 
     def index(self, subject: str, seed: int | None = None, variant: int = 0) -> int:
         """Row of a task; `seed` may be left out where there is only one.
@@ -85,24 +89,46 @@ class Weights:
     def model(
         self, *, subject: str, seed: int | None = None, variant: int = 0
     ) -> nnx.Module:
-        """The network of one training in evaluation mode, callable on arrays."""
+        """The network of one training in evaluation mode, callable on arrays.
+
+        Raises: JmerError under JAX's 64 bits, in which its numbers would be others.
+        """
+        if getattr(jax.config, X64):
+            raise JmerError(
+                "jax_enable_x64 is on, under which a network calculates other numbers "
+                "than it was trained with: jax.config.update('jax_enable_x64', False) "
+                "first, or take the arrays with params()."
+            )
         graphdef, state = self.states()
         row = self.index(subject, seed, variant)
         return nnx.merge(graphdef, *jax.tree.map(lambda x: jnp.asarray(x[row]), state))
 
     def states(
-        self, where: Path = Path(INDEX)
+        self, where: Path | None = None
     ) -> tuple[nnx.GraphDef, tuple[nnx.State, nnx.State]]:
         """The network's structure, and parameters and statistics of all tasks.
 
-        Raises: JmerError, naming `where`, if the arrays do not fit the network.
+        Raises: JmerError, naming `where` (default: `file`), if the arrays do not fit
+        the network.
         """
-        graphdef, template = structure(self.config, len(self.classes))
-        stacked = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct((len(self.tasks), *x.shape), x.dtype),
-            {"params": template[0], "stats": template[1]},
-        )
-        state = unflatten(stacked, self.arrays, where)
+        file = where or self.file
+        edited = "" if where else f" {EDITED}"
+        try:
+            graphdef, template = structure(self.config, len(self.classes))
+            stacked = jax.tree.map(
+                lambda x: jax.ShapeDtypeStruct((len(self.tasks), *x.shape), x.dtype),
+                {"params": template[0], "stats": template[1]},
+            )
+        except (ValueError, TypeError, OverflowError, MemoryError) as error:
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise JmerError(
+                f"{file}: the network that it describes cannot be built ({reason})."
+                f"{edited}"
+            ) from error
+        try:
+            state = unflatten(stacked, self.arrays, file)
+        except JmerError as error:
+            raise JmerError(f"{error}{edited}") from error
         return graphdef, (state["params"], state["stats"])
 
     def save(self, folder: Path) -> None:
@@ -150,6 +176,7 @@ class Weights:
                 arrays=flat,
                 sources=tuple(index["sources"]),
                 held_out=read_held_out([index]),
+                file=folder / INDEX,
             )
         except JmerError:
             raise

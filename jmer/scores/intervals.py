@@ -44,6 +44,25 @@ def linear_intensity(
     return curve.astype(np.float32)
 
 
+def annotated(
+    intensity: Real[np.ndarray, " t"], onset: int, offset: int
+) -> Int[np.ndarray, "m 2"]:
+    """The expressions of a recording: onset..offset as they were annotated, and, where
+    it shows more, those from the last frame before the intensity rises above 0 to the
+    first one after it has fallen, since it is 0 at an onset and an offset.
+
+    >>> annotated(np.array([0, 0, 1, 0, 0, 0.5, 1, 0, 0]), 1, 3).tolist()
+    [[1, 3], [4, 7]]
+    """
+    found = [(onset, offset)] if 0 <= onset <= offset else []
+    above = np.concatenate([[False], np.asarray(intensity) > 0, [False]])
+    last = len(intensity) - 1
+    for first, after in np.flatnonzero(above[1:] != above[:-1]).reshape(-1, 2):
+        if not (first <= offset and after - 1 >= onset):
+            found.append((max(first - 1, 0), min(after, last)))
+    return np.array(sorted(found), int).reshape(-1, 2)
+
+
 def states(intensity: Real[np.ndarray, " t"]) -> Int[np.ndarray, " t"]:
     """The state of each frame, as index in `STATES`. Of the frames between two neutral
     ones, the highest, the first of several, ends what comes before the apex.

@@ -15,6 +15,7 @@ from jmer.scores.intervals import (
     STATES,
     Roc,
     Video,
+    annotated,
     interval_score,
     intervals,
     roc,
@@ -30,7 +31,11 @@ AUC = Quantity(
     "outside, over all frames together.",
 )
 MAPS = ("contrast", "motion")
-COLUMNS = ("subject", "clip", "frame", "true", "found", "true_state", "found_state")
+SHOWN = 5  # clips that an error names
+COLUMNS = (
+    *("subject", "clip", "frame", "expression", "true", "found"),
+    *("true_state", "found_state"),
+)
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,11 @@ class Watched:
     clip: str
     subject: str
     found: Float[np.ndarray, " t"]
-    """Intensity of each frame, 0 to 1; so `true`."""
+    """Intensity of each frame, 0 to 1; so `true`, which a network may have learnt."""
     true: Float[np.ndarray, " t"]
+    expressions: Int[np.ndarray, "n 2"]
+    """(onset, offset) of each expression as it was annotated, both frames of it: the
+    truth that is scored against, whatever the intensities."""
     predicted: int
     """Index of a class; so `label`."""
     label: int
@@ -103,12 +111,20 @@ class Watched:
 
     @property
     def positive(self) -> np.ndarray:
-        """Whether each frame shows an expression, [t]."""
-        return self.true >= NEUTRAL
+        """Whether each frame lies within an expression, [t]."""
+        within = np.zeros(len(self.true), bool)
+        for onset, offset in self.expressions:
+            within[onset : offset + 1] = True
+        return within
+
+    @property
+    def true_states(self) -> Int[np.ndarray, " t"]:
+        """The state of each frame: neutral outside of expressions, and never within."""
+        return states(np.where(self.positive, np.maximum(self.true, NEUTRAL), 0))
 
     def video(self, rule: Rule) -> Video:
         """Its intervals, each of the class of the clip."""
-        found, true = rule.intervals(self.found), intervals(self.true)
+        found, true = rule.intervals(self.found), self.expressions
         labels = np.full(len(found), self.predicted), np.full(len(true), self.label)
         return Video(found, true, *labels)
 
@@ -119,10 +135,12 @@ def watch(
     logits: Float[np.ndarray, " k"],
     shown: Mapping[str, np.ndarray],
     true: Float[np.ndarray, " t"],
+    expressions: Int[np.ndarray, "n 2"],
     label: int,
 ) -> Watched:
     """A test clip of a network whose `explain` returned `logits` and `shown` (without
     the axis of clips); its intensities are those of the last of the `t` frames.
+    `expressions` are intervals of the `t` frames.
 
     Raises: JmerError as `Watched`, if the network tells no intensity, or naming the
     clip if there are too few frames.
@@ -139,11 +157,13 @@ def watch(
             f"clip {clip}: {steps} intensities were found, but it has {len(true)} "
             f"frames; there must be at least one, and no more than frames."
         )
+    seen = expressions - (len(true) - steps)
     return Watched(
         clip=clip,
         subject=subject,
         found=np.asarray(shown["intensity"], np.float64),
         true=np.asarray(true[-steps:], np.float64),
+        expressions=np.maximum(seen[seen[:, 1] >= 0], 0),
         predicted=int(np.argmax(logits)),
         label=int(label),
         maps={name: shown[name] for name in MAPS if name in shown},
@@ -156,24 +176,52 @@ def watch_all(
     """The tested clips of a set, each as its index there, its logits, and what
     `explain` shows of it.
 
-    Raises: JmerError as `watch`, or if the set tells no intensity.
+    Raises: JmerError as `watch`, if the set tells no intensity, or naming clips that
+    cannot be scored: all of their frames are within an expression, or nobody annotated
+    one.
     """
     if "intensity" not in clips.inputs:
         raise JmerError(
             f"{clips.name} has {', '.join(clips.inputs)} and no intensity, so there is "
             f"nothing to compare with: prepare it with modality=video."
         )
-    return [
+    found = [
         watch(
             clip=str(clips.clip_id[i]),
             subject=str(clips.subject[i]),
             logits=logits,
             shown=shown,
             true=clips.inputs["intensity"][i],
+            expressions=expressions_of(clips, i),
             label=int(clips.label[i]),
         )
         for i, logits, shown in explained
     ]
+    full = [clip for clip in found if clip.positive.all()]
+    if full:
+        names = ", ".join(f"{clip.clip} of {clip.subject}" for clip in full[:SHOWN])
+        more = f" and {len(full) - SHOWN} more" if len(full) > SHOWN else ""
+        raise JmerError(
+            f"{clips.name}: all frames of {names}{more} lie within the annotated "
+            f"expression, so nothing can be spotted there. Prepare whole recordings: "
+            f"modality=video, resample=whole and a context, from a source that keeps "
+            f"the frames before the onset and after the offset, and train on those."
+        )
+    return found
+
+
+def expressions_of(clips: ClipSet, i: int) -> Int[np.ndarray, "n 2"]:
+    """(onset, offset) of the expressions that a recording shows.
+
+    Raises: JmerError naming it if its expression was not annotated.
+    """
+    onset, offset = int(clips.onset[i]), int(clips.offset[i])
+    if not 0 <= onset <= offset:
+        raise JmerError(
+            f"{clips.name}: clip {clips.clip_id[i]} of subject {clips.subject[i]} has "
+            f"no annotated onset and offset, so that spotting cannot be scored on it."
+        )
+    return annotated(clips.inputs["intensity"][i], onset, offset)
 
 
 def frame_roc(clips: Sequence[Watched]) -> Roc:
@@ -231,7 +279,7 @@ def state_counts(clips: Sequence[Watched]) -> Int[np.ndarray, "6 6"]:
     """Frames by true state (row) and found state (column)."""
     counts = np.zeros((len(STATES), len(STATES)), int)
     for clip in clips:
-        np.add.at(counts, (states(clip.true), states(clip.found)), 1)
+        np.add.at(counts, (clip.true_states, states(clip.found)), 1)
     return counts
 
 
@@ -259,9 +307,11 @@ def frame_table(clips: Sequence[Watched]) -> str:
 
 def _frame_rows(clips: Sequence[Watched]) -> Iterator[tuple[Any, ...]]:
     for clip in clips:
-        both = states(clip.true), states(clip.found)
-        for i, (true, found, *named) in enumerate(
-            zip(clip.true, clip.found, *both, strict=True)
+        columns = (clip.positive, clip.true, clip.found)
+        both = clip.true_states, states(clip.found)
+        for i, (within, true, found, *named) in enumerate(
+            zip(*columns, *both, strict=True)
         ):
             names = [STATES[state] for state in named]
-            yield clip.subject, clip.clip, i, f"{true:.4f}", f"{found:.4f}", *names
+            figures = int(within), f"{true:.4f}", f"{found:.4f}"
+            yield clip.subject, clip.clip, i, *figures, *names

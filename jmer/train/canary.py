@@ -19,6 +19,7 @@ import numpy as np
 from jmer import trees
 from jmer.data.rows import RowFile
 from jmer.errors import JmerError
+from jmer.text import counted
 from jmer.train.batches import BatchPlan
 from jmer.train.culprit import where_it_enters
 from jmer.train.folds import Program
@@ -104,9 +105,11 @@ def sing(
         )
     if found:
         place = where_it_enters(program.trainer, trees.take(table, chosen), data, other)
+        words = "array of weights differs", "arrays of weights differ"
+        differ = counted(len(found), *words)
         raise Leak(
             f"clips that fold {task.fold} must not see change its training: the "
-            f"difference enters at {place}, and {len(found)} arrays of weights differ "
+            f"difference enters at {place}, and {differ} "
             f"after one epoch (the first: {found[0]}). In a batch that folds read "
             f"together, a layer that mixes clips must leave out those of weight 0: "
             f"hand it the `weight` that the network is called with, as "

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -166,6 +167,19 @@ def _handlers(
     return handlers
 
 
+@contextlib.contextmanager
+def _unsaid(quiet: bool) -> Iterator[None]:
+    """Without the warnings of Abseil, on which Orbax builds, while the block runs."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    try:
+        if quiet:
+            logger.setLevel(max(before, logging.ERROR))
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 class Checkpoints:
     """The latest checkpoint of one pack, in a folder of its own.
 
@@ -177,11 +191,13 @@ class Checkpoints:
 
     def __init__(self, folder: Path, *, read_only: bool = False):
         self.folder = folder
-        with self._errors():
+        with self._errors(), contextlib.ExitStack() as stack:
             # Before Orbax begins, which would leave threads behind.
             if not read_only:
                 folder.mkdir(parents=True, exist_ok=True)
             processes = _this_process()
+            # Orbax warns of what reading alone is meant to be.
+            stack.enter_context(_unsaid(read_only))
             self._manager = ocp.CheckpointManager(
                 folder.absolute(),
                 options=ocp.CheckpointManagerOptions(

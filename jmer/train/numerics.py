@@ -35,6 +35,7 @@ PINNED: dict[str, Any] = {
     "jax_no_tracing": False,
 }
 """By which numbers and keys are made, and what ends a program that meets a NaN."""
+X64 = "jax_enable_x64"
 EFFORT = ("jax_optimization_level", "jax_exec_time_optimization_effort")
 """Which programs the compiler makes; what they are by default, versions decide."""
 HARMLESS = (
@@ -81,7 +82,11 @@ def pinned() -> Iterator[None]:
     try:
         for name in changed:
             jax.config.update(name, PINNED[name])
-        yield
+        with contextlib.ExitStack() as stack:
+            if getattr(jax.config, X64):  # by `with jax.enable_x64()`, for a thread
+                changed.pop(X64)
+                stack.enter_context(jax.enable_x64(False))
+            yield
     finally:
         for name, value in changed.items():
             jax.config.update(name, getattr(value, "value", value))

@@ -30,6 +30,8 @@ class Case:
     clip: str
     label: int
     """Index of the true class."""
+    interval: tuple[int, int]
+    """Onset and offset in the stored clip, both frames of it; -1 where unknown."""
     inputs: Mapping[str, np.ndarray]
     """All features that the data set has of the clip, as they are stored."""
     logits: Float32[np.ndarray, " k"]

@@ -8,6 +8,7 @@ from jmer.report.draw.heat import Scale
 from jmer.report.draw.spotting import intensity_png, maps_png
 from jmer.report.pictures import roc_of
 from jmer.report.render.blocks import Figure
+from jmer.scores.intervals import annotated
 from jmer.scores.spotting import MAPS, Rule, watch
 
 
@@ -18,7 +19,11 @@ def figures(case: Case) -> list[Figure]:
     before = len(frames) - len(shown["step_logits"])
     if "intensity" in shown and "intensity" in case.inputs:
         true = case.inputs["intensity"]
-        watched = watch(case.clip, case.subject, case.logits, shown, true, case.label)
+        watched = watch(
+            *(case.clip, case.subject, case.logits, shown, true),
+            annotated(true, *case.interval),
+            case.label,
+        )
         made.append(
             Figure(
                 "figures/intensity.png",
