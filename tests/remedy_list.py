@@ -29,7 +29,6 @@ TYPED: list[tuple[str, str]] = [
     ("{data_option('source', 'cropped')} or ", "test_faces.py, with the detector"),
     ("no face was found", "test_faces.py, with the detector"),
     ("files begin with frame {begin}", f"{DATA}files_that_begin_with_0"),
-    ("begins with frame 0, but", f"{DATA}a_sheet_that_begins_with_0"),
     ("no row of clip {clip.row.title}", MARKS),
     ("landmarks file {path} does not exist", MARKS),
     ("with subjects in {base}", f"{DATA}another_source"),

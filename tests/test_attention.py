@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numeric import close, normal, pulled
+from numpy.testing import assert_allclose
 
 from jmer import nn
 from jmer.nn import blockwise
@@ -96,7 +97,11 @@ def test_odd_lengths_and_narrow_types_in_blocks(shape, dtype, least, monkeypatch
     value, gradients = jax.jit(functools.partial(pulled, nn.attention))(*arrays)
     assert {a.dtype for a in (value, *gradients)} == {jnp.dtype(dtype)}
     expected = pulled(definition, *(a.astype(jnp.float32) for a in arrays))
-    close(jax.tree.map(np.float32, (value, gradients)), expected, least)
+    close(np.float32(value), expected[0], least)
+    # One token attends to itself alone: gradients of 0, to a share of the others.
+    largest = max(np.abs(e).max() for e in expected[1])
+    for found, known in zip(gradients, expected[1], strict=True):
+        assert_allclose(np.float32(found), known, least, least * largest)
 
 
 def test_blocks_of_tasks_side_by_side_and_large_scores(monkeypatch):

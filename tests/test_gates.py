@@ -72,7 +72,7 @@ def test_weights_are_float32_and_values_keep_their_type():
 
 
 @pytest.mark.parametrize("kernel", [3, 5, 7])
-def test_both_lowerings_of_a_clip_agree(kernel):
+def test_lowerings_of_a_clip_agree(kernel):
     rngs = nnx.Rngs(params=0)
     gates = nn.Gates(
         [
@@ -85,7 +85,8 @@ def test_both_lowerings_of_a_clip_agree(kernel):
     for lowering in nn.LOWERINGS:
         with nn.use_lowering(lowering):
             found.append(jax.jit(lambda x: pulled(lambda x: gates.explain(x)[0], x))(x))
-    close(*found)
+    for other in found[1:]:
+        close(other, found[0])
 
 
 def test_a_reduction_must_divide_the_channels():

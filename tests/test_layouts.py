@@ -190,7 +190,9 @@ def test_the_printed_commands_read_what_was_written(name, quirks, tmp_path, caps
         lines = said.splitlines()
         if expected:
             assert lines.pop().startswith(f"without {counted(len(expected), 'clip')}: ")
-        assert lines[-1] == (f"{len(expected)} problems" if expected else "no problems")
+        assert lines[-1] == (
+            counted(len(expected), "problem") if expected else "no problems"
+        )
         for words in expected:
             assert words in said
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -13,7 +14,7 @@ from jmer.data.splits import Loso, make_folds
 from jmer.errors import JmerError, UsageError
 from jmer.experiment import EngineConfig
 from jmer.runner import plan as planning
-from jmer.runner.plan import Plan, fit, make_plan
+from jmer.runner.plan import Plan, fit, keep_compiled_programs, make_plan
 from jmer.train import planner
 from jmer.train.planner import Measurement, candidates, choose, measure
 from jmer.train.probe import Layout, Probe, Work, step_flops
@@ -142,6 +143,24 @@ def test_memory_grows_linearly_with_the_pack():
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("JMER_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+def test_programs_are_not_kept_where_nothing_can_be_written(monkeypatch, tmp_path):
+    told: list[str] = []
+    before = jax.config.jax_compilation_cache_dir
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", Path("/proc/none"), Path("/dev/null/x")):
+        monkeypatch.setenv("JMER_CACHE", str(place))
+        keep_compiled_programs(told.append)
+        assert jax.config.jax_compilation_cache_dir == before
+        assert told.pop().startswith(f"{place}/programs cannot be written (")
+    try:
+        monkeypatch.setenv("JMER_CACHE", str(tmp_path / "new"))
+        keep_compiled_programs(told.append)
+        assert jax.config.jax_compilation_cache_dir == str(tmp_path / "new/programs")
+        assert not told and not any((tmp_path / "new/programs").iterdir())
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ TABLED = (
     *("hsta_casme2", "aman_casme2", "visual_memory_casme2"),
 )
 TABLED_ON = ("v5e-4", "h100")
+LOWERINGS = ("backend", "patches", "tpu", "gpu")  # of `nn.lowering`, which needs JAX
 
 
 def _place(text: str) -> Path:
@@ -235,7 +236,6 @@ def _experiment(file: Path, options: argparse.Namespace) -> "Experiment":
 
 def _grid(options: argparse.Namespace) -> "Grid":
     from jmer.bench.timing import Grid
-    from jmer.nn.lowering.choice import LOWERINGS
 
     everything = 10**9
     try:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import tempfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,7 @@ from jmer.errors import JmerError, UsageError
 from jmer.experiment import EngineConfig
 from jmer.files import VERSION, read_json, write_json
 from jmer.files.cache import cache_folder, in_cache
+from jmer.files.lock import tell
 from jmer.text import counted
 from jmer.train.first_guesses import first_guess
 from jmer.train.folds import Program
@@ -264,13 +266,25 @@ def memory_limit(engine: EngineConfig) -> float | None:
     return stats.get("bytes_limit")
 
 
-def keep_compiled_programs() -> None:
+def keep_compiled_programs(say: Callable[[str], Any] = tell) -> None:
     """Lets JAX keep what it compiles for a second or longer for the next process,
-    unless `JAX_COMPILATION_CACHE_DIR` names another place.
+    unless `JAX_COMPILATION_CACHE_DIR` names another place. Where nothing can be
+    written, `say` is told, and all is compiled again each time.
     """
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        folder = cache_folder() / "programs"
-        jax.config.update("jax_compilation_cache_dir", str(folder))
+    if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        return
+    folder = cache_folder() / "programs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"0")
+    except OSError as error:
+        say(
+            f"{folder} cannot be written ({error.strerror}): compiled programs are not "
+            f"kept. JMER_CACHE names another folder."
+        )
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 def _cache_file(engine: EngineConfig, work: Work) -> Path:

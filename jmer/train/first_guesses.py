@@ -40,12 +40,12 @@ class Guess:
 
 
 GUESSES: Mapping[tuple[str, Kind], Lowering] = {
-    ("tpu", "narrow"): "backend",
-    ("tpu", "wide"): "backend",
-    ("tpu", "products"): "backend",
-    ("gpu", "narrow"): "backend",
-    ("gpu", "wide"): "backend",
-    ("gpu", "products"): "backend",
+    ("tpu", "narrow"): "tpu",
+    ("tpu", "wide"): "tpu",
+    ("tpu", "products"): "tpu",
+    ("gpu", "narrow"): "gpu",
+    ("gpu", "wide"): "gpu",
+    ("gpu", "products"): "gpu",
 }
 """By platform and kind."""
 
