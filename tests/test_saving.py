@@ -20,7 +20,6 @@ from jmer.models.meranet import MeranetConfig
 from jmer.models.visual_memory import VisualMemoryConfig
 from jmer.nn import remat
 from jmer.nn.dropout import use_part
-from jmer.runner import plan as planning
 from jmer.runner.plan import Plan, fit
 from jmer.train.probe import Layout, Work
 from jmer.train.step import Data
@@ -132,7 +131,7 @@ def test_one_task_that_is_too_large_saves_first_by_layers_then_by_parts(monkeypa
         "jmer.train.folds.Program.compiled",
         lambda self, table, data: (self.trainer.remat, self.trainer.accumulate),
     )
-    monkeypatch.setattr(planning, "device_bytes", sizes.get)
+    monkeypatch.setattr("jmer.train.folds.device_bytes", sizes.get)
     plan, said = Plan(Layout(1, 1, "patches"), 1, "first guess"), []
     for limit, saving in ((95e9, (False, 1)), (85e9, (True, 1)), (40e9, (True, 4))):
         found, _ = fit(plan, work, limit, said.append)

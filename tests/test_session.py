@@ -150,7 +150,8 @@ def test_the_plan_of_a_run_can_be_read(tmp_path):
     words = ["run", str(file), "--run-dir", str(tmp_path / "run")]
     assert main([*words, "--engine.chunk", "3", "--engine.devices", "2"]) == 0
     plan = json.loads((tmp_path / "run/experiment.json").read_text())["plan"]
-    assert plan["layout"] == {"devices": 2, "chunk": 3, "lowering": "patches"}
+    layout = {"devices": 2, "chunk": 3, "lowering": "patches"}
+    assert plan["layout"] == {**layout, "remat": False, "accumulate": 1}
     assert (plan["source"], plan["tasks"]) == ("pinned", 4)
     # Nothing is left to lay out: the plan that trained it stays.
     assert main(words) == 0

@@ -240,6 +240,6 @@ def test_descriptions_count():
     for protocol, line in (
         (Loso(), "leave-one-subject-out, 3 folds"),
         (KFold(2, 5), "2-fold by subject, split seed 5"),
-        (HoldOut(0.1, 7), "hold-out of 1 subjects, split seed 7"),
+        (HoldOut(0.1, 7), "hold-out of 1 subject, split seed 7"),
     ):
         assert protocol.describe(make_folds(protocol, clips), clips) == line
