@@ -58,8 +58,8 @@ RUNS = {
         *(VIDEO, ()),
     ),
     "visual_memory": (
-        VisualMemoryConfig(frames=6, steps=5, size=32, width=2, hidden=3),
-        *(VIDEO, ("intensity", "maps", "steps")),
+        VisualMemoryConfig(frames=12, steps=11, size=32, width=2, hidden=3),
+        *(VIDEO | {"length": 12, "expressions": 1}, ("intensity", "maps", "steps")),
     ),
 }  # fmt: skip
 LONG = ("resnet3d", "meranet", "visual_memory")

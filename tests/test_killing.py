@@ -79,7 +79,7 @@ SCENARIOS = (
     Scenario(
         "streamed set",
         (*RUN, "--batches", "shared", "--engine.data", "streamed"),
-        10,
+        5,
         seed=12,
     ),
     Scenario("features", ("run", "frozen.py", "--run-dir", "run"), 10, seed=12),
