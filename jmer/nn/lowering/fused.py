@@ -68,6 +68,8 @@ class Pullback(NamedTuple):
 
 T = TypeVar("T", bound=tuple)
 R = TypeVar("R")
+S = TypeVar("S")
+W = TypeVar("W")
 C = TypeVar("C")
 
 
@@ -97,30 +99,46 @@ def pooled_features(
     kernel_gradient = over_tasks(functools.partial(_kernel_gradient, geometry, dtype))
     input_gradient = over_tasks(functools.partial(_input_gradient, geometry, dtype))
 
+    def saved(operands: Operands, winners: Array) -> Residuals:
+        kernel, bias, pivot, *_, weight = operands
+        return Residuals(kernel, bias, pivot, winners, weight)
+
+    return differentiable(forward, saved, Pullback, kernel_gradient, input_gradient)
+
+
+def differentiable(
+    forward: Callable[[Array, Operands], tuple[Sums, W]],
+    save: Callable[[Operands, W], S],
+    pullback: Callable[[S, Sums], T],
+    kernel_gradient: Callable[[Array, T], tuple[Array, Array]],
+    input_gradient: Callable[[Array, T], Array],
+) -> Callable[[Array, Operands], Sums]:
+    """The function of `forward`'s sums, with gradients of clips, kernels and biases.
+
+    `save` makes what those need of the operands and of what else `forward` returned,
+    and `pullback` all that they are a function of.
+    """
+
     @jax.custom_vjp
     def features(x: Array, operands: Operands) -> Sums:
         return forward(x, operands)[0]
 
-    def with_residuals(
-        x: Array, operands: Operands
-    ) -> tuple[Sums, tuple[Array, Residuals]]:
-        sums, winners = forward(x, operands)
-        kernel, bias, pivot, *_, weight = operands
-        return sums, (x, Residuals(kernel, bias, pivot, winners, weight))
+    def with_saved(x: Array, operands: Operands) -> tuple[Sums, tuple[Array, S]]:
+        sums, more = forward(x, operands)
+        return sums, (x, save(operands, more))
 
     def gradient(
-        saved: tuple[Array, Residuals], cotangents: Sums
+        saved: tuple[Array, S], cotangents: Sums
     ) -> tuple[Array | None, Operands]:
-        x, residuals = saved
-        pullback = Pullback(residuals, cotangents)
-        dkernel, dbias = kernel_gradient(x, pullback)
+        x, others = saved[0], pullback(saved[1], cotangents)
+        dkernel, dbias = kernel_gradient(x, others)
         # Apart, so that the compiler drops it for a first layer.
         floating = jnp.issubdtype(x.dtype, jnp.floating)
-        dx = input_gradient(x, pullback) if floating else None
+        dx = input_gradient(x, others) if floating else None
         none: Any = None  # how a custom rule says that there is no gradient
         return dx, Operands(dkernel, dbias, none, none, none, none)
 
-    features.defvjp(with_residuals, gradient)
+    features.defvjp(with_saved, gradient)
     return features
 
 

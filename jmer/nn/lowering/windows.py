@@ -20,7 +20,7 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, Int
-from jmer.nn.lowering.fused import Operands, Sums, over_tasks
+from jmer.nn.lowering.fused import Operands, Sums, differentiable, over_tasks
 from jmer.nn.lowering.slots import Geometry
 from jmer.nn.lowering.window_inputs import (
     filled,
@@ -96,27 +96,10 @@ def pooled_features(
         functools.partial(_input_gradient, geometry, dtype, style)
     )
 
-    @jax.custom_vjp
-    def features(x: Array, operands: Operands) -> Sums:
-        return forward(x, operands)[0]
+    def saved(operands: Operands, saved: Saved) -> Saved:
+        return saved
 
-    def with_saved(x: Array, operands: Operands) -> tuple[Sums, tuple[Array, Saved]]:
-        sums, saved = forward(x, operands)
-        return sums, (x, saved)
-
-    def gradient(
-        saved: tuple[Array, Saved], cotangents: Sums
-    ) -> tuple[Array | None, Operands]:
-        x, pullback = saved[0], Pullback(saved[1], cotangents)
-        dkernel, dbias = kernel_gradient(x, pullback)
-        # Apart, so that the compiler drops it for a first layer.
-        floating = jnp.issubdtype(x.dtype, jnp.floating)
-        dx = input_gradient(x, pullback) if floating else None
-        none: Any = None  # how a custom rule says that there is no gradient
-        return dx, Operands(dkernel, dbias, none, none, none, none)
-
-    features.defvjp(with_saved, gradient)
-    return features
+    return differentiable(forward, saved, Pullback, kernel_gradient, input_gradient)
 
 
 # --- forward
