@@ -32,6 +32,8 @@ class DataConfig:
     """Fields that name a file which preparing reads: what is prepared depends on its
     content, and not on its place."""
 
+    source_is_given: ClassVar[bool] = False
+    """Whether there is always a source, since a field without default names it."""
     formerly: ClassVar[Mapping[str, str]] = {}
     """Older names of fields. Sets were prepared by them, and still are: the folder of a
     recipe stays the same."""
