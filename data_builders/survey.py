@@ -12,8 +12,8 @@ from typing import NamedTuple, Protocol
 
 from data_builders import frame_files
 from data_builders.annotation import Clip, SheetRow, frame_number
-from data_builders.frame_set import ACTION_UNITS, FrameSet
 from data_builders.frame_files import Frame
+from data_builders.frame_set import ACTION_UNITS, FrameSet
 from data_builders.numbering import SHIFTS, Counted, judge
 from jmer.data.asking import data_option, other_choices
 from jmer.data.exclusion import about_clip, is_excluded

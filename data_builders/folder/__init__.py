@@ -1,6 +1,5 @@
 """A set of one's own: a table, and the folders of frames or videos that it names."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +72,7 @@ class Folder(FrameSet):
     @property
     def table_file(self) -> Path:
         """The table as typed, with `~` and `$VARIABLE` written out."""
-        return Path(os.path.expanduser(os.path.expandvars(self.table)))
+        return self.place_of(self.table)
 
     @property
     def _place(self) -> Path | None:

@@ -1,7 +1,7 @@
 """TFDS builder of clips that a table names."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -215,9 +215,9 @@ class Builder(FrameBuilder):
     def odd_names(self, row: SheetRow) -> str:
         return f" (the table says {quoted(row.folder)})"
 
-    def numbered(self, folder: Path) -> dict[int, Frame]:
+    def numbered(self, folder: Path) -> Mapping[int, Frame]:
         if folder.is_dir():
-            return {**self.disk.numbered(folder)}
+            return self.disk.numbered(folder)
         first = int(self.data.first_frame)
         return {first + i: VideoFrame(folder, i) for i in range(len(video(folder)))}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from jmer.errors import UsageError
-from jmer.files.places import from_environment
+from jmer.files.places import expanded, from_environment
 from jmer.shipped.beside import plain_name
 
 
@@ -92,6 +92,11 @@ class DataConfig:
         """Where the class is defined, `package.module:Name`; see `find.config_at`."""
         kind = type(self)
         return f"{plain_name(kind.__module__)}:{kind.__qualname__}"
+
+    @staticmethod
+    def place_of(text: str) -> Path:
+        """A place as people type it, with `~` and `$VARIABLE` written out."""
+        return expanded(Path(text))
 
     @property
     def word(self) -> str:
