@@ -1,4 +1,4 @@
-"""Losses of held-out training clips: what they are, and where they are kept and shown."""
+"""Losses of held-out training clips: what they are, where they are kept and shown."""
 
 import json
 from dataclasses import replace
@@ -154,10 +154,10 @@ def test_runs_without_such_losses_are_compared_as_before(tmp_path):
     assert "held-out training clips" not in write_comparison(runs, tmp_path / "out")
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [None, 7, {"epoch": [1]}, {"epoch": [1], "loss": ["x"]}, {"epoch": [1, 2]}],
-)
+DAMAGED = [None, 7, {"epoch": [1]}, {"epoch": [1], "loss": ["x"]}, {"epoch": [1, 2]}]
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
 def test_a_damaged_curve_of_the_results_is_left_out(tmp_path, damage):
     folder = finished(tmp_path / "run")
     found = read_json(folder / "metrics.json") | {"inner_curve": damage}

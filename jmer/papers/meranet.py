@@ -70,9 +70,9 @@ MERANET = (
         ),
         note=(
             "A few test clips decide each figure. 91.7 and 83.3 are 11 and 10 of the "
-            "12 clips that a fifth of CAS(ME)² is. For CASME II they need a multiple of "
-            "12, and a quarter of its 123 clips is 31; 90.5 and 81.0 for CASME need 21 "
-            "or 42, and a quarter of 115 is 29: no such test set gives these figures."
+            "12 clips that a fifth of CAS(ME)² is. For CASME II they need a multiple "
+            "of 12, and a quarter of its 123 clips is 31; 90.5 and 81.0 for CASME need "
+            "21 or 42, and a quarter of 115 is 29: no such test set gives them."
         ),
     ),
 )

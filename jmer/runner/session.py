@@ -144,12 +144,8 @@ class Session:
         """These tasks, as the planner wants them."""
         experiment = self.experiment
         values = columns(self.variants, experiment.parts)
-        table = make_table(
-            *(tasks, self.folds, self.clips),
-            **self._inner,
-            **self._drawn,
-            values=values,
-        )
+        rule = {**self._inner, **self._drawn}
+        table = make_table(tasks, self.folds, self.clips, **rule, values=values)
         return Work(
             self.trainer,
             tuple(tasks),

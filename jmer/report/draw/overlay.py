@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -50,12 +51,12 @@ def overlay_png(
         axes.grid(axis="y", color="#dde3e8", linewidth=0.7)
         axes.set_axisbelow(True)
         dressed(axes)
-    handles = {}
+    handles: dict[str, Any] = {}
     for axes in grid:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(name, handle)
     legend = figure.legend(
-        handles.values(), handles.keys(), frameon=False, fontsize=8, labelcolor=INK,
+        [*handles.values()], [*handles], frameon=False, fontsize=8, labelcolor=INK,
         loc="outside upper left", ncols=2, borderpad=0.2, handlelength=2.6,
     )  # fmt: skip
     verbatim(legend.get_texts())
