@@ -1,8 +1,9 @@
 """What is made of an annotated clip: the fields that all such data sets share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class ClipRecipe:
 
     files: ClassVar[tuple[str, ...]] = ("flow_weights",)
     """Fields that name a file which preparing reads."""
+    later: ClassVar[Mapping[str, Any]] = {"window": "centred"}
+    """Fields that came after the first sets, and what was done then."""
 
     modality: Literal["clip", "flow", "video", "apex-flow"] = "clip"
     """clip: frames. flow: motion between neighbouring frames of that clip. video: both,
@@ -41,8 +44,12 @@ class ClipRecipe:
     order, the same ones at every preparation. apex-window: neighbours of the apex.
     whole: as linear, over the clip with its context, for spotting."""
     context: int = 0
-    """With resample=whole, frames before the onset and after the offset that belong to
-    the clip, or as many as the recording has there."""
+    """With resample=whole or apex-window, frames before the onset and after the offset
+    that belong to the clip, or as many as the recording has there."""
+    window: Literal["centred", "inside"] = "centred"
+    """Where apex-window lies. centred: around the apex, whatever the clip lacks on a
+    side. inside: moved as far as it needs to lie in the clip, which then lacks frames
+    only if it has too few."""
     padding: Literal["repeat", "zeros"] = "repeat"
     """What uniform, random-sorted and apex-window put where a clip has too few frames:
     its first and last one again, or black."""
@@ -75,11 +82,17 @@ class ClipRecipe:
                 raise UsageError(f"{name}={value}: must be at most {most:,}")
         if self.context < 0:
             raise UsageError(f"context={self.context}: must be at least 0")
-        if self.context and (self.resample != "whole" or self.modality == "apex-flow"):
+        around = self.resample in ("whole", "apex-window")
+        if self.context and (not around or self.modality == "apex-flow"):
             raise UsageError(
-                f"context={self.context} goes with resample=whole and modality=clip, "
-                f"flow or video, not with resample={self.resample} and "
+                f"context={self.context} goes with resample=whole or apex-window and "
+                f"modality=clip, flow or video, not with resample={self.resample} and "
                 f"modality={self.modality}"
+            )
+        if self.window != "centred" and self.resample != "apex-window":
+            raise UsageError(
+                f"window={self.window} goes with resample=apex-window, not with "
+                f"resample={self.resample}"
             )
         estimated = self.modality in ("flow", "video") or self.special == "dense"
         if estimated and self.flow == "dis" and self.size < 12:

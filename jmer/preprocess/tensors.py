@@ -47,6 +47,7 @@ def features(
         name=name,
         padding=recipe.padding,
         context=recipe.context,
+        window=recipe.window,
     )
     if recipe.modality == "flow":
         return {"flow": neighbour_flow(clip, *estimator)}, stored
