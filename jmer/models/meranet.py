@@ -36,6 +36,7 @@ class Resnet3dConfig(NetworkConfig):
     }
     inputs: ClassVar[tuple[str, ...]] = ("clip",)
     # Of CAS(ME)², on which the kernels and the two forms of g are compared.
+    trunk_besides: ClassVar[tuple[str, ...]] = ("fc.",)
     paper_classes: ClassVar[tuple[str, ...]] = ("happiness", "anger", "disgust")
 
     frames: int = 16

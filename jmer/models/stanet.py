@@ -34,6 +34,7 @@ class STANetConfig(NetworkConfig):
     }
     inputs: ClassVar[tuple[str, ...]] = ("flow",)
     values: ClassVar[tuple[str, ...]] = ("lambda_l1",)
+    trunk_besides: ClassVar[tuple[str, ...]] = ("fc.",)
     paper_classes: ClassVar[tuple[str, ...]] = (
         "disgust",
         "repression",
