@@ -16,6 +16,7 @@ EXTRA = (
     f"{RUNS}pip_is_told_of_extras_that_are_there: nothing is installed, as tests have "
     f"no network, but each extra is there"
 )
+IMPORTED = "test_importers.py::test_"
 FED = "test_streamed.py::test_own_batches_of_such_a_set_are_refused"
 # Why nothing is typed.
 HOSTS = "several processes at once: test_hosts.py and test_launcher.py start them"
@@ -117,6 +118,12 @@ TYPED: list[tuple[str, str]] = [
     (
         "holds neither imported weights",
         "names of commands: test_importers.py types them",
+    ),
+    ("checkpoints, {', '.join", f"{IMPORTED}each_fold_has_a_folder"),
+    ("classes, but {len(classes)} ", f"{IMPORTED}classes_can_be_named"),
+    (
+        "the arrays of several networks",
+        f"{IMPORTED}two_networks_in_a_file_are_refused_until_one_is_chosen",
     ),
     ("makes such a folder", "names of a command: test_importers.py types it"),
     ("are not trained and have no values", "test_visual_memory.py: what is said"),
