@@ -47,6 +47,7 @@ SWITCHES = {
         **{"fa": "mean", "amp_offset": 1, "pretrain": "frozen"},
     },
     "mean of factors": {"ma": "mean", "n": 1, "pretrain": "frozen"},
+    "pooled": {"norm": "pooled"},
 }
 RNG = np.random.default_rng(3)
 # Changes of the frames are such that few magnified pixels leave 0 to 255.

@@ -81,6 +81,11 @@ class AmanConfig(NetworkConfig):
     there is no other factor than that one."""
     fa: Literal["attn", "mean"] = "attn"
     """Frame attention (section 2.2.2); mean: all frames count alike."""
+    norm: Literal["per-image", "pooled"] = "per-image"
+    """What batch norm in training counts together. per-image: the images of all clips
+    that have the same frame and factor, since the published code runs the fourth stage
+    for one after another, as equation 4 reads, and running statistics move once for
+    each. pooled: all images of a batch; what tells factors apart on the mean stays."""
     frames: int = 20
     """Frames of a stored clip (section 2.1: after temporal interpolation)."""
     size: int = 224
@@ -291,8 +296,9 @@ class Aman(nnx.Module):
         # Each image is one of its own, and counts as its clip does.
         images = None if weight is None else jnp.repeat(weight, n * k)
         x = features.reshape(b * n * k, *features.shape[3:])
+        apart = n * k if self.config.norm == "per-image" else 1
         for block in self.stage:
-            x = block(x, train=train, weight=images)
+            x = block(x, train=train, weight=images, apart=apart)
         x = x.astype(jnp.float32).mean((1, 2)).reshape(b, n, k, -1)
         shown: dict[str, Array] = {}
         x = _mean(self.factor_score, x, shown, "factor_weight")

@@ -43,6 +43,9 @@ class _Config(Protocol):
     def rounded(self) -> bool: ...
 
     @property
+    def norm(self) -> str: ...
+
+    @property
     def ma(self) -> str: ...
 
     @property
@@ -180,7 +183,13 @@ class Aman(nn.Module):
     def explain(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         x = self.features(x) if x.ndim == 5 else x.movedim(1, 3)
         shown = {}
-        y = self.layer4(x.flatten(0, 2)).mean((2, 3)).unflatten(0, x.shape[:3])
+        if self.config.norm == "per-image":
+            # As the authors do: batch norm sees one frame by one factor at a time.
+            each = [self.layer4(one) for one in x.flatten(1, 2).unbind(1)]
+            y = torch.stack(each, 1)
+        else:
+            y = self.layer4(x.flatten(0, 2)).unflatten(0, (len(x), -1))
+        y = y.mean((3, 4)).unflatten(1, x.shape[1:3])
         for name, attention in (("factor", self.alpha), ("frame", self.beta)):
             if attention is None:
                 y = y.mean(-2)
