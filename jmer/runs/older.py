@@ -7,7 +7,9 @@ from typing import Any
 FIELDS = {"data": {"protocol": "classes"}}
 """By part of an experiment: fields by the names that they had, and those of today."""
 LACKED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "model": {"aman": {"norm": "pooled"}},
+    "model": {
+        "aman": {"norm": "pooled", "pick": "linspace", "stored": 0, "init": "he"},
+    },
 }
 """By part of an experiment and its name: fields that there were not, with the values
 that say what was done then."""
