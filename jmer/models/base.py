@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -183,6 +183,25 @@ class NetworkConfig:
     def has_prefix(self) -> bool:
         """Whether `prefix` does anything."""
         return type(self).prefix is not NetworkConfig.prefix
+
+    @property
+    def prefix_parts(self) -> tuple[Hashable, ...]:
+        """What `prefix` is put together of, if each is kept by itself, so that other
+        fields that ask for some of the same need not compute those again. Each is a
+        JSON value; `prefix_facts` has the fields that all of them depend on.
+        """
+        return ()
+
+    def prefix_of(self, inputs: Inputs, parts: Sequence[Any]) -> Inputs:
+        """Some of `prefix_parts`, of a batch of clips: arrays [b, part, ...].
+
+        A part must have the same bits whichever others are asked for.
+        """
+        raise NotImplementedError
+
+    def prefix_whole(self, parts: Inputs) -> Inputs:
+        """What `prefix` returns, of all parts in their order."""
+        raise NotImplementedError
 
     @property
     def prefix_facts(self) -> dict[str, Any]:
