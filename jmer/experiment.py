@@ -190,6 +190,10 @@ class Experiment:
         for name in self.model.files:
             del fields["model"][name]
         fields["data"] = {"name": self.data.name, **_plain(self.data.recipe)}
+        for name, part in {**self.parts, "protocol": self.protocol}.items():
+            for field, before in part.later.items():
+                if getattr(part, field) == before:
+                    del fields[name][field]
         if self.selection != "inner":
             for name in ("fraction", "unit", "criterion"):
                 del fields[f"inner_{name}"]

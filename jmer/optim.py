@@ -6,7 +6,7 @@ that differ in them share one program.
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -44,6 +44,9 @@ class OptimConfig:
 
     values: ClassVar[tuple[str, ...]] = ("lr",)
     """Fields in which variants of one experiment may differ."""
+    later: ClassVar[Mapping[str, Any]] = {}
+    """Fields that came after the first runs, and what those did; see `NetworkConfig`.
+    """
 
     lr: float = 1e-3
     """Learning rate."""

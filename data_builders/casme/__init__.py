@@ -28,4 +28,5 @@ class Casme(FrameSet):
     """4class: disgust, repression, surprise, tense. meranet: without surprise. aus:
     objective classes I to VII, from the action units."""
     source: Literal["raw", "cropped"] = "cropped"
-    """raw: CASME_raw_selected. cropped: faces as the owners cut them out."""
+    """raw: CASME_raw_selected, or whole recordings (CASME_raw), which come first with a
+    context. cropped: faces as the owners cut them out."""

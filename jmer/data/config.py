@@ -36,6 +36,10 @@ class DataConfig:
     """Older names of fields. Sets were prepared by them, and still are: the folder of a
     recipe stays the same."""
 
+    later: ClassVar[Mapping[str, Any]] = {}
+    """Fields that sets did not have when the first were prepared, and what was done
+    then: a recipe that asks for the same is theirs."""
+
     manual_dir: Path | None = None
     """Folder of the data set as its owners distribute it."""
     data_dir: Path = dataclasses.field(default_factory=default_data_dir)
@@ -59,7 +63,12 @@ class DataConfig:
     def recipe(self) -> dict[str, Any]:
         """The fields that decide what is prepared: all but places."""
         fields = dataclasses.asdict(self)
-        return {name: v for name, v in fields.items() if name not in self.places}
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in self.places
+            and (name not in self.later or value != self.later[name])
+        }
 
     @property
     def prepared_by(self) -> dict[str, Any]:

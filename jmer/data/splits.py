@@ -41,6 +41,9 @@ class Protocol:
     """Whether every clip is tested exactly once."""
     subject_independent: ClassVar[bool] = True
     """Whether nobody is on both sides of a fold. Where not, every report says so."""
+    later: ClassVar[Mapping[str, Any]] = {}
+    """Fields that came after the first runs, and what those did; see `NetworkConfig`.
+    """
 
     def groups(self, subjects: Names) -> list[tuple[str, list[str]]]:
         """Name and held-out subjects of each fold, given the subject of each clip.

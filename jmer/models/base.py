@@ -50,6 +50,9 @@ class NetworkConfig:
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file of weights: results depend on its content, and not on its
     place."""
+    later: ClassVar[Mapping[str, Any]] = {}
+    """Fields that the network did not have when runs of it were first made, and what
+    those did: a run that does the same has their identity, and goes on with them."""
     clips_apart: ClassVar[bool] = True
     """Whether the loss of a batch is the mean of what its clips lose each by itself, so
     that a batch can go through in parts. (Batch norm is found out without being told.)
