@@ -128,7 +128,8 @@ class Experiment:
     """Type of matrix work; auto is bfloat16 on accelerators and float32 on a CPU.
     Parameters, losses and statistics are float32."""
     protocol: Protocol = dataclasses.field(default_factory=Loso)
-    """Who is held out of which fold."""
+    """Who is held out of which fold. --protocol NAME chooses another: loso, kfold,
+    hold-out, clip-kfold or clip-hold-out, whose options --help then shows."""
     engine: EngineConfig = dataclasses.field(default_factory=EngineConfig)
     """How the work is laid out."""
 

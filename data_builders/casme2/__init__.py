@@ -53,4 +53,5 @@ class Casme2(FrameSet):
     classes I to VII as in CASME2-ObjectiveClasses.xlsx. aus: as the action units give
     them."""
     source: Literal["raw", "cropped"] = "cropped"
-    """raw: CASME2_RAW_selected. cropped: faces as the owners cut them out."""
+    """raw: CASME2_RAW_selected, or whole recordings (CASME2-RAW), which come first with
+    a context. cropped: faces as the owners cut them out."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,9 +12,9 @@ import numpy as np
 
 from jmer.annotations import Bool, Int, Shaped
 from jmer.data.clips import ClipSet
-from jmer.errors import FieldCheck, JmerError, UsageError
+from jmer.errors import FieldCheck, JmerError, UsageError, quoted
 from jmer.files.recorded import made_from
-from jmer.text import counted
+from jmer.text import counted, did_you_mean
 
 Names = Shaped[np.ndarray, " clips"]
 """Of the subject of each clip, as text."""
@@ -48,6 +49,15 @@ class Protocol:
     later: ClassVar[Mapping[str, Any]] = {}
     """Fields that came after the first runs, and what those did; see `NetworkConfig`.
     """
+
+    @classmethod
+    def word(cls) -> str:
+        """Its name on the command line.
+
+        >>> [kind.word() for kind in (KFold, ClipHoldOut)]
+        ['kfold', 'clip-hold-out']
+        """
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__).lower()
 
     def groups(self, subjects: Names) -> list[tuple[str, list[str]]]:
         """Name and held-out subjects of each fold, given the subject of each clip.
@@ -300,6 +310,34 @@ def protocol_of(described: Mapping[str, Any]) -> Protocol:
             f"the version that trained the run."
         )
     return made_from(kind, values, Path("experiment.json"), "experiment.protocol")
+
+
+def protocols() -> dict[str, type[Protocol]]:
+    """Every protocol that is defined by now, by its name on the command line."""
+    found, kinds = {}, [Protocol]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+        found[kind.word()] = kind
+    del found[Protocol.word()]
+    return found
+
+
+def chosen_protocol(word: str, before: Protocol) -> Protocol:
+    """The protocol of that name; what it has in common with the one `before` (a
+    fraction, a seed) stays as it was there.
+
+    Raises: UsageError if none is called so.
+    """
+    known = protocols()
+    if word not in known:
+        raise UsageError(
+            f"protocol={quoted(word)}: no protocol is called so"
+            f"{did_you_mean(word, known)}. There are {', '.join(known)}."
+        )
+    kind = known[word]
+    names = {f.name for f in dataclasses.fields(kind)}
+    shared = [f.name for f in dataclasses.fields(before) if f.name in names]
+    return kind(**{name: getattr(before, name) for name in shared})
 
 
 def make_folds(protocol: Protocol, clips: ClipSet) -> list[Fold]:

@@ -37,6 +37,7 @@ class Resnet3dConfig(NetworkConfig):
     inputs: ClassVar[tuple[str, ...]] = ("clip",)
     later: ClassVar[Mapping[str, Any]] = {"deviation": "channel"}
     # Of CAS(ME)², on which the kernels and the two forms of g are compared.
+    trunk_besides: ClassVar[tuple[str, ...]] = ("fc.",)
     paper_classes: ClassVar[tuple[str, ...]] = ("happiness", "anger", "disgust")
 
     frames: int = 16

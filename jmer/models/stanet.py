@@ -37,6 +37,7 @@ class STANetConfig(NetworkConfig):
     later: ClassVar[Mapping[str, Any]] = {
         **{"attended": 2, "directions": "both", "summary": "mean"},
     }
+    trunk_besides: ClassVar[tuple[str, ...]] = ("fc.",)
     paper_classes: ClassVar[tuple[str, ...]] = (
         "disgust",
         "repression",

@@ -98,6 +98,53 @@ def tim(frames: UInt8[np.ndarray, "t h w c"], n: int) -> UInt8[np.ndarray, "{n} 
     return made.reshape(n, *frames.shape[1:])
 
 
+def native(
+    frames: UInt8[np.ndarray, "t h w c"],
+    interval: tuple[int, int, int],
+    n: int,
+    *,
+    step: float = 1.0,
+    context: int = 0,
+) -> tuple[UInt8[np.ndarray, "{n} h w c"], tuple[int, int, int], int]:
+    """Frames of a recording as they are, `step` of its frames apart, up to `context`
+    frames on either side of onset..offset, as far as there are.
+
+    Returns `n` frames, the last of them black where there are fewer; where onset, apex
+    and offset are among them, each at the frame that is nearest in time; and how many
+    were there.
+
+    Raises: ValueError unless 0 <= onset <= apex <= offset < t, if `step` is below 1, or
+    if there are more than `n`.
+    """
+    onset, apex, offset = interval
+    if not 0 <= onset <= apex <= offset < len(frames):
+        raise ValueError(
+            f"{onset=}, {apex=}, {offset=}: must rise within 0..{len(frames) - 1}"
+        )
+    first, last = max(onset - context, 0), min(offset + context, len(frames) - 1)
+    times = first + native_times(last - first + 1, step)
+    if len(times) > n:
+        raise ValueError(f"{len(times)} frames are more than {n=}")
+    made = np.zeros((n, *frames.shape[1:]), np.uint8)
+    made[: len(times)] = frames[times]
+    nearest = [int(np.argmin(np.abs(times - moment))) for moment in interval]
+    return made, (nearest[0], nearest[1], nearest[2]), len(times)
+
+
+def native_times(t: int, step: float) -> Int[np.ndarray, " n"]:
+    """The frames of 0..t-1 that are nearest to each multiple of `step` frames.
+
+    Raises: ValueError if `step` is below 1, where frames would be repeated.
+
+    >>> native_times(10, 2.4)
+    array([0, 2, 5, 7])
+    """
+    if step < 1:
+        raise ValueError(f"{step=} must be at least 1")
+    times = np.floor(np.arange(int((t - 0.5) / step) + 1) * step + 0.5).astype(int)
+    return times[times < t]
+
+
 def resample(
     frames: UInt8[np.ndarray, "t h w c"],
     interval: tuple[int, int, int],
