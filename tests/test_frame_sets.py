@@ -13,6 +13,7 @@ from downloads import CONFIGS, FRAME_SETS, read, write
 from numpy.testing import assert_array_equal
 
 from data_builders import datasets
+from data_builders.synthetic import Synthetic
 from jmer.data import check, load
 from jmer.data.maker import builder_of
 from jmer.errors import JmerError, UsageError
@@ -217,6 +218,9 @@ def test_sets_that_were_prepared_before_there_were_windows_are_found():
     assert inside.config_name != centred.config_name
     with pytest.raises(UsageError, match="window=inside goes with resample=apex-win"):
         CONFIGS["casme"](window="inside")
+    drawn = Synthetic(resample="apex-window", frames=8, window="inside")
+    assert drawn.stored.window == "inside"
+    assert "window" not in Synthetic().recipe
 
 
 def test_context_ends_where_a_frame_is_missing(tmp_path):
