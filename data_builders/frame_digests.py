@@ -24,6 +24,8 @@ def with_clips(
             digest.update(os.fsencode(path.name) + f" {size}\n".encode())
         for moment in clip.interval:
             digest.update(clip.frames[moment].read_bytes())
+        if clip.late_apex is not None:
+            digest.update(clip.late_apex.read_bytes())
         place = f"{clip.folder.relative_to(base)}"
         # A folder may hold more than one clip.
         key = place if place not in made else f"{place}/{clip.frames[clip.before].name}"

@@ -13,6 +13,7 @@ from jmer.data.config import DataConfig
 from jmer.data.splits import Loso, Protocol
 from jmer.errors import MOST_SEED, FieldCheck, UsageError, is_whole, quoted
 from jmer.files.places import expand_fields, expanded
+from jmer.files.recorded import unasked
 from jmer.models.base import NetworkConfig
 from jmer.optim import OptimConfig
 from jmer.shipped import beside
@@ -187,7 +188,7 @@ class Experiment:
         # Checkpoints and other runs count by their content, which a run adds.
         del fields["engine"], fields["seeds"]
         del fields["pretrained"], fields["start_from"]
-        for name in self.model.files:
+        for name in (*self.model.files, *unasked(self.model)):
             del fields["model"][name]
         fields["data"] = {"name": self.data.name, **_plain(self.data.recipe)}
         if self.selection != "inner":

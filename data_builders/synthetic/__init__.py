@@ -72,6 +72,8 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
             context=self.context,
             flow_weights=self.flow_weights,
             special=self.special,
+            resize=self.resize,
+            tracks=self.tracks,
         )
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from jmer.errors import UsageError
 from jmer.files.places import from_environment
+from jmer.files.recorded import unasked
 from jmer.shipped.beside import plain_name
 
 
@@ -36,6 +37,10 @@ class DataConfig:
     """Older names of fields. Sets were prepared by them, and still are: the folder of a
     recipe stays the same."""
 
+    later: ClassVar[Mapping[str, Any]] = {}
+    """Fields that came when sets had been prepared, each with the value that does what
+    was done before: with it, those sets are still found."""
+
     manual_dir: Path | None = None
     """Folder of the data set as its owners distribute it."""
     data_dir: Path = dataclasses.field(default_factory=default_data_dir)
@@ -51,6 +56,11 @@ class DataConfig:
         return super().__new__(cls)
 
     @property
+    def idle(self) -> tuple[str, ...]:
+        """Fields of `later` that make no difference, as the other fields are."""
+        return ()
+
+    @property
     def stored_as(self) -> str:
         """Type of its features."""
         return "float32"
@@ -59,7 +69,8 @@ class DataConfig:
     def recipe(self) -> dict[str, Any]:
         """The fields that decide what is prepared: all but places."""
         fields = dataclasses.asdict(self)
-        return {name: v for name, v in fields.items() if name not in self.places}
+        left_out = {*self.places, *unasked(self)}
+        return {name: v for name, v in fields.items() if name not in left_out}
 
     @property
     def prepared_by(self) -> dict[str, Any]:

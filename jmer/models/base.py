@@ -47,6 +47,9 @@ class NetworkConfig:
     """Features of the data set that the network sees."""
     values: ClassVar[tuple[str, ...]] = ()
     """Fields in which variants of one experiment may differ: numbers of the loss."""
+    later: ClassVar[Mapping[str, Any]] = {}
+    """Fields that came when runs had been trained, each with the value that does what
+    was done before: with it, those runs go on."""
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file of weights: results depend on its content, and not on its
     place."""
@@ -61,6 +64,11 @@ class NetworkConfig:
     listed: ClassVar[Mapping[str, int | str]] = {}
     """`parameters`, `trained` and `input` as `describe` finds them at the paper's size,
     so that `jmer list models` need not build the network. A test compares the two."""
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Fields of `later` that make no difference, as the other fields are."""
+        return ()
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
