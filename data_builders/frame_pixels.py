@@ -41,7 +41,7 @@ def _moments(
         return None
     onset, apex, offset = (clip.frames[i] for i in clip.interval)
     paths = [onset, clip.late_apex or apex, offset]
-    cut: frame_files.Crop | None = square and square.cut
+    cut: frame_files.Crop | None = None if square is None else square.cut
     if not drawn:
         cut = functools.partial(_shrunk, square, data.size, data.resize)
     return [frame_files.decode([path], cut, bits=bits)[0] for path in paths]

@@ -11,6 +11,7 @@ LIST = f"{RUNS}a_folder_is_no_experiment"
 UNFINISHED = f"{RUNS}a_run_that_is_not_finished_or_none"
 FOREIGN = f"{RUNS}a_folder_of_something_else"
 AUDIT = f"{RUNS}the_audit_says_what_goes_with_what"
+FOLDER = "test_folder.py: what errors tell to type"
 EXTRA = (
     f"{RUNS}pip_is_told_of_extras_that_are_there: nothing is installed, as tests have "
     f"no network, but each extra is there"
@@ -178,6 +179,16 @@ TYPED: list[tuple[str, str]] = [
     ("usage: jmer COMMAND", "test_startup.py"),
     ("Ours is there once `jmer spot RUN`", "test_spot.py"),
     ("as `jmer spot` drew it", NO_REMEDY),
+    ("numbered, or seconds (--times seconds)", NO_REMEDY),
+    (", or leave {data_option('manual_dir')} out to use", CHANGED),
+    ("Fill in a column fps, or give", FOLDER),
+    ("a folder that has all clips, and write", FOLDER),
+    ("if these are numbers of frames", FOLDER),
+    ("`jmer data new folder` writes one", FOLDER),
+    ("there is no table {typed}: give the file", FOLDER),
+    ("Say how columns are called with", FOLDER),
+    ("no row of {data.table} is of", FOLDER),
+    ("is there already, and stays: choose another with --out", FOLDER),
     # What is not installed, or elsewhere.
     ("pip install 'jmer[", EXTRA),
     ("Give a --run-dir on a file system", HOSTS),

@@ -24,15 +24,15 @@ def straight_tracks(
     off. Frames without texture, at which that code stops, give black.
     """
     image = np.zeros_like(first)
-    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, last)]
+    before, after = (cv2.cvtColor(x, cv2.COLOR_RGB2GRAY) for x in (first, last))
     found = cv2.goodFeaturesToTrack(
-        grey[0], maxCorners=100, qualityLevel=0.3, minDistance=7, blockSize=7
+        before, maxCorners=100, qualityLevel=0.3, minDistance=7, blockSize=7
     )
     if found is None:
         return image
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
     moved, kept, _ = cv2.calcOpticalFlowPyrLK(
-        *grey, found, None, winSize=(15, 15), maxLevel=2, criteria=stop
+        before, after, found, None, winSize=(15, 15), maxLevel=2, criteria=stop
     )
     there = kept[:, 0] == 1
     for start, end in zip(found[there, 0], moved[there, 0], strict=True):
