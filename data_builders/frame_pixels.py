@@ -26,7 +26,9 @@ def inputs(
         made = features(data, shown, (0, 1, 1), clip.row.title)
         return made[0], interval
     moments = _moments(data, bits, clip, square)
-    return features(data, shown, interval, clip.row.title, moments=moments)
+    rate = clip.row.frame_rate or data.frame_rate
+    title = clip.row.title
+    return features(data, shown, interval, title, frame_rate=rate, moments=moments)
 
 
 def _moments(

@@ -51,7 +51,7 @@ class FramePlaces(FrameNames):
     @functools.cached_property
     def root(self) -> Path:
         """The folder of the subjects' folders. Raises: JmerError if there is none."""
-        base, names = self.require_manual_dir(), self.roots[self.data.source]
+        base, names = self.require_manual_dir(), self.root_names
         found = self.disk.find_root(base, names, self.holds_subjects)
         if found is None:
             raise JmerError(
@@ -61,6 +61,16 @@ class FramePlaces(FrameNames):
                 f"{self._elsewhere() or self._misnamed(names)}"
             )
         return found
+
+    @property
+    def root_names(self) -> tuple[str, ...]:
+        """What the folder may be called, the one to take first where there are two:
+        frames around an expression are in whole recordings, and those that the owners
+        selected may begin at the onset."""
+        names = self.roots[self.data.source]
+        if not self.data.context:
+            return names
+        return tuple(sorted(names, key=is_selected))
 
     beside: Sequence["FramePlaces"] = ()
     """What else is read from the same folder, by the same command."""
@@ -84,7 +94,7 @@ class FramePlaces(FrameNames):
         for patterns, chosen in zip(self._sheets, self._chosen, strict=True):
             if patterns and not sheets_in(folder, patterns, chosen, depth=2):
                 return False
-        names, deep = self.roots[self.data.source], DEPTH if self.tables else 1
+        names, deep = self.root_names, DEPTH if self.tables else 1
         return bool(Disk().find_root(folder, names, self.holds_subjects, depth=deep))
 
     def _is_at(self, folder: Path) -> bool:
@@ -164,3 +174,8 @@ class FramePlaces(FrameNames):
     def numbered(self, folder: Path) -> Mapping[int, Frame]:
         """The images of a folder by the numbers that the sheet knows them by."""
         return self.disk.numbered(folder)
+
+
+def is_selected(name: str) -> bool:
+    """Whether a folder so called has what was selected of recordings."""
+    return "selected" in name.lower()

@@ -5,7 +5,7 @@ Looks at names and at the ends of files; no frame is decoded.
 
 import collections
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -19,7 +19,8 @@ from jmer.data.asking import data_option, other_choices
 from jmer.data.exclusion import about_clip, is_excluded
 from jmer.data.facs import objective_class, parse_action_units
 from jmer.data.problems import Problem, Unusable, problem_of
-from jmer.errors import JmerError, quoted
+from jmer.errors import JmerError, UsageError, quoted
+from jmer.preprocess.temporal import native_times
 from jmer.preprocess.tensors import Interval
 
 NO_APEX = ("", "/", "-", "nan", "n/a", "na", "none", "null")
@@ -207,6 +208,8 @@ def _survey(
             made.problems.append(_of_one_frame(row, clip.onset))
         else:
             made.clips.append(clip)
+    if source.data.resample == "native" and source.data.modality != "apex-flow":
+        made.problems.extend(_not_as_recorded(source.data, made.clips))
     if not made.clips and not made.problems:
         text = (
             f"{source.require_manual_dir()}: no clip has "
@@ -215,6 +218,37 @@ def _survey(
         )
         made.problems.append(Problem(text, "no clips"))
     return made
+
+
+def _not_as_recorded(data: FrameSet, clips: Sequence[Clip]) -> Iterator[Problem]:
+    """What keeps clips from being stored frame by frame."""
+    lengths: list[tuple[int, Clip]] = []
+    for clip in clips:
+        try:
+            step = data.step(clip.row.frame_rate or data.frame_rate)
+        except UsageError as error:
+            text = f"{clip.row.where}: clip {clip.row.title}: {error}."
+            yield about_clip(Problem(text, "strides that cannot be"), clip.row.name)
+            return
+        lengths.append((len(native_times(len(clip.frames), step)), clip))
+    for count, clip in lengths:
+        if count < 2:
+            text = (
+                f"{clip.row.where}: clip {clip.row.title} has {len(clip.frames)} "
+                f"frames, of which that stride keeps one, in which nothing can move. "
+                f"Choose {data_option('stride', 1)}."
+            )
+            yield about_clip(Problem(text, "strides that cannot be"), clip.row.name)
+    over = [(count, clip) for count, clip in lengths if count > data.frames]
+    if over:
+        count, clip = max(over, key=lambda one: one[0])
+        text = (
+            f"{len(over)} clips have more than frames={data.frames}; the longest, "
+            f"{clip.row.title}, has {count}. Keep them all, "
+            f"{data_option('frames', count)} (and as many in the network), or fewer "
+            f"around the expression, with a smaller {data_option('context')}."
+        )
+        yield Problem(text, "clips that are too long")
 
 
 def _of_one_frame(row: SheetRow, number: int) -> Problem:

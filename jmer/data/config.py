@@ -40,8 +40,8 @@ class DataConfig:
     recipe stays the same."""
 
     later: ClassVar[Mapping[str, Any]] = {}
-    """Fields that came when sets had been prepared, each with the value that does what
-    was done before: with it, those sets are still found."""
+    """Fields that sets did not have when the first were prepared, and what was done
+    then: a recipe that asks for the same is theirs."""
 
     manual_dir: Path | None = None
     """Folder of the data set as its owners distribute it."""

@@ -29,7 +29,7 @@ def unasked(config: Any) -> list[str]:
     return [
         name
         for name, value in later(type(config)).items()
-        if getattr(config, name) == value or name in config.idle
+        if getattr(config, name) == value or name in getattr(config, "idle", ())
     ]
 
 

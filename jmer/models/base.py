@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -47,12 +47,12 @@ class NetworkConfig:
     """Features of the data set that the network sees."""
     values: ClassVar[tuple[str, ...]] = ()
     """Fields in which variants of one experiment may differ: numbers of the loss."""
-    later: ClassVar[Mapping[str, Any]] = {}
-    """Fields that came when runs had been trained, each with the value that does what
-    was done before: with it, those runs go on."""
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file of weights: results depend on its content, and not on its
     place."""
+    later: ClassVar[Mapping[str, Any]] = {}
+    """Fields that the network did not have when runs of it were first made, and what
+    those did: a run that does the same has their identity, and goes on with them."""
     clips_apart: ClassVar[bool] = True
     """Whether the loss of a batch is the mean of what its clips lose each by itself, so
     that a batch can go through in parts. (Batch norm is found out without being told.)
@@ -188,6 +188,25 @@ class NetworkConfig:
     def has_prefix(self) -> bool:
         """Whether `prefix` does anything."""
         return type(self).prefix is not NetworkConfig.prefix
+
+    @property
+    def prefix_parts(self) -> tuple[Hashable, ...]:
+        """What `prefix` is put together of, if each is kept by itself, so that other
+        fields that ask for some of the same need not compute those again. Each is a
+        JSON value; `prefix_facts` has the fields that all of them depend on.
+        """
+        return ()
+
+    def prefix_of(self, inputs: Inputs, parts: Sequence[Any]) -> Inputs:
+        """Some of `prefix_parts`, of a batch of clips: arrays [b, part, ...].
+
+        A part must have the same bits whichever others are asked for.
+        """
+        raise NotImplementedError
+
+    def prefix_whole(self, parts: Inputs) -> Inputs:
+        """What `prefix` returns, of all parts in their order."""
+        raise NotImplementedError
 
     @property
     def prefix_facts(self) -> dict[str, Any]:

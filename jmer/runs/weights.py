@@ -20,6 +20,7 @@ from jmer.files.bombs import load_arrays
 from jmer.files.lock import owned
 from jmer.files.shape import EDITED
 from jmer.models.base import NetworkConfig, network
+from jmer.runs.older import completed
 from jmer.train.checkpoint import Flat, unflatten
 from jmer.train.numerics import X64
 from jmer.train.tasks import Task
@@ -177,7 +178,10 @@ class Weights:
                 _require_same(file, index.get("arrays_sha256"))
             return cls(
                 config=network(
-                    index["network"], index["fields"], folder / INDEX, "fields"
+                    index["network"],
+                    completed("model", index["network"], index["fields"]),
+                    folder / INDEX,
+                    "fields",
                 ),
                 classes=tuple(index["classes"]),
                 tasks=tuple(Task(**task) for task in index["tasks"]),
