@@ -66,6 +66,11 @@ class NetworkConfig:
     so that `jmer list models` need not build the network. A test compares the two."""
 
     @property
+    def idle(self) -> tuple[str, ...]:
+        """Fields of `later` that make no difference, as the other fields are."""
+        return ()
+
+    @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shape of one clip, for each of `inputs`."""
         raise NotImplementedError
