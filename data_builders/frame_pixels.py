@@ -25,7 +25,8 @@ def inputs(
     if data.modality == "apex-flow":
         made = features(data, shown, (0, 1, 1), clip.row.title)
         return made[0], interval
-    return features(data, shown, interval, clip.row.title)
+    rate = clip.row.frame_rate or data.frame_rate
+    return features(data, shown, interval, clip.row.title, frame_rate=rate)
 
 
 def frames(data: FrameSet, bits: int, clip: Clip, square: Square | None) -> np.ndarray:

@@ -24,7 +24,7 @@ from jmer.sweep.run import as_begun
 
 ROOT = Path(__file__).resolve().parent.parent
 STORED = ROOT / "tests" / "stored" / "finished"
-FILE = str(ROOT / "experiments" / "stanet_casme2.py")
+FILE = str(ROOT / "experiments" / "ststnet_casme2.py")
 
 
 def test_the_folder_of_a_recipe_is_what_it_was():

@@ -50,12 +50,17 @@ class NetworkConfig:
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file of weights: results depend on its content, and not on its
     place."""
+    later: ClassVar[Mapping[str, Any]] = {}
+    """Fields that the network did not have when runs of it were first made, and what
+    those did: a run that does the same has their identity, and goes on with them."""
     clips_apart: ClassVar[bool] = True
     """Whether the loss of a batch is the mean of what its clips lose each by itself, so
     that a batch can go through in parts. (Batch norm is found out without being told.)
     """
     paper_classes: ClassVar[tuple[str, ...]]
     """Classes of the paper's main result, in the order of its published weights."""
+    trunk_besides: ClassVar[tuple[str, ...]] = ()
+    """How names begin of what `trunk_from_torch` leaves, such as the trunk's head."""
     listed: ClassVar[Mapping[str, int | str]] = {}
     """`parameters`, `trained` and `input` as `describe` finds them at the paper's size,
     so that `jmer list models` need not build the network. A test compares the two."""
@@ -76,6 +81,19 @@ class NetworkConfig:
         ValueError if `state` is not theirs.
         """
         raise JmerError(f"{self.name} has no published weights that jmer can read.")
+
+    def fields_of(self, state: TorchState, told: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of this network that a published PyTorch state tells by its
+        shapes and names, and `told`, the arguments that its script wrote beside it.
+
+        Raises: KeyError or ValueError if `state` is of another network.
+        """
+        return {}
+
+    def classes_of(self, told: Mapping[str, Any]) -> tuple[str, ...]:
+        """The classes of published weights in the order of labels, where nobody says
+        otherwise; `told` as in `fields_of`."""
+        return self.paper_classes
 
     def trunk_from_torch(self, state: TorchState) -> PathArrays:
         """The arrays that a training may start from, by path, of a PyTorch state that

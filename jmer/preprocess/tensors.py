@@ -9,7 +9,7 @@ from jaxtyping import Float16, UInt8
 from jmer.preprocess.clip_recipe import ClipRecipe
 from jmer.preprocess.flow import apex_flow, estimate_pairs
 from jmer.preprocess.flow_colours import flow_colours
-from jmer.preprocess.temporal import Method, generator, resample
+from jmer.preprocess.temporal import Method, generator, native, resample
 from jmer.preprocess.tracks import tracks
 from jmer.scores.intervals import linear_intensity
 
@@ -23,15 +23,18 @@ def features(
     name: str,
     *,
     method: Method | None = None,
+    frame_rate: float = 0.0,
 ) -> tuple[dict[str, np.ndarray], Interval]:
     """The arrays of `recipe.shapes`, and (onset, apex, offset) in the stored clip.
 
     `frames` are RGB, `interval` is (onset, apex, offset) within them, and `name` is
     what the random choice of a clip depends on. `method` replaces `recipe.resample`.
     Frames are resized first, so `flow` is in pixels of the stored size. Beside
-    `apex_flow`, no clip is stored, and the interval stays as it was.
+    `apex_flow`, no clip is stored, and the interval stays as it was. `frame_rate` is
+    that of the recording, for `stride_ms`; 0 where it is unknown.
 
-    Raises: ValueError unless 0 <= onset <= apex <= offset < t.
+    Raises: ValueError unless 0 <= onset <= apex <= offset < t, or if more frames are to
+    be kept as they are than `recipe.frames`; UsageError as `recipe.step`.
     """
     estimator = recipe.flow, recipe.flow_weights
     if recipe.modality == "apex-flow":
@@ -39,20 +42,34 @@ def features(
         flow = apex_flow(frames, onset, apex, recipe.size, *estimator)
         return {"apex_flow": flow.astype(np.float16)}, interval
     small = resize(frames, recipe.size)
-    clip, stored = resample(
-        small,
-        interval,
-        recipe.frames,
-        method or recipe.resample,
-        name=name,
-        padding=recipe.padding,
-        context=recipe.context,
-    )
+    made: dict[str, np.ndarray] = {}
+    if recipe.resample == "native":
+        step = recipe.step(frame_rate)
+        clip, stored, there = native(
+            small, interval, recipe.frames, step=step, context=recipe.context
+        )
+        made["present"] = (np.arange(len(clip)) < there).astype(np.uint8)
+    else:
+        clip, stored = resample(
+            small,
+            interval,
+            recipe.frames,
+            method or recipe.resample,
+            name=name,
+            padding=recipe.padding,
+            context=recipe.context,
+            window=recipe.window,
+        )
+        there = len(clip)
+    if recipe.modality in ("flow", "video"):
+        made["flow"] = neighbour_flow(clip[:there], *estimator)
+        # Nothing moves where no frames are.
+        more = [(0, len(clip) - there)] + [(0, 0)] * 3
+        made["flow"] = np.pad(made["flow"], more)
     if recipe.modality == "flow":
-        return {"flow": neighbour_flow(clip, *estimator)}, stored
-    made = {"clip": clip}
+        return made, stored
+    made["clip"] = clip
     if recipe.modality == "video":
-        made["flow"] = neighbour_flow(clip, *estimator)
         made["intensity"] = linear_intensity(*stored, len(clip))
     if recipe.special != "none":
         made["special"] = special_images(recipe, small, interval, name)

@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.tree_util import tree_leaves_with_path as leaves_with_path
 
+from jmer import trees
 from jmer.errors import JmerError
 from jmer.files import json_bytes, read_json, write_group
 from jmer.files.bombs import load_arrays
@@ -130,6 +132,12 @@ class Weights:
             state = unflatten(stacked, self.arrays, file)
         except JmerError as error:
             raise JmerError(f"{error}{edited}") from error
+        known = {trees.path_name(p) for p, _ in leaves_with_path(stacked)}
+        if left := self.arrays.keys() - known:
+            raise JmerError(
+                f"{file} has an array {min(left)} that its network has no place for: "
+                f"it is of another network or size.{edited}"
+            )
         return graphdef, (state["params"], state["stats"])
 
     def save(self, folder: Path) -> None:
