@@ -221,7 +221,7 @@ def there_of(inputs: Mapping[str, np.ndarray], i: int) -> tuple[int, int]:
 def until_end(
     shown: Mapping[str, np.ndarray], there: tuple[int, int]
 ) -> dict[str, np.ndarray]:
-    """What is shown of the last frames of a clip, without those that only fill it up."""
+    """What is shown of the last frames of a clip, but for those that fill it up."""
     beyond = there[0] - there[1]
     return {name: value[: max(len(value) - beyond, 0)] for name, value in shown.items()}
 
