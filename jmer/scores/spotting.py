@@ -204,8 +204,9 @@ def watch_all(
         raise JmerError(
             f"{clips.name}: all frames of {names}{more} lie within the annotated "
             f"expression, so nothing can be spotted there. Prepare whole recordings: "
-            f"modality=video, resample=whole and a context, from a source that keeps "
-            f"the frames before the onset and after the offset, and train on those."
+            f"modality=video, resample=whole or native, and a context, from a source "
+            f"that keeps the frames before the onset and after the offset, and train on "
+            f"those."
         )
     return found
 
