@@ -149,7 +149,9 @@ class FrameBuilder(FrameSheet):
         first = clip.onset - clip.before
         last = first + len(clip.frames) - 1
         video = f"{self.data.name}/{self.video(clip)}"
-        return Span(self.data.name, *clip.row.key, video, first, last)
+        return Span(
+            clip.row.dataset or self.data.name, *clip.row.key, video, first, last
+        )
 
     def video(self, clip: Clip) -> str:
         """The recording whose frames a clip's numbers count; by default its folder."""
@@ -183,7 +185,7 @@ class FrameBuilder(FrameSheet):
             **inputs,
             "label": clip.label,
             "subject": clip.row.subject,
-            "dataset": self.data.name,
+            "dataset": clip.row.dataset or self.data.name,
             "clip_id": clip.row.clip,
             "onset": onset,
             "apex": apex,

@@ -3,13 +3,14 @@
 import collections
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from data_builders import places
 from data_builders.annotation import SheetRow, subject_number
 from data_builders.disk import DEPTH, Disk, one_of
+from data_builders.frame_files import Frame
 from data_builders.frame_names import FrameNames
 from data_builders.sheet_files import choices, find_table, sheets_in
 from jmer.data.asking import other_choices
@@ -170,7 +171,7 @@ class FramePlaces(FrameNames):
         home = self.subject_home(row)
         return home and self.disk.child(home, row.folder or row.clip)
 
-    def numbered(self, folder: Path) -> dict[int, Path]:
+    def numbered(self, folder: Path) -> Mapping[int, Frame]:
         """The images of a folder by the numbers that the sheet knows them by."""
         return self.disk.numbered(folder)
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from data_builders import frame_files, image_files
+from data_builders import frame_files
 from data_builders.annotation import Clip, SheetRow, frame_number
+from data_builders.frame_files import Frame
 from data_builders.frame_set import ACTION_UNITS, FrameSet
 from data_builders.numbering import SHIFTS, Counted, judge
 from jmer.data.asking import data_option, other_choices
@@ -39,7 +40,7 @@ class Surveyed(Protocol):
     def moments(self, onset: int, apex: int, offset: int) -> Interval: ...
     def clip_folder(self, row: SheetRow) -> Path | None: ...
     def odd_names(self, row: SheetRow) -> str: ...
-    def numbered(self, folder: Path) -> Mapping[int, Path]: ...
+    def numbered(self, folder: Path) -> Mapping[int, Frame]: ...
 
 
 @dataclass(frozen=True)
@@ -290,7 +291,7 @@ def _clip(
     before, after = _context(there, onset, offset, source.data.context)
     refuse = source.data.missing_frames == "refuse"
     chosen = (*before, *_files(row, folder, there, onset, offset, refuse), *after)
-    broken = [(path, why) for path in chosen if (why := image_files.damage(path))]
+    broken = [(path, why) for path in chosen if (why := frame_files.damage(path))]
     if broken:
         path, why = broken[0]
         more = f" ({len(broken)} such files)" if len(broken) > 1 else ""
@@ -333,11 +334,11 @@ def _no_number(row: SheetRow, moment: str, text: str, remedy: str = "") -> JmerE
 def _files(
     row: SheetRow,
     folder: Path,
-    there: Mapping[int, Path],
+    there: Mapping[int, Frame],
     onset: int,
     offset: int,
     refuse: bool,
-) -> tuple[Path, ...]:
+) -> tuple[Frame, ...]:
     """A file for each number from onset to offset, of those that are `there`."""
     wanted = range(onset, offset + 1)
     missing = [n for n in wanted if n not in there]
@@ -360,8 +361,8 @@ def _files(
 
 
 def _context(
-    there: Mapping[int, Path], onset: int, offset: int, context: int
-) -> tuple[list[Path], list[Path]]:
+    there: Mapping[int, Frame], onset: int, offset: int, context: int
+) -> tuple[list[Frame], list[Frame]]:
     """Up to `context` frames before onset and after offset, as far as they are there
     one after another."""
     wanted = range(1, context + 1)

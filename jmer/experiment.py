@@ -18,7 +18,7 @@ from jmer.optim import OptimConfig
 from jmer.shipped import beside
 from jmer.train.batches import Mode, Sampling
 from jmer.train.step import Criterion
-from jmer.train.tasks import InnerUnit, Selection
+from jmer.train.tasks import InnerDraw, InnerUnit, Selection
 from jmer.train.variants import check_variant, parse_variant
 
 
@@ -110,6 +110,10 @@ class Experiment:
     inner_criterion: Criterion = "uf1"
     """What is best on inner clips: the highest UF1 (of equal ones, the lowest loss), or
     the lowest loss."""
+    inner_draw: InnerDraw = "seed"
+    """What inner clips are drawn by: the seed of the training, so that seeds differ in
+    them too, or the split seed of the protocol (split; 0 where it has none), so that
+    all trainings of a fold have the same."""
     pretrained: Path | None = None
     """PyTorch checkpoint of the network's trunk, trained on something else, that every
     training starts from (.pth, .pt or .tar, torchvision's names); or the file of a part
@@ -198,6 +202,8 @@ class Experiment:
         if self.selection != "inner":
             for name in ("fraction", "unit", "criterion"):
                 del fields[f"inner_{name}"]
+        if self.selection != "inner" or self.inner_draw == "seed":
+            del fields["inner_draw"]  # which came later
         return fields
 
 

@@ -1,6 +1,7 @@
 """The experiments that come with jmer, and the rows of the papers beside them."""
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -94,6 +95,8 @@ def test_the_figures_of_papers_are_sweeps():
 
     assert values("aman_figure3", "n") == list(range(1, 21))
     assert values("hsta_figure3", "num_frames") == [2, 4, 6, 8, 10, 12]
+    assert values("meranet_figure4", "ca_shared") == ["conv", "mlp"]
+    assert values("meranet_figure5", "st_kernel") == [3, 5, 7]
 
 
 @pytest.mark.parametrize(
@@ -134,14 +137,60 @@ def test_help_shows_the_fields_of_the_ablations(name, options, capsys):
     assert [option for option in options if option not in shown] == []
 
 
+STANET = {"stanet_casme": 60, "stanet_casme2": 30, "stanet_smic": 100}
+
+
+@pytest.mark.parametrize("name", [*STANET, "stanet_casme_ablation"])
+def test_the_recipe_is_that_of_stanet(name):
+    """Sections 4.1 and 4.2 of its paper."""
+    one = load_experiment(EXPERIMENTS / f"{name}.py")
+    assert one.optim == AdamConfig(lr=1e-5, weight_decay=1e-4)
+    assert (one.epochs, one.protocol) == (STANET.get(name, 60), Loso())
+    assert (one.dtype, one.selection, one.sampling) == ("float32", "last", "shuffled")
+    assert (one.data.flow, one.data.frames, one.data.size) == ("flownet2", 20, 192)
+    assert one.data.resample == "linear" and one.model.augmented
+    smic = name == "stanet_smic"
+    assert one.model.rescales == ((1.0,) if smic else (0.9, 1.0, 1.1))
+    assert one.model.flip == smic
+    if name != "stanet_casme_ablation":
+        assert one.model.lambda_l1 == 1e-8
+
+
+MERANET = {"casme": 0.25, "casme2": 0.25, "casme_squared": 0.2}
+
+
+@pytest.mark.parametrize("network", ["meranet", "resnet3d"])
+@pytest.mark.parametrize("name", [*MERANET, "casme_depth32", "casme2_depth32"])
+def test_the_recipe_is_that_of_meranet(network, name):
+    """Sections 4.2 and 4.3 of its paper."""
+    set_of, _, depth = name.partition("_depth")
+    if depth and network == "resnet3d":
+        return
+    one = load_experiment(EXPERIMENTS / f"{network}_{name}.py")
+    assert one.optim == UntunedWarmupConfig(lr=0.1)
+    assert one.protocol == ClipHoldOut(MERANET[set_of], rounding="total")
+    assert (one.epochs, one.batch_size, one.dtype) == (100, 8, "float32")
+    assert (one.selection, one.inner_criterion) == ("inner", "loss")
+    inner = (one.inner_fraction, one.inner_unit, one.inner_draw)
+    assert inner == (0.2, "clip", "split")
+    assert one.data.min_frames == (1 if set_of == "casme_squared" else 16)
+    assert one.data.frames == one.model.frames == int(depth or 16)
+    assert (one.data.resample, one.data.window) == ("apex-window", "inside")
+    assert (one.model.flip, one.model.deviation) == (True, "sample")
+
+
+def test_meranet_by_subject_is_that_of_its_paper_but_for_the_protocol():
+    paper = {c.name: c.experiment for c in cells_of("meranet_table1")}
+    for cell in cells_of("meranet_loso"):
+        changed = {"protocol": Loso(), "inner_unit": "subject", "inner_draw": "seed"}
+        assert cell.experiment == replace(paper[cell.name], **changed)
+
+
+def cells_of(name: str):
+    return load_sweep(EXPERIMENTS / f"{name}.py").cells
+
+
 def test_the_recipes_are_those_of_the_papers():
-    stanet = load_experiment(EXPERIMENTS / "stanet_casme2.py")
-    assert stanet.optim == AdamConfig(lr=1e-5, weight_decay=1e-4)
-    assert (stanet.epochs, stanet.batch_size, stanet.protocol) == (30, 8, Loso())
-    meranet = load_experiment(EXPERIMENTS / "meranet_casme_squared.py")
-    assert meranet.optim == UntunedWarmupConfig(lr=0.1)
-    assert meranet.protocol == ClipHoldOut(0.2)
-    assert (meranet.selection, meranet.inner_criterion) == ("inner", "loss")
     hsta = load_experiment(EXPERIMENTS / "hsta_table4.py")
     assert hsta.optim == AdamWConfig(
         lr=5e-5,

@@ -171,7 +171,7 @@ def test_a_stride_that_cannot_be_is_refused(tmp_path):
         ),
         (
             {"context": 2, "resample": "native", "modality": "apex-flow"},
-            "context=2 goes with resample=whole or native",
+            "context=2 goes with resample=whole, native or apex-window",
         ),
     ],
 )

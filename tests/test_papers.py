@@ -371,7 +371,18 @@ WRONG = [
     (
         *("meranet_table1", "MERANet, CAS(ME)²", "meranet-1"),
         {"protocol": ClipHoldOut(fraction=0.25), "seeds": (1,), "dtype": "bfloat16"},
-        ["dtype bfloat16, paper float32", "protocol.fraction 0.25, paper 0.2"],
+        [
+            *("dtype bfloat16, paper float32", "protocol.fraction 0.25, paper 0.2"),
+            "protocol.rounding class, paper total",
+        ],
+    ),
+    (
+        *("meranet_table1", "MERANet, CASME", "meranet-1"),
+        {"data.window": "centred", "data.min_frames": 1, "inner_draw": "seed"},
+        [
+            *("data.window centred, paper inside", "data.min-frames 1, paper 16"),
+            "inner-draw seed, paper split",
+        ],
     ),
 ]
 
@@ -408,7 +419,6 @@ def test_a_run_with_the_papers_settings_is_its_row(tmp_path, file, cell, name):
 
 
 OURS = {
-    "stanet": ["data.flow dis, paper flownet2"],
     "aman": [
         "model.backbone none, paper a network of expressions",
         "model.magnifier none, paper the published network",

@@ -1,5 +1,6 @@
 """TFDS builder of parts A and C of CAS(ME)³."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -7,6 +8,7 @@ from typing import ClassVar
 from data_builders.annotation import Clip, Correction, SheetRow
 from data_builders.casme_cubed import CasmeCubed
 from data_builders.frame_builder import FrameBuilder
+from data_builders.frame_files import Frame
 from data_builders.sheets import Columns, Line, read_table
 from jmer.errors import JmerError, quoted
 from jmer.preprocess.tensors import Interval
@@ -139,7 +141,7 @@ class Builder(FrameBuilder):
         name = f"{video}_{row.onset}" if video else ""
         return replace(row, clip=name, folder=video)
 
-    def numbered(self, folder: Path) -> dict[int, Path]:
+    def numbered(self, folder: Path) -> Mapping[int, Frame]:
         there = super().numbered(folder)
         if not self.mock_crime:
             return there

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from jmer.errors import UsageError
-from jmer.files.places import from_environment
+from jmer.files.places import expanded, from_environment
 from jmer.shipped.beside import plain_name
 
 
@@ -32,6 +32,8 @@ class DataConfig:
     """Fields that name a file which preparing reads: what is prepared depends on its
     content, and not on its place."""
 
+    source_is_given: ClassVar[bool] = False
+    """Whether there is always a source, since a field without default names it."""
     formerly: ClassVar[Mapping[str, str]] = {}
     """Older names of fields. Sets were prepared by them, and still are: the folder of a
     recipe stays the same."""
@@ -99,6 +101,11 @@ class DataConfig:
         """Where the class is defined, `package.module:Name`; see `find.config_at`."""
         kind = type(self)
         return f"{plain_name(kind.__module__)}:{kind.__qualname__}"
+
+    @staticmethod
+    def place_of(text: str) -> Path:
+        """A place as people type it, with `~` and `$VARIABLE` written out."""
+        return expanded(Path(text))
 
     @property
     def word(self) -> str:

@@ -138,11 +138,22 @@ class Magnet(nnx.Module):
     ) -> Float[Array, "b h w 3"]:
         """One frame of each clip by a factor of its own."""
         _check(onset)
-        (_, before), (texture, shape) = map(self.encoder, (onset, frame))
+        encoded = self.encoded(self.encoder(onset)[1], frame)
+        return self.decoded(*encoded, factor).astype(jnp.float32)
+
+    def encoded(self, before: Array, frame: Array) -> tuple[Array, Array, Array]:
+        """Texture, shape and motion of frames [b, h, w, 3] since an onset whose shape
+        was `before`: what no factor changes."""
+        _check(frame)
+        texture, shape = self.encoder(frame)
         motion = self.manipulator.moved(before, shape)
-        texture = self.decoder.enlarged(texture)
-        made = self.decoder(texture, self.manipulator(shape, motion, factor))
-        return made.astype(jnp.float32)
+        return self.decoder.enlarged(texture), shape, motion
+
+    def decoded(
+        self, texture: Array, shape: Array, motion: Array, factor: Array
+    ) -> Array:
+        """The frames [b, h, w, 3], each by its factor."""
+        return self.decoder(texture, self.manipulator(shape, motion, factor))
 
     @typed
     def sweep(
@@ -161,14 +172,9 @@ class Magnet(nnx.Module):
         b, t, h, w, _ = frames.shape
         k = len(factors)
         before = jnp.repeat(self.encoder(onset)[1], t, axis=0)
-        texture, shape = self.encoder(frames.reshape(b * t, h, w, 3))
-        motion = self.manipulator.moved(before, shape)
-        texture = self.decoder.enlarged(texture)
-        texture, shape, motion = (
-            jnp.repeat(x, k, axis=0) for x in (texture, shape, motion)
-        )
-        shape = self.manipulator(shape, motion, jnp.tile(factors, b * t))
-        made = self.decoder(texture, shape).astype(jnp.float32)
+        encoded = self.encoded(before, frames.reshape(b * t, h, w, 3))
+        many = (jnp.repeat(x, k, axis=0) for x in encoded)
+        made = self.decoded(*many, jnp.tile(factors, b * t)).astype(jnp.float32)
         return made.reshape(b, t, k, h, w, 3)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -59,6 +59,8 @@ class NetworkConfig:
     """
     paper_classes: ClassVar[tuple[str, ...]]
     """Classes of the paper's main result, in the order of its published weights."""
+    trunk_besides: ClassVar[tuple[str, ...]] = ()
+    """How names begin of what `trunk_from_torch` leaves, such as the trunk's head."""
     listed: ClassVar[Mapping[str, int | str]] = {}
     """`parameters`, `trained` and `input` as `describe` finds them at the paper's size,
     so that `jmer list models` need not build the network. A test compares the two."""
@@ -79,6 +81,19 @@ class NetworkConfig:
         ValueError if `state` is not theirs.
         """
         raise JmerError(f"{self.name} has no published weights that jmer can read.")
+
+    def fields_of(self, state: TorchState, told: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of this network that a published PyTorch state tells by its
+        shapes and names, and `told`, the arguments that its script wrote beside it.
+
+        Raises: KeyError or ValueError if `state` is of another network.
+        """
+        return {}
+
+    def classes_of(self, told: Mapping[str, Any]) -> tuple[str, ...]:
+        """The classes of published weights in the order of labels, where nobody says
+        otherwise; `told` as in `fields_of`."""
+        return self.paper_classes
 
     def trunk_from_torch(self, state: TorchState) -> PathArrays:
         """The arrays that a training may start from, by path, of a PyTorch state that
@@ -168,6 +183,25 @@ class NetworkConfig:
     def has_prefix(self) -> bool:
         """Whether `prefix` does anything."""
         return type(self).prefix is not NetworkConfig.prefix
+
+    @property
+    def prefix_parts(self) -> tuple[Hashable, ...]:
+        """What `prefix` is put together of, if each is kept by itself, so that other
+        fields that ask for some of the same need not compute those again. Each is a
+        JSON value; `prefix_facts` has the fields that all of them depend on.
+        """
+        return ()
+
+    def prefix_of(self, inputs: Inputs, parts: Sequence[Any]) -> Inputs:
+        """Some of `prefix_parts`, of a batch of clips: arrays [b, part, ...].
+
+        A part must have the same bits whichever others are asked for.
+        """
+        raise NotImplementedError
+
+    def prefix_whole(self, parts: Inputs) -> Inputs:
+        """What `prefix` returns, of all parts in their order."""
+        raise NotImplementedError
 
     @property
     def prefix_facts(self) -> dict[str, Any]:

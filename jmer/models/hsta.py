@@ -13,17 +13,19 @@ from jax.typing import DTypeLike
 
 from jmer import keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
+from jmer.data.facs import OBJECTIVE
 from jmer.errors import FieldCheck
 from jmer.losses import cross_entropy, squared_error, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn import remat
 from jmer.nn.lowering.choice import current
+from jmer.weights import hsta as published
 from jmer.weights import torch_names
+from jmer.weights.hsta import BRANCHES
 from jmer.weights.torch_names import PathArrays, TorchState
 
 LOSSES = {"cross_entropy": cross_entropy, "mse": squared_error}
 OTHER = {"special": "video", "video": "special"}
-BRANCHES = {"special": 0, "video": 1}  # in the authors' code
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +49,9 @@ class HstaConfig(NetworkConfig):
     }
     inputs: ClassVar[tuple[str, ...]] = ("clip", "special")
     paper_classes: ClassVar[tuple[str, ...]] = (
+        "others",
         "disgust",
         "surprise",
-        "others",
         "fear",
         "anger",
         "sad",
@@ -195,6 +197,20 @@ class HstaConfig(NetworkConfig):
         if path[0] == "layers":
             return self.layers - int(path[1])
         return self.layers + 1 if "embed" in path else 0
+
+    def fields_of(self, state: TorchState, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Depth, widths, patches and parts, of the tensors; frames, their size and the
+        rates of dropout, of the arguments beside them.
+
+        No tensor tells the heads: where the paper's do not fit, they have 64 features
+        of the clip, as in all networks of the authors' code.
+        """
+        return published.fields(state, told)
+
+    def classes_of(self, told: Mapping[str, Any]) -> tuple[str, ...]:
+        if told.get(published.LABELS) == "objective_class":
+            return OBJECTIVE
+        return self.paper_classes
 
     def from_torch(self, state: TorchState) -> PathArrays:
         """A checkpoint of the authors' code: branch 0 is the special frames, 1 the

@@ -42,6 +42,7 @@ class VisualMemoryConfig(NetworkConfig):
         "input": "clip 15x64x64x3, flow 14x64x64x2, intensity 15",
     }
     values: ClassVar[tuple[str, ...]] = ("intensity_weight",)
+    trunk_besides: ClassVar[tuple[str, ...]] = ("classifier.",)
     later: ClassVar[Mapping[str, Any]] = {"padded": False}
     paper_classes: ClassVar[tuple[str, ...]] = (
         *("happiness", "disgust", "surprise", "repression"),

@@ -50,9 +50,11 @@ class ConvNorm(nnx.Module):
         *,
         train: bool = False,
         weight: Float[Array, " b"] | None = None,
+        apart: int = 1,
     ) -> Float[Array, "b *out d"]:
-        """Convolved, then normalised by the clips that count."""
-        return self.norm(self.conv(x), train=train, weight=weight)
+        """Convolved, then normalised by the clips that count; `apart` as the norm has
+        it."""
+        return self.norm(self.conv(x), train=train, weight=weight, apart=apart)
 
 
 class Gate(Protocol):
@@ -110,9 +112,10 @@ class ResidualBlock(nnx.Module):
         *,
         train: bool = False,
         weight: Float[Array, " b"] | None = None,
+        apart: int = 1,
     ) -> Float[Array, "b *out d"]:
         """The branch, weighed by its gate if it has one, plus the shortcut; ReLU."""
-        return self.explain(x, train=train, weight=weight)[0]
+        return self.explain(x, train=train, weight=weight, apart=apart)[0]
 
     def explain(self, x: Array, **options: Any) -> tuple[Array, dict[str, Array]]:
         """The result, and what the gate shows."""

@@ -26,7 +26,9 @@ class ClipRecipe:
 
     files: ClassVar[tuple[str, ...]] = ("flow_weights",)
     """Fields that name a file which preparing reads."""
-    later: ClassVar[Mapping[str, Any]] = {"stride": 1, "stride_ms": 0.0}
+    later: ClassVar[Mapping[str, Any]] = {
+        **{"window": "centred", "stride": 1, "stride_ms": 0.0},
+    }
     """Fields that came after the first sets, and what was done then."""
 
     modality: Literal["clip", "flow", "video", "apex-flow"] = "clip"
@@ -47,8 +49,12 @@ class ClipRecipe:
     with its context, frame by frame as it was recorded; `frames` is the length of the
     longest, shorter ones end in black, and `present` says which frames there are."""
     context: int = 0
-    """With resample=whole or native, frames before the onset and after the offset that
-    belong to the clip, or as many as the recording has there."""
+    """With resample=whole, native or apex-window, frames before the onset and after the
+    offset that belong to the clip, or as many as the recording has there."""
+    window: Literal["centred", "inside"] = "centred"
+    """Where apex-window lies. centred: around the apex, whatever the clip lacks on a
+    side. inside: moved as far as it needs to lie in the clip, which then lacks frames
+    only if it has too few."""
     stride: int = 1
     """With resample=native, frames of the recording from one stored frame to the next.
     """
@@ -87,12 +93,17 @@ class ClipRecipe:
                 raise UsageError(f"{name}={value}: must be at most {most:,}")
         if self.context < 0:
             raise UsageError(f"context={self.context}: must be at least 0")
-        around = self.resample in ("whole", "native")
+        around = self.resample in ("whole", "native", "apex-window")
         if self.context and (not around or self.modality == "apex-flow"):
             raise UsageError(
-                f"context={self.context} goes with resample=whole or native and "
-                f"modality=clip, flow or video, not with resample={self.resample} and "
-                f"modality={self.modality}"
+                f"context={self.context} goes with resample=whole, native or "
+                f"apex-window and modality=clip, flow or video, not with "
+                f"resample={self.resample} and modality={self.modality}"
+            )
+        if self.window != "centred" and self.resample != "apex-window":
+            raise UsageError(
+                f"window={self.window} goes with resample=apex-window, not with "
+                f"resample={self.resample}"
             )
         self._check_stride()
         estimated = self.modality in ("flow", "video") or self.special == "dense"

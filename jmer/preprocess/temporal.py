@@ -13,6 +13,7 @@ Method = Literal[
     "none", "linear", "uniform", "random-sorted", "apex-window", "tim", "whole"
 ]
 Filling = Literal["repeat", "zeros"]
+Window = Literal["centred", "inside"]
 
 
 def linear(
@@ -61,15 +62,19 @@ def generator(name: str) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(name.encode()))
 
 
-def apex_window(apex: int, n: int, t: int) -> Int[np.ndarray, " {n}"]:
+def apex_window(
+    apex: int, n: int, t: int, window: Window = "centred"
+) -> Int[np.ndarray, " {n}"]:
     """Frames apex - n//2 to apex + (n-1)//2 of a clip of `t` frames.
 
-    The first and the last frame stand in for those that the clip lacks.
+    The first and the last frame stand in for those that the clip lacks. A window
+    `inside` is moved as far as it needs to lie in the clip, so that frames are repeated
+    only where the clip has fewer than `n`, and it then has all of them.
 
-    >>> apex_window(2, 6, 20)
-    array([0, 0, 1, 2, 3, 4])
+    >>> apex_window(2, 6, 20), apex_window(2, 6, 20, "inside")
+    (array([0, 0, 1, 2, 3, 4]), array([0, 1, 2, 3, 4, 5]))
     """
-    return np.clip(_window(apex, n), 0, t - 1)
+    return np.clip(_window(apex, n, t, window), 0, t - 1)
 
 
 def tim(frames: UInt8[np.ndarray, "t h w c"], n: int) -> UInt8[np.ndarray, "{n} h w c"]:
@@ -149,13 +154,15 @@ def resample(
     name: str = "",
     padding: Filling = "repeat",
     context: int = 0,
+    window: Window = "centred",
 ) -> tuple[UInt8[np.ndarray, "s h w c"], tuple[int, int, int]]:
     """A clip of `n` frames, and where onset, apex and offset are in it.
 
     `none` keeps every frame, `apex-window` looks at the whole clip, `whole` also at
     the `context` frames on either side of onset..offset, as far as there are, and the
     other methods at onset..offset alone. Each of the three moments goes to the frame
-    that is nearest in time. `random-sorted` depends on `name`. With `padding` of zeros,
+    that is nearest in time. `random-sorted` depends on `name`, and the `window` of
+    `apex-window` is as in `apex_window`. With `padding` of zeros,
     black frames stand where frames would be repeated because a clip has too few.
 
     Raises: ValueError unless 0 <= onset <= apex <= offset < t.
@@ -168,7 +175,8 @@ def resample(
     if method == "none":
         return frames, interval
     if method == "apex-window":
-        made, times = _take(frames, _window(apex, n), 0, len(frames) - 1, padding)
+        wanted = _window(apex, n, len(frames), window)
+        made, times = _take(frames, wanted, 0, len(frames) - 1, padding)
     elif method in ("uniform", "random-sorted"):
         wanted = (
             _uniform(onset, offset, n)
@@ -219,5 +227,8 @@ def _random_sorted(onset: int, offset: int, n: int, name: str) -> Int[np.ndarray
     return np.sort(generator(name).choice(there, n, replace=False))
 
 
-def _window(apex: int, n: int) -> Int[np.ndarray, " n"]:
-    return apex - n // 2 + np.arange(n)
+def _window(apex: int, n: int, t: int, window: Window) -> Int[np.ndarray, " n"]:
+    first = apex - n // 2
+    if window == "inside":
+        first = min(max(first, min(0, t - n)), max(0, t - n))
+    return first + np.arange(n)

@@ -58,6 +58,7 @@ def features(
             name=name,
             padding=recipe.padding,
             context=recipe.context,
+            window=recipe.window,
         )
         there = len(clip)
     if recipe.modality in ("flow", "video"):

@@ -184,8 +184,8 @@ class Run:
 
     @functools.cached_property
     def curves(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """(epochs, values) of `loss`, `test_acc` and `inner_uf1`, averaged over all
-        tasks; without those that were not recorded.
+        """(epochs, values) of `loss`, `test_acc`, `inner_uf1` and `inner_loss`, each
+        averaged over all tasks; without those that were not recorded.
         """
         return read_curves(self.folder / PROGRESS)
 
