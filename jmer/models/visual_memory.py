@@ -478,7 +478,7 @@ class VisualMemory(nnx.Module):
         b, s = flow.shape[:2]
         x = nn.polar_flow(flow) if self.polar else flow.astype(jnp.float32)
         # Each field is an image of its own, and counts as its clip does.
-        fields = None if weight is None else jnp.repeat(weight, s)
+        fields: Array | None = None if weight is None else jnp.repeat(weight, s)
         if there is not None:
             own = there.reshape(-1).astype(jnp.float32)
             fields = own if fields is None else fields * own
