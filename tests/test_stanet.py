@@ -397,6 +397,41 @@ def test_bad_fields_are_refused_by_the_name_of_the_option(field, value):
         STANetConfig(**{field: value})
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        # A place of the mask is of 32 pixels, and is halved three times.
+        ({"attended": 4}, "size=192 must be at least 225 pixels for .*attended=4"),
+        ({"attended": 3, "size": 112}, "size=112 must be at least 113 pixels"),
+        ({"attended": 1, "size": 28}, "size=28 must be at least 29 pixels"),
+        ({"attended": 5}, "attended=5 must be one of"),
+        ({"summary": "state", "tab": False}, "summary=state must not be state without"),
+        ({"directions": "backward"}, "directions=backward must be one of"),
+    ],
+)
+def test_readings_that_do_not_fit_are_refused(fields, words):
+    with pytest.raises(UsageError, match=words):
+        STANetConfig(**fields)
+    STANetConfig(attended=3, size=113)
+
+
+@pytest.mark.parametrize(
+    ("fields", "parameters"),
+    [
+        # Of the third stage, 256 channels: seven convolutions of 3x3 with batch norm,
+        # and the mask, 7 (9 * 256 * 256 + 512) + 256 * 257, where there were 1,050,496.
+        ({"attended": 3}, 12_883_332 - 1_050_496 + 4_132_352 + 65_792),
+        # Half of the LSTM's 657,408.
+        ({"directions": "forward"}, 12_883_332 - 328_704),
+        # A head of 256 values, not of 512, for four classes.
+        ({"summary": "state"}, 12_883_332 - 4 * 256),
+        ({"summary": "last"}, 12_883_332),
+    ],
+)
+def test_other_readings_have_other_parameters(fields, parameters):
+    assert describe(STANetConfig(**fields))["parameters"] == parameters
+
+
 def test_the_smallest_frame_has_logits():
     config = dataclasses.replace(SMALL, size=9, frames=1)
     flow = FLOW[:, :1, :9, :9]
