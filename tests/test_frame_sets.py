@@ -13,6 +13,7 @@ from downloads import CONFIGS, FRAME_SETS, read, write
 from numpy.testing import assert_array_equal
 
 from data_builders import datasets
+from data_builders.casme_cubed import casme_cubed_dataset_builder as casme_cubed
 from data_builders.synthetic import Synthetic
 from jmer.data import check, load
 from jmer.data.maker import builder_of
@@ -248,6 +249,54 @@ def test_repairs_of_hsta(tmp_path):
     assert moments(10, 40, 20) == (10, 15, 20)
     assert moments(10, 12, 99) == (10, 12, 60)
     assert moments(10, 80, 99) == (10, 60, 60)
+    assert builder_of(tree.config).late_apex(10, 80, 99) == 80
+    assert builder_of(tree.config).late_apex(10, 60, 99) is None
+    assert builder_of(tree.config).late_apex(10, 99, 80) is None  # 45, halfway
+    assert builder_of(tree.config).late_apex(10, 999, 180) == 95
+    clamped = dataclasses.replace(tree.config, late_apex="clamped")
+    assert builder_of(clamped).late_apex(10, 80, 99) is None
+
+
+def test_the_apex_frame_of_a_clip_that_is_cut_short_is_shown(tmp_path, monkeypatch):
+    """As in 634 of the 3,346 macro-expressions that the authors list."""
+    monkeypatch.setattr(casme_cubed, "HSTA_LONGEST", 1)
+    fields = {"special": "sf", "resample": "uniform", "frames": 2, "resize": "bilinear"}
+    tree = write("casme_cubed", tmp_path, source="videos", repairs="hsta", **fields)
+    clips = load(tree.config)
+    for i, take in enumerate(tree.loaded):
+        assert take.apex > take.onset + 1
+        apex, first = (read(take.path(n)) for n in (take.apex, take.onset))
+        size = clips.inputs["special"].shape[2]
+        shown = resize(np.stack([first, apex]), size, "bilinear")
+        assert_array_equal(clips.inputs["special"][i], shown)
+        last = resize(read(take.path(take.onset + 1))[None], size, "bilinear")
+        assert_array_equal(clips.inputs["clip"][i, 1:], last)
+    clamped = load(dataclasses.replace(tree.config, late_apex="clamped"))
+    assert_array_equal(clamped.inputs["special"][:, 1], clamped.inputs["clip"][:, 1])
+
+
+def test_a_clip_of_one_frame_is_filled_up_by_the_repairs_of_hsta(tmp_path):
+    fields = {"special": "of", "resample": "uniform", "frames": 6}
+    tree = write("casme_cubed", tmp_path, repairs="hsta", **fields)
+    take = tree.loaded[1]
+    set_cell("offset", "0")(tree)  # as in rows 796 and 798 of the published sheet
+    clips = load(tree.config)
+    only = resize(read(take.path(take.onset))[None], clips.inputs["clip"].shape[2])
+    assert_array_equal(clips.inputs["clip"][1], only.repeat(6, axis=0))
+    plain = dataclasses.replace(tree.config, repairs="none")
+    assert "out of order" in check(plain)[0][0]
+
+
+def test_recipes_from_before_there_was_a_choice_keep_their_folder():
+    """Of sets that earlier versions prepared: names are those of `main` before."""
+    cubed, synthetic = CONFIGS["casme_cubed"], Synthetic
+    before = {"resize": "area", "tracks": "chained"}
+    old = cubed(repairs="hsta", special="of", size=32, late_apex="clamped", **before)
+    assert old.config_name == "recipe-535ba2288907"
+    assert synthetic(modality="clip").config_name == "recipe-a4056ec0bd0d"
+    assert cubed(size=32).config_name == cubed(size=32, **before).config_name
+    new = cubed(repairs="hsta", special="of", size=32)
+    assert len({old.config_name, new.config_name}) == 2
 
 
 def test_a_neighbour_is_near_even_of_huge_numbers(tmp_path):

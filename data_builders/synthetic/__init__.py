@@ -76,6 +76,8 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
             window=self.window,
             flow_weights=self.flow_weights,
             special=self.special,
+            resize=self.resize,
+            tracks=self.tracks,
         )
 
     @property
