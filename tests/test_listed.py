@@ -114,7 +114,7 @@ def test_lines_without_a_clip_can_be_skipped(folder):
 
 def test_clips_that_no_list_names_are_refused(folder):
     more = clips_of([*PEOPLE, "spNO.3"], [*CLIPS, "e_5"])
-    words = r"names none of 1 clip of .*: spno\.3/e_5.*--data\.exclude spno\.3/e_5"
+    words = r"names none of 1 clip of .*: spNO\.3/e_5.*--data\.exclude spNO\.3/e_5"
     with pytest.raises(JmerError, match=words):
         make_folds(ClipLists(lists=folder), more)
 
@@ -167,6 +167,15 @@ def test_the_command_line_says_what_to_give(tmp_path, monkeypatch, capsys):
     shown = " ".join(capsys.readouterr().out.split())
     assert "--protocol.lists" in shown
     assert "--protocol.absent" in shown
+    remedies = (
+        ["--protocol", "clip-kfold", "--protocol.split-seed", "1"],
+        ["--protocol.absent", "skip", "--data.exclude", "spNO.3/e_5"],
+    )
+    for said in remedies:
+        with pytest.raises(SystemExit) as left:
+            main(["run", "hsta_table4", *said, "--help"])
+        assert not left.value.code
+        capsys.readouterr()
     words = ["run", "quickstart", "--protocol", "clip-lists", "--run-dir", "r"]
     monkeypatch.chdir(tmp_path)
     assert main(words) == 2

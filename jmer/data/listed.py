@@ -81,7 +81,8 @@ class ClipLists(Protocol):
         if lost and self.absent == "refuse":
             raise JmerError(_lost(lost, clips))
         listed = {at for own in found.values() for at in own}
-        if left := [f"{s}/{c}" for (s, c), at in place.items() if at not in listed]:
+        unlisted = [i for at, i in enumerate(among) if at not in listed]
+        if left := [f"{clips.subject[i]}/{clips.clip_id[i]}" for i in unlisted]:
             raise JmerError(
                 f"{self.lists} names none of {counted(len(left), 'clip')} of "
                 f"{clips.name}: {', '.join(left[:SHOWN])}. Add them, or leave them out "
