@@ -1,8 +1,8 @@
 """Visual memory on CASME II, the paper's other division: 30 % by subject.
 
-Nobody is on both sides. The paper's: 70 % and 30 %, and all that visual_memory_casme2.py
-says. Chosen: that subjects are kept apart, since the paper does not say, and which they
-are (--protocol.split-seed).
+Nobody is on both sides. The paper's: 70 % and 30 %, and all that
+visual_memory_casme2.py says. Chosen: that subjects are kept apart, since the paper does
+not say, and which they are (--protocol.split-seed).
 
 Paper:  Nag et al. 2019, section 3: jmer report --table visual-memory-1, visual-memory-2
 Run:    jmer run visual_memory_casme2_spatial --data.manual-dir DIR

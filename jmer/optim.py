@@ -253,8 +253,8 @@ class RmspropConfig(SteppedConfig):
     form: Literal["torch", "tensorflow"] = dataclasses.field(
         default="torch", kw_only=True
     )
-    """torch: epsilon is added to the root of the mean, which begins at 0. tensorflow: it
-    is added below the root, and the mean begins at 1; goes with smoothing 0.9 and
+    """torch: epsilon is added to the root of the mean, which begins at 0. tensorflow:
+    it is added below the root, and the mean begins at 1; goes with smoothing 0.9 and
     epsilon 1e-10."""
 
     smoothing: float = 0.99

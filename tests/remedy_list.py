@@ -18,6 +18,7 @@ EXTRA = (
 )
 IMPORTED = "test_importers.py::test_"
 FED = "test_streamed.py::test_own_batches_of_such_a_set_are_refused"
+RECORDINGS = "test_native.py::test_what_is_said_of_recordings_works_when_typed"
 # Why nothing is typed.
 HOSTS = "several processes at once: test_hosts.py and test_launcher.py start them"
 DEVICE = "another device or driver: what is named is JAX's own, and CI has none"
@@ -45,6 +46,10 @@ TYPED: list[tuple[str, str]] = [
     (", or choose {data_option('missing_frames'", OPTION),
     ("has one frame, {number}", OPTION),
     ("{row.title}: excluded (--exclude)", NO_REMEDY),
+    ("that stride keeps one, in which", RECORDINGS),
+    ("clips have more than frames=", RECORDINGS),
+    ("have no frame before the onset", RECORDINGS),
+    ("--protocol is given twice", "test_experiments.py: what is said"),
     ("no clip is called", f"{DATA}clips_to_exclude_have_names"),
     ("without {counted(len(clips)", OPTION),
     (" as in `{command}`", f"{DATA}a_run_says_what_to_run"),
@@ -179,6 +184,7 @@ TYPED: list[tuple[str, str]] = [
     ("usage: jmer COMMAND", "test_startup.py"),
     ("Ours is there once `jmer spot RUN`", "test_spot.py"),
     ("as `jmer spot` drew it", NO_REMEDY),
+    ("add --import {code} (in Python", "test_own_network.py: another process"),
     ("numbered, or seconds (--times seconds)", NO_REMEDY),
     (", or leave {data_option('manual_dir')} out to use", CHANGED),
     ("Fill in a column fps, or give", FOLDER),

@@ -8,6 +8,7 @@ import pytest
 from damage import refuses
 from downloads import read, write
 from numpy.testing import assert_array_equal
+from remedies import option, said, works
 
 from data_builders.casme2 import Casme2
 from data_builders.samm import Samm
@@ -253,3 +254,28 @@ def test_sets_that_were_prepared_before_are_still_found(config, name):
     """Folders of recipes as they were when there was no stride."""
     assert config.config_name == f"recipe-{name}"
     assert not {"stride", "stride_ms"} & config.recipe.keys()
+
+
+def test_what_is_said_of_recordings_works_when_typed(tmp_path):
+    tree = write("casme2", tmp_path, source="raw")
+    check_it = ["data", "check", "casme2", "--manual-dir", str(tree.root)]
+    check_it += ["--source", "raw", "--size", "32", "--context", "9"]
+    native = [*check_it, "--resample", "native"]
+    code, text = said([*native, "--frames", "30", "--stride", "50"])
+    assert code and "keeps one" in text
+    works([*native, "--frames", "30", *option(text, "--stride")])
+    code, text = said([*native, "--frames", "9"])
+    assert code and "clips have more than frames=9" in text
+    works([*native, *option(text, "--frames")])
+    assert "with a smaller --context" in text
+    works([*native[:-3], "2", "--resample", "native", "--frames", "20"])
+    first = tree.loaded[0]
+    for number in first.images.numbers:
+        if not first.onset <= number <= first.offset:
+            first.path(number).unlink()
+    text = works([*check_it, "--resample", "whole"])
+    assert (
+        "no frame before the onset" in text and "Leave them out with --exclude" in text
+    )
+    text = works([*check_it, "--resample", "whole", "--exclude", "/".join(first.key)])
+    assert "no frame before the onset" not in text

@@ -22,7 +22,6 @@ from jmer.data.builder import ClipBuilder
 from jmer.data.tables import streamed
 from jmer.errors import JmerError, quoted
 from jmer.preprocess.clip_recipe import Shapes
-from jmer.text import counted
 
 TABLE = "fer2013.csv"
 COLUMNS = ("emotion", "pixels", "usage")
@@ -194,7 +193,7 @@ class Builder(ClipBuilder):
         lines = [f"{len(rows.label)} images, no subjects ({per_class})"]
         if rows.left_out:
             lines.append(
-                f"  left out: {counted(rows.left_out, 'image')} without a majority of "
+                f"  left out: {rows.left_out} images without a majority of "
                 f"votes for one of these emotions"
             )
         theirs = (votes.COUNTS, votes.USAGES) if self.voted else (COUNTS, USAGES)

@@ -36,7 +36,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Where:
-    """A value of a field that a run may lack, since not every kind of its part has it."""
+    """A value of a field that a run may lack: not every kind of its part has it."""
 
     value: Any
 

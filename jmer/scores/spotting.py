@@ -204,8 +204,9 @@ def watch_all(
         raise JmerError(
             f"{clips.name}: all frames of {names}{more} lie within the annotated "
             f"expression, so nothing can be spotted there. Prepare whole recordings: "
-            f"modality=video, resample=whole and a context, from a source that keeps "
-            f"the frames before the onset and after the offset, and train on those."
+            f"modality=video, resample=whole or native, and a context, from a source "
+            f"that keeps the frames before the onset and after the offset, and train on "
+            f"those."
         )
     return found
 
@@ -221,7 +222,7 @@ def there_of(inputs: Mapping[str, np.ndarray], i: int) -> tuple[int, int]:
 def until_end(
     shown: Mapping[str, np.ndarray], there: tuple[int, int]
 ) -> dict[str, np.ndarray]:
-    """What is shown of the last frames of a clip, without those that only fill it up."""
+    """What is shown of the last frames of a clip, but for those that fill it up."""
     beyond = there[0] - there[1]
     return {name: value[: max(len(value) - beyond, 0)] for name, value in shown.items()}
 
