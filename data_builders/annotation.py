@@ -146,6 +146,8 @@ class Clip:
     """A file for each number from onset to offset, and for those of the context."""
     before: int = 0
     """How many of them come before the onset."""
+    late_apex: Path | VideoFrame | None = None
+    """The apex frame, where it comes after the last frame of the clip."""
 
     @property
     def interval(self) -> tuple[int, int, int]:

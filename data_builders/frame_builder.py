@@ -103,7 +103,7 @@ class FrameBuilder(FrameSheet):
         for."""
         clips = self.survey.clips
         short = [c.row.title for c in clips if len(c.frames) == c.offset - c.onset + 1]
-        if not self.data.context or not short:
+        if not self.data.context or not short or self.data.resample == "apex-window":
             return []
         whole = [name for name in self.root_names if not is_selected(name)]
         hint = f", or lay {whole[0]} beside it" if is_selected(self.root.name) else ""

@@ -39,8 +39,7 @@ def with_clips(
 
 
 def _add_pictures(digest: Any, clip: Clip) -> None:
-    """The image files of onset, apex and offset."""
-    for moment in clip.interval:
-        frame = clip.frames[moment]
+    """The image files of onset, apex and offset, and of an apex after that."""
+    for frame in (*(clip.frames[i] for i in clip.interval), clip.late_apex):
         if isinstance(frame, Path):
             digest.update(frame.read_bytes())

@@ -38,6 +38,9 @@ class Surveyed(Protocol):
     def require_manual_dir(self) -> Path: ...
     def left_out(self, row: SheetRow) -> str: ...
     def moments(self, onset: int, apex: int, offset: int) -> Interval: ...
+    def late_apex(self, onset: int, apex: int, offset: int) -> int | None: ...
+    @property
+    def takes_still(self) -> bool: ...
     def clip_folder(self, row: SheetRow) -> Path | None: ...
     def odd_names(self, row: SheetRow) -> str: ...
     def numbered(self, folder: Path) -> Mapping[int, Frame]: ...
@@ -201,7 +204,7 @@ def _survey(
             continue
         if clip.offset - clip.onset + 1 < source.data.min_frames:
             made.left_out[f"fewer than {source.data.min_frames} frames"] += 1
-        elif clip.onset == clip.offset:
+        elif clip.onset == clip.offset and not source.takes_still:
             made.problems.append(_of_one_frame(row, clip.onset))
         else:
             made.clips.append(clip)
@@ -264,7 +267,8 @@ def _clip(
     shift: int,
     counted: list[Counted],
 ) -> Clip:
-    onset, apex, offset = source.moments(*_numbers(row, source.data.missing_apex))
+    said = _numbers(row, source.data.missing_apex)
+    onset, apex, offset = source.moments(*said)
     if not onset <= apex <= offset:
         raise Unusable(
             f"{row.where}: onset {onset}, apex {apex} and offset {offset} of clip "
@@ -291,7 +295,10 @@ def _clip(
     before, after = _context(there, onset, offset, source.data.context)
     refuse = source.data.missing_frames == "refuse"
     chosen = (*before, *_files(row, folder, there, onset, offset, refuse), *after)
-    broken = [(path, why) for path in chosen if (why := frame_files.damage(path))]
+    late = source.late_apex(*said)
+    shown = () if late is None else _files(row, folder, there, late, late, refuse)
+    read = (*chosen, *shown)
+    broken = [(path, why) for path in read if (why := frame_files.damage(path))]
     if broken:
         path, why = broken[0]
         more = f" ({len(broken)} such files)" if len(broken) > 1 else ""
@@ -299,7 +306,7 @@ def _clip(
             f"{path} {why}{more}. Restore the published file.",
             f"frames: a file {why.partition(' (')[0]}",
         )
-    return Clip(row, label, onset, apex, offset, folder, chosen, len(before))
+    return Clip(row, label, onset, apex, offset, folder, chosen, len(before), *shown)
 
 
 def _numbers(row: SheetRow, missing_apex: str) -> Interval:

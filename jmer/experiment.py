@@ -13,6 +13,7 @@ from jmer.data.config import DataConfig
 from jmer.data.splits import Loso, Protocol
 from jmer.errors import MOST_SEED, FieldCheck, UsageError, is_whole, quoted
 from jmer.files.places import expand_fields, expanded
+from jmer.files.recorded import unasked
 from jmer.models.base import NetworkConfig
 from jmer.optim import OptimConfig
 from jmer.shipped import beside
@@ -196,9 +197,8 @@ class Experiment:
             del fields["model"][name]
         fields["data"] = {"name": self.data.name, **_plain(self.data.recipe)}
         for name, part in {**self.parts, "protocol": self.protocol}.items():
-            for field, before in part.later.items():
-                if getattr(part, field) == before:
-                    del fields[name][field]
+            for field in unasked(part):
+                del fields[name][field]
         if self.selection != "inner":
             for name in ("fraction", "unit", "criterion"):
                 del fields[f"inner_{name}"]

@@ -25,7 +25,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from toy import clips_for
 
 from jmer import keys
+from jmer.data.random_clips import RandomClips
 from jmer.errors import JmerError, UsageError
+from jmer.experiment import Experiment
 from jmer.models.aman import AmanConfig
 from jmer.models.base import describe, network
 from jmer.nn import imagenet, use_lowering
@@ -595,6 +597,25 @@ def test_it_survives_a_run_directory(paired):
     config, _ = paired("paper")
     fields = json.loads(json.dumps(dataclasses.asdict(config)))
     assert network("aman", fields) == config
+
+
+def test_runs_from_before_a_field_did_what_was_done_then():
+    """Theirs have no such fields, and are continued by what says the same."""
+    old = json.loads(json.dumps(dataclasses.asdict(SMALL)))
+    for field in ("norm", "pick", "stored", "init"):
+        del old[field]
+    found = network("aman", old)
+    assert (found.norm, found.pick, found.init) == ("pooled", "linspace", "he")
+    assert (found.stored, found.k, found.n) == (0, 2, 3)
+
+    def identity(config):
+        experiment = Experiment(
+            model=config, data=RandomClips(), optim=SgdConfig(), epochs=1
+        )
+        return experiment.identity()["model"]
+
+    assert not {"norm", "pick", "stored", "init"} & set(identity(found))
+    assert identity(SMALL)["norm"] == "per-image"
 
 
 def test_the_frozen_stages_are_torchvisions():

@@ -93,7 +93,9 @@ def test_the_figures_of_papers_are_sweeps():
         cells = load_sweep(EXPERIMENTS / f"{name}.py").cells
         return [getattr(cell.experiment.model, field) for cell in cells]
 
-    assert values("aman_figure3", "n") == list(range(1, 21))
+    assert values("aman_figure3", "n") == list(range(1, 21)) * 3
+    cells = load_sweep(EXPERIMENTS / "aman_figure3.py").cells
+    assert [c.experiment.data.name for c in cells[::20]] == ["casme2", "samm", "smic"]
     assert values("hsta_figure3", "num_frames") == [2, 4, 6, 8, 10, 12]
     assert values("meranet_figure4", "ca_shared") == ["conv", "mlp"]
     assert values("meranet_figure5", "st_kernel") == [3, 5, 7]
@@ -202,6 +204,22 @@ def test_the_recipes_are_those_of_the_papers():
     )
     assert (hsta.epochs, hsta.batch_size) == (150, 32)
     assert (hsta.sampling, hsta.protocol) == ("balanced", ClipKFold(5))
+    for name in ("casme2", "samm", "smic"):  # AMAN's code, the same for all
+        aman = load_experiment(EXPERIMENTS / f"aman_{name}.py")
+        # torch.optim.RMSprop(lr=1e-3, eps=1e-8, weight_decay=1e-4), StepLR(30, 0.2)
+        assert aman.optim == RmspropConfig(
+            lr=1e-3, epsilon=1e-8, weight_decay=1e-4, every=30, factor=0.2,
+            smoothing=0.99,
+        )  # fmt: skip
+        assert (aman.epochs, aman.batch_size, aman.protocol) == (50, 4, Loso())
+        assert (aman.dtype, aman.selection, aman.sampling) == (
+            *("float32", "last", "shuffled"),
+        )
+        network = aman.model
+        assert (network.k, network.n, network.norm) == (9, 11, "per-image")
+        assert (network.pick, network.size, network.init) == ("step", 224, "torch")
+        clips = aman.data
+        assert (clips.frames, clips.resample, clips.size) == (20, "tim", 224)
     smic = load_experiment(EXPERIMENTS / "stanet_smic.py").model
     assert smic.flip and smic.rescales == (1.0,)
     memory = load_experiment(EXPERIMENTS / "visual_memory_casme2.py")

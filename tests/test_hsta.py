@@ -20,7 +20,7 @@ from jmer.cli import main
 from jmer.errors import JmerError, UsageError
 from jmer.experiment import load_experiment
 from jmer.losses import squared_error, weighted_mean
-from jmer.models.base import describe
+from jmer.models.base import describe, network
 from jmer.models.hsta import HstaConfig
 from jmer.runs.importers import Reading, import_torch
 from jmer.train.checkpoint import flatten, unflatten
@@ -454,20 +454,77 @@ def test_layers_above_count_down_to_the_head():
         assert config.layers_above(tuple(map(str, path))) == wanted, path
 
 
-@pytest.mark.parametrize(
-    ("ls", "lv", "special", "video"),
-    [
-        (1, 2, [[0.0], [0.1], [0.2]], [[0, 0.05], [0.1, 0.15], [0.2, 0.25]]),
-        (2, 1, [[0, 0], [0.125, 0], [0.25, 0]], [[0], [0.125], [0.25]]),
-        (2, 0, [[0, 0]] * 3, [[]] * 3),
-    ],
-)
-def test_rates_of_stochastic_depth(ls, lv, special, video):
+# By hand, after `VisionTransformer` and `MultiScaleBlock` of the authors' code: their
+# list has a rate for each video unit; a layer takes as many of it as its longer stream
+# has units, from where the last one stopped; a special unit without a rate empties the
+# layer's list for the video too.
+RATES = {
+    "1 2": ((1, 2), [[0.0], [0.1], [0.2]], [[0, 0.05], [0.1, 0.15], [0.2, 0.25]]),
+    "b8": ((2, 1), [[0, 0.125], [0.25, 0], [0, 0]], [[0], [0], [0]]),
+    "b10": ((3, 1), [[0, 0.125, 0.25], [0] * 3, [0] * 3], [[0], [0], [0]]),
+    "b11": (
+        (3, 2),
+        [[0, 0.05, 0.1], [0.15, 0.2, 0.25], [0, 0, 0]],
+        [[0, 0.05], [0.15, 0.2], [0, 0]],
+    ),
+    "b3": ((1, 1), [[0], [0.125], [0.25]], [[0], [0.125], [0.25]]),
+    "no video units": ((2, 0), [[0, 0]] * 3, [[]] * 3),
+}
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_rates_of_stochastic_depth_are_those_of_the_authors_code(name):
+    (ls, lv), special, video = RATES[name]
     config = HstaConfig(depth=(3, ls, lv), drop_path=0.25)
     for n in range(3):
         rates = config.depth_rates(n)
         assert_allclose(rates["special"], special[n], atol=1e-12)
         assert_allclose(rates["video"], video[n], atol=1e-12)
+
+
+def test_other_rates_of_stochastic_depth():
+    """Rows b8 and a stream alone, by other rules."""
+    b8 = HstaConfig(depth=(3, 2, 1), drop_path=0.25, drop_path_rates="by-unit")
+    found = [b8.depth_rates(n) for n in range(3)]
+    special = [rates["special"] for rates in found]
+    assert_allclose(special, [[0, 0.05], [0.1, 0.15], [0.2, 0.25]])
+    assert_allclose([r["video"] for r in found], [[0], [0.1], [0.2]])
+    before = dataclasses.replace(b8, drop_path_rates="video")
+    found = [before.depth_rates(n) for n in range(3)]
+    assert_allclose([r["special"] for r in found], [[0, 0], [0.125, 0], [0.25, 0]])
+    assert_allclose([r["video"] for r in found], [[0], [0.125], [0.25]])
+    alone = HstaConfig(depth=(1, 3, 0), csta=False, streams="s", drop_path=0.25)
+    assert_allclose(alone.depth_rates(0)["special"], [0, 0.125, 0.25])
+    before = dataclasses.replace(alone, drop_path_rates="video")
+    assert_allclose(before.depth_rates(0)["special"], [0, 0, 0])
+
+
+@pytest.mark.parametrize("rule", ["authors", "by-unit", "video"])
+@pytest.mark.parametrize("depth", [(3, 2, 1), (2, 3, 2), (2, 1, 2), (1, 3, 0)])
+def test_rates_are_the_twins(twins, depth, rule):
+    alone = {"csta": False, "streams": "s"} if not depth[2] else {}
+    config = dataclasses.replace(TINY, depth=depth, drop_path=0.4, **alone)
+    config = dataclasses.replace(config, drop_path_rates=rule)
+    for n, layer in enumerate(twins.random_twin(config, 1).blocks):
+        rates = config.depth_rates(n)
+        for name, branch in (("special", "0"), ("video", "1")):
+            if name in config.kept:
+                theirs = [unit.rate for unit in layer.blocks[branch]]
+                assert_allclose(theirs, rates[name], atol=1e-12)
+
+
+def test_runs_from_before_there_was_a_choice_go_on():
+    """Their `experiment.json` has no such field, and neither has their identity."""
+    fields = dataclasses.asdict(HstaConfig(depth=(3, 2, 1)))
+    del fields["drop_path_rates"]
+    old = network("hsta", fields)
+    assert old.drop_path_rates == "video"
+    experiment = load_experiment("hsta_table3")
+    before = dataclasses.replace(experiment, model=old).identity()["model"]
+    assert "drop_path_rates" not in before
+    assert "drop_path_rates" not in experiment.identity()["model"]  # as many or more
+    b8 = dataclasses.replace(experiment, model=HstaConfig(depth=(3, 2, 1)))
+    assert b8.identity()["model"]["drop_path_rates"] == "authors"
 
 
 def test_explains_its_own_logits(twins):

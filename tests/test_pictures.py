@@ -254,7 +254,7 @@ def test_both_networks_are_asked_for_the_true_class():
     figure = activation.side_by_side(first, second)
     assert figure.caption.startswith("Both for the true class, joy,")
     assert read(figure.png).shape[0] == round(
-        StripLayout([Tiles("", FACES)] * 3, len(FACES)).height * DPI
+        StripLayout([Tiles("", FACES)] * 4, len(FACES)).height * DPI
     )
 
 

@@ -73,8 +73,11 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
             flow="farneback" if self.flow == "auto" else self.flow,
             padding=self.padding,
             context=self.context,
+            window=self.window,
             flow_weights=self.flow_weights,
             special=self.special,
+            resize=self.resize,
+            tracks=self.tracks,
         )
 
     @property

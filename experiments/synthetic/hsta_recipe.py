@@ -3,9 +3,9 @@
 Run:    jmer run synthetic/hsta_recipe
 
 Layers, units, dropout, stochastic depth, optimiser, schedule, balanced batches and
-epochs are the paper's and its code's; widths are those of the code's `tiny` network.
-Frames and patches are small and there are three folds, so that a laptop can do it. The
-faces are those of synthetic/hsta.py, whose own settings are kinder.
+epochs are the paper's and its code's. Widths are an eighth of theirs, frames are small,
+and there are three folds, so that a laptop can do it. The faces are those of
+synthetic/hsta.py, whose own settings are kinder.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ SMALL = load_experiment("synthetic/hsta")
 
 EXPERIMENT = dataclasses.replace(
     SMALL,
-    model=HstaConfig(size=32, patch_v=8, patch_s=8, dim_v=192, dim_s=96, heads=3),
+    model=HstaConfig(size=32, patch_v=8, patch_s=8, dim_v=96, dim_s=48, heads=3),
     optim=AdamWConfig(final_lr=1.25e-7, layer_decay=0.9),
     epochs=150,
     batch_size=32,

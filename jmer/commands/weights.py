@@ -3,11 +3,11 @@
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
-from jmer.commands.parsing import parse
+from jmer.commands.parsing import import_modules, parse
 from jmer.errors import MOST_SEED, FieldCheck, UsageError
 
 
@@ -99,6 +99,8 @@ class ExportOptions:
     """File to write (.pth)."""
     seed: int | None = None
     """Its seed, where there are several."""
+    imports: Annotated[tuple[str, ...], tyro.conf.arg(name="import")] = ()
+    """Files or modules to run first, such as that of a network of your own."""
 
     def __post_init__(self) -> None:
         if self.out.suffix != ".pth":
@@ -107,6 +109,7 @@ class ExportOptions:
 
 def weights_export(words: list[str]) -> int:
     options = parse(ExportOptions, "jmer weights export", words)
+    import_modules(options.imports)
     from jmer.runs.exporters import export_torch
 
     export_torch(options.weights, options.out, options.fold, options.seed)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from jmer.errors import UsageError
 from jmer.files.places import expanded, from_environment
+from jmer.files.recorded import unasked
 from jmer.shipped.beside import plain_name
 
 
@@ -57,6 +58,11 @@ class DataConfig:
         return super().__new__(cls)
 
     @property
+    def idle(self) -> tuple[str, ...]:
+        """Fields of `later` that make no difference, as the other fields are."""
+        return ()
+
+    @property
     def stored_as(self) -> str:
         """Type of its features."""
         return "float32"
@@ -65,12 +71,8 @@ class DataConfig:
     def recipe(self) -> dict[str, Any]:
         """The fields that decide what is prepared: all but places."""
         fields = dataclasses.asdict(self)
-        return {
-            name: value
-            for name, value in fields.items()
-            if name not in self.places
-            and (name not in self.later or value != self.later[name])
-        }
+        left_out = {*self.places, *unasked(self)}
+        return {name: v for name, v in fields.items() if name not in left_out}
 
     @property
     def prepared_by(self) -> dict[str, Any]:

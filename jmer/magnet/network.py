@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -11,6 +12,8 @@ from jmer.arrays import Array, Float, typed
 
 WIDTH = 16
 MULTIPLE = 4  # of which the sides of frames must be multiples
+Encoded = tuple[Array, Array, Array]
+"""Texture, shape and motion."""
 LEAST = 8  # pixels of a side: reflections reach no further
 
 
@@ -139,9 +142,9 @@ class Magnet(nnx.Module):
         """One frame of each clip by a factor of its own."""
         _check(onset)
         encoded = self.encoded(self.encoder(onset)[1], frame)
-        return self.decoded(*encoded, factor).astype(jnp.float32)
+        return self.decoded(encoded, factor).astype(jnp.float32)
 
-    def encoded(self, before: Array, frame: Array) -> tuple[Array, Array, Array]:
+    def encoded(self, before: Array, frame: Array) -> Encoded:
         """Texture, shape and motion of frames [b, h, w, 3] since an onset whose shape
         was `before`: what no factor changes."""
         _check(frame)
@@ -149,10 +152,9 @@ class Magnet(nnx.Module):
         motion = self.manipulator.moved(before, shape)
         return self.decoder.enlarged(texture), shape, motion
 
-    def decoded(
-        self, texture: Array, shape: Array, motion: Array, factor: Array
-    ) -> Array:
+    def decoded(self, encoded: Encoded, factor: Array) -> Array:
         """The frames [b, h, w, 3], each by its factor."""
+        texture, shape, motion = encoded
         return self.decoder(texture, self.manipulator(shape, motion, factor))
 
     @typed
@@ -173,8 +175,8 @@ class Magnet(nnx.Module):
         k = len(factors)
         before = jnp.repeat(self.encoder(onset)[1], t, axis=0)
         encoded = self.encoded(before, frames.reshape(b * t, h, w, 3))
-        many = (jnp.repeat(x, k, axis=0) for x in encoded)
-        made = self.decoded(*many, jnp.tile(factors, b * t)).astype(jnp.float32)
+        many = jax.tree.map(lambda x: jnp.repeat(x, k, axis=0), encoded)
+        made = self.decoded(many, jnp.tile(factors, b * t)).astype(jnp.float32)
         return made.reshape(b, t, k, h, w, 3)
 
 

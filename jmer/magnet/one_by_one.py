@@ -75,7 +75,7 @@ def _linear(onset: Array) -> tuple[Encode, Decode]:
 
 
 def _learned(network: Magnet, onset: Array, size: int | None) -> tuple[Encode, Decode]:
-    sides = onset.shape[:2]
+    sides: tuple[int, int] = (onset.shape[0], onset.shape[1])
     seen = sides if size is None else (size, size)
 
     def normal(frame: Array) -> Array:
@@ -90,7 +90,7 @@ def _learned(network: Magnet, onset: Array, size: int | None) -> tuple[Encode, D
 
     def decode(encoded: Any, factor: Array) -> Array:
         with jax.default_matmul_precision("float32"):
-            made = network.decoded(*encoded, factor[None]).astype(jnp.float32)
+            made = network.decoded(encoded, factor[None]).astype(jnp.float32)
         return resized((made + 1) * HALF, sides)[0]
 
     return encode, decode

@@ -65,6 +65,9 @@ class AmanConfig(NetworkConfig):
     }
     inputs: ClassVar[tuple[str, ...]] = ("clip",)
     files: ClassVar[tuple[str, ...]] = ("magnifier", "backbone")
+    later: ClassVar[Mapping[str, Any]] = {
+        **{"norm": "pooled", "pick": "linspace", "stored": 0, "init": "he"},
+    }
     paper_classes: ClassVar[tuple[str, ...]] = (
         "disgust",
         "happiness",

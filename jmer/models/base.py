@@ -66,6 +66,11 @@ class NetworkConfig:
     so that `jmer list models` need not build the network. A test compares the two."""
 
     @property
+    def idle(self) -> tuple[str, ...]:
+        """Fields of `later` that make no difference, as the other fields are."""
+        return ()
+
+    @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shape of one clip, for each of `inputs`."""
         raise NotImplementedError
@@ -316,8 +321,7 @@ def network_class(name: str) -> type[NetworkConfig]:
     if name not in found:
         raise JmerError(
             f"no network is called {name!r}{did_you_mean(name, found)}; there are: "
-            f"{', '.join(found)}. One of your own is trained and reported from its own "
-            f"file; its weights are read where it lies in jmer/models/."
+            f"{', '.join(found)}. One of your own is known by its file."
         )
     return found[name]
 

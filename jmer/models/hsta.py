@@ -48,6 +48,7 @@ class HstaConfig(NetworkConfig):
         "input": "clip 6x224x224x3, special 2x224x224x3",
     }
     inputs: ClassVar[tuple[str, ...]] = ("clip", "special")
+    later: ClassVar[Mapping[str, str]] = {"drop_path_rates": "video"}
     paper_classes: ClassVar[tuple[str, ...]] = (
         "others",
         "disgust",
@@ -93,8 +94,14 @@ class HstaConfig(NetworkConfig):
     """Share of values dropped after positions and linear layers, 0 to below 1."""
     drop_path: float = 0.2
     """Share of clips that leave out the last USTA unit, 0 to below 1; 0 at the first,
-    in equal steps. A special unit has the rate of the video unit of its layer and
-    number, and 0 where there is none."""
+    in equal steps."""
+    drop_path_rates: Literal["authors", "by-unit", "video"] = "authors"
+    """Which unit has which step. authors: as their code deals them out: of as many
+    steps as there are video units in all, a layer takes one for each unit of its longer
+    stream; once they run out, in the middle of a layer too, all are 0. by-unit: as many
+    steps as units of the longer stream in all. video: as many as video units, and a
+    special unit has that of the video unit of its layer and number, or 0. Where
+    no layer has more special units than video units, all three are the same."""
     objective: Literal["cross_entropy", "mse"] = "cross_entropy"
     """cross_entropy (the code), or the squared error of probabilities (the paper)."""
 
@@ -116,6 +123,11 @@ class HstaConfig(NetworkConfig):
         check.choices()
         alone = self.csta and self.streams != "both"
         check.must("streams", not alone, "be both, or csta off")
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        same = self.ls <= self.lv or self.drop_path == 0
+        return ("drop_path_rates",) if same else ()
 
     @property
     def layers(self) -> int:
@@ -171,9 +183,21 @@ class HstaConfig(NetworkConfig):
 
     def depth_rates(self, layer: int) -> dict[str, list[float]]:
         """Rates of stochastic depth of the units of a layer, by stream."""
-        rates = np.linspace(0, self.drop_path, self.layers * self.lv).tolist()
-        own = rates[layer * self.lv :][: self.lv]
-        return {"special": (own + [0.0] * self.ls)[: self.ls], "video": own}
+        units = {"special": self.ls, "video": self.lv}
+        rule, longer, counted = self.drop_path_rates, max(self.ls, self.lv), self.lv
+        if rule == "video":
+            longer = self.lv
+        # The code of a stream alone is not public: its units are all there are.
+        elif rule == "by-unit" or self.kept == ("special",):
+            counted = longer
+        rates = np.linspace(0, self.drop_path, self.layers * counted).tolist()
+        own = rates[layer * longer :][:longer]
+        found = {}
+        for name, count in units.items():
+            found[name] = (own + [0.0] * count)[:count]
+            if rule == "authors" and len(own) < count:
+                own = []  # their list is gone for the stream after it too
+        return found
 
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "Hsta":
         return Hsta(self, classes, dtype=dtype, rngs=rngs)

@@ -153,10 +153,10 @@ def _normalise_apart(
     """`normalise` of each x[:, i] by itself, with its weight[:, i]; statistics have a
     row each."""
 
-    def one(x: Array, weight: Array) -> Normalised:
-        return normalise(x, scale, bias, weight, epsilon, about)
+    def one(x: Array, weight: Array) -> tuple[Array, ...]:
+        return tuple(normalise(x, scale, bias, weight, epsilon, about))
 
-    return jax.vmap(one, in_axes=1, out_axes=Normalised(1, 0, 0, 0))(x, weight)
+    return Normalised(*jax.vmap(one, in_axes=1, out_axes=(1, 0, 0, 0))(x, weight))
 
 
 def _forward(

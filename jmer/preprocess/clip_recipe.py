@@ -28,6 +28,7 @@ class ClipRecipe:
     """Fields that name a file which preparing reads."""
     later: ClassVar[Mapping[str, Any]] = {
         **{"window": "centred", "stride": 1, "stride_ms": 0.0},
+        **{"resize": "area", "tracks": "chained"},
     }
     """Fields that came after the first sets, and what was done then."""
 
@@ -66,6 +67,9 @@ class ClipRecipe:
     its first and last one again, or black."""
     size: int = 128
     """Side of what is stored, in pixels; frames are stretched to a square."""
+    resize: Literal["area", "bilinear"] = "area"
+    """How frames are made smaller. area: each pixel is the mean of those that it
+    covers. bilinear: of the four pixels about its centre alone, as OpenCV does it."""
     flow: Literal["farneback", "dis", "tvl1", "flownet2"] = "farneback"
     """How flow is estimated: Farnebäck's method, DIS (Kroeger et al. 2016), or on the
     accelerator TV-L1 (Zach et al. 2007) or FlowNet 2.0 (Ilg et al. 2017)."""
@@ -80,8 +84,14 @@ class ClipRecipe:
     """Two more images beside a clip. sf: the onset and the apex frame. apex-offset:
     those two. random2: any two frames of onset..offset, the same ones at every
     preparation. of: tracks of corners from onset to apex and from apex to offset,
-    green lines with red ends on black. dense: flow over the same two intervals, hue for
-    direction and brightness for speed."""
+    green lines with red ends on black, drawn as `tracks` says. dense: flow over the
+    same two intervals, hue for direction and brightness for speed."""
+
+    tracks: Literal["direct", "chained"] = "direct"
+    """How special=of finds and draws its tracks. direct: as the code of HSTA does, from
+    the one frame to the other, in frames of their own size, thick and with both ends
+    marked, and made smaller afterwards. chained: from frame to frame, in frames of the
+    stored size, thin, without those that move less than half a pixel."""
 
     def __post_init__(self) -> None:
         if self.frames < 2:
@@ -119,6 +129,11 @@ class ClipRecipe:
                 f"special={self.special} goes with modality=clip, not with "
                 f"modality={self.modality}"
             )
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Fields that make no difference, as the other fields are."""
+        return () if self.special == "of" else ("tracks",)
 
     def _check_stride(self) -> None:
         if self.stride < 1:

@@ -89,14 +89,10 @@ def _figure(
     scores = dict.fromkeys(("acc", *(metric.name for metric in headlines()[:1])))
     panels: dict[str, dict[str, Points]] = {}
     for score in scores:
-        made = {
-            name: [
-                (value, 100 * found)
-                for value, i in line
-                if _is_number(found := runs[i].metrics.get(score))
-            ]
-            for name, line in lines.items()
-        }
+        made: dict[str, Points] = {}
+        for name, line in lines.items():
+            found = [(value, runs[i].metrics.get(score)) for value, i in line]
+            made[name] = [(at, 100 * y) for at, y in found if isinstance(y, float)]
         drawn = {name: points for name, points in made.items() if points}
         if drawn:
             panels[METRICS[score].label] = drawn

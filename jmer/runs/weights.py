@@ -19,7 +19,8 @@ from jmer.files import json_bytes, read_json, write_group
 from jmer.files.bombs import load_arrays
 from jmer.files.lock import owned
 from jmer.files.shape import EDITED
-from jmer.models.base import NetworkConfig, network
+from jmer.models.base import NetworkConfig
+from jmer.models.origin import made_again, origin
 from jmer.runs.older import completed
 from jmer.train.checkpoint import Flat, unflatten
 from jmer.train.numerics import X64
@@ -149,6 +150,7 @@ class Weights:
         arrays = content.getvalue()
         index = {
             "network": self.config.name,
+            "origin": origin(self.config),
             "fields": dataclasses.asdict(self.config),
             "classes": list(self.classes),
             "tasks": [dataclasses.asdict(task) for task in self.tasks],
@@ -177,9 +179,10 @@ class Weights:
                 flat = load_arrays(folder / ARRAYS, file)
                 _require_same(file, index.get("arrays_sha256"))
             return cls(
-                config=network(
+                config=made_again(
                     index["network"],
                     completed("model", index["network"], index["fields"]),
+                    index.get("origin", {}),
                     folder / INDEX,
                     "fields",
                 ),
