@@ -13,16 +13,15 @@ from jmer.nn.attention import attention, attention_weights
 from jmer.nn.drop_path import drop_path
 from jmer.nn.dropout import dropout
 from jmer.nn.init import narrow_normal
+from jmer.nn.layer_norm import LayerNorm
 from jmer.nn.linear import Linear
 
 ZEROS = nnx.initializers.zeros_init()
 
 
-def layer_norm(dim: int, *, epsilon: float = 1e-6, rngs: nnx.Rngs) -> nnx.LayerNorm:
+def layer_norm(dim: int, *, epsilon: float = 1e-6, rngs: nnx.Rngs) -> LayerNorm:
     """Layer normalisation (Ba et al. 2016) in float32, whatever the input."""
-    return nnx.LayerNorm(
-        dim, epsilon=epsilon, dtype=jnp.float32, use_fast_variance=False, rngs=rngs
-    )
+    return LayerNorm(dim, epsilon=epsilon, rngs=rngs)
 
 
 def narrow_linear(
