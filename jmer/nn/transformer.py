@@ -12,6 +12,7 @@ from jmer.nn import remat
 from jmer.nn.attention import attention, attention_weights
 from jmer.nn.drop_path import drop_path
 from jmer.nn.dropout import dropout
+from jmer.nn.gelu import gelu
 from jmer.nn.init import narrow_normal
 from jmer.nn.layer_norm import LayerNorm
 from jmer.nn.linear import Linear
@@ -117,7 +118,7 @@ class Perceptron(nnx.Module):
         self, x: Float[Array, "b t d"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "b t d"]:
         """Each token by itself; with a key, dropout."""
-        hidden: Array = nnx.gelu(self.wide(x), approximate=False)
+        hidden = gelu(self.wide(x))
         hidden = dropout(hidden, self.dropout, keys.within(key, "hidden"))
         return dropout(self.narrow(hidden), self.dropout, keys.within(key, "out"))
 
