@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from data_builders.video_files import VideoFrame
 from jmer.errors import shortened
 
 
@@ -29,6 +30,8 @@ class SheetRow:
     """What the frames lie under, where that is not the name of the clip."""
     frame_rate: float = 0.0
     """Frames a second, where they are not those of the whole set."""
+    dataset: str = ""
+    """Where the clip is from, where the set has clips of several."""
     train_only: bool = False
     """Whether the clip may train but is never tested."""
 
@@ -138,10 +141,13 @@ class Clip:
     apex: int
     offset: int
     folder: Path
-    frames: tuple[Path, ...]
+    """Of its frames; or the video that they are of."""
+    frames: tuple[Path | VideoFrame, ...]
     """A file for each number from onset to offset, and for those of the context."""
     before: int = 0
     """How many of them come before the onset."""
+    late_apex: Path | VideoFrame | None = None
+    """The apex frame, where it comes after the last frame of the clip."""
 
     @property
     def interval(self) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_builders import frame_files, image_files
+from data_builders import frame_files
 from data_builders.annotation import Clip
 from data_builders.frame_set import FaceSet
 from jmer.data.asking import data_option
@@ -32,7 +32,7 @@ def depth(data: FaceSet, clips: Sequence[Clip]) -> Depth:
     say, 16 if their values reach beyond 14.
     """
     starts = [clip.frames[clip.before] for clip in clips]
-    found = [(c, image_files.depth(s)) for c, s in zip(clips, starts, strict=True)]
+    found = [(c, frame_files.depth(s)) for c, s in zip(clips, starts, strict=True)]
     deep = {clip.row.key: (clip, said) for clip, (of, said) in found if of == 16}
     if not deep:
         return Depth()

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -27,6 +28,13 @@ def looking(path: Path) -> Iterator[None]:
             f"readable.",
             "what cannot be read",
         ) from error
+
+
+def content_hash(path: Path) -> str:
+    """16 digits that stand for the content of a file. Raises: JmerError if it cannot
+    be read."""
+    with looking(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def plain(name: str) -> str:

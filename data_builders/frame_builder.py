@@ -9,6 +9,7 @@ from data_builders import alignment, frame_pixels
 from data_builders.annotation import Clip, Correction, SheetRow, correct, out_of_order
 from data_builders.depth import Depth, depth
 from data_builders.frame_digests import with_clips
+from data_builders.frame_places import is_selected
 from data_builders.frame_sheet import FrameSheet
 from data_builders.survey import Annotation, Survey, annotate, survey
 from jmer.data import exclusion
@@ -86,6 +87,7 @@ class FrameBuilder(FrameSheet):
         said = [note for note in (self.survey.note, self.depth.note) if note]
         said += [self.sorted_anew] if self.sorted_anew else []
         said += self.second_opinions()
+        said += self._without_rest()
         if still:
             of = self.data.special if self.data.modality == "clip" else "apex-flow"
             said.append(
@@ -95,6 +97,22 @@ class FrameBuilder(FrameSheet):
                 f"Correct their rows or leave them out, unless that is wanted."
             )
         return said
+
+    def _without_rest(self) -> list[str]:
+        """Which clips have no frame outside their expression, where such were asked
+        for."""
+        clips = self.survey.clips
+        short = [c.row.title for c in clips if len(c.frames) == c.offset - c.onset + 1]
+        if not self.data.context or not short or self.data.resample == "apex-window":
+            return []
+        whole = [name for name in self.root_names if not is_selected(name)]
+        hint = f", or lay {whole[0]} beside it" if is_selected(self.root.name) else ""
+        return [
+            f"{len(short)} of {len(clips)} clips in {self.root} have no frame before "
+            f"the onset or after the offset, and nothing can be spotted there: "
+            f"{', '.join(short[:6])}{', …' if len(short) > 6 else ''}. Leave them out "
+            f"with --exclude{hint}."
+        ]
 
     def _is_still(self, clip: Clip) -> bool:
         """Whether what is stored compares the onset with itself."""
@@ -131,7 +149,9 @@ class FrameBuilder(FrameSheet):
         first = clip.onset - clip.before
         last = first + len(clip.frames) - 1
         video = f"{self.data.name}/{self.video(clip)}"
-        return Span(self.data.name, *clip.row.key, video, first, last)
+        return Span(
+            clip.row.dataset or self.data.name, *clip.row.key, video, first, last
+        )
 
     def video(self, clip: Clip) -> str:
         """The recording whose frames a clip's numbers count; by default its folder."""
@@ -165,7 +185,7 @@ class FrameBuilder(FrameSheet):
             **inputs,
             "label": clip.label,
             "subject": clip.row.subject,
-            "dataset": self.data.name,
+            "dataset": clip.row.dataset or self.data.name,
             "clip_id": clip.row.clip,
             "onset": onset,
             "apex": apex,

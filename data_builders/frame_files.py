@@ -1,4 +1,4 @@
-"""Frames of a clip, decoded; and runs of their numbers."""
+"""Frames of a clip, of images or of a video, decoded; and runs of their numbers."""
 
 import bisect
 import functools
@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from data_builders import image_files, video_files
 from data_builders.disk import looking
+from data_builders.video_files import VideoFrame
 from jmer.data.asking import data_option
 from jmer.data.image_size import MOST_PIXELS, pixels_of
 from jmer.data.machine import cores
@@ -25,6 +27,18 @@ cv2.setNumThreads(min(cv2.getNumThreads(), cores()))
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 Crop = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "n n 3"]]
+Frame = Path | VideoFrame
+
+
+def damage(frame: Frame) -> str:
+    """What can be seen to be wrong with a frame without decoding it."""
+    # What a video says of its frames was read when they were counted.
+    return "" if isinstance(frame, VideoFrame) else image_files.damage(frame)
+
+
+def depth(frame: Frame) -> tuple[int, int]:
+    """As `image_files.depth`; pictures of videos are read with 8 bits."""
+    return (8, 0) if isinstance(frame, VideoFrame) else image_files.depth(frame)
 
 
 def nearest(known: Sequence[int], number: int) -> int:
@@ -34,7 +48,7 @@ def nearest(known: Sequence[int], number: int) -> int:
 
 
 def decode(
-    paths: Sequence[Path], cut: Crop | None = None, *, bits: int = 16, moving: str = ""
+    paths: Sequence[Frame], cut: Crop | None = None, *, bits: int = 16, moving: str = ""
 ) -> UInt8[np.ndarray, "t h w 3"]:
     """Frames in RGB, of each only what `cut` makes of it, if given.
 
@@ -43,9 +57,7 @@ def decode(
     Raises: JmerError naming the file that is no image, shows nothing, is of another
     size or has more bits; or the clip `moving`, if its frames are all one picture.
     """
-    # Clips are decoded side by side already, and each thread holds a whole frame.
-    one_by_one = functools.partial(_decode, cut=cut, bits=bits)
-    frames = list(shared_pool().map(one_by_one, paths))
+    frames = list(_decoded(paths, cut, bits))
     shapes = {one.shape: one.path for one in frames}
     if len(shapes) > 1:
         (first, path), (second, other) = list(shapes.items())[:2]
@@ -74,19 +86,38 @@ def decode(
 
 
 class _Frame(NamedTuple):
-    path: Path
+    path: Frame
     shape: tuple[int, int]
     content: int
     """A checksum of the whole picture."""
     pixels: UInt8[np.ndarray, "h w 3"]
 
 
+def _decoded(frames: Sequence[Frame], cut: Crop | None, bits: int) -> Iterator[_Frame]:
+    filmed = [frame for frame in frames if isinstance(frame, VideoFrame)]
+    if not filmed:
+        # Clips are decoded side by side already, and each thread holds a whole frame.
+        one_by_one = functools.partial(_decode, cut=cut, bits=bits)
+        yield from shared_pool().map(
+            one_by_one, [f for f in frames if isinstance(f, Path)]
+        )
+        return
+    made = {
+        frame.index: _seen(frame, picture, cut)
+        for frame, picture in video_files.pictures(filmed)
+    }
+    yield from (made[frame.index] for frame in filmed)
+
+
 def _decode(path: Path, cut: Crop | None, bits: int) -> _Frame:
-    image = _image(path, bits)
+    # OpenCV's order of colours, until it is small.
+    seen = _seen(path, _image(path, bits), cut)
+    return seen._replace(pixels=cv2.cvtColor(seen.pixels, cv2.COLOR_BGR2RGB))
+
+
+def _seen(frame: Frame, image: np.ndarray, cut: Crop | None) -> _Frame:
     shape, content = (image.shape[0], image.shape[1]), zlib.crc32(image.tobytes())
-    if cut is not None:
-        image = cut(image)
-    return _Frame(path, shape, content, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    return _Frame(frame, shape, content, image if cut is None else cut(image))
 
 
 def _image(path: Path, bits: int) -> UInt8[np.ndarray, "h w 3"]:
@@ -105,8 +136,10 @@ def _image(path: Path, bits: int) -> UInt8[np.ndarray, "h w 3"]:
     return (image >> (bits - 8)).astype(np.uint8)
 
 
-def values(path: Path) -> np.ndarray:
+def values(path: Frame) -> np.ndarray:
     """What is stored of an image, of 8 or 16 bits. Raises: JmerError as `decode`."""
+    if isinstance(path, VideoFrame):
+        return decode([path])[0]
     return _pixels(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
 
 

@@ -107,3 +107,12 @@ class FrameNames(ClipBuilder):
     def moments(self, onset: int, apex: int, offset: int) -> Interval:
         """Onset, apex and offset after repairs that a paper's code makes."""
         return onset, apex, offset
+
+    def late_apex(self, onset: int, apex: int, offset: int) -> int | None:
+        """The apex, given what the sheet says, where `moments` ends the clip before."""
+        return None
+
+    @property
+    def takes_still(self) -> bool:
+        """Whether clips of a single frame take part."""
+        return False

@@ -25,7 +25,28 @@ def inputs(
     if data.modality == "apex-flow":
         made = features(data, shown, (0, 1, 1), clip.row.title)
         return made[0], interval
-    return features(data, shown, interval, clip.row.title)
+    moments = _moments(data, bits, clip, square)
+    rate = clip.row.frame_rate or data.frame_rate
+    title = clip.row.title
+    return features(data, shown, interval, title, frame_rate=rate, moments=moments)
+
+
+def _moments(
+    data: FrameSet, bits: int, clip: Clip, square: Square | None
+) -> list[np.ndarray] | None:
+    """The frames of onset, apex and offset, where those of the clip are too small to
+    draw on, or the apex is none of them."""
+    if data.special == "none":
+        return None
+    drawn = data.special == "of" and data.tracks == "direct"
+    if clip.late_apex is None and not drawn:
+        return None
+    onset, apex, offset = (clip.frames[i] for i in clip.interval)
+    paths = [onset, clip.late_apex or apex, offset]
+    cut: frame_files.Crop | None = None if square is None else square.cut
+    if not drawn:
+        cut = functools.partial(_shrunk, square, data.size, data.resize)
+    return [frame_files.decode([path], cut, bits=bits)[0] for path in paths]
 
 
 def frames(data: FrameSet, bits: int, clip: Clip, square: Square | None) -> np.ndarray:
@@ -40,7 +61,8 @@ def frames(data: FrameSet, bits: int, clip: Clip, square: Square | None) -> np.n
 def _decoded(
     data: FrameSet, bits: int, clip: Clip, square: Square | None
 ) -> np.ndarray:
-    moving = clip.row.title
+    # Of a single frame, nothing is expected to move.
+    moving = clip.row.title if len(clip.frames) > 1 else ""
     if data.modality == "apex-flow":
         # Of a long clip in full size, only the two frames that it takes. Flow is
         # estimated before it is shrunk, of an aligned face as of a whole frame.
@@ -49,10 +71,17 @@ def _decoded(
             moving = ""
         cut = None if square is None else square.cut
         return frame_files.decode(ends, cut, bits=bits, moving=moving)
-    shrunk = functools.partial(_shrunk, square, data.size)
+    shrunk = functools.partial(_shrunk, square, data.size, data.resize)
     return frame_files.decode(clip.frames, shrunk, bits=bits, moving=moving)
 
 
-def _shrunk(square: Square | None, size: int, frame: np.ndarray) -> np.ndarray:
-    """The part of a frame that is stored, right away: whole clips in full are large."""
-    return resize(frame[None], size)[0] if square is None else square.cut(frame, size)
+def _shrunk(
+    square: Square | None, size: int, how: str, frame: np.ndarray
+) -> np.ndarray:
+    """The part of a frame that is stored, right away: whole clips in full are large.
+
+    A face that is cut out is sampled as `align` says.
+    """
+    if square is None:
+        return resize(frame[None], size, how)[0]
+    return square.cut(frame, size)

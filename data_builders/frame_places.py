@@ -3,13 +3,14 @@
 import collections
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from data_builders import places
 from data_builders.annotation import SheetRow, subject_number
 from data_builders.disk import DEPTH, Disk, one_of
+from data_builders.frame_files import Frame
 from data_builders.frame_names import FrameNames
 from data_builders.sheet_files import choices, find_table, sheets_in
 from jmer.data.asking import other_choices
@@ -50,7 +51,7 @@ class FramePlaces(FrameNames):
     @functools.cached_property
     def root(self) -> Path:
         """The folder of the subjects' folders. Raises: JmerError if there is none."""
-        base, names = self.require_manual_dir(), self.roots[self.data.source]
+        base, names = self.require_manual_dir(), self.root_names
         found = self.disk.find_root(base, names, self.holds_subjects)
         if found is None:
             raise JmerError(
@@ -60,6 +61,16 @@ class FramePlaces(FrameNames):
                 f"{self._elsewhere() or self._misnamed(names)}"
             )
         return found
+
+    @property
+    def root_names(self) -> tuple[str, ...]:
+        """What the folder may be called, the one to take first where there are two:
+        frames around an expression are in whole recordings, and those that the owners
+        selected may begin at the onset."""
+        names = self.roots[self.data.source]
+        if not self.data.context:
+            return names
+        return tuple(sorted(names, key=is_selected))
 
     beside: Sequence["FramePlaces"] = ()
     """What else is read from the same folder, by the same command."""
@@ -83,7 +94,7 @@ class FramePlaces(FrameNames):
         for patterns, chosen in zip(self._sheets, self._chosen, strict=True):
             if patterns and not sheets_in(folder, patterns, chosen, depth=2):
                 return False
-        names, deep = self.roots[self.data.source], DEPTH if self.tables else 1
+        names, deep = self.root_names, DEPTH if self.tables else 1
         return bool(Disk().find_root(folder, names, self.holds_subjects, depth=deep))
 
     def _is_at(self, folder: Path) -> bool:
@@ -160,6 +171,11 @@ class FramePlaces(FrameNames):
         home = self.subject_home(row)
         return home and self.disk.child(home, row.folder or row.clip)
 
-    def numbered(self, folder: Path) -> dict[int, Path]:
+    def numbered(self, folder: Path) -> Mapping[int, Frame]:
         """The images of a folder by the numbers that the sheet knows them by."""
         return self.disk.numbered(folder)
+
+
+def is_selected(name: str) -> bool:
+    """Whether a folder so called has what was selected of recordings."""
+    return "selected" in name.lower()

@@ -5,20 +5,22 @@ Looks at names and at the ends of files; no frame is decoded.
 
 import collections
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from data_builders import frame_files, image_files
+from data_builders import frame_files
 from data_builders.annotation import Clip, SheetRow, frame_number
+from data_builders.frame_files import Frame
 from data_builders.frame_set import ACTION_UNITS, FrameSet
 from data_builders.numbering import SHIFTS, Counted, judge
 from jmer.data.asking import data_option, other_choices
 from jmer.data.exclusion import about_clip, is_excluded
 from jmer.data.facs import objective_class, parse_action_units
 from jmer.data.problems import Problem, Unusable, problem_of
-from jmer.errors import JmerError, quoted
+from jmer.errors import JmerError, UsageError, quoted
+from jmer.preprocess.temporal import native_times
 from jmer.preprocess.tensors import Interval
 
 NO_APEX = ("", "/", "-", "nan", "n/a", "na", "none", "null")
@@ -36,9 +38,12 @@ class Surveyed(Protocol):
     def require_manual_dir(self) -> Path: ...
     def left_out(self, row: SheetRow) -> str: ...
     def moments(self, onset: int, apex: int, offset: int) -> Interval: ...
+    def late_apex(self, onset: int, apex: int, offset: int) -> int | None: ...
+    @property
+    def takes_still(self) -> bool: ...
     def clip_folder(self, row: SheetRow) -> Path | None: ...
     def odd_names(self, row: SheetRow) -> str: ...
-    def numbered(self, folder: Path) -> Mapping[int, Path]: ...
+    def numbered(self, folder: Path) -> Mapping[int, Frame]: ...
 
 
 @dataclass(frozen=True)
@@ -199,10 +204,12 @@ def _survey(
             continue
         if clip.offset - clip.onset + 1 < source.data.min_frames:
             made.left_out[f"fewer than {source.data.min_frames} frames"] += 1
-        elif clip.onset == clip.offset:
+        elif clip.onset == clip.offset and not source.takes_still:
             made.problems.append(_of_one_frame(row, clip.onset))
         else:
             made.clips.append(clip)
+    if source.data.resample == "native" and source.data.modality != "apex-flow":
+        made.problems.extend(_not_as_recorded(source.data, made.clips))
     if not made.clips and not made.problems:
         text = (
             f"{source.require_manual_dir()}: no clip has "
@@ -211,6 +218,37 @@ def _survey(
         )
         made.problems.append(Problem(text, "no clips"))
     return made
+
+
+def _not_as_recorded(data: FrameSet, clips: Sequence[Clip]) -> Iterator[Problem]:
+    """What keeps clips from being stored frame by frame."""
+    lengths: list[tuple[int, Clip]] = []
+    for clip in clips:
+        try:
+            step = data.step(clip.row.frame_rate or data.frame_rate)
+        except UsageError as error:
+            text = f"{clip.row.where}: clip {clip.row.title}: {error}."
+            yield about_clip(Problem(text, "strides that cannot be"), clip.row.name)
+            return
+        lengths.append((len(native_times(len(clip.frames), step)), clip))
+    for count, clip in lengths:
+        if count < 2:
+            text = (
+                f"{clip.row.where}: clip {clip.row.title} has {len(clip.frames)} "
+                f"frames, of which that stride keeps one, in which nothing can move. "
+                f"Choose {data_option('stride', 1)}."
+            )
+            yield about_clip(Problem(text, "strides that cannot be"), clip.row.name)
+    over = [(count, clip) for count, clip in lengths if count > data.frames]
+    if over:
+        count, clip = max(over, key=lambda one: one[0])
+        text = (
+            f"{len(over)} clips have more than frames={data.frames}; the longest, "
+            f"{clip.row.title}, has {count}. Keep them all, "
+            f"{data_option('frames', count)} (and as many in the network), or fewer "
+            f"around the expression, with a smaller {data_option('context')}."
+        )
+        yield Problem(text, "clips that are too long")
 
 
 def _of_one_frame(row: SheetRow, number: int) -> Problem:
@@ -229,7 +267,8 @@ def _clip(
     shift: int,
     counted: list[Counted],
 ) -> Clip:
-    onset, apex, offset = source.moments(*_numbers(row, source.data.missing_apex))
+    said = _numbers(row, source.data.missing_apex)
+    onset, apex, offset = source.moments(*said)
     if not onset <= apex <= offset:
         raise Unusable(
             f"{row.where}: onset {onset}, apex {apex} and offset {offset} of clip "
@@ -256,7 +295,10 @@ def _clip(
     before, after = _context(there, onset, offset, source.data.context)
     refuse = source.data.missing_frames == "refuse"
     chosen = (*before, *_files(row, folder, there, onset, offset, refuse), *after)
-    broken = [(path, why) for path in chosen if (why := image_files.damage(path))]
+    late = source.late_apex(*said)
+    shown = () if late is None else _files(row, folder, there, late, late, refuse)
+    read = (*chosen, *shown)
+    broken = [(path, why) for path in read if (why := frame_files.damage(path))]
     if broken:
         path, why = broken[0]
         more = f" ({len(broken)} such files)" if len(broken) > 1 else ""
@@ -264,7 +306,7 @@ def _clip(
             f"{path} {why}{more}. Restore the published file.",
             f"frames: a file {why.partition(' (')[0]}",
         )
-    return Clip(row, label, onset, apex, offset, folder, chosen, len(before))
+    return Clip(row, label, onset, apex, offset, folder, chosen, len(before), *shown)
 
 
 def _numbers(row: SheetRow, missing_apex: str) -> Interval:
@@ -299,11 +341,11 @@ def _no_number(row: SheetRow, moment: str, text: str, remedy: str = "") -> JmerE
 def _files(
     row: SheetRow,
     folder: Path,
-    there: Mapping[int, Path],
+    there: Mapping[int, Frame],
     onset: int,
     offset: int,
     refuse: bool,
-) -> tuple[Path, ...]:
+) -> tuple[Frame, ...]:
     """A file for each number from onset to offset, of those that are `there`."""
     wanted = range(onset, offset + 1)
     missing = [n for n in wanted if n not in there]
@@ -326,8 +368,8 @@ def _files(
 
 
 def _context(
-    there: Mapping[int, Path], onset: int, offset: int, context: int
-) -> tuple[list[Path], list[Path]]:
+    there: Mapping[int, Frame], onset: int, offset: int, context: int
+) -> tuple[list[Frame], list[Frame]]:
     """Up to `context` frames before onset and after offset, as far as they are there
     one after another."""
     wanted = range(1, context + 1)

@@ -7,11 +7,19 @@ Paper:  AMAN, table 2: jmer report --table aman-2. Other rows are an option away
             --model.ma single:5  table 3: frame attention alone
 Run:    jmer run aman_casme2 --data.manual-dir DIR --model.magnifier
         learning_based_mag.pth.tar --model.backbone fer.pth
-        (fer.pth: experiments/resnet18_fer2013.py)
+        (fer.pth: experiments/resnet18_ferplus.py, or the published checkpoint)
 Cost:   about 3.8e16 multiplications, and 2.8e14 once for features of 4.9 GB
 Expect: not run here, the data need a licence. No number of clips gives all of the
         printed accuracies, so these are hardly pooled over one set; the published code
         tests each fold at its best epoch, which is the oracle score in a report
+Of the paper: table 2's data sets, classes and protocol; 9 factors, 11 frames at even
+        steps from the beginning of 20; landmarks, 224 pixels; ResNet-18 of expressions,
+        its fourth stage tuned
+Of the published code, where the paper is silent: optimiser, epochs, batches of 4, batch
+        norm image by image, whole pixels of magnified images, float32
+A choice: which five points align a face, factors as the published magnifier takes them,
+        weights after the last epoch
+Every statement of the paper and its field: docs/papers/aman.md.
 """
 
 from data_builders.casme2 import Casme2
@@ -25,4 +33,5 @@ EXPERIMENT = Experiment(
     optim=RmspropConfig(lr=1e-3, weight_decay=1e-4, every=30),
     epochs=50,
     batch_size=4,
+    dtype="float32",
 )

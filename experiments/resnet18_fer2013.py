@@ -1,7 +1,7 @@
 """ResNet-18 on FER2013: the backbone that AMAN sees frames by.
 
-Paper:  AMAN, section 3.1.2: pre-trained on "FER2017"; its published code has FER+, the
-        same images with other labels. No accuracy is printed
+Paper:  AMAN, section 3.1.1: pre-trained on "FER2017"; its published code has FER+, the
+        same images with other labels: resnet18_ferplus.py. No accuracy is printed
 Run:    jmer run resnet18_fer2013 --data.manual-dir DIR
 Then:   jmer weights export runs/resnet18_fer2013 --fold privatetest --out fer.pth
         jmer run aman_casme2 --model.backbone fer.pth ...

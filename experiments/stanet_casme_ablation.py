@@ -3,12 +3,21 @@
 A sweep of four rows: neither branch, the spatial branch (+SAB), the penalty on its mask
 (+l1), the temporal branch (+TAB). `--cells base +SAB` runs two of them.
 
+Of the paper (section 4.1): the classes, 20 frames by linear interpolation, 192 pixels,
+FlowNet 2.0 between neighbours, the augmentation, Adam with its learning rate and decay,
+60 epochs, leave-one-subject-out. Chosen here, where the paper says nothing: batches of
+8, a constant rate, a ResNet-18 from random weights, its second stage as the third
+feature map, an LSTM of both directions, the mean over frames, windows of 168 pixels,
+one of all crops at random a visit. Each is a field: docs/papers/stanet.md.
+
 Paper:  STANet, table 2: jmer report --table stanet-2
-Run:    jmer run stanet_casme_ablation --data.manual-dir DIR
+Run:    jmer run stanet_casme_ablation --data.manual-dir DIR --data.flow-weights FILE
 Cost:   about 1.6e16 multiplications for each row
 Expect: a rise by one or two clips in a hundred for each part; not run here
-Flow is by DIS, close to the synthetic truth at this size. The paper has FlowNet 2.0:
-`--data.flow flownet2 --data.flow-weights FlowNet2_checkpoint.pth.tar`.
+FlowNet 2.0 needs NVIDIA's file (FlowNet2_checkpoint.pth.tar), once, to prepare the set;
+without it, `--data.flow dis` estimates by DIS, as another set and no row of the paper.
+Frames are stored beside their flow (`modality="video"`), for figure 5 draws masks over
+faces; the flow is the same.
 """
 
 from data_builders.casme import Casme
@@ -21,10 +30,17 @@ from jmer.sweep import Sweep
 SWEEP = Sweep(
     Experiment(
         model=STANetConfig(lambda_l1=0.0, tab=False),
-        data=Casme(modality="flow", frames=20, resample="linear", size=192, flow="dis"),
+        data=Casme(
+            modality="video",
+            frames=20,
+            resample="linear",
+            size=192,
+            flow="flownet2",
+        ),
         optim=AdamConfig(lr=1e-5, weight_decay=1e-4),
         epochs=60,
         batch_size=8,
+        dtype="float32",
     ),
     rows=table("stanet-2").sweep_rows(),
 )

@@ -1,10 +1,11 @@
 """STANet, table 1: CASME, CASME II and SMIC-HS, leave-one-subject-out.
 
-A sweep of stanet_casme.py, stanet_casme2.py and stanet_smic.py.
+A sweep of stanet_casme.py, stanet_casme2.py and stanet_smic.py, which say what is the
+paper's and what was chosen.
 
 Paper:  STANet, table 1: jmer report --table stanet-1
-Run:    jmer run stanet_table1 --data.manual-dir DIR, where DIR has the
-        folders casme, casme2 and smic
+Run:    jmer run stanet_table1 --data.manual-dir DIR --data.flow-weights FILE,
+        where DIR has the folders casme, casme2 and smic
 Cost:   about 5.3e16 multiplications
 Expect: see the three files; not run here
 """

@@ -1,19 +1,29 @@
 """jmer: micro-expression recognition with every fold trained in parallel, in JAX."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from jmer.files import VERSION as __version__
 
 if TYPE_CHECKING:
+    from jmer.experiment import load_experiment
     from jmer.runs.run import compare, load_model, load_run
 
-__all__ = ["__version__", "compare", "load_model", "load_run"]
+_PLACES = {
+    "compare": "jmer.runs.run",
+    "load_experiment": "jmer.experiment",
+    "load_model": "jmer.runs.run",
+    "load_run": "jmer.runs.run",
+}
+__all__ = ["__version__", "compare", "load_experiment", "load_model", "load_run"]
 
 
 def __getattr__(name: str) -> Any:
     # `import jmer` stays cheap: JAX is loaded by the first thing that needs it.
-    if name in ("compare", "load_model", "load_run"):
-        from jmer.runs import run
-
-        return getattr(run, name)
+    if name in _PLACES:
+        return getattr(importlib.import_module(_PLACES[name]), name)
     raise AttributeError(f"module 'jmer' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

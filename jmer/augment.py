@@ -7,6 +7,7 @@ Positions are (x, y), whole numbers at the centres of pixels.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -178,20 +179,28 @@ def warp(
     return _through_inverse(y, matrix) if vectors else y
 
 
-@typed
-def normalise_clip(x: Shaped[Array, "b *t h w c"]) -> Float[Array, "b *t h w c"]:
-    """Each channel of each clip with mean 0 and standard deviation 1 over its pixels.
+Deviation = Literal["channel", "sample"]
 
-    A channel that varies less than float32 resolves becomes 0.
+
+@typed
+def normalise_clip(
+    x: Shaped[Array, "b *t h w c"], deviation: Deviation = "channel"
+) -> Float[Array, "b *t h w c"]:
+    """Each channel of each clip with mean 0 over its pixels, divided by its own
+    standard deviation, or by that of all pixels and channels of the clip (`sample`)
+    about those means.
+
+    What varies less than float32 resolves becomes 0.
     """
     x = x.astype(jnp.float32)
     pixels = tuple(range(1, x.ndim - 1))
     # Twice: the first mean of many large values is itself rounded.
     centred = x - x.mean(pixels, keepdims=True)
     centred = centred - centred.mean(pixels, keepdims=True)
-    deviation = jnp.sqrt(jnp.square(centred).mean(pixels, keepdims=True))
-    varies = deviation > 1e-6 * jnp.abs(x).max(pixels, keepdims=True)
-    return jnp.where(varies, centred / jnp.where(varies, deviation, 1), 0)
+    over = pixels if deviation == "channel" else tuple(range(1, x.ndim))
+    spread = jnp.sqrt(jnp.square(centred).mean(over, keepdims=True))
+    varies = spread > 1e-6 * jnp.abs(x).max(over, keepdims=True)
+    return jnp.where(varies, centred / jnp.where(varies, spread, 1), 0)
 
 
 def _affine(

@@ -27,6 +27,7 @@ usage: jmer COMMAND …
   bench FILE               time an experiment, beside PyTorch if asked
   evaluate FILE            test weights that are trained already
   data list                data sets, and which are prepared
+  data new folder          begin the table of a set of your own, videos or frames
   data check NAME          what is missing or odd in a download, before it is prepared
   data prepare NAME        turn a download into tensors, once
   data synthesize          write synthetic faces as real data sets are distributed
@@ -59,6 +60,7 @@ COMMANDS = {
     "bench": "bench:bench",
     "evaluate": "evaluate:evaluate",
     "data list": "data:data_list",
+    "data new": "data_new:new",
     "data check": "data:check",
     "data prepare": "data:prepare",
     "data synthesize": "data:synthesize",

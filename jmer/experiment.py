@@ -13,12 +13,13 @@ from jmer.data.config import DataConfig
 from jmer.data.splits import Loso, Protocol
 from jmer.errors import MOST_SEED, FieldCheck, UsageError, is_whole, quoted
 from jmer.files.places import expand_fields, expanded
+from jmer.files.recorded import unasked
 from jmer.models.base import NetworkConfig
 from jmer.optim import OptimConfig
 from jmer.shipped import beside
 from jmer.train.batches import Mode, Sampling
 from jmer.train.step import Criterion
-from jmer.train.tasks import InnerUnit, Selection
+from jmer.train.tasks import InnerDraw, InnerUnit, Selection
 from jmer.train.variants import check_variant, parse_variant
 
 
@@ -110,6 +111,10 @@ class Experiment:
     inner_criterion: Criterion = "uf1"
     """What is best on inner clips: the highest UF1 (of equal ones, the lowest loss), or
     the lowest loss."""
+    inner_draw: InnerDraw = "seed"
+    """What inner clips are drawn by: the seed of the training, so that seeds differ in
+    them too, or the split seed of the protocol (split; 0 where it has none), so that
+    all trainings of a fold have the same."""
     pretrained: Path | None = None
     """PyTorch checkpoint of the network's trunk, trained on something else, that every
     training starts from (.pth, .pt or .tar, torchvision's names); or the file of a part
@@ -124,7 +129,8 @@ class Experiment:
     """Type of matrix work; auto is bfloat16 on accelerators and float32 on a CPU.
     Parameters, losses and statistics are float32."""
     protocol: Protocol = dataclasses.field(default_factory=Loso)
-    """Who is held out of which fold."""
+    """Who is held out of which fold. --protocol NAME chooses another: loso, kfold,
+    hold-out, clip-kfold or clip-hold-out, whose options --help then shows."""
     engine: EngineConfig = dataclasses.field(default_factory=EngineConfig)
     """How the work is laid out."""
 
@@ -190,9 +196,14 @@ class Experiment:
         for name in self.model.files:
             del fields["model"][name]
         fields["data"] = {"name": self.data.name, **_plain(self.data.recipe)}
+        for name, part in {**self.parts, "protocol": self.protocol}.items():
+            for field in unasked(part):
+                del fields[name][field]
         if self.selection != "inner":
             for name in ("fraction", "unit", "criterion"):
                 del fields[f"inner_{name}"]
+        if self.selection != "inner" or self.inner_draw == "seed":
+            del fields["inner_draw"]  # which came later
         return fields
 
 

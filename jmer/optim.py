@@ -6,7 +6,7 @@ that differ in them share one program.
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -44,6 +44,9 @@ class OptimConfig:
 
     values: ClassVar[tuple[str, ...]] = ("lr",)
     """Fields in which variants of one experiment may differ."""
+    later: ClassVar[Mapping[str, Any]] = {}
+    """Fields that came after the first runs, and what those did; see `NetworkConfig`.
+    """
 
     lr: float = 1e-3
     """Learning rate."""
@@ -237,14 +240,27 @@ class UntunedWarmupConfig(MomentsConfig):
 
 @dataclasses.dataclass(frozen=True)
 class RmspropConfig(SteppedConfig):
-    """RMSprop as in PyTorch."""
+    """RMSprop as in PyTorch, or as in TensorFlow 1.
+
+    There, `tf.train.RMSPropOptimizer` has a decay of 0.9 and an epsilon of 1e-10 unless
+    told otherwise, adds the latter to the mean of squared gradients before the root is
+    taken, and begins that mean at 1 and not at 0, so that first updates are small.
+    """
 
     values: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
+    later: ClassVar[Mapping[str, Any]] = {"form": "torch"}
+
+    form: Literal["torch", "tensorflow"] = dataclasses.field(
+        default="torch", kw_only=True
+    )
+    """torch: epsilon is added to the root of the mean, which begins at 0. tensorflow:
+    it is added below the root, and the mean begins at 1; goes with smoothing 0.9 and
+    epsilon 1e-10."""
 
     smoothing: float = 0.99
     """Decay of the mean of squared gradients, 0 to below 1."""
     epsilon: float = 1e-8
-    """Added to the root of that mean."""
+    """Added to the root of that mean, or to the mean: see form."""
     weight_decay: float = 0.0
     """L2 penalty, added to the gradient (torch.optim.RMSprop)."""
     clip: float = 0.0
@@ -252,16 +268,23 @@ class RmspropConfig(SteppedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check.choices()
         self._check.share("smoothing")
         self._check.not_negative("epsilon", "weight_decay", "clip")
 
     def transform(
         self, horizon: Horizon = FOREVER, depth: Depth = lambda path: 0
     ) -> optax.GradientTransformation:
+        below = self.form == "tensorflow"
         return optax.chain(
             optax.clip(self.clip) if self.clip else optax.identity(),
             optax.add_decayed_weights(self.weight_decay),
-            optax.scale_by_rms(self.smoothing, self.epsilon, eps_in_sqrt=False),
+            optax.scale_by_rms(
+                self.smoothing,
+                self.epsilon,
+                initial_scale=1.0 if below else 0.0,
+                eps_in_sqrt=below,
+            ),
             optax.scale_by_schedule(lambda step: -self.rate(step, horizon)),
         )
 

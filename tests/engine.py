@@ -196,5 +196,6 @@ def result(
 def assert_same(a: PackResult, b: PackResult) -> None:
     assert a.tasks == b.tasks
     assert_trees_equal(a.weights, b.weights)
-    for name in ("epoch", "alive", "loss", "test_logits", "selected"):
+    names = ("epoch", "alive", "loss", "test_logits", "inner_uf1", "inner_loss")
+    for name in (*names, "selected"):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name))

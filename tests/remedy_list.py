@@ -11,11 +11,14 @@ LIST = f"{RUNS}a_folder_is_no_experiment"
 UNFINISHED = f"{RUNS}a_run_that_is_not_finished_or_none"
 FOREIGN = f"{RUNS}a_folder_of_something_else"
 AUDIT = f"{RUNS}the_audit_says_what_goes_with_what"
+FOLDER = "test_folder.py: what errors tell to type"
 EXTRA = (
     f"{RUNS}pip_is_told_of_extras_that_are_there: nothing is installed, as tests have "
     f"no network, but each extra is there"
 )
+IMPORTED = "test_importers.py::test_"
 FED = "test_streamed.py::test_own_batches_of_such_a_set_are_refused"
+RECORDINGS = "test_native.py::test_what_is_said_of_recordings_works_when_typed"
 # Why nothing is typed.
 HOSTS = "several processes at once: test_hosts.py and test_launcher.py start them"
 DEVICE = "another device or driver: what is named is JAX's own, and CI has none"
@@ -43,6 +46,10 @@ TYPED: list[tuple[str, str]] = [
     (", or choose {data_option('missing_frames'", OPTION),
     ("has one frame, {number}", OPTION),
     ("{row.title}: excluded (--exclude)", NO_REMEDY),
+    ("that stride keeps one, in which", RECORDINGS),
+    ("clips have more than frames=", RECORDINGS),
+    ("have no frame before the onset", RECORDINGS),
+    ("--protocol is given twice", "test_experiments.py: what is said"),
     ("no clip is called", f"{DATA}clips_to_exclude_have_names"),
     ("without {counted(len(clips)", OPTION),
     (" as in `{command}`", f"{DATA}a_run_says_what_to_run"),
@@ -117,6 +124,12 @@ TYPED: list[tuple[str, str]] = [
         "holds neither imported weights",
         "names of commands: test_importers.py types them",
     ),
+    ("checkpoints, {', '.join", f"{IMPORTED}each_fold_has_a_folder"),
+    ("classes, but {len(classes)} ", f"{IMPORTED}classes_can_be_named"),
+    (
+        "the arrays of several networks",
+        f"{IMPORTED}two_networks_in_a_file_are_refused_until_one_is_chosen",
+    ),
     ("makes such a folder", "names of a command: test_importers.py types it"),
     ("are not trained and have no values", "test_visual_memory.py: what is said"),
     ("and no intensity, so nothing", "test_spot.py: a network that tells it"),
@@ -171,6 +184,17 @@ TYPED: list[tuple[str, str]] = [
     ("usage: jmer COMMAND", "test_startup.py"),
     ("Ours is there once `jmer spot RUN`", "test_spot.py"),
     ("as `jmer spot` drew it", NO_REMEDY),
+    ("add --import {code} (in Python", "test_own_network.py: another process"),
+    ("numbered, or seconds (--times seconds)", NO_REMEDY),
+    (", or leave {data_option('manual_dir')} out to use", CHANGED),
+    ("Fill in a column fps, or give", FOLDER),
+    ("a folder that has all clips, and write", FOLDER),
+    ("if these are numbers of frames", FOLDER),
+    ("`jmer data new folder` writes one", FOLDER),
+    ("there is no table {typed}: give the file", FOLDER),
+    ("Say how columns are called with", FOLDER),
+    ("no row of {data.table} is of", FOLDER),
+    ("is there already, and stays: choose another with --out", FOLDER),
     # What is not installed, or elsewhere.
     ("pip install 'jmer[", EXTRA),
     ("Give a --run-dir on a file system", HOSTS),

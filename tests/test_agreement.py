@@ -73,6 +73,7 @@ def make_result(clips, folds):
         alive=np.ones(shape, bool),
         loss=np.zeros(shape),
         inner_uf1=np.full(shape, np.nan),
+        inner_loss=np.full(shape, np.nan),
         test_logits=logits,
         selected=np.full(len(tasks), EPOCHS[-1]),
         seconds=3.0,

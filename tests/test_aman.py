@@ -25,13 +25,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from toy import clips_for
 
 from jmer import keys
+from jmer.data.random_clips import RandomClips
 from jmer.errors import JmerError, UsageError
+from jmer.experiment import Experiment
 from jmer.models.aman import AmanConfig
 from jmer.models.base import describe, network
 from jmer.nn import imagenet, use_lowering
 from jmer.nn.resnet18 import Stages, load_lower, read_resnet18
 from jmer.optim import SgdConfig
-from jmer.runner.features import features
+from jmer.runner.features import features, seen_by_tasks
 from jmer.train.checkpoint import flatten
 
 CLASSES = 4
@@ -47,6 +49,8 @@ SWITCHES = {
         **{"fa": "mean", "amp_offset": 1, "pretrain": "frozen"},
     },
     "mean of factors": {"ma": "mean", "n": 1, "pretrain": "frozen"},
+    "pooled": {"norm": "pooled", "pick": "without-onset"},
+    "large frames": {"stored": 44, "pick": "linspace", "init": "he"},
 }
 RNG = np.random.default_rng(3)
 # Changes of the frames are such that few magnified pixels leave 0 to 255.
@@ -161,10 +165,35 @@ def test_twin_has_the_parameters_of_the_paper(twins):
     assert sum(frozen) == 2_782_784 + 928_144
 
 
-def test_frames_are_those_of_the_paper():
-    assert AmanConfig().seen == (0, 2, 4, 6, 8, 10, 11, 13, 15, 17, 19)
-    assert AmanConfig(n=20).seen == tuple(range(20))
-    assert AmanConfig(n=1).seen == (0,)
+@pytest.mark.parametrize(
+    ("pick", "n", "seen"),
+    [
+        # "from the beginning at a certain interval": 20 / 10 is 2, and 20 / 11 1.81…
+        ("step", 10, tuple(range(0, 20, 2))),
+        ("step", 11, (0, 1, 3, 5, 7, 9, 10, 12, 14, 16, 18)),
+        ("step", 1, (0,)),
+        ("step", 2, (0, 10)),
+        ("step", 20, tuple(range(20))),
+        ("linspace", 11, (0, 2, 4, 6, 8, 10, 11, 13, 15, 17, 19)),
+        ("linspace", 2, (0, 19)),
+        # Of the 19 other frames, 1 to 19: their middle, and that of each half.
+        ("without-onset", 1, (10,)),
+        ("without-onset", 2, (5, 15)),
+        ("without-onset", 19, tuple(range(1, 20))),
+        ("without-onset", 20, tuple(range(20))),
+    ],
+)
+def test_frames_are_those_of_the_paper(pick, n, seen):
+    assert AmanConfig(n=n, pick=pick).seen == seen
+
+
+def test_the_papers_reading_is_the_default():
+    assert AmanConfig().seen == AmanConfig(pick="step").seen
+    for n in range(1, 21):
+        for pick in ("step", "linspace", "without-onset"):
+            seen = AmanConfig(n=n, pick=pick).seen
+            assert len(set(seen)) == n and seen == tuple(sorted(seen))
+            assert seen[0] >= 0 and seen[-1] < 20
 
 
 def test_shapes_at_the_size_of_the_paper():
@@ -274,7 +303,94 @@ def test_weights_that_vanish_divide_by_no_zero(paired, twins):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 
+def test_each_image_is_normalised_as_by_its_authors():
+    """One frame by one factor after another through the fourth stage, in training."""
+    x = np.random.default_rng(8).standard_normal((3, 3, 2, 4, 4, 8), np.float32)
+    # What all images of a factor have more than those of the other is taken out.
+    x[:, :, 1] += 5
+    model = nnx.merge(*split(), copy=True)
+    shown = model.explain(jnp.asarray(x), train=True)[1]["factor_weight"]
+    expected, other = nnx.merge(*split(), copy=True), []
+    for j in range(3):
+        for i in range(2):
+            y = jnp.asarray(x[:, j, i])
+            for block in expected.stage:
+                y = block(y, train=True)
+            other.append(nnx.sigmoid(expected.factor_score(y.mean((1, 2))))[:, 0])
+    close(shown.reshape(3, 6), jnp.stack(other, 1))
+    for found, wanted in zip(*(jax.tree.leaves(nnx.state(m, nnx.BatchStat))
+                               for m in (model, expected)), strict=True):  # fmt: skip
+        close(found, wanted)
+    pooled = nnx.merge(*split(dataclasses.replace(SMALL, norm="pooled")), copy=True)
+    found = pooled.explain(jnp.asarray(x), train=True)[1]["factor_weight"]
+    assert np.abs(found - shown).max() > 0.01
+
+
+def test_the_fourth_stage_begins_as_pytorchs_or_he():
+    """Uniform to 1 / sqrt(inputs), or normal with sqrt(2 / outputs); a 3x3 kernel
+    between c channels has 9 c of both."""
+    size = {"init": {}, "width": 16}
+    for init, deviation in (("torch", (1 / 3) ** 0.5), ("he", 2**0.5)):
+        config = dataclasses.replace(SMALL, **size | {"init": init})
+        _, params, _ = split(config)
+        kernel = np.asarray(params["stage"][1]["second"]["conv"]["kernel"][...])
+        scaled = kernel * (9 * 128) ** 0.5
+        assert_allclose(scaled.std(), deviation, rtol=0.01)
+        assert (np.abs(scaled).max() <= 1) == (init == "torch")
+
+
 # --- what is frozen
+
+
+def test_features_of_any_frames_and_factors_are_slices_of_the_same():
+    """To the bit, one image by itself too: a cache serves every `n` and `k`."""
+    whole = dataclasses.replace(SMALL, n=5, k=3)
+    every = np.asarray(features(whole, {"clip": CLIP}, "patches")["clip"])
+    for fields in ({"n": 3, "k": 2}, {"n": 1, "k": 1}, {"n": 2, "ma": "single:2"}):
+        config = dataclasses.replace(whole, **fields)
+        some = features(config, {"clip": CLIP}, "patches")["clip"]
+        factors = [int(factor) - 1 for factor in config.factors]
+        assert_array_equal(some, every[:, list(config.seen)][:, :, factors])
+
+
+def test_one_cache_serves_every_number_of_frames_and_factors(tmp_path, monkeypatch):
+    monkeypatch.setenv("JMER_CACHE", str(tmp_path))
+    clips = clips_for(SMALL)
+    said = []
+
+    def files(**fields):
+        config = dataclasses.replace(SMALL, **fields)
+        made = seen_by_tasks(config, clips, "backend", said.append)["clip"]
+        assert made.shape[1:3] == (len(config.seen), len(config.factors))
+        return made, len([*(tmp_path / "features").glob("*.npz")])
+
+    first, count = files(n=2, k=2)
+    assert count == 4 and "computed once" in said[-1]
+    more, count = files(n=5, k=2)
+    assert count == 10 and "6 of 10 parts computed once" in said[-1]
+    assert_array_equal(more[:, [0, 2]], first)  # step: 0 and 5 / 2 rounded down
+    again, count = files(n=5, k=1)
+    assert count == 10 and "read from 5 files of" in said[-1]
+    assert_array_equal(again, more[:, :, :1])
+    offset, count = files(n=5, k=1, amp_offset=1)  # factor 2 by another name
+    assert count == 10 and "read from" in said[-1]
+    assert_array_equal(offset, more[:, :, 1:])
+    assert files(n=5, k=1, rounded=False)[1] == 15  # other images
+
+
+def test_large_frames_are_magnified_and_then_shrunk_as_by_pillow():
+    """Stored frames of 72 pixels, seen at 36; the first factor leaves them as they
+    are. Pillow's bilinear filter is the antialiased one of the published code."""
+    from PIL import Image
+
+    faces = np.random.default_rng(9).integers(0, 256, (5, 72, 72, 3), np.uint8)
+    config = dataclasses.replace(SMALL, k=1, n=5, stored=72)
+    assert config.input_shapes == ((5, 72, 72, 3),)
+    small = [Image.fromarray(face).resize((36, 36), Image.BILINEAR) for face in faces]
+    found = np.asarray(config.images(jnp.asarray(faces)))[:, 0]
+    # Pillow rounds between rows and columns as well.
+    assert_allclose(found, np.stack([np.asarray(one) for one in small]), atol=1)
+    assert (found != np.rint(found)).sum() == 0
 
 
 @pytest.fixture(scope="module")
@@ -419,6 +535,11 @@ def test_order_of_clips_does_not_matter():
         ("width", 0),
         ("size", 222),
         ("magnify_size", 6),
+        ("stored", 223),
+        ("stored", -1),
+        ("pick", "first"),
+        ("norm", "batch"),
+        ("init", "xavier"),
         ("ma", "max"),
         ("ma", "single"),
         ("ma", "single:0.5"),
@@ -476,6 +597,25 @@ def test_it_survives_a_run_directory(paired):
     config, _ = paired("paper")
     fields = json.loads(json.dumps(dataclasses.asdict(config)))
     assert network("aman", fields) == config
+
+
+def test_runs_from_before_a_field_did_what_was_done_then():
+    """Theirs have no such fields, and are continued by what says the same."""
+    old = json.loads(json.dumps(dataclasses.asdict(SMALL)))
+    for field in ("norm", "pick", "stored", "init"):
+        del old[field]
+    found = network("aman", old)
+    assert (found.norm, found.pick, found.init) == ("pooled", "linspace", "he")
+    assert (found.stored, found.k, found.n) == (0, 2, 3)
+
+    def identity(config):
+        experiment = Experiment(
+            model=config, data=RandomClips(), optim=SgdConfig(), epochs=1
+        )
+        return experiment.identity()["model"]
+
+    assert not {"norm", "pick", "stored", "init"} & set(identity(found))
+    assert identity(SMALL)["norm"] == "per-image"
 
 
 def test_the_frozen_stages_are_torchvisions():

@@ -285,7 +285,7 @@ def test_a_seed_that_was_trained_and_left_out(copy, clips):
 
 def test_a_run_that_was_evaluated_once(copy, clips):
     run = jmer.load_run(copy)
-    names = ("epoch", "alive", "loss", "test_logits", "inner_uf1")
+    names = ("epoch", "alive", "loss", "test_logits", "inner_uf1", "inner_loss")
     last = [{n: getattr(pack, n)[-1:] for n in names} for pack in run.packs]
     packs = [replace(pack, **one) for pack, one in zip(run.packs, last, strict=True)]
     state(copy, oracle={name: metrics_of(copy)[name] for name in ("acc", "uf1", "uar")})

@@ -188,6 +188,23 @@ def test_channels_of_a_clip_become_standard():
     assert_allclose(found, expected, atol=2e-3)
 
 
+def test_a_clip_is_divided_by_one_deviation_where_asked():
+    """MERANet, section 4.2: "the mean values ... for each channel", and then "each
+    sample is normalized by the standard deviation". By hand: two channels, -1 and 1,
+    and -3 and 3 about their means, so that the deviation is the root of (1 + 9) / 2.
+    """
+    x = np.float32([[[[9, 2]], [[11, 8]]], [[[0, 5]], [[0, 5]]]])  # b h w c
+    found = augment.normalise_clip(x, "sample")
+    root = np.sqrt(5)
+    assert_allclose(found[0, :, 0], np.array([[-1, -3], [1, 3]]) / root, rtol=1e-6)
+    assert_array_equal(found[1], 0)  # nothing varies
+    each = augment.normalise_clip(x)
+    assert_allclose(each[0, :, 0], [[-1, -1], [1, 1]], rtol=1e-6)
+    wide = CLIPS.astype(np.float64) - CLIPS.mean((1, 2, 3), keepdims=True)
+    wide /= wide.std((1, 2, 3, 4), keepdims=True)
+    assert_allclose(augment.normalise_clip(CLIPS, "sample"), wide, atol=1e-4)
+
+
 @pytest.mark.parametrize("value", [0, 0.1, 1 / 3, 255, 1e6])
 def test_a_still_channel_becomes_zero(value):
     x = np.full((2, 16, 56, 56, 1), value, np.float32)

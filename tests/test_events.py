@@ -21,6 +21,7 @@ RESULT = PackResult(
     loss=np.ones((2, 3)),
     test_logits=np.zeros((2, 3, 1, 2)),
     inner_uf1=np.ones((2, 3)),
+    inner_loss=np.ones((2, 3)),
     selected=np.array([2, 1, 2]),
     seconds=1.0,
     weights={},

@@ -9,7 +9,7 @@ import pytest
 from data_builders.casme2 import Casme2
 from data_builders.megc2019_flow28 import Megc2019Flow28
 from data_builders.synthetic import Synthetic
-from jmer.data.splits import HoldOut, KFold, Loso
+from jmer.data.splits import ClipHoldOut, HoldOut, KFold, Loso
 from jmer.errors import UsageError
 from jmer.experiment import EngineConfig, Experiment, load_experiment
 from jmer.models.ststnet import STSTNetConfig
@@ -143,6 +143,19 @@ def test_identity_sees_each_field_of_its_parts():
         assert first != second
     inner = replace(BASE, selection="inner")
     assert replace(inner, inner_fraction=0.3).identity() != inner.identity()
+    assert replace(inner, inner_draw="split").identity() != inner.identity()
+
+
+def test_fields_that_came_later_are_in_an_identity_only_where_they_matter():
+    """So that runs of before go on under the name that they have."""
+    clips = replace(BASE, selection="inner", protocol=ClipHoldOut())
+    found = clips.identity()
+    assert "inner_draw" not in found and "rounding" not in found["protocol"]
+    other = replace(clips, inner_draw="split", protocol=ClipHoldOut(rounding="total"))
+    assert other.identity()["inner_draw"] == "split"
+    assert other.identity()["protocol"]["rounding"] == "total"
+    last = replace(other, selection="last").identity()  # of no effect there
+    assert "inner_draw" not in last
 
 
 def test_fields_are_json_and_the_parts_are_named():

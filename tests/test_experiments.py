@@ -1,15 +1,21 @@
 """The experiments that come with jmer, and the rows of the papers beside them."""
 
+import dataclasses
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from jmer.commands.list import _experiments
 from jmer.commands.options import RunOptions
 from jmer.commands.parsing import parse
-from jmer.data.splits import ClipHoldOut, ClipKFold, Loso
+from jmer.data.splits import ClipHoldOut, ClipKFold, HoldOut, KFold, Loso, protocols
+from jmer.errors import UsageError
 from jmer.experiment import load_experiment
-from jmer.optim import AdamConfig, AdamWConfig, UntunedWarmupConfig
+from jmer.optim import AdamConfig, AdamWConfig, RmspropConfig, UntunedWarmupConfig
+from jmer.papers import table
+from jmer.report.reproduction import differences
 from jmer.sweep.cells import load_sweep
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
@@ -87,8 +93,12 @@ def test_the_figures_of_papers_are_sweeps():
         cells = load_sweep(EXPERIMENTS / f"{name}.py").cells
         return [getattr(cell.experiment.model, field) for cell in cells]
 
-    assert values("aman_figure3", "n") == list(range(1, 21))
+    assert values("aman_figure3", "n") == list(range(1, 21)) * 3
+    cells = load_sweep(EXPERIMENTS / "aman_figure3.py").cells
+    assert [c.experiment.data.name for c in cells[::20]] == ["casme2", "samm", "smic"]
     assert values("hsta_figure3", "num_frames") == [2, 4, 6, 8, 10, 12]
+    assert values("meranet_figure4", "ca_shared") == ["conv", "mlp"]
+    assert values("meranet_figure5", "st_kernel") == [3, 5, 7]
 
 
 @pytest.mark.parametrize(
@@ -129,14 +139,60 @@ def test_help_shows_the_fields_of_the_ablations(name, options, capsys):
     assert [option for option in options if option not in shown] == []
 
 
+STANET = {"stanet_casme": 60, "stanet_casme2": 30, "stanet_smic": 100}
+
+
+@pytest.mark.parametrize("name", [*STANET, "stanet_casme_ablation"])
+def test_the_recipe_is_that_of_stanet(name):
+    """Sections 4.1 and 4.2 of its paper."""
+    one = load_experiment(EXPERIMENTS / f"{name}.py")
+    assert one.optim == AdamConfig(lr=1e-5, weight_decay=1e-4)
+    assert (one.epochs, one.protocol) == (STANET.get(name, 60), Loso())
+    assert (one.dtype, one.selection, one.sampling) == ("float32", "last", "shuffled")
+    assert (one.data.flow, one.data.frames, one.data.size) == ("flownet2", 20, 192)
+    assert one.data.resample == "linear" and one.model.augmented
+    smic = name == "stanet_smic"
+    assert one.model.rescales == ((1.0,) if smic else (0.9, 1.0, 1.1))
+    assert one.model.flip == smic
+    if name != "stanet_casme_ablation":
+        assert one.model.lambda_l1 == 1e-8
+
+
+MERANET = {"casme": 0.25, "casme2": 0.25, "casme_squared": 0.2}
+
+
+@pytest.mark.parametrize("network", ["meranet", "resnet3d"])
+@pytest.mark.parametrize("name", [*MERANET, "casme_depth32", "casme2_depth32"])
+def test_the_recipe_is_that_of_meranet(network, name):
+    """Sections 4.2 and 4.3 of its paper."""
+    set_of, _, depth = name.partition("_depth")
+    if depth and network == "resnet3d":
+        return
+    one = load_experiment(EXPERIMENTS / f"{network}_{name}.py")
+    assert one.optim == UntunedWarmupConfig(lr=0.1)
+    assert one.protocol == ClipHoldOut(MERANET[set_of], rounding="total")
+    assert (one.epochs, one.batch_size, one.dtype) == (100, 8, "float32")
+    assert (one.selection, one.inner_criterion) == ("inner", "loss")
+    inner = (one.inner_fraction, one.inner_unit, one.inner_draw)
+    assert inner == (0.2, "clip", "split")
+    assert one.data.min_frames == (1 if set_of == "casme_squared" else 16)
+    assert one.data.frames == one.model.frames == int(depth or 16)
+    assert (one.data.resample, one.data.window) == ("apex-window", "inside")
+    assert (one.model.flip, one.model.deviation) == (True, "sample")
+
+
+def test_meranet_by_subject_is_that_of_its_paper_but_for_the_protocol():
+    paper = {c.name: c.experiment for c in cells_of("meranet_table1")}
+    for cell in cells_of("meranet_loso"):
+        changed = {"protocol": Loso(), "inner_unit": "subject", "inner_draw": "seed"}
+        assert cell.experiment == replace(paper[cell.name], **changed)
+
+
+def cells_of(name: str):
+    return load_sweep(EXPERIMENTS / f"{name}.py").cells
+
+
 def test_the_recipes_are_those_of_the_papers():
-    stanet = load_experiment(EXPERIMENTS / "stanet_casme2.py")
-    assert stanet.optim == AdamConfig(lr=1e-5, weight_decay=1e-4)
-    assert (stanet.epochs, stanet.batch_size, stanet.protocol) == (30, 8, Loso())
-    meranet = load_experiment(EXPERIMENTS / "meranet_casme_squared.py")
-    assert meranet.optim == UntunedWarmupConfig(lr=0.1)
-    assert meranet.protocol == ClipHoldOut(0.2)
-    assert (meranet.selection, meranet.inner_criterion) == ("inner", "loss")
     hsta = load_experiment(EXPERIMENTS / "hsta_table4.py")
     assert hsta.optim == AdamWConfig(
         lr=5e-5,
@@ -148,5 +204,137 @@ def test_the_recipes_are_those_of_the_papers():
     )
     assert (hsta.epochs, hsta.batch_size) == (150, 32)
     assert (hsta.sampling, hsta.protocol) == ("balanced", ClipKFold(5))
+    for name in ("casme2", "samm", "smic"):  # AMAN's code, the same for all
+        aman = load_experiment(EXPERIMENTS / f"aman_{name}.py")
+        # torch.optim.RMSprop(lr=1e-3, eps=1e-8, weight_decay=1e-4), StepLR(30, 0.2)
+        assert aman.optim == RmspropConfig(
+            lr=1e-3, epsilon=1e-8, weight_decay=1e-4, every=30, factor=0.2,
+            smoothing=0.99,
+        )  # fmt: skip
+        assert (aman.epochs, aman.batch_size, aman.protocol) == (50, 4, Loso())
+        assert (aman.dtype, aman.selection, aman.sampling) == (
+            *("float32", "last", "shuffled"),
+        )
+        network = aman.model
+        assert (network.k, network.n, network.norm) == (9, 11, "per-image")
+        assert (network.pick, network.size, network.init) == ("step", 224, "torch")
+        clips = aman.data
+        assert (clips.frames, clips.resample, clips.size) == (20, "tim", 224)
     smic = load_experiment(EXPERIMENTS / "stanet_smic.py").model
     assert smic.flip and smic.rescales == (1.0,)
+    memory = load_experiment(EXPERIMENTS / "visual_memory_casme2.py")
+    assert memory.optim == RmspropConfig(
+        **{"lr": 1e-4, "weight_decay": 0.005, "clip": 50.0},
+        **{"form": "tensorflow", "smoothing": 0.9, "epsilon": 1e-10},
+    )
+    assert (memory.batch_size, memory.protocol) == (1, Loso())
+    assert (memory.model.steps, memory.model.steps_count) == (14, "alike")
+    assert (memory.model.rotate, memory.model.rescale, memory.model.shift) == (
+        *(10.0, 0.1, 2.0),
+    )
+    assert (memory.data.resample, memory.data.stride) == ("native", 1)
+    for name, kind in (("", HoldOut), ("_clips", ClipHoldOut)):
+        file = EXPERIMENTS / f"visual_memory_casme2_70_30{name}.py"
+        other = load_experiment(file)
+        assert other.protocol == kind(0.3)
+        assert dataclasses.replace(other, protocol=Loso()) == memory
+    spatial = load_experiment(EXPERIMENTS / "visual_memory_casme2_spatial.py")
+    assert spatial.data == memory.data
+    assert (spatial.dtype, memory.dtype) == ("float32", "float32")
+
+
+def test_a_run_of_the_paper_s_settings_is_its_row():
+    """And one of the settings that were ours is not, with what differs in words."""
+    memory = load_experiment(EXPERIMENTS / "visual_memory_casme2.py")
+    told = settled(memory, "visual-memory-2")
+    assert told == [
+        "start-from none, paper a run of the spatial phase",
+        "pretrained none, paper a network of motion",
+    ]
+    for change, words in (
+        ({"optim": RmspropConfig(1e-4, 0.9, 1e-10, 0.005)}, "optim.form torch"),
+        ({"protocol": HoldOut(0.2)}, "protocol.fraction 0.2, paper 0.3"),
+        ({"protocol": ClipHoldOut(0.3)}, None),
+        (
+            {"model": dataclasses.replace(memory.model, steps_count="by-intensity")},
+            "model.steps-count by-intensity, paper alike",
+        ),
+        (
+            {"data": dataclasses.replace(memory.data, resample="whole")},
+            "data.resample whole, paper native",
+        ),
+        (
+            {"data": dataclasses.replace(memory.data, stride=2)},
+            "data.stride 2, paper 1",
+        ),
+    ):
+        found = settled(dataclasses.replace(memory, **change), "visual-memory-2")
+        more = [one for one in found if one not in told]
+        assert len(more) == (words is not None)
+        assert words is None or words in more[0]
+
+
+def settled(experiment, name):
+    """In what an experiment is not the last row of a table, in words."""
+    fields = experiment.resolved()
+    run = SimpleNamespace(
+        experiment={"experiment": fields, "identity": {"dtype": fields["dtype"]}},
+        metrics={},
+    )
+    paper = table(name)
+    return [*differences(run, paper.settings(paper.rows[-1]))]
+
+
+@pytest.mark.parametrize(
+    "file", ["visual_memory_casme2", "stanet_casme2", "quickstart"]
+)
+def test_a_protocol_is_chosen_by_its_name(file):
+    file = EXPERIMENTS / f"{file}.py"
+    assert parsed(file, "--protocol", "loso").protocol == Loso()
+    words = ["--protocol=clip-kfold", "--protocol.k", "7"]
+    assert parsed(file, *words).protocol == ClipKFold(7)
+    words = ["--protocol.fraction", "0.3", "--protocol", "hold-out"]
+    assert parsed(file, *words).protocol == HoldOut(0.3)
+    assert parsed(file).protocol == load_experiment(file).protocol
+
+
+def test_what_protocols_share_is_kept():
+    file = EXPERIMENTS / "meranet_casme_squared.py"
+    fraction = load_experiment(file).protocol.fraction
+    assert fraction != HoldOut().fraction or fraction == 0.2
+    assert parsed(file, "--protocol", "hold-out").protocol == HoldOut(fraction)
+
+
+def test_every_protocol_is_named_in_help(capsys):
+    with pytest.raises(SystemExit):
+        parsed(EXPERIMENTS / "quickstart.py", "--protocol", "hold-out", "--help")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--protocol.fraction" in shown
+    ours = [w for w, kind in protocols().items() if kind.__module__ == Loso.__module__]
+    assert len(ours) >= 5
+    assert [word for word in ours if word not in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--protocol", "los"], "'los': no protocol is called so .did you mean 'loso'"),
+        (["--protocol", "hold_out"], "There are loso, kfold, hold-out"),
+        (["--protocol"], "There are loso"),
+        (["--protocol", "loso", "--protocol=kfold"], "given twice: loso and kfold"),
+    ],
+)
+def test_a_protocol_that_there_is_not(words, message):
+    with pytest.raises(UsageError, match=message):
+        parsed(EXPERIMENTS / "quickstart.py", *words)
+
+
+def test_a_sweep_s_rows_are_divided_as_it_is_asked():
+    """Where they do not set it themselves."""
+    file = EXPERIMENTS / "aman_table1.py"
+    sweep = load_sweep(file)
+    default = RunOptions(sweep.base, run_dir=Path("runs"))
+    words = ["--protocol", "kfold", "--protocol.k", "3"]
+    options = parse(RunOptions, "jmer run", words, default)
+    cells = sweep.over(options.experiment, ()).cells
+    assert {cell.experiment.protocol for cell in cells} == {KFold(3)}

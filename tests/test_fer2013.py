@@ -7,7 +7,8 @@ import shlex
 import numpy as np
 import pytest
 
-from data_builders.fer2013 import EMOTIONS, Fer2013
+from data_builders.fer2013 import EMOTIONS, PLUS, Fer2013
+from data_builders.fer2013.votes import majority
 from jmer.cli import main
 from jmer.data import check, load, prepare
 from jmer.data.splits import Loso, make_folds
@@ -131,6 +132,96 @@ def test_a_row_cut_off_at_the_end(images, tmp_path):
     path.write_bytes(path.read_bytes()[:-4000])
     problems, _ = check(config)
     assert len(problems) == 1 and "line 16: " in problems[0]
+
+
+# --- FER+
+
+VOTES = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+# The first rows of the published table, and how its code reads them: 4 of the 9 votes
+# that two people or more share are no majority, 6 of 8 are one.
+FIRST = ("4,0,0,1,3,2,0,0,0,0", "6,0,1,1,0,0,0,0,2,0", "9,0,0,1,0,0,0,0,0,0")
+
+
+@pytest.mark.parametrize(
+    ("votes", "name"),
+    [
+        (FIRST[0], None),
+        (FIRST[1], "neutral"),
+        (FIRST[2], "neutral"),
+        ("0,0,0,0,0,0,0,10,0,0", "contempt"),
+        ("0,1,1,1,1,1,1,1,1,2", None),  # no face, of which two are sure
+        ("0,2,0,0,0,0,0,0,8,0", None),  # unknown
+        ("0,5,5,0,0,0,0,0,0,0", None),  # half is no majority
+        ("1,5,1,1,1,1,0,0,0,0", "happiness"),  # single votes are mistakes
+        ("1,1,1,1,1,1,1,1,1,1", None),
+        ("0,0,0,0,0,0,0,0,0,0", None),
+    ],
+)
+def test_the_majority_of_votes_is_as_published(votes, name):
+    found = majority([int(n) for n in votes.split(",")])
+    assert (None if found is None else PLUS[found]) == name
+
+
+def plus(folder, images, votes, change=lambda rows: rows, header=None):
+    config = write(folder, table(images))
+    rows = [f"{USAGES[i % 4]},fer{i:07d}.png,{votes[i % len(votes)]}" for i in range(N)]
+    lines = [header or f"Usage,Image name,{VOTES}", *change(rows), ""]
+    (folder / "fer2013new.csv").write_text("\n".join(lines))
+    return dataclasses.replace(config, labels="fer+")
+
+
+def test_images_have_the_label_of_most_votes(images, tmp_path):
+    votes = [*FIRST, "0,0,0,0,0,0,0,10,0,0"]
+    config = plus(tmp_path, images, votes)
+    problems, summary = check(config)
+    assert not problems
+    # Of 15 images 0, 4, 8 and 12 have no majority.
+    assert summary.splitlines()[:2] == [
+        "11 images, no subjects (8 neutral, 0 happiness, 0 surprise, 0 sadness, "
+        "0 anger, 0 disgust, 0 fear, 3 contempt)",
+        "  left out: 4 images without a majority of votes for one of these emotions",
+    ]
+    assert "  note: 8 neutral, 11012 were published" in summary
+    clips = load(config)
+    assert clips.classes == PLUS and len(PLUS) == 8
+    kept = [i for i in range(N) if i % 4]
+    order = np.argsort(clips.clip_id)
+    assert [int(name) for name in clips.clip_id[order]] == kept
+    np.testing.assert_array_equal(clips.inputs["image"][order], images[kept])
+    words = [clips.classes[i] for i in clips.label[order]]
+    assert words == ["contempt" if i % 4 == 3 else "neutral" for i in kept]
+
+
+def test_its_own_labels_are_prepared_where_they_were():
+    assert Fer2013().config_name == "default" != Fer2013(labels="fer+").config_name
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda rows: rows[:-1], "has 14 rows, and .* 15 images.*Restore"),
+        (lambda rows: [*rows[1:], rows[0]], "line 3: usage 'publictest' of an image"),
+        (lambda rows: [rows[0].replace(",4,", ",x,"), *rows[1:]], "line 2: 'x' is no"),
+        (lambda rows: [rows[0].replace(",4,", ",-4,"), *rows[1:]], "'-4' is no number"),
+        (lambda rows: [rows[0].rsplit(",", 1)[0], *rows[1:]], "line 2: '' is no"),
+    ],
+)
+def test_damaged_votes_are_named(change, words, images, tmp_path):
+    config = plus(tmp_path, images, FIRST, change)
+    (problem,) = check(config)[0]
+    assert re.search(f"fer2013new.csv.*{words}", problem)
+    with pytest.raises(JmerError, match="fer2013new"):
+        prepare(config)
+
+
+def test_votes_that_are_not_there(images, tmp_path):
+    config = dataclasses.replace(write(tmp_path, table(images)), labels="fer+")
+    with pytest.raises(JmerError, match=r"no fer2013new.csv in .*put it beside"):
+        check(config)
+    assert not check(dataclasses.replace(config, labels="fer2013"))[0]
+    config = plus(tmp_path, images, FIRST, header="Usage,neutral")
+    with pytest.raises(JmerError, match="no column 'happiness' in its first line"):
+        check(config)
 
 
 # --- synthetic faces in this form

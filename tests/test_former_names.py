@@ -16,7 +16,7 @@ from jmer.experiment import load_experiment
 from jmer.files import write_json
 from jmer.report.reproduction import is_row
 from jmer.runs.explain import data_of
-from jmer.runs.older import former, renewed
+from jmer.runs.older import completed, former, renewed
 from jmer.runs.run import read_run
 from jmer.sweep.cells import Cell
 from jmer.sweep.fields import with_fields
@@ -24,7 +24,7 @@ from jmer.sweep.run import as_begun
 
 ROOT = Path(__file__).resolve().parent.parent
 STORED = ROOT / "tests" / "stored" / "finished"
-FILE = str(ROOT / "experiments" / "stanet_casme2.py")
+FILE = str(ROOT / "experiments" / "ststnet_casme2.py")
 
 
 def test_the_folder_of_a_recipe_is_what_it_was():
@@ -111,3 +111,15 @@ def test_a_sweep_of_an_older_version_keeps_the_names_of_its_cells(tmp_path):
     begun = as_begun(cells, tmp_path)
     assert [cell.name for cell in begun] == [old, "data.classes=aus"]
     assert begun[0].folder == "epochs=3-data.protocol=megc"
+
+
+def test_runs_from_before_a_field_have_what_was_done_then():
+    """AMAN's batch norm was over all images; another network has no such field."""
+    model = {"name": "aman", "k": 9}
+    found = renewed({"experiment": {"model": model}, "identity": {"model": model}})
+    for part in ("experiment", "identity"):
+        assert found[part]["model"]["norm"] == "pooled"
+    said = {"model": {**model, "norm": "per-image"}}
+    assert renewed({"experiment": said})["experiment"]["model"]["norm"] == "per-image"
+    for name in ("stanet", None, ["aman"]):
+        assert "norm" not in completed("model", name, {"k": 9})

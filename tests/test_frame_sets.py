@@ -13,6 +13,8 @@ from downloads import CONFIGS, FRAME_SETS, read, write
 from numpy.testing import assert_array_equal
 
 from data_builders import datasets
+from data_builders.casme_cubed import casme_cubed_dataset_builder as casme_cubed
+from data_builders.synthetic import Synthetic
 from jmer.data import check, load
 from jmer.data.maker import builder_of
 from jmer.errors import JmerError, UsageError
@@ -158,6 +160,70 @@ def test_whole_clips_have_the_frames_that_are_there(name, source, context, tmp_p
             assert getattr(clips, field)[i] == nearest
 
 
+@pytest.mark.parametrize("context", [0, 2, 1000])
+def test_a_window_inside_takes_neighbours_where_they_are_wanted(context, tmp_path):
+    """MERANet, section 4.2: frames are repeated only in a clip of fewer than asked."""
+    fields = {"resample": "apex-window", "window": "inside", "context": context}
+    tree = write("casme2", tmp_path, source="raw", frames=6, **fields)
+    clips = load(tree.config)
+    there = {
+        take.images["raw"].path(tree.root, number)
+        for take in tree.draft.takes
+        for number in take.images["raw"].numbers
+    }
+    for i, take in enumerate(tree.loaded):
+        numbers = list(range(take.onset, take.offset + 1))
+        for _ in range(context):
+            if take.path(numbers[0] - 1) in there:
+                numbers.insert(0, numbers[0] - 1)
+            if take.path(numbers[-1] + 1) in there:
+                numbers.append(numbers[-1] + 1)
+        apex, most = numbers.index(take.onset + take.interval[1]), len(numbers)
+        first = min(max(apex - 3, min(0, most - 6)), max(0, most - 6))
+        window = [min(max(first + k, 0), most - 1) for k in range(6)]
+        assert len(set(window)) == min(6, most)
+        shown = np.stack([read(take.path(numbers[k])) for k in window])
+        assert_array_equal(clips.inputs["clip"][i], resize(shown, 32))
+
+
+def test_the_frames_of_a_video_change_neither_its_clips_nor_its_flow(tmp_path):
+    """STANet's figure 5 is drawn over them."""
+    fields = {"resample": "linear", "size": 32, "flow": "dis"}
+    tree = write("casme", tmp_path, modality="flow", **fields)
+    flow = load(tree.config)
+    video = load(dataclasses.replace(tree.config, modality="video"))
+    assert_array_equal(flow.inputs["flow"], video.inputs["flow"])
+    assert_annotated(video, tree)
+    frames = video.inputs["clip"]
+    assert frames.shape[1] == flow.inputs["flow"].shape[1] + 1
+
+
+def test_check_counts_what_a_least_length_leaves_of_each_class(tmp_path):
+    """As MERANet's "samples having atleast 16 frames" does."""
+    tree = write("casme2", tmp_path, classes="meranet")
+    lengths = [len(take.wanted) for take in tree.loaded]
+    least = sorted(lengths)[len(lengths) // 2]
+    kept = [t.label for t in tree.loaded if len(t.wanted) >= least]
+    assert 0 < len(kept) < len(lengths)
+    problems, summary = check(dataclasses.replace(tree.config, min_frames=least))
+    assert not problems
+    counts = ", ".join(f"{kept.count(c)} {c}" for c in tree.config.class_names)
+    assert summary.startswith(f"{len(kept)} clips, ") and f"({counts})" in summary
+    assert f"{len(lengths) - len(kept)} fewer than {least} frames" in summary
+
+
+def test_sets_that_were_prepared_before_there_were_windows_are_found():
+    centred = CONFIGS["casme"](resample="apex-window")
+    assert "window" not in centred.recipe
+    inside = dataclasses.replace(centred, window="inside")
+    assert inside.config_name != centred.config_name
+    with pytest.raises(UsageError, match="window=inside goes with resample=apex-win"):
+        CONFIGS["casme"](window="inside")
+    drawn = Synthetic(resample="apex-window", frames=8, window="inside")
+    assert drawn.stored.window == "inside"
+    assert "window" not in Synthetic().recipe
+
+
 def test_context_ends_where_a_frame_is_missing(tmp_path):
     fields = {"resample": "whole", "context": 9, "frames": 2}
     tree = write("samm", tmp_path, **fields)
@@ -183,6 +249,54 @@ def test_repairs_of_hsta(tmp_path):
     assert moments(10, 40, 20) == (10, 15, 20)
     assert moments(10, 12, 99) == (10, 12, 60)
     assert moments(10, 80, 99) == (10, 60, 60)
+    assert builder_of(tree.config).late_apex(10, 80, 99) == 80
+    assert builder_of(tree.config).late_apex(10, 60, 99) is None
+    assert builder_of(tree.config).late_apex(10, 99, 80) is None  # 45, halfway
+    assert builder_of(tree.config).late_apex(10, 999, 180) == 95
+    clamped = dataclasses.replace(tree.config, late_apex="clamped")
+    assert builder_of(clamped).late_apex(10, 80, 99) is None
+
+
+def test_the_apex_frame_of_a_clip_that_is_cut_short_is_shown(tmp_path, monkeypatch):
+    """As in 634 of the 3,346 macro-expressions that the authors list."""
+    monkeypatch.setattr(casme_cubed, "HSTA_LONGEST", 1)
+    fields = {"special": "sf", "resample": "uniform", "frames": 2, "resize": "bilinear"}
+    tree = write("casme_cubed", tmp_path, source="videos", repairs="hsta", **fields)
+    clips = load(tree.config)
+    for i, take in enumerate(tree.loaded):
+        assert take.apex > take.onset + 1
+        apex, first = (read(take.path(n)) for n in (take.apex, take.onset))
+        size = clips.inputs["special"].shape[2]
+        shown = resize(np.stack([first, apex]), size, "bilinear")
+        assert_array_equal(clips.inputs["special"][i], shown)
+        last = resize(read(take.path(take.onset + 1))[None], size, "bilinear")
+        assert_array_equal(clips.inputs["clip"][i, 1:], last)
+    clamped = load(dataclasses.replace(tree.config, late_apex="clamped"))
+    assert_array_equal(clamped.inputs["special"][:, 1], clamped.inputs["clip"][:, 1])
+
+
+def test_a_clip_of_one_frame_is_filled_up_by_the_repairs_of_hsta(tmp_path):
+    fields = {"special": "of", "resample": "uniform", "frames": 6}
+    tree = write("casme_cubed", tmp_path, repairs="hsta", **fields)
+    take = tree.loaded[1]
+    set_cell("offset", "0")(tree)  # as in rows 796 and 798 of the published sheet
+    clips = load(tree.config)
+    only = resize(read(take.path(take.onset))[None], clips.inputs["clip"].shape[2])
+    assert_array_equal(clips.inputs["clip"][1], only.repeat(6, axis=0))
+    plain = dataclasses.replace(tree.config, repairs="none")
+    assert "out of order" in check(plain)[0][0]
+
+
+def test_recipes_from_before_there_was_a_choice_keep_their_folder():
+    """Of sets that earlier versions prepared: names are those of `main` before."""
+    cubed, synthetic = CONFIGS["casme_cubed"], Synthetic
+    before = {"resize": "area", "tracks": "chained"}
+    old = cubed(repairs="hsta", special="of", size=32, late_apex="clamped", **before)
+    assert old.config_name == "recipe-535ba2288907"
+    assert synthetic(modality="clip").config_name == "recipe-a4056ec0bd0d"
+    assert cubed(size=32).config_name == cubed(size=32, **before).config_name
+    new = cubed(repairs="hsta", special="of", size=32)
+    assert len({old.config_name, new.config_name}) == 2
 
 
 def test_a_neighbour_is_near_even_of_huge_numbers(tmp_path):

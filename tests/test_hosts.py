@@ -97,6 +97,31 @@ def test_two_processes_give_what_one_gives(tmp_path):
     assert "5 tasks to train (5 folds, seeds 0 1; 5 done)" in again
 
 
+@pytest.mark.slow
+def test_a_set_in_blocks_comes_to_each_of_two_processes(tmp_path):
+    """Each feeds its own devices, at its own pace, also of different seeds."""
+    pytest.importorskip("grain")
+    (tmp_path / "tiny.py").write_text(EXPERIMENT)
+    shared = ("--batches", "shared", "--seeds", "0", "1")
+    finish(start(tmp_path, "alone", *shared))
+    blocks = (*shared, "--engine.data", "streamed")
+    together = ("--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", "2")
+    first, second = finish(
+        *(
+            start(tmp_path, "both", *blocks, *together, "--process-id", str(i))
+            for i in (0, 1)
+        )
+    )
+    assert "5 tasks to train" in first and "5 tasks to train" in second
+    assert "is streamed: blocks of" in first
+    alone, both = rows(tmp_path / "alone"), rows(tmp_path / "both")
+    assert [r["clip"] for r in alone] == [r["clip"] for r in both]
+    for name in ("prob_negative", "prob_positive", "prob_surprise"):
+        np.testing.assert_allclose(
+            [float(r[name]) for r in both], [float(r[name]) for r in alone], atol=1e-5
+        )
+
+
 def test_half_of_the_address_is_a_usage_error():
     with pytest.raises(UsageError, match="go together"):
         hosts.launched(coordinator="127.0.0.1:1234", environment={})

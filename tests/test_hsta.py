@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from argparse import Namespace
 from pathlib import Path
 
 import jax
@@ -12,12 +13,16 @@ from flax import nnx
 from numeric import close, first_of
 from numpy.testing import assert_allclose, assert_array_equal
 
+import jmer
+from data_builders.casme_cubed import CasmeCubed
 from jmer import keys
-from jmer.errors import UsageError
+from jmer.cli import main
+from jmer.errors import JmerError, UsageError
 from jmer.experiment import load_experiment
 from jmer.losses import squared_error, weighted_mean
-from jmer.models.base import describe
+from jmer.models.base import describe, network
 from jmer.models.hsta import HstaConfig
+from jmer.runs.importers import Reading, import_torch
 from jmer.train.checkpoint import flatten, unflatten
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
@@ -288,6 +293,108 @@ def test_a_checkpoint_of_the_authors_code_is_read(twins):
         config.from_torch(arrays)
 
 
+OFFICIAL = {
+    "1 1 2": ({"depth": (1, 1, 2)}, ["--model.heads", "3"]),
+    "2 1 2": ({"depth": (2, 1, 2)}, ["--model.heads", "3"]),
+    "3 2 1": ({"depth": (3, 2, 1)}, ["--model.heads=3"]),
+    # 64 features a head, as in all of the authors' networks: nothing is asked for.
+    "2 1 2 wide": (
+        {"depth": (2, 1, 2), "dim_v": 64, "dim_s": 64, "heads": 1, "mlp_ratio": 3},
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_checkpoints_are_imported_as_their_authors_save_them(twins, tmp_path, name):
+    """`num_K/checkpoint-149.pth`, with the arguments of the script inside."""
+    import torch
+
+    fields, words = OFFICIAL[name]
+    config = dataclasses.replace(TINY, **fields)
+    made = [twins.random_twin(config, i, classes=7) for i in range(2)]
+    args = Namespace(
+        num_frames=4,
+        short_side_size=13,
+        drop=0.2,
+        drop_path=0.2,
+        model="cross_uni_hsta_base_224",
+        opt_betas=[0.9, 0.999],
+        use_emothion_or_objective_class_as_label="emothion",
+    )
+    for i, twin in enumerate(made):
+        optimizer = torch.optim.AdamW(twin.parameters())
+        twin(twins.seen(CLIP), twins.seen(SPECIAL)).sum().backward()
+        optimizer.step()
+        (tmp_path / "in" / f"num_{i}").mkdir(parents=True)
+        torch.save(
+            {
+                "model": twin.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "epoch": 149,
+                "scaler": {"scale": 65536.0, "_growth_tracker": 0},
+                "args": args,
+            },
+            tmp_path / "in" / f"num_{i}" / "checkpoint-149.pth",
+        )
+    out = str(tmp_path / "out")
+    command = ["weights", "import", "hsta", "--torch", str(tmp_path / "in")]
+    assert main([*command, "--out", out, *words]) == 0
+    weights = jmer.load_model(out)
+    expected = dataclasses.replace(config, dropout=0.2, drop_path=0.2)
+    assert weights.config == expected
+    # The order of the authors' labels (`my_utils.py`).
+    assert weights.classes == (
+        *("others", "disgust", "surprise", "fear", "anger", "sad", "happy"),
+    )
+    for i, twin in enumerate(made):
+        model = weights.model(subject=f"num_{i}")
+        logits = forward(*nnx.split(model, nnx.Param, nnx.BatchStat), CLIP, SPECIAL)
+        wanted = twin(twins.seen(CLIP), twins.seen(SPECIAL)).detach().numpy()
+        close(logits, wanted, 1e-5)
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_arrays_tell_every_size(twins, switch):
+    config = switched(switch)
+    state = twins.arrays(twins.random_twin(config, 1).state_dict())
+    found = dataclasses.replace(TINY, **config.fields_of(state, {}))
+    units = {"special": found.ls - config.ls, "video": found.lv - config.lv}
+    assert found.layers == config.layers
+    assert [units[name] for name in config.kept] == [0] * len(config.kept)
+    assert found.kept == config.kept
+    assert set(found.from_torch(state)) == set(config.from_torch(state))
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "blocks.0.blocks.0.1.norm1.weight",  # a unit of which the rest is missing
+        "blocks.7.fusion.0.norm1.bias",
+        "pos_embed",
+        "patch_embed.2.proj.weight",
+        "head_dist.weight",
+    ],
+)
+def test_what_hsta_has_no_place_for_is_refused(twins, tmp_path, extra):
+    import torch
+
+    state = twins.random_twin(TINY, 1, classes=7).state_dict()
+    torch.save({"model": state | {extra: torch.ones(3)}}, tmp_path / "a.pth")
+    fields = {"heads": 3, "size": 13, "num_frames": 4}
+    with pytest.raises(JmerError, match=r"a\.pth is no checkpoint of hsta"):
+        import_torch("hsta", tmp_path, Reading(fields))
+
+
+def test_other_labels_of_a_checkpoint():
+    """`get_casme3_label` of the authors' `my_utils.py`."""
+    told = {"use_emothion_or_objective_class_as_label": "objective_class"}
+    assert PAPER.classes_of(told) == ("I", "II", "III", "IV", "V", "VI", "VII")
+    assert PAPER.classes_of({}) == CasmeCubed().class_names
+    objective = CasmeCubed(classes="objective").class_names
+    assert PAPER.classes_of(told) == objective
+
+
 def test_fused_attention_of_the_tuned_twin_is_the_same_function(twins):
     plain = twins.random_twin(TINY, 4)
     tuned = TINY.peer(5, tuned=True).eval()
@@ -347,20 +454,77 @@ def test_layers_above_count_down_to_the_head():
         assert config.layers_above(tuple(map(str, path))) == wanted, path
 
 
-@pytest.mark.parametrize(
-    ("ls", "lv", "special", "video"),
-    [
-        (1, 2, [[0.0], [0.1], [0.2]], [[0, 0.05], [0.1, 0.15], [0.2, 0.25]]),
-        (2, 1, [[0, 0], [0.125, 0], [0.25, 0]], [[0], [0.125], [0.25]]),
-        (2, 0, [[0, 0]] * 3, [[]] * 3),
-    ],
-)
-def test_rates_of_stochastic_depth(ls, lv, special, video):
+# By hand, after `VisionTransformer` and `MultiScaleBlock` of the authors' code: their
+# list has a rate for each video unit; a layer takes as many of it as its longer stream
+# has units, from where the last one stopped; a special unit without a rate empties the
+# layer's list for the video too.
+RATES = {
+    "1 2": ((1, 2), [[0.0], [0.1], [0.2]], [[0, 0.05], [0.1, 0.15], [0.2, 0.25]]),
+    "b8": ((2, 1), [[0, 0.125], [0.25, 0], [0, 0]], [[0], [0], [0]]),
+    "b10": ((3, 1), [[0, 0.125, 0.25], [0] * 3, [0] * 3], [[0], [0], [0]]),
+    "b11": (
+        (3, 2),
+        [[0, 0.05, 0.1], [0.15, 0.2, 0.25], [0, 0, 0]],
+        [[0, 0.05], [0.15, 0.2], [0, 0]],
+    ),
+    "b3": ((1, 1), [[0], [0.125], [0.25]], [[0], [0.125], [0.25]]),
+    "no video units": ((2, 0), [[0, 0]] * 3, [[]] * 3),
+}
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_rates_of_stochastic_depth_are_those_of_the_authors_code(name):
+    (ls, lv), special, video = RATES[name]
     config = HstaConfig(depth=(3, ls, lv), drop_path=0.25)
     for n in range(3):
         rates = config.depth_rates(n)
         assert_allclose(rates["special"], special[n], atol=1e-12)
         assert_allclose(rates["video"], video[n], atol=1e-12)
+
+
+def test_other_rates_of_stochastic_depth():
+    """Rows b8 and a stream alone, by other rules."""
+    b8 = HstaConfig(depth=(3, 2, 1), drop_path=0.25, drop_path_rates="by-unit")
+    found = [b8.depth_rates(n) for n in range(3)]
+    special = [rates["special"] for rates in found]
+    assert_allclose(special, [[0, 0.05], [0.1, 0.15], [0.2, 0.25]])
+    assert_allclose([r["video"] for r in found], [[0], [0.1], [0.2]])
+    before = dataclasses.replace(b8, drop_path_rates="video")
+    found = [before.depth_rates(n) for n in range(3)]
+    assert_allclose([r["special"] for r in found], [[0, 0], [0.125, 0], [0.25, 0]])
+    assert_allclose([r["video"] for r in found], [[0], [0.125], [0.25]])
+    alone = HstaConfig(depth=(1, 3, 0), csta=False, streams="s", drop_path=0.25)
+    assert_allclose(alone.depth_rates(0)["special"], [0, 0.125, 0.25])
+    before = dataclasses.replace(alone, drop_path_rates="video")
+    assert_allclose(before.depth_rates(0)["special"], [0, 0, 0])
+
+
+@pytest.mark.parametrize("rule", ["authors", "by-unit", "video"])
+@pytest.mark.parametrize("depth", [(3, 2, 1), (2, 3, 2), (2, 1, 2), (1, 3, 0)])
+def test_rates_are_the_twins(twins, depth, rule):
+    alone = {"csta": False, "streams": "s"} if not depth[2] else {}
+    config = dataclasses.replace(TINY, depth=depth, drop_path=0.4, **alone)
+    config = dataclasses.replace(config, drop_path_rates=rule)
+    for n, layer in enumerate(twins.random_twin(config, 1).blocks):
+        rates = config.depth_rates(n)
+        for name, branch in (("special", "0"), ("video", "1")):
+            if name in config.kept:
+                theirs = [unit.rate for unit in layer.blocks[branch]]
+                assert_allclose(theirs, rates[name], atol=1e-12)
+
+
+def test_runs_from_before_there_was_a_choice_go_on():
+    """Their `experiment.json` has no such field, and neither has their identity."""
+    fields = dataclasses.asdict(HstaConfig(depth=(3, 2, 1)))
+    del fields["drop_path_rates"]
+    old = network("hsta", fields)
+    assert old.drop_path_rates == "video"
+    experiment = load_experiment("hsta_table3")
+    before = dataclasses.replace(experiment, model=old).identity()["model"]
+    assert "drop_path_rates" not in before
+    assert "drop_path_rates" not in experiment.identity()["model"]  # as many or more
+    b8 = dataclasses.replace(experiment, model=HstaConfig(depth=(3, 2, 1)))
+    assert b8.identity()["model"]["drop_path_rates"] == "authors"
 
 
 def test_explains_its_own_logits(twins):

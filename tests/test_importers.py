@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import sys
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import jmer
+from jmer.cli import main
 from jmer.errors import JmerError
 from jmer.models.stanet import STANetConfig
 from jmer.runs.importers import import_torch, read_trunk
+from jmer.weights.torch_files import read_checkpoint
 
 FLOW = np.random.default_rng(0).normal(size=(5, 28, 28, 3)).astype(np.float32)
 SUBJECTS = ("006", "s15", "sub01")
@@ -58,9 +61,144 @@ def test_models_give_their_twins_logits(folder, twins, tmp_path):
         assert_allclose(logits, expected, rtol=1e-5, atol=1e-5)
 
 
+FORMS = {
+    "under model": lambda state: {"model": state, "epoch": 149},
+    "under any key": lambda state: {"net": state},
+    "with an optimiser": lambda state: {
+        "model": state,
+        "optimizer": {"state": {0: {"exp_avg": state["fc.weight"]}}},
+        "scaler": {"scale": 65536.0},
+        "best": state["fc.bias"].sum(),
+    },
+    "with arguments": lambda state: {"model": state, "args": Namespace(lr=1e-3, k=[2])},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_states_lie_where_scripts_put_them(torch, twins, tmp_path, form):
+    state = twins["006"].state_dict()
+    torch.save(FORMS[form](state), tmp_path / "006.pth")
+    found = import_torch("ststnet", tmp_path).arrays["params.head.bias"][0]
+    assert_array_equal(found, state["fc.bias"].numpy())
+
+
+def test_arguments_beside_a_state_are_told(torch, tmp_path):
+    said = Namespace(num_frames=6, name="a")
+    torch.save({"model": {"x": torch.ones(2)}, "args": said}, tmp_path / "a.pth")
+    found = read_checkpoint(tmp_path / "a.pth")
+    assert found.told == {"num_frames": 6, "name": "a"}
+    assert_array_equal(found.state["x"], [1, 1])
+
+
+class Args(Namespace):
+    """As a script may define its own."""
+
+
+def test_arguments_of_a_kind_of_ones_own_are_refused(torch, twins, tmp_path):
+    state = twins["006"].state_dict()
+    torch.save({"model": state, "args": Args(lr=1e-3)}, tmp_path / "006.pth")
+    with pytest.raises(JmerError, match=r"006\.pth cannot be read.* never run"):
+        import_torch("ststnet", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("extra", "shown"),
+    [
+        (["conv4.weight"], "conv4.weight"),
+        (["bn4.num_batches_tracked"], "bn4.num_batches_tracked"),
+        (["fc2.weight", "fc2.bias"], "fc2.weight, fc2.bias"),
+        ([f"more.{i}" for i in range(7)], "more.0, more.1, more.2, more.3 and 3 more"),
+    ],
+    ids=str,
+)
+def test_what_nothing_takes_is_refused_by_name(torch, twins, tmp_path, extra, shown):
+    state = twins["006"].state_dict() | {name: torch.ones(2) for name in extra}
+    torch.save(state, tmp_path / "006.pth")
+    with pytest.raises(JmerError, match=rf"006\.pth .*nothing takes {shown}, so it"):
+        import_torch("ststnet", tmp_path)
+
+
+def test_two_networks_in_a_file_are_refused_until_one_is_chosen(
+    torch, twins, tmp_path, capsys
+):
+    one, other = (twins[name].state_dict() for name in SUBJECTS[:2])
+    (tmp_path / "in").mkdir()
+    file = tmp_path / "in" / "006.pth"
+    torch.save({"model": one, "model_ema": other}, file)
+    words = ["weights", "import", "ststnet", "--torch", str(file.parent)]
+    words += ["--out", str(tmp_path / "out")]
+    assert main(words) == 1
+    assert "several networks: model, model_ema. Choose one with --key model" in (
+        capsys.readouterr().err
+    )
+    assert main([*words, *["--key", "model"]]) == 0
+    found = jmer.load_model(tmp_path / "out").arrays["params.head.bias"][0]
+    assert_array_equal(found, one["fc.bias"].numpy())
+    assert main([*words, "--key", "ema"]) == 1
+    assert "under key=ema; it has some under model, model_ema" in (
+        capsys.readouterr().err
+    )
+    torch.save({"model": one, "more": torch.ones(3)}, file)
+    with pytest.raises(JmerError, match="several networks: model, more"):
+        import_torch("ststnet", file.parent)
+    doubled = {"a": torch.ones(2), "module.a": torch.ones(2)}
+    torch.save(doubled, file)
+    with pytest.raises(JmerError, match=r"006\.pth holds a twice"):
+        read_checkpoint(file)
+
+
+def test_each_fold_has_a_folder(torch, twins, tmp_path, capsys):
+    for i, name in enumerate(SUBJECTS):
+        home = tmp_path / "in" / f"num_{i}"
+        home.mkdir(parents=True)
+        torch.save({"model": twins[name].state_dict()}, home / "checkpoint-149.pth")
+    words = ["weights", "import", "ststnet", "--torch", str(tmp_path / "in")]
+    words += ["--out", str(tmp_path / "out")]
+    assert main(words) == 0
+    weights = jmer.load_model(tmp_path / "out")
+    assert [task.fold for task in weights.tasks] == ["num_0", "num_1", "num_2"]
+    last = twins[SUBJECTS[2]].state_dict()["fc.bias"].numpy()
+    assert_array_equal(weights.arrays["params.head.bias"][2], last)
+    torch.save({}, tmp_path / "in" / "num_1" / "checkpoint-49.pth")
+    capsys.readouterr()
+    assert main(words) == 1
+    told = capsys.readouterr().err
+    assert "num_1 has 2 checkpoints, checkpoint-149.pth, checkpoint-49.pth" in told
+    assert main([*words, "--file", "checkpoint-149.pth"]) == 0
+    assert main([*words, "--file", "best.pth"]) == 1
+    assert "no .pth, .pt or .tar file called best.pth" in capsys.readouterr().err
+
+
+def test_classes_can_be_named(torch, twins, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    torch.save(twins["006"].state_dict(), tmp_path / "in" / "006.pth")
+    words = ["weights", "import", "ststnet", "--torch", str(tmp_path / "in")]
+    words += ["--out", str(tmp_path / "out"), "--classes"]
+    assert main([*words, "sad", "glad"]) == 1
+    assert "ststnet with 3 classes, but 2 are named (sad, glad)" in (
+        capsys.readouterr().err
+    )
+    assert main([*words, "sad", "glad", "else"]) == 0
+    assert jmer.load_model(tmp_path / "out").classes == ("sad", "glad", "else")
+
+
+def test_trunks_leave_their_head_and_nothing_else(torch, tmp_path):
+    network = STANetConfig(frames=3, size=17, width=2, levels=1, lstm=3)
+    state = replace(network, input="rgb").peer(3).state_dict()
+    trunk = {n: v for n, v in state.items() if n.startswith(("conv1", "bn1", "layer"))}
+    head = {"fc.weight": torch.ones(1000, 16), "fc.bias": torch.ones(1000)}
+    torch.save(trunk | head, tmp_path / "trunk.pth")
+    assert len(read_trunk(network, tmp_path / "trunk.pth")[0]) > 50
+    for name in ("attention.weight", "layer5.0.conv1.weight", "fcn.weight"):
+        torch.save(trunk | {name: torch.ones(2)}, tmp_path / "trunk.pth")
+        with pytest.raises(JmerError, match=f"no trunk of stanet.*takes {name}"):
+            read_trunk(network, tmp_path / "trunk.pth")
+
+
 def test_a_trunk_is_read_by_its_network(torch, tmp_path):
     network = STANetConfig(frames=3, size=17, width=2, levels=1, lstm=3)
     state = replace(network, input="rgb").peer(3).state_dict()
+    state = {n: v for n, v in state.items() if n.startswith(("conv1", "bn1", "layer"))}
     torch.save(state, tmp_path / "trunk.pth")
     arrays, digest = read_trunk(network, tmp_path / "trunk.pth")
     kernel = arrays["params.trunk.stages.1.0.first.conv.kernel"]

@@ -24,7 +24,7 @@ CONFIG = MeranetConfig(**TINY, reduction=2)
 VARIANTS = {
     "resnet3d": Resnet3dConfig(**TINY),
     "none": dataclasses.replace(CONFIG, attn="none"),
-    "ca": dataclasses.replace(CONFIG, attn="ca"),
+    "ca": dataclasses.replace(CONFIG, attn="ca", deviation="sample"),
     "st": dataclasses.replace(CONFIG, attn="st"),
     "both": CONFIG,
     "mlp, kernel 3": dataclasses.replace(CONFIG, ca_shared="mlp", st_kernel=3),

@@ -139,6 +139,52 @@ def test_statistics_of_many_values_keep_their_digits():
     assert_allclose(layer.var[...], exact.var((0, 1), ddof=1), rtol=1e-6)
 
 
+def test_images_of_a_clip_are_normalised_apart():
+    """Two clips of two images, one pixel each: 1 and 11, 3 and 15. By hand: the first
+    images have mean 2 and variance 1, the second ones 13 and 4. The running mean goes
+    half way to each, from 0 to 1 to 7, and the variance, unbiased 2 and 8, from 1 to
+    1.5 to 4.75. A third clip does not count."""
+    x = np.float32([1, 11, 3, 15, 70, -80])[:, None]
+    weight = np.float32([1, 1, 1, 1, 0, 0])
+    layer = nn.BatchNorm(1, momentum=0.5, epsilon=0)
+    y = layer(jnp.asarray(x), train=True, weight=weight, apart=2)
+    assert_allclose(y[:4, 0], [-1, -1, 1, 1], rtol=1e-6)
+    assert_allclose([layer.mean[0], layer.var[0]], [7, 4.75], rtol=1e-6)
+    pooled = nn.BatchNorm(1, momentum=0.5, epsilon=0)
+    y = pooled(jnp.asarray(x), train=True, weight=weight)
+    assert_allclose(y[:4, 0], np.float32([-6.5, 3.5, -4.5, 7.5]) / 32.75**0.5, 1e-6)
+    assert_allclose(pooled.mean[0], 3.75, rtol=1e-6)
+
+
+def test_images_apart_are_as_by_one_call_after_another():
+    """Values, statistics and gradients, also under `vmap`, as tasks are mapped."""
+    x, dy = normal(0, 2, 4, 3, 5, 3), normal(1, 2, 4, 3, 5, 3)
+    weight = np.float32([[1, 1, 0, 1], [0, 1, 1, 1]])
+    graphdef, *states = nnx.split(norm_of(0), nnx.Param, nnx.BatchStat)
+
+    def run(parts, x, weight):
+        layer = nnx.merge(graphdef, parts, states[1], copy=True)
+        flat, each = x.reshape(-1, 5, 3), jnp.repeat(weight, 3)
+        y = layer(flat, train=True, weight=each, apart=3).reshape(x.shape)
+        return y, layer.mean[...], layer.var[...]
+
+    def in_turn(parts, x, weight):
+        layer = nnx.merge(graphdef, parts, states[1], copy=True)
+        y = [layer(x[:, i], train=True, weight=weight) for i in range(3)]
+        return jnp.stack(y, 1), layer.mean[...], layer.var[...]
+
+    found, expected = (
+        jax.vmap(
+            lambda x, dy, w, f=f: (
+                f(states[0], x, w),
+                jax.vjp(lambda p, x: f(p, x, w)[0], states[0], x)[1](dy),
+            )
+        )(x, dy, weight)
+        for f in (run, in_turn)
+    )
+    jax.tree.map(functools.partial(close, rtol=1e-5), found, expected)
+
+
 WEIGHT = np.float32([1, 0, 1, 1, 0, 0, 1])
 KEPT = WEIGHT > 0
 

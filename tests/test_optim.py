@@ -1,5 +1,7 @@
 """Optimisers against PyTorch's, whose defaults and names of fields they keep."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -84,6 +86,36 @@ def test_rmsprop_matches_torch(decay):
     options = {"lr": 0.05, "weight_decay": decay, "alpha": 0.99}
     expected = torch_path("RMSprop", **options)
     assert_allclose(path_of(config), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_rmsprop_of_tensorflow_by_hand():
+    """Its mean of squares begins at 1, and epsilon is added below the root: with decay
+    0.9, squares 4 and 1 make 0.9 + 0.4 = 1.3 and 1.17 + 0.1 = 1.27."""
+    config = RmspropConfig(0.1, form="tensorflow", smoothing=0.9, epsilon=0.14)
+    rule = config.transform()
+    state = rule.init(jnp.zeros(1))
+    for gradient, expected in ((2.0, -0.2 / 1.44**0.5), (-1.0, 0.1 / 1.41**0.5)):
+        made, state = rule.update(jnp.array([gradient]), state, jnp.zeros(1))
+        assert_allclose(made, [expected], rtol=1e-6)
+    # The penalty is part of the gradient: 1 + 0.5 * 2 is the 2 from above.
+    decayed = dataclasses.replace(config, weight_decay=0.5).transform()
+    params = jnp.full(1, 2.0)
+    made, _ = decayed.update(jnp.ones(1), decayed.init(params), params)
+    assert_allclose(made, [-0.2 / 1.2], rtol=1e-6)
+
+
+def test_first_updates_of_the_two_forms_of_rmsprop():
+    """From a mean of 0, a first gradient of any size is a step of 10 lr; from 1, a
+    small one is nearly a gradient's own."""
+    for size in (1e-3, 1e-5):
+        steps = []
+        for form in ("torch", "tensorflow"):
+            rule = RmspropConfig(1e-4, form=form, epsilon=1e-10).transform()
+            made, _ = rule.update(
+                jnp.array([size]), rule.init(jnp.zeros(1)), jnp.zeros(1)
+            )
+            steps.append(float(made[0]))
+        assert_allclose(steps, [-1e-3, -1e-4 * size / 0.99**0.5], rtol=1e-3)
 
 
 def test_rmsprop_falls_in_steps():

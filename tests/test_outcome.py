@@ -26,6 +26,7 @@ def history(clips, right, *, alive=None, selected=None):
         loss=np.zeros((2, len(folds))),
         test_logits=logits,
         inner_uf1=np.full((2, len(folds)), np.nan),
+        inner_loss=np.full((2, len(folds)), np.nan),
         selected=np.full(len(folds), 10) if selected is None else selected,
         seconds=1.0,
         weights={},

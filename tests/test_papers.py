@@ -371,7 +371,18 @@ WRONG = [
     (
         *("meranet_table1", "MERANet, CAS(ME)²", "meranet-1"),
         {"protocol": ClipHoldOut(fraction=0.25), "seeds": (1,), "dtype": "bfloat16"},
-        ["dtype bfloat16, paper float32", "protocol.fraction 0.25, paper 0.2"],
+        [
+            *("dtype bfloat16, paper float32", "protocol.fraction 0.25, paper 0.2"),
+            "protocol.rounding class, paper total",
+        ],
+    ),
+    (
+        *("meranet_table1", "MERANet, CASME", "meranet-1"),
+        {"data.window": "centred", "data.min_frames": 1, "inner_draw": "seed"},
+        [
+            *("data.window centred, paper inside", "data.min-frames 1, paper 16"),
+            "inner-draw seed, paper split",
+        ],
     ),
 ]
 
@@ -408,7 +419,6 @@ def test_a_run_with_the_papers_settings_is_its_row(tmp_path, file, cell, name):
 
 
 OURS = {
-    "stanet": ["data.flow dis, paper flownet2"],
     "aman": [
         "model.backbone none, paper a network of expressions",
         "model.magnifier none, paper the published network",
@@ -473,6 +483,27 @@ def test_tables_are_listed_with_what_makes_them(capsys):
     for name, record in listed.items():
         files = record["jmer run"].split()
         assert files and all((ROOT / file).is_file() for file in files), name
+
+
+def possible(tested: int, printed: str) -> bool:
+    """Whether some of so many clips are this share of them, as it is printed."""
+    digits = len(printed.partition(".")[2])
+    return any(f"{100 * k / tested:.{digits}f}" == printed for k in range(tested + 1))
+
+
+def test_which_test_sets_can_give_what_is_printed():
+    """What the notes of the tables and the pages of the papers say of them."""
+
+    def sizes(*printed):
+        return [n for n in range(1, 61) if all(possible(n, one) for one in printed)]
+
+    assert sizes("81.0", "90.5") == [21, 42]
+    assert sizes("83.3", "91.7") == [12, 24, 36, 48, 60]
+    assert not any(possible(n, one) for n in (29, 31) for one in ("81.0", "90.5"))
+    assert possible(30, "83.3") and not possible(30, "91.7")
+    assert not possible(11, "83.3") and not possible(11, "91.7")
+    stanet = {171: (76.61, 71.35, 73.10, 74.85), 246: (69.11,), 164: (68.90,)}
+    assert all(possible(n, f"{x:.2f}") for n, row in stanet.items() for x in row)
 
 
 def test_a_table_that_there_is_not():

@@ -21,6 +21,7 @@ from jmer.models.ststnet import STSTNetConfig
 from jmer.report.attention import (
     activation,
     figures,
+    grid,
     hsta,
     page,
     saliency,
@@ -34,6 +35,7 @@ from jmer.report.draw.heat import Scale, colour_map, over, scale_of, shades
 from jmer.report.draw.layout import Bars, StripLayout, Tiles
 from jmer.report.draw.strip import printed, strip_png
 from jmer.report.draw.style import DPI
+from jmer.report.pictures import pictures
 from jmer.report.render import html, markdown
 from jmer.scores.intervals import roc, states
 from jmer.scores.spotting import Rule, Watched
@@ -246,13 +248,13 @@ def test_the_activation_map_lies_on_its_frames():
     assert (np.diff(light[:, 13, 0]) <= 0).all()
 
 
-def test_both_networks_name_the_class_of_the_first():
+def test_both_networks_are_asked_for_the_true_class():
     first = of_resnet3d()
     second = of_resnet3d(logits=np.array([3, 0, 0], np.float32))
     figure = activation.side_by_side(first, second)
-    assert figure.caption.startswith("Both for joy")
+    assert figure.caption.startswith("Both for the true class, joy,")
     assert read(figure.png).shape[0] == round(
-        StripLayout([Tiles("", FACES)] * 3, len(FACES)).height * DPI
+        StripLayout([Tiles("", FACES)] * 4, len(FACES)).height * DPI
     )
 
 
@@ -446,6 +448,56 @@ def test_two_runs_stand_beside_each_other():
     text = markdown.render(explanation([first, other]))
     assert "see other frames" in text
     assert "see other frames" not in markdown.render(explanation([first, of_stanet()]))
+
+
+def test_the_maps_side_by_side_are_of_the_true_class_and_of_each_prediction(
+    monkeypatch,
+):
+    rows = []
+    monkeypatch.setattr(activation, "strip_png", lambda r, c: rows.extend(r) or b"")
+    # Both see "fear"; the first says so, the second says "joy".
+    first = of_resnet3d(label=2, logits=np.array([0, 0, 3], np.float32))
+    second = of_resnet3d(label=2, folder=Path("runs/two"))
+    activation.side_by_side(first, second)
+    told = [row.label.split("\n")[1].split()[0] for row in rows[1:]]
+    assert told == ["fear", "fear", "joy"]
+    assert_array_equal(rows[3].images, activation.activation_row(second, 1, "").images)
+
+
+def test_a_grid_has_the_apex_the_true_class_and_each_prediction(monkeypatch):
+    """Figure 6 of MERANet's paper, with the predicted classes below."""
+    drawn = []
+    monkeypatch.setattr(grid, "strip_png", lambda r, c: drawn.extend([r, c]) or b"")
+    ours = [of_resnet3d(apex=2), of_resnet3d(label=2, apex=-1)]
+    theirs = [of_resnet3d(apex=2, logits=np.array([5, 0, 0], np.float32)),
+              of_resnet3d(label=2)]  # fmt: skip
+    clips = [*zip(ours, theirs, strict=True)]
+    assert grid.has_grid(clips)
+    grid.grid(clips)
+    (seen, *maps), captions = drawn
+    assert captions == ["joy", "fear"]
+    assert_array_equal(seen.images, FACES[[2, 2]])  # of five frames, the middle
+    assert [row.said[0].split()[0] for row in maps] == ["joy", "joy", "joy", "anger"]
+    assert [row.said[1].split()[0] for row in maps] == ["fear", "fear", "joy", "joy"]
+    features, head = theirs[0].shown["features"], theirs[0].weights[activation.HEAD]
+    coarse = activation.activation(features, head[:, 0])
+    whole = activation.upsampled(coarse, (5, 14, 14))
+    expected = over(FACES[2], whole[2], scale_of(whole[2], low=0))
+    assert_array_equal(maps[3].images[0], expected)
+    assert not grid.has_grid(clips[:1])  # which its own page shows
+    assert not grid.has_grid([(of_stanet(),), (of_stanet(),)])
+    shorter = of_resnet3d(inputs={"clip": FACES[:4]})
+    assert not grid.has_grid([(ours[0], theirs[0]), (ours[1], shorter)])
+
+
+def test_a_grid_is_a_page_and_the_first_pictures_of_a_report(tmp_path):
+    clips = [(of_resnet3d(),), (of_resnet3d(label=0),)]
+    for name in ("+grid", "a", "B", "0"):
+        grid.write_grid(tmp_path / "explain" / name, clips)
+    assert (tmp_path / "explain/+grid/figures/grid.png").read_bytes()[:4] == b"\x89PNG"
+    titles = [section.title for section in pictures(tmp_path)]
+    assert titles[0] == "What the networks looked at, clip by clip"
+    assert len(titles) == 4
 
 
 def test_names_from_data_are_escaped():

@@ -19,6 +19,8 @@ from jmer.data.splits import (
     Loso,
     audit,
     make_folds,
+    shares,
+    stratified,
 )
 from jmer.errors import JmerError, UsageError
 
@@ -121,6 +123,45 @@ def test_a_holdout_of_clips_has_its_share_of_each_class(fraction):
     assert_array_equal(fold.test, again.test)
     (other,) = make_folds(ClipHoldOut(fraction, split_seed=1), clips)
     assert fold.test.tolist() != other.test.tolist()
+
+
+# The sizes of MERANet's sets (section 4.1), what it tests of them, and by hand: the
+# whole part of each class's share; then one more for the largest remainders, until
+# there are as many as all clips times the share, rounded up.
+TOTALS = [
+    # 4.4, 3.4, 3.6: 4 + 3 + 3, and two of ceil(11.4) left: the .6, and the first .4
+    ([22, 17, 18], 0.2, [5, 3, 4]),
+    # 8.5, 9, 11.25: 8 + 9 + 11, and one of ceil(28.75) left
+    ([34, 36, 45], 0.25, [9, 9, 11]),
+    # 15.75, 8, 7: 15 + 8 + 7, and one of ceil(30.75) left
+    ([63, 32, 28], 0.25, [16, 8, 7]),
+    ([10, 10, 10], 0.1, [1, 1, 1]),  # 0.1 * 10 is no more than 1
+    ([3, 3, 3], 0.2, [1, 1, 1]),  # at least one
+    ([2, 2, 40], 0.95, [1, 1, 39]),  # never all
+    ([1, 9], 0.5, [0, 5]),  # unless there is one
+]
+
+
+@pytest.mark.parametrize(("sizes", "fraction", "tested"), TOTALS)
+def test_a_holdout_rounded_in_total(sizes, fraction, tested):
+    assert shares(sizes, fraction, "total") == tested
+    label = np.repeat(np.arange(len(sizes)), sizes)
+    chosen = stratified(
+        np.arange(len(label)), label, fraction, np.random.default_rng(0), "total"
+    )
+    assert np.bincount(label[chosen], minlength=len(sizes)).tolist() == tested
+
+
+def test_the_test_sets_of_meranet_have_the_sizes_that_its_shares_give():
+    for sizes, fraction, total in (
+        ([22, 17, 18], 0.2, 12),
+        ([34, 36, 45], 0.25, 29),
+        ([63, 32, 28], 0.25, 31),
+    ):
+        assert sum(shares(sizes, fraction, "total")) == total
+    assert sum(shares([22, 17, 18], 0.2, "class")) == 11  # as it was divided before
+    with pytest.raises(UsageError, match="rounding=up must be one of"):
+        ClipHoldOut(rounding="up")
 
 
 def test_a_mixing_division_is_refused_where_subjects_should_be_apart():

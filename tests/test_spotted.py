@@ -228,6 +228,28 @@ def test_tested_clips_are_found_in_their_set(tmp_path):
         )
 
 
+def test_what_fills_up_a_clip_is_no_frame_of_it(tmp_path):
+    """Of 12 stored frames 9 are there: 8 steps are scored, and none of the others, in
+    which something is found; an expression beyond them is cut off at the end."""
+    fields = {"length": 12, "expressions": 1, "size": 32, "data_dir": tmp_path}
+    clips = load(Synthetic(modality="clip", subjects=2, clips=6, **fields))
+    true = np.array([0, 0, 0.5, 1, 0.5, 0, 0, 0, 1, 0, 0, 0], np.float32)
+    present = (np.arange(12) < 9).astype(np.uint8)
+    inputs = {"intensity": np.stack([true] * 6), "present": np.stack([present] * 6)}
+    padded = replace(clips, inputs=inputs, onset=np.full(6, 1), offset=np.full(6, 5))
+    found = np.array([0, 0.4, 0.9, 0.4, 0, 0, 0, 0.8, 1, 1, 1])
+    maps = np.arange(11.0)[:, None, None, None]
+    shown = {"intensity": found, "motion": maps}
+    (one,) = watch_all(padded, [(1, np.zeros(3), shown)])
+    np.testing.assert_allclose(one.true, true[1:9])
+    np.testing.assert_allclose(one.found, found[:8])
+    assert one.maps["motion"].ravel().tolist() == list(range(8))
+    # Frames 1 to 5 as annotated and 7 to 8 as it rises, where steps begin at frame 1.
+    assert one.expressions.tolist() == [[0, 4], [6, 7]]
+    record = spotting_record([one], clips.classes, RULE)
+    assert (record["frames"], record["frames_of_expressions"]) == (8, 7)
+
+
 @pytest.mark.parametrize(
     ("found", "true", "message"),
     [

@@ -34,9 +34,12 @@ VERSION = jnp.zeros(7, int)
 ABLATIONS = {
     "paper": SMALL,
     "no-sab": dataclasses.replace(
-        SMALL, sab=False, input="rgb", affinity_scale="rsqrt"
+        SMALL, sab=False, input="rgb", affinity_scale="rsqrt", summary="state"
     ),
-    "no-tab": dataclasses.replace(SMALL, tab=False, mask="one"),
+    "no-tab": dataclasses.replace(SMALL, tab=False, mask="one", summary="last"),
+    "forward": dataclasses.replace(
+        SMALL, attended=3, directions="forward", affinity_scale="rsqrt"
+    ),
 }
 
 

@@ -49,6 +49,31 @@ def test_inner_clips_can_be_a_share_of_each_class():
     assert chosen.tolist() != other.tolist()
 
 
+@pytest.mark.parametrize("unit", ["subject", "clip"])
+def test_inner_clips_can_be_the_same_for_all_seeds(unit):
+    """What the paper of MERANet says of its validation set."""
+    clips = make_clips(6, 9)
+    fold, *_ = make_folds(Loso(), clips)
+    drawn = {
+        tuple(inner_clips(Task(s, fold.name), fold, clips, 0.3, unit, seed=split))
+        for split in (0, 0, 7)
+        for s in range(4)
+    }
+    assert len(drawn) == 2  # one for each split seed
+    own = inner_clips(Task(7, fold.name), fold, clips, 0.3, unit)
+    assert tuple(own) in drawn  # drawn as a training of that seed draws them
+
+
+def test_inner_clips_are_counted_as_the_division_counts():
+    clips = make_clips(5, 9)
+    fold, *_ = make_folds(Loso(), clips)  # 12 of each class: 2.4 of each, 7.2 in all
+    for rounding, counts in (("class", [2, 2, 2]), ("total", [3, 3, 2])):
+        chosen = inner_clips(
+            Task(0, fold.name), fold, clips, 0.2, "clip", rounding=rounding
+        )
+        assert np.bincount(clips.label[chosen]).tolist() == counts
+
+
 def test_no_subject_to_spare_is_an_error(clips):
     fold = Fold("s0", np.array([3, 4, 5]), np.array([0, 1, 2]))
     with pytest.raises(JmerError, match=r"fold s0: .*--selection last"):

@@ -92,6 +92,44 @@ def test_apex_window_repeats_edge_frames():
     assert apex_window(5, 6, 7).tolist() == [2, 3, 4, 5, 6, 6]
 
 
+# MERANet, section 4.2: frames are repeated only in a clip of fewer than the window.
+INSIDE = [
+    # the apex, the length of the clip, the first frame, the last
+    (2, 20, 0, 15),
+    (10, 20, 2, 17),  # room on both sides: as centred
+    (12, 20, 4, 19),
+    (13, 20, 4, 19),
+    (19, 20, 4, 19),
+    (0, 16, 0, 15),
+    (15, 16, 0, 15),
+]
+
+
+@pytest.mark.parametrize(("apex", "t", "first", "last"), INSIDE)
+def test_a_window_inside_repeats_no_frame_of_a_clip_that_has_enough(
+    apex, t, first, last
+):
+    found = apex_window(apex, 16, t, "inside")
+    assert found.tolist() == list(range(first, last + 1))
+
+
+@pytest.mark.parametrize("apex", [0, 4, 8])
+def test_a_window_inside_has_every_frame_of_a_clip_that_has_too_few(apex):
+    """9 frames, as the shortest of CAS(ME)²: 7 are missing. The edges are repeated to
+    where the apex comes nearest to the middle."""
+    found = apex_window(apex, 16, 9, "inside").tolist()
+    before = min(max(8 - apex, 0), 7)
+    assert found == [0] * before + list(range(9)) + [8] * (7 - before)
+
+
+def test_a_window_is_moved_with_onset_apex_and_offset():
+    frames = np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1)
+    made, stored = resample(frames, (0, 2, 19), 16, "apex-window", window="inside")
+    assert made.ravel().tolist() == list(range(16)) and stored == (0, 2, 15)
+    made, stored = resample(frames, (0, 2, 19), 16, "apex-window")
+    assert made.ravel().tolist() == [0] * 6 + list(range(10)) and stored == (6, 8, 15)
+
+
 def tim_by_its_definition(frames, n):
     """Zhou et al. 2011: singular vectors of the frames, mapped to the curve."""
     t = len(frames)

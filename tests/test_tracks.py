@@ -7,8 +7,8 @@ from numpy.testing import assert_array_equal
 from jmer.errors import UsageError
 from jmer.preprocess.clip_recipe import ClipRecipe
 from jmer.preprocess.flow_colours import flow_colours
-from jmer.preprocess.tensors import features
-from jmer.preprocess.tracks import tracks
+from jmer.preprocess.tensors import features, resize
+from jmer.preprocess.tracks import straight_tracks, tracks
 
 GREY = 90
 GREEN, RED = (0, 255, 0), (255, 0, 0)
@@ -30,6 +30,77 @@ def where(image, colour):
 def moved(start, step, frames):
     x, y = start
     return [(x + step[0] * t, y + step[1] * t) for t in range(frames)]
+
+
+def corners_at(monkeypatch, *places):
+    """Corners that are found, and the ways that they go."""
+    start = np.float32([[place] for place, _ in places])
+    end = np.float32([[way] for _, way in places])
+    asked = {}
+
+    def good(grey, **options):
+        asked.update(options)
+        return start
+
+    def flow(first, last, points, none, **options):
+        asked.update(options)
+        return end, np.ones((len(end), 1), np.uint8), None
+
+    monkeypatch.setattr("cv2.goodFeaturesToTrack", good)
+    monkeypatch.setattr("cv2.calcOpticalFlowPyrLK", flow)
+    return asked
+
+
+def test_the_authors_drawing_of_one_track(monkeypatch):
+    """A line of five pixels from 40 to 48 on row 30 (OpenCV rounds its outline to one
+    more on either side), and over it a disc of radius 2 at either end."""
+    asked = corners_at(monkeypatch, ((40.9, 30.2), (48.7, 30.9)))
+    image = straight_tracks(squares([]), squares([]))
+    assert set(map(tuple, image.reshape(-1, 3))) == {(0, 0, 0), GREEN, RED}
+    assert abs(where(image, GREEN)[:, 1] - 30).max() in (2, 3)
+    assert_array_equal(image[28:33, 44], [GREEN] * 5)
+    red = where(image, RED)
+    # Whole pixels are cut off, not rounded.
+    for x in (40, 48):
+        own = red[np.abs(red[:, 0] - x) <= 2]
+        assert_array_equal([own.min(0), own.max(0)], [[x - 2, 28], [x + 2, 32]])
+        assert own.mean(0).tolist() == [x, 30]
+    # The parameters of `getoptflow`.
+    options = {"maxCorners": 100, "qualityLevel": 0.3, "minDistance": 7, "blockSize": 7}
+    assert {name: asked[name] for name in options} == options
+    assert (asked["winSize"], asked["maxLevel"]) == ((15, 15), 2)
+    assert asked["criteria"] == (3, 10, 0.03)
+
+
+def test_the_authors_drawing_keeps_what_hardly_moves(monkeypatch):
+    corners_at(monkeypatch, ((20, 20), (20, 20)), ((60, 40), (61, 41)))
+    image = straight_tracks(squares([]), squares([]))
+    assert (image[20, 20] == RED).all()
+    assert (image[40, 60] == RED).all()
+    assert (image[41, 61] == RED).all()
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_motion_of_a_pixel_or_two_is_drawn_and_shrunk_afterwards(step):
+    """Where the thin tracks of shrunk frames are black."""
+    rng = np.random.default_rng(0)
+    texture = rng.integers(0, 256, (60, 60, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    frames = np.stack([np.roll(texture, step * i, axis=1) for i in (0, 1, 2)])
+    made = {
+        kind: features(
+            ClipRecipe(size=120, special="of", tracks=kind), frames, (0, 1, 2), "a"
+        )[0]["special"]
+        for kind in ("direct", "chained")
+    }
+    drawn = [straight_tracks(*frames[i : i + 2]) for i in (0, 1)]
+    assert_array_equal(made["direct"], resize(np.stack(drawn), 120))
+    assert all(image.any(-1).sum() > 100 for image in made["direct"])
+    assert step > 1 or not made["chained"].any()
+
+
+def test_without_corners_the_authors_drawing_is_black():
+    flat = np.full((40, 50, 3), GREY, np.uint8)
+    assert not straight_tracks(flat, flat).any()
 
 
 @pytest.mark.parametrize("step", [(3, 0), (0, -2), (-2, 2)])
@@ -114,7 +185,7 @@ def test_hue_is_direction_and_brightness_speed():
 def test_an_apex_at_the_onset_leaves_the_first_image_black():
     frames = np.stack([squares([p], 60, 60) for p in moved((20, 30), (2, 0), 6)])
     for special in ("of", "dense"):
-        recipe = ClipRecipe(frames=3, size=60, special=special)
+        recipe = ClipRecipe(frames=3, size=60, special=special, tracks="chained")
         made, _ = features(recipe, frames, (1, 1, 5), "a")
         assert made["special"].shape == (2, 60, 60, 3)
         assert made["special"].dtype == np.uint8

@@ -30,7 +30,7 @@ def write_untrained_run(
     folds = np.unique(clips.subject).tolist()
     tasks = [{"seed": s, "fold": f, "variant": 0} for s in seeds for f in folds]
     checkpoints = Checkpoints(folder / "checkpoints/pack-000")
-    history = ("epoch", "alive", "loss", "test_logits", "inner_uf1")
+    history = ("epoch", "alive", "loss", "test_logits", "inner_uf1", "inner_loss")
     checkpoints.save(
         1,
         {

@@ -25,7 +25,9 @@ class Casme(FrameSet):
     vocabulary: ClassVar = {"emotion": EMOTIONS}
 
     classes: Literal["4class", "meranet", "aus"] = "4class"
-    """4class: disgust, repression, surprise, tense. meranet: without surprise. aus:
-    objective classes I to VII, from the action units."""
+    """4class: disgust, repression, surprise, tense. meranet: without surprise; with
+    min_frames=16 its paper prints 34, 36 and 45 clips. aus: objective classes I to VII,
+    from the action units."""
     source: Literal["raw", "cropped"] = "cropped"
-    """raw: CASME_raw_selected. cropped: faces as the owners cut them out."""
+    """raw: CASME_raw_selected, or whole recordings (CASME_raw), which come first with a
+    context. cropped: faces as the owners cut them out."""

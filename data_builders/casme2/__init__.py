@@ -47,8 +47,11 @@ class Casme2(FrameSet):
 
     classes: Literal["5class", "meranet", "megc", "objective", "aus"] = "5class"
     """5class: disgust, happiness, repression, surprise, others; 247 clips if the sheet
-    has sub24/EP02_07, else 246. meranet: disgust, happiness, surprise. megc: negative,
-    positive, surprise as in MEGC 2019, 145 clips. objective: classes I to VII as in
-    CASME2-ObjectiveClasses.xlsx. aus: as the action units give them."""
+    has sub24/EP02_07, else 246. meranet: disgust, happiness, surprise (63 or, with that
+    clip, 64, 32 and 25 clips; its paper prints 63, 32 and 28, and no sheet has 28 of
+    surprise). megc: negative, positive, surprise as in MEGC 2019, 145 clips. objective:
+    classes I to VII as in CASME2-ObjectiveClasses.xlsx. aus: as the action units give
+    them."""
     source: Literal["raw", "cropped"] = "cropped"
-    """raw: CASME2_RAW_selected. cropped: faces as the owners cut them out."""
+    """raw: CASME2_RAW_selected, or whole recordings (CASME2-RAW), which come first with
+    a context. cropped: faces as the owners cut them out."""

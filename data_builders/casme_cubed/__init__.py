@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from data_builders.frame_set import (
     AUS,
@@ -42,6 +42,8 @@ class CasmeCubed(FrameSet):
         "aus": AUS,
     }
 
+    later: ClassVar[Mapping[str, Any]] = {**FrameSet.later, "late_apex": "clamped"}
+
     classes: Literal["7class", "4class", "3class", "objective", "aus"] = "7class"
     """7class: the emotions. 4class: negative, positive, surprise, others. 3class:
     without others. objective: classes I to VII of action units, as the sheet has them.
@@ -54,7 +56,11 @@ class CasmeCubed(FrameSet):
     video."""
     repairs: Literal["none", "hsta"] = "none"
     """hsta: as the code of HSTA has it, apex and offset are no earlier than the onset,
-    an apex after the offset goes halfway, and no clip lasts more than 50 frames."""
+    an apex after the offset goes halfway, no clip goes on for more than 50 frames after
+    its onset, and one of a single frame is filled up with it."""
+    late_apex: Literal["kept", "clamped"] = "kept"
+    """With repairs=hsta, the apex frame of a clip that goes on after 50 frames. kept:
+    that of the sheet, as the code of HSTA shows it. clamped: the last of the 50."""
     macro: bool = False
     """Macro-expressions train beside the micro-expressions, and are never tested. They
     are known by objective class alone, and lie in the videos."""
@@ -73,6 +79,11 @@ class CasmeCubed(FrameSet):
                 f"macro=True with classes={self.classes} and source={self.source}: "
                 f"macro-expressions need classes=objective and source=videos"
             )
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        repaired = self.repairs == "hsta"
+        return super().idle if repaired else (*super().idle, "late_apex")
 
     @property
     def vocabulary(self) -> Mapping[str, tuple[str, ...]]:

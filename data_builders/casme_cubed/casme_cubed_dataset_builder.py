@@ -1,5 +1,6 @@
 """TFDS builder of parts A and C of CAS(ME)³."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -7,6 +8,7 @@ from typing import ClassVar
 from data_builders.annotation import Clip, Correction, SheetRow
 from data_builders.casme_cubed import CasmeCubed
 from data_builders.frame_builder import FrameBuilder
+from data_builders.frame_files import Frame
 from data_builders.sheets import Columns, Line, read_table
 from jmer.errors import JmerError, quoted
 from jmer.preprocess.tensors import Interval
@@ -139,7 +141,7 @@ class Builder(FrameBuilder):
         name = f"{video}_{row.onset}" if video else ""
         return replace(row, clip=name, folder=video)
 
-    def numbered(self, folder: Path) -> dict[int, Path]:
+    def numbered(self, folder: Path) -> Mapping[int, Frame]:
         there = super().numbered(folder)
         if not self.mock_crime:
             return there
@@ -148,11 +150,19 @@ class Builder(FrameBuilder):
     def moments(self, onset: int, apex: int, offset: int) -> Interval:
         if self.data.repairs == "none":
             return onset, apex, offset
-        apex, offset = max(apex, onset), max(offset, onset)
-        if apex > offset:
-            apex = (onset + offset) // 2
-        offset = min(offset, onset + HSTA_LONGEST)
-        return onset, min(apex, offset), offset
+        apex, offset = _in_order(onset, apex, offset)
+        last = min(offset, onset + HSTA_LONGEST)
+        return onset, min(apex, last), last
+
+    def late_apex(self, onset: int, apex: int, offset: int) -> int | None:
+        if self.data.repairs == "none" or self.data.late_apex == "clamped":
+            return None
+        apex, _ = _in_order(onset, apex, offset)
+        return apex if apex > onset + HSTA_LONGEST else None
+
+    @property
+    def takes_still(self) -> bool:
+        return self.data.repairs == "hsta"
 
     def video(self, clip: Clip) -> str:
         # Clips that lie apart keep the numbers of their video.
@@ -167,6 +177,12 @@ class Builder(FrameBuilder):
         names = (f"{row.subject}_{row.clip}", f"{row.subject}_{row.folder}_{row.onset}")
         found = (self.disk.child(self.root, name) for name in names)
         return next((folder for folder in found if folder), None)
+
+
+def _in_order(onset: int, apex: int, offset: int) -> tuple[int, int]:
+    """Apex and offset as the code of HSTA puts them right."""
+    apex, offset = max(apex, onset), max(offset, onset)
+    return ((onset + offset) // 2 if apex > offset else apex), offset
 
 
 def _is_macro(line: Line) -> bool:

@@ -14,12 +14,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from data_builders import places
-from data_builders.fer2013 import EMOTIONS
+from data_builders.fer2013 import EMOTIONS, PLUS, Fer2013, votes
 from data_builders.sheet_files import is_file
 from data_builders.sheets import whole
+from jmer.data.asking import data_option
 from jmer.data.builder import ClipBuilder
 from jmer.data.tables import streamed
-from jmer.errors import JmerError
+from jmer.errors import JmerError, quoted
 from jmer.preprocess.clip_recipe import Shapes
 
 TABLE = "fer2013.csv"
@@ -41,6 +42,10 @@ class Rows:
     usage: list[str]
     images: UInt8[np.ndarray, "n 48 48 1"]
     problems: list[str]
+    number: list[int]
+    """Of each image in the published table, from 0."""
+    left_out: int = 0
+    """Images on which people do not agree, or which show no face."""
 
 
 class Builder(ClipBuilder):
@@ -51,11 +56,29 @@ class Builder(ClipBuilder):
     then has two folds, one a half of the test set, and people may be on both sides.
     """
 
+    data: Fer2013
     VERSION = "1.0.0"
     some_train_only = True
 
     def class_names(self) -> tuple[str, ...]:
-        return EMOTIONS
+        return PLUS if self.voted else EMOTIONS
+
+    @property
+    def voted(self) -> bool:
+        """Whether labels are those of FER+."""
+        return self.data.labels == "fer+"
+
+    @functools.cached_property
+    def votes_table(self) -> Path:
+        """Raises: JmerError if it is not there."""
+        file = self.table.with_name(votes.TABLE)
+        if not file.is_file():
+            raise JmerError(
+                f"no {votes.TABLE} in {file.parent}, which labels=fer+ needs: put it "
+                f"beside {TABLE} as published (github.com/microsoft/FERPlus), or "
+                f"choose {data_option('labels', 'fer2013')}."
+            )
+        return file
 
     def tensors(self) -> Shapes:
         return {"image": ((SIZE, SIZE, 1), np.uint8)}
@@ -76,7 +99,44 @@ class Builder(ClipBuilder):
     @functools.cached_property
     def rows(self) -> Rows:
         """Raises: JmerError if the table cannot be read or lacks a column."""
-        made = Rows([], [], np.zeros((0, SIZE, SIZE, 1), np.uint8), [])
+        rows = self._rows
+        return self._by_votes(rows) if self.voted else rows
+
+    def _by_votes(self, rows: Rows) -> Rows:
+        """With the labels of FER+, and without the images that have none."""
+        found, problems = votes.read_votes(self.votes_table)
+        problems = [*rows.problems, *problems]
+        counts = len(rows.number) + len(rows.problems), len(found)
+        if counts[0] != counts[1]:
+            problems.append(
+                f"{self.votes_table} has {counts[1]} rows, and {self.table} {counts[0]}"
+                f" images: they are told by their order. Restore the published files."
+            )
+        if problems:
+            return Rows(rows.label, rows.usage, rows.images, problems, rows.number)
+        for i, voted in enumerate(found):
+            if voted.usage != rows.usage[i]:
+                problem = (
+                    f"{self.votes_table}, line {voted.line}: usage "
+                    f"{quoted(voted.usage)} of an image that is {rows.usage[i]} in "
+                    f"{self.table}: they are told by their order. Restore the "
+                    f"published files."
+                )
+                return Rows(rows.label, rows.usage, rows.images, [problem], rows.number)
+        kept = [i for i, voted in enumerate(found) if voted.label is not None]
+        return Rows(
+            [label for i in kept if (label := found[i].label) is not None],
+            [rows.usage[i] for i in kept],
+            rows.images[kept],
+            [],
+            kept,
+            len(found) - len(kept),
+        )
+
+    @functools.cached_property
+    def _rows(self) -> Rows:
+        """By the table of images alone."""
+        made = Rows([], [], np.zeros((0, SIZE, SIZE, 1), np.uint8), [], [])
         images: list[np.ndarray] = []
         for line, (emotion, pixels, usage) in self._cells():
             try:
@@ -95,7 +155,8 @@ class Builder(ClipBuilder):
             images.append(image)
         if not images and not made.problems:
             made.problems.append(f"{self.table} has no images. Restore the file.")
-        return Rows(made.label, made.usage, np.array(images), made.problems)
+        number = list(range(len(images)))
+        return Rows(made.label, made.usage, np.array(images), made.problems, number)
 
     def _cells(self) -> Iterator[tuple[int, tuple[str, str, str]]]:
         """Line numbers, and the three columns that are needed of each."""
@@ -125,11 +186,18 @@ class Builder(ClipBuilder):
 
     def summary(self) -> str:
         rows = self.rows
-        of_class = collections.Counter(EMOTIONS[i] for i in rows.label)
+        names = self.class_names()
+        of_class = collections.Counter(names[i] for i in rows.label)
         of_usage = collections.Counter(rows.usage)
-        per_class = ", ".join(f"{of_class[name]} {name}" for name in EMOTIONS)
+        per_class = ", ".join(f"{of_class[name]} {name}" for name in names)
         lines = [f"{len(rows.label)} images, no subjects ({per_class})"]
-        for counts, published in ((of_class, COUNTS), (of_usage, USAGES)):
+        if rows.left_out:
+            lines.append(
+                f"  left out: {rows.left_out} images without a majority of "
+                f"votes for one of these emotions"
+            )
+        theirs = (votes.COUNTS, votes.USAGES) if self.voted else (COUNTS, USAGES)
+        for counts, published in zip((of_class, of_usage), theirs, strict=True):
             lines += [
                 f"  note: {counts[name]} {name}, {number} were published"
                 for name, number in published.items()
@@ -138,7 +206,8 @@ class Builder(ClipBuilder):
         return "\n".join(lines)
 
     def digests(self) -> dict[str, str]:
-        return self.digests_of([self.table])
+        files = [self.table, *([self.votes_table] if self.voted else [])]
+        return self.digests_of(files)
 
     def items(self) -> range:
         return range(len(self.rows.label))
@@ -150,7 +219,7 @@ class Builder(ClipBuilder):
             "label": self.rows.label[item],
             "subject": usage,
             "dataset": self.data.name,
-            "clip_id": f"{item:05d}",
+            "clip_id": f"{self.rows.number[item]:05d}",
             "onset": 0,
             "apex": 0,
             "offset": 0,

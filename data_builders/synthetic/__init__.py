@@ -39,6 +39,9 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
     2007; flownet2: Ilg et al. 2017."""
     # No field: faces are drawn in place, and the true flow is that of the whole frame.
     align: ClassVar[Literal["none"]] = "none"  # type: ignore[misc]
+    # Nor these: all recordings are of one length, and may be kept whole.
+    stride: ClassVar[int] = 1  # type: ignore[misc]
+    stride_ms: ClassVar[float] = 0.0  # type: ignore[misc]
     flow_size: int = 28
     """Side of the onset-to-apex flow, in pixels, 4 or more."""
 
@@ -70,8 +73,11 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
             flow="farneback" if self.flow == "auto" else self.flow,
             padding=self.padding,
             context=self.context,
+            window=self.window,
             flow_weights=self.flow_weights,
             special=self.special,
+            resize=self.resize,
+            tracks=self.tracks,
         )
 
     @property

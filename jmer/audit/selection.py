@@ -66,8 +66,12 @@ def check_selection(
         f"The predictions of {counted(len(answers), 'training')} are those of "
         f"{CLAIMS[claimed]}, as recorded."
     )
-    if claimed == "inner" and criterion != "uf1":
-        text += " Inner losses are not recorded, so how they compare is not checked."
+    unknown = all(np.isnan(pack.inner_loss).all() for pack, _ in known.values())
+    if claimed == "inner" and criterion != "uf1" and unknown:
+        text += (
+            " The version that trained it kept no inner losses, so how they compare is "
+            "not checked."
+        )
     if unlike := _other_seeds(run, {task.seed for task in known}):
         return Finding(rule, "warning", f"{text} {unlike}")
     return Finding(rule, "ok", text)
@@ -114,12 +118,22 @@ def _rule_broken(pack: PackResult, i: int, claimed: str, criterion: str) -> str:
     if kept not in pack.epoch:
         return f"epoch {kept} was kept, at which nothing was evaluated"
     score = np.where(pack.alive[:, i], pack.inner_uf1[:, i], -1)
+    loss = np.where(pack.alive[:, i], pack.inner_loss[:, i], np.inf)
     mine = float(score[pack.epoch == kept][0])
     if criterion == "uf1" and mine < score.max() - 1e-6:
         best = int(pack.epoch[score.argmax()])
         return (
             f"epoch {kept} was kept with UF1 {mine:.4f} on inner clips, but epoch "
             f"{best} has {score.max():.4f}"
+        )
+    # Of equal UF1 the lower loss wins.
+    loss = np.where(score == mine, loss, np.inf) if criterion == "uf1" else loss
+    mine = float(loss[pack.epoch == kept][0])
+    if mine > loss.min() + 1e-6:
+        best = int(pack.epoch[loss.argmin()])
+        return (
+            f"epoch {kept} was kept with loss {mine:.4f} on inner clips, but epoch "
+            f"{best} has {loss.min():.4f}"
         )
     return ""
 

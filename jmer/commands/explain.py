@@ -47,9 +47,10 @@ def explain(words: list[str]) -> int:
     options = parse(ExplainOptions, "jmer explain", words)
     note_owner(run for run in (options.run, options.beside) if run is not None)
     import_modules(options.imports)
+    from jmer.report.attention.grid import has_grid, write_grid
     from jmer.report.attention.page import write_explanation
     from jmer.runs.explain import find_clip, seed_of, set_of, typical
-    from jmer.runs.folder import EXPLAIN
+    from jmer.runs.folder import EXPLAIN, GRID
     from jmer.runs.run import load_run
 
     places = {"data_dir": options.data_dir, "manual_dir": options.manual_dir}
@@ -77,6 +78,10 @@ def explain(words: list[str]) -> int:
         true, found = case.classes[case.label], case.classes[case.predicted]
         line = f"{case.subject}/{case.clip}: {found} (true: {true}), in {folder}"
         print(visible(" ".join(line.splitlines())))
+    together = [*zip(*cases, strict=True)]
+    if has_grid(together):
+        write_grid(out / GRID, together)
+        print(f"all of them in one figure: {out / GRID}")
     if options.out is None:
         place = shlex.quote(str(options.run))
         print(f"`jmer report {place}` puts them into the report of the run")
@@ -112,6 +117,7 @@ def _cases(run: "Run", clips: "ClipSet", chosen: list[int], seed: int) -> list["
             logits=found[i].logits,
             shown=found[i].shown,
             weights=found[i].weights,
+            apex=int(clips.apex[i]),
         )
         for i in chosen
     ]

@@ -66,6 +66,7 @@ def parse(kind: type, prog: str, words: list[str], default: Any = None) -> Any:
     help, and after a line on what was not understood.
     """
     words = _gathered(words)
+    words, default = _with_protocol(words, default)
     _refuse_former_names(prog, words, default)
     options: dict[str, Any] = {} if default is None else {"default": default}
     with on_one_line(prog, asks_for_help=bool({"-h", "--help"} & {*words})):
@@ -136,6 +137,36 @@ def _refuse_former_names(prog: str, words: list[str], default: Any) -> None:
             raise UsageError(
                 f"{old} is called {new} now: type `{prog} {shlex.join(renamed)}`"
             )
+
+
+def _with_protocol(words: list[str], default: Any) -> tuple[list[str], Any]:
+    """The words without `--protocol NAME`, and the default with that protocol: what
+    options of it there are depends on which it is.
+
+    Raises: UsageError if none is called so, or it is named twice.
+    """
+    experiment = getattr(default, "experiment", default)
+    if not hasattr(experiment, "protocol"):
+        return words, default
+    kept, names = list[str](), list[str]()
+    left = iter(words)
+    for word in left:
+        named, equals, value = word.partition("=")
+        if named != "--protocol":
+            kept.append(word)
+        else:
+            names.append(value if equals else next(left, ""))
+    if not names:
+        return words, default
+    from jmer.data.splits import chosen_protocol
+
+    if len(names) > 1:
+        raise UsageError(f"--protocol is given twice: {' and '.join(names)}")
+    chosen = chosen_protocol(names[0], experiment.protocol)
+    experiment = dataclasses.replace(experiment, protocol=chosen)
+    if hasattr(default, "experiment"):
+        return kept, dataclasses.replace(default, experiment=experiment)
+    return kept, experiment
 
 
 def _gathered(words: list[str]) -> list[str]:

@@ -3,33 +3,88 @@
 import dataclasses
 import functools
 from pathlib import Path
+from typing import Annotated, Any
 
 import tyro
 
-from jmer.commands.parsing import parse
+from jmer.commands.parsing import import_modules, parse
 from jmer.errors import MOST_SEED, FieldCheck, UsageError
 
 
 @dataclasses.dataclass(frozen=True)
 class ImportOptions:
-    """Turn published PyTorch checkpoints, one a held-out subject, into weights."""
+    """Turn published PyTorch checkpoints, one a held-out subject or fold, into weights.
+
+    Sizes of the network are those that the tensors tell. With the network first, its
+    fields are options too (--model.heads 3), for what no tensor tells.
+    """
 
     network: tyro.conf.Positional[str]
     """Name of the network, as `jmer list models` prints it."""
     torch: Path
-    """Folder of the checkpoints, each named after its subject (006.pth)."""
+    """Folder of the checkpoints, each named after its subject (006.pth), or of folders
+    that hold one each and are named so (num_0/checkpoint-149.pth)."""
     out: Path
     """Folder to write."""
+    classes: tuple[str, ...] = ()
+    """The classes in the order of their labels (default: those of the paper)."""
+    key: str | None = None
+    """Where a file holds the arrays of several networks: under which key those lie that
+    are meant."""
+    file: str | None = None
+    """Name of the checkpoint in the folder of each fold, where a folder has several."""
 
 
 def weights_import(words: list[str]) -> int:
-    options = parse(ImportOptions, "jmer weights import", words)
-    from jmer.runs.importers import import_torch
+    kind: type = ImportOptions
+    default = None
+    if words and not words[0].startswith("-"):
+        kind, default = _with_fields(words[0])
+    options = parse(kind, "jmer weights import", words, default)
+    from jmer.runs.importers import Reading, import_torch
 
-    weights = import_torch(options.network, options.torch)
+    network = getattr(options, "model", None)
+    given = {n: getattr(network, n) for n in _fields_given(words, network)}
+    reading = Reading(given, options.classes, options.key, options.file)
+    weights = import_torch(options.network, options.torch, reading)
     weights.save(options.out)
     print(f"{len(weights.tasks)} weights of {weights.config.name} in {options.out}")
+    for line in _read_as(weights, network):
+        print(line)
     return 0
+
+
+def _with_fields(network: str) -> tuple[type, Any]:
+    """The options of a network that is known, and their defaults."""
+    from jmer.models.base import NetworkConfig, default_config
+
+    config = default_config(network)
+    field = ("model", NetworkConfig, dataclasses.field(default=config))
+    kind = dataclasses.make_dataclass(
+        "ImportOptions", [field], bases=(ImportOptions,), frozen=True
+    )
+    kind.__doc__ = ImportOptions.__doc__
+    places = {"torch": tyro.MISSING, "out": tyro.MISSING}
+    return kind, kind(network=network, model=config, **places)
+
+
+def _fields_given(words: list[str], network: Any) -> list[str]:
+    """Fields of the network that the words name, whatever they say of them."""
+    known = {f.name for f in dataclasses.fields(network)} if network else set()
+    typed = (word.partition("=")[0].replace("-", "_") for word in words)
+    names = [word.removeprefix("__model.") for word in typed if "__model." in word]
+    return [name if name in known else name.removeprefix("no_") for name in names]
+
+
+def _read_as(weights: Any, network: Any) -> list[str]:
+    """In which fields the network is another than its paper's, and its classes."""
+    fields = [
+        f"{f.name}={getattr(weights.config, f.name)}"
+        for f in dataclasses.fields(weights.config)
+        if getattr(weights.config, f.name) != getattr(type(network)(), f.name)
+    ]
+    read = [f"  read with {', '.join(fields)}"] if fields else []
+    return [*read, f"  classes {', '.join(weights.classes)}"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +99,8 @@ class ExportOptions:
     """File to write (.pth)."""
     seed: int | None = None
     """Its seed, where there are several."""
+    imports: Annotated[tuple[str, ...], tyro.conf.arg(name="import")] = ()
+    """Files or modules to run first, such as that of a network of your own."""
 
     def __post_init__(self) -> None:
         if self.out.suffix != ".pth":
@@ -52,6 +109,7 @@ class ExportOptions:
 
 def weights_export(words: list[str]) -> int:
     options = parse(ExportOptions, "jmer weights export", words)
+    import_modules(options.imports)
     from jmer.runs.exporters import export_torch
 
     export_torch(options.weights, options.out, options.fold, options.seed)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from jmer.errors import UsageError
-from jmer.files.places import from_environment
+from jmer.files.places import expanded, from_environment
+from jmer.files.recorded import unasked
 from jmer.shipped.beside import plain_name
 
 
@@ -32,9 +33,15 @@ class DataConfig:
     """Fields that name a file which preparing reads: what is prepared depends on its
     content, and not on its place."""
 
+    source_is_given: ClassVar[bool] = False
+    """Whether there is always a source, since a field without default names it."""
     formerly: ClassVar[Mapping[str, str]] = {}
     """Older names of fields. Sets were prepared by them, and still are: the folder of a
     recipe stays the same."""
+
+    later: ClassVar[Mapping[str, Any]] = {}
+    """Fields that sets did not have when the first were prepared, and what was done
+    then: a recipe that asks for the same is theirs."""
 
     manual_dir: Path | None = None
     """Folder of the data set as its owners distribute it."""
@@ -51,6 +58,11 @@ class DataConfig:
         return super().__new__(cls)
 
     @property
+    def idle(self) -> tuple[str, ...]:
+        """Fields of `later` that make no difference, as the other fields are."""
+        return ()
+
+    @property
     def stored_as(self) -> str:
         """Type of its features."""
         return "float32"
@@ -59,7 +71,8 @@ class DataConfig:
     def recipe(self) -> dict[str, Any]:
         """The fields that decide what is prepared: all but places."""
         fields = dataclasses.asdict(self)
-        return {name: v for name, v in fields.items() if name not in self.places}
+        left_out = {*self.places, *unasked(self)}
+        return {name: v for name, v in fields.items() if name not in left_out}
 
     @property
     def prepared_by(self) -> dict[str, Any]:
@@ -90,6 +103,11 @@ class DataConfig:
         """Where the class is defined, `package.module:Name`; see `find.config_at`."""
         kind = type(self)
         return f"{plain_name(kind.__module__)}:{kind.__qualname__}"
+
+    @staticmethod
+    def place_of(text: str) -> Path:
+        """A place as people type it, with `~` and `$VARIABLE` written out."""
+        return expanded(Path(text))
 
     @property
     def word(self) -> str:

@@ -103,11 +103,15 @@ def refuse_changed_sources(builder: "ClipBuilder") -> None:
     now = builder.digests()
     changed = sorted(p for p in before.keys() | now if before.get(p) != now.get(p))
     if changed:
+        instead = (
+            f", or leave {data_option('manual_dir')} out to use what was prepared"
+            if not config.source_is_given
+            else ""
+        )
         raise JmerError(
             f"{config.manual_dir / changed[0]} has changed since {builder.data_dir} "
             f"was prepared ({len(changed)} files differ). Prepare it again: "
-            f"`{command_for(config, 'prepare', '--overwrite')}`, or leave "
-            f"{data_option('manual_dir')} out to use what was prepared."
+            f"`{command_for(config, 'prepare', '--overwrite')}`{instead}."
         )
 
 

@@ -1,23 +1,28 @@
 """Who is held out of which fold: made once, on the host, and audited."""
 
 import dataclasses
+import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from jmer.annotations import Bool, Int, Shaped
 from jmer.data.clips import ClipSet
-from jmer.errors import FieldCheck, JmerError, UsageError
+from jmer.errors import FieldCheck, JmerError, UsageError, quoted
 from jmer.files.recorded import made_from
-from jmer.text import counted
+from jmer.text import counted, did_you_mean
 
 Names = Shaped[np.ndarray, " clips"]
 """Of the subject of each clip, as text."""
 Labels = Int[np.ndarray, " clips"]
 Tested = Bool[np.ndarray, " clips"]
+Rounding = Literal["class", "total"]
+"""How a share of the clips of each class becomes whole clips: each class by itself to
+the nearest number, or all together upwards, as scikit-learn divides."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +46,18 @@ class Protocol:
     """Whether every clip is tested exactly once."""
     subject_independent: ClassVar[bool] = True
     """Whether nobody is on both sides of a fold. Where not, every report says so."""
+    later: ClassVar[Mapping[str, Any]] = {}
+    """Fields that came after the first runs, and what those did; see `NetworkConfig`.
+    """
+
+    @classmethod
+    def word(cls) -> str:
+        """Its name on the command line.
+
+        >>> [kind.word() for kind in (KFold, ClipHoldOut)]
+        ['kfold', 'clip-hold-out']
+        """
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__).lower()
 
     def groups(self, subjects: Names) -> list[tuple[str, list[str]]]:
         """Name and held-out subjects of each fold, given the subject of each clip.
@@ -190,23 +207,29 @@ class ClipHoldOut(Protocol):
 
     exhaustive: ClassVar[bool] = False
     subject_independent: ClassVar[bool] = False
+    later: ClassVar[Mapping[str, Any]] = {"rounding": "class"}
 
     fraction: float = 0.25
     """Share of the clips of each class that is tested; 0 to 1, exclusive."""
     split_seed: int = 0
     """Seed of the choice of clips."""
+    rounding: Rounding = "class"
+    """How many clips that is. class: the share of each class, to the nearest number.
+    total: the share of all clips, rounded up, of which the classes have their shares,
+    as scikit-learn divides. Inner clips, if single clips, are counted likewise."""
 
     def __post_init__(self) -> None:
         if not 0 < self.fraction < 1:
             raise UsageError(
                 f"protocol.fraction={self.fraction} must be between 0 and 1"
             )
+        FieldCheck(self, "protocol").choices()
         _check_split_seed(self)
 
     def tested(self, subjects: Names, labels: Labels) -> list[tuple[str, Tested]]:
         rng = np.random.default_rng(self.split_seed)
         every = np.arange(len(labels))
-        chosen = stratified(every, labels, self.fraction, rng)
+        chosen = stratified(every, labels, self.fraction, rng, self.rounding)
         return [("holdout", np.isin(every, chosen))]
 
     def describe(self, folds: Sequence[Fold], clips: ClipSet) -> str:
@@ -221,16 +244,45 @@ def stratified(
     label: Labels,
     fraction: float,
     rng: np.random.Generator,
+    rounding: Rounding = "class",
 ) -> Int[np.ndarray, " tested"]:
     """`fraction` of those of `clips` (indices) that have each label: at least one of
     every label that several have, and never all.
     """
+    values, sizes = np.unique(label[clips], return_counts=True)
+    counts = shares(sizes.tolist(), fraction, rounding)
     chosen = []
-    for value in np.unique(label[clips]):
+    for value, count in zip(values, counts, strict=True):
         own = rng.permutation(clips[label[clips] == value])
-        count = min(max(round(fraction * len(own)), 1), len(own) - 1)
         chosen.append(own[:count])
     return np.concatenate(chosen)
+
+
+def shares(sizes: Sequence[int], fraction: float, rounding: Rounding) -> list[int]:
+    """How many of each class are in a share of all: at least one of every class that
+    has several, and never all.
+
+    In total, what is left once each class is rounded down goes to the largest
+    remainders, and of equal ones to the first.
+
+    >>> shares([22, 17, 18], 0.2, "class"), shares([22, 17, 18], 0.2, "total")
+    ([4, 3, 4], [5, 3, 4])
+    """
+    exact = [fraction * size for size in sizes]
+    whole = [int(e + TINY) if rounding == "total" else round(e) for e in exact]
+    counts = [min(max(c, 1), n - 1) for c, n in zip(whole, sizes, strict=True)]
+    if rounding == "class":
+        return counts
+    left = math.ceil(fraction * sum(sizes) - TINY) - sum(counts)
+    rest = [round(e - w, 6) for e, w in zip(exact, whole, strict=True)]
+    for i in sorted(range(len(sizes)), key=lambda i: -rest[i]):
+        if left > 0 and counts[i] < sizes[i] - 1:
+            counts[i], left = counts[i] + 1, left - 1
+    return counts
+
+
+TINY = 1e-9
+"""What the product of a share and a number may miss a whole number by."""
 
 
 def _check_split_seed(protocol: Protocol) -> None:
@@ -258,6 +310,34 @@ def protocol_of(described: Mapping[str, Any]) -> Protocol:
             f"the version that trained the run."
         )
     return made_from(kind, values, Path("experiment.json"), "experiment.protocol")
+
+
+def protocols() -> dict[str, type[Protocol]]:
+    """Every protocol that is defined by now, by its name on the command line."""
+    found, kinds = {}, [Protocol]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+        found[kind.word()] = kind
+    del found[Protocol.word()]
+    return found
+
+
+def chosen_protocol(word: str, before: Protocol) -> Protocol:
+    """The protocol of that name; what it has in common with the one `before` (a
+    fraction, a seed) stays as it was there.
+
+    Raises: UsageError if none is called so.
+    """
+    known = protocols()
+    if word not in known:
+        raise UsageError(
+            f"protocol={quoted(word)}: no protocol is called so"
+            f"{did_you_mean(word, known)}. There are {', '.join(known)}."
+        )
+    kind = known[word]
+    names = {f.name for f in dataclasses.fields(kind)}
+    shared = [f.name for f in dataclasses.fields(before) if f.name in names]
+    return kind(**{name: getattr(before, name) for name in shared})
 
 
 def make_folds(protocol: Protocol, clips: ClipSet) -> list[Fold]:

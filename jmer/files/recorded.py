@@ -12,11 +12,32 @@ from jmer.errors import JmerError, quoted
 Made = typing.TypeVar("Made")
 
 
+def later(kind: type) -> dict[str, Any]:
+    """Fields that a configuration did not have when the first runs were made, each with
+    the value that does what was done then: what `later` of the kind and of those above
+    it says.
+    """
+    found: dict[str, Any] = {}
+    for one in reversed(kind.__mro__):
+        found |= vars(one).get("later", {})
+    return found
+
+
+def unasked(config: Any) -> list[str]:
+    """Names of the fields of `later` that ask for nothing but what was always done, or
+    make no difference (`idle`): what is named by all fields is then named as before."""
+    return [
+        name
+        for name, value in later(type(config)).items()
+        if getattr(config, name) == value or name in getattr(config, "idle", ())
+    ]
+
+
 def made_from(
     kind: type[Made], recorded: Mapping[str, Any], file: Path, part: str
 ) -> Made:
     """The configuration of that `kind` with the fields that a `file` records as its
-    `part`.
+    `part`; those that came `later` and are not there do what was done before.
 
     Raises: JmerError, naming file and field, for a field that the kind does not have
     or a value that is of another type; as the kind itself does for one that does not
@@ -27,7 +48,7 @@ def made_from(
     except NameError:  # of a class of one's own whose types are for a checker alone
         hints = {}
     known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    values = {}
+    values = {n: v for n, v in later(kind).items() if n in known}
     for name, value in recorded.items():
         where = f"{file}: {part}.{name}"
         if name not in known:

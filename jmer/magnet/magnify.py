@@ -44,11 +44,12 @@ def linear(
     return jnp.clip(first + factors[:, None, None, None] * change, 0, 255)
 
 
-def resized(x: Array, sides: tuple[int, int]) -> Array:
-    """Images [..., h, w, c] in another size, linear between centres of pixels."""
+def resized(x: Array, sides: tuple[int, int], *, antialias: bool = False) -> Array:
+    """Images [..., h, w, c] in another size, linear between centres of pixels; with
+    `antialias`, of a smaller one, the mean of all pixels near by, as Pillow has it."""
     if x.shape[-3:-1] == sides:
         return x
     shape = (*x.shape[:-3], *sides, x.shape[-1])
     return jax.image.resize(
-        x, shape, "linear", antialias=False, precision=lax.Precision.HIGHEST
+        x, shape, "linear", antialias=antialias, precision=lax.Precision.HIGHEST
     )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -11,6 +12,8 @@ from jmer.arrays import Array, Float, typed
 
 WIDTH = 16
 MULTIPLE = 4  # of which the sides of frames must be multiples
+Encoded = tuple[Array, Array, Array]
+"""Texture, shape and motion."""
 LEAST = 8  # pixels of a side: reflections reach no further
 
 
@@ -138,11 +141,21 @@ class Magnet(nnx.Module):
     ) -> Float[Array, "b h w 3"]:
         """One frame of each clip by a factor of its own."""
         _check(onset)
-        (_, before), (texture, shape) = map(self.encoder, (onset, frame))
+        encoded = self.encoded(self.encoder(onset)[1], frame)
+        return self.decoded(encoded, factor).astype(jnp.float32)
+
+    def encoded(self, before: Array, frame: Array) -> Encoded:
+        """Texture, shape and motion of frames [b, h, w, 3] since an onset whose shape
+        was `before`: what no factor changes."""
+        _check(frame)
+        texture, shape = self.encoder(frame)
         motion = self.manipulator.moved(before, shape)
-        texture = self.decoder.enlarged(texture)
-        made = self.decoder(texture, self.manipulator(shape, motion, factor))
-        return made.astype(jnp.float32)
+        return self.decoder.enlarged(texture), shape, motion
+
+    def decoded(self, encoded: Encoded, factor: Array) -> Array:
+        """The frames [b, h, w, 3], each by its factor."""
+        texture, shape, motion = encoded
+        return self.decoder(texture, self.manipulator(shape, motion, factor))
 
     @typed
     def sweep(
@@ -161,14 +174,9 @@ class Magnet(nnx.Module):
         b, t, h, w, _ = frames.shape
         k = len(factors)
         before = jnp.repeat(self.encoder(onset)[1], t, axis=0)
-        texture, shape = self.encoder(frames.reshape(b * t, h, w, 3))
-        motion = self.manipulator.moved(before, shape)
-        texture = self.decoder.enlarged(texture)
-        texture, shape, motion = (
-            jnp.repeat(x, k, axis=0) for x in (texture, shape, motion)
-        )
-        shape = self.manipulator(shape, motion, jnp.tile(factors, b * t))
-        made = self.decoder(texture, shape).astype(jnp.float32)
+        encoded = self.encoded(before, frames.reshape(b * t, h, w, 3))
+        many = jax.tree.map(lambda x: jnp.repeat(x, k, axis=0), encoded)
+        made = self.decoded(many, jnp.tile(factors, b * t)).astype(jnp.float32)
         return made.reshape(b, t, k, h, w, 3)
 
 

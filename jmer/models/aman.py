@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,10 +15,12 @@ from jax.typing import DTypeLike
 from jmer import nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import FieldCheck, JmerError, UsageError
-from jmer.magnet.magnify import linear, magnified
+from jmer.magnet.magnify import resized
 from jmer.magnet.network import LEAST, MULTIPLE
+from jmer.magnet.one_by_one import Part, each_image
 from jmer.magnet.weight_files import FILE, load_magnet
 from jmer.models.base import Inputs, NetworkConfig
+from jmer.nn.init import kaiming, torch_kernel
 from jmer.nn.resnet18 import (
     LOWER,
     Stages,
@@ -63,6 +65,9 @@ class AmanConfig(NetworkConfig):
     }
     inputs: ClassVar[tuple[str, ...]] = ("clip",)
     files: ClassVar[tuple[str, ...]] = ("magnifier", "backbone")
+    later: ClassVar[Mapping[str, Any]] = {
+        **{"norm": "pooled", "pick": "linspace", "stored": 0, "init": "he"},
+    }
     paper_classes: ClassVar[tuple[str, ...]] = (
         "disgust",
         "happiness",
@@ -74,25 +79,39 @@ class AmanConfig(NetworkConfig):
     k: int = 9
     """Factors of magnification, from 1 to this one (section 3.1.2)."""
     n: int = 11
-    """Frames of a clip that are seen, at even steps from its first one, the onset; that
-    one alone, without any motion, if 1."""
+    """Frames of a clip that are seen (figure 3)."""
+    pick: Literal["step", "linspace", "without-onset"] = "step"
+    """Which frames. step: the first one, the onset, and on at even steps, of `frames` /
+    `n` rounded down ("from the beginning at a certain interval", section 2.1); the
+    onset alone, without any motion, if `n` is 1. linspace: at even steps from the first
+    to the last one. without-onset: the middles of `n` equal parts of what follows the
+    onset (equation 3: "another frame"); all frames if `n` is `frames`."""
     ma: str = "attn"
     """Magnification attention (section 2.2.1); mean: all factors count alike; single:5:
     there is no other factor than that one."""
     fa: Literal["attn", "mean"] = "attn"
     """Frame attention (section 2.2.2); mean: all frames count alike."""
+    norm: Literal["per-image", "pooled"] = "per-image"
+    """What batch norm in training counts together. per-image: the images of all clips
+    that have the same frame and factor, since the published code runs the fourth stage
+    for one after another, as equation 4 reads, and running statistics move once for
+    each. pooled: all images of a batch; what tells factors apart on the mean stays."""
     frames: int = 20
     """Frames of a stored clip (section 2.1: after temporal interpolation)."""
     size: int = 224
-    """Height and width of a frame, in pixels."""
+    """Height and width of what ResNet-18 sees, in pixels (section 3.1.1)."""
+    stored: int = 0
+    """Height and width of the data set's frames, in pixels; 0: `size`. Larger ones are
+    magnified as they are and shrunk afterwards, by means of the pixels near by; the
+    published code shows frames of 384."""
     magnify: Literal["network", "linear"] = "network"
     """network: Oh et al. 2018, which needs `magnifier`. linear: the onset frame plus a
     multiple of each pixel's change since."""
     magnifier: str | None = None
     """The published checkpoint `learning_based_mag.pth.tar`."""
     magnify_size: int = 0
-    """Side that the network magnifies frames at, in pixels; 0: `size`, as in the paper.
-    Its authors show 384."""
+    """Side that frames are stretched to for the magnifier, in pixels, and back again
+    afterwards; 0: that of the data set's frames."""
     amp_offset: Literal[0, 1] = 0
     """What is added to factors before the network gets them, which adds one less than
     that many motions; 1 makes its result equation 2."""
@@ -102,6 +121,10 @@ class AmanConfig(NetworkConfig):
     """What starts with the weights in `backbone`: all of ResNet-18, all but the fourth
     stage, or nothing. What does not is random, and the frozen part then always is the
     same."""
+    init: Literal["torch", "he"] = "torch"
+    """How a fourth stage begins that no checkpoint gives. torch: uniform, PyTorch's
+    default for convolutions, as in the published code. he: normal, of He et al. 2015,
+    as torchvision has it."""
     backbone: str | None = None
     """PyTorch checkpoint of a ResNet-18 (torchvision's names), in the paper one that
     was trained on facial expressions."""
@@ -122,8 +145,11 @@ class AmanConfig(NetworkConfig):
             self.ma in ("attn", "mean") or single_factor(self.ma) is not None,
             "be attn, mean, or single: and a factor of 1 or more, such as single:5",
         )
+        fits = self.stored == 0 or self.stored >= self.size
+        check.must("stored", fits, f"be 0, or model.size={self.size} or more")
         if self.magnify == "network":
-            name = "magnify_size" if self.magnify_size else "size"
+            name = "stored" if self.stored else "size"
+            name = "magnify_size" if self.magnify_size else name
             rest = ", for model.magnify=network"
             check.multiple(MULTIPLE, name, least=LEAST, rest=rest)
 
@@ -137,12 +163,17 @@ class AmanConfig(NetworkConfig):
     @property
     def seen(self) -> tuple[int, ...]:
         """Numbers of the frames that are seen, from 0."""
-        steps = np.linspace(0, self.frames - 1, self.n)
-        return tuple(np.rint(steps).astype(int).tolist())
+        n, frames = self.n, self.frames
+        if self.pick == "linspace":
+            return tuple(np.rint(np.linspace(0, frames - 1, n)).astype(int).tolist())
+        if self.pick == "step" or n == frames:
+            return tuple(i * frames // n for i in range(n))
+        return tuple(1 + (2 * i + 1) * (frames - 1) // (2 * n) for i in range(n))
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        return ((self.frames, self.size, self.size, 3),)
+        side = self.stored or self.size
+        return ((self.frames, side, side, 3),)
 
     @property
     def frozen_parameters(self) -> int:
@@ -174,13 +205,19 @@ class AmanConfig(NetworkConfig):
     def prefix_facts(self) -> dict[str, Any]:
         """Attention and what starts the fourth stage are not among them."""
         fields = dataclasses.asdict(self)
-        named = ("size", "magnify", "magnify_size", "rounded", "width", "cache")
+        named = ("size", "stored", "magnify", "magnify_size", "rounded", "width")
         return {
-            **{name: fields[name] for name in named},
-            "factors": [factor + self.amp_offset for factor in self.factors],
-            "frames": self.seen,
+            **{name: fields[name] for name in (*named, "cache")},
             "random": self.pretrain == "none",
         }
+
+    @property
+    def prefix_parts(self) -> tuple[Part, ...]:
+        """Each frame that is seen by each factor: those of 20 frames and 11 factors
+        serve every `n` and `k` of the paper."""
+        if not self.has_prefix:
+            return ()
+        return self._parts
 
     @property
     def without_files(self) -> "AmanConfig":
@@ -195,7 +232,13 @@ class AmanConfig(NetworkConfig):
         """The features of the third stage, of each frame by each factor."""
         if not self.has_prefix:
             return inputs
-        return {"clip": self.features(inputs["clip"]).astype(self.cache)}
+        return self.prefix_whole(self.prefix_of(inputs, self.prefix_parts))
+
+    def prefix_of(self, inputs: Inputs, parts: Sequence[Part]) -> Inputs:
+        return {"clip": self._features(inputs["clip"], parts).astype(self.cache)}
+
+    def prefix_whole(self, parts: Inputs) -> Inputs:
+        return {name: self._gridded(made, 1) for name, made in parts.items()}
 
     @typed
     def features(self, clip: Shaped[Array, "b t h w 3"]) -> Float[Array, "b n k H W c"]:
@@ -204,36 +247,57 @@ class AmanConfig(NetworkConfig):
         Raises: UsageError if the file of one of them is not given; JmerError if it
         cannot be used.
         """
-        frozen = load_lower(self.width, self._file("backbone", self.pretrain != "none"))
-        lower = nnx.merge(*jax.tree.map(jnp.asarray, frozen))
-
-        def of_clip(frames: Array) -> Array:
-            images = self.images(frames)
-            flat = nn.imagenet(images.reshape(-1, *images.shape[2:]))
-            with jax.default_matmul_precision("float32"):
-                features = lower(flat)
-            return features.reshape(*images.shape[:2], *features.shape[1:])
-
-        # All clips of a call at once would take gigabytes.
-        return jax.lax.map(of_clip, clip)
+        return self._gridded(self._features(clip, self._parts), 1)
 
     @typed
-    def images(self, frames: Shaped[Array, "t h w 3"]) -> Float[Array, "n k h w 3"]:
+    def images(self, frames: Shaped[Array, "t h w 3"]) -> Float[Array, "n k H W 3"]:
         """What the frozen stages see of a clip: the frames that are `seen`, magnified
         by each factor, with pixels of 0 to 255.
 
         Raises: as `features`, for the magnifier.
         """
-        factors = jnp.array(self.factors) + self.amp_offset
+        return self._gridded(self._each(frames, self._parts, lambda image: image), 0)
+
+    @property
+    def _parts(self) -> tuple[Part, ...]:
+        factors = [factor + self.amp_offset for factor in self.factors]
+        return tuple((frame, factor) for frame in self.seen for factor in factors)
+
+    def _gridded(self, made: Array, axis: int) -> Array:
+        """With axes of frames and factors in place of one of parts."""
+        grid = len(self.seen), len(self.factors)
+        return made.reshape(*made.shape[:axis], *grid, *made.shape[axis + 1 :])
+
+    def _features(self, clip: Array, parts: Sequence[Part]) -> Array:
+        """[b, part, H, W, c]"""
+        frozen = load_lower(self.width, self._file("backbone", self.pretrain != "none"))
+        lower = nnx.merge(*jax.tree.map(jnp.asarray, frozen))
+
+        def of_image(image: Array) -> Array:
+            with jax.default_matmul_precision("float32"):
+                return lower(nn.imagenet(image[None]))[0]
+
+        # All images of a call at once would take gigabytes.
+        return jax.lax.map(lambda frames: self._each(frames, parts, of_image), clip)
+
+    def _each(
+        self, frames: Array, parts: Sequence[Part], what: Callable[[Array], Array]
+    ) -> Array:
+        """`what` of the images of a clip, as ResNet-18 sees them."""
         file = self._file("magnifier", self.magnify == "network")
-        seen = frames[None, np.array(self.seen)]
-        if file is None:
-            made = linear(seen[:, 0], seen, factors)
-        else:
-            magnet = nnx.merge(*jax.tree.map(jnp.asarray, load_magnet(file)))
-            size = self.magnify_size or None
-            made = magnified(magnet, seen[:, 0], seen, factors, size=size)
-        return jnp.rint(made[0]) if self.rounded else made[0]
+        network = None
+        if file is not None:
+            network = nnx.merge(*jax.tree.map(jnp.asarray, load_magnet(file)))
+
+        def shown(image: Array) -> Array:
+            pixels = jnp.rint(image) if self.rounded else image
+            if self.stored > self.size:
+                small = resized(pixels, (self.size, self.size), antialias=True)
+                pixels = jnp.rint(small) if self.rounded else small
+            return what(pixels)
+
+        size = self.magnify_size or None
+        return each_image(network, frames, parts, shown, size=size)
 
     def _file(self, name: str, needed: bool) -> Path | None:
         given = getattr(self, name)
@@ -260,7 +324,8 @@ class Aman(nnx.Module):
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.config = config
         features = 8 * config.width
-        self.stage = stage(features // 2, features, 2, **same)
+        kernel_init = {"torch": torch_kernel, "he": kaiming}[config.init]
+        self.stage = stage(features // 2, features, 2, kernel_init=kernel_init, **same)
         self.factor_score = nnx.data(
             nn.Linear(features, 1, **same) if config.ma == "attn" else None
         )
@@ -291,8 +356,9 @@ class Aman(nnx.Module):
         # Each image is one of its own, and counts as its clip does.
         images = None if weight is None else jnp.repeat(weight, n * k)
         x = features.reshape(b * n * k, *features.shape[3:])
+        apart = n * k if self.config.norm == "per-image" else 1
         for block in self.stage:
-            x = block(x, train=train, weight=images)
+            x = block(x, train=train, weight=images, apart=apart)
         x = x.astype(jnp.float32).mean((1, 2)).reshape(b, n, k, -1)
         shown: dict[str, Array] = {}
         x = _mean(self.factor_score, x, shown, "factor_weight")

@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -50,15 +50,25 @@ class NetworkConfig:
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file of weights: results depend on its content, and not on its
     place."""
+    later: ClassVar[Mapping[str, Any]] = {}
+    """Fields that the network did not have when runs of it were first made, and what
+    those did: a run that does the same has their identity, and goes on with them."""
     clips_apart: ClassVar[bool] = True
     """Whether the loss of a batch is the mean of what its clips lose each by itself, so
     that a batch can go through in parts. (Batch norm is found out without being told.)
     """
     paper_classes: ClassVar[tuple[str, ...]]
     """Classes of the paper's main result, in the order of its published weights."""
+    trunk_besides: ClassVar[tuple[str, ...]] = ()
+    """How names begin of what `trunk_from_torch` leaves, such as the trunk's head."""
     listed: ClassVar[Mapping[str, int | str]] = {}
     """`parameters`, `trained` and `input` as `describe` finds them at the paper's size,
     so that `jmer list models` need not build the network. A test compares the two."""
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Fields of `later` that make no difference, as the other fields are."""
+        return ()
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -76,6 +86,19 @@ class NetworkConfig:
         ValueError if `state` is not theirs.
         """
         raise JmerError(f"{self.name} has no published weights that jmer can read.")
+
+    def fields_of(self, state: TorchState, told: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of this network that a published PyTorch state tells by its
+        shapes and names, and `told`, the arguments that its script wrote beside it.
+
+        Raises: KeyError or ValueError if `state` is of another network.
+        """
+        return {}
+
+    def classes_of(self, told: Mapping[str, Any]) -> tuple[str, ...]:
+        """The classes of published weights in the order of labels, where nobody says
+        otherwise; `told` as in `fields_of`."""
+        return self.paper_classes
 
     def trunk_from_torch(self, state: TorchState) -> PathArrays:
         """The arrays that a training may start from, by path, of a PyTorch state that
@@ -165,6 +188,25 @@ class NetworkConfig:
     def has_prefix(self) -> bool:
         """Whether `prefix` does anything."""
         return type(self).prefix is not NetworkConfig.prefix
+
+    @property
+    def prefix_parts(self) -> tuple[Hashable, ...]:
+        """What `prefix` is put together of, if each is kept by itself, so that other
+        fields that ask for some of the same need not compute those again. Each is a
+        JSON value; `prefix_facts` has the fields that all of them depend on.
+        """
+        return ()
+
+    def prefix_of(self, inputs: Inputs, parts: Sequence[Any]) -> Inputs:
+        """Some of `prefix_parts`, of a batch of clips: arrays [b, part, ...].
+
+        A part must have the same bits whichever others are asked for.
+        """
+        raise NotImplementedError
+
+    def prefix_whole(self, parts: Inputs) -> Inputs:
+        """What `prefix` returns, of all parts in their order."""
+        raise NotImplementedError
 
     @property
     def prefix_facts(self) -> dict[str, Any]:
@@ -279,8 +321,7 @@ def network_class(name: str) -> type[NetworkConfig]:
     if name not in found:
         raise JmerError(
             f"no network is called {name!r}{did_you_mean(name, found)}; there are: "
-            f"{', '.join(found)}. One of your own is trained and reported from its own "
-            f"file; its weights are read where it lies in jmer/models/."
+            f"{', '.join(found)}. One of your own is known by its file."
         )
     return found[name]
 

@@ -13,17 +13,19 @@ from jax.typing import DTypeLike
 
 from jmer import keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
+from jmer.data.facs import OBJECTIVE
 from jmer.errors import FieldCheck
 from jmer.losses import cross_entropy, squared_error, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn import remat
 from jmer.nn.lowering.choice import current
+from jmer.weights import hsta as published
 from jmer.weights import torch_names
+from jmer.weights.hsta import BRANCHES
 from jmer.weights.torch_names import PathArrays, TorchState
 
 LOSSES = {"cross_entropy": cross_entropy, "mse": squared_error}
 OTHER = {"special": "video", "video": "special"}
-BRANCHES = {"special": 0, "video": 1}  # in the authors' code
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +48,11 @@ class HstaConfig(NetworkConfig):
         "input": "clip 6x224x224x3, special 2x224x224x3",
     }
     inputs: ClassVar[tuple[str, ...]] = ("clip", "special")
+    later: ClassVar[Mapping[str, str]] = {"drop_path_rates": "video"}
     paper_classes: ClassVar[tuple[str, ...]] = (
+        "others",
         "disgust",
         "surprise",
-        "others",
         "fear",
         "anger",
         "sad",
@@ -91,8 +94,14 @@ class HstaConfig(NetworkConfig):
     """Share of values dropped after positions and linear layers, 0 to below 1."""
     drop_path: float = 0.2
     """Share of clips that leave out the last USTA unit, 0 to below 1; 0 at the first,
-    in equal steps. A special unit has the rate of the video unit of its layer and
-    number, and 0 where there is none."""
+    in equal steps."""
+    drop_path_rates: Literal["authors", "by-unit", "video"] = "authors"
+    """Which unit has which step. authors: as their code deals them out: of as many
+    steps as there are video units in all, a layer takes one for each unit of its longer
+    stream; once they run out, in the middle of a layer too, all are 0. by-unit: as many
+    steps as units of the longer stream in all. video: as many as video units, and a
+    special unit has that of the video unit of its layer and number, or 0. Where
+    no layer has more special units than video units, all three are the same."""
     objective: Literal["cross_entropy", "mse"] = "cross_entropy"
     """cross_entropy (the code), or the squared error of probabilities (the paper)."""
 
@@ -114,6 +123,11 @@ class HstaConfig(NetworkConfig):
         check.choices()
         alone = self.csta and self.streams != "both"
         check.must("streams", not alone, "be both, or csta off")
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        same = self.ls <= self.lv or self.drop_path == 0
+        return ("drop_path_rates",) if same else ()
 
     @property
     def layers(self) -> int:
@@ -169,9 +183,21 @@ class HstaConfig(NetworkConfig):
 
     def depth_rates(self, layer: int) -> dict[str, list[float]]:
         """Rates of stochastic depth of the units of a layer, by stream."""
-        rates = np.linspace(0, self.drop_path, self.layers * self.lv).tolist()
-        own = rates[layer * self.lv :][: self.lv]
-        return {"special": (own + [0.0] * self.ls)[: self.ls], "video": own}
+        units = {"special": self.ls, "video": self.lv}
+        rule, longer, counted = self.drop_path_rates, max(self.ls, self.lv), self.lv
+        if rule == "video":
+            longer = self.lv
+        # The code of a stream alone is not public: its units are all there are.
+        elif rule == "by-unit" or self.kept == ("special",):
+            counted = longer
+        rates = np.linspace(0, self.drop_path, self.layers * counted).tolist()
+        own = rates[layer * longer :][:longer]
+        found = {}
+        for name, count in units.items():
+            found[name] = (own + [0.0] * count)[:count]
+            if rule == "authors" and len(own) < count:
+                own = []  # their list is gone for the stream after it too
+        return found
 
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "Hsta":
         return Hsta(self, classes, dtype=dtype, rngs=rngs)
@@ -195,6 +221,20 @@ class HstaConfig(NetworkConfig):
         if path[0] == "layers":
             return self.layers - int(path[1])
         return self.layers + 1 if "embed" in path else 0
+
+    def fields_of(self, state: TorchState, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Depth, widths, patches and parts, of the tensors; frames, their size and the
+        rates of dropout, of the arguments beside them.
+
+        No tensor tells the heads: where the paper's do not fit, they have 64 features
+        of the clip, as in all networks of the authors' code.
+        """
+        return published.fields(state, told)
+
+    def classes_of(self, told: Mapping[str, Any]) -> tuple[str, ...]:
+        if told.get(published.LABELS) == "objective_class":
+            return OBJECTIVE
+        return self.paper_classes
 
     def from_torch(self, state: TorchState) -> PathArrays:
         """A checkpoint of the authors' code: branch 0 is the special frames, 1 the

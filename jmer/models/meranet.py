@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 
 from jmer import keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
-from jmer.augment import normalise_clip, random_flip
+from jmer.augment import Deviation, normalise_clip, random_flip
 from jmer.errors import FieldCheck, JmerError
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.weights import torch_names
@@ -35,11 +35,14 @@ class Resnet3dConfig(NetworkConfig):
         "input": "clip 16x112x112x3",
     }
     inputs: ClassVar[tuple[str, ...]] = ("clip",)
+    later: ClassVar[Mapping[str, Any]] = {"deviation": "channel"}
     # Of CAS(ME)², on which the kernels and the two forms of g are compared.
+    trunk_besides: ClassVar[tuple[str, ...]] = ("fc.",)
     paper_classes: ClassVar[tuple[str, ...]] = ("happiness", "anger", "disgust")
 
     frames: int = 16
-    """Frames of a clip: 16, or 32 in the paper's second setting."""
+    """Frames of a clip: 16 (table 2, and the clip of section 4.2), or 32, which section
+    4.2 gives as the temporal depth of CASME and CASME II; the set must have as many."""
     size: int = 112
     """Height and width of a frame, in pixels."""
     width: int = 64
@@ -52,6 +55,10 @@ class Resnet3dConfig(NetworkConfig):
     paper words it, which makes kernels of 3x3x3 five times larger."""
     flip: bool = True
     """Whether to mirror half of the training clips."""
+    deviation: Deviation = "channel"
+    """What a clip is divided by once each channel has mean 0: the standard deviation of
+    each channel, or that of the whole clip (sample). The paper says "for each channel"
+    of the mean, and of the deviation "each sample" (section 4.2)."""
 
     def __post_init__(self) -> None:
         check = FieldCheck(self, "model")
@@ -110,8 +117,8 @@ class MeranetConfig(Resnet3dConfig):
     """Attention of a block: by channel (ca), by place and frame (st), one after the
     other (both), or none, which is the baseline."""
     ca_shared: nn.Shared = "conv"
-    """The layers of channel attention: convolutions of one pixel, or linear. They
-    compute the same (section 3.2 reports that convolutions do better)."""
+    """The layers of channel attention: convolutions of one pixel, or linear. They see
+    one value a channel and compute the same, whatever figure 4 of the paper shows."""
     st_kernel: Literal[3, 5, 7] = 5
     """Frames, rows and columns that space-time attention looks at (equation 3)."""
     reduction: int = 16
@@ -189,6 +196,7 @@ class MERANet(nnx.Module):
             "dtype": dtype,
             "rngs": rngs,
         }
+        self.deviation = config.deviation
         self.trunk = MeranetTrunk(config, **options)
         self.head = nn.Linear(
             config.width * STAGES[-1],
@@ -214,7 +222,8 @@ class MERANet(nnx.Module):
         [b, t, h, w] of block J of stage I, and the `features` [b, t, h, w, c] whose
         mean the head sees, for class activation maps. Nothing depends on `key`.
         """
-        x, shown = self.trunk.explain(normalise_clip(clip), train=train, weight=weight)
+        x = normalise_clip(clip, self.deviation)
+        x, shown = self.trunk.explain(x, train=train, weight=weight)
         x = x.astype(jnp.float32)
         logits = self.head(x.mean((1, 2, 3))).astype(jnp.float32)
         return logits, {**shown, "features": x}

@@ -35,6 +35,7 @@ class Resnet18Config(NetworkConfig):
     }
     inputs: ClassVar[tuple[str, ...]] = ("image",)
     # Of FER2013, for which AMAN has it.
+    trunk_besides: ClassVar[tuple[str, ...]] = ("fc.",)
     paper_classes: ClassVar[tuple[str, ...]] = (
         *("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"),
     )

@@ -34,6 +34,10 @@ class STANetConfig(NetworkConfig):
     }
     inputs: ClassVar[tuple[str, ...]] = ("flow",)
     values: ClassVar[tuple[str, ...]] = ("lambda_l1",)
+    later: ClassVar[Mapping[str, Any]] = {
+        **{"attended": 2, "directions": "both", "summary": "mean"},
+    }
+    trunk_besides: ClassVar[tuple[str, ...]] = ("fc.",)
     paper_classes: ClassVar[tuple[str, ...]] = (
         "disgust",
         "repression",
@@ -49,6 +53,10 @@ class STANetConfig(NetworkConfig):
     """Channels of the first convolution; the last stage has eight times as many."""
     sab: bool = True
     """Spatial attention branch (section 3.1)."""
+    attended: Literal[1, 2, 3, 4] = 2
+    """Stages of the residual network below the mask. The paper calls what it multiplies
+    the third feature map, L3, of a network that it does not describe: 2 counts the stem
+    as the first map; 3 is the third stage."""
     levels: int = 3
     """Times that the spatial branch halves its image; the paper leaves it open."""
     mask: Literal["channels", "one"] = "channels"
@@ -59,6 +67,14 @@ class STANetConfig(NetworkConfig):
     """Temporal attention branch (section 3.2); a plain mean over frames without."""
     lstm: int = 128
     """Hidden units of the temporal branch in each direction of time."""
+    directions: Literal["both", "forward"] = "both"
+    """Of the states h_i, which "represent the context in the entire sequence" (section
+    3.2): of a network of both directions of time, or of one that has seen the frames
+    before alone."""
+    summary: Literal["mean", "last", "state"] = "mean"
+    """What of a clip is classified, where the paper stops at equation 5: the mean of
+    T(x_i) over frames, T of the last frame, or the last state of the temporal branch
+    in each direction, to which equation 5 adds nothing."""
     affinity_scale: Literal["one", "rsqrt"] = "one"
     """What H^T H is multiplied by in equation 3; rsqrt: 1/sqrt(length of a state),
     against a hyperbolic tangent that saturates."""
@@ -80,9 +96,15 @@ class STANetConfig(NetworkConfig):
         check = FieldCheck(self, "model")
         check.at_least(1, "frames", "width", "lstm")
         check.at_least(0, "levels")
-        least = 8 * 2**self.levels - 7 if self.sab else 1
+        check.choices()
+        cell = 2 ** (self.attended + 1)  # pixels that a place of the mask is of
+        least = cell * (2**self.levels - 1) + 1 if self.sab else 1
         enough = f"be at least {least} pixels for model.levels={self.levels}"
+        if self.attended != 2:
+            enough += f" and model.attended={self.attended}"
         check.must("size", self.size >= least, enough)
+        tab = self.tab or self.summary != "state"
+        check.must("summary", tab, "not be state without model.tab, which makes it")
         check.finite("lambda_l1")
         fits = bool(self.rescales) and all(0 < scale < 10 for scale in self.rescales)
         check.must("rescales", fits, "be positive and below 10")
@@ -91,7 +113,6 @@ class STANetConfig(NetworkConfig):
             0 < self.crop <= min(self.rescales),
             f"be positive and fit into the smallest of model.rescales={self.rescales}",
         )
-        check.choices()
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -173,14 +194,21 @@ class STANetConfig(NetworkConfig):
 
 
 class StanetTrunk(nnx.Module):
-    """ResNet-18 without its head, He et al. 2016, in two halves: the paper's third
-    feature map lies after the stem and two stages.
+    """ResNet-18 without its head, He et al. 2016, in two halves: below the mask, and
+    above it.
     """
 
     def __init__(
-        self, inputs: int, width: int, *, dtype: DTypeLike, rngs: nnx.Rngs
+        self,
+        inputs: int,
+        width: int,
+        *,
+        attended: int = 2,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
     ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
+        self.attended = attended
         self.stem = nn.ConvNorm(inputs, width, (7, 7), strides=(2, 2), **same)
         self.stages: nnx.List[nnx.List] = nnx.List()
         before = width
@@ -192,14 +220,15 @@ class StanetTrunk(nnx.Module):
             before = after
 
     def lower(self, x: Array, **options: Any) -> Array:
-        """Features at an eighth of the image's height and width."""
+        """Features that the mask is of; after two stages, at an eighth of the image's
+        height and width."""
         x = nnx.relu(self.stem(x, **options))
         x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=(1, 1))
-        return self._through(self.stages[:2], x, options)
+        return self._through(self.stages[: self.attended], x, options)
 
     def upper(self, x: Array, **options: Any) -> Array:
         """Features at a thirty-second."""
-        return self._through(self.stages[2:], x, options)
+        return self._through(self.stages[self.attended :], x, options)
 
     def _through(
         self, stages: Iterable[nnx.List], x: Array, options: Mapping[str, Any]
@@ -222,8 +251,11 @@ class STANet(nnx.Module):
     ) -> None:
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.colours = config.input == "rgb"
-        self.trunk = StanetTrunk(config.channels, config.width, **same)
-        middle, features = 2 * config.width, 8 * config.width
+        self.trunk = StanetTrunk(
+            config.channels, config.width, attended=config.attended, **same
+        )
+        features = 8 * config.width
+        middle = 2 ** (config.attended - 1) * config.width
         self.attention = nnx.data(
             nn.HourglassMask(
                 middle,
@@ -234,12 +266,18 @@ class STANet(nnx.Module):
             if config.sab
             else None
         )
+        directions = 2 if config.directions == "both" else 1
+        state = directions * config.lstm
         self.lstm = nnx.data(
-            nn.BiLSTM(features, config.lstm, **same) if config.tab else None
+            nn.BiLSTM(features, config.lstm, directions=directions, **same)
+            if config.tab
+            else None
         )
         rsqrt = config.affinity_scale == "rsqrt"
-        self.affinity_scale = (2 * config.lstm) ** -0.5 if rsqrt else 1.0
-        self.head = nn.Linear(features, classes, **same)
+        self.affinity_scale = state**-0.5 if rsqrt else 1.0
+        self.summary, self.forwards = config.summary, config.lstm
+        seen = state if config.summary == "state" else features
+        self.head = nn.Linear(seen, classes, **same)
 
     def __call__(self, flow: Array, **options: Any) -> Array:
         """Logits [b, classes] of flow [b, t, h, w, 2] in pixels."""
@@ -272,10 +310,24 @@ class STANet(nnx.Module):
             low = (1 + mask).astype(low.dtype) * low
         high = self.trunk.upper(low, **options)
         each = high.astype(jnp.float32).mean((1, 2)).reshape(b, t, -1)
-        if self.lstm is not None:
-            shown["frame_weight"] = frame_weight(self.lstm(each), self.affinity_scale)
+        states = None if self.lstm is None else self.lstm(each)
+        if states is not None:
+            shown["frame_weight"] = frame_weight(states, self.affinity_scale)
             each = (1 + shown["frame_weight"])[..., None] * each
-        return self.head(each.mean(1)).astype(jnp.float32), shown
+        whole = self._summary(each, states)
+        return self.head(whole).astype(jnp.float32), shown
+
+    def _summary(
+        self, each: Float[Array, "b t c"], states: Array | None
+    ) -> Float[Array, "b _"]:
+        """What of a clip is classified."""
+        if self.summary == "mean":
+            return each.mean(1)
+        if self.summary == "last" or states is None:
+            return each[:, -1]
+        # Backwards, the state of the first frame is the last.
+        ahead, back = states[:, -1, : self.forwards], states[:, 0, self.forwards :]
+        return jnp.concatenate([ahead, back], -1)
 
 
 @typed

@@ -1,7 +1,7 @@
 """Time-contrasted features with visual memory: spotting and recognition in one."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -42,6 +42,8 @@ class VisualMemoryConfig(NetworkConfig):
         "input": "clip 15x64x64x3, flow 14x64x64x2, intensity 15",
     }
     values: ClassVar[tuple[str, ...]] = ("intensity_weight",)
+    trunk_besides: ClassVar[tuple[str, ...]] = ("classifier.",)
+    later: ClassVar[Mapping[str, Any]] = {"padded": False}
     paper_classes: ClassVar[tuple[str, ...]] = (
         *("happiness", "disgust", "surprise", "repression"),
         "others",
@@ -58,9 +60,12 @@ class VisualMemoryConfig(NetworkConfig):
     frames: int = 15
     """Frames of a clip; flow has one less, and so has what the network finds: a step is
     a pair of neighbours, and tells the class and the intensity of the second."""
+    padded: bool = False
+    """Whether clips are of any length up to `frames`, filled up at their ends, as
+    data.resample=native has them. Tests then go through them a sequence at a time."""
     steps: int = 14
     """Steps of a training sequence; where clips have more, it begins at random. Tests
-    always go over the whole clip."""
+    always go over the whole clip, and the memory with them."""
     size: int = 64
     """Height and width of frames and flow, in pixels; a multiple of 16."""
     width: int = 64
@@ -141,7 +146,8 @@ class VisualMemoryConfig(NetworkConfig):
     def inputs(self) -> tuple[str, ...]:  # type: ignore[override]
         """`intensity` is seen by the loss alone."""
         flow = ("flow",) if self.temporal_net and self.phase != "spatial" else ()
-        return ("clip", *flow, *(("intensity",) if self.intensity else ()))
+        more = {"intensity": self.intensity, "present": self.padded}
+        return ("clip", *flow, *(name for name, seen in more.items() if seen))
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -150,6 +156,7 @@ class VisualMemoryConfig(NetworkConfig):
             "clip": (self.frames, *square, 3),
             "flow": (self.frames - 1, *square, 2),
             "intensity": (self.frames,),
+            "present": (self.frames,),
         }
         return tuple(shapes[name] for name in self.inputs)
 
@@ -208,8 +215,11 @@ class VisualMemoryConfig(NetworkConfig):
         """
         made = dict(inputs)
         if self.frames > self.steps + 1:
-            last = self.frames - self.steps
-            where = inputs["clip"].shape[:1], 0, last
+            last: Array | int = self.frames - self.steps
+            if "present" in inputs:  # the window ends where the clip does
+                there = inputs["present"].astype(jnp.int32).sum(1)
+                last = jnp.maximum(there - self.steps, 1)
+            where: Any = inputs["clip"].shape[:1], 0, last
             start = jax.random.randint(keys.named(key, "window"), *where)
             for name, value in made.items():
                 length = self.steps + (name != "flow")
@@ -248,6 +258,10 @@ class VisualMemoryConfig(NetworkConfig):
         each = jnp.broadcast_to(label[:, None], steps.shape[:2])
         value = cross_entropy(steps, each)
         counts = jnp.broadcast_to(weight[:, None], value.shape)
+        there = _of_steps(inputs, value.shape[1])
+        if there is not None:
+            # Clips count alike, however many of their steps are there.
+            counts = counts * (there if self.by_intensity else _shares(there))
         if self.intensity:
             # Of the last frames, one for each step: in pairs, a step is of the second.
             true = inputs["intensity"][:, -value.shape[1] :].astype(jnp.float32)
@@ -260,7 +274,8 @@ class VisualMemoryConfig(NetworkConfig):
                 if self.intensity_loss == "absolute"
                 else share_cross_entropy(found, true)
             )
-            total += self.intensity_weight * weighted_mean(error.mean(1), weight)
+            each = error.mean(1) if there is None else (error * _shares(there)).sum(1)
+            total += self.intensity_weight * weighted_mean(each, weight)
         return total
 
     def apply(self, model: nnx.Module, inputs: Inputs, **options: Any) -> Array:
@@ -271,8 +286,9 @@ class VisualMemoryConfig(NetworkConfig):
 
     def _explain(self, model: nnx.Module, inputs: Inputs, **options: Any) -> Shown:
         assert hasattr(model, "explain")
-        if "flow" in inputs:
-            options = {**options, "flow": inputs["flow"]}
+        for name in ("flow", "present"):
+            if name in inputs:
+                options = {**options, name: inputs[name]}
         return model.explain(inputs["clip"], **options)
 
 
@@ -288,6 +304,27 @@ def _of_clip(logits: Array, counts: Array) -> Array:
     """
     counts = counts - jax.nn.logsumexp(counts, axis=1, keepdims=True)
     return jax.nn.logsumexp(jax.nn.log_softmax(logits) + counts[..., None], axis=1)
+
+
+def _of_steps(inputs: Inputs, steps: int) -> Array | None:
+    """1 for each step [b, s] that is there, else 0; None where all are. A step is of
+    the later frame of a pair."""
+    if "present" not in inputs:
+        return None
+    return inputs["present"][:, -steps:].astype(jnp.float32)
+
+
+def _shares(there: Array) -> Array:
+    """What each step that is there has of its clip, [b, s]."""
+    return there / jnp.maximum(there.sum(1, keepdims=True), 1)
+
+
+def _in_turn(function: Callable[[Array], Array], x: Array, size: int) -> Array:
+    """`function` of `size` rows of `x` at a time, which bounds its memory."""
+    parts = -(-len(x) // size)
+    rows = jnp.pad(x, [(0, parts * size - len(x))] + [(0, 0)] * (x.ndim - 1))
+    made = lax.map(function, rows.reshape(parts, size, *x.shape[1:]))
+    return made.reshape(-1, *made.shape[2:])[: len(x)]
 
 
 def _windows(x: Array, start: Array, length: int) -> Array:
@@ -317,6 +354,7 @@ class VisualMemory(nnx.Module):
         self.polar = config.flow_channels == "polar"
         self.by_intensity = config.by_intensity
         self.left_alone = config.left_alone
+        self.steps = config.steps
         self.spatial = nn.LargeFOV(
             config.width, fc6_dilation=config.fc6_dilation, **same
         )
@@ -365,6 +403,7 @@ class VisualMemory(nnx.Module):
         clip: Shaped[Array, "b t h w 3"],
         flow: Shaped[Array, "b s h w 2"] | None = None,
         *,
+        present: Shaped[Array, "b t"] | None = None,
         train: bool = False,
         key: PRNGKeyArray | None = None,
         weight: Float[Array, " b"] | None = None,
@@ -374,14 +413,13 @@ class VisualMemory(nnx.Module):
 
         step_logits: [b, s, k]; intensity: [b, s], 0 to 1; contrast: [b, s, i, j, 3],
         mean absolute differences of equations 1 to 3; motion: [b, s, i, j, 1], 0 to 1.
+
+        `present` is 1 for frames that are there and 0 for those that fill up a clip's
+        end; what is shown of the latter means nothing.
         """
         b, t = clip.shape[:2]
-        alone = "spatial" in self.left_alone
-        x: Array = self.spatial(_frames(clip), train=train and not alone, key=key)
-        x = lax.stop_gradient(x) if alone else x
-        for layer in self.reduce:
-            x = jnp.tanh(layer(x))
-        x = x.reshape(b, t, *x.shape[1:])
+        turn = None if present is None or train else b * (self.steps + 1)
+        x = self._look(clip, train, key, turn)
         parts: list[Array] = [x[:, :-1], x[:, 1:]]
         shown: dict[str, Array] = {}
         if self.contrast is not None:
@@ -392,7 +430,10 @@ class VisualMemory(nnx.Module):
             parts += differences
         if self.motion is not None:
             assert flow is not None
-            shown["motion"] = self._move(self.motion, flow, train, weight)
+            shown["motion"] = self._move(
+                *(self.motion, flow, train, weight),
+                *(None if present is None else present[:, 1:], turn),
+            )
             parts.append(shown["motion"].astype(x.dtype))
         x = jnp.concatenate(parts, -1)
         x = nnx.relu(self.fuse(x.reshape(b * (t - 1), *x.shape[2:])))
@@ -403,18 +444,51 @@ class VisualMemory(nnx.Module):
             height = self.intensity(x)[..., 0]
             shown["intensity"] = nnx.sigmoid(height)
             counts = jax.nn.log_sigmoid(height) if self.by_intensity else counts
+        if present is not None:
+            counts = jnp.where(present[:, 1:] > 0, counts, -jnp.inf)
         return _of_clip(shown["step_logits"], counts), shown
 
+    def _look(
+        self, clip: Array, train: bool, key: PRNGKeyArray | None, turn: int | None
+    ) -> Array:
+        """Spatial features of each frame [b, t, i, j, c]; of `turn` of them at a time,
+        if that is a number."""
+        alone = "spatial" in self.left_alone
+
+        def of(frames: Array) -> Array:
+            x: Array = self.spatial(frames, train=train and not alone, key=key)
+            x = lax.stop_gradient(x) if alone else x
+            for layer in self.reduce:
+                x = jnp.tanh(layer(x))
+            return x
+
+        frames = _frames(clip)
+        x = of(frames) if turn is None else _in_turn(of, frames, turn)
+        return x.reshape(*clip.shape[:2], *x.shape[1:])
+
     def _move(
-        self, motion: nn.MPNet, flow: Array, train: bool, weight: Array | None
+        self,
+        motion: nn.MPNet,
+        flow: Array,
+        train: bool,
+        weight: Array | None,
+        there: Array | None,
+        turn: int | None,
     ) -> Array:
         b, s = flow.shape[:2]
         x = nn.polar_flow(flow) if self.polar else flow.astype(jnp.float32)
         # Each field is an image of its own, and counts as its clip does.
         fields = None if weight is None else jnp.repeat(weight, s)
+        if there is not None:
+            own = there.reshape(-1).astype(jnp.float32)
+            fields = own if fields is None else fields * own
         x = x.reshape(b * s, *flow.shape[2:])
         alone = "motion" in self.left_alone
-        mask = motion(x, train=train and not alone, weight=fields)
+
+        if turn is None:
+            mask = motion(x, train=train and not alone, weight=fields)
+        else:  # of tests, which ask for no statistics
+            mask = _in_turn(motion, x, turn)
         mask = lax.stop_gradient(mask) if alone else mask
         mask = nn.avg_pool(mask, (2, 2))
         return mask.reshape(b, s, *mask.shape[1:])
@@ -447,6 +521,7 @@ class FrameClassifier(nnx.Module):
             config.width, fc6_dilation=config.fc6_dilation, **same
         )
         features = 16 * config.width
+        self.steps = config.steps
         self.emotion = nn.Linear(features, classes, kernel_init=nn.glorot, **same)
 
     def __call__(self, clip: Array, **options: Any) -> Array:
@@ -458,18 +533,30 @@ class FrameClassifier(nnx.Module):
         self,
         clip: Shaped[Array, "b t h w 3"],
         *,
+        present: Shaped[Array, "b t"] | None = None,
         train: bool = False,
         key: PRNGKeyArray | None = None,
         weight: Float[Array, " b"] | None = None,
     ) -> tuple[Float[Array, "b k"], dict[str, Array]]:
         """Logarithm of the mean over frames of the class probabilities, and the logits
-        of each frame: step_logits [b, t, k]. Nothing depends on `weight`.
+        of each frame: step_logits [b, t, k]. Nothing depends on `weight`; `present` is
+        as in `VisualMemory`.
         """
         del weight
-        x = self.spatial(_frames(clip), train=train, key=key)
-        logits = self.emotion(x.astype(jnp.float32).mean((1, 2))).astype(jnp.float32)
+
+        def of(frames: Array) -> Array:
+            x = self.spatial(frames, train=train, key=key)
+            x = self.emotion(x.astype(jnp.float32).mean((1, 2)))
+            return x.astype(jnp.float32)
+
+        frames = _frames(clip)
+        apart = present is not None and not train
+        size = len(clip) * (self.steps + 1)
+        logits = _in_turn(of, frames, size) if apart else of(frames)
         logits = logits.reshape(*clip.shape[:2], -1)
         counts = jnp.zeros(logits.shape[:2])
+        if present is not None:
+            counts = jnp.where(present > 0, counts, -jnp.inf)
         return _of_clip(logits, counts), {"step_logits": logits}
 
 

@@ -25,7 +25,7 @@ def _gradient(x: Array, dy: Array) -> tuple[Array]:
     wide = x.astype(jnp.float32)
     below = 0.5 * jax.lax.erfc(-wide * math.sqrt(0.5))
     density = jnp.exp(-0.5 * wide * wide) / math.sqrt(2 * math.pi)
-    return ((below + wide * density) * dy.astype(jnp.float32)).astype(x.dtype),
+    return (((below + wide * density) * dy.astype(jnp.float32)).astype(x.dtype),)
 
 
 _gelu.defvjp(lambda x: (_gelu(x), x), _gradient)

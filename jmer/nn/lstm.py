@@ -11,7 +11,8 @@ from jmer.nn.init import torch_bias
 
 
 class BiLSTM(nnx.Module):
-    """One layer of long short-term memory in each direction of time, side by side.
+    """One layer of long short-term memory in each direction of time, side by side, or
+    in the forward direction alone (`directions` 1).
 
     Hochreiter & Schmidhuber 1997 with forget gates; gates (in, forget, cell, out), both
     biases and initial weights as PyTorch's `LSTM`. The first axis of every array is the
@@ -23,14 +24,16 @@ class BiLSTM(nnx.Module):
         inputs: int,
         hidden: int,
         *,
+        directions: int = 2,
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ) -> None:
-        self.dtype = dtype
+        self.dtype, self.directions = dtype, directions
         init = torch_bias(hidden)  # of every array, whatever its shape
 
         def param(*shape: int) -> nnx.Param:
-            return nnx.Param(init(rngs.params(), (2, *shape, 4 * hidden), jnp.float32))
+            shape = (directions, *shape, 4 * hidden)
+            return nnx.Param(init(rngs.params(), shape, jnp.float32))
 
         self.input_kernel = param(inputs)
         self.hidden_kernel = param(hidden)
@@ -40,9 +43,9 @@ class BiLSTM(nnx.Module):
     @typed
     def __call__(self, x: Float[Array, "b t c"]) -> Float[Array, "b t d"]:
         """Hidden states of each step: forwards in the first half of `d`, backwards
-        (what follows the step) in the second.
+        (what follows the step) in the second, where there is one.
         """
-        both = jnp.stack([x, x[:, ::-1]]).astype(self.dtype)
+        both = jnp.stack([x, x[:, ::-1]][: self.directions]).astype(self.dtype)
         gates = self._product("dbtc,dcg->tdbg", both, self.input_kernel)
         gates = gates + (self.input_bias[...] + self.hidden_bias[...])[:, None]
 
@@ -58,8 +61,8 @@ class BiLSTM(nnx.Module):
 
         start = jnp.zeros((*gates.shape[1:3], gates.shape[-1] // 4))
         _, states = lax.scan(step, (start, start), gates)
-        forwards, backwards = jnp.moveaxis(states, 0, 2)  # [b, t, h] each
-        return jnp.concatenate([forwards, backwards[:, ::-1]], -1)
+        forwards, *backwards = jnp.moveaxis(states, 0, 2)  # [b, t, h] each
+        return jnp.concatenate([forwards, *(x[:, ::-1] for x in backwards)], -1)
 
     def _product(self, axes: str, x: Array, kernel: nnx.Param) -> jax.Array:
         # Not `preferred_element_type`: XLA:CPU has no such product inside a loop.

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import lax
 from jax.typing import DTypeLike
@@ -45,12 +46,23 @@ class BatchNorm(nnx.Module):
         *,
         train: bool = False,
         weight: Float[Array, " b"] | None = None,
+        apart: int = 1,
     ) -> Float[Array, "b *space c"]:
-        """In training by the clips of weight 1, else by the running statistics."""
-        return self.folded(x, train=train, weight=weight)
+        """In training by the clips of weight 1, else by the running statistics.
+
+        The batch may have `apart` images of each clip, which lie together: the first
+        images of all clips are then normalised by themselves, and so are the second
+        ones, as by as many calls one after another; running statistics move as often.
+        """
+        return self.folded(x, train=train, weight=weight, apart=apart)
 
     def folded(
-        self, x: Array, *, train: bool = False, weight: Array | None = None
+        self,
+        x: Array,
+        *,
+        train: bool = False,
+        weight: Array | None = None,
+        apart: int = 1,
     ) -> Array:
         """The same, also where pixels share channels (`lowering/folded.py`)."""
         x = x.astype(jnp.float32)
@@ -63,18 +75,39 @@ class BatchNorm(nnx.Module):
             weight = jnp.ones(x.shape[0])
         # What sums of squares are about, where they are made in one pass.
         about = self.mean[...] if current() in ("tpu", "gpu") else None
-        y, mean, var, count = normalise(x, scale, bias, weight, self.epsilon, about)
-        self.track(mean, var, count)
-        return y.astype(self.dtype)
+        if apart == 1:
+            y, mean, var, count = normalise(x, scale, bias, weight, self.epsilon, about)
+            self.track(mean, var, count)
+            return y.astype(self.dtype)
+        y, means, variances, count = _normalise_apart(
+            x.reshape(-1, apart, *x.shape[1:]),
+            scale,
+            bias,
+            weight.reshape(-1, apart),
+            self.epsilon,
+            about,
+        )
+        self.track(self._after(means), self._after(variances), count[0], apart)
+        return y.reshape(x.shape).astype(self.dtype)
 
-    def track(self, mean: Array, var: Array, count: Array) -> None:
-        """Moves the running statistics to those of a batch of `count` values."""
-        self._track(self.mean, mean)
-        self._track(self.var, var * count / jnp.maximum(count - 1, 1))
+    def _after(self, values: Float[Array, "m c"]) -> Float[Array, " c"]:
+        """Where an exponential average tends to that moves to each value in turn: the
+        later ones weigh most. Their weights have the sum 1."""
+        left = (1 - self.momentum) ** np.arange(len(values) - 1, -1, -1)
+        return jnp.tensordot(
+            np.float32(left / left.sum()), values, 1, precision="highest"
+        )
 
-    def _track(self, average: nnx.BatchStat, value: Array) -> None:
+    def track(self, mean: Array, var: Array, count: Array, times: int = 1) -> None:
+        """Moves the running statistics to those of a batch of `count` values, or by as
+        much as so many batches do."""
+        share = self.momentum if times == 1 else 1 - (1 - self.momentum) ** times
+        self._track(self.mean, mean, share)
+        self._track(self.var, var * count / jnp.maximum(count - 1, 1), share)
+
+    def _track(self, average: nnx.BatchStat, value: Array, share: float) -> None:
         value = lax.stop_gradient(value)
-        average[...] = average[...] + self.momentum * (value - average[...])
+        average[...] = average[...] + share * (value - average[...])
 
 
 class Normalised(NamedTuple):
@@ -120,6 +153,23 @@ def normalise(
     statistics that they have no part in.
     """
     return _forward(x, scale, bias, weight, epsilon, about)[0]
+
+
+def _normalise_apart(
+    x: Array,
+    scale: Array,
+    bias: Array,
+    weight: Array,
+    epsilon: float,
+    about: Array | None,
+) -> Normalised:
+    """`normalise` of each x[:, i] by itself, with its weight[:, i]; statistics have a
+    row each."""
+
+    def one(x: Array, weight: Array) -> tuple[Array, ...]:
+        return tuple(normalise(x, scale, bias, weight, epsilon, about))
+
+    return Normalised(*jax.vmap(one, in_axes=1, out_axes=(1, 0, 0, 0))(x, weight))
 
 
 def _forward(

@@ -51,10 +51,13 @@ class ConvNorm(nnx.Module):
         *,
         train: bool = False,
         weight: Float[Array, " b"] | None = None,
+        apart: int = 1,
     ) -> Float[Array, "b *out d"]:
-        """Convolved, then normalised by the clips that count."""
+        """Convolved, then normalised by the clips that count; `apart` as the norm has
+        it."""
         m = self.folds(x)
-        return unfold(self.folded(x, 1, m, train=train, weight=weight), m)
+        y = self.folded(x, 1, m, train=train, weight=weight, apart=apart)
+        return unfold(y, m)
 
     def folded(self, x: Array, n: int, m: int, **options: Any) -> Array:
         """The same where `n` pixels of a row share channels, and `m` of the result's
@@ -129,9 +132,10 @@ class ResidualBlock(nnx.Module):
         *,
         train: bool = False,
         weight: Float[Array, " b"] | None = None,
+        apart: int = 1,
     ) -> Float[Array, "b *out d"]:
         """The branch, weighed by its gate if it has one, plus the shortcut; ReLU."""
-        return self.explain(x, train=train, weight=weight)[0]
+        return self.explain(x, train=train, weight=weight, apart=apart)[0]
 
     def explain(self, x: Array, **options: Any) -> tuple[Array, dict[str, Array]]:
         """The result, and what the gate shows."""

@@ -17,6 +17,7 @@ from jmer.nn.pool import max_pool
 from jmer.nn.residual import ConvNorm, ResidualBlock
 from jmer.weights import torch_names
 from jmer.weights.torch_files import read_state_dict
+from jmer.weights.whole import read_whole
 
 STAGES = 4
 LOWER = 3  # of them that stay as they are
@@ -135,7 +136,7 @@ def _read(width: int, file: Path, *version: int) -> Mapping[str, np.ndarray]:
             raise ValueError(f"conv1.weight has shape {shape} instead of {wanted}")
         if "layer1.2.conv1.weight" in state or "layer1.0.conv3.weight" in state:
             raise ValueError("it is deeper")
-        return torch_names.resnet18(state)
+        return read_whole(state, torch_names.resnet18, besides=("fc.",))
     except (KeyError, ValueError) as error:
         raise JmerError(
             f"{file} is no ResNet-18 of {width} channels ({error}); it holds "

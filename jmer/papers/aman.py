@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jmer.papers.table import LOSO, TRAINED, Given, PaperRow, PaperTable, others
+from jmer.papers.table import LOSO, TRAINED, Given, OneOf, PaperRow, PaperTable, others
 
 DATA = {
     "CASME II": {"data.name": "casme2", "data.classes": "5class"},
@@ -21,10 +21,14 @@ PARTS: dict[str, dict[str, Any]] = {
     "FA": {"model.ma": "single:5"},
     "MA+FA": {},
 }
-STATED = {  # section 3.1; of the training the paper says nothing, its code these
+STATED = {
+    # Section 3.1 and, of the frames, 2.1; of the training the paper says nothing, its
+    # code these.
     **{"data.modality": "clip", "data.frames": 20, "data.resample": "tim"},
     **{"data.size": 224, "data.align": "landmarks"},
     **{"model.frames": 20, "model.size": 224, "model.width": 64},
+    **{"model.pick": "step", "model.norm": "per-image"},
+    **{"model.stored": OneOf((0, 224)), "model.magnify_size": OneOf((0, 224))},
     **{"model.magnify": "network", "model.magnifier": Given("the published network")},
     **{"model.pretrain": "all", "model.backbone": Given("a network of expressions")},
     **{"optim.kind": "RmspropConfig", "optim.lr": 1e-3, "optim.weight_decay": 1e-4},

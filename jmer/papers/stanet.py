@@ -1,6 +1,14 @@
 """Tables of "Spatial-Temporal Attention Network for Micro-expression Recognition"."""
 
-from jmer.papers.table import LOSO, SCRATCH, TRAINED, PaperRow, PaperTable, others
+from jmer.papers.table import (
+    LOSO,
+    SCRATCH,
+    TRAINED,
+    OneOf,
+    PaperRow,
+    PaperTable,
+    others,
+)
 
 PAPER = "STANet, Spatial-Temporal Attention Network for Micro-expression Recognition"
 DATA = {
@@ -11,8 +19,9 @@ DATA = {
 FULL = {"model.sab": True, "model.lambda_l1": 1e-8, "model.tab": True}
 PROTOCOL = "leave-one-subject-out"
 STATED = {  # sections 4.1 and 4.2
-    **{"data.modality": "flow", "data.flow": "flownet2", "data.size": 192},
-    **{"data.frames": 20, "data.resample": "linear"},
+    # A video is its frames beside the same flow.
+    **{"data.modality": OneOf(("video", "flow")), "data.flow": "flownet2"},
+    **{"data.size": 192, "data.frames": 20, "data.resample": "linear"},
     **{"model.frames": 19, "model.size": 192, "model.width": 64},
     **{"model.augmented": True},
     **{"optim.kind": "AdamConfig", "optim.lr": 1e-5, "optim.weight_decay": 1e-4},

@@ -34,6 +34,16 @@ class OneOf:
         return " or ".join(map(str, self.values))
 
 
+@dataclass(frozen=True)
+class Where:
+    """A value of a field that a run may lack: not every kind of its part has it."""
+
+    value: Any
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
 TRAINED: dict[str, Any] = {"dtype": "float32", "batches": "own", "selection": "last"}
 """What goes without saying: full precision, a training for each fold, and its weights
 after the epochs that the paper states."""

@@ -43,10 +43,26 @@ class _Config(Protocol):
     def rounded(self) -> bool: ...
 
     @property
+    def pick(self) -> str: ...
+
+    @property
+    def norm(self) -> str: ...
+
+    @property
     def ma(self) -> str: ...
 
     @property
     def fa(self) -> str: ...
+
+
+def picked(config: _Config) -> list[int]:
+    """Numbers of the frames that the network sees."""
+    n, frames = config.n, config.frames
+    if config.pick == "linspace":
+        return [round(i * (frames - 1) / max(n - 1, 1)) for i in range(n)]
+    if config.pick == "step" or n == frames:
+        return [int(i * frames / n + 1e-9) for i in range(n)]
+    return [1 + int((i + 0.5) * (frames - 1) / n + 1e-9) for i in range(n)]
 
 
 class BasicBlock(nn.Module):
@@ -133,10 +149,8 @@ class Aman(nn.Module):
     def magnified(self, clip: Tensor) -> Tensor:
         """Images [b, n, k, 3, h, w] of pixels, of [b, 3, t, h, w]."""
         config = self.config
-        count = config.n - 1
-        steps = [i * (config.frames - 1) / max(count, 1) for i in range(config.n)]
-        frames = clip[:, :, [round(s) for s in steps]].transpose(1, 2)
-        onset = frames[:, :1].expand_as(frames)
+        frames = clip[:, :, picked(config)].transpose(1, 2)
+        onset = clip[:, :, :1].transpose(1, 2).expand_as(frames)
         by_factor = []
         for factor in config.factors:
             factor = factor + config.amp_offset
@@ -146,12 +160,22 @@ class Aman(nn.Module):
                 images = self.by_network(self.magnet, onset, frames, factor)
             by_factor.append(images)
         images = torch.stack(by_factor, 2).clamp(0, 255)
-        return images.round() if config.rounded else images
+        if config.rounded:
+            images = images.round()
+        if images.shape[-1] > config.size:
+            sides = (config.size, config.size)
+            small = functional.interpolate(
+                images.flatten(0, 2), sides, mode="bilinear", antialias=True
+            )
+            images = small.unflatten(0, images.shape[:3])
+            if config.rounded:
+                images = images.round()
+        return images
 
     def by_network(
         self, network: Magnet, onset: Tensor, frames: Tensor, factor: float
     ) -> Tensor:
-        side = self.config.magnify_size or self.config.size
+        side = self.config.magnify_size or frames.shape[-1]
         pair = [
             functional.interpolate(x.flatten(0, 1), (side, side), mode="bilinear")
             / 127.5
@@ -180,7 +204,13 @@ class Aman(nn.Module):
     def explain(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         x = self.features(x) if x.ndim == 5 else x.movedim(1, 3)
         shown = {}
-        y = self.layer4(x.flatten(0, 2)).mean((2, 3)).unflatten(0, x.shape[:3])
+        if self.config.norm == "per-image":
+            # As the authors do: batch norm sees one frame by one factor at a time.
+            each = [self.layer4(one) for one in x.flatten(1, 2).unbind(1)]
+            y = torch.stack(each, 1)
+        else:
+            y = self.layer4(x.flatten(0, 2)).unflatten(0, (len(x), -1))
+        y = y.mean((3, 4)).unflatten(1, x.shape[1:3])
         for name, attention in (("factor", self.alpha), ("frame", self.beta)):
             if attention is None:
                 y = y.mean(-2)

@@ -2,7 +2,6 @@
 
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -39,6 +38,9 @@ class _Config(Protocol):
 
     @property
     def drop_path(self) -> float: ...
+
+    @property
+    def drop_path_rates(self) -> str: ...
 
     @property
     def special_side(self) -> int: ...
@@ -161,6 +163,31 @@ def passage(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
+def depth_rates(config: _Config, alone: bool) -> list[dict[str, list[float]]]:
+    """Rates of stochastic depth of each layer, by branch and unit.
+
+    The authors' list has a rate for each video unit; a layer is dealt as many as its
+    longer branch has units, and where the first branch finds too few, the second finds
+    none.
+    """
+    special, video = config.ls, config.lv
+    each = video if config.drop_path_rates == "video" else max(special, video)
+    every = config.drop_path_rates == "by-unit" or (
+        alone and config.drop_path_rates == "authors"
+    )
+    steps = config.layers * (max(special, video) if every else video)
+    left = [config.drop_path * i / max(steps - 1, 1) for i in range(steps)]
+    dealt = []
+    for _ in range(config.layers):
+        own, left = left[:each], left[each:]
+        rates = {SPECIAL: [own[i] if i < len(own) else 0.0 for i in range(special)]}
+        if config.drop_path_rates == "authors" and special > len(own):
+            own = []
+        rates[VIDEO] = [own[i] if i < len(own) else 0.0 for i in range(video)]
+        dealt.append(rates)
+    return dealt
+
+
 class HstaLayer(nn.Module):
     """USTA units of each branch, then CSTA between the two."""
 
@@ -168,13 +195,10 @@ class HstaLayer(nn.Module):
         self, config: _Config, index: int, dims: dict[str, int], fused: bool
     ) -> None:
         super().__init__()
-        rates = np.linspace(0, config.drop_path, config.layers * config.lv).tolist()
-        rates = rates[index * config.lv : (index + 1) * config.lv]
-        units = {SPECIAL: config.ls, VIDEO: config.lv}
+        rates = depth_rates(config, [*dims] == [SPECIAL])[index]
         self.blocks = nn.ModuleDict()
         for branch, dim in dims.items():
-            branch_rates = (rates + [0.0] * units[branch])[: units[branch]]
-            made = [UstaUnit(config, dim, rate, fused) for rate in branch_rates]
+            made = [UstaUnit(config, dim, rate, fused) for rate in rates[branch]]
             self.blocks[branch] = nn.Sequential(*made)
         self.projs, self.fusion, self.revert_projs = (nn.ModuleDict() for _ in range(3))
         if config.csta:

@@ -18,6 +18,9 @@ class _Config(Protocol):
     def shortcut(self) -> str: ...
 
     @property
+    def deviation(self) -> str: ...
+
+    @property
     def attn(self) -> str: ...
 
     @property
@@ -81,5 +84,9 @@ def build(config: _Config, classes: int, *, tuned: bool) -> nn.Module:
         return gates
 
     return ResNet3d(
-        width=config.width, classes=classes, shortcut=config.shortcut, gate=gate
+        width=config.width,
+        classes=classes,
+        shortcut=config.shortcut,
+        deviation=config.deviation,
+        gate=gate,
     )

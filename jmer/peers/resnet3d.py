@@ -20,6 +20,9 @@ class _Config(Protocol):
     @property
     def shortcut(self) -> str: ...
 
+    @property
+    def deviation(self) -> str: ...
+
 
 class ResNet3d(nn.Module):
     """Clips [b, 3, t, h, w] in any unit; `gate(channels)` makes a block's gate."""
@@ -35,9 +38,11 @@ class ResNet3d(nn.Module):
         width: int = 64,
         classes: int = 3,
         shortcut: str = "conv",
+        deviation: str = "channel",
         gate: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
+        self.over = (2, 3, 4) if deviation == "channel" else (1, 2, 3, 4)
         self.stem = conv_norm(3, width, (3, 7, 7), (1, 2, 2))
         before = width
         for stage in range(4):
@@ -55,7 +60,7 @@ class ResNet3d(nn.Module):
     def forward(self, clip: Tensor) -> Tensor:
         x = clip.to(self.fc.weight.dtype)
         x = x - x.mean((2, 3, 4), keepdim=True)
-        x = x / (x.var((2, 3, 4), correction=0, keepdim=True) + 1e-6).sqrt()
+        x = x / (x.square().mean(self.over, keepdim=True) + 1e-6).sqrt()
         x = self.stem(x).relu()
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = stage(x)
@@ -64,4 +69,9 @@ class ResNet3d(nn.Module):
 
 def build(config: _Config, classes: int, *, tuned: bool) -> nn.Module:
     """The twin of a `Resnet3dConfig`, which is written for speed already."""
-    return ResNet3d(width=config.width, classes=classes, shortcut=config.shortcut)
+    return ResNet3d(
+        width=config.width,
+        classes=classes,
+        shortcut=config.shortcut,
+        deviation=config.deviation,
+    )

@@ -34,6 +34,15 @@ class _Config(Protocol):
     @property
     def affinity_scale(self) -> str: ...
 
+    @property
+    def attended(self) -> int: ...
+
+    @property
+    def directions(self) -> str: ...
+
+    @property
+    def summary(self) -> str: ...
+
 
 def conv_norm(
     inputs: int, outputs: int, window: int, stride: int = 1
@@ -112,13 +121,16 @@ class STANet(nn.Module):
                 self, f"layer{i + 1}", nn.Sequential(first, BasicBlock(after, after, 1))
             )
         if config.sab:
-            outputs = 2 * width if config.mask == "channels" else 1
-            self.attention = SpatialAttention(2 * width, outputs, config.levels)
+            middle = (1, 2, 4, 8)[config.attended - 1] * width
+            outputs = middle if config.mask == "channels" else 1
+            self.attention = SpatialAttention(middle, outputs, config.levels)
+        both = config.directions == "both"
         if config.tab:
             self.lstm = nn.LSTM(
-                8 * width, config.lstm, batch_first=True, bidirectional=True
+                8 * width, config.lstm, batch_first=True, bidirectional=both
             )
-        self.fc = nn.Linear(8 * width, classes)
+        state = (1 + both) * config.lstm
+        self.fc = nn.Linear(state if config.summary == "state" else 8 * width, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(
@@ -131,20 +143,25 @@ class STANet(nn.Module):
         b, _, t = flow.shape[:3]
         x = flow.transpose(1, 2).flatten(0, 1)
         x = functional.max_pool2d(torch.relu(self.bn1(self.conv1(x))), 3, 2, 1)
-        x = self.layer2(self.layer1(x))
         mask = weight = None
-        if self.config.sab:
-            mask = self.attention(x)
-            x = (1 + mask) * x
-        x = self.layer4(self.layer3(x)).mean((2, 3)).unflatten(0, (b, t))
+        stages = self.layer1, self.layer2, self.layer3, self.layer4
+        for number, stage in enumerate(stages, start=1):
+            x = stage(x)
+            if self.config.sab and number == self.config.attended:
+                mask = self.attention(x)
+                x = (1 + mask) * x
+        x = x.mean((2, 3)).unflatten(0, (b, t))
         if self.config.tab:
-            states, _ = self.lstm(x)
+            states, (last, _) = self.lstm(x)
             product = states @ states.transpose(1, 2)
             if self.config.affinity_scale == "rsqrt":
                 product = product / states.shape[-1] ** 0.5
             weight = torch.softmax(torch.tanh(product).sum(2), dim=1)
             x = (1 + weight)[..., None] * x
-        return self.fc(x.mean(1)), mask, weight
+        if self.config.summary == "state":
+            return self.fc(last.transpose(0, 1).flatten(1)), mask, weight
+        whole = x.mean(1) if self.config.summary == "mean" else x[:, -1]
+        return self.fc(whole), mask, weight
 
     def forward(self, flow: Tensor) -> Tensor:
         return self.explain(flow)[0]

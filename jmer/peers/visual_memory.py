@@ -54,6 +54,9 @@ class _Config(Protocol):
     def intensity(self) -> bool: ...
 
     @property
+    def padded(self) -> bool: ...
+
+    @property
     def steps_count(self) -> str: ...
 
 
@@ -189,7 +192,10 @@ class VisualMemory(nn.Module):
         )
 
     def explain(
-        self, clip: Tensor, flow: Tensor | None = None
+        self,
+        clip: Tensor,
+        flow: Tensor | None = None,
+        present: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         b, _, t = clip.shape[:3]
         x = self.drop(self.fc6(self.features(_frames(clip))).relu())
@@ -208,7 +214,8 @@ class VisualMemory(nn.Module):
         motion = None
         if self.config.temporal_net:
             assert flow is not None
-            motion = functional.avg_pool2d(self.motion(self._channels(flow)), 2)
+            there = x.new_ones(b, t) if present is None else present
+            motion = self._move(self._channels(flow), there[:, 1:].flatten() > 0)
             parts.append(motion)
         x = self.fuse(torch.cat(parts, 1)).relu().unflatten(0, (b, t - 1))
         if self.config.memory == "convgru":
@@ -227,6 +234,8 @@ class VisualMemory(nn.Module):
         if self.config.steps_count == "by-intensity":
             assert intensity is not None
             counts = intensity
+        if present is not None:
+            counts = counts * present[:, 1:]
         each = steps.softmax(-1) * (counts / counts.sum(1, keepdim=True))[..., None]
         return each.sum(1).log(), steps, intensity, motion
 
@@ -241,6 +250,13 @@ class VisualMemory(nn.Module):
                 part.eval().requires_grad_(False)
         return self
 
+    def _move(self, fields: Tensor, there: Tensor) -> Tensor:
+        """The mask of each field that is `there`, which alone are seen; 0 elsewhere."""
+        found = functional.avg_pool2d(self.motion(fields[there]), 2)
+        mask = found.new_zeros(len(fields), *found.shape[1:])
+        mask[there] = found
+        return mask
+
     def _channels(self, flow: Tensor) -> Tensor:
         flow = flow.transpose(1, 2).flatten(0, 1)
         if self.config.flow_channels == "uv":
@@ -252,8 +268,11 @@ class VisualMemory(nn.Module):
         return torch.stack([angle, share], 1)
 
     def forward(self, clip: Tensor, *others: Tensor) -> Tensor:
-        """The intensity that frames learn may come last, and is not looked at."""
-        return self.explain(clip, *others[: int(self.config.temporal_net)])[0]
+        """The intensity that frames learn comes behind flow, and is not looked at; last
+        come the frames that are there.
+        """
+        flow = others[0] if self.config.temporal_net else None
+        return self.explain(clip, flow, others[-1] if self.config.padded else None)[0]
 
 
 class FrameClassifier(nn.Module):
@@ -266,14 +285,21 @@ class FrameClassifier(nn.Module):
         self.fc6 = conv(8 * width, 16 * width, 3, padding=d, dilation=d)
         self.drop = nn.Dropout(0.5)
         self.emotion = linear(16 * width, classes)
+        self.padded = config.padded
 
-    def explain(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+    def explain(
+        self, clip: Tensor, present: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         x = self.drop(self.fc6(self.features(_frames(clip))).relu())
         frames = self.emotion(x.mean((2, 3))).unflatten(0, (len(clip), -1))
-        return frames.softmax(-1).mean(1).log(), frames
+        shares = frames.softmax(-1)
+        if present is None:
+            return shares.mean(1).log(), frames
+        there = present[..., None].float()
+        return ((shares * there).sum(1) / there.sum(1)).log(), frames
 
     def forward(self, clip: Tensor, *others: Tensor) -> Tensor:
-        return self.explain(clip)[0]
+        return self.explain(clip, others[-1] if self.padded else None)[0]
 
 
 def _frames(clip: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
 """What is made of an annotated clip: the fields that all such data sets share."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -24,6 +26,11 @@ class ClipRecipe:
 
     files: ClassVar[tuple[str, ...]] = ("flow_weights",)
     """Fields that name a file which preparing reads."""
+    later: ClassVar[Mapping[str, Any]] = {
+        **{"window": "centred", "stride": 1, "stride_ms": 0.0},
+        **{"resize": "area", "tracks": "chained"},
+    }
+    """Fields that came after the first sets, and what was done then."""
 
     modality: Literal["clip", "flow", "video", "apex-flow"] = "clip"
     """clip: frames. flow: motion between neighbouring frames of that clip. video: both,
@@ -33,21 +40,36 @@ class ClipRecipe:
     frames: int = 16
     """Frames of a stored clip (flow has one less)."""
     resample: Literal[
-        "linear", "uniform", "random-sorted", "apex-window", "tim", "whole"
+        "linear", "uniform", "random-sorted", "apex-window", "tim", "whole", "native"
     ] = "linear"
     """How the frames are chosen. linear: onset..offset, interpolated pixel by pixel.
     tim: the same by the temporal interpolation model. uniform: the centres of equal
     segments of onset..offset. random-sorted: any frames of onset..offset in their
     order, the same ones at every preparation. apex-window: neighbours of the apex.
-    whole: as linear, over the clip with its context, for spotting."""
+    whole: as linear, over the clip with its context, for spotting. native: the clip
+    with its context, frame by frame as it was recorded; `frames` is the length of the
+    longest, shorter ones end in black, and `present` says which frames there are."""
     context: int = 0
-    """With resample=whole, frames before the onset and after the offset that belong to
-    the clip, or as many as the recording has there."""
+    """With resample=whole, native or apex-window, frames before the onset and after the
+    offset that belong to the clip, or as many as the recording has there."""
+    window: Literal["centred", "inside"] = "centred"
+    """Where apex-window lies. centred: around the apex, whatever the clip lacks on a
+    side. inside: moved as far as it needs to lie in the clip, which then lacks frames
+    only if it has too few."""
+    stride: int = 1
+    """With resample=native, frames of the recording from one stored frame to the next.
+    """
+    stride_ms: float = 0.0
+    """The same in milliseconds, to the nearest frame, for recordings of several rates;
+    0: stride counts."""
     padding: Literal["repeat", "zeros"] = "repeat"
     """What uniform, random-sorted and apex-window put where a clip has too few frames:
     its first and last one again, or black."""
     size: int = 128
     """Side of what is stored, in pixels; frames are stretched to a square."""
+    resize: Literal["area", "bilinear"] = "area"
+    """How frames are made smaller. area: each pixel is the mean of those that it
+    covers. bilinear: of the four pixels about its centre alone, as OpenCV does it."""
     flow: Literal["farneback", "dis", "tvl1", "flownet2"] = "farneback"
     """How flow is estimated: Farnebäck's method, DIS (Kroeger et al. 2016), or on the
     accelerator TV-L1 (Zach et al. 2007) or FlowNet 2.0 (Ilg et al. 2017)."""
@@ -62,8 +84,14 @@ class ClipRecipe:
     """Two more images beside a clip. sf: the onset and the apex frame. apex-offset:
     those two. random2: any two frames of onset..offset, the same ones at every
     preparation. of: tracks of corners from onset to apex and from apex to offset,
-    green lines with red ends on black. dense: flow over the same two intervals, hue for
-    direction and brightness for speed."""
+    green lines with red ends on black, drawn as `tracks` says. dense: flow over the
+    same two intervals, hue for direction and brightness for speed."""
+
+    tracks: Literal["direct", "chained"] = "direct"
+    """How special=of finds and draws its tracks. direct: as the code of HSTA does, from
+    the one frame to the other, in frames of their own size, thick and with both ends
+    marked, and made smaller afterwards. chained: from frame to frame, in frames of the
+    stored size, thin, without those that move less than half a pixel."""
 
     def __post_init__(self) -> None:
         if self.frames < 2:
@@ -75,12 +103,19 @@ class ClipRecipe:
                 raise UsageError(f"{name}={value}: must be at most {most:,}")
         if self.context < 0:
             raise UsageError(f"context={self.context}: must be at least 0")
-        if self.context and (self.resample != "whole" or self.modality == "apex-flow"):
+        around = self.resample in ("whole", "native", "apex-window")
+        if self.context and (not around or self.modality == "apex-flow"):
             raise UsageError(
-                f"context={self.context} goes with resample=whole and modality=clip, "
-                f"flow or video, not with resample={self.resample} and "
-                f"modality={self.modality}"
+                f"context={self.context} goes with resample=whole, native or "
+                f"apex-window and modality=clip, flow or video, not with "
+                f"resample={self.resample} and modality={self.modality}"
             )
+        if self.window != "centred" and self.resample != "apex-window":
+            raise UsageError(
+                f"window={self.window} goes with resample=apex-window, not with "
+                f"resample={self.resample}"
+            )
+        self._check_stride()
         estimated = self.modality in ("flow", "video") or self.special == "dense"
         if estimated and self.flow == "dis" and self.size < 12:
             raise UsageError(f"size={self.size}: flow=dis needs at least 12")
@@ -94,6 +129,50 @@ class ClipRecipe:
                 f"special={self.special} goes with modality=clip, not with "
                 f"modality={self.modality}"
             )
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Fields that make no difference, as the other fields are."""
+        return () if self.special == "of" else ("tracks",)
+
+    def _check_stride(self) -> None:
+        if self.stride < 1:
+            raise UsageError(f"stride={self.stride}: must be at least 1")
+        if not 0 <= self.stride_ms < math.inf:
+            raise UsageError(f"stride_ms={self.stride_ms}: must be 0 or more")
+        for name in ("stride", "stride_ms"):
+            if getattr(self, name) != self.later[name] and self.resample != "native":
+                raise UsageError(
+                    f"{name}={getattr(self, name)} goes with resample=native, not with "
+                    f"resample={self.resample}"
+                )
+        if self.stride != 1 and self.stride_ms:
+            raise UsageError(
+                f"stride={self.stride} and stride_ms={self.stride_ms}: leave out one "
+                f"of them"
+            )
+
+    def step(self, frame_rate: float) -> float:
+        """Frames of a recording from one stored frame to the next, at its rate in
+        frames a second (0 where it is unknown).
+
+        Raises: UsageError if `stride_ms` asks for less than a frame, or of a recording
+        whose rate is unknown.
+        """
+        if not self.stride_ms:
+            return self.stride
+        if not frame_rate > 0:
+            raise UsageError(
+                f"stride_ms={self.stride_ms}: the frame rate of the recording is "
+                f"unknown; give stride, in frames"
+            )
+        step = self.stride_ms * frame_rate / 1000
+        if step < 1:
+            raise UsageError(
+                f"stride_ms={self.stride_ms}: frames are {1000 / frame_rate:g} ms "
+                f"apart; give as much or more"
+            )
+        return step
 
     def require_files(self) -> None:
         """Reads the weights that the flow needs, if it needs any.
@@ -119,9 +198,12 @@ class ClipRecipe:
         square = (self.size, self.size)
         if self.modality == "apex-flow":
             return {"apex_flow": ((*square, 3), np.float16)}
+        shapes: Shapes = {}
+        if self.resample == "native":
+            shapes["present"] = ((self.frames,), np.uint8)
         if self.modality == "flow":
-            return {"flow": ((self.frames - 1, *square, 2), np.float16)}
-        shapes: Shapes = {"clip": ((self.frames, *square, 3), np.uint8)}
+            return {**shapes, "flow": ((self.frames - 1, *square, 2), np.float16)}
+        shapes["clip"] = ((self.frames, *square, 3), np.uint8)
         if self.modality == "video":
             shapes["flow"] = ((self.frames - 1, *square, 2), np.float16)
             shapes["intensity"] = ((self.frames,), np.float32)

@@ -13,6 +13,7 @@ Method = Literal[
     "none", "linear", "uniform", "random-sorted", "apex-window", "tim", "whole"
 ]
 Filling = Literal["repeat", "zeros"]
+Window = Literal["centred", "inside"]
 
 
 def linear(
@@ -61,15 +62,19 @@ def generator(name: str) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(name.encode()))
 
 
-def apex_window(apex: int, n: int, t: int) -> Int[np.ndarray, " {n}"]:
+def apex_window(
+    apex: int, n: int, t: int, window: Window = "centred"
+) -> Int[np.ndarray, " {n}"]:
     """Frames apex - n//2 to apex + (n-1)//2 of a clip of `t` frames.
 
-    The first and the last frame stand in for those that the clip lacks.
+    The first and the last frame stand in for those that the clip lacks. A window
+    `inside` is moved as far as it needs to lie in the clip, so that frames are repeated
+    only where the clip has fewer than `n`, and it then has all of them.
 
-    >>> apex_window(2, 6, 20)
-    array([0, 0, 1, 2, 3, 4])
+    >>> apex_window(2, 6, 20), apex_window(2, 6, 20, "inside")
+    (array([0, 0, 1, 2, 3, 4]), array([0, 1, 2, 3, 4, 5]))
     """
-    return np.clip(_window(apex, n), 0, t - 1)
+    return np.clip(_window(apex, n, t, window), 0, t - 1)
 
 
 def tim(frames: UInt8[np.ndarray, "t h w c"], n: int) -> UInt8[np.ndarray, "{n} h w c"]:
@@ -93,6 +98,53 @@ def tim(frames: UInt8[np.ndarray, "t h w c"], n: int) -> UInt8[np.ndarray, "{n} 
     return made.reshape(n, *frames.shape[1:])
 
 
+def native(
+    frames: UInt8[np.ndarray, "t h w c"],
+    interval: tuple[int, int, int],
+    n: int,
+    *,
+    step: float = 1.0,
+    context: int = 0,
+) -> tuple[UInt8[np.ndarray, "{n} h w c"], tuple[int, int, int], int]:
+    """Frames of a recording as they are, `step` of its frames apart, up to `context`
+    frames on either side of onset..offset, as far as there are.
+
+    Returns `n` frames, the last of them black where there are fewer; where onset, apex
+    and offset are among them, each at the frame that is nearest in time; and how many
+    were there.
+
+    Raises: ValueError unless 0 <= onset <= apex <= offset < t, if `step` is below 1, or
+    if there are more than `n`.
+    """
+    onset, apex, offset = interval
+    if not 0 <= onset <= apex <= offset < len(frames):
+        raise ValueError(
+            f"{onset=}, {apex=}, {offset=}: must rise within 0..{len(frames) - 1}"
+        )
+    first, last = max(onset - context, 0), min(offset + context, len(frames) - 1)
+    times = first + native_times(last - first + 1, step)
+    if len(times) > n:
+        raise ValueError(f"{len(times)} frames are more than {n=}")
+    made = np.zeros((n, *frames.shape[1:]), np.uint8)
+    made[: len(times)] = frames[times]
+    nearest = [int(np.argmin(np.abs(times - moment))) for moment in interval]
+    return made, (nearest[0], nearest[1], nearest[2]), len(times)
+
+
+def native_times(t: int, step: float) -> Int[np.ndarray, " n"]:
+    """The frames of 0..t-1 that are nearest to each multiple of `step` frames.
+
+    Raises: ValueError if `step` is below 1, where frames would be repeated.
+
+    >>> native_times(10, 2.4)
+    array([0, 2, 5, 7])
+    """
+    if step < 1:
+        raise ValueError(f"{step=} must be at least 1")
+    times = np.floor(np.arange(int((t - 0.5) / step) + 1) * step + 0.5).astype(int)
+    return times[times < t]
+
+
 def resample(
     frames: UInt8[np.ndarray, "t h w c"],
     interval: tuple[int, int, int],
@@ -102,13 +154,15 @@ def resample(
     name: str = "",
     padding: Filling = "repeat",
     context: int = 0,
+    window: Window = "centred",
 ) -> tuple[UInt8[np.ndarray, "s h w c"], tuple[int, int, int]]:
     """A clip of `n` frames, and where onset, apex and offset are in it.
 
     `none` keeps every frame, `apex-window` looks at the whole clip, `whole` also at
     the `context` frames on either side of onset..offset, as far as there are, and the
     other methods at onset..offset alone. Each of the three moments goes to the frame
-    that is nearest in time. `random-sorted` depends on `name`. With `padding` of zeros,
+    that is nearest in time. `random-sorted` depends on `name`, and the `window` of
+    `apex-window` is as in `apex_window`. With `padding` of zeros,
     black frames stand where frames would be repeated because a clip has too few.
 
     Raises: ValueError unless 0 <= onset <= apex <= offset < t.
@@ -121,7 +175,8 @@ def resample(
     if method == "none":
         return frames, interval
     if method == "apex-window":
-        made, times = _take(frames, _window(apex, n), 0, len(frames) - 1, padding)
+        wanted = _window(apex, n, len(frames), window)
+        made, times = _take(frames, wanted, 0, len(frames) - 1, padding)
     elif method in ("uniform", "random-sorted"):
         wanted = (
             _uniform(onset, offset, n)
@@ -172,5 +227,8 @@ def _random_sorted(onset: int, offset: int, n: int, name: str) -> Int[np.ndarray
     return np.sort(generator(name).choice(there, n, replace=False))
 
 
-def _window(apex: int, n: int) -> Int[np.ndarray, " n"]:
-    return apex - n // 2 + np.arange(n)
+def _window(apex: int, n: int, t: int, window: Window) -> Int[np.ndarray, " n"]:
+    first = apex - n // 2
+    if window == "inside":
+        first = min(max(first, min(0, t - n)), max(0, t - n))
+    return first + np.arange(n)

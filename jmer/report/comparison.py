@@ -8,6 +8,7 @@ import numpy as np
 
 from jmer.report.against import Against, paired_section
 from jmer.report.apart import apart_section, unfair_warnings
+from jmer.report.curves import curves_section
 from jmer.report.render.blocks import Gauge, Gauges, Page, Paragraph, Section, Table
 from jmer.report.words import words
 from jmer.runs.run import Run
@@ -150,6 +151,7 @@ def comparison_page(
         Section(SCORES, (runs_table(names, runs), *notes)),
         Section(f"{first.label} on one scale", (lines,)),
         *([paired_section(each[0][0], against)] if len(each) > 1 else []),
+        *curves_section(names, runs),
         Section(
             "Where they come from",
             (Table(("Experiment", "Folder", "Command", "Data"), where, 4, cards=True),),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jmer.report.curves import held_out_unit
 from jmer.report.draw.learning import learning_png
 from jmer.report.draw.style import confusion_png
 from jmer.report.draw.subjects import subjects_png
@@ -152,7 +153,7 @@ def details(run: Run) -> Iterable[Section]:
                 "from."
             )
         curves = {**run.curves, **_test_uf1(found)}
-        png = learning_png(curves, epochs)
+        png = learning_png(curves, epochs, held_out_unit(run))
         alt = "Loss and scores over epochs"
         figure = Figure("figures/learning.png", alt, caption, png, chart=True)
         yield Section("Learning", (figure,))

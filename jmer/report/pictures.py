@@ -9,12 +9,20 @@ from jmer.files.digest import Written, differs, recorded, written
 from jmer.files.inside import inside, read_picture
 from jmer.files.shape import checked
 from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table, slug
-from jmer.runs.folder import EXPLAIN, EXPLAINED, FIGURES, SPOTTED, SPOTTING
+from jmer.runs.folder import (
+    EXPLAIN,
+    EXPLAINED,
+    FIGURES,
+    GRID,
+    SPOTTED,
+    SPOTTING,
+)
 from jmer.runs.shapes import EXPLAINED_SHAPE, SPOTTED_SHAPE
 from jmer.text import points
 
 CURVES = 3  # clips whose intensity is drawn
 MOST = 8  # clips that are explained
+GRID_TITLE = "What the networks looked at, clip by clip"
 
 
 def index_of(
@@ -45,7 +53,7 @@ def pictures(run_dir: Path) -> Iterator[Section]:
     """
     if (run_dir / SPOTTING / SPOTTED).is_file():
         yield Section("Spotting", tuple(_spotting(run_dir)))
-    for file in sorted((run_dir / EXPLAIN).glob(f"*/{EXPLAINED}"))[:MOST]:
+    for file in _explained(run_dir):
         told = checked(read_json(file), EXPLAINED_SHAPE, file)
         blocks: list[PageBlock] = [Paragraph(text) for text in told["answers"]]
         for i, about in enumerate(told["figures"]):
@@ -55,7 +63,15 @@ def pictures(run_dir: Path) -> Iterator[Section]:
             if figure := _figure(run_dir, place, *texts, chart=chart, then=then):
                 blocks.append(figure)
         title = f"What it looked at in {told['title']}"
+        title = GRID_TITLE if file.parent.name == GRID else title
         yield Section(title, tuple(blocks), folded=True, anchor=_anchor(file))
+
+
+def _explained(run_dir: Path) -> list[Path]:
+    """What describes all clips together, and then each of some."""
+    every = sorted((run_dir / EXPLAIN).glob(f"*/{EXPLAINED}"))
+    together = [file for file in every if file.parent.name == GRID]
+    return together + [file for file in every if file not in together][:MOST]
 
 
 def _anchor(file: Path) -> str:
@@ -66,7 +82,7 @@ def anchors(run_dir: Path) -> dict[tuple[str, str, str], str]:
     """Of the sections of `pictures` about single clips: where they are in the page, by
     data set, subject and name of the clip, as far as they are known."""
     found = {}
-    for file in sorted((run_dir / EXPLAIN).glob(f"*/{EXPLAINED}"))[:MOST]:
+    for file in _explained(run_dir):
         match read_json(file):
             case {"clip": [str(dataset), str(subject), str(clip)]}:
                 found[dataset, subject, clip] = _anchor(file)

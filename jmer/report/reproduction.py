@@ -9,7 +9,7 @@ from jmer.errors import option
 from jmer.files import read_json
 from jmer.files.shape import checked
 from jmer.papers import PaperRow, PaperTable
-from jmer.papers.table import Given, OneOf
+from jmer.papers.table import Given, OneOf, Where
 from jmer.report.render.blocks import Code, Page, PageBlock, Paragraph, Section, Table
 from jmer.runs.folder import SPOTTED, SPOTTING
 from jmer.runs.run import Run, read_run
@@ -62,6 +62,8 @@ def differences(run: Run, stated: Mapping[str, Any]) -> Iterable[str]:
             same = ours not in (None, MISSING)
         elif isinstance(value, OneOf):
             same = ours in map(_plain, value.values)
+        elif isinstance(value, Where):
+            same = ours in (MISSING, _plain(value.value))
         else:
             same = ours == _plain(value)
         if not same:

@@ -7,11 +7,12 @@ from jmer.files import Changed, read_json
 from jmer.files.inside import inside
 from jmer.files.shape import checked
 from jmer.report import write_comparison
+from jmer.report.over import over_section
 from jmer.report.render.blocks import PageBlock, Paragraph, Section, Table
 from jmer.report.variants import shown
 from jmer.runs.folder import DESCRIPTION, SWEEP, run_of
 from jmer.runs.folder import METRICS as RESULTS
-from jmer.runs.run import Run
+from jmer.runs.run import Run, read_run
 from jmer.runs.shapes import ANY_DESCRIPTION, METRICS_SHAPE, SWEEP_SHAPE
 from jmer.scores.metrics import METRICS
 from jmer.text import counted, points
@@ -69,9 +70,14 @@ def write_sweep(folder: Path, out: Path | None = None) -> str:
         out or folder,
         names=list(finished),
         title=f"Sweep of {counted(len(cells), 'cell')}",
-        more=(_section(finished, missing),),
+        more=(_section(finished, missing), *_over(finished)),
         variants=True,
     )
+
+
+def _over(finished: dict[str, Path]) -> tuple[Section, ...]:
+    """Curves of the scores, where cells differ in a number."""
+    return tuple(over_section(list(finished), [read_run(f) for f in finished.values()]))
 
 
 def _section(finished: dict[str, Path], missing: list[str]) -> Section:

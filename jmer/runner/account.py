@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jmer.runner.outcome import chosen_epochs, test_curve
+from jmer.runner.outcome import chosen_epochs, inner_curve, test_curve
 from jmer.runner.session import Session
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import brief, score
@@ -40,6 +40,7 @@ def account(
         "oracle": brief(oracle.select(variant=shown), *OF_ORACLE),
         "epochs": chosen_epochs(results, own, folds, clips),
         "test_curve": test_curve(results, own, folds, clips),
+        "inner_curve": inner_curve(results, own),
         "variant": shown,
         "variants": [
             {"values": session.variants[i], **brief(predictions.select(variant=i))}

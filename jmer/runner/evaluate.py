@@ -17,6 +17,7 @@ from jmer.data.splits import Fold, make_folds
 from jmer.errors import JmerError
 from jmer.experiment import Experiment
 from jmer.models.base import Inputs
+from jmer.models.origin import origin
 from jmer.report import write_report
 from jmer.runner.outcome import join, predict, write_scored
 from jmer.runner.reported import reported
@@ -88,6 +89,7 @@ def _evaluate(
         "identity": identity,
         **marks(identity),
         "held_out": kept.known,
+        "network": origin(experiment.model),
         "data": {**experiment.data.origin, **clips.summary()},
         **environment(),
     }

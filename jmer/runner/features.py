@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -46,38 +46,76 @@ def seen_by_tasks(
     inputs = {name: clips.inputs[name] for name in network.inputs}
     if not network.has_prefix:
         return inputs
-    file = _file(network, clips, lowering)
-    if (kept := _kept(file, network, clips, say)) is not None:
-        return kept
-    with in_cache(file, f"{network.name}: features", say, stopping):
-        # Another process may have made them in the meantime.
-        kept = _kept(file, network, clips, say)
-        if kept is None:
-            return _make(file, network, clips, inputs, lowering, say, stopping)
-        return kept
+    files = _files(network, clips, lowering)
+    kept = _Kept(network, clips, files)
+    kept.read()
+    if kept.missing:
+        # A lock of all parts together; of one file, its own.
+        lock = files[0] if len(files) == 1 else _file(network, clips, lowering)
+        with in_cache(lock, f"{network.name}: features", say, stopping):
+            kept.read()  # another process may have made them in the meantime
+            if kept.missing:
+                return _make(kept, inputs, lowering, say, stopping)
+    place = str(files[0]) if len(files) == 1 else f"{len(files)} files of "
+    place += str(files[0].parent) * (len(files) > 1)
+    say(f"{network.name}: {_size(kept.arrays, clips)}, read from {place}")
+    return kept.whole
 
 
-def _kept(
-    file: Path, network: NetworkConfig, clips: ClipSet, say: Callable[[str], None]
-) -> Inputs | None:
-    """None if there is no such file. Raises: JmerError if it is damaged."""
-    kept = _read(file, _about(network, clips))
-    if kept is not None:
-        _require_finite(kept, clips, f"{file} is damaged: remove it")
-        say(f"{network.name}: {_size(kept, clips)}, read from {file}")
-    return kept
+class _Kept:
+    """The parts of a network's prefix that are on disk, and those that are not; of a
+    network without parts, one that is all of it."""
+
+    def __init__(
+        self, network: NetworkConfig, clips: ClipSet, files: Sequence[Path]
+    ) -> None:
+        self.network, self.clips, self.files = network, clips, files
+        self.missing = list(range(len(files)))
+        self.arrays: dict[str, np.ndarray] = {}
+        """[clip, part, ...], with gaps for those that are missing."""
+
+    def read(self) -> None:
+        """Those that are there by now.
+
+        Raises: JmerError if one is damaged.
+        """
+        for i in list(self.missing):
+            file = self.files[i]
+            found = _read(file, _about(self.network, self.clips))
+            if found is not None:
+                _require_finite(found, self.clips, f"{file} is damaged: remove it")
+                self.put(i, found)
+
+    def put(self, i: int, part: Inputs) -> None:
+        for name, x in part.items():
+            if name not in self.arrays:
+                shape = (len(x), len(self.files), *x.shape[1:])
+                self.arrays[name] = np.empty(shape, x.dtype)
+            self.arrays[name][:, i] = x
+        self.missing.remove(i)
+
+    def write(self, i: int) -> None:
+        """Raises: JmerError if it cannot be."""
+        part = {name: np.ascontiguousarray(x[:, i]) for name, x in self.arrays.items()}
+        _write(self.files[i], part, _about(self.network, self.clips))
+
+    @property
+    def whole(self) -> Inputs:
+        """What tasks see."""
+        if self.network.prefix_parts:
+            return self.network.prefix_whole(self.arrays)
+        return {name: x[:, 0] for name, x in self.arrays.items()}
 
 
 def _make(
-    file: Path,
-    network: NetworkConfig,
-    clips: ClipSet,
+    kept: _Kept,
     inputs: Inputs,
     lowering: Lowering,
     say: Callable[[str], None],
     stopping: Callable[[], bool],
 ) -> Inputs:
-    start = time.monotonic()
+    start, network, clips = time.monotonic(), kept.network, kept.clips
+    count_of, missing = len(kept.files), list(kept.missing)
     with counting(f"{network.name}: features", COMPUTES) as count:
 
         def watch(done: int, total: int | None) -> None:
@@ -85,17 +123,27 @@ def _make(
             if stopping():
                 raise KeyboardInterrupt
 
-        made = features(network, inputs, lowering, watch=watch)
+        parts = (
+            [network.prefix_parts[i] for i in missing] if network.prefix_parts else None
+        )
+        made = _computed(network, inputs, lowering, watch=watch, parts=parts)
     _require_finite(
         made, clips, f"{network.name}: check its pretrained weights, or keep float32"
     )
+    if len(missing) == count_of:
+        kept.arrays, kept.missing = dict(made), []
+    else:
+        for at, i in enumerate(missing):
+            kept.put(i, {name: x[:, at] for name, x in made.items()})
     took = duration(time.monotonic() - start)
-    say(f"{network.name}: {_size(made, clips)}, computed once in {took}")
+    some = f"{len(missing)} of {count_of} parts " * (len(missing) < count_of)
+    say(f"{network.name}: {_size(kept.arrays, clips)}, {some}computed once in {took}")
     try:
-        _write(file, made, _about(network, clips))
+        for i in missing:
+            kept.write(i)
     except JmerError as error:  # the next run computes them again
         say(f"features are not kept: {error}")
-    return made
+    return kept.whole
 
 
 def features(
@@ -111,11 +159,29 @@ def features(
     """
     if not network.has_prefix:
         return inputs
+    made = _computed(network, inputs, lowering, batch, watch)
+    if network.prefix_parts:
+        return network.prefix_whole(made)
+    return {name: x[:, 0] for name, x in made.items()}
+
+
+def _computed(
+    network: NetworkConfig,
+    inputs: Inputs,
+    lowering: Lowering,
+    batch: int = 8,
+    watch: Callable[[int, int | None], None] = lambda done, total: None,
+    parts: Sequence[Any] | None = None,
+) -> Mapping[str, np.ndarray]:
+    """Of all clips these parts, or all there are: [clip, part, ...]."""
+    parts = network.prefix_parts if parts is None else parts
 
     @jax.jit
     def run(part: Inputs) -> Inputs:
         with use_lowering(lowering):
-            return network.prefix(part)
+            if network.prefix_parts:
+                return network.prefix_of(part, parts)
+            return {name: x[:, None] for name, x in network.prefix(part).items()}
 
     clips = len(next(iter(inputs.values())))
     batch = min(batch, clips)
@@ -149,7 +215,17 @@ def _about(network: NetworkConfig, clips: ClipSet) -> dict[str, Any]:
     }
 
 
-def _file(network: NetworkConfig, clips: ClipSet, lowering: Lowering) -> Path:
+def _files(network: NetworkConfig, clips: ClipSet, lowering: Lowering) -> list[Path]:
+    """One for each part, or for all there is."""
+    parts = network.prefix_parts
+    if not parts:
+        return [_file(network, clips, lowering)]
+    return [_file(network, clips, lowering, part) for part in parts]
+
+
+def _file(
+    network: NetworkConfig, clips: ClipSet, lowering: Lowering, *part: Any
+) -> Path:
     """A name made of all that features depend on, to the rounding."""
     device = jax.local_devices()[0]
     facts = [
@@ -158,6 +234,7 @@ def _file(network: NetworkConfig, clips: ClipSet, lowering: Lowering) -> Path:
         network.file_hashes,
         clips.fingerprint,
         clips.clip_id.tolist(),
+        *part,
         [lowering, device.platform, device.device_kind],
         [VERSION, FORMAT, metadata.version("jax"), metadata.version("jaxlib")],
     ]

@@ -104,6 +104,22 @@ def test_curve(
     return {"epoch": common, "uf1": np.mean(each, axis=0).tolist()}
 
 
+def inner_curve(
+    results: Sequence[PackResult], wanted: set[Task]
+) -> dict[str, list[Any]]:
+    """Mean cross-entropy (nats) on the inner clips after each `epoch` at which all
+    wanted tasks were evaluated, averaged over them; empty without inner clips.
+
+    Tasks that diverged are left out, as in the scores.
+    """
+    finished = list(_finished(results, wanted))
+    if not finished or any(np.isnan(r.inner_loss[:, i]).any() for _, r, i in finished):
+        return {"epoch": [], "loss": []}
+    common = sorted(set.intersection(*({*r.epoch.tolist()} for _, r, _ in finished)))
+    each = [r.inner_loss[np.isin(r.epoch, common), i] for _, r, i in finished]
+    return {"epoch": common, "loss": np.mean(each, axis=0).tolist()}
+
+
 def _best_on_test(clips: ClipSet) -> Choose:
     def choose(result: PackResult, task: int, test: np.ndarray) -> int:
         predicted = result.test_logits[:, task, : len(test)].argmax(-1)

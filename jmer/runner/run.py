@@ -14,6 +14,7 @@ from jmer.data.config import DataConfig
 from jmer.data.splits import Fold, make_folds
 from jmer.experiment import Experiment
 from jmer.files.lock import tell
+from jmer.models.origin import origin
 from jmer.nn.lowering.choice import current
 from jmer.report import write_report
 from jmer.report.looks import write_looks
@@ -134,6 +135,7 @@ def describe(
         "experiment": experiment.resolved(),
         "identity": identity,
         **marks(identity),
+        "network": origin(experiment.model),
         "data": {**experiment.data.origin, **clips.summary()},
         **environment(),
     }

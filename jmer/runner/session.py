@@ -119,6 +119,16 @@ class Session:
         }
 
     @property
+    def _drawn(self) -> dict[str, Any]:
+        """How they are drawn."""
+        protocol = self.experiment.protocol
+        split = getattr(protocol, "split_seed", 0)
+        return {
+            "inner_seed": split if self.experiment.inner_draw == "split" else None,
+            "rounding": getattr(protocol, "rounding", "class"),
+        }
+
+    @property
     def training_clips(self) -> float:
         """Clips that a fold trains on in an epoch, on average, in all versions."""
         versions = self.experiment.model.versions
@@ -134,7 +144,8 @@ class Session:
         """These tasks, as the planner wants them."""
         experiment = self.experiment
         values = columns(self.variants, experiment.parts)
-        table = make_table(tasks, self.folds, self.clips, **self._inner, values=values)
+        rule = {**self._inner, **self._drawn}
+        table = make_table(tasks, self.folds, self.clips, **rule, values=values)
         return Work(
             self.trainer,
             tuple(tasks),

@@ -143,6 +143,7 @@ class Training:
                 loss=loss,
                 test_acc=test_accuracy(record, tasks, session.folds, session.clips),
                 inner_uf1=mean_of(record.inner_uf1[record.alive]),
+                inner_loss=mean_of(record.inner_loss[record.alive]),
                 diverged=int((~record.alive).sum()),
                 seconds=round(progress.seconds, 4),
             )

@@ -11,7 +11,7 @@ from jmer.errors import MOST_COUNT, is_whole
 from jmer.files.shape import is_number
 from jmer.runs.lines import read_lines
 
-CURVES = ("loss", "test_acc", "inner_uf1")
+CURVES = ("loss", "test_acc", "inner_uf1", "inner_loss")
 
 
 def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -9,6 +9,7 @@ from typing import Any
 from jmer.errors import JmerError
 from jmer.files import Changed, writing
 from jmer.runs.arrangement import read_arrangement
+from jmer.runs.curves import CURVES
 from jmer.runs.folder import CHECKPOINTS, DESCRIPTION, PROGRESS, RUN, run_of
 from jmer.runs.intact import require_whole
 from jmer.runs.lines import line_of, read_lines
@@ -58,7 +59,7 @@ class EventLog:
         with writing(self._path):
             self._file.write(line_of({**event, **self._run}))
         if self._board and event["event"] == "evaluation":
-            for name in ("loss", "test_acc", "inner_uf1"):
+            for name in CURVES:
                 if event[name] is not None:
                     tag = f"pack{event['pack']}/{name}"
                     self._board.add_scalar(tag, event[name], event["epoch"])

@@ -184,8 +184,8 @@ class Run:
 
     @functools.cached_property
     def curves(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """(epochs, values) of `loss`, `test_acc` and `inner_uf1`, averaged over all
-        tasks; without those that were not recorded.
+        """(epochs, values) of `loss`, `test_acc`, `inner_uf1` and `inner_loss`, each
+        averaged over all tasks; without those that were not recorded.
         """
         return read_curves(self.folder / PROGRESS)
 
@@ -212,7 +212,7 @@ class Run:
 
         Raises: JmerError if the run trained nothing, as an evaluation does not.
         """
-        from jmer.models.base import network
+        from jmer.models.origin import made_again
         from jmer.runs.weights import Weights
 
         self.require_weights()
@@ -225,7 +225,13 @@ class Run:
             )
         paths = self.packs[0].weights
         return Weights(
-            config=network(fields.pop("name"), fields, file, "experiment.model"),
+            config=made_again(
+                fields.pop("name"),
+                fields,
+                self.experiment.get("network", {}),
+                file,
+                "experiment.model",
+            ),
             classes=tuple(self.experiment["data"]["classes"]),
             tasks=tuple(task for pack in self.packs for task in pack.tasks),
             arrays={

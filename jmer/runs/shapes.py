@@ -128,8 +128,11 @@ OF_DATA = {
     "n_train_only": count,
 }
 
+OF_NETWORK = {"kind": text, "file": text, "hash": text}
+
 DESCRIPTION_SHAPE: Shape = fields(
     {
+        "network": fields(OF_NETWORK),
         "name": text,
         "command": text,
         "experiment": RECORDED,
@@ -145,7 +148,8 @@ DESCRIPTION_SHAPE: Shape = fields(
 """Of `experiment.json`; which fields must be there, `folder.NEEDED` says."""
 
 ANY_DESCRIPTION: Shape = fields(
-    {"experiment": RECORDED, "data": fields(OF_DATA)}, ("experiment", "data")
+    {"experiment": RECORDED, "network": fields(OF_NETWORK), "data": fields(OF_DATA)},
+    ("experiment", "data"),
 )
 """What there is to explain or to load weights by, without a report."""
 

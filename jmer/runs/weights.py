@@ -11,13 +11,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.tree_util import tree_leaves_with_path as leaves_with_path
 
+from jmer import trees
 from jmer.errors import JmerError
 from jmer.files import json_bytes, read_json, write_group
 from jmer.files.bombs import load_arrays
 from jmer.files.lock import owned
 from jmer.files.shape import EDITED
-from jmer.models.base import NetworkConfig, network
+from jmer.models.base import NetworkConfig
+from jmer.models.origin import made_again, origin
+from jmer.runs.older import completed
 from jmer.train.checkpoint import Flat, unflatten
 from jmer.train.numerics import X64
 from jmer.train.tasks import Task
@@ -129,6 +133,12 @@ class Weights:
             state = unflatten(stacked, self.arrays, file)
         except JmerError as error:
             raise JmerError(f"{error}{edited}") from error
+        known = {trees.path_name(p) for p, _ in leaves_with_path(stacked)}
+        if left := self.arrays.keys() - known:
+            raise JmerError(
+                f"{file} has an array {min(left)} that its network has no place for: "
+                f"it is of another network or size.{edited}"
+            )
         return graphdef, (state["params"], state["stats"])
 
     def save(self, folder: Path) -> None:
@@ -140,6 +150,7 @@ class Weights:
         arrays = content.getvalue()
         index = {
             "network": self.config.name,
+            "origin": origin(self.config),
             "fields": dataclasses.asdict(self.config),
             "classes": list(self.classes),
             "tasks": [dataclasses.asdict(task) for task in self.tasks],
@@ -168,8 +179,12 @@ class Weights:
                 flat = load_arrays(folder / ARRAYS, file)
                 _require_same(file, index.get("arrays_sha256"))
             return cls(
-                config=network(
-                    index["network"], index["fields"], folder / INDEX, "fields"
+                config=made_again(
+                    index["network"],
+                    completed("model", index["network"], index["fields"]),
+                    index.get("origin", {}),
+                    folder / INDEX,
+                    "fields",
                 ),
                 classes=tuple(index["classes"]),
                 tasks=tuple(Task(**task) for task in index["tasks"]),

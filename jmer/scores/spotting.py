@@ -190,8 +190,8 @@ def watch_all(
             clip=str(clips.clip_id[i]),
             subject=str(clips.subject[i]),
             logits=logits,
-            shown=shown,
-            true=clips.inputs["intensity"][i],
+            shown=until_end(shown, there_of(clips.inputs, i)),
+            true=clips.inputs["intensity"][i][: there_of(clips.inputs, i)[1]],
             expressions=expressions_of(clips, i),
             label=int(clips.label[i]),
         )
@@ -204,10 +204,27 @@ def watch_all(
         raise JmerError(
             f"{clips.name}: all frames of {names}{more} lie within the annotated "
             f"expression, so nothing can be spotted there. Prepare whole recordings: "
-            f"modality=video, resample=whole and a context, from a source that keeps "
-            f"the frames before the onset and after the offset, and train on those."
+            f"modality=video, resample=whole or native, and a context, from a source "
+            f"that keeps the frames before the onset and after the offset, and train on "
+            f"those."
         )
     return found
+
+
+def there_of(inputs: Mapping[str, np.ndarray], i: int) -> tuple[int, int]:
+    """How many frames clip `i` is stored with, and how many of them are there."""
+    if "present" in inputs:
+        return len(inputs["present"][i]), int(inputs["present"][i].sum())
+    frames = len(inputs["intensity"][i])
+    return frames, frames
+
+
+def until_end(
+    shown: Mapping[str, np.ndarray], there: tuple[int, int]
+) -> dict[str, np.ndarray]:
+    """What is shown of the last frames of a clip, but for those that fill it up."""
+    beyond = there[0] - there[1]
+    return {name: value[: max(len(value) - beyond, 0)] for name, value in shown.items()}
 
 
 def expressions_of(clips: ClipSet, i: int) -> Int[np.ndarray, "n 2"]:
@@ -221,7 +238,8 @@ def expressions_of(clips: ClipSet, i: int) -> Int[np.ndarray, "n 2"]:
             f"{clips.name}: clip {clips.clip_id[i]} of subject {clips.subject[i]} has "
             f"no annotated onset and offset, so that spotting cannot be scored on it."
         )
-    return annotated(clips.inputs["intensity"][i], onset, offset)
+    there = there_of(clips.inputs, i)[1]
+    return annotated(clips.inputs["intensity"][i][:there], onset, offset)
 
 
 def frame_roc(clips: Sequence[Watched]) -> Roc:

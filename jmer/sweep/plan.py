@@ -141,7 +141,7 @@ def structure(experiment: Experiment) -> str:
     del facts["variants"], facts["epochs"]
     for part, config in experiment.parts.items():
         for name in config.values:
-            del facts[part][name]
+            facts[part].pop(name, None)
     return json.dumps(facts, sort_keys=True)
 
 

@@ -6,8 +6,7 @@ where the compilers are installed.
 """
 
 import dataclasses
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import jax
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jmer.nn.lowering.choice import Lowering, use_lowering
+from jmer.train.multiplications import multiplications
 from jmer.train.step import Data, Trainer
 
 Kind = Literal["narrow", "wide", "products"]
@@ -76,32 +76,12 @@ def kind_of(trainer: Trainer, data: Data) -> tuple[Kind, float]:
 
     work = {"narrow": 0.0, "wide": 0.0, "products": 0.0}
     traced = jax.make_jaxpr(loss)(state, inputs, label, weight)
-    for part, operations in _operations(traced.jaxpr):
-        work[part] += operations
+    for one in multiplications(traced.jaxpr):
+        if one.channels is None:
+            work["products"] += one.many
+        else:
+            work["narrow" if one.channels < NARROW else "wide"] += one.many
     kind: Kind = "narrow" if work["narrow"] >= work["wide"] else "wide"
     if work["products"] >= work["narrow"] + work["wide"]:
         kind = "products"
     return kind, sum(work.values())
-
-
-def _operations(jaxpr: Any, times: float = 1.0) -> Iterator[tuple[Kind, float]]:
-    """Multiplications of each equation, and of what kind they are."""
-    for each in jaxpr.eqns:
-        name = each.primitive.name
-        if name == "conv_general_dilated":
-            numbers = each.params["dimension_numbers"]
-            kernel = each.invars[1].aval.shape
-            outputs, inputs, *window = (kernel[axis] for axis in numbers.rhs_spec)
-            size = math.prod(each.outvars[0].aval.shape) * inputs * math.prod(window)
-            yield "narrow" if min(inputs, outputs) < NARROW else "wide", size * times
-        elif name == "dot_general":
-            (contracted, _), _ = each.params["dimension_numbers"]
-            shape = each.invars[0].aval.shape
-            length = math.prod(shape[axis] for axis in contracted)
-            yield "products", math.prod(each.outvars[0].aval.shape) * length * times
-        turns = each.params.get("length", 1) if name == "scan" else 1
-        for value in each.params.values():
-            for inner in value if isinstance(value, tuple | list) else (value,):
-                inner = getattr(inner, "jaxpr", inner)
-                if hasattr(inner, "eqns"):
-                    yield from _operations(inner, times * turns)

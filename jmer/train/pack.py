@@ -58,6 +58,7 @@ class History:
 
     @classmethod
     def of(cls, flat: Flat, seconds: float) -> "History":
+        flat = {**flat, "history.inner_loss": _inner_loss(flat)}
         names = [field.name for field in dataclasses.fields(Record)]
         epochs = flat["history.epoch"].tolist()
         records = [
@@ -86,6 +87,7 @@ class PackResult:
     loss: np.ndarray  # e f
     test_logits: np.ndarray  # e f t k
     inner_uf1: np.ndarray  # e f, nan without inner clips
+    inner_loss: np.ndarray  # e f, nan without inner clips and in older runs
     selected: np.ndarray  # f, epoch whose weights are kept and tested
     seconds: float
     weights: Flat  # "params.…" and "stats.…", task axis first
@@ -290,6 +292,7 @@ def result_of(flat: Flat, tasks: Sequence[Task], seconds: float) -> PackResult:
         loss=flat["history.loss"],
         test_logits=flat["history.test_logits"],
         inner_uf1=flat["history.inner_uf1"],
+        inner_loss=_inner_loss(flat),
         selected=flat["selected"],
         seconds=seconds,
         weights={
@@ -298,3 +301,9 @@ def result_of(flat: Flat, tasks: Sequence[Task], seconds: float) -> PackResult:
             if name.startswith(("params.", "stats."))
         },
     )
+
+
+def _inner_loss(flat: Flat) -> np.ndarray:
+    """Older versions did not keep it."""
+    unknown = np.full_like(flat["history.inner_uf1"], np.nan)
+    return flat.get("history.inner_loss", unknown)

@@ -116,6 +116,7 @@ class Record:
     alive: Bool[Array, ""]
     test_logits: Float[Array, "t k"]
     inner_uf1: Float[Array, ""]  # nan without inner clips
+    inner_loss: Float[Array, ""]  # nats, mean cross-entropy; nan without inner clips
 
 
 @dataclasses.dataclass(frozen=True)
@@ -330,11 +331,12 @@ class Trainer:
         The test clips are only recorded: nothing of the task depends on them.
         """
         inner_uf1: Array = jnp.array(jnp.nan)
+        inner_loss: Array = jnp.array(jnp.nan)
         if state.best is not None:
             inner_uf1, inner_loss = self._inner_scores(state, task, data)
             state = self._keep_best(state, inner_uf1, inner_loss, epoch)
         test = self.logits(state, data, task.test, task.test_weight)
-        return state, Record(loss, state.alive, test, inner_uf1)
+        return state, Record(loss, state.alive, test, inner_uf1, inner_loss)
 
     def _inner_scores(
         self, state: TaskState, task: TaskTable, data: Data

@@ -12,11 +12,12 @@ from numpy.typing import DTypeLike
 from jmer import keys
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray
 from jmer.data.clips import ClipSet
-from jmer.data.splits import Fold, stratified
+from jmer.data.splits import Fold, Rounding, stratified
 from jmer.errors import JmerError
 
 Selection = Literal["last", "inner"]
 InnerUnit = Literal["subject", "clip"]
+InnerDraw = Literal["seed", "split"]
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -57,11 +58,14 @@ def make_table(
     selection: Selection,
     inner_fraction: float,
     inner_unit: InnerUnit = "subject",
+    inner_seed: int | None = None,
+    rounding: Rounding = "class",
     values: Mapping[str, Sequence[float]] | None = None,
 ) -> TaskTable:
     """The table of `tasks`; array sizes depend on `folds` alone, not on the choice.
 
-    `values` has the numbers of every variant, by name of the field.
+    Inner clips are drawn by `inner_seed`, or by the seed of each task. `values` has the
+    numbers of every variant, by name of the field.
     """
     by_name = {fold.name: fold for fold in folds}
     longest = max(len(fold.test) for fold in folds)
@@ -71,7 +75,15 @@ def make_table(
         fold = by_name[task.fold]
         row[fold.train] = True
         chosen = (
-            inner_clips(task, fold, clips, inner_fraction, inner_unit)
+            inner_clips(
+                task,
+                fold,
+                clips,
+                inner_fraction,
+                inner_unit,
+                seed=inner_seed,
+                rounding=rounding,
+            )
             if selection == "inner"
             else np.zeros(0, int)
         )
@@ -133,9 +145,12 @@ def inner_clips(
     clips: ClipSet,
     fraction: float,
     unit: InnerUnit = "subject",
+    *,
+    seed: int | None = None,
+    rounding: Rounding = "class",
 ) -> np.ndarray:
-    """Training clips held out to choose the epoch on, drawn by the task's seed and
-    fold: whole subjects, or `fraction` of the clips of each class.
+    """Training clips held out to choose the epoch on, drawn by fold and `seed` (of the
+    task, unless given): whole subjects, or `fraction` of the clips of each class.
 
     Subjects are drawn until they have `fraction` of the clips; one whose absence would
     leave a class untrained is passed over. Their clips that are for training alone are
@@ -144,10 +159,10 @@ def inner_clips(
     Raises: JmerError if no subject or clip can be spared.
     """
     code = keys.name_code(f"inner/{fold.name}")
-    rng = np.random.default_rng((task.seed, code))
+    rng = np.random.default_rng((task.seed if seed is None else seed, code))
     if unit == "clip":
         able = fold.train[~clips.train_only[fold.train]]
-        chosen = stratified(able, clips.label, fraction, rng)
+        chosen = stratified(able, clips.label, fraction, rng, rounding)
     else:
         chosen = _whole_subjects(fold, clips, fraction, rng)
     if not len(chosen):

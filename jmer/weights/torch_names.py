@@ -56,11 +56,12 @@ def batch_norm(state: TorchState, source: str, target: str) -> PathArrays:
 
 
 def lstm(state: TorchState, source: str, target: str) -> PathArrays:
-    """A bidirectional `torch.nn.LSTM` of one layer; the direction is the first axis."""
+    """A `torch.nn.LSTM` of one layer in one direction or both, which are the first
+    axis."""
 
     def both(name: str) -> np.ndarray:
         names = (f"{source}.{name}_l0", f"{source}.{name}_l0_reverse")
-        return np.stack([state[n].T for n in names])
+        return np.stack([state[n].T for n in names if n in state])
 
     return {
         f"params.{target}.input_kernel": both("weight_ih"),

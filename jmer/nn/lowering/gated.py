@@ -83,9 +83,7 @@ def over_channels(x: Array, n: int = 1) -> Pooled:
     return _over_channels(x, n)[0]
 
 
-def _over_channels(
-    x: Array, n: int
-) -> tuple[Pooled, tuple[Array, list[Array]]]:
+def _over_channels(x: Array, n: int) -> tuple[Pooled, tuple[Array, list[Array]]]:
     parts = [_product(one, x) for one in _ones(x, n)]
     mean = [part.sum(0) / len(part) for part in parts]
     largest = [part.max(0) for part in parts]
@@ -170,9 +168,7 @@ def _lanes(parts: Sequence[Array], x: Array) -> Array:
     return made
 
 
-def rows_convolved(
-    planes: tuple[Array, ...], kernel: Array, dtype: DTypeLike
-) -> Array:
+def rows_convolved(planes: tuple[Array, ...], kernel: Array, dtype: DTypeLike) -> Array:
     """[b, *space] of as many planes [b, *space] as `kernel` [*window, planes, 1] has;
     its sizes are odd, and what lies outside is 0.
 

@@ -98,18 +98,21 @@ def figures(case: Case) -> list[Figure]:
 
 
 def side_by_side(first: Case, second: Case) -> Figure:
-    """What both look at for the class that the first names, frame by frame."""
+    """What both look at for the true class, and each for the class that it names where
+    that is another, frame by frame."""
     frames = as_rgb(first.inputs["clip"])
-    label = first.predicted
     rows: list[StripRow] = [Tiles("frame", frames)]
-    for case in (first, second):
+    pairs = [(case, first.label) for case in (first, second)]
+    pairs += [(case, case.predicted) for case in (first, second) if not case.right]
+    for case, label in pairs:
         told = f"{case.classes[label]} {case.probabilities[label]:.2f}"
         rows.append(activation_row(case, label, f"{case.folder.name}\n{told}"))
     return Figure(
         "figures/side-by-side.png",
         "Class activation maps of two runs over the frames",
-        f"Both for {first.classes[label]}, with the probability that each gives it, "
-        f"and a scale of its own. {SAID}",
+        f"Both for the true class, {first.classes[first.label]}, then each for the "
+        f"class that it predicts where that is another, with the probability that it "
+        f"gives it, and a scale of its own. {SAID}",
         strip_png(rows, numbered(frames)),
     )
 

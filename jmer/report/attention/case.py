@@ -39,6 +39,8 @@ class Case:
     """What the network's `explain` returned beside them."""
     weights: Mapping[str, np.ndarray]
     """Arrays of the training by path (`params.…`, `stats.…`)."""
+    apex: int = -1
+    """The apex frame in the stored clip; -1 where unknown."""
 
     @functools.cached_property
     def probabilities(self) -> np.ndarray:

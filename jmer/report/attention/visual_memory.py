@@ -1,5 +1,6 @@
 """Visual memory: intensity, what changes between frames, and classes of steps."""
 
+import numpy as np
 from scipy.special import softmax
 
 from jmer.report.attention.case import Case, as_rgb
@@ -9,16 +10,19 @@ from jmer.report.draw.spotting import intensity_png, maps_png
 from jmer.report.pictures import roc_of
 from jmer.report.render.blocks import Figure
 from jmer.scores.intervals import annotated
-from jmer.scores.spotting import MAPS, Rule, watch
+from jmer.scores.spotting import MAPS, Rule, until_end, watch
 
 
 def figures(case: Case) -> list[Figure]:
     """What the network tells of each step, a pair of frames: it is of the second."""
     shown, made = case.shown, list[Figure]()
     frames = as_rgb(case.inputs["clip"])
+    if "present" in case.inputs:  # no figure shows what only fills up a clip
+        length = len(frames), int(case.inputs["present"].sum())
+        frames, shown = frames[: length[1]], until_end(shown, length)
     before = len(frames) - len(shown["step_logits"])
     if "intensity" in shown and "intensity" in case.inputs:
-        true = case.inputs["intensity"]
+        true = case.inputs["intensity"][: len(frames)]
         watched = watch(
             *(case.clip, case.subject, case.logits, shown, true),
             annotated(true, *case.interval),
@@ -47,7 +51,7 @@ def figures(case: Case) -> list[Figure]:
                 maps_png(maps, shown.get("intensity"), frames[before:]),
             )
         )
-    made.append(_steps(case, before))
+    made.append(_steps(case, shown["step_logits"], before))
     if (spotted := roc_of(case.folder)) is not None:
         made.append(
             Figure(
@@ -61,8 +65,8 @@ def figures(case: Case) -> list[Figure]:
     return made
 
 
-def _steps(case: Case, before: int) -> Figure:
-    shares = softmax(case.shown["step_logits"], -1)
+def _steps(case: Case, logits: np.ndarray, before: int) -> Figure:
+    shares = softmax(logits, -1)
     numbers = [str(before + i) for i in range(len(shares))]
     png = table_png(shares.T, case.classes, numbers, Scale(0, 1), across="frame")
     return Figure(

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 
 LABELS = {
     "loss": ("training loss", BLUE, "-", "o"),
+    "inner_loss": ("loss, held-out training {held}", ORANGE, "--", "s"),
     "test_acc": ("accuracy, test clips", BLUE, "-", "o"),
     "test_uf1": ("UF1, test clips", GREEN, "-.", "D"),
-    "inner_uf1": ("UF1, held-out training subjects", ORANGE, "--", "s"),
+    "inner_uf1": ("UF1, held-out training {held}", ORANGE, "--", "s"),
 }
+GROUPS = (("loss", "inner_loss"), ("test_acc", "test_uf1", "inner_uf1"))
+"""What shares a panel."""
 EPOCHS = {
     "selected": ("tested", BLUE, ""),
     "oracle": ("best on the test subject (oracle)", "#f0c69c", "////"),
@@ -37,14 +40,13 @@ EPOCHS = {
 def learning_png(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
     epochs: Mapping[str, Sequence[int]] | None = None,
+    held: str = "subjects",
 ) -> bytes:
     """Loss, scores and the epochs of tasks that were `selected`, and that the `oracle`
-    would have taken, one below the other; the last epoch is marked.
+    would have taken, one below the other; the last epoch is marked. What was `held` out
+    to choose the epoch by: `subjects` or `clips`.
     """
-    panels = [
-        [name for name in group if name in curves]
-        for group in (("loss",), ("test_acc", "test_uf1", "inner_uf1"))
-    ]
+    panels = [[name for name in group if name in curves] for group in GROUPS]
     panels = [names for names in panels if names]
     rows = len(panels) + bool(epochs)
     figure = new_figure(4.6, 0.5 + 1.75 * rows)
@@ -52,8 +54,8 @@ def learning_png(
     grid = figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
     for axes, names in zip(grid, panels, strict=False):
         for name in names:
-            _draw_curve(axes, name, *curves[name])
-        if "loss" not in names:
+            _draw_curve(axes, name, *curves[name], held)
+        if not set(names) & set(GROUPS[0]):
             axes.set_ylim(-0.02, 1.02)
     if epochs:
         _draw_epochs(grid[-1], epochs, seen)
@@ -75,9 +77,10 @@ def learning_png(
 
 
 def _draw_curve(
-    axes: "Axes", name: str, epochs: np.ndarray, values: np.ndarray
+    axes: "Axes", name: str, epochs: np.ndarray, values: np.ndarray, held: str
 ) -> None:
     label, colour, line, marker = LABELS[name]
+    label = label.format(held=held)
     axes.plot(epochs, values, line, color=colour, linewidth=1.6, label=label)
     axes.plot(epochs[-1], values[-1], marker, color=colour, markersize=5)
 

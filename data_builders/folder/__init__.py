@@ -1,0 +1,133 @@
+"""A set of one's own: a table, and the folders of frames or videos that it names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from data_builders.frame_set import FrameSet, Labelling
+from jmer.errors import UsageError
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "clip": ("clip", "file", "video", "path", "folder", "filename"),
+    "subject": ("subject", "participant", "person", "who"),
+    "label": ("label", "class", "emotion", "expression"),
+    "onset": ("onset", "onset frame", "start"),
+    "apex": ("apex", "apex frame", "peak"),
+    "offset": ("offset", "offset frame", "end"),
+    "fps": ("fps", "frame rate", "frames per second"),
+    "action_units": ("action units", "aus", "au"),
+    "dataset": ("dataset", "database", "source"),
+}
+"""Our columns, and what they may be called in a table; compared without regard to case,
+blanks and underscores."""
+
+
+@dataclass(frozen=True)
+class Folder(FrameSet):
+    """Clips of one's own: a table with a row for each (columns clip, subject, label;
+    where known onset, apex, offset, fps, action_units, dataset), and the folders of
+    frames or the video files that it names."""
+
+    name: ClassVar[str] = "folder"
+    source_is_given: ClassVar[bool] = True
+    frame_rate: ClassVar[float] = 0.0  # as the table or the video says
+    labellings: ClassVar[Mapping[str, Labelling]] = {}
+    files: ClassVar[tuple[str, ...]] = (*FrameSet.files, "labels")
+
+    table: str = ""
+    """The table: CSV with any delimiter, or a workbook (.xlsx, .xls)."""
+    root: Path | None = None
+    """Where the paths in the table begin (default: the table's folder)."""
+    columns: tuple[str, ...] = ()
+    """How columns are called that no default fits: subject=Who clip=Datei."""
+    labels: Path | None = None
+    """A table of two columns, label and class: which words of the table mean which
+    class. Rows whose word has no class there are left out; without it, each word is a
+    class of its own."""
+    classes: str = ""
+    """The classes that take part, in the order of their labels, with commas between
+    (default: all, by alphabet)."""
+    times: Literal["frames", "seconds"] = "frames"
+    """What onset, apex and offset are: numbers of frames, as in the names of image
+    files and from `first_frame` in a video; or seconds from the first frame."""
+    first_frame: Literal["0", "1"] = "1"
+    """What the table calls the first frame of a video."""
+    fps: float = 0.0
+    """Frames a second of folders of frames, where the table has no such column. Videos
+    say themselves when a frame is shown."""
+    source: str = "files"
+    """Unused: the table says where the frames are."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _called(self.columns)
+        if self.manual_dir is None:
+            object.__setattr__(self, "manual_dir", self._place)
+        if self.times == "seconds":  # which names of files say nothing of
+            object.__setattr__(self, "numbering", "same")
+        if self.fps < 0:
+            raise UsageError(f"fps={self.fps}: must be above 0")
+
+    @property
+    def table_file(self) -> Path:
+        """The table as typed, with `~` and `$VARIABLE` written out."""
+        return self.place_of(self.table)
+
+    @property
+    def _place(self) -> Path | None:
+        if self.root is not None:
+            return self.root
+        # Where it is gone, what was prepared can still be used.
+        table = self.table_file
+        return table.parent if self.table and table.is_file() else None
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return (*super().places, "root", "table")
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Of the table, the name and that of its folder (its content is compared with
+        what was prepared, as that of all files is), and whether labels are mapped."""
+        fields = super().recipe
+        parts = self.table_file.absolute().parts
+        mapped = {} if self.labels is None else {"words": "mapped"}
+        return {**fields, "listed": "/".join(parts[-2:]), **mapped}
+
+    @property
+    def names(self) -> Mapping[str, tuple[str, ...]]:
+        """Our columns, and what each may be called in the table."""
+        called = {ours: (theirs,) for ours, theirs in _called(self.columns).items()}
+        return {**COLUMNS, **called}
+
+    @property
+    def rules(self) -> Labelling:
+        """The classes, as the table of labels has them, or the table itself.
+
+        Raises: JmerError if one cannot be read, or lacks a class that was asked for.
+        """
+        from data_builders.folder.words import labelling
+
+        return labelling(self)
+
+    @property
+    def vocabulary(self) -> Mapping[str, tuple[str, ...]]:
+        """Every word that a row may hold; each other is an error."""
+        from data_builders.folder.words import words
+
+        return {"label": words(self)}
+
+
+def _called(columns: tuple[str, ...]) -> dict[str, str]:
+    """Raises: UsageError for what is no column=name."""
+    made = dict[str, str]()
+    for text in columns:
+        ours, equals, theirs = text.partition("=")
+        if ours not in COLUMNS or not equals or not theirs.strip():
+            raise UsageError(
+                f"columns={text!r}: must be one of {', '.join(COLUMNS)}, = and what it "
+                f"is called in the table, such as subject=Who"
+            )
+        made[ours] = theirs.strip()
+    return made

@@ -1,0 +1,263 @@
+"""TFDS builder of clips that a table names."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_builders.annotation import Clip, SheetRow, frame_number
+from data_builders.disk import content_hash, looking
+from data_builders.folder import Folder
+from data_builders.folder.words import lines, table_of
+from data_builders.frame_builder import FrameBuilder
+from data_builders.frame_files import Frame
+from data_builders.sheets import Line
+from data_builders.video_files import ENDINGS, VideoFrame, is_video, video
+from jmer.data.asking import data_option
+from jmer.data.prepared import complete
+from jmer.data.problems import Unusable
+from jmer.errors import JmerError, quoted
+from jmer.preprocess.align import Square
+
+EMPTY = ("", "-", "/", "nan", "n/a", "na", "none", "null")
+WITH_APEX = ("sf", "apex-offset", "of", "dense")
+MOMENTS = ("onset", "apex", "offset")
+
+
+class Builder(FrameBuilder):
+    """A row is a clip: a folder of images, whose names count frames, or a video file,
+    whose frames are counted as they are shown. Without onset or offset the clip begins
+    or ends with its files.
+    """
+
+    VERSION = "1.0.0"
+    data: Folder
+
+    def class_names(self) -> tuple[str, ...]:
+        """As the table has them; where it is gone, as the prepared set has."""
+        try:
+            return self.data.class_names
+        except JmerError:
+            if not complete(Path(self.data_dir)):
+                raise
+            names = Path(self.data_dir, "label.labels.txt").read_text("utf-8")
+            return tuple(names.splitlines())
+
+    @functools.cached_property
+    def table(self) -> Path:
+        return table_of(self.data)
+
+    @functools.cached_property
+    def root(self) -> Path:
+        return self.require_manual_dir()
+
+    def lines(self) -> list[Line]:
+        return lines(self.data)
+
+    def second_opinions(self) -> list[str]:
+        return []
+
+    def rows(self) -> list[SheetRow]:
+        every = [self._whole(self.row(line)) for line in self.lines()]
+        files = [row.folder for row in every]
+        # Of one video there may be several clips; an onset tells them apart.
+        return [
+            replace(row, clip=f"{row.clip}@{row.onset or 'start'}")
+            if files.count(row.folder) > 1
+            else row
+            for row in every
+        ]
+
+    @functools.cached_property
+    def without_apex(self) -> set[int]:
+        """Numbers of rows whose apex is not known, nor needed."""
+        return set()
+
+    @functools.cached_property
+    def odd(self) -> dict[int, JmerError]:
+        """What is wrong with the moments of a row, by its number."""
+        return {}
+
+    @property
+    def needs_apex(self) -> bool:
+        """Whether what is stored depends on it."""
+        data = self.data
+        shown = data.modality in ("apex-flow", "video") or data.special in WITH_APEX
+        return shown or data.resample == "apex-window"
+
+    def _whole(self, row: SheetRow) -> SheetRow:
+        """With the numbers of onset, apex and offset, as far as the files tell them."""
+        try:
+            folder = self.clip_folder(row)
+            known = list(self.numbered(folder)) if folder else []
+        except JmerError:
+            return row  # the survey finds it again, and says so
+        if folder is None or not known:
+            return row
+        texts = {name: getattr(row, name) for name in MOMENTS}
+        given = {n: text for n, text in texts.items() if text.lower() not in EMPTY}
+        if self.data.times == "seconds":
+            try:
+                seconds = self._seconds(row, folder, known)
+                given = {n: str(known[_at(row, n, t, seconds)])
+                         for n, t in given.items()}  # fmt: skip
+            except JmerError as error:
+                self.odd[row.number] = error
+                return row
+        made = {"onset": f"{known[0]}", "offset": f"{known[-1]}"} | given
+        if "apex" not in made and not self.needs_apex:
+            self.without_apex.add(row.number)
+            ends = [frame_number(made[name]) for name in ("onset", "offset")]
+            if None not in ends:
+                made["apex"] = str(sum(n for n in ends if n is not None) // 2)
+        return replace(row, **made)
+
+    def _seconds(self, row: SheetRow, folder: Path, known: Sequence[int]) -> np.ndarray:
+        """When each frame is shown, from the first one on.
+
+        Raises: JmerError of a folder of frames without their rate.
+        """
+        if folder.is_file():
+            return video(folder).seconds
+        if not row.frame_rate:
+            raise Unusable(
+                f"{row.where}: when the frames in {folder} are shown is not known. "
+                f"Fill in a column fps, or give {data_option('fps', 'RATE')}.",
+                "frames without their rate",
+            )
+        return (np.array(known) - known[0]) / row.frame_rate
+
+    def row(self, line: Line) -> SheetRow:
+        values = line.values
+        subject, place = values["subject"], values["clip"].replace("\\", "/")
+        return SheetRow(
+            where=line.where,
+            number=line.number,
+            subject=subject,
+            clip=_name(place, subject),
+            labels={"label": values["label"].lower()},
+            onset=values.get("onset", ""),
+            apex=values.get("apex", ""),
+            offset=values.get("offset", ""),
+            action_units=values.get("action_units", ""),
+            folder=place,
+            dataset=values.get("dataset", ""),
+            frame_rate=self._rate(line),
+        )
+
+    def _rate(self, line: Line) -> float:
+        """Frames a second of a folder, 0 where neither row nor option says.
+
+        Raises: JmerError if the row says what is none.
+        """
+        text = line.values.get("fps", "")
+        if text.lower() in EMPTY:
+            return self.data.fps
+        try:
+            rate = float(text)
+        except ValueError:
+            rate = 0.0
+        if not 0 < rate < 1e6:
+            raise JmerError(
+                f"{line.where}: fps {quoted(text)} is no number of frames a second. "
+                f"Correct the table, or empty the cell."
+            )
+        return rate
+
+    def left_out(self, row: SheetRow) -> str:
+        """Rows whose word has no class in the table of labels. Raises: JmerError if
+        the subject is one of another data set too."""
+        home = self._homes.setdefault(row.subject, row.dataset)
+        if home != row.dataset:
+            raise Unusable(
+                f"{row.where}: subject {quoted(row.subject)} is of data set "
+                f"{quoted(row.dataset)} here, and of {quoted(home)} above, but a "
+                f"subject is one person. Name one of the two otherwise.",
+                "subjects of two data sets",
+            )
+        if row.number in self.odd:
+            raise self.odd[row.number]
+        return "" if row.labels["label"] else "without a label"
+
+    @functools.cached_property
+    def _homes(self) -> dict[str, str]:
+        return {}
+
+    def clip_folder(self, row: SheetRow) -> Path | None:
+        """The folder or the video that a row names; a video also without its ending.
+
+        Raises: JmerError if it lies elsewhere, or is neither.
+        """
+        base = self.root
+        path = base / row.folder
+        if ".." in path.relative_to(base).parts if path.is_relative_to(base) else True:
+            raise Unusable(
+                f"{row.where}: {row.folder} does not lie in {base}. Choose "
+                f"{data_option('root', 'DIR')}, a folder that has all clips, and write "
+                f"places from there.",
+                "clips that lie elsewhere",
+            )
+        with looking(path):
+            if path.is_dir() or (path.is_file() and is_video(path)):
+                return path
+            if path.is_file():
+                raise Unusable(
+                    f"{row.where}: {path} is neither a folder of frames nor a video "
+                    f"({', '.join(ENDINGS)}). Name one of them.",
+                    "clips that are neither folders nor videos",
+                )
+            videos = [p for p in path.parent.glob(f"{path.name}.*") if is_video(p)]
+        return videos[0] if len(videos) == 1 else None
+
+    def odd_names(self, row: SheetRow) -> str:
+        return f" (the table says {quoted(row.folder)})"
+
+    def numbered(self, folder: Path) -> Mapping[int, Frame]:
+        if folder.is_dir():
+            return self.disk.numbered(folder)
+        first = int(self.data.first_frame)
+        return {first + i: VideoFrame(folder, i) for i in range(len(video(folder)))}
+
+    def sheet_digests(self) -> dict[str, str]:
+        return {self.table.name: content_hash(self.table)}
+
+    def example(self, item: tuple[Clip, Square | None]) -> dict[str, Any]:
+        made = super().example(item)
+        clip, _ = item
+        if not clip.row.frame_rate and clip.folder.is_file():
+            made["frame_rate"] = video(clip.folder).frame_rate
+        if clip.row.number in self.without_apex:
+            made["apex"] = -1
+        return made
+
+
+def _name(place: str, subject: str) -> str:
+    """What a clip is called within its subject: where it lies, without the ending of a
+    video, and without folders of the subject's name."""
+    path = Path(place)
+    parts = [*path.parts[:-1], path.stem if is_video(path) else path.name]
+    if len(parts) > 1 and parts[0] == subject:
+        parts = parts[1:]
+    return "-".join(parts)
+
+
+def _at(row: SheetRow, name: str, text: str, seconds: np.ndarray) -> int:
+    """Which frame is nearest to a moment. Raises: JmerError if it is no time, or one
+    at which no frame is shown."""
+    try:
+        moment = float(text)
+    except ValueError:
+        moment = float("nan")
+    last = float(seconds[-1])
+    step = last / max(1, len(seconds) - 1)
+    if not -step <= moment <= last + step:
+        raise Unusable(
+            f"{row.where}: {name} {quoted(text)} of clip {row.title} is no time in it: "
+            f"it has frames from 0 to {last:.3f} seconds. Correct the table, or choose "
+            f"{data_option('times', 'frames')} if these are numbers of frames.",
+            f"{name} outside of the clip",
+        )
+    return int(np.abs(seconds - moment).argmin())

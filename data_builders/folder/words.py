@@ -1,0 +1,89 @@
+"""The labels of a table of one's own, and the classes that they mean."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from data_builders.folder import Folder
+from data_builders.frame_set import Labelling
+from data_builders.sheets import Line, read_table
+from jmer.data.asking import data_option
+from jmer.errors import JmerError, quoted
+
+NEEDED = ("clip", "subject", "label")
+
+
+def table_of(data: Folder) -> Path:
+    """The table. Raises: JmerError if none is given, or there is none."""
+    if not data.table:
+        raise JmerError(
+            f"no table of clips is given: say where it is with "
+            f"{data_option('table', 'FILE')}. `jmer data new folder` writes one to "
+            f"fill in."
+        )
+    typed = data.table_file
+    for path in (typed, (data.manual_dir or Path()) / typed):
+        if path.is_file():
+            return path
+    raise JmerError(
+        f"there is no table {typed}: give the file with {data_option('table', 'FILE')}"
+    )
+
+
+def lines(data: Folder) -> list[Line]:
+    """The rows of the table. Raises: JmerError as `read_table`."""
+    return read_table(
+        table_of(data),
+        data.names,
+        optional=set(data.names) - set(NEEDED),
+        numbers=("onset", "apex", "offset", "fps"),
+        remedy=f"Say how columns are called with "
+        f"{data_option('columns', 'clip=NAME', 'subject=NAME', 'label=NAME')}.",
+    )
+
+
+def labelling(data: Folder) -> Labelling:
+    """The classes that take part, in the order of their labels, and their words.
+
+    Raises: JmerError as `lines`, and for a class that was asked for and has no word.
+    """
+    known = dict[str, list[str]]()
+    for word, name in _meanings(data).items():
+        if name:
+            known.setdefault(name, []).append(word)
+    wanted = [name.strip() for name in data.classes.split(",") if name.strip()]
+    for name in wanted:
+        if name not in known:
+            raise JmerError(
+                f"{data_option('classes', data.classes)}: no row of {data.table} is of "
+                f"class {quoted(name)}. Classes are {', '.join(sorted(known))}."
+            )
+    order = dict.fromkeys(wanted or sorted(known))
+    return Labelling({name: tuple(known[name]) for name in order}, column="label")
+
+
+def words(data: Folder) -> tuple[str, ...]:
+    """Every word that a row may hold, in lower case."""
+    return tuple(word for word in _meanings(data) if word)
+
+
+def _meanings(data: Folder) -> Mapping[str, str]:
+    """The class of each word, in lower case; "" of one whose rows are left out."""
+    if data.labels is None:
+        found = dict[str, str]()
+        for line in lines(data):
+            word = line.values["label"]
+            found.setdefault(word.lower(), word)
+        return found
+    made = dict[str, str]()
+    for line in read_table(
+        data.labels,
+        {"label": ("label", "word", "emotion"), "class": ("class", "meaning")},
+        remedy="It needs two columns, label and class.",
+    ):
+        word, name = line.values["label"].lower(), line.values["class"]
+        if made.setdefault(word, name) != name:
+            raise JmerError(
+                f"{line.where}: label {quoted(word)} is of class {quoted(name)} here, "
+                f"and of {quoted(made[word])} above. Remove one of the two rows."
+            )
+    return made

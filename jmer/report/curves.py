@@ -1,0 +1,52 @@
+"""How several runs learned, side by side."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from jmer.errors import MOST_COUNT, is_whole
+from jmer.files.shape import is_number
+from jmer.report.draw.overlay import Curve, overlay_png
+from jmer.report.render.blocks import Figure, Section
+from jmer.runs.run import Run
+
+
+def held_out_unit(run: Run) -> str:
+    """What a run held out of its training clips to choose an epoch by."""
+    unit = run.experiment["experiment"].get("inner_unit")
+    return "clips" if unit == "clip" else "subjects"
+
+
+def curves_section(names: Sequence[str], runs: Sequence[Run]) -> Iterator[Section]:
+    """The losses of the runs over each other; nothing unless several have losses of
+    held-out training clips or subjects: validation losses, as papers call them."""
+    pairs = list(zip(names, runs, strict=True))
+    inner = [(name, curve) for name, run in pairs if (curve := inner_loss(run))]
+    if len(inner) < 2:
+        return
+    training = [(n, run.curves["loss"]) for n, run in pairs if "loss" in run.curves]
+    units = sorted({held_out_unit(run) for _, run in pairs if inner_loss(run)})
+    what = " or ".join(units)
+    figure = Figure(
+        "figures/curves.png",
+        "Losses over epochs, a line for each run",
+        f"Above, the mean cross-entropy of the training {what} that were held out of "
+        f"each fold to choose the epoch by (the validation loss); below, the training "
+        f"loss. Both are averaged over the trainings of a run.",
+        overlay_png([("validation loss", inner), ("training loss", training)]),
+        chart=True,
+    )
+    yield Section("Losses of held-out training clips", (figure,))
+
+
+def inner_loss(run: Run) -> Curve | None:
+    """Epochs and losses on held-out training clips; of a run with variants, those of
+    the one that its scores are of."""
+    match run.metrics.get("inner_curve"):
+        case {"epoch": [_, *_] as epochs, "loss": [_, *_] as values} if (
+            len(epochs) == len(values)
+            and all(is_whole(epoch, 0, MOST_COUNT) for epoch in epochs)
+            and all(is_number(value) for value in values)
+        ):
+            return np.array(epochs), np.array(values, float)
+    return run.curves.get("inner_loss")

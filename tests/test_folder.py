@@ -1,0 +1,400 @@
+"""A set of one's own: a table, folders of frames and videos."""
+
+import csv
+
+import cv2
+import numpy as np
+import openpyxl
+import pytest
+from filmed import film, noise, turned
+
+from data_builders.folder import Folder
+from data_builders.video_files import VideoFrame, pictures, video
+from jmer.cli import main
+from jmer.data import load, prepare
+from jmer.data.maker import builder_of
+from jmer.errors import JmerError
+
+SIZE = 47
+
+
+def shown(path, *indices):
+    """Pictures of a video by index."""
+    frames = [VideoFrame(path, i) for i in indices]
+    return {frame.index: picture for frame, picture in pictures(frames)}
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("a.mkv", {}),
+        ("a.avi", {}),
+        ("a.mp4", {"codec": "libx264rgb"}),
+        ("b.mov", {"codec": "libx264rgb", "bf": "3", "g": "10"}),
+        ("c.mp4", {"codec": "libx264rgb", "sound": True}),
+    ],
+)
+def test_frames_of_a_video_are_those_that_were_written(tmp_path, name, options):
+    written = noise(30)
+    path = film(tmp_path / name, written, **options)
+    assert len(video(path)) == 30 and video(path).steady
+    assert video(path).frame_rate == pytest.approx(50)
+    for indices in ((0,), (29,), (17, 3, 18), range(30)):
+        found = shown(path, *indices)
+        assert sorted(found) == sorted(indices)
+        for i, picture in found.items():
+            np.testing.assert_array_equal(picture, written[i])
+
+
+def test_frames_are_shown_when_the_file_says(tmp_path):
+    times = [0, 10, 50, 60, 200, 210]
+    path = film(tmp_path / "a.mkv", noise(6), times=times)
+    np.testing.assert_allclose(video(path).seconds, np.array(times) / 1000, atol=1e-9)
+    assert not video(path).steady
+
+
+@pytest.mark.parametrize("degrees, quarters", [(90, -1), (180, 2), (270, 1)])
+def test_a_camera_on_its_side_is_turned_back(tmp_path, degrees, quarters):
+    written = noise(3)
+    path = turned(film(tmp_path / "a.mp4", written, codec="libx264rgb"), degrees)
+    np.testing.assert_array_equal(shown(path, 1)[1], np.rot90(written[1], quarters))
+
+
+def cut(path, part):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * part)])
+
+
+def test_what_is_no_video_is_named(tmp_path):
+    empty, text, heard = (tmp_path / n for n in ("empty.mp4", "text.mkv", "heard.mp4"))
+    empty.touch()
+    text.write_text("clip,subject\n")
+    av = pytest.importorskip("av")
+    with av.open(str(heard), "w") as file:
+        track = file.add_stream("aac", rate=16000, layout="mono")
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), "f4"), "fltp", "mono")
+        sound.sample_rate = 16000
+        file.mux(track.encode(sound))
+        file.mux(track.encode())
+    for path, words in ((empty, "is empty"), (text, "as a video"), (heard, "pictures")):
+        with pytest.raises(JmerError, match=words) as error:
+            video(path)
+        assert str(path) in str(error.value)
+
+
+def test_a_video_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path):
+    written = noise(20)
+    path = film(tmp_path / "a.mkv", written)
+    cut(path, 0.6)
+    known = len(video(path))
+    assert 5 < known < 20
+    whole = shown(path, *range(known - 2))
+    assert all((whole[i] == written[i]).all() for i in whole)
+
+
+# --- tables
+
+
+class Mine:
+    """A folder with a table of clips, of frames and of videos by turns."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.rows = []
+        self.written = {}
+        for n in range(6):
+            kind, person = ("happy", "sad", "calm")[n % 3], f"P {n // 2}, née Ñ"
+            written = self.written[n] = noise(10, SIZE, SIZE, seed=n)
+            if n % 2:
+                place = f"films/{n}.mkv"
+                (folder / "films").mkdir(exist_ok=True)
+                film(folder / place, written)
+            else:
+                place = f"frames/{n}"
+                (folder / place).mkdir(parents=True)
+                for i, picture in enumerate(written, start=1):
+                    name = f"{folder / place}/f{i:02d}.png"
+                    cv2.imwrite(name, picture[..., ::-1])
+            self.rows.append([place, person, kind, 3, 5, 8])
+
+    def table(self, name="mine.csv", header=None, delimiter=",", encoding="utf-8"):
+        header = header or ["clip", "subject", "label", "onset", "apex", "offset"]
+        path = self.folder / name
+        if path.suffix == ".xlsx":
+            book = openpyxl.Workbook()
+            for row in [header, *self.rows]:
+                book.active.append(row)
+            book.save(path)
+            return path
+        with path.open("w", newline="", encoding=encoding) as file:
+            csv.writer(file, delimiter=delimiter).writerows([header, *self.rows])
+        return path
+
+    def builder(self, table=None, **fields):
+        table = table or self.table()
+        fields = {"modality": "clip", "resample": "uniform", "frames": 6, **fields}
+        data = Folder(
+            table=str(table), size=SIZE, data_dir=self.folder / "made", **fields
+        )
+        return builder_of(data)
+
+    def clips(self, **fields):
+        builder = self.builder(**fields)
+        assert builder.problems() == []
+        return [builder.example(item) for item in builder.items()]
+
+    def problem(self, **fields):
+        problems = self.builder(**fields).problems()
+        assert len(problems) == 1, problems
+        return problems[0]
+
+
+@pytest.fixture(name="mine")
+def _mine(tmp_path):
+    pytest.importorskip("av")
+    return Mine(tmp_path)
+
+
+def test_frames_and_videos_give_the_frames_of_the_table(mine):
+    clips = mine.clips()
+    assert [clip["clip_id"] for clip in clips[:2]] == ["frames-0", "films-1"]
+    assert {clip["subject"] for clip in clips} == {f"P {i}, née Ñ" for i in range(3)}
+    for n, clip in enumerate(clips):
+        # Frames 3 to 8, the first frame being 1.
+        np.testing.assert_array_equal(clip["clip"], mine.written[n][2:8])
+        assert (clip["onset"], clip["apex"], clip["offset"]) == (0, 2, 5)
+    assert [clip["frame_rate"] for clip in clips[:2]] == [0, pytest.approx(50)]
+    assert mine.builder().class_names() == ("calm", "happy", "sad")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"name": "t.xlsx"},
+        {"delimiter": ";", "encoding": "utf-8-sig"},
+        {"delimiter": "\t", "encoding": "utf-16"},
+        {"header": ["File", "Participant", "Emotion", "Start", "Peak", "End"]},
+    ],
+)
+def test_tables_are_read_as_programs_write_them(mine, table):
+    clips = mine.clips(table=mine.table(**table))
+    assert len(clips) == 6 and clips[3]["label"] == 1
+    np.testing.assert_array_equal(clips[3]["clip"], mine.written[3][2:8])
+
+
+def test_columns_can_be_called_anything(mine):
+    table = mine.table(header=["Datei", "Wer", "Gefühl", "a", "b", "c"])
+    with pytest.raises(JmerError, match="no row that names the needed columns") as why:
+        mine.builder(table=table).problems()
+    assert "--columns clip=NAME subject=NAME label=NAME" in str(why.value)
+    names = ("clip=Datei", "subject=Wer", "label=Gefühl")
+    more = ("onset=a", "apex=b", "offset=c")
+    assert len(mine.clips(table=table, columns=names + more)) == 6
+    # Without them, clips are whole.
+    assert {clip["offset"] for clip in mine.clips(table=table, columns=names)} == {5}
+
+
+def test_seconds_are_the_nearest_frames(mine):
+    times = [0, 10, 50, 60, 200, 210, 220, 260, 300, 340]
+    film(mine.folder / "films/1.mkv", mine.written[1], times=times)
+    # Frames of a folder are at 0, 0.1 … 0.9 s; the video's as its file says.
+    mine.rows = [[*row[:3], 0.19, 0.21, 0.3] for row in mine.rows[:2]]
+    with_rate, film_ = mine.clips(times="seconds", fps=10)
+    wanted = mine.written[0][[2, 2, 3]]
+    assert with_rate["clip"].shape[0] == 6 and (with_rate["clip"][0] == wanted[0]).all()
+    np.testing.assert_array_equal(with_rate["clip"][-1], mine.written[0][3])
+    np.testing.assert_array_equal(film_["clip"][0], mine.written[1][4])
+    np.testing.assert_array_equal(film_["clip"][-1], mine.written[1][8])
+    assert with_rate["frame_rate"] == 10
+    assert "--fps RATE" in mine.problem(times="seconds")
+    mine.rows = [[*row[:3], 0, 0.1, 7.5] for row in mine.rows[:1]]
+    assert "from 0 to 0.900 seconds" in mine.problem(times="seconds", fps=10)
+
+
+def test_moments_that_nobody_wrote_down(mine):
+    mine.rows = [[*row[:3], "", "", ""] for row in mine.rows]
+    clips = mine.clips(frames=10)
+    for n, clip in enumerate(clips):
+        np.testing.assert_array_equal(clip["clip"], mine.written[n])
+        assert (clip["onset"], clip["apex"], clip["offset"]) == (0, -1, 9)
+    problems = mine.builder(modality="apex-flow").problems()
+    assert len(problems) == 6 and "--missing-apex middle" in problems[0]
+    assert len(mine.clips(modality="apex-flow", missing_apex="middle")) == 6
+
+
+def test_several_clips_of_one_video(mine):
+    place, person, kind, *_ = mine.rows[1]
+    mine.rows = [[place, person, kind, 1, 2, 4], [place, person, kind, 5, 7, 9]]
+    first, second = mine.clips(frames=4)
+    assert (first["clip_id"], second["clip_id"]) == ("films-1@1", "films-1@5")
+    np.testing.assert_array_equal(second["clip"][0], mine.written[1][4])
+
+
+def test_a_table_of_labels_says_what_words_mean(mine, tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("label;class\nHAPPY;positive\nsad;negative\n")
+    assert "unknown label 'calm'" in mine.builder(labels=labels).problems()[0]
+    labels.write_text("label;class\nHAPPY;positive\nsad;negative\ncalm;\n")
+    builder = mine.builder(labels=labels)
+    assert builder.class_names() == ("negative", "positive")
+    assert len(mine.clips(labels=labels)) == 4
+    assert "left out: 2 calm (no class" in builder.summary()
+    chosen = mine.builder(labels=labels, classes="positive,negative")
+    assert chosen.class_names() == ("positive", "negative")
+    with pytest.raises(JmerError, match="Classes are negative, positive"):
+        mine.builder(labels=labels, classes="positiv").class_names()
+    labels.write_text("label;class\nsad;a\nsad;b\n")
+    with pytest.raises(JmerError, match=r"row 3: label 'sad' is of class 'b' here"):
+        mine.builder(labels=labels).class_names()
+
+
+def test_other_sets_in_one_table(mine):
+    header = ["clip", "subject", "label", "dataset"]
+    mine.rows = [[*row[:3], ("A", "B")[n // 2 % 2]] for n, row in enumerate(mine.rows)]
+    clips = mine.clips(table=mine.table(header=header))
+    assert [clip["dataset"] for clip in clips] == list("AABBAA")
+    mine.rows[5][3] = "B"
+    problem = mine.problem(table=mine.table(header=header))
+    assert "is of data set 'B' here, and of 'A' above" in problem
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "row, value, words",
+    [
+        (0, "frames/none", "no folder of clip"),
+        (0, "mine.csv", "neither a folder of frames nor a video"),
+        (0, "../elsewhere", "--root DIR"),
+        (1, "/somewhere/else.mkv", "--root DIR"),
+        (4, "films/1", "is of"),
+    ],
+)
+def test_a_place_that_is_none_is_named_with_its_row(mine, row, value, words):
+    mine.rows[row][0] = value
+    if words == "is of":  # found without its ending: another's clip, but no mistake
+        assert len(mine.clips()) == 6
+        return
+    problem = mine.problem()
+    assert words in problem and f"mine.csv, row {row + 2}" in problem
+
+
+def test_a_damaged_video_is_named(mine):
+    path = mine.folder / "films/1.mkv"
+    path.write_bytes(b"")
+    assert f"{path} is empty" in mine.problem()
+    film(path, mine.written[1])
+    cut(path, 0.5)
+    found = mine.problem()
+    assert "lacks" in found and str(path) in found
+
+
+def test_from_a_table_to_a_run(mine, capsys):
+    (mine.folder / "exp.py").write_text(
+        "from data_builders.folder import Folder\n"
+        "from jmer.experiment import EngineConfig, Experiment\n"
+        "from jmer.models.ststnet import STSTNetConfig\n"
+        "from jmer.optim import SgdConfig\n"
+        "EXPERIMENT = Experiment(model=STSTNetConfig(size=28), epochs=2,\n"
+        "    optim=SgdConfig(lr=0.01),\n"
+        "    data=Folder(modality='apex-flow', size=28),\n"
+        "    engine=EngineConfig(plan_seconds=0, lowering='patches', devices=1))\n"
+    )
+    table = ["--data.table", str(mine.table()), "--data.data-dir", str(mine.folder)]
+    run = ["--run-dir", str(mine.folder / "run")]
+    assert main(["run", str(mine.folder / "exp.py"), *table, *run]) == 0
+    assert main(["audit", str(mine.folder / "run")]) == 0
+    assert "the tested clips are those of the data set" in capsys.readouterr().out
+
+
+def test_what_was_prepared_is_used_where_the_table_is_gone(mine):
+    table = mine.table()
+    data = mine.builder().data
+    prepare(data)
+    before = load(data)
+    mine.rows[0][2] = "sad"
+    mine.table()
+    with pytest.raises(JmerError, match=r"has changed since .* --overwrite`\.$"):
+        load(data)
+    table.unlink()
+    gone = Folder(**{n: getattr(data, n) for n in ("table", "modality", "resample",
+                  "frames", "size", "data_dir")})  # fmt: skip
+    assert gone.manual_dir is None
+    assert load(gone).classes == before.classes == ("calm", "happy", "sad")
+
+
+def test_a_table_begins_with_the_clips_that_lie_there(mine, capsys):
+    out = mine.folder / "new.csv"
+    words = ["data", "new", "folder", "--out", str(out)]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    with out.open(encoding="utf-8-sig", newline="") as file:
+        header, *rows = csv.reader(file)
+    places = [f"films/{n}.mkv" for n in (1, 3, 5)] + [f"frames/{n}" for n in (0, 2, 4)]
+    assert [row[0] for row in rows] == places
+    assert header[:3] == ["clip", "subject", "label"] and rows[0][1] == "films"
+    assert main(words) == 2
+    # As it says: to fill it in, and to check.
+    command = said.partition("then `jmer ")[2].partition("`")[0].split()
+    assert main([*command, "--data-dir", str(mine.folder)]) == 1
+    with out.open("w", newline="") as file:
+        filled = [[row[0], str(n % 3), "ab"[n % 2]] for n, row in enumerate(rows)]
+        csv.writer(file).writerows([header[:3], *filled])
+    capsys.readouterr()
+    assert main([*command, "--data-dir", str(mine.folder)]) == 0
+    assert "6 clips, 3 subjects (3 a, 3 b)" in capsys.readouterr().out
+
+
+def checked(capsys, mine, *words):
+    """The code of a check of the table, and what it said."""
+    home = ["--data-dir", str(mine.folder / "made")]
+    code = main(["data", "check", "folder", *home, *words])
+    return code, "".join(capsys.readouterr())
+
+
+def test_what_errors_tell_to_type_works(mine, capsys):
+    table = str(mine.table())
+    code, said = checked(capsys, mine)
+    assert code == 1 and "--table FILE" in said
+    assert main(["data", "new", "folder", "--out", str(mine.folder / "t.csv")]) == 0
+    code, said = checked(capsys, mine, "--table", f"{table}x")
+    assert code == 1 and "--table FILE" in said
+    code, said = checked(capsys, mine, "--table", table)
+    assert code == 0 and "6 clips" in said
+    code, said = checked(capsys, mine, "--table", table, "--classes", "hapy")
+    assert code == 1 and "Classes are calm, happy, sad" in said
+    assert checked(capsys, mine, "--table", table, "--classes", "happy")[0] == 0
+
+    seconds = "--table", table, "--times", "seconds"
+    code, said = checked(capsys, mine, *seconds)
+    assert code == 1 and "--times frames" in said and "--fps RATE" in said
+    assert checked(capsys, mine, "--table", table, "--times", "frames")[0] == 0
+    assert checked(capsys, mine, *seconds, "--fps", "1")[0] == 1  # of films, of 0.2 s
+    only = [
+        word
+        for n in (1, 3, 5)
+        for word in ("--exclude", f"P {n // 2}, née Ñ/films-{n}")
+    ]
+    assert checked(capsys, mine, *seconds, "--fps", "1", *only)[0] == 0
+
+    lists = mine.folder / "lists"
+    lists.mkdir()
+    other = mine.table("lists/t.csv")
+    code, said = checked(capsys, mine, "--table", str(other))
+    assert code == 1 and "no folder of clip" in said
+    assert (
+        checked(capsys, mine, "--table", str(other), "--root", str(mine.folder))[0] == 0
+    )
+    mine.rows[0][0] = "../frames/0"
+    code, said = checked(capsys, mine, "--table", str(mine.table("lists/u.csv")))
+    assert code == 1 and "--root DIR" in said
+
+    named = str(mine.table(header=["Was", "Wer", "Wie", "a", "b", "c"]))
+    code, said = checked(capsys, mine, "--table", named)
+    assert code == 1 and "--columns clip=NAME subject=NAME label=NAME" in said
+    mine.rows[0][0] = "frames/0"
+    mine.table(header=["Was", "Wer", "Wie", "a", "b", "c"])
+    words = ("--columns", "clip=Was", "subject=Wer", "label=Wie")
+    assert checked(capsys, mine, "--table", named, *words)[0] == 0
