@@ -19,7 +19,7 @@ from jmer.nn.lowering import folded, gated
     ("reach", "stride", "padding", "n", "m"),
     [
         *[(3, 1, 1, 2, 2), (3, 2, 1, 2, 1), (1, 2, 0, 2, 1), (7, 2, 3, 1, 2)],
-        *[(5, 1, 2, 4, 4), (3, 2, 1, 4, 2), (2, 1, 0, 3, 3), (4, 4, 0, 2, 1)],
+        *[(5, 1, 2, 4, 4), (2, 1, 0, 3, 3)],
     ],
 )
 def test_a_folded_convolution_is_the_same(reach, stride, padding, n, m):
@@ -45,7 +45,10 @@ def test_a_folded_convolution_is_the_same(reach, stride, padding, n, m):
         return folded.unfold(made, m)[:, :, :out]
 
     with nn.use_lowering("backend"):
-        close(pulled(with_folds, x, kernel), pulled(plain, x, kernel))
+        both = jax.jit(
+            lambda *of: (pulled(with_folds, *of), pulled(plain, *of)),
+        )
+        close(*both(x, kernel))
 
 
 def test_rows_fold_where_it_fills_the_lanes_of_a_tpu():
@@ -64,7 +67,6 @@ def test_rows_fold_where_it_fills_the_lanes_of_a_tpu():
 def test_pooling_by_products_is_exact_and_the_first_of_equals_wins(n, dtype):
     x = np.random.default_rng(0).integers(-3, 3, (2, 3, 4, 6, 5)).astype(np.float32)
     x = jnp.asarray(x / 3, dtype)
-    inputs = folded.fold(x, n)
 
     def plain(x, axes):
         x = x.astype(jnp.float32)
@@ -73,15 +75,19 @@ def test_pooling_by_products_is_exact_and_the_first_of_equals_wins(n, dtype):
             return x.mean(1), nn.max_along(x, 1)[:, 0]
         return x.mean(-1), nn.max_along(x, -1)[..., 0]
 
-    for function, axes in ((gated.over_places, (1, 2, 3)), (gated.over_channels, (4,))):
-        (mean, largest), pull = jax.vjp(functools.partial(function, n=n), inputs)
+    @functools.partial(jax.jit, static_argnums=(0, 1))
+    def run(function, axes, x):
+        made, pull = jax.vjp(functools.partial(function, n=n), folded.fold(x, n))
         wanted, pull_plain = jax.vjp(functools.partial(plain, axes=axes), x)
-        close(mean, wanted[0], 1e-6)
-        assert_array_equal(largest, wanted[1])
-        dy = tuple(jnp.asarray(normal(i, *mean.shape)) for i in range(2))
-        found = folded.unfold(pull(dy)[0], n)
+        dy = tuple(jnp.asarray(normal(i, *made[0].shape)) for i in range(2))
+        return made, folded.unfold(pull(dy)[0], n), wanted, pull_plain(dy)[0]
+
+    for function, axes in ((gated.over_places, (1, 2, 3)), (gated.over_channels, (4,))):
+        made, found, wanted, expected = run(function, axes, x)
+        close(made[0], wanted[0], 1e-6)
+        assert_array_equal(made[1], wanted[1])
         rtol = 1e-6 if dtype == jnp.float32 else 2**-8
-        close(np.float32(found), np.float32(pull_plain(dy)[0]), rtol)
+        close(np.float32(found), np.float32(expected), rtol)
 
 
 @pytest.mark.parametrize("kernel", [(3, 5, 3), (7,)])
@@ -100,7 +106,8 @@ def test_a_row_as_channels_convolves_its_pixels(kernel):
     def by_rows(planes, weights):
         return gated.rows_convolved((planes[:, 0], planes[:, 1]), weights, jnp.float32)
 
-    close(pulled(by_rows, planes, weights), pulled(plain, planes, weights))
+    both = jax.jit(lambda *of: (pulled(by_rows, *of), pulled(plain, *of)))
+    close(*both(planes, weights))
 
 
 def gates(channels, rank):
@@ -113,11 +120,11 @@ def gates(channels, rank):
     )
 
 
-@pytest.mark.parametrize("gated", [False, True])
 @pytest.mark.parametrize(
-    ("inputs", "outputs", "stride", "shortcut"),
+    ("inputs", "outputs", "stride", "shortcut", "gated"),
     [
-        *[(64, 64, 1, "conv"), (64, 128, 2, "conv"), (16, 32, 1, "zeropad")],
+        *[(64, 64, 1, "conv", True), (64, 128, 2, "conv", False)],
+        (16, 32, 1, "zeropad", False),
     ],
 )
 def test_a_block_of_folded_rows_is_the_same(inputs, outputs, stride, shortcut, gated):

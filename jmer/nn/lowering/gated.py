@@ -111,7 +111,7 @@ over_channels.defvjp(_over_channels, _from_channels)
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def weighed(x: Array, weight: Array, n: int = 1) -> Array:
-    """`x` [b, *space, w / n, n * c] times `weight` [b, *space, w], in the type of `x`."""
+    """`x` [b, *space, w / n, n * c] times `weight` [b, *space, w], in its own type."""
     return x * _lanes(_apart(weight.astype(x.dtype), n), x)
 
 
