@@ -316,6 +316,32 @@ def test_attention_of_an_accelerator_holds_no_scores(name, monkeypatch):
     assert compiled.memory_analysis().temp_size_in_bytes < scores
 
 
+def test_the_ways_through_a_fusion_are_not_walked_one_by_one():
+    """Each of sixty values is read twice on the way to the next: 2**60 ways."""
+    links = "\n".join(
+        f"  %w.{i} = f32[1000,64]{{1,0}} negate(%v.{i})\n"
+        f"  %v.{i + 1} = f32[1000,64]{{1,0}} add(%v.{i}, %w.{i})"
+        for i in range(60)
+    )
+    text = f"""%chain (v.0: f32[1000,64], i: s32[]) -> f32[1,64] {{
+  %v.0 = f32[1000,64]{{1,0}} parameter(0)
+  %i = s32[] parameter(1)
+{links}
+  ROOT %r = f32[1,64]{{1,0}} dynamic-slice(%v.60, %i, %i), dynamic_slice_sizes={{1,64}}
+}}
+
+ENTRY %main (a: f32[1000,64], i: s32[]) -> f32[1,64] {{
+  %a = f32[1000,64]{{1,0}} parameter(0)
+  %i = s32[] parameter(1)
+  ROOT %f = f32[1,64]{{1,0}} fusion(%a, %i), kind=kLoop, calls=%chain
+}}
+"""
+    module = parse(text)
+    fusion = module.entry.instructions["f"]
+    # What is read by several ways counts by each, and at most as a whole.
+    assert bytes_moved(module, module.entry, fusion) == 1000 * 64 * 4 + 64 * 4 + 4
+
+
 def test_a_fusion_beside_others_writes_what_it_changes():
     text = """%changed (p.0: f32[1000,64], p.1: f32[1,64], p.2: s32[]) -> f32[1000,64] {
   %p.0 = f32[1000,64]{1,0} parameter(0)

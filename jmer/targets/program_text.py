@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 _BYTES = {
     **dict.fromkeys(("pred", "s8", "u8", "s4", "u4", "s2", "u2", "token"), 1),
@@ -113,9 +113,22 @@ class Computation:
             int(each.operands[0]): each for each in self if each.opcode == "parameter"
         }
 
-    def users(self, name: str) -> list[Instruction]:
+    def users(self, name: str) -> Sequence[Instruction]:
         """The instructions that read the one of that name."""
-        return [each for each in self if name in each.operands]
+        return self._users.get(name, ())
+
+    @functools.cached_property
+    def _users(self) -> dict[str, list[Instruction]]:
+        found: dict[str, list[Instruction]] = {}
+        for each in self:
+            for name in dict.fromkeys(each.operands):
+                found.setdefault(name, []).append(each)
+        return found
+
+    @functools.cached_property
+    def picked(self) -> dict[str, int | None]:
+        """Bytes of its values that others read, as far as that is known already."""
+        return {}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -83,6 +83,13 @@ def bytes_read(module: Module, instruction: Instruction, place: int) -> int | No
 
 def _picked(module: Module, inside: Computation, value: Instruction) -> int | None:
     """Bytes of a value within a fusion that its users read; None for all."""
+    # Once for each: the ways from a value to the result can be more than can be walked.
+    if value.name not in inside.picked:
+        inside.picked[value.name] = _picked_anew(module, inside, value)
+    return inside.picked[value.name]
+
+
+def _picked_anew(module: Module, inside: Computation, value: Instruction) -> int | None:
     total = 0
     if value.root:
         return None
