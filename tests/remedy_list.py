@@ -144,6 +144,7 @@ TYPED: list[tuple[str, str]] = [
         "or a file of `jmer pretrain magnet`",
         "hours: test_pretrain.py trains such a file",
     ),
+    ("no {votes.TABLE} in", "test_fer2013.py: votes that are not there"),
     ("aman takes the weights", "test_aman.py: what is said"),
     ("is not given: give {what} as", f"{RUNS}what_aman_can_do_without"),
     ("were trained with --{typed_as}", "test_pretrain_motion.py: what is said"),
