@@ -51,7 +51,7 @@ ABLATIONS = {
     "plain": dataclasses.replace(
         SMALL, contrast=False, temporal_net=False, intensity=False
     ),
-    "memory": dataclasses.replace(SMALL, phase="memory"),
+    "memory": dataclasses.replace(SMALL, phase="memory", context_dilation=2),
     "motion": dataclasses.replace(SMALL, phase="memory", train_motion=True),
 }
 FRAMES = dataclasses.replace(SMALL, phase="spatial", steps_count="by-intensity")
