@@ -49,6 +49,10 @@ ROWS = [
     ("visual_memory_casme2", "--model.memory convgru", "model.memory", "convgru"),
     ("visual_memory_casme2", "--model.context gap", "model.context", "gap"),
     ("visual_memory_casme2", "--model.fc6-dilation 2", "model.fc6_dilation", 2),
+    (
+        *("visual_memory_casme2", "--model.context-dilation 2"),
+        *("model.context_dilation", 2),
+    ),
     ("visual_memory_casme2", "--model.phase joint", "model.phase", "joint"),
     ("hsta_table2_unfused", "--model.depth 1 0 1", "model.depth", (1, 0, 1)),
     ("hsta_table2_unfused", "--model.depth 1 1 0", "model.depth", (1, 1, 0)),
