@@ -10,6 +10,7 @@ import pytest
 from jmer.commands.list import _experiments
 from jmer.commands.options import RunOptions
 from jmer.commands.parsing import parse
+from jmer.data.listed import ClipLists
 from jmer.data.splits import ClipHoldOut, ClipKFold, HoldOut, KFold, Loso, protocols
 from jmer.errors import UsageError
 from jmer.experiment import load_experiment
@@ -97,6 +98,10 @@ def test_the_figures_of_papers_are_sweeps():
     cells = load_sweep(EXPERIMENTS / "aman_figure3.py").cells
     assert [c.experiment.data.name for c in cells[::20]] == ["casme2", "samm", "smic"]
     assert values("hsta_figure3", "num_frames") == [2, 4, 6, 8, 10, 12]
+    # "Solely using USTA", a single layer of it, on the video (section 4.2.1).
+    assert values("hsta_figure3", "depth") == [(1, 0, 1)] * 6
+    assert values("hsta_figure3", "csta") == [False] * 6
+    assert values("hsta_figure3", "streams") == ["v"] * 6
     assert values("meranet_figure4", "ca_shared") == ["conv", "mlp"]
     assert values("meranet_figure5", "st_kernel") == [3, 5, 7]
 
@@ -203,7 +208,7 @@ def test_the_recipes_are_those_of_the_papers():
         layer_decay=0.9,
     )
     assert (hsta.epochs, hsta.batch_size) == (150, 32)
-    assert (hsta.sampling, hsta.protocol) == ("balanced", ClipKFold(5))
+    assert (hsta.sampling, hsta.protocol) == ("balanced", ClipLists(k=5))
     for name in ("casme2", "samm", "smic"):  # AMAN's code, the same for all
         aman = load_experiment(EXPERIMENTS / f"aman_{name}.py")
         # torch.optim.RMSprop(lr=1e-3, eps=1e-8, weight_decay=1e-4), StepLR(30, 0.2)
