@@ -429,7 +429,6 @@ OURS = {
         "model.magnifier none, paper the published network",
     ],
     "visual_memory": [
-        "model.steps-count by-intensity, paper alike",
         "pretrained none, paper a network of motion",
         "start-from none, paper a run of the spatial phase",
     ],

@@ -292,10 +292,9 @@ class VisualMemoryConfig(NetworkConfig):
         return model.explain(inputs["clip"], **options)
 
 
-def _frames(clip: Array) -> Array:
-    """[b * t, h, w, 3], blue first and about 0, of RGB from 0 to 255."""
-    frames = clip.reshape(-1, *clip.shape[2:]).astype(jnp.float32)
-    return frames[..., ::-1] - MEAN
+def _about_zero(frames: Array) -> Array:
+    """Frames [n, h, w, 3], blue first and about 0, of RGB from 0 to 255."""
+    return frames.astype(jnp.float32)[..., ::-1] - MEAN
 
 
 def _of_clip(logits: Array, counts: Array) -> Array:
@@ -320,10 +319,15 @@ def _shares(there: Array) -> Array:
 
 
 def _in_turn(function: Callable[[Array], Array], x: Array, size: int) -> Array:
-    """`function` of `size` rows of `x` at a time, which bounds its memory."""
+    """`function` of `size` rows of `x` at a time, which bounds its memory: until then
+    they lie flat, since colours as a last axis are padded to 128 on a TPU."""
     parts = -(-len(x) // size)
-    rows = jnp.pad(x, [(0, parts * size - len(x))] + [(0, 0)] * (x.ndim - 1))
-    made = lax.map(function, rows.reshape(parts, size, *x.shape[1:]))
+    flat = x.reshape(len(x), -1)
+    rows = jnp.pad(flat, [(0, parts * size - len(x)), (0, 0)])
+    made = lax.map(
+        lambda part: function(part.reshape(size, *x.shape[1:])),
+        rows.reshape(parts, size, -1),
+    )
     return made.reshape(-1, *made.shape[2:])[: len(x)]
 
 
@@ -456,13 +460,14 @@ class VisualMemory(nnx.Module):
         alone = "spatial" in self.left_alone
 
         def of(frames: Array) -> Array:
+            frames = _about_zero(frames)
             x: Array = self.spatial(frames, train=train and not alone, key=key)
             x = lax.stop_gradient(x) if alone else x
             for layer in self.reduce:
                 x = jnp.tanh(layer(x))
             return x
 
-        frames = _frames(clip)
+        frames = clip.reshape(-1, *clip.shape[2:])
         x = of(frames) if turn is None else _in_turn(of, frames, turn)
         return x.reshape(*clip.shape[:2], *x.shape[1:])
 
@@ -476,19 +481,22 @@ class VisualMemory(nnx.Module):
         turn: int | None,
     ) -> Array:
         b, s = flow.shape[:2]
-        x = nn.polar_flow(flow) if self.polar else flow.astype(jnp.float32)
         # Each field is an image of its own, and counts as its clip does.
-        fields = None if weight is None else jnp.repeat(weight, s)
+        fields: Array | None = None if weight is None else jnp.repeat(weight, s)
         if there is not None:
             own = there.reshape(-1).astype(jnp.float32)
             fields = own if fields is None else fields * own
-        x = x.reshape(b * s, *flow.shape[2:])
         alone = "motion" in self.left_alone
 
+        def of(flow: Array, **options: Any) -> Array:
+            x = nn.polar_flow(flow) if self.polar else flow.astype(jnp.float32)
+            return motion(x, **options)
+
+        images = flow.reshape(b * s, *flow.shape[2:])
         if turn is None:
-            mask = motion(x, train=train and not alone, weight=fields)
+            mask = of(images, train=train and not alone, weight=fields)
         else:  # of tests, which ask for no statistics
-            mask = _in_turn(motion, x, turn)
+            mask = _in_turn(of, images, turn)
         mask = lax.stop_gradient(mask) if alone else mask
         mask = nn.avg_pool(mask, (2, 2))
         return mask.reshape(b, s, *mask.shape[1:])
@@ -545,11 +553,11 @@ class FrameClassifier(nnx.Module):
         del weight
 
         def of(frames: Array) -> Array:
-            x = self.spatial(frames, train=train, key=key)
+            x = self.spatial(_about_zero(frames), train=train, key=key)
             x = self.emotion(x.astype(jnp.float32).mean((1, 2)))
             return x.astype(jnp.float32)
 
-        frames = _frames(clip)
+        frames = clip.reshape(-1, *clip.shape[2:])
         apart = present is not None and not train
         size = len(clip) * (self.steps + 1)
         logits = _in_turn(of, frames, size) if apart else of(frames)

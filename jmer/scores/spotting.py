@@ -205,8 +205,8 @@ def watch_all(
             f"{clips.name}: all frames of {names}{more} lie within the annotated "
             f"expression, so nothing can be spotted there. Prepare whole recordings: "
             f"modality=video, resample=whole or native, and a context, from a source "
-            f"that keeps the frames before the onset and after the offset, and train on "
-            f"those."
+            f"that keeps the frames before the onset and after the offset, and train "
+            f"on those."
         )
     return found
 
