@@ -54,7 +54,9 @@ class FaceSet(ClipRecipe, DataConfig):
     landmarks: Path | None = None
     """Table of five points of the face in each onset frame, in pixels, which are used
     instead of a detector (columns subject, clip, left_eye_x, left_eye_y, right_eye_x,
-    ..., nose_x, ..., mouth_left_x, ..., mouth_right_y; left as seen in the image)."""
+    ..., nose_x, ..., mouth_left_x, ..., mouth_right_y; left as seen in the image), or
+    of 68 (columns subject, clip, x_0, y_0, ..., x_67, y_67; in the usual order, from
+    the jaw to the lips), to all of which a face is then fitted."""
     bits: Literal["stated", "10", "12", "14", "16"] = "stated"
     """How many bits count of frames that store 16 a value, as cameras of 12 bits write
     them. stated: as the files say; where they do not, and no value needs more than 14,

@@ -11,7 +11,7 @@ import pytest
 from downloads import write
 from numpy.testing import assert_array_equal
 
-from data_builders.landmarks import COLUMNS
+from data_builders.landmarks import COLUMNS, COLUMNS_68
 from data_builders.megc2019 import Megc2019
 from data_builders.synthetic import Synthetic
 from jmer.data import check, load, prepare
@@ -19,6 +19,7 @@ from jmer.errors import JmerError, UsageError
 from jmer.preprocess.align import POINTS, TEMPLATE, Box, Pose
 from jmer.preprocess.faces import detector, find_face
 from jmer.preprocess.flow import apex_flow
+from jmer.preprocess.points68 import TEMPLATE_68, five_of
 from jmer.preprocess.temporal import resample
 from jmer.synthetic.face import draw_face
 from jmer.synthetic.rendering import render_clip
@@ -170,6 +171,90 @@ def test_subjects_may_have_lost_their_zeros(tmp_path):
             row[0] = row[0].lstrip("0")
 
     load(aligned(tree, table(tree, as_numbers), "crop"))
+
+
+def points_68(i):
+    """Of clip i, bent: no similarity brings all points to the template."""
+    bent = np.random.default_rng(i).normal(0, 0.01, (68, 2))
+    return (TEMPLATE_68 + bent) * (20 + i) + (4 - i / 2, 3 + i / 3)
+
+
+def table_68(tree, change=None):
+    rows = {
+        i: [*take.key, *points_68(i).round(3).ravel().tolist()]
+        for i, take in enumerate(tree.loaded)
+    }
+    if change:
+        change(rows)
+    path = tree.root.parent / "faces68.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS_68, *rows.values()])
+    return path
+
+
+@pytest.mark.parametrize(("align", "kind"), [("crop", Box), ("landmarks", Pose)])
+def test_68_points_decide_what_is_stored(align, kind, tmp_path):
+    """The face is fitted to all of them by least squares."""
+    tree = write("casme2", tmp_path)
+    config = aligned(tree, table_68(tree), align, size=13)
+    clips = load(config)
+    for i, take in enumerate(tree.loaded):
+        points = points_68(i).round(3)
+        square = kind.of(points)
+        rows = [[(x, -y, 1, 0), (y, x, 0, 1)] for x, y in points]
+        fit, *_ = np.linalg.lstsq(np.reshape(rows, (136, 4)), TEMPLATE_68.ravel())
+        if kind is Pose:
+            np.testing.assert_allclose(square.turn, complex(*fit[:2]), atol=1e-12)
+            np.testing.assert_allclose(square.shift, complex(*fit[2:]), atol=1e-9)
+        shown = np.stack([square.cut(f, 13) for f in take.published])
+        expected, _ = resample(shown, take.interval, 4, "uniform")
+        assert_array_equal(clips.inputs["clip"][i], expected)
+
+
+def test_the_template_of_68_points_has_the_five():
+    np.testing.assert_allclose(five_of(TEMPLATE_68), TEMPLATE, atol=1e-12)
+    mirrored = TEMPLATE_68 * (-1, 1) + (1, 0)
+    for point in mirrored:  # a face from the front: each has one on the other side
+        assert np.abs(TEMPLATE_68 - point).sum(1).min() < 1e-9
+
+
+def a_68(index, value):
+    def change(rows):
+        rows[1][2 + 2 * index] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (a_68(40, "x"), "row 3: x_40 'x' of clip .* is no number"),
+        (a_68(33, 90), r"row 3: point 33 \(90, .*\) is outside the onset frame"),
+        (lambda rows: rows[1].__setitem__(slice(2, None), (
+            TEMPLATE_68 * (-20, 20) + (24, 3)).ravel().tolist()),
+         "row 3: a left point of clip .* is not left of its right one"),
+        (lambda rows: rows[1].__setitem__(slice(2, None), TEMPLATE_68.ravel().tolist()),
+         "row 3: the face of clip .* is smaller than 16 pixels"),
+    ],
+)  # fmt: skip
+def test_bad_68_points_are_named(change, words, tmp_path):
+    tree = write("casme2", tmp_path)
+    problems, _ = check(aligned(tree, table_68(tree, change), "landmarks"))
+    assert len(problems) == 1 and re.search(words, problems[0]), problems
+
+
+def test_a_jaw_may_be_cut_off(tmp_path):
+    tree = write("casme2", tmp_path)
+    path = table_68(tree, a_68(3, -7))
+    assert not check(aligned(tree, path, "landmarks"))[0]
+
+
+def test_a_table_of_68_points_that_lacks_one(tmp_path):
+    tree = write("casme2", tmp_path)
+    path = table_68(tree)
+    path.write_text(path.read_text().replace("x_41,", "u,", 1))
+    with pytest.raises(JmerError, match=r"needed columns .*or subject, clip, x_0, y_0"):
+        check(aligned(tree, path, "crop"))
 
 
 def at(column, value):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
 from argparse import Namespace
 from pathlib import Path
 

@@ -14,12 +14,14 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from test_report import EVIL, parse
 
 from jmer.errors import JmerError
+from jmer.models.aman import AmanConfig
 from jmer.models.hsta import HstaConfig
 from jmer.models.meranet import Resnet3dConfig
 from jmer.models.stanet import STANetConfig
 from jmer.models.ststnet import STSTNetConfig
 from jmer.report.attention import (
     activation,
+    aman,
     figures,
     grid,
     hsta,
@@ -488,6 +490,36 @@ def test_a_grid_has_the_apex_the_true_class_and_each_prediction(monkeypatch):
     assert not grid.has_grid([(of_stanet(),), (of_stanet(),)])
     shorter = of_resnet3d(inputs={"clip": FACES[:4]})
     assert not grid.has_grid([(ours[0], theirs[0]), (ours[1], shorter)])
+
+
+def of_aman(**changes):
+    config = AmanConfig(
+        k=3, n=2, frames=5, size=14, width=2, magnify="linear", pretrain="none"
+    )
+    weight = RNG.uniform(size=(2, 3)).astype(np.float32)
+    fields = {"inputs": {"clip": FACES}, "shown": {"factor_weight": weight}} | changes
+    return case_of(config, **fields)
+
+
+def test_magnified_frames_of_several_subjects_are_one_figure(monkeypatch):
+    """Figure 1 of AMAN's paper. Of five frames, 0 and 2 are seen."""
+    drawn = []
+    monkeypatch.setattr(
+        aman, "strip_png", lambda r, c, **o: drawn.extend([r, c]) or b""
+    )
+    first, second = of_aman(apex=0), of_aman(subject="s8", label=0, apex=3)
+    assert grid.has_grid([(first,), (second,)])
+    assert not grid.has_grid([(first, first), (second, second)])
+    aman.across([first, second])
+    rows, captions = drawn
+    assert captions == ["× 1", "× 2", "× 3"]
+    assert [row.label for row in rows] == ["subject s7\njoy", "subject s8\nanger"]
+    assert_array_equal(rows[0].images, FACES[[0, 0, 0]])  # the onset does not move
+    start, change = FACES[0].astype(float), FACES[2].astype(float) - FACES[0]
+    for image, factor in zip(rows[1].images, (1, 2, 3), strict=True):
+        assert_array_equal(image, np.clip(start + factor * change, 0, 255))
+    told = second.shown["factor_weight"][1]
+    assert rows[1].said == [f"{value:.2f}" for value in told]
 
 
 def test_a_grid_is_a_page_and_the_first_pictures_of_a_report(tmp_path):

@@ -238,7 +238,7 @@ class AmanConfig(NetworkConfig):
         return {"clip": self._features(inputs["clip"], parts).astype(self.cache)}
 
     def prefix_whole(self, parts: Inputs) -> Inputs:
-        return {name: self._gridded(made, 1) for name, made in parts.items()}
+        return {name: self._gridded(made) for name, made in parts.items()}
 
     @typed
     def features(self, clip: Shaped[Array, "b t h w 3"]) -> Float[Array, "b n k H W c"]:
@@ -247,26 +247,33 @@ class AmanConfig(NetworkConfig):
         Raises: UsageError if the file of one of them is not given; JmerError if it
         cannot be used.
         """
-        return self._gridded(self._features(clip, self._parts), 1)
+        return self._gridded(self._features(clip, self._parts))
 
     @typed
-    def images(self, frames: Shaped[Array, "t h w 3"]) -> Float[Array, "n k H W 3"]:
-        """What the frozen stages see of a clip: the frames that are `seen`, magnified
-        by each factor, with pixels of 0 to 255.
+    def images(
+        self, frames: Shaped[Array, "t h w 3"], numbers: Sequence[int] | None = None
+    ) -> Float[Array, "n k H W 3"]:
+        """What the frozen stages see of a clip: the frames that are `seen`, or those of
+        these numbers, magnified by each factor, with pixels of 0 to 255.
 
         Raises: as `features`, for the magnifier.
         """
-        return self._gridded(self._each(frames, self._parts, lambda image: image), 0)
+        parts = self._parts_of(self.seen if numbers is None else numbers)
+        made = self._each(frames, parts, lambda image: image)
+        return made.reshape(-1, len(self.factors), *made.shape[1:])
 
     @property
     def _parts(self) -> tuple[Part, ...]:
-        factors = [factor + self.amp_offset for factor in self.factors]
-        return tuple((frame, factor) for frame in self.seen for factor in factors)
+        return self._parts_of(self.seen)
 
-    def _gridded(self, made: Array, axis: int) -> Array:
-        """With axes of frames and factors in place of one of parts."""
+    def _parts_of(self, numbers: Sequence[int]) -> tuple[Part, ...]:
+        factors = [factor + self.amp_offset for factor in self.factors]
+        return tuple((frame, factor) for frame in numbers for factor in factors)
+
+    def _gridded(self, made: Array) -> Array:
+        """[b, n, k, ...] of [b, part, ...]."""
         grid = len(self.seen), len(self.factors)
-        return made.reshape(*made.shape[:axis], *grid, *made.shape[axis + 1 :])
+        return made.reshape(len(made), *grid, *made.shape[2:])
 
     def _features(self, clip: Array, parts: Sequence[Part]) -> Array:
         """[b, part, H, W, c]"""

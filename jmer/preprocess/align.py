@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from jmer.preprocess.points68 import COUNT, TEMPLATE_68
 from jmer.preprocess.tensors import resize
 
 POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
@@ -51,7 +52,7 @@ class Box:
         return cls.about(x + (width - 1) / 2, y + (height - 1) / 2, side)
 
     @classmethod
-    def of(cls, points: Float[np.ndarray, "5 2"]) -> "Box":
+    def of(cls, points: Float[np.ndarray, "m 2"]) -> "Box":
         """The square that `Pose` makes of the points, set upright about its middle."""
         pose = Pose.of(points)
         middle = pose.to_frame(np.array([0.5, 0.5]))
@@ -84,14 +85,16 @@ class Pose:
     shift: complex
 
     @classmethod
-    def of(cls, points: Float[np.ndarray, "5 2"]) -> "Pose":
-        """The similarity that brings `points` nearest to `TEMPLATE`.
+    def of(cls, points: Float[np.ndarray, "m 2"]) -> "Pose":
+        """The similarity that brings `points` nearest to `TEMPLATE`, or 68 points to
+        `TEMPLATE_68`.
 
         By least squares: Umeyama 1991, of which there is a closed form for the plane,
         since turning and scaling is the product with a complex number. Nothing is
         mirrored.
         """
-        here, there = _complex(points), _complex(TEMPLATE)
+        there = _complex(TEMPLATE_68 if len(points) == COUNT else TEMPLATE)
+        here = _complex(points)
         away = here - here.mean()
         turn = np.vdot(away, there - there.mean()) / np.vdot(away, away)
         return cls(complex(turn), complex(there.mean() - turn * here.mean()))

@@ -1,5 +1,7 @@
 """AMAN: weights of factors and of frames, and the frames as they were magnified."""
 
+from collections.abc import Sequence
+
 import jax
 import numpy as np
 
@@ -57,6 +59,40 @@ def figures(case: Case) -> list[Figure]:
         )
     )
     return made
+
+
+def across(cases: Sequence[Case]) -> Figure:
+    """A row for each clip, as figure 1 of the paper has them: the frame nearest to the
+    apex of those that the network sees, magnified by each factor."""
+    network = cases[0].network
+    assert isinstance(network, AmanConfig)
+    rows: list[StripRow] = []
+    for case in cases:
+        at = min(range(len(network.seen)), key=lambda i: _from_apex(case, i))
+        number = network.seen[at]
+        images = jax.jit(lambda x, number=number: network.images(x, [number]))
+        pixels = np.rint(np.asarray(images(case.inputs["clip"]))[0]).astype(np.uint8)
+        weight = case.shown.get("factor_weight")
+        said = () if weight is None else [f"{value:.2f}" for value in weight[at]]
+        name = f"subject {case.subject}\n{case.classes[case.label]}"
+        rows.append(Tiles(name, pixels, said=said))
+    return Figure(
+        "figures/grid.png",
+        "One frame of each clip, magnified by each factor",
+        "Of each clip the frame nearest to its apex that the network sees, magnified "
+        "by each factor; beside it the subject and the true class, below each image "
+        "the weight of its factor (α, equation 5). Figure 1 of the paper has three "
+        "such rows, and says that the best factor varies with subject and expression.",
+        strip_png(rows, [f"× {f:g}" for f in network.factors], widest=WIDEST),
+    )
+
+
+def _from_apex(case: Case, i: int) -> float:
+    """How far the i-th frame that is seen is from the apex, or from the middle."""
+    network, frames = case.network, len(case.inputs["clip"])
+    assert isinstance(network, AmanConfig)
+    apex = case.apex if 0 <= case.apex < frames else (frames - 1) / 2
+    return abs(network.seen[i] - apex)
 
 
 def grid_rows(

@@ -1,5 +1,6 @@
 """Several clips in one figure, as figure 6 of MERANet's paper has them: a frame of
-each, and below it what each network looked at."""
+each, and below it what each network looked at; or as figure 1 of AMAN's: a frame of
+each by every factor of magnification."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from jmer.files import write_json, writing
+from jmer.report.attention import aman
 from jmer.report.attention.activation import HEAD, SAID, activation, upsampled
 from jmer.report.attention.case import Case, as_rgb
 from jmer.report.draw.heat import over, scale_of
@@ -28,7 +30,13 @@ def has_grid(clips: Sequence[Sequence[Case]]) -> bool:
     alike = {(case.classes, len(case.inputs["clip"])) for case in every
              if "clip" in case.inputs}  # fmt: skip
     known = all(case.network.name in NETWORKS for case in every)
+    known = known or _magnifies(clips)
     return len(clips) > 1 and known and len(alike) == 1
+
+
+def _magnifies(clips: Sequence[Sequence[Case]]) -> bool:
+    """Whether there is one run, of AMAN."""
+    return all([case.network.name for case in cases] == ["aman"] for cases in clips)
 
 
 def write_grid(folder: Path, clips: Sequence[Sequence[Case]]) -> None:
@@ -36,7 +44,8 @@ def write_grid(folder: Path, clips: Sequence[Sequence[Case]]) -> None:
 
     Raises: JmerError if `folder` cannot be written.
     """
-    figure = grid(clips)
+    magnified = _magnifies(clips)
+    figure = aman.across([case for (case,) in clips]) if magnified else grid(clips)
     text = f"{len(clips)} clips, each by the weights of the fold that held it out."
     blocks = (Paragraph(text), figure)
     page = Page(GRID_TITLE, "", (), (Section("Side by side", blocks),))
