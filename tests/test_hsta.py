@@ -129,7 +129,8 @@ def loss_gradients(config, graphdef, params, stats, clip, special, weight, key=K
 # --- counts and shapes
 
 
-def test_describes_the_network_of_the_paper():
+def test_describes_the_network_of_the_authors_code():
+    """The paper prints no total; this one is of their network, built and counted."""
     record = describe(PAPER)
     assert record["parameters"] == record["trained"] == 81_887_623
     assert record["input"] == "clip 6x224x224x3, special 2x224x224x3"
