@@ -309,7 +309,9 @@ OFFICIAL = {
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
-def test_checkpoints_are_imported_as_their_authors_save_them(twins, tmp_path, name):
+def test_checkpoints_are_imported_as_their_authors_save_them(
+    twins, tmp_path, capsys, name
+):
     """`num_K/checkpoint-149.pth`, with the arguments of the script inside."""
     import torch
 
@@ -342,6 +344,11 @@ def test_checkpoints_are_imported_as_their_authors_save_them(twins, tmp_path, na
         )
     out = str(tmp_path / "out")
     command = ["weights", "import", "hsta", "--torch", str(tmp_path / "in")]
+    if words:
+        assert main([*command, "--out", out]) == 2
+        assert "Say the rest with --model.FIELD, such as --model.heads" in (
+            capsys.readouterr().err
+        )
     assert main([*command, "--out", out, *words]) == 0
     weights = jmer.load_model(out)
     expected = dataclasses.replace(config, dropout=0.2, drop_path=0.2)

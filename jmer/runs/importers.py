@@ -140,7 +140,10 @@ def _sized(
     try:
         return dataclasses.replace(config, **fields)
     except UsageError as error:
-        raise UsageError(f"{file} cannot be read with {error}") from error
+        raise UsageError(
+            f"{file} does not tell all of its network: {error}. Say the rest with "
+            f"--model.FIELD, such as --model.heads for the heads of attention."
+        ) from error
 
 
 def _reason(error: Exception) -> str:
