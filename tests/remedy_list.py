@@ -131,6 +131,10 @@ TYPED: list[tuple[str, str]] = [
         "the arrays of several networks",
         f"{IMPORTED}two_networks_in_a_file_are_refused_until_one_is_chosen",
     ),
+    (
+        "does not tell all of its network",
+        "test_hsta.py::test_checkpoints_are_imported_as_their_authors_save_them",
+    ),
     ("protocol.lists: give the folder", LISTED),
     ("of the lists ({shown}). Prepare", LISTED),
     ("names none of {counted(len(left)", LISTED),
