@@ -68,7 +68,7 @@ class Conv(nnx.Module):
         if n == m == 1:
             return self(x)
         (before, _), stride = self.padding[-1], self.strides[-1]
-        kernel = self.kernel[...].astype(self.dtype)
+        kernel: Array = self.kernel[...].astype(self.dtype)
         out = (x.shape[-2] * n + 2 * before - kernel.shape[-3]) // stride + 1
         kernel, stride, before = folded_kernel(kernel, stride, before, n, m)
         after = (out // m - 1) * stride + kernel.shape[-3] - before - x.shape[-2]

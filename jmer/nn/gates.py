@@ -3,8 +3,7 @@
 A gate's `explain` returns the weighed values and its weights by name, in float32.
 """
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -17,8 +16,9 @@ from jmer.nn.init import torch_kernel
 from jmer.nn.linear import Linear
 from jmer.nn.lowering import gated
 from jmer.nn.lowering.choice import current
+from jmer.nn.lowering.folded import fold, unfold
 from jmer.nn.pool import max_along
-from jmer.nn.residual import Gate
+from jmer.nn.residual import FoldedGate, Gate
 
 Shared = Literal["conv", "mlp"]
 
@@ -144,18 +144,16 @@ class Gates(nnx.Module):
 
     def explain(self, x: Array) -> tuple[Array, dict[str, Array]]:
         """The result, and the weights of all."""
-        return self._through([gate.explain for gate in self.gates], x)
+        return self.folded(x, 1)
 
     def folded(self, x: Array, n: int) -> tuple[Array, dict[str, Array]]:
         """The same where `n` pixels share channels (`lowering/folded.py`)."""
-        each = [functools.partial(gate.folded, n=n) for gate in self.gates]
-        return self._through(each, x)
-
-    def _through(
-        self, gates: Sequence[Callable[[Array], Any]], x: Array
-    ) -> tuple[Array, dict[str, Array]]:
         shown: dict[str, Array] = {}
-        for gate in gates:
-            x, weights = gate(x)
+        for gate in self.gates:
+            if n > 1 and isinstance(gate, FoldedGate):
+                x, weights = gate.folded(x, n)
+            else:
+                y, weights = gate.explain(unfold(x, n))
+                x = fold(y, n)
             shown |= weights
         return x, shown

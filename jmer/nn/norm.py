@@ -69,8 +69,8 @@ class BatchNorm(nnx.Module):
         scale, bias = self.scale[...], self.bias[...]
         if not train:
             gain = scale * lax.rsqrt(self.var[...] + self.epsilon)
-            mean, gain, bias = (_spread(v, x) for v in (self.mean[...], gain, bias))
-            return ((x - mean) * gain + bias).astype(self.dtype)
+            centred = x - _spread(self.mean[...], x)
+            return (centred * _spread(gain, x) + _spread(bias, x)).astype(self.dtype)
         if weight is None:
             weight = jnp.ones(x.shape[0])
         # What sums of squares are about, where they are made in one pass.

@@ -131,7 +131,7 @@ def _unweighed(
 weighed.defvjp(_weighed, _unweighed)
 
 
-def _ones(x: Array, n: int) -> list[Array]:
+def _ones(x: Array, n: int) -> Sequence[Array]:
     """What takes the channels of each of the pixels that share them, in a product."""
     return jnp.split(jnp.eye(x.shape[-1], dtype=x.dtype), n)
 
