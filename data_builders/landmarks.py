@@ -1,4 +1,4 @@
-"""Five or 68 points of the face in the onset frame of each clip, as a user gives them."""
+"""Points of the face in the onset frame of each clip, five or 68, as users have them."""
 
 import math
 import re
