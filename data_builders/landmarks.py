@@ -1,4 +1,4 @@
-"""Points of the face in the onset frame of each clip, five or 68, as users have them."""
+"""Five or 68 points of the face in each onset frame, as a user gives them."""
 
 import math
 import re
