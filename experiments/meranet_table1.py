@@ -1,6 +1,7 @@
 """MERANet and the 3D ResNet-18, table 1: three data sets, one random division of clips.
 
-A sweep of meranet_*.py and resnet3d_*.py.
+A sweep of meranet_*.py and resnet3d_*.py, which say what is the paper's and what was
+chosen. Which printed figures a test set of that size can give: docs/papers/meranet.md.
 
 Paper:  Gajjala et al. 2021, table 1: jmer report --table meranet-1
 Run:    jmer run meranet_table1 --data.manual-dir DIR, where DIR has the

@@ -130,7 +130,7 @@ class Experiment:
     Parameters, losses and statistics are float32."""
     protocol: Protocol = dataclasses.field(default_factory=Loso)
     """Who is held out of which fold. --protocol NAME chooses another: loso, kfold,
-    hold-out, clip-kfold or clip-hold-out, whose options --help then shows."""
+    hold-out, clip-kfold, clip-hold-out or clip-lists, whose options --help shows."""
     engine: EngineConfig = dataclasses.field(default_factory=EngineConfig)
     """How the work is laid out."""
 
@@ -196,6 +196,9 @@ class Experiment:
         for name in self.model.files:
             del fields["model"][name]
         fields["data"] = {"name": self.data.name, **_plain(self.data.recipe)}
+        for name in self.protocol.files:
+            if fields["protocol"][name] is not None:
+                fields["protocol"][name] = self.protocol.content()
         for name, part in {**self.parts, "protocol": self.protocol}.items():
             for field in unasked(part):
                 del fields[name][field]

@@ -17,6 +17,7 @@ EXTRA = (
     f"no network, but each extra is there"
 )
 IMPORTED = "test_importers.py::test_"
+LISTED = "test_listed.py::test_the_command_line_says_what_to_give"
 FED = "test_streamed.py::test_own_batches_of_such_a_set_are_refused"
 RECORDINGS = "test_native.py::test_what_is_said_of_recordings_works_when_typed"
 # Why nothing is typed.
@@ -130,6 +131,13 @@ TYPED: list[tuple[str, str]] = [
         "the arrays of several networks",
         f"{IMPORTED}two_networks_in_a_file_are_refused_until_one_is_chosen",
     ),
+    (
+        "does not tell all of its network",
+        "test_hsta.py::test_checkpoints_are_imported_as_their_authors_save_them",
+    ),
+    ("protocol.lists: give the folder", LISTED),
+    ("of the lists ({shown}). Prepare", LISTED),
+    ("names none of {counted(len(left)", LISTED),
     ("makes such a folder", "names of a command: test_importers.py types it"),
     ("are not trained and have no values", "test_visual_memory.py: what is said"),
     ("and no intensity, so nothing", "test_spot.py: a network that tells it"),

@@ -10,6 +10,7 @@ import pytest
 from jmer.commands.list import _experiments
 from jmer.commands.options import RunOptions
 from jmer.commands.parsing import parse
+from jmer.data.listed import ClipLists
 from jmer.data.splits import ClipHoldOut, ClipKFold, HoldOut, KFold, Loso, protocols
 from jmer.errors import UsageError
 from jmer.experiment import load_experiment
@@ -48,6 +49,10 @@ ROWS = [
     ("visual_memory_casme2", "--model.memory convgru", "model.memory", "convgru"),
     ("visual_memory_casme2", "--model.context gap", "model.context", "gap"),
     ("visual_memory_casme2", "--model.fc6-dilation 2", "model.fc6_dilation", 2),
+    (
+        *("visual_memory_casme2", "--model.context-dilation 2"),
+        *("model.context_dilation", 2),
+    ),
     ("visual_memory_casme2", "--model.phase joint", "model.phase", "joint"),
     ("hsta_table2_unfused", "--model.depth 1 0 1", "model.depth", (1, 0, 1)),
     ("hsta_table2_unfused", "--model.depth 1 1 0", "model.depth", (1, 1, 0)),
@@ -97,6 +102,10 @@ def test_the_figures_of_papers_are_sweeps():
     cells = load_sweep(EXPERIMENTS / "aman_figure3.py").cells
     assert [c.experiment.data.name for c in cells[::20]] == ["casme2", "samm", "smic"]
     assert values("hsta_figure3", "num_frames") == [2, 4, 6, 8, 10, 12]
+    # "Solely using USTA", a single layer of it, on the video (section 4.2.1).
+    assert values("hsta_figure3", "depth") == [(1, 0, 1)] * 6
+    assert values("hsta_figure3", "csta") == [False] * 6
+    assert values("hsta_figure3", "streams") == ["v"] * 6
     assert values("meranet_figure4", "ca_shared") == ["conv", "mlp"]
     assert values("meranet_figure5", "st_kernel") == [3, 5, 7]
 
@@ -200,6 +209,40 @@ def cells_of(name: str):
     return load_sweep(EXPERIMENTS / f"{name}.py").cells
 
 
+HSTA_FILES = [
+    f for f in FILES if f.stem.startswith("hsta_") and f.parent == EXPERIMENTS
+]
+
+
+@pytest.mark.parametrize("file", HSTA_FILES, ids=lambda f: f.stem)
+def test_every_experiment_of_hsta_has_its_recipe(file):
+    """Section 4.1.3, and `K_folds_finetuning.py` of its code where that is silent."""
+    for cell in load_sweep(file).cells:
+        one, model, data = cell.experiment, cell.experiment.model, cell.experiment.data
+        assert one.dtype == "float32"
+        if model.name != "hsta":
+            continue
+        assert (one.epochs, one.batch_size, one.sampling) == (150, 32, "balanced")
+        assert (one.optim.lr, one.optim.weight_decay) == (5e-5, 0.05)
+        assert (one.optim.warmup_epochs, one.optim.warmup_lr) == (5, 1e-6)
+        assert (model.dropout, model.drop_path) == (0.2, 0.2)
+        assert (model.drop_path_rates, model.objective) == ("authors", "cross_entropy")
+        assert (data.resample, data.size, data.resize) == ("uniform", 224, "bilinear")
+        folds = isinstance(one.protocol, ClipLists)
+        assert folds == ("table5" not in file.stem and data.name == "casme_cubed"
+                         and "table6" not in file.stem)  # fmt: skip
+        assert one.protocol == (ClipLists(k=5) if folds else Loso())
+
+
+def test_the_recipe_on_synthetic_faces_is_the_papers():
+    paper = load_experiment(EXPERIMENTS / "hsta_table4.py")
+    small = load_experiment(EXPERIMENTS / "synthetic" / "hsta_recipe.py")
+    for name in ("optim", "epochs", "batch_size", "sampling", "dtype", "selection"):
+        assert getattr(small, name) == getattr(paper, name), name
+    for name in ("depth", "dropout", "drop_path", "mlp_ratio", "num_frames", "csta"):
+        assert getattr(small.model, name) == getattr(paper.model, name), name
+
+
 def test_the_recipes_are_those_of_the_papers():
     hsta = load_experiment(EXPERIMENTS / "hsta_table4.py")
     assert hsta.optim == AdamWConfig(
@@ -211,7 +254,7 @@ def test_the_recipes_are_those_of_the_papers():
         layer_decay=0.9,
     )
     assert (hsta.epochs, hsta.batch_size) == (150, 32)
-    assert (hsta.sampling, hsta.protocol) == ("balanced", ClipKFold(5))
+    assert (hsta.sampling, hsta.protocol) == ("balanced", ClipLists(k=5))
     for name in ("casme2", "samm", "smic"):  # AMAN's code, the same for all
         aman = load_experiment(EXPERIMENTS / f"aman_{name}.py")
         # torch.optim.RMSprop(lr=1e-3, eps=1e-8, weight_decay=1e-4), StepLR(30, 0.2)

@@ -22,6 +22,8 @@ from jmer.experiment import load_experiment
 from jmer.losses import squared_error, weighted_mean
 from jmer.models.base import describe, network
 from jmer.models.hsta import HstaConfig
+from jmer.nn.frames import drawn, spread
+from jmer.preprocess.temporal import uniform
 from jmer.runs.importers import Reading, import_torch
 from jmer.train.checkpoint import flatten, unflatten
 
@@ -127,7 +129,8 @@ def loss_gradients(config, graphdef, params, stats, clip, special, weight, key=K
 # --- counts and shapes
 
 
-def test_describes_the_network_of_the_paper():
+def test_describes_the_network_of_the_authors_code():
+    """The paper prints no total; this one is of their network, built and counted."""
     record = describe(PAPER)
     assert record["parameters"] == record["trained"] == 81_887_623
     assert record["input"] == "clip 6x224x224x3, special 2x224x224x3"
@@ -306,7 +309,9 @@ OFFICIAL = {
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
-def test_checkpoints_are_imported_as_their_authors_save_them(twins, tmp_path, name):
+def test_checkpoints_are_imported_as_their_authors_save_them(
+    twins, tmp_path, capsys, name
+):
     """`num_K/checkpoint-149.pth`, with the arguments of the script inside."""
     import torch
 
@@ -339,6 +344,11 @@ def test_checkpoints_are_imported_as_their_authors_save_them(twins, tmp_path, na
         )
     out = str(tmp_path / "out")
     command = ["weights", "import", "hsta", "--torch", str(tmp_path / "in")]
+    if words:
+        assert main([*command, "--out", out]) == 2
+        assert "Say the rest with --model.FIELD, such as --model.heads" in (
+            capsys.readouterr().err
+        )
     assert main([*command, "--out", out, *words]) == 0
     weights = jmer.load_model(out)
     expected = dataclasses.replace(config, dropout=0.2, drop_path=0.2)
@@ -554,6 +564,68 @@ def test_explains_its_own_logits(twins):
     close(maps["video"][:, 0], expected, 1e-5)
 
 
+# --- frames that are drawn
+
+MORE = dataclasses.replace(TINY, stored_frames=9)
+
+
+def stored(*counts, size=3):
+    """Clips of 9 frames that had fewer: the pixels of each are its number, from 1."""
+    places = [np.clip(np.arange(9) - (9 - t) // 2, 0, t - 1) + 1 for t in counts]
+    return np.stack(places).astype(np.uint8)[..., None, None, None] * np.ones(
+        (1, 1, size, size, 3), np.uint8
+    )
+
+
+def numbers(clip):
+    return np.asarray(clip)[..., 0, 0, 0]
+
+
+def test_evaluation_sees_evenly_spread_frames_of_the_clip_itself():
+    """Those that `resample=uniform` takes of it at once, whatever filled it up."""
+    counts = range(1, 10)
+    found = numbers(spread(stored(*counts), 4))
+    for t, own in zip(counts, found, strict=True):
+        assert_array_equal(own, uniform(1, t, 4))
+
+
+def test_training_draws_frames_in_their_order_each_choice_as_likely():
+    clips = stored(*[5] * 600, 3, 9)
+    found = numbers(drawn(clips, 4, KEY))
+    five = {tuple(row) for row in found[:600].tolist()}
+    counts = [found[:600].tolist().count(list(row)) for row in five]
+    # 600 draws of 5 equally likely choices: 120 each, give or take four deviations.
+    assert five == {
+        (1, 2, 3, 4),
+        (1, 2, 3, 5),
+        (1, 2, 4, 5),
+        (1, 3, 4, 5),
+        (2, 3, 4, 5),
+    }
+    assert max(abs(n - 120) for n in counts) < 4 * 9.8
+    assert_array_equal(found[600], uniform(1, 3, 4))
+    assert (np.diff(found[601].astype(int)) > 0).all()
+    other = keys.named(KEY, "next epoch")
+    assert (numbers(drawn(clips, 4, other)) != found).any()
+    assert_array_equal(numbers(drawn(clips, 4, KEY)), found)
+
+
+def test_frames_are_drawn_in_training_alone(twins):
+    clip = RNG.integers(0, 256, (CLIPS, 9, 13, 13, 3), dtype=np.uint8)
+    clip[0, 7:] = clip[0, 6:7]
+    inputs = {"clip": clip, "special": SPECIAL}
+    made = MORE.augment(inputs, KEY, np.zeros(CLIPS, int))
+    assert made["clip"].shape == (CLIPS, 4, 13, 13, 3)
+    assert made["special"] is SPECIAL
+    assert TINY.augment(inputs, KEY, np.zeros(CLIPS, int)) is inputs
+    twin = twins.random_twin(MORE, 8)
+    model = split_of(twin, twins, MORE)
+    expected = twin(twins.seen(clip), twins.seen(SPECIAL)).detach().numpy()
+    close(forward(*model, clip, SPECIAL), expected, 1e-5)
+    few = forward(*model, np.asarray(spread(clip, 4)), SPECIAL)
+    close(few, expected, 1e-5)
+
+
 # --- training
 
 
@@ -647,6 +719,7 @@ def test_the_synthetic_experiment_has_what_the_network_sees():
         ("depth", (1, 1, -1)),
         ("num-frames", 3),
         ("num-frames", 0),
+        ("stored-frames", 6),
         ("special-frames", 1),
         ("size", 15),
         ("special-size", 0),

@@ -49,8 +49,8 @@ def test_is_pytorchs():
     close(nnx.to_pure_dict(d_params), gradients)
 
 
-def test_has_the_parameters_of_the_paper():
-    """STANet's: 2 (4*128 (512 + 128) + 2*4*128)."""
+def test_has_the_parameters_of_stanets():
+    """Of our reading, for the paper prints none: 2 (4*128 (512 + 128) + 2*4*128)."""
     shapes = nnx.eval_shape(lambda: nn.BiLSTM(512, 128, rngs=nnx.Rngs(params=0)))
     assert sum(leaf.size for leaf in jax.tree.leaves(nnx.state(shapes))) == 657_408
 

@@ -53,13 +53,18 @@ def test_without_three_numbers_there_is_no_curve(values):
     assert not list(axes_of(names, [{"x": value} for value in values]))
 
 
-def test_the_report_of_a_sweep_has_the_curve(tmp_path):
+@pytest.mark.parametrize("others", [False, True], ids=["same clips", "other clips"])
+def test_the_report_of_a_sweep_has_the_curve(tmp_path, others):
+    """Where a number of the data set makes other clips, too, as frames do."""
     folder, cells = tmp_path / "sweep", []
     for n, wrong_every in ((1, 2), (2, 3), (4, 5)):
         name = f"model.n={n}"
         run = make_run(folder / name, name=f"toy: {name}", wrong_every=wrong_every)
         about = json.loads((run / "experiment.json").read_text())
         about["experiment"]["model"]["n"] = n
+        if others:
+            facts = {"model": {"n": n}, "data": {"frames": n}}
+            about["identity"] = {**facts, "data_fingerprint": f"clips of {n}"}
         write_json(run / "experiment.json", about)
         cells.append({"name": name, "folder": name})
     write_json(folder / "sweep.json", {"cells": cells})

@@ -1,6 +1,7 @@
 """Machines that are not here: their names, and what a compiled text says of them."""
 
 import dataclasses
+import itertools
 import math
 
 import jax
@@ -10,12 +11,15 @@ import pytest
 
 from jmer import nn, trees
 from jmer.errors import JmerError, UsageError
+from jmer.models.hsta import HstaConfig
 from jmer.models.ststnet import STSTNetConfig
+from jmer.optim import AdamWConfig
 from jmer.targets import machines
 from jmer.targets.cost import collectives, costs, operations
 from jmer.targets.program_text import parse
 from jmer.targets.scopes import EPOCHS, STEPS, at_most
 from jmer.targets.traffic import bytes_moved, reads_whole
+from jmer.train.folds import device_bytes
 from jmer.train.mesh import make_mesh
 from jmer.train.step import Data
 from tests.engine import make_program, table_of, tasks_of
@@ -260,9 +264,14 @@ def machine_or_skip(name: str) -> machines.Target | None:
     return machine
 
 
-@pytest.mark.parametrize("lowering", ["patches", "backend"])
+@pytest.mark.parametrize(
+    ("name", "lowering"),
+    [
+        *itertools.product(MACHINES, ["patches", "backend"]),
+        *[("v5e-1", "tpu"), ("h100", "gpu")],
+    ],
+)
 @pytest.mark.parametrize("mode", ["own", "shared"])
-@pytest.mark.parametrize("name", MACHINES)
 def test_no_operation_of_a_step_reads_the_whole_set(name, mode, lowering, monkeypatch):
     monkeypatch.setenv("TPU_SKIP_MDS_QUERY", "1")
     monkeypatch.setenv("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
@@ -289,6 +298,45 @@ def test_the_check_sees_a_step_that_reads_the_whole_set(fault):
     batches = jax.ShapeDtypeStruct((7, 2), jnp.int32)
     text = jax.jit(train).lower(data, batches).compile().as_text()
     assert whole_reads(text, 500 * 64 * 4)
+
+
+TRANSFORMER = HstaConfig(
+    depth=(1, 0, 1), streams="v", csta=False, num_frames=2, special_frames=2, size=16,
+    patch_v=8, patch_s=8, dim_v=256, dim_s=4, heads=2,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["v5e-1", "h100"])
+def test_tasks_share_the_memory_of_one_chunk(name, monkeypatch):
+    """A program of eight tasks, one at a time, has their states and what one of them
+    works with, as a program of two, to a tenth: no copy of the states."""
+    monkeypatch.setenv("TPU_SKIP_MDS_QUERY", "1")
+    monkeypatch.setenv("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
+    machine = machine_or_skip(name)
+    assert machine is not None
+    clips = make_clips(8, 2)
+    shapes = zip(TRANSFORMER.inputs, TRANSFORMER.input_shapes, strict=True)
+    inputs = {n: np.zeros((len(clips), *shape), np.uint8) for n, shape in shapes}
+    clips = dataclasses.replace(clips, inputs=inputs)
+    program = dataclasses.replace(
+        make_program(
+            clips, network=TRANSFORMER, optim=AdamWConfig(), batch_size=2, chunk=1,
+            dtype=jnp.bfloat16, lowering=machine.chip.platform,
+        ),
+        mesh=make_mesh(1, machines.devices(machine)),
+        options=machines.compiler_options(machine),
+    )  # fmt: skip
+    data = Data.of(clips.inputs, clips.label)
+
+    def memory(tasks):
+        table = table_of(program, clips, tasks_of(clips)[:tasks])
+        return device_bytes(program.compiled(trees.shapes(table, tasks), data))
+
+    state = trees.size(jax.eval_shape(program.trainer.init, jax.random.key(0)))
+    two, eight = memory(2), memory(8)
+    assert 8 * state < eight < 1.1 * (two + 6 * state)
+    # The work has the state of one task in it, which it changes.
+    assert two < 3.5 * state
 
 
 @pytest.mark.parametrize("name", ["v5e-1", "h100"])

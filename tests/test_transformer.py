@@ -1,5 +1,7 @@
 """Parts of transformers against what they are written from."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ from numeric import close, normal
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import nn
+from jmer.nn.gelu import gelu
 from jmer.nn.patch_embed import patches
 
 KEY = jax.random.key(0)
@@ -99,3 +102,37 @@ def test_imagenet_pixels_by_hand():
     expected = [-0.485 / 0.229, (127 / 255 - 0.456) / 0.224, (1 - 0.406) / 0.225]
     assert_allclose(nn.imagenet(pixels)[0], expected, rtol=1e-5)
     assert_array_equal(nn.imagenet(pixels), nn.imagenet(np.float32(pixels)))
+
+
+def test_lowerings_of_a_layer_agree():
+    """Layer norm, GELU and biases have programs of their own on accelerators."""
+    block = nn.TransformerBlock(6, 2, hidden=8, dropout=0.2, rngs=nnx.Rngs(params=3))
+    block.norm1.scale[...] = jnp.asarray(1 + normal(1, 6))
+    block.norm1.bias[...] = jnp.asarray(normal(2, 6))
+    graphdef, params = nnx.split(block)
+    x, dy = normal(0, 2, 5, 6) * 3 + 1, normal(9, 2, 5, 6)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def run(lowering, params, x):
+        def forward(params, x):
+            with nn.use_lowering(lowering):
+                return nnx.merge(graphdef, params)(x, key=KEY)
+
+        y, pull = jax.vjp(forward, params, x)
+        return y, pull(jnp.asarray(dy))
+
+    plain = run("patches", params, x)
+    for lowering in nn.LOWERINGS:
+        close(run(lowering, params, x), plain, 1e-5)
+
+
+def test_gelu_of_accelerators_matches_torch():
+    torch = pytest.importorskip("torch")
+    x, dy = normal(0, 50) * 4, normal(1, 50)
+    leaf = torch.tensor(x, requires_grad=True)
+    expected = torch.nn.functional.gelu(leaf)
+    expected.backward(torch.tensor(dy))
+    with nn.use_lowering("tpu"):
+        y, pull = jax.vjp(gelu, jnp.asarray(x))
+    close(y, expected.detach().numpy())
+    close(pull(jnp.asarray(dy))[0], leaf.grad.numpy())

@@ -46,6 +46,9 @@ class Protocol:
     """Whether every clip is tested exactly once."""
     subject_independent: ClassVar[bool] = True
     """Whether nobody is on both sides of a fold. Where not, every report says so."""
+    files: ClassVar[tuple[str, ...]] = ()
+    """Fields that name a file: results depend on its `content`, and not on its place.
+    """
     later: ClassVar[Mapping[str, Any]] = {}
     """Fields that came after the first runs, and what those did; see `NetworkConfig`.
     """
@@ -79,6 +82,18 @@ class Protocol:
             (name, np.isin(subjects, held_out))
             for name, held_out in self.groups(subjects)
         ]
+
+    def divided(
+        self, clips: ClipSet, among: Int[np.ndarray, " n"]
+    ) -> list[tuple[str, Tested]]:
+        """Name of each fold, and which it tests of those clips that are `among` them
+        (indices): as `tested` says, unless a protocol goes by more.
+        """
+        return self.tested(clips.subject[among], clips.label[among])
+
+    def content(self) -> str:
+        """A hash of what `files` say; nothing where there are none."""
+        return ""
 
     def describe(self, folds: Sequence[Fold], clips: ClipSet) -> str:
         """One line for reports."""
@@ -301,7 +316,7 @@ def protocol_of(described: Mapping[str, Any]) -> Protocol:
     Raises: JmerError for one that this jmer does not know.
     """
     values = dict(described)
-    kinds = {kind.__name__: kind for kind in Protocol.__subclasses__()}
+    kinds = {kind.__name__: kind for kind in protocols().values()}
     kind = kinds.get(name := values.pop("kind", None))
     known = {field.name for field in dataclasses.fields(kind)} if kind else set()
     if kind is None or not values.keys() <= known:
@@ -314,6 +329,8 @@ def protocol_of(described: Mapping[str, Any]) -> Protocol:
 
 def protocols() -> dict[str, type[Protocol]]:
     """Every protocol that is defined by now, by its name on the command line."""
+    import jmer.data.listed  # noqa: F401  # defines one, of what is defined here
+
     found, kinds = {}, [Protocol]
     for kind in kinds:
         kinds += kind.__subclasses__()
@@ -356,7 +373,7 @@ def make_folds(protocol: Protocol, clips: ClipSet) -> list[Fold]:
         )
     core, extra = clips.testable, np.flatnonzero(clips.train_only)
     folds = []
-    for name, tested in protocol.tested(clips.subject[core], clips.label[core]):
+    for name, tested in protocol.divided(clips, core):
         test, more = core[tested], extra
         if protocol.subject_independent:
             more = extra[~np.isin(clips.subject[extra], clips.subject[test])]

@@ -18,6 +18,7 @@ from jmer.errors import FieldCheck
 from jmer.losses import cross_entropy, squared_error, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn import remat
+from jmer.nn.frames import drawn, spread
 from jmer.nn.lowering.choice import current
 from jmer.weights import hsta as published
 from jmer.weights import torch_names
@@ -48,7 +49,9 @@ class HstaConfig(NetworkConfig):
         "input": "clip 6x224x224x3, special 2x224x224x3",
     }
     inputs: ClassVar[tuple[str, ...]] = ("clip", "special")
-    later: ClassVar[Mapping[str, str]] = {"drop_path_rates": "video"}
+    later: ClassVar[Mapping[str, Any]] = {
+        **{"drop_path_rates": "video", "stored_frames": None},
+    }
     paper_classes: ClassVar[tuple[str, ...]] = (
         "others",
         "disgust",
@@ -68,6 +71,11 @@ class HstaConfig(NetworkConfig):
     """v: the frames of the clip alone. s: the special frames alone."""
     num_frames: int = 6
     """Frames of the clip."""
+    stored_frames: int | None = None
+    """Frames that the data set stores of a clip, of which training sees any num_frames
+    in their order, drawn anew whenever the clip is seen, as the authors' code has it,
+    and evaluation evenly spread ones (default: num_frames, the same at any time). That
+    code draws in testing, too, so that its scores differ from one test to the next."""
     special_frames: int = 2
     """Special frames, such as onset and apex."""
     size: int = 224
@@ -111,6 +119,8 @@ class HstaConfig(NetworkConfig):
         whole = self.layers >= 1 and min(self.ls, self.lv) >= 0
         check.must("depth", whole, "be 1 layer or more, and no negative units")
         check.share("dropout", "drop_path")
+        stored = self.stored_frames is None or self.stored_frames > self.num_frames
+        check.must("stored_frames", stored, f"be above num_frames={self.num_frames}")
         for name in ("num_frames", "special_frames"):
             whole = getattr(self, name) % self.tubelet == 0
             check.must(name, whole, f"be a multiple of tubelet={self.tubelet}")
@@ -152,7 +162,8 @@ class HstaConfig(NetworkConfig):
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         frame = (self.size, self.size, 3)
-        return (self.num_frames, *frame), (self.special_frames, *frame)
+        stored = self.stored_frames or self.num_frames
+        return (stored, *frame), (self.special_frames, *frame)
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -201,6 +212,13 @@ class HstaConfig(NetworkConfig):
 
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> "Hsta":
         return Hsta(self, classes, dtype=dtype, rngs=rngs)
+
+    def augment(self, inputs: Inputs, key: PRNGKeyArray, version: Array) -> Inputs:
+        """The frames of the clip that this epoch shows."""
+        if self.stored_frames is None:
+            return inputs
+        clip = drawn(inputs["clip"], self.num_frames, keys.named(key, "frames"))
+        return {**inputs, "clip": clip}
 
     def loss(
         self,
@@ -450,6 +468,8 @@ class Hsta(nnx.Module):
         key: PRNGKeyArray | None,
         maps: Maps | None = None,
     ) -> Array:
+        if clip.shape[1] != self.config.num_frames:
+            clip = spread(clip, self.config.num_frames)
         frames = {"special": self._resized(special), "video": nn.imagenet(clip)}
         tokens = {
             name: embed(frames[name], key=keys.within(key, "positions", name))

@@ -12,6 +12,7 @@ from jmer.arrays import Array, Float, typed
 from jmer.nn.init import torch_bias, torch_kernel
 from jmer.nn.lowering import patches
 from jmer.nn.lowering.choice import current
+from jmer.nn.lowering.folded import folded_kernel
 from jmer.nn.lowering.sizes import Pads, Sizes
 
 
@@ -60,6 +61,24 @@ class Conv(nnx.Module):
             x.astype(self.dtype), kernel, self.strides, self.padding, self.dilation
         )
         return y if self.bias is None else y + self.bias[...].astype(self.dtype)
+
+    def folded(self, x: Array, n: int, m: int) -> Array:
+        """The same without bias and dilation, where `n` pixels of a row share channels,
+        and `m` of the result's (`lowering/folded.py`)."""
+        if n == m == 1:
+            return self(x)
+        (before, _), stride = self.padding[-1], self.strides[-1]
+        kernel: Array = self.kernel[...].astype(self.dtype)
+        out = (x.shape[-2] * n + 2 * before - kernel.shape[-3]) // stride + 1
+        kernel, stride, before = folded_kernel(kernel, stride, before, n, m)
+        after = (out // m - 1) * stride + kernel.shape[-3] - before - x.shape[-2]
+        return conv(
+            x.astype(self.dtype),
+            kernel,
+            (*self.strides[:-1], stride),
+            (*self.padding[:-1], (before, after)),
+            self.dilation,
+        )
 
 
 def conv(

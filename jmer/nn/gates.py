@@ -14,8 +14,11 @@ from jmer.arrays import Array, Float, typed
 from jmer.nn.conv import Conv
 from jmer.nn.init import torch_kernel
 from jmer.nn.linear import Linear
+from jmer.nn.lowering import gated
+from jmer.nn.lowering.choice import current
+from jmer.nn.lowering.folded import fold, unfold
 from jmer.nn.pool import max_along
-from jmer.nn.residual import Gate
+from jmer.nn.residual import FoldedGate, Gate
 
 Shared = Literal["conv", "mlp"]
 
@@ -64,12 +67,22 @@ class ChannelGate(nnx.Module):
         self, x: Float[Array, "b *space c"]
     ) -> tuple[Float[Array, "b *space c"], dict[str, Array]]:
         """The result, and `channel` [b, c], 0 to 1."""
-        rows = x.reshape(x.shape[0], -1, x.shape[-1]).astype(jnp.float32)
-        pooled = (rows.mean(1, keepdims=True), max_along(rows, 1))
-        one = (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
-        mean, maximum = (self._shared(p.reshape(one)) for p in pooled)
+        return self.folded(x, 1)
+
+    def folded(self, x: Array, n: int) -> tuple[Array, dict[str, Array]]:
+        """The same where `n` pixels share channels (`lowering/folded.py`)."""
+        if current() == "tpu":
+            pooled = gated.over_places(x, n)
+        else:
+            rows = x.reshape(x.shape[0], -1, x.shape[-1]).astype(jnp.float32)
+            pooled = rows.mean(1), max_along(rows, 1)[:, 0]
+        ones = (1,) * (x.ndim - 2)
+        mean, maximum = (
+            self._shared(p.reshape(len(p), *ones, p.shape[-1])) for p in pooled
+        )
         weight = nnx.sigmoid(mean + maximum)
-        return x * weight.astype(x.dtype), {"channel": weight.reshape(x.shape[0], -1)}
+        y = x * jnp.tile(weight, n).astype(x.dtype)
+        return y, {"channel": weight.reshape(len(weight), -1)}
 
     def _shared(self, pooled: Array) -> Array:
         return self.excite(nnx.relu(self.squeeze(pooled))).astype(jnp.float32)
@@ -106,11 +119,21 @@ class SpaceTimeGate(nnx.Module):
         self, x: Float[Array, "b *space c"]
     ) -> tuple[Float[Array, "b *space c"], dict[str, Array]]:
         """The result, and `space_time`, 0 to 1, of the shape of x without channels."""
+        if current() == "tpu":
+            return self.folded(x, 1)
         wide = x.astype(jnp.float32)
         pooled = [wide.mean(-1, keepdims=True), max_along(wide, -1)]
         score = self.conv(jnp.concatenate(pooled, axis=-1))
         weight = nnx.sigmoid(score.astype(jnp.float32))
         return x * weight.astype(x.dtype), {"space_time": weight[..., 0]}
+
+    def folded(self, x: Array, n: int) -> tuple[Array, dict[str, Array]]:
+        """The same on a TPU, where `n` pixels share channels."""
+        planes = gated.over_channels(x, n)
+        kernel = self.conv.kernel[...]
+        score = gated.rows_convolved(planes, kernel, self.conv.dtype)
+        weight = nnx.sigmoid(score.astype(jnp.float32))
+        return gated.weighed(x, weight, n), {"space_time": weight}
 
 
 class Gates(nnx.Module):
@@ -121,8 +144,16 @@ class Gates(nnx.Module):
 
     def explain(self, x: Array) -> tuple[Array, dict[str, Array]]:
         """The result, and the weights of all."""
+        return self.folded(x, 1)
+
+    def folded(self, x: Array, n: int) -> tuple[Array, dict[str, Array]]:
+        """The same where `n` pixels share channels (`lowering/folded.py`)."""
         shown: dict[str, Array] = {}
         for gate in self.gates:
-            x, weights = gate.explain(x)
+            if n > 1 and isinstance(gate, FoldedGate):
+                x, weights = gate.folded(x, n)
+            else:
+                y, weights = gate.explain(unfold(x, n))
+                x = fold(y, n)
             shown |= weights
         return x, shown

@@ -54,11 +54,23 @@ class BatchNorm(nnx.Module):
         images of all clips are then normalised by themselves, and so are the second
         ones, as by as many calls one after another; running statistics move as often.
         """
+        return self.folded(x, train=train, weight=weight, apart=apart)
+
+    def folded(
+        self,
+        x: Array,
+        *,
+        train: bool = False,
+        weight: Array | None = None,
+        apart: int = 1,
+    ) -> Array:
+        """The same, also where pixels share channels (`lowering/folded.py`)."""
         x = x.astype(jnp.float32)
         scale, bias = self.scale[...], self.bias[...]
         if not train:
             gain = scale * lax.rsqrt(self.var[...] + self.epsilon)
-            return ((x - self.mean[...]) * gain + bias).astype(self.dtype)
+            centred = x - _spread(self.mean[...], x)
+            return (centred * _spread(gain, x) + _spread(bias, x)).astype(self.dtype)
         if weight is None:
             weight = jnp.ones(x.shape[0])
         # What sums of squares are about, where they are made in one pass.
@@ -130,6 +142,7 @@ def normalise(
     about: Array | None = None,
 ) -> Normalised:
     """Normalised `x` [b, *space, c], and the mean, biased variance and count used.
+    Of folded `x` (`lowering/folded.py`), `scale` has the channels of one clip.
 
     Given values `about` which to sum the channels and their squares, it does so in one
     pass over `x`, and loses digits where a channel's mean is far from them beside its
@@ -168,19 +181,22 @@ def _forward(
     about: Array | None,
 ) -> tuple[Normalised, _Residuals]:
     counted = _counted(x, weight)
-    count = jnp.maximum(weight.sum(), 1) * (x[0].size // x.shape[-1])
+    channels = len(scale)
+    count = jnp.maximum(weight.sum(), 1) * (x[0].size // channels)
     # `where`, not a product: an infinite value of a clip that does not count stays out
     # of the statistics. (Not of the gradient; data sets with such values are refused.)
     if about is None:
-        mean = _total(jnp.where(counted, x, 0)) / count
-        var = _total(jnp.where(counted, jnp.square(x - mean), 0)) / count
+        mean = _total(jnp.where(counted, x, 0), channels) / count
+        away = jnp.where(counted, jnp.square(x - _spread(mean, x)), 0)
+        var = _total(away, channels) / count
     else:
-        away = jnp.where(counted, x - about, 0)
-        shift = _total(away) / count
-        var = jnp.maximum(_total(away * away) / count - shift * shift, 0)
+        away = jnp.where(counted, x - _spread(about, x), 0)
+        shift = _total(away, channels) / count
+        square = _total(away * away, channels) / count
+        var = jnp.maximum(square - shift * shift, 0)
         mean = about + shift
     rate = lax.rsqrt(var + epsilon)
-    y = (x - mean) * (rate * scale) + bias
+    y = (x - _spread(mean, x)) * _spread(rate * scale, x) + _spread(bias, x)
     residuals = _Residuals(x, scale, weight, mean, rate, count)
     return Normalised(y, mean, var, count), residuals
 
@@ -190,11 +206,12 @@ def _backward(
 ) -> tuple[Array, Array, Array, Array, None]:
     x, scale, weight, mean, rate, count = residuals
     dy = gradients.y
-    standard = (x - mean) * rate
-    dbias = _total(dy)
-    dscale = _total(dy * standard)
-    through_statistics = (dbias + standard * dscale) / count
-    dx = scale * rate * (dy - jnp.where(_counted(x, weight), through_statistics, 0))
+    standard = (x - _spread(mean, x)) * _spread(rate, x)
+    dbias = _total(dy, len(scale))
+    dscale = _total(dy * standard, len(scale))
+    through = (_spread(dbias, x) + standard * _spread(dscale, x)) / count
+    dx = dy - jnp.where(_counted(x, weight), through, 0)
+    dx = _spread(scale * rate, x) * dx
     return dx, dscale, dbias, jnp.zeros_like(weight), None
 
 
@@ -205,10 +222,17 @@ def _counted(x: Array, weight: Array) -> Array:
     return weight.reshape(-1, *(1,) * (x.ndim - 1)) > 0
 
 
-def _total(x: Array) -> Array:
+def _spread(value: Array, x: Array) -> Array:
+    """[c] for each of the pixels that share the channels of `x`."""
+    n = x.shape[-1] // len(value)
+    return jnp.tile(value, n) if n > 1 else value
+
+
+def _total(x: Array, channels: int) -> Array:
     """The sum of each channel.
 
     A sum, not a product with ones: that adds up one by one on a CPU, where 200,000
     values cost four digits of the variance.
     """
-    return x.sum(tuple(range(x.ndim - 1)))
+    total = x.sum(tuple(range(x.ndim - 1)))
+    return total if len(total) == channels else total.reshape(-1, channels).sum(0)

@@ -1,7 +1,7 @@
 """Residual blocks of images and clips."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from flax import nnx
@@ -11,6 +11,7 @@ from jmer.arrays import Array, Float, typed
 from jmer.nn import remat
 from jmer.nn.conv import Conv
 from jmer.nn.init import kaiming
+from jmer.nn.lowering.folded import fold, folds_of, unfold
 from jmer.nn.norm import BatchNorm
 
 Shortcut = Literal["conv", "zeropad"]
@@ -54,13 +55,32 @@ class ConvNorm(nnx.Module):
     ) -> Float[Array, "b *out d"]:
         """Convolved, then normalised by the clips that count; `apart` as the norm has
         it."""
-        return self.norm(self.conv(x), train=train, weight=weight, apart=apart)
+        m = self.folds(x)
+        y = self.folded(x, 1, m, train=train, weight=weight, apart=apart)
+        return unfold(y, m)
+
+    def folded(self, x: Array, n: int, m: int, **options: Any) -> Array:
+        """The same where `n` pixels of a row share channels, and `m` of the result's
+        (`lowering/folded.py`)."""
+        return self.norm.folded(self.conv.folded(x, n, m), **options)
+
+    def folds(self, x: Array) -> int:
+        """How many pixels are to share channels in the result."""
+        width = -(-x.shape[-2] // self.conv.strides[-1])
+        return folds_of(width, len(self.norm.scale[...]))
 
 
 class Gate(Protocol):
     """A module that weighs the values of a branch, and can show the weights."""
 
     def explain(self, x: Array) -> tuple[Array, dict[str, Array]]: ...
+
+
+@runtime_checkable
+class FoldedGate(Protocol):
+    """One that can do it where `n` pixels share channels (`lowering/folded.py`)."""
+
+    def folded(self, x: Array, n: int) -> tuple[Array, dict[str, Array]]: ...
 
 
 class ResidualBlock(nnx.Module):
@@ -129,13 +149,31 @@ class ResidualBlock(nnx.Module):
         return remat.layer(self, call, x, weight)
 
     def _explain(self, x: Array, **options: Any) -> tuple[Array, dict[str, Array]]:
+        n, m = self._folds(x)
+        x = fold(x, n)
         shown: dict[str, Array] = {}
-        y: Array = nnx.relu(self.first(x, **options))
-        y = self.second(y, **options)
-        if self.gate is not None:
+        y: Array = nnx.relu(self.first.folded(x, n, m, **options))
+        y = self.second.folded(y, m, m, **options)
+        if m > 1 and isinstance(self.gate, FoldedGate):
+            y, shown = self.gate.folded(y, m)
+        elif self.gate is not None:
             y, shown = self.gate.explain(y)
         if self.shortcut is not None:
-            return nnx.relu(y + self.shortcut(x, **options)), shown
+            x = self.shortcut.folded(x, n, m, **options)
+        elif self.stride > 1 or self.zeros:
+            x = self._subsampled(x)
+        return unfold(nnx.relu(y + x.astype(y.dtype)), m), shown
+
+    def _subsampled(self, x: Array) -> Array:
         steps = (slice(None), *(slice(None, None, self.stride),) * (x.ndim - 2))
         width = [(0, 0)] * (x.ndim - 1) + [(0, self.zeros)]
-        return nnx.relu(y + jnp.pad(x[steps], width).astype(y.dtype)), shown
+        return jnp.pad(x[steps], width)
+
+    def _folds(self, x: Array) -> tuple[int, int]:
+        """How many pixels are to share channels, on the way in and in the result."""
+        subsampled = self.shortcut is None and (self.stride > 1 or self.zeros)
+        alone = self.gate is not None and not isinstance(self.gate, FoldedGate)
+        if subsampled or alone:
+            return 1, 1
+        n, m = folds_of(*x.shape[-2:]), self.first.folds(x)
+        return n if self.stride * m % n == 0 else 1, m

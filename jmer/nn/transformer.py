@@ -12,17 +12,17 @@ from jmer.nn import remat
 from jmer.nn.attention import attention, attention_weights
 from jmer.nn.drop_path import drop_path
 from jmer.nn.dropout import dropout
+from jmer.nn.gelu import gelu
 from jmer.nn.init import narrow_normal
+from jmer.nn.layer_norm import LayerNorm
 from jmer.nn.linear import Linear
 
 ZEROS = nnx.initializers.zeros_init()
 
 
-def layer_norm(dim: int, *, epsilon: float = 1e-6, rngs: nnx.Rngs) -> nnx.LayerNorm:
+def layer_norm(dim: int, *, epsilon: float = 1e-6, rngs: nnx.Rngs) -> LayerNorm:
     """Layer normalisation (Ba et al. 2016) in float32, whatever the input."""
-    return nnx.LayerNorm(
-        dim, epsilon=epsilon, dtype=jnp.float32, use_fast_variance=False, rngs=rngs
-    )
+    return LayerNorm(dim, epsilon=epsilon, rngs=rngs)
 
 
 def narrow_linear(
@@ -118,7 +118,7 @@ class Perceptron(nnx.Module):
         self, x: Float[Array, "b t d"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "b t d"]:
         """Each token by itself; with a key, dropout."""
-        hidden: Array = nnx.gelu(self.wide(x), approximate=False)
+        hidden = gelu(self.wide(x))
         hidden = dropout(hidden, self.dropout, keys.within(key, "hidden"))
         return dropout(self.narrow(hidden), self.dropout, keys.within(key, "out"))
 

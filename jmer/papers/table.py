@@ -63,6 +63,9 @@ class PaperRow:
     """Name of the data set, one of the table's."""
     switches: FieldValues | None = None
     """What makes an experiment this row; None for another's method, not run here."""
+    stated: FieldValues | None = None
+    """Of another network than the table's: all that is stated of this row. Neither the
+    table's switches nor what it states and says of the data are of it."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,16 @@ class PaperTable:
     def wanted(self, row: PaperRow, *, other_data: bool = False) -> FieldValues:
         """The fields of the experiment that is this row; on any data, if asked."""
         data = {} if other_data else self.data[row.data]
+        if row.stated is not None:
+            own = row.switches or {}
+            return {n: v for n, v in own.items() if n[:5] != "data." or not other_data}
         return {**self.switches, **data, **(row.switches or {})}
 
     def settings(self, row: PaperRow) -> FieldValues:
         """All fields that the paper states for this row beside those that tell it."""
         stated = {**self.stated, **self.stated_for.get(row.data, {})}
+        if row.stated is not None:
+            stated = dict(row.stated)
         wanted = self.wanted(row)
         return {name: value for name, value in stated.items() if name not in wanted}
 

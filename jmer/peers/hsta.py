@@ -40,6 +40,9 @@ class _Config(Protocol):
     def drop_path(self) -> float: ...
 
     @property
+    def num_frames(self) -> int: ...
+
+    @property
     def drop_path_rates(self) -> str: ...
 
     @property
@@ -230,6 +233,20 @@ class Patches(nn.Module):
         return self.proj(frames).flatten(2).transpose(1, 2)
 
 
+def spread(clip: Tensor, n: int) -> Tensor:
+    """`n` frames of [3, t, h, w] that are evenly spread over those that are not the
+    same as the one before them."""
+    own = [i for i in range(clip.shape[1]) if not i or _differ(clip[:, i - 1 : i + 1])]
+    if len(own) < n:
+        before = (n - len(own)) // 2
+        own = [own[0]] * before + own + [own[-1]] * (n - len(own) - before)
+    return clip[:, [own[(2 * i + 1) * len(own) // (2 * n)] for i in range(n)]]
+
+
+def _differ(two: Tensor) -> bool:
+    return not torch.equal(two[:, 0], two[:, 1])
+
+
 def position_table(tokens: int, dim: int) -> Tensor:
     """Vaswani et al. 2017, section 3.5: sine and cosine in turn."""
     table = torch.zeros(tokens, dim, dtype=torch.float64)
@@ -244,7 +261,7 @@ class HSTA(nn.Module):
 
     def __init__(self, config: _Config, classes: int, *, fused: bool = False) -> None:
         super().__init__()
-        self.side = config.special_side
+        self.side, self.num_frames = config.special_side, config.num_frames
         kept = {"special": SPECIAL, "video": VIDEO}
         dims = {kept[name]: config.dim(name) for name in config.kept}
         self.patch_embed = nn.ModuleDict(
@@ -288,6 +305,8 @@ class HSTA(nn.Module):
 
     def forward(self, clip: Tensor, special: Tensor) -> Tensor:
         shown = {SPECIAL: self.frames(special, self.side)}
+        if clip.shape[2] != self.num_frames:
+            clip = torch.stack([spread(one, self.num_frames) for one in clip])
         shown[VIDEO] = self.frames(clip, clip.shape[-1])
         tokens = {branch: self.embed(branch, shown[branch]) for branch in self.norm}
         for layer in self.blocks:

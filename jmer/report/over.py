@@ -12,6 +12,8 @@ from jmer.runs.run import Run
 from jmer.scores.metrics import METRICS, headlines
 
 LEAST = 3  # points of a line
+FOLLOWS = ("data_fingerprint",)
+"""What no cell chooses, and what differs wherever its choices make other clips."""
 
 
 def over_section(names: Sequence[str], runs: Sequence[Run]) -> Iterator[Section]:
@@ -20,7 +22,13 @@ def over_section(names: Sequence[str], runs: Sequence[Run]) -> Iterator[Section]
     number of frames, say. Numbers that always change together are one.
     """
     fields = [
-        dict(_flat(run.experiment.get("identity") or run.experiment["experiment"]))
+        {
+            name: value
+            for name, value in _flat(
+                run.experiment.get("identity") or run.experiment["experiment"]
+            )
+            if name not in FOLLOWS
+        }
         for run in runs
     ]
     figures = tuple(

@@ -178,9 +178,12 @@ def _about(table: PaperTable) -> str:
         "one division": "its figures are of one division",
         "unknown": "what its figures are taken over is unknown",
     }[table.pooling]
+    ours = "Ours pool all folds, then average the seeds"
+    if table.pooling == "mean over folds":
+        ours = "So are ours, and beside them those of all folds pooled"
     return (
-        f"The paper: {table.protocol}; {taken}. Ours pool all folds, then average the "
-        f"seeds; the epoch is never chosen on the test clips. {table.note}"
+        f"The paper: {table.protocol}; {taken}. {ours}; the epoch is never chosen on "
+        f"the test clips. {table.note}"
     ).strip()
 
 
@@ -265,5 +268,5 @@ def _ours(table: PaperTable, run: Run, name: str) -> str:
     text = banded(run.metrics.get(name), band(run.metrics, name))
     mean = run.metrics.get("fold_mean", {}).get(METRICS[name].over_folds)
     if table.pooling == "mean over folds" and mean is not None:
-        text += f" (mean over folds {points(mean)})"
+        return f"{points(mean)} over folds; pooled {text}"
     return text
