@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from jmer.files import VERSION as __version__
 
 if TYPE_CHECKING:
+    from jmer import testing
     from jmer.experiment import load_experiment
     from jmer.runs.run import compare, load_model, load_run
 
@@ -15,11 +16,20 @@ _PLACES = {
     "load_model": "jmer.runs.run",
     "load_run": "jmer.runs.run",
 }
-__all__ = ["__version__", "compare", "load_experiment", "load_model", "load_run"]
+__all__ = [
+    "__version__",
+    "compare",
+    "load_experiment",
+    "load_model",
+    "load_run",
+    "testing",
+]
 
 
 def __getattr__(name: str) -> Any:
     # `import jmer` stays cheap: JAX is loaded by the first thing that needs it.
+    if name == "testing":
+        return importlib.import_module("jmer.testing")
     if name in _PLACES:
         return getattr(importlib.import_module(_PLACES[name]), name)
     raise AttributeError(f"module 'jmer' has no attribute {name!r}")

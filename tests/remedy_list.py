@@ -131,6 +131,10 @@ TYPED: list[tuple[str, str]] = [
         "the arrays of several networks",
         f"{IMPORTED}two_networks_in_a_file_are_refused_until_one_is_chosen",
     ),
+    (
+        "does not tell all of its network",
+        "test_hsta.py::test_checkpoints_are_imported_as_their_authors_save_them",
+    ),
     ("protocol.lists: give the folder", LISTED),
     ("of the lists ({shown}). Prepare", LISTED),
     ("names none of {counted(len(left)", LISTED),
@@ -144,6 +148,7 @@ TYPED: list[tuple[str, str]] = [
         "or a file of `jmer pretrain magnet`",
         "hours: test_pretrain.py trains such a file",
     ),
+    ("no {votes.TABLE} in", "test_fer2013.py: votes that are not there"),
     ("aman takes the weights", "test_aman.py: what is said"),
     ("is not given: give {what} as", f"{RUNS}what_aman_can_do_without"),
     ("were trained with --{typed_as}", "test_pretrain_motion.py: what is said"),

@@ -49,6 +49,10 @@ ROWS = [
     ("visual_memory_casme2", "--model.memory convgru", "model.memory", "convgru"),
     ("visual_memory_casme2", "--model.context gap", "model.context", "gap"),
     ("visual_memory_casme2", "--model.fc6-dilation 2", "model.fc6_dilation", 2),
+    (
+        *("visual_memory_casme2", "--model.context-dilation 2"),
+        *("model.context_dilation", 2),
+    ),
     ("visual_memory_casme2", "--model.phase joint", "model.phase", "joint"),
     ("hsta_table2_unfused", "--model.depth 1 0 1", "model.depth", (1, 0, 1)),
     ("hsta_table2_unfused", "--model.depth 1 1 0", "model.depth", (1, 1, 0)),
@@ -195,6 +199,40 @@ def test_meranet_by_subject_is_that_of_its_paper_but_for_the_protocol():
 
 def cells_of(name: str):
     return load_sweep(EXPERIMENTS / f"{name}.py").cells
+
+
+HSTA_FILES = [
+    f for f in FILES if f.stem.startswith("hsta_") and f.parent == EXPERIMENTS
+]
+
+
+@pytest.mark.parametrize("file", HSTA_FILES, ids=lambda f: f.stem)
+def test_every_experiment_of_hsta_has_its_recipe(file):
+    """Section 4.1.3, and `K_folds_finetuning.py` of its code where that is silent."""
+    for cell in load_sweep(file).cells:
+        one, model, data = cell.experiment, cell.experiment.model, cell.experiment.data
+        assert one.dtype == "float32"
+        if model.name != "hsta":
+            continue
+        assert (one.epochs, one.batch_size, one.sampling) == (150, 32, "balanced")
+        assert (one.optim.lr, one.optim.weight_decay) == (5e-5, 0.05)
+        assert (one.optim.warmup_epochs, one.optim.warmup_lr) == (5, 1e-6)
+        assert (model.dropout, model.drop_path) == (0.2, 0.2)
+        assert (model.drop_path_rates, model.objective) == ("authors", "cross_entropy")
+        assert (data.resample, data.size, data.resize) == ("uniform", 224, "bilinear")
+        folds = isinstance(one.protocol, ClipLists)
+        assert folds == ("table5" not in file.stem and data.name == "casme_cubed"
+                         and "table6" not in file.stem)  # fmt: skip
+        assert one.protocol == (ClipLists(k=5) if folds else Loso())
+
+
+def test_the_recipe_on_synthetic_faces_is_the_papers():
+    paper = load_experiment(EXPERIMENTS / "hsta_table4.py")
+    small = load_experiment(EXPERIMENTS / "synthetic" / "hsta_recipe.py")
+    for name in ("optim", "epochs", "batch_size", "sampling", "dtype", "selection"):
+        assert getattr(small, name) == getattr(paper, name), name
+    for name in ("depth", "dropout", "drop_path", "mlp_ratio", "num_frames", "csta"):
+        assert getattr(small.model, name) == getattr(paper.model, name), name
 
 
 def test_the_recipes_are_those_of_the_papers():

@@ -214,11 +214,15 @@ def test_damaged_votes_are_named(change, words, images, tmp_path):
         prepare(config)
 
 
-def test_votes_that_are_not_there(images, tmp_path):
+def test_votes_that_are_not_there(images, tmp_path, capsys):
     config = dataclasses.replace(write(tmp_path, table(images)), labels="fer+")
     with pytest.raises(JmerError, match=r"no fer2013new.csv in .*put it beside"):
         check(config)
-    assert not check(dataclasses.replace(config, labels="fer2013"))[0]
+    words = ["data", "check", "fer2013", f"--manual-dir={tmp_path}", "--labels=fer+"]
+    assert main(words) == 1
+    told = capsys.readouterr().err
+    other = re.search(r"choose (--labels fer2013)\.", told)
+    assert other and main([*words[:-1], *other[1].split()]) == 0
     config = plus(tmp_path, images, FIRST, header="Usage,neutral")
     with pytest.raises(JmerError, match="no column 'happiness' in its first line"):
         check(config)

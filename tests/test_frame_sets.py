@@ -321,6 +321,16 @@ def test_a_neighbour_is_near_even_of_huge_numbers(tmp_path):
             {"context": 2, "resample": "whole", "modality": "apex-flow"},
             "context=2 goes with .*not with resample=whole and modality=apex-flow",
         ),
+        (
+            "samm",
+            {"modality": "apex-flow", "resize": "bilinear"},
+            "resize=bilinear goes with whole frames .*not with modality=apex-flow",
+        ),
+        (
+            "samm",
+            {"align": "crop", "resize": "bilinear"},
+            "resize=bilinear goes with whole frames .* and align=crop",
+        ),
         ("casme", {"modality": "flow", "special": "sf"}, "special=sf .*modality=clip"),
         (
             "casme",

@@ -129,7 +129,8 @@ def loss_gradients(config, graphdef, params, stats, clip, special, weight, key=K
 # --- counts and shapes
 
 
-def test_describes_the_network_of_the_paper():
+def test_describes_the_network_of_the_authors_code():
+    """The paper prints no total; this one is of their network, built and counted."""
     record = describe(PAPER)
     assert record["parameters"] == record["trained"] == 81_887_623
     assert record["input"] == "clip 6x224x224x3, special 2x224x224x3"
@@ -308,7 +309,9 @@ OFFICIAL = {
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
-def test_checkpoints_are_imported_as_their_authors_save_them(twins, tmp_path, name):
+def test_checkpoints_are_imported_as_their_authors_save_them(
+    twins, tmp_path, capsys, name
+):
     """`num_K/checkpoint-149.pth`, with the arguments of the script inside."""
     import torch
 
@@ -341,6 +344,11 @@ def test_checkpoints_are_imported_as_their_authors_save_them(twins, tmp_path, na
         )
     out = str(tmp_path / "out")
     command = ["weights", "import", "hsta", "--torch", str(tmp_path / "in")]
+    if words:
+        assert main([*command, "--out", out]) == 2
+        assert "Say the rest with --model.FIELD, such as --model.heads" in (
+            capsys.readouterr().err
+        )
     assert main([*command, "--out", out, *words]) == 0
     weights = jmer.load_model(out)
     expected = dataclasses.replace(config, dropout=0.2, drop_path=0.2)

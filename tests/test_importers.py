@@ -15,6 +15,7 @@ import jmer
 from jmer.cli import main
 from jmer.errors import JmerError
 from jmer.models.stanet import STANetConfig
+from jmer.runs.held_out import kept_from_weights
 from jmer.runs.importers import import_torch, read_trunk
 from jmer.weights.torch_files import read_checkpoint
 
@@ -157,6 +158,8 @@ def test_each_fold_has_a_folder(torch, twins, tmp_path, capsys):
     assert main(words) == 0
     weights = jmer.load_model(tmp_path / "out")
     assert [task.fold for task in weights.tasks] == ["num_0", "num_1", "num_2"]
+    assert weights.sources[1].startswith("num_1/checkpoint-149.pth sha256 ")
+    assert kept_from_weights(weights, tmp_path / "out").clips is None
     last = twins[SUBJECTS[2]].state_dict()["fc.bias"].numpy()
     assert_array_equal(weights.arrays["params.head.bias"][2], last)
     torch.save({}, tmp_path / "in" / "num_1" / "checkpoint-49.pth")

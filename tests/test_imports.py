@@ -18,7 +18,7 @@ FLOORS = [
     {"magnet", "preprocess/flownet2"},
     {"models", "preprocess"},
     {"train", "report/draw"},
-    {"experiment", "runs", "report/render"},
+    {"experiment", "runs", "report/render", "testing"},
     {"report", "pretrain", "__init__"},
     {"runner", "audit", "report/attention"},
     {"bench", "sweep"},

@@ -22,6 +22,7 @@ from jmer.models.base import describe
 from jmer.models.magnet import MagnetConfig
 from jmer.nn import use_lowering
 from jmer.runs.weights import Weights
+from jmer.weights.archive import write_weights
 
 WIDTH = 2
 ONSET, FRAME = normal(0, 3, 12, 20, 3), normal(1, 3, 12, 20, 3)
@@ -332,3 +333,20 @@ def test_the_images_of_the_authors_are_reproduced(magnification, name):
 
 def read(file):
     return cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
+
+
+def test_a_file_of_ours_with_more_in_it_is_refused(tmp_path):
+    """What a training keeps beside the weights is none of the network's."""
+    leaves = nnx.to_flat_state(structure(4)[1])
+    arrays = {
+        ".".join(["params", *map(str, path)]): np.zeros(variable.shape, np.float32)
+        for path, variable in leaves
+    }
+    about = {"identity": {"network": "magnet", "recipe": {"width": 4}}}
+    kept = {"newest.a": np.zeros(2), "optim.b": np.zeros(2), "step": np.zeros(())}
+    write_weights(tmp_path / "a.npz", arrays | kept, about)
+    load_magnet(tmp_path / "a.npz")
+    for name in ("params.encoder.third.kernel", "stats.encoder.norm.mean"):
+        write_weights(tmp_path / "b.npz", arrays | {name: np.zeros(2)}, about)
+        with pytest.raises(JmerError, match=f"{name} is no part of it"):
+            load_magnet(tmp_path / "b.npz")

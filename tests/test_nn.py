@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import nn
 from jmer.nn.conv import conv
+from jmer.nn.lowering.choice import LOWERINGS
 
 
 def test_gradients_export_to_every_platform():
@@ -156,7 +157,8 @@ def test_images_of_a_clip_are_normalised_apart():
     assert_allclose(pooled.mean[0], 3.75, rtol=1e-6)
 
 
-def test_images_apart_are_as_by_one_call_after_another():
+@pytest.mark.parametrize("lowering", LOWERINGS)
+def test_images_apart_are_as_by_one_call_after_another(lowering):
     """Values, statistics and gradients, also under `vmap`, as tasks are mapped."""
     x, dy = normal(0, 2, 4, 3, 5, 3), normal(1, 2, 4, 3, 5, 3)
     weight = np.float32([[1, 1, 0, 1], [0, 1, 1, 1]])
@@ -173,16 +175,18 @@ def test_images_apart_are_as_by_one_call_after_another():
         y = [layer(x[:, i], train=True, weight=weight) for i in range(3)]
         return jnp.stack(y, 1), layer.mean[...], layer.var[...]
 
-    found, expected = (
-        jax.vmap(
-            lambda x, dy, w, f=f: (
-                f(states[0], x, w),
-                jax.vjp(lambda p, x: f(p, x, w)[0], states[0], x)[1](dy),
-            )
-        )(x, dy, weight)
-        for f in (run, in_turn)
-    )
-    jax.tree.map(functools.partial(close, rtol=1e-5), found, expected)
+    def of_each_task(function):
+        def one(x, dy, weight):
+            value = function(states[0], x, weight)
+            pull = jax.vjp(lambda p, x: function(p, x, weight)[0], states[0], x)[1]
+            return value, pull(dy)
+
+        return jax.vmap(one)(x, dy, weight)
+
+    with nn.use_lowering(lowering):
+        found = of_each_task(run)
+    expected = of_each_task(in_turn)
+    close(found, expected, 1e-5)
 
 
 WEIGHT = np.float32([1, 0, 1, 1, 0, 0, 1])

@@ -98,6 +98,19 @@ def test_motion_of_a_pixel_or_two_is_drawn_and_shrunk_afterwards(step):
     assert step > 1 or not made["chained"].any()
 
 
+def test_bilinear_frames_are_of_four_pixels_alone():
+    """By hand: each of 2 x 2 pixels of 8 x 8 has its centre between pixels 1 and 2, or
+    5 and 6, in both directions; area means are of 4 x 4."""
+    frame = np.arange(64, dtype=np.uint8).reshape(1, 8, 8, 1).repeat(3, axis=3)
+    made = resize(frame, 2, "bilinear")[0, ..., 0]
+    # (9 + 10 + 17 + 18) / 4 = 13.5, and 4 or 32 more; halves are rounded to even or up.
+    assert np.abs(made - [[13.5, 17.5], [45.5, 49.5]]).max() == 0.5
+    spots = np.zeros((1, 8, 8, 3), np.uint8)
+    spots[0, 0, 0] = 160  # a corner that bilinear does not see
+    assert not resize(spots, 2, "bilinear").any()
+    assert resize(spots, 2)[0, 0, 0, 0] == 10
+
+
 def test_without_corners_the_authors_drawing_is_black():
     flat = np.full((40, 50, 3), GREY, np.uint8)
     assert not straight_tracks(flat, flat).any()

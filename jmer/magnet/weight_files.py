@@ -137,5 +137,8 @@ def _trained(file: Path) -> dict[ParameterPath, np.ndarray]:
             raise ValueError(
                 f"{name} has shape {flat[name].shape} instead of {variable.shape}"
             )
-        state[path] = flat[name]
+        state[path] = flat.pop(name)
+    left = sorted(name for name in flat if name.startswith(("params.", "stats.")))
+    if left:
+        raise ValueError(f"{left[0]} is no part of it")
     return state

@@ -43,7 +43,7 @@ class VisualMemoryConfig(NetworkConfig):
     }
     values: ClassVar[tuple[str, ...]] = ("intensity_weight",)
     trunk_besides: ClassVar[tuple[str, ...]] = ("classifier.",)
-    later: ClassVar[Mapping[str, Any]] = {"padded": False}
+    later: ClassVar[Mapping[str, Any]] = {"padded": False, "context_dilation": 3}
     paper_classes: ClassVar[tuple[str, ...]] = (
         *("happiness", "disgust", "surprise", "repression"),
         "others",
@@ -75,8 +75,10 @@ class VisualMemoryConfig(NetworkConfig):
     contrast: bool = True
     """Differences of local and context features in time (equations 1 to 3)."""
     context: nn.Context = "dilated"
-    """What context is: a convolution of 3x3 pixels that lie 3 apart, or a linear layer
-    of the mean over the image; the paper leaves it open."""
+    """What context is: a convolution of 3x3 pixels that lie apart, or a linear layer of
+    the mean over the image; the paper leaves it open."""
+    context_dilation: int = 3
+    """How far apart; images of 64 pixels have maps of 8x8, of which 3 sees the most."""
     temporal_net: bool = True
     """The network of motion, which sees the flow; without it, no flow is needed."""
     flow_channels: Literal["polar", "uv"] = "polar"
@@ -113,8 +115,8 @@ class VisualMemoryConfig(NetworkConfig):
 
     def __post_init__(self) -> None:
         check = FieldCheck(self, "model")
-        counts = ("steps", "width", "hidden", "memory_channels", "fc6_dilation")
-        check.at_least(1, *counts)
+        check.at_least(1, "steps", "width", "hidden", "memory_channels")
+        check.at_least(1, "fc6_dilation", "context_dilation")
         fits = self.frames > self.steps
         check.must("frames", fits, f"be more than model.steps={self.steps}")
         check.multiple(16, "size")
@@ -372,7 +374,7 @@ class VisualMemory(nnx.Module):
             nn.MPNet(config.width, **same) if config.temporal_net else None
         )
         self.contrast = nnx.data(
-            nn.TimeContrast(features, config.context, **same)
+            nn.TimeContrast(features, config.context, config.context_dilation, **same)
             if config.contrast
             else None
         )

@@ -18,16 +18,19 @@ class TimeContrast(nnx.Module):
     next's context, local less local, and the next's local features less context.
 
     Nag et al. 2019, equations 1 to 3, after Ding et al. 2018. Local features are a
-    convolution of 3x3 pixels; `context` is one of pixels that lie 3 apart, or a linear
-    layer of the mean over the image. Neither has a bias.
+    convolution of 3x3 pixels; `context` is one of pixels that lie `dilation` apart, or
+    a linear layer of the mean over the image. Neither has a bias.
     """
 
-    def __init__(self, channels: int, context: Context, **options: Any) -> None:
+    def __init__(
+        self, channels: int, context: Context, dilation: int = 3, **options: Any
+    ) -> None:
         options = {"bias": False, "kernel_init": glorot, **options}
         sizes = channels, channels, (3, 3)
+        apart = dilation, dilation
         self.local = Conv(*sizes, padding=(1, 1), **options)
         self.context: nnx.Module = (
-            Conv(*sizes, padding=(3, 3), dilation=(3, 3), **options)
+            Conv(*sizes, padding=apart, dilation=apart, **options)
             if context == "dilated"
             else Linear(channels, channels, **options)
         )

@@ -45,6 +45,9 @@ class _Config(Protocol):
     def context(self) -> str: ...
 
     @property
+    def context_dilation(self) -> int: ...
+
+    @property
     def memory(self) -> str: ...
 
     @property
@@ -169,7 +172,8 @@ class VisualMemory(nn.Module):
             same = {"bias": False}
             self.local = conv(channels, channels, 3, padding=1, **same)
             gap = config.context == "gap"
-            around = {} if gap else {"padding": 3, "dilation": 3}
+            apart = config.context_dilation
+            around = {} if gap else {"padding": apart, "dilation": apart}
             self.context = conv(channels, channels, 1 if gap else 3, **around, **same)
             stacked += 3 * channels
         self.fuse = conv(stacked, units, 1)

@@ -124,6 +124,12 @@ class ClipRecipe:
                 f"flow_weights={self.flow_weights}: goes with flow=flownet2, not with "
                 f"flow={self.flow}"
             )
+        stored = self.modality != "apex-flow" and self.align == "none"
+        if self.resize != "area" and not stored:
+            raise UsageError(
+                f"resize={self.resize} goes with whole frames that are stored, not "
+                f"with modality={self.modality} and align={self.align}"
+            )
         if self.special != "none" and self.modality != "clip":
             raise UsageError(
                 f"special={self.special} goes with modality=clip, not with "

@@ -69,7 +69,8 @@ def kept_from_weights(weights: Weights, folder: Path) -> KeptFrom:
     """
     for task, source in zip(weights.tasks, weights.sources, strict=False):
         name, imported, _ = source.partition(" sha256 ")
-        if weights.held_out is None and imported and name.split(".")[0] != task.fold:
+        fold = name.partition("/")[0].split(".")[0]  # the folder's name, if it has one
+        if weights.held_out is None and imported and fold != task.fold:
             raise JmerError(
                 f"{folder / INDEX} calls weights of {name} those of {task.fold}: it "
                 f"was edited. Import the checkpoints again."

@@ -121,14 +121,13 @@ def _one(config: NetworkConfig, file: Path, fold: str, reading: Reading) -> Weig
             f"are named ({', '.join(classes)}): name its own, in the order of their "
             f"labels, with --classes."
         )
+    name = file.name if file.name.split(".")[0] == fold else f"{fold}/{file.name}"
     weights = Weights(
         config=config,
         classes=classes,
         tasks=(Task(seed=0, fold=fold),),
         arrays={path: value[np.newaxis] for path, value in flat.items()},
-        sources=(
-            f"{file.name} sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}",
-        ),
+        sources=(f"{name} sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}",),
     )
     weights.states(file)
     return weights
@@ -141,7 +140,10 @@ def _sized(
     try:
         return dataclasses.replace(config, **fields)
     except UsageError as error:
-        raise UsageError(f"{file} cannot be read with {error}") from error
+        raise UsageError(
+            f"{file} does not tell all of its network: {error}. Say the rest with "
+            f"--model.FIELD, such as --model.heads for the heads of attention."
+        ) from error
 
 
 def _reason(error: Exception) -> str:
