@@ -5,8 +5,9 @@ visual_memory.py beside it; but no VGG-16 of this width was trained on ImageNet,
 starts from random weights.
 
 Run:    jmer run synthetic/visual_memory_recipe_spatial --run-dir RUN
-Cost:   see visual_memory_recipe.py
-Expect: see visual_memory_recipe.py, which goes on from it
+Cost:   10 minutes on 2 CPU cores that others used too
+Expect: chance, ACC 0.333 (0.242 to 0.442 over subjects); visual_memory_recipe.py goes on
+        from it
 """
 
 import dataclasses
