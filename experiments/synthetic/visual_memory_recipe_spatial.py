@@ -6,8 +6,8 @@ starts from random weights.
 
 Run:    jmer run synthetic/visual_memory_recipe_spatial --run-dir RUN
 Cost:   10 minutes on 2 CPU cores that others used too
-Expect: chance, ACC 0.333 (0.242 to 0.442 over subjects); visual_memory_recipe.py goes on
-        from it
+Expect: chance, ACC 0.333 (0.242 to 0.442 over subjects); visual_memory_recipe.py goes
+        on from it
 """
 
 import dataclasses
