@@ -50,7 +50,10 @@ SWITCHES = {
     },
     "mean of factors": {"ma": "mean", "n": 1, "pretrain": "frozen"},
     "pooled": {"norm": "pooled", "pick": "without-onset"},
-    "large frames": {"stored": 44, "pick": "linspace", "init": "he"},
+    "large frames": {
+        **{"stored": 44, "pick": "linspace", "init": "he", "rounded": False},
+        **{"magnify": "network", "pretrain": "all"},
+    },
 }
 RNG = np.random.default_rng(3)
 # Changes of the frames are such that few magnified pixels leave 0 to 255.
@@ -121,6 +124,15 @@ def step(config, graphdef, params, stats, clip, weight):
 def seen(config, clip):
     with use_lowering("backend"):
         return config.features(clip)
+
+
+def clip_of(config):
+    """Of the size that the network expects."""
+    if not config.stored:
+        return CLIP
+    shape = 5, 1, config.stored, config.stored, 3
+    faces = np.random.default_rng(6).integers(60, 150, shape)
+    return (faces + CLIP[:, :, :1, :1] // 4).astype(np.uint8)
 
 
 def channels_first(x):
@@ -218,10 +230,11 @@ def test_shapes_at_the_size_of_the_paper():
 @pytest.mark.parametrize("name", first_of(SWITCHES, "paper"))
 def test_evaluates_as_its_twin(paired, twins, name):
     config, twin = paired(name)
-    clip = channels_first(CLIP)
+    frames = clip_of(config)
+    clip = channels_first(frames)
     twin = copy.deepcopy(twin).double()
     expected = twin.features(clip).movedim(3, -1).numpy()
-    found = seen(config, CLIP)
+    found = seen(config, frames)
     close(found, expected)
     logits, wanted = twin.explain(clip)
     ours = split_of(config, twins.ours(twin.state_dict()))
@@ -247,7 +260,7 @@ def test_trains_as_its_twin(paired, twins, name):
     config, twin = paired(name)
     before, twin = twin, copy.deepcopy(twin).double().train()
     ours = split_of(config, twins.ours(before.state_dict()))
-    shape = jax.eval_shape(config.features, CLIP).shape
+    shape = jax.eval_shape(config.features, clip_of(config)).shape
     x = np.random.default_rng(4).standard_normal(shape, np.float32)
     loss, gradients, stats = step(config, *ours, x, ONES)
     logits = twin(channels_first(x))
@@ -265,7 +278,7 @@ def test_trains_as_its_twin(paired, twins, name):
         atol = max(rtol * np.abs(size).max(), 1e-12)
         assert_allclose(value, wanted[path], rtol, atol, err_msg=path)
     # Neither weights nor statistics of the frozen part move where it is seen.
-    twin(channels_first(CLIP))
+    twin(channels_first(clip_of(config)))
     after = twin.float().state_dict()
     for entry, value in before.state_dict().items():
         if entry.startswith((*twins.FROZEN, "magnet.")):

@@ -110,6 +110,14 @@ def test_the_figures_of_papers_are_sweeps():
     assert values("meranet_figure5", "st_kernel") == [3, 5, 7]
 
 
+def test_frames_of_384_pixels_as_in_amans_code_are_two_options():
+    file = EXPERIMENTS / "aman_casme2.py"
+    experiment = parsed(file, "--data.size", "384", "--model.stored", "384")
+    (shape,) = experiment.model.input_shapes
+    assert shape == (20, 384, 384, 3) == experiment.data.shapes["clip"][0]
+    assert experiment.model.size == 224
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [

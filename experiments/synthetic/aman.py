@@ -22,6 +22,10 @@ EXPERIMENT = Experiment(
         frames=8,
         size=64,
         width=16,
+        # Not the paper's, but what the figures above were made with.
+        pick="linspace",
+        norm="pooled",
+        init="he",
         magnify="linear",
         pretrain="none",
     ),
