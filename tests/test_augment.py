@@ -233,3 +233,18 @@ def test_crops_by_products_are_those_by_pixels(vectors):
             )
     assert_allclose(found[1], found[0], rtol=1e-5, atol=2e-6)
     assert_array_equal(found[2], found[1])
+
+
+@pytest.mark.parametrize("deviation", ["channel", "sample"])
+def test_clips_are_normalised_by_rows_on_a_tpu(deviation):
+    x = np.random.default_rng(0).integers(0, 255, (2, 3, 4, 5, 3)).astype(np.uint8)
+    x[1, ..., 2] = 77  # a channel that does not vary
+    found = []
+    for lowering in ("backend", "tpu"):
+        with use_lowering(lowering):
+            found.append(jax.jit(functools.partial(normalise, deviation))(x))
+    assert_allclose(found[1], found[0], rtol=1e-5, atol=1e-5)
+
+
+def normalise(deviation, x):
+    return augment.normalise_clip(x, deviation)

@@ -315,7 +315,11 @@ def test_a_neighbour_is_near_even_of_huge_numbers(tmp_path):
         ("samm", {"size": 3}, "size=3: must be at least 4"),
         ("smic", {"min_frames": 0}, "min_frames=0: must be at least 1"),
         ("samm", {"context": -1}, "context=-1: must be at least 0"),
-        ("samm", {"context": 2}, "context=2 goes with resample=whole .* not with"),
+        (
+            "samm",
+            {"context": 2},
+            "context=2 goes with resample=whole, native or apex-window and .* not with",
+        ),
         (
             "samm",
             {"context": 2, "resample": "whole", "modality": "apex-flow"},

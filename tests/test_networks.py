@@ -43,6 +43,7 @@ NETWORKS = [
     HstaConfig(
         depth=(1, 1, 2),
         num_frames=2,
+        stored_frames=4,
         size=9,
         patch_v=4,
         patch_s=3,

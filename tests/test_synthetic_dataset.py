@@ -14,7 +14,7 @@ from jmer.data.maker import builder_of
 from jmer.errors import JmerError, UsageError
 from jmer.preprocess.flow import apex_flow, dis, estimate, farneback
 from jmer.preprocess.flow_colours import flow_colours
-from jmer.preprocess.tracks import tracks
+from jmer.preprocess.tracks import straight_tracks, tracks
 from jmer.synthetic.rendering import generate, render_clip
 from jmer.synthetic.spec import SyntheticSpec
 
@@ -118,13 +118,17 @@ def test_the_special_frames_come_from_the_clip_as_it_was(tmp_path):
 
 def test_special_images_show_the_motion_of_both_intervals(tmp_path):
     fields = {"modality": "clip", "flow": "dis"}
-    drawn = load(config(tmp_path, special="of", **fields)).inputs["special"]
+    thin = config(tmp_path, special="of", tracks="chained", **fields)
+    drawn = load(thin).inputs["special"]
+    thick = load(config(tmp_path, special="of", **fields)).inputs["special"]
     dense = load(config(tmp_path, special="dense", **fields)).inputs["special"]
     assert drawn.shape == dense.shape == (7, 2, 32, 32, 3)
     for i, clip in enumerate(generated()):
         onset, apex, offset = clip.onset, clip.apex, clip.offset
         rise, fall = clip.frames[onset : apex + 1], clip.frames[apex : offset + 1]
         assert_array_equal(drawn[i], [tracks(rise), tracks(fall)])
+        ways = [straight_tracks(part[0], part[-1]) for part in (rise, fall)]
+        assert_array_equal(thick[i], ways)
         flows = [dis(part[0], part[-1]) for part in (rise, fall)]
         assert_array_equal(dense[i], flow_colours(np.stack(flows)))
     # Whatever the faces do, something moves in some of them.

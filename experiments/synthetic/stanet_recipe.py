@@ -18,7 +18,7 @@ from jmer.models.stanet import STANetConfig
 from jmer.optim import AdamConfig
 
 EXPERIMENT = Experiment(
-    model=STANetConfig(frames=7, size=32, width=16, levels=1, lstm=32),
+    model=STANetConfig(frames=7, size=32, width=8, levels=1, lstm=16),
     data=Synthetic(modality="clip", length=8, size=32, difficulty=0.25),
     optim=AdamConfig(lr=1e-5, weight_decay=1e-4),
     epochs=60,
