@@ -1,4 +1,4 @@
-"""Five or 68 points of the face in each onset frame, as a user gives them."""
+"""Five or 68 points of the face in the onset frame of each clip, as a user has them."""
 
 import math
 import re
