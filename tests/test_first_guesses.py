@@ -82,12 +82,12 @@ def test_channels_decide_between_narrow_and_wide():
 
 
 def test_multiplications_are_those_of_the_mathematics():
-    """Each of the 27 taps of the convolution falls on every pixel of 30 x 30 once, for
-    each of its outputs; then 400 features to three classes."""
+    """Each of three taps falls on each of a row's 28 pixels once, of three channels,
+    for each of 16 outputs; then 400 features to three classes."""
     program, clips = trained(STSTNetConfig(), batch_size=8)
     size = program.trainer.plan.size
     _, operations = kind_of(program.trainer, Data.of(clips.inputs, clips.label))
-    assert operations == pytest.approx(size * (30 * 30 * 27 * 16 + 400 * 3), rel=0.01)
+    assert operations == pytest.approx(size * (84 * 84 * 3 * 16 + 400 * 3), rel=0.01)
 
 
 def test_a_large_step_is_one_task_at_a_time(monkeypatch):

@@ -103,6 +103,8 @@ def _rows(rows: Shaped[Array, "n values"], index: Int[Array, " b"]) -> Array:
     return jnp.stack([jax.lax.dynamic_index_in_dim(rows, i, 0, False) for i in index])
 
 
+LEAST_TESTED = 16
+"""Clips that are tested at once, however small a batch is."""
 FEW = 8
 LONG = 2**16
 """Bytes."""
@@ -311,12 +313,24 @@ class Trainer:
         weight: Float[Array, " t"],
     ) -> Float[Array, "t k"]:
         """Evaluation-mode logits of the clips `index`; those of weight 0 are padding,
-        and may be left uncomputed.
+        and may be left uncomputed. Of many clips, so many at a time that a test needs
+        no more memory than a step.
         """
-        model = nnx.merge(self.graphdef, state.params, state.stats)
-        with use_lowering(self.lowering):
-            inputs = data.take(index)
-            return self.network.apply(model, inputs, train=False, weight=weight)
+
+        def of(part: tuple[Array, Array]) -> Array:
+            model = nnx.merge(self.graphdef, state.params, state.stats)
+            with use_lowering(self.lowering):
+                inputs = data.take(part[0])
+                return self.network.apply(model, inputs, train=False, weight=part[1])
+
+        parts = -(-len(index) // max(2 * self.plan.size, LEAST_TESTED))
+        if parts <= 1:
+            return of((index, weight))
+        size = -(-len(index) // parts)
+        padding = (0, parts * size - len(index))
+        rows = (jnp.pad(each, padding).reshape(parts, size) for each in (index, weight))
+        found: Array = jax.lax.map(of, tuple(rows))
+        return found.reshape(parts * size, -1)[: len(index)]
 
     def evaluate(
         self,

@@ -89,8 +89,9 @@ def make_table(
         )
         row[chosen] = False
         inner.append(chosen[~clips.train_only[chosen]])
-    # Any inner set fits: it is a part of the largest training set.
-    room = max(len(f.train) for f in folds) if selection == "inner" else 0
+    # Any inner set of any seed fits.
+    most = _most_inner(folds, clips, inner_fraction, inner_unit)
+    room = most if selection == "inner" else 0
     return TaskTable(
         key=jnp.stack([task.key() for task in tasks]),
         seed=jnp.stack([keys.seed_key(task.seed) for task in tasks]),
@@ -129,14 +130,22 @@ def training_sizes(
     sizes = [len(fold.train) for fold in folds]
     if selection == "last":
         return min(sizes), max(sizes)
-    if inner_unit == "subject":
+    held_out = _most_inner(folds, clips, inner_fraction, inner_unit)
+    return max(1, min(sizes) - held_out), max(sizes)
+
+
+def _most_inner(
+    folds: Sequence[Fold], clips: ClipSet, fraction: float, unit: InnerUnit
+) -> int:
+    """A bound on how many inner clips a task of any seed has."""
+    most = max(len(fold.train) for fold in folds)
+    if unit == "subject":
         _, of_subject = np.unique(clips.subject, return_counts=True)
         # Whole subjects are held out until they have the fraction.
         beyond = int(of_subject.max())
     else:
         beyond = len(clips.classes)  # one of each class at least
-    held_out = int(inner_fraction * max(sizes)) + beyond
-    return max(1, min(sizes) - held_out), max(sizes)
+    return min(most, int(fraction * most) + beyond)
 
 
 def inner_clips(
