@@ -175,8 +175,9 @@ class _opened:
         self.av = _av()
 
     def __enter__(self) -> tuple[Any, Any]:
+        read = self.av.open
         try:
-            self.container = self.av.open(str(self.path))
+            self.container = read(str(self.path))
         except (OSError, self.av.error.FFmpegError) as error:
             raise self._unreadable(error) from error
         streams = self.container.streams.video
