@@ -37,8 +37,10 @@ def test_the_examples_are_true(place, module, monkeypatch):
 def test_nothing_is_lazy_but_what_is_listed():
     assert {name: callable(getattr(jmer, name)) for name in jmer.__all__[1:]} == {
         "compare": True,
+        "load_experiment": True,
         "load_model": True,
         "load_run": True,
+        "testing": False,  # a module
     }
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = jmer.nothing
