@@ -271,7 +271,7 @@ class VisualMemoryConfig(NetworkConfig):
         total = weighted_mean(value.reshape(-1), counts.reshape(-1))
         if self.intensity and self.phase != "spatial":
             found = shown["intensity"]
-            error: Array = (
+            error: Any = (
                 jnp.abs(found - true)
                 if self.intensity_loss == "absolute"
                 else share_cross_entropy(found, true)
