@@ -44,6 +44,7 @@ def report(words: list[str]) -> int:
     from jmer.report import write_comparison, write_report, write_table
     from jmer.report.sweep import is_sweep, write_sweep
     from jmer.runs.folder import REPORT
+    from jmer.sweep.readings import readings
 
     runs, unfinished = _sorted(options.runs)
     with tempfile.TemporaryDirectory() as temporary:
@@ -51,7 +52,11 @@ def report(words: list[str]) -> int:
         kept = options.out
         if options.table is not None:
             wanted = table(options.table)
-            text = write_table(wanted, runs, out, other_data=options.other_data)
+            text = write_table(
+                *(wanted, runs, out),
+                other_data=options.other_data,
+                read=readings(wanted),
+            )
         elif len(options.runs) == 1 and is_sweep(options.runs[0]):
             text = write_sweep(options.runs[0], options.out)
             kept = options.out or options.runs[0]

@@ -14,7 +14,7 @@ from jmer.report.one_run import run_page
 from jmer.report.render import latex
 from jmer.report.render.blocks import Section
 from jmer.report.render.pages import write_page
-from jmer.report.reproduction import reproduction_page
+from jmer.report.reproduction import Readings, reproduction_page
 from jmer.report.variants import each_variant
 from jmer.runs.folder import (
     COMPARISON_CSV,
@@ -91,14 +91,20 @@ def write_comparison(
 
 
 def write_table(
-    table: PaperTable, run_dirs: Sequence[Path], out: Path, *, other_data: bool = False
+    table: PaperTable,
+    run_dirs: Sequence[Path],
+    out: Path,
+    *,
+    other_data: bool = False,
+    read: Readings | None = None,
 ) -> str:
     """Writes a paper's table with the runs that are its rows, and returns the Markdown.
+    `read` says how the rows were read (`jmer.sweep.readings`).
 
     Raises: JmerError as `write_comparison`.
     """
     _require_no_run(out)
-    page = reproduction_page(table, run_dirs, other_data=other_data)
+    page = reproduction_page(table, run_dirs, other_data=other_data, read=read)
     return write_page(page, out, REPORT)
 
 

@@ -19,6 +19,8 @@ from jmer.scores.recognition import band
 from jmer.scores.spotting import AUC
 from jmer.text import banded, counted, points
 
+Readings = Mapping[tuple[str, str], Mapping[str, Sequence[Any]]]
+"""By row and data set, the values that fields of an experiment may have."""
 MISSING = object()
 MADE = ("Run", "Folder", "Protocol", "Epoch", "Subjects", "Clips", "Seeds")
 
@@ -35,18 +37,27 @@ class Match:
 
 
 def matches(
-    table: PaperTable, runs: Sequence[Run], *, other_data: bool = False
+    table: PaperTable,
+    runs: Sequence[Run],
+    *,
+    other_data: bool = False,
+    read: Readings | None = None,
 ) -> list[Match]:
-    """Each row with every run that is it, or is but for what the paper states besides;
-    with `other_data`, on whatever data."""
+    """Each row with every run that is it, or is but for what the paper states besides,
+    or for how else it was `read`; with `other_data`, on whatever data."""
     found: list[Match] = []
     for row in table.rows:
         ours = []
         for run in runs if row.switches is not None else ():
             same = is_row(run, table.wanted(row))
             if same or (other_data and is_row(run, table.wanted(row, other_data=True))):
-                differing = tuple(differences(run, table.settings(row)))
-                ours.append(Match(row, run, same, differing))
+                stated = table.settings(row)
+                known = {**stated, **table.wanted(row)}
+                differing = [*differences(run, stated)]
+                differing += _read_otherwise(
+                    run, (read or {}).get((row.name, row.data), {}), known, same
+                )
+                ours.append(Match(row, run, same, tuple(differing)))
         found += ours
         if all(one.differing for one in ours):
             found.append(Match(row))
@@ -55,7 +66,7 @@ def matches(
 
 def differences(run: Run, stated: Mapping[str, Any]) -> Iterable[str]:
     """In what a run's experiment is not what a paper states, in words."""
-    fields = _fields(run)
+    fields = fields_of(run)
     for name, value in stated.items():
         ours = fields.get(name, MISSING)
         if isinstance(value, Given):
@@ -70,11 +81,27 @@ def differences(run: Run, stated: Mapping[str, Any]) -> Iterable[str]:
             yield f"{option(name)} {_word(ours)}, paper {_word(value)}"
 
 
+def _read_otherwise(
+    run: Run, read: Mapping[str, Sequence[Any]], known: Mapping[str, Any], same: bool
+) -> Iterable[str]:
+    """In what a run's experiment is not the paper as it was read, where the paper is
+    silent; of other data, what those are is not asked."""
+    fields = fields_of(run)
+    for name, values in read.items():
+        if name in known or name not in fields:
+            continue  # stated; or of a version that had no such field
+        if not same and name.startswith("data."):
+            continue
+        if fields[name] not in values:
+            word = " or ".join(map(_word, values))
+            yield f"{option(name)} {_word(fields[name])}, read as {word}"
+
+
 def _word(value: Any) -> str:
     if value is MISSING:
         return "missing"
     if isinstance(value, list | tuple):
-        return " ".join(map(str, value))
+        return " ".join(map(str, value)) or "none"
     if value is None or isinstance(value, bool):
         return {None: "none", True: "yes", False: "no"}[value]
     return str(value)
@@ -82,11 +109,11 @@ def _word(value: Any) -> str:
 
 def is_row(run: Run, wanted: Mapping[str, Any]) -> bool:
     """Whether a run's experiment, with its first variant, has these fields."""
-    fields = _fields(run)
+    fields = fields_of(run)
     return all(fields.get(name, MISSING) == _plain(v) for name, v in wanted.items())
 
 
-def _fields(run: Run) -> dict[str, Any]:
+def fields_of(run: Run) -> dict[str, Any]:
     """All fields by dotted name, as its figure was made."""
     found: dict[str, Any] = {}
     for part, value in run.experiment["experiment"].items():
@@ -105,14 +132,18 @@ def _plain(value: Any) -> Any:
 
 
 def reproduction_page(
-    table: PaperTable, folders: Sequence[Path], *, other_data: bool = False
+    table: PaperTable,
+    folders: Sequence[Path],
+    *,
+    other_data: bool = False,
+    read: Readings | None = None,
 ) -> Page:
-    """The table, with the runs in these folders beside its rows.
+    """The table, with the runs in these folders beside its rows; `read` as `matches`.
 
     Raises: JmerError if one is no finished run.
     """
     runs = [read_run(folder) for folder in folders]
-    everything = matches(table, runs, other_data=other_data)
+    everything = matches(table, runs, other_data=other_data, read=read)
     found = [one for one in everything if not one.differing]
     ours = {str(one.run.folder): one.run for one in everything if one.run}
     numbers = {name: str(i) for i, name in enumerate(ours, start=1)}
@@ -162,7 +193,9 @@ def _apart(
         "Runs with other settings than the paper's",
         (
             Paragraph(
-                "Of a row by their network and switches, and no reproduction of it.",
+                "Of a row by their network and switches, and no reproduction of it. "
+                "What a paper is silent on is read as its page in the documentation "
+                "says.",
                 "small",
             ),
             Table(("Run", "Row", "In what it differs"), tuple(rows), left=3),
