@@ -98,7 +98,28 @@ class Args(Namespace):
 def test_arguments_of_a_kind_of_ones_own_are_refused(torch, twins, tmp_path):
     state = twins["006"].state_dict()
     torch.save({"model": state, "args": Args(lr=1e-3)}, tmp_path / "006.pth")
-    with pytest.raises(JmerError, match=r"006\.pth cannot be read.* never run"):
+    with pytest.raises(JmerError, match=r"006\.pth cannot be read.* never run") as why:
+        import_torch("ststnet", tmp_path)
+    # PyTorch advises to run the file's code.
+    assert "set `weights_only`" not in str(why.value) and "\x1b" not in str(why.value)
+    assert "test_importers.Args" in str(why.value)
+
+
+def test_places_among_the_arguments_are_no_code(torch, twins, tmp_path):
+    told = Namespace(out=Path("runs"), lr=1e-3)
+    file = tmp_path / "006.pth"
+    torch.save({"model": twins["006"].state_dict(), "args": told}, file)
+    assert len(import_torch("ststnet", tmp_path).tasks) == 1
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_is_refused_by_name(torch, twins, tmp_path, value):
+    state = twins["006"].state_dict()
+    name = next(n for n in state if n.endswith("weight"))
+    state[name] = state[name].clone()
+    state[name].view(-1)[1] = value
+    torch.save(state, tmp_path / "006.pth")
+    with pytest.raises(JmerError, match=rf"{name} has values that are not finite"):
         import_torch("ststnet", tmp_path)
 
 

@@ -197,6 +197,19 @@ def test_an_option_that_the_rows_overrule_is_refused():
         sweep.choose(["c"])
 
 
+def test_rows_that_are_not_chosen_do_not_object():
+    sweep = Sweep(BASE, rows={"a": {"epochs": 3}, "b": {}, "ab": {"epochs": 4}})
+    changed = with_fields(BASE, {"epochs": 9})
+    (cell,) = sweep.over(changed, [], ["b"]).choose(["b"])
+    assert cell.experiment.epochs == 9
+    for chosen in (["a"], ["a", "b"], ["ab"]):
+        with pytest.raises(UsageError, match=f"in row '{chosen[0]}': set there"):
+            sweep.over(changed, [], chosen)
+    two = Sweep(BASE, {"a": {"epochs": 3}, "b": {}}, {"model.filters": ((2,), (3,))})
+    (name, *_) = [cell.name for cell in two.cells if cell.name.startswith("b ")]
+    assert two.over(changed, [], [name]).choose([name])[0].experiment.epochs == 9
+
+
 def overridden(file, **fields):
     """The cells of one of our sweeps over a base with other fields, by name."""
     sweep = load_sweep(Path("experiments") / f"{file}.py")

@@ -26,7 +26,7 @@ def run(words: list[str]) -> int:
     sweep = load_sweep(file)
     default = RunOptions(sweep.base, run_dir=Path("runs") / file.stem)
     options = parse(RunOptions, f"jmer run {shlex.quote(words[0])}", rest, default)
-    sweep = sweep.over(options.experiment, options.sweep)
+    sweep = sweep.over(options.experiment, options.sweep, options.cells)
     if options.cells and sweep.single:
         raise UsageError(f"cells={options.cells}: {words[0]} is no sweep")
     cells = sweep.choose(options.cells)

@@ -136,8 +136,11 @@ class Sweep:
         )
         return dataclasses.replace(experiment, variants=variants)
 
-    def over(self, base: Experiment, texts: Sequence[str]) -> "Sweep":
-        """The sweep over another base, with the values of `FIELD=VALUE,VALUE` too.
+    def over(
+        self, base: Experiment, texts: Sequence[str], chosen: Sequence[str] = ()
+    ) -> "Sweep":
+        """The sweep over another base, with the values of `FIELD=VALUE,VALUE` too; of
+        it only the cells `chosen` are wanted, or all.
 
         Of a whole part (`data`), a row sets the fields in which it differs from the
         file's base; what else was changed of the base reaches it too.
@@ -146,7 +149,7 @@ class Sweep:
         changed although rows or values set it.
         """
         for name, value in (changed := changes(self.base, base)).items():
-            if owners := self._setting(name):
+            if owners := self._setting(name, chosen):
                 raise UsageError(
                     f"{option(name)}={quoted(value)} would change nothing in "
                     f"{' and '.join(owners)}: set there. --cells chooses among what "
@@ -162,11 +165,13 @@ class Sweep:
         }
         return Sweep(base, rows, {**values, **self._read(base, texts)})
 
-    def _setting(self, name: str) -> list[str]:
-        """The rows that set a field, and whether the values do, in words."""
+    def _setting(self, name: str, chosen: Sequence[str]) -> list[str]:
+        """The rows of chosen cells that set a field, and whether the values do, in
+        words."""
         rows = [
             f"row {row!r}"
             for row, fields in self.rows.items()
+            if not chosen or any(f"{c} ".startswith(f"{row} ") for c in chosen)
             if any(sets(self.base, f, (v,), name) for f, v in fields.items())
         ]
         swept = [f for f, v in self.values.items() if sets(self.base, f, v, name)]

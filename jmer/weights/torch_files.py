@@ -3,6 +3,8 @@
 import argparse
 import contextlib
 import dataclasses
+import pathlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,19 +74,28 @@ def _load(file: Path) -> Any:
         with _plain_objects(torch):
             return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files meet many kinds inside PyTorch
-        reason = [*str(error).splitlines(), type(error).__name__][0]
+        reason = _reason(error)
         raise JmerError(
             f"{file} cannot be read as plain weights ({reason}). "
             f"It is damaged, or holds code, which is never run."
         ) from error
 
 
+def _reason(error: Exception) -> str:
+    """What PyTorch says in one line, without its advice to run the file's code."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    if found := re.search(r"WeightsUnpickler error: ([^\n]*?)(\. |\.?\n|$)", text):
+        return found[1]
+    return [*text.splitlines(), type(error).__name__][0]
+
+
 def _plain_objects(torch: Any) -> contextlib.AbstractContextManager[None]:
-    """Lets through arguments of scripts, which are names and values and no code."""
+    """Lets through arguments of scripts: names, places and values, and no code."""
+    plain = [argparse.Namespace, pathlib.PosixPath, pathlib.PurePosixPath]
     with_them = getattr(torch.serialization, "safe_globals", None)
     if with_them is not None:
-        return with_them([argparse.Namespace])
-    torch.serialization.add_safe_globals([argparse.Namespace])  # PyTorch 2.4
+        return with_them(plain)
+    torch.serialization.add_safe_globals(plain)  # PyTorch 2.4
     return contextlib.nullcontext()
 
 

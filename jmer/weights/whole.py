@@ -41,7 +41,8 @@ def read_whole(
     """What `read` makes of a state, all of which it must take: what nobody takes is of
     another network. What `besides` begins, such as the head of a trunk, may be left.
 
-    Raises: ValueError naming the arrays that are left over; as `read` does.
+    Raises: ValueError naming the arrays that are left over, or those with a value that
+    is not finite; as `read` does.
     """
     watched = Watched(state)
     made = read(watched)
@@ -57,6 +58,12 @@ def read_whole(
         raise ValueError(
             f"nothing takes {', '.join(left[:SHOWN])}{more}, so it is of another "
             f"network or size"
+        )
+    odd = [name for name in state if not np.isfinite(state[name]).all()]
+    if odd:
+        raise ValueError(
+            f"{', '.join(odd[:SHOWN])} has values that are not finite: the training "
+            f"diverged, or the file is damaged"
         )
     return made
 
