@@ -31,7 +31,7 @@ def readings(table: PaperTable) -> Readings:
     for path in table.paths:
         for cell in load_sweep(shipped.find(path)).cells:
             recorded = cell.experiment.resolved()
-            like = SimpleNamespace(experiment={"experiment": recorded}, metrics={})
+            like: Any = SimpleNamespace(experiment={"experiment": recorded}, metrics={})
             for row in table.rows:
                 if row.switches is None or not is_row(like, table.wanted(row)):
                     continue
