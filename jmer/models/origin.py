@@ -62,7 +62,13 @@ def _known(name: str, noted: Origin) -> type[NetworkConfig] | None:
             found = getattr(sys.modules[known], qualified, None)
             if isinstance(found, type) and issubclass(found, NetworkConfig):
                 return found
-        return None
+        # The same file under another name, or moved since.
+        same = [
+            kind
+            for kind in _defined(NetworkConfig)
+            if kind.__qualname__ == qualified and _is_file_of(kind, noted)
+        ]
+        return same[-1] if same else None
     ours = {kind.name: kind for kind in networks()}
     if name in ours or module:
         return ours.get(name)
@@ -94,6 +100,14 @@ def _unknown(name: str, noted: Origin, file: Path) -> JmerError:
         f"whose code is only run if you say so: add --import {code} (in Python "
         f"{python} before)."
     )
+
+
+def _is_file_of(kind: type, noted: Origin) -> bool:
+    """Whether a class lies in the file that is noted, by its place or its content."""
+    at = _file(kind)
+    if at is None or "file" not in noted:
+        return False
+    return str(at) == noted["file"] or content_hash(at) == noted.get("hash")
 
 
 def _file(kind: type) -> Path | None:
