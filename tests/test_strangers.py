@@ -217,8 +217,9 @@ def test_nothing_is_prepared_for_a_run(run, where, capsys):
     said = capsys.readouterr().out
     assert "Cannot tell: the data set could not be read" in said
     place = run.parent.parent / where
-    command = f"`jmer data prepare synthetic --data-dir {place} --size 32 --subjects 2"
-    assert command in said
+    # What is recorded has no word of tracks: it is of before there was a choice.
+    prepare = f"`jmer data prepare synthetic --data-dir {place} --size 32"
+    assert f"{prepare} --tracks chained --subjects 2" in said
     for command in ("explain", "spot"):
         assert main([command, str(run)]) == 1
         assert "jmer data prepare synthetic" in capsys.readouterr().err

@@ -220,7 +220,7 @@ def overridden(file, **fields):
 @pytest.mark.parametrize(
     ("file", "field", "value", "reaches"),
     [
-        ("stanet_table1", "data.flow", "flownet2", {"CASME", "CASME II", "SMIC-HS"}),
+        ("stanet_table1", "data.flow", "dis", {"CASME", "CASME II", "SMIC-HS"}),
         ("stanet_table1", "data.frames", 12, {"CASME", "CASME II", "SMIC-HS"}),
         ("stanet_table1", "model.every_crop", True, {"CASME", "CASME II", "SMIC-HS"}),
         ("stanet_table1", "model.lstm", 7, {"CASME", "CASME II", "SMIC-HS"}),
