@@ -13,6 +13,7 @@ from toy import make_clips
 from jmer.data.splits import Loso, make_folds
 from jmer.errors import JmerError, UsageError
 from jmer.experiment import EngineConfig
+from jmer.models.ststnet import STSTNetConfig
 from jmer.runner import plan as planning
 from jmer.runner.plan import Plan, fit, keep_compiled_programs, make_plan
 from jmer.train import planner
@@ -287,3 +288,20 @@ def test_compiling_takes_no_longer_for_more_tasks():
 
     assert operations(range(5)) == operations((0,)) > 500
     assert len(make_folds(Loso(), clips)) == 26
+
+
+def test_flops_are_those_of_what_a_network_sees_in_training():
+    """Of a clip of twelve frames it is shown three, drawn anew at each step."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Window(STSTNetConfig):
+        def augment(self, inputs, key, version):
+            del key, version
+            return {name: x[:, :3] for name, x in inputs.items()}
+
+    work = make_work(batch_size=8)
+    whole = step_flops(work.trainer, work.data)
+    trainer = dataclasses.replace(work.trainer, network=Window(size=7, filters=(2, 3)))
+    shapes, label = trainer.batch_shapes(work.data)
+    assert shapes["apex_flow"].shape == (trainer.plan.size, 3, 7, 3)
+    assert label.shape == (trainer.plan.size,) and whole > 0

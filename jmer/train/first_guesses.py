@@ -62,8 +62,7 @@ def first_guess(trainer: Trainer, data: Data, platform: str) -> Guess | None:
 def kind_of(trainer: Trainer, data: Data) -> tuple[Kind, float]:
     """What the training's network is made of, and the multiplications of a batch in
     it forward, as it is traced: nothing is computed."""
-    index = jax.ShapeDtypeStruct((trainer.plan.size,), jnp.int32)
-    inputs, label = jax.eval_shape(lambda d, i: (d.take(i), d.label[i]), data, index)
+    inputs, label = trainer.batch_shapes(data)
     weight = jax.ShapeDtypeStruct((trainer.plan.size,), jnp.float32)
     key = jax.random.key(0)
     state = jax.eval_shape(trainer.init, key)

@@ -164,8 +164,7 @@ def step_flops(trainer: Trainer, data: Data) -> float:
     the layout.
     """
     plain = dataclasses.replace(trainer, lowering="backend", remat=False, accumulate=1)
-    index = jax.ShapeDtypeStruct((trainer.plan.size,), jnp.int32)
-    batch = jax.eval_shape(lambda d, i: (d.take(i), d.label[i]), data, index)
+    batch = trainer.batch_shapes(data)
     key = jax.random.key(0)
     state = jax.eval_shape(trainer.init, key)
     weight = jax.ShapeDtypeStruct((trainer.plan.size,), jnp.float32)

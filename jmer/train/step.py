@@ -232,6 +232,19 @@ class Trainer:
         state = trees.select(state.alive & finite & ~empty, moved, state)
         return dataclasses.replace(state, alive=alive), loss
 
+    def batch_shapes(self, data: Data) -> tuple[Inputs, Array]:
+        """Shapes of the inputs and labels of a full batch as the network sees them in
+        training: after what changes clips at random."""
+
+        def batch(data: Data, index: Array) -> tuple[Inputs, Array]:
+            version = jnp.zeros(index.shape, jnp.int32)
+            inputs = self.network.augment(data.take(index), jax.random.key(0), version)
+            return inputs, data.label[index]
+
+        index = jax.ShapeDtypeStruct((self.plan.size,), jnp.int32)
+        shapes: tuple[Inputs, Array] = jax.eval_shape(batch, data, index)
+        return shapes
+
     def train_epoch(
         self,
         state: TaskState,
