@@ -32,6 +32,11 @@ SHARED = {"mode": "shared"}
 LINEAR = Config(mix=Plain)
 
 
+OF_EACH_KIND = ("ststnet", "stanet", "hsta", "aman")
+"""Convolutions alone, with a recurrent part, attention, and what lies before training:
+the engine knows no other difference, and each takes half a minute."""
+
+
 def streamed(program, clips, tasks, steps=2):
     """The same program, fed so many steps at once."""
     table = table_of(program, clips, tasks)
@@ -73,8 +78,10 @@ def test_it_equals_the_resident_set_bit_for_bit(tmp_path, case, network, steps):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: n.name)
-def test_every_network_is_the_same(tmp_path, network):
+@pytest.mark.parametrize(
+    "network", [n for n in NETWORKS if n.name in OF_EACH_KIND], ids=lambda n: n.name
+)
+def test_networks_of_each_kind_are_the_same(tmp_path, network):
     clips = clips_for(network)
     program = make_program(clips, network=network, mode="shared", chunk=2)
     tasks = tasks_of(clips)
