@@ -32,9 +32,9 @@ SHARED = {"mode": "shared"}
 LINEAR = Config(mix=Plain)
 
 
-OF_EACH_KIND = ("ststnet", "stanet", "hsta", "aman")
-"""Convolutions alone, with a recurrent part, attention, and what lies before training:
-the engine knows no other difference, and each takes half a minute."""
+OF_EACH_KIND = ("stanet", "hsta", "aman")
+"""With a recurrent part, attention, and what lies before training, beside convolutions
+alone: the engine knows no other difference, and each takes half a minute."""
 
 
 def streamed(program, clips, tasks, steps=2):
