@@ -1,5 +1,6 @@
 """TFDS builder of clips that a table names."""
 
+import collections
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -62,11 +63,11 @@ class Builder(FrameBuilder):
 
     def rows(self) -> list[SheetRow]:
         every = [self._whole(self.row(line)) for line in self.lines()]
-        files = [row.folder for row in every]
+        clips_of = collections.Counter(row.folder for row in every)
         # Of one video there may be several clips; an onset tells them apart.
         return [
             replace(row, clip=f"{row.clip}@{row.onset or 'start'}")
-            if files.count(row.folder) > 1
+            if clips_of[row.folder] > 1
             else row
             for row in every
         ]

@@ -1,5 +1,6 @@
 """The labels of a table of one's own, and the classes that they mean."""
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from jmer.data.asking import data_option
 from jmer.errors import JmerError, quoted
 
 NEEDED = ("clip", "subject", "label")
+Stamp = tuple[tuple[int, int], ...]
 
 
 def table_of(data: Folder) -> Path:
@@ -46,8 +48,13 @@ def labelling(data: Folder) -> Labelling:
 
     Raises: JmerError as `lines`, and for a class that was asked for and has no word.
     """
+    return _labelling(data, _stamp(data))
+
+
+@functools.lru_cache(maxsize=8)  # asked for each row
+def _labelling(data: Folder, stamp: Stamp) -> Labelling:
     known = dict[str, list[str]]()
-    for word, name in _meanings(data).items():
+    for word, name in _meanings(data, stamp).items():
         if name:
             known.setdefault(name, []).append(word)
     wanted = [name.strip() for name in data.classes.split(",") if name.strip()]
@@ -63,11 +70,20 @@ def labelling(data: Folder) -> Labelling:
 
 def words(data: Folder) -> tuple[str, ...]:
     """Every word that a row may hold, in lower case."""
-    return tuple(word for word in _meanings(data) if word)
+    return tuple(word for word in _meanings(data, _stamp(data)) if word)
 
 
-def _meanings(data: Folder) -> Mapping[str, str]:
+def _stamp(data: Folder) -> Stamp:
+    """What tells whether the table, or that of labels, was changed since."""
+    files = [table_of(data), *([data.labels] if data.labels is not None else [])]
+    found = [file.stat() for file in files if file.is_file()]
+    return tuple((about.st_size, about.st_mtime_ns) for about in found)
+
+
+@functools.lru_cache(maxsize=8)
+def _meanings(data: Folder, stamp: Stamp) -> Mapping[str, str]:
     """The class of each word, in lower case; "" of one whose rows are left out."""
+    del stamp  # another content
     if data.labels is None:
         found = dict[str, str]()
         for line in lines(data):
