@@ -50,6 +50,7 @@ class FaceSet(ClipRecipe, DataConfig):
     """Fields of a set whose frames show a face somewhere."""
 
     files: ClassVar[tuple[str, ...]] = (*ClipRecipe.files, "landmarks")
+    later: ClassVar[Mapping[str, Any]] = {"bits": "stated"}
 
     landmarks: Path | None = None
     """Table of five points of the face in each onset frame, in pixels, which are used
@@ -78,8 +79,6 @@ class FaceSet(ClipRecipe, DataConfig):
     def recipe(self) -> dict[str, Any]:
         """Whether there are landmarks, not where."""
         fields = super().recipe
-        if self.bits == "stated":  # as before there was a choice
-            del fields["bits"]
         if self.align != "none":
             fields["points"] = "detected" if self.landmarks is None else "given"
         return fields
@@ -87,13 +86,7 @@ class FaceSet(ClipRecipe, DataConfig):
 
 Numbering = Literal["checked", "same", "files-from-0", "files-from-1"]
 LATER: Mapping[str, Any] = {"exclude": (), "numbering": "checked"}
-"""Fields that sets did not have when the first were prepared."""
-
-
-def without_later(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe as it was before it had the fields of `LATER`, where they ask for
-    nothing: sets that were prepared then are still found."""
-    return {k: v for k, v in recipe.items() if k not in LATER or v != LATER[k]}
+"""`later` of sets of clips that can be left out, in files that can be counted."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +94,7 @@ class FrameSet(FaceSet):
     """A set of image folders and an annotation sheet, as its owners distribute it."""
 
     formerly: ClassVar[Mapping[str, str]] = {"classes": "protocol"}
+    later: ClassVar[Mapping[str, Any]] = LATER
     labellings: ClassVar[Mapping[str, Labelling]]
     """By what `classes` calls them."""
 
@@ -132,10 +126,6 @@ class FrameSet(FaceSet):
         object.__setattr__(self, "exclude", exclusion.normal(self.exclude, self.name))
         if self.min_frames < 1:
             raise UsageError(f"min_frames={self.min_frames}: must be at least 1")
-
-    @property
-    def recipe(self) -> dict[str, Any]:
-        return without_later(super().recipe)
 
     @property
     def vocabulary(self) -> Mapping[str, tuple[str, ...]]:

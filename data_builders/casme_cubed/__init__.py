@@ -42,7 +42,7 @@ class CasmeCubed(FrameSet):
         "aus": AUS,
     }
 
-    later: ClassVar[Mapping[str, Any]] = {**FrameSet.later, "late_apex": "clamped"}
+    later: ClassVar[Mapping[str, Any]] = {"late_apex": "clamped"}
 
     classes: Literal["7class", "4class", "3class", "objective", "aus"] = "7class"
     """7class: the emotions. 4class: negative, positive, surprise, others. 3class:

@@ -1,11 +1,12 @@
 """The composite of MEGC 2019: SMIC HS, CASME II and SAMM in three classes."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from data_builders.casme2 import Casme2
-from data_builders.frame_set import FaceSet, FrameSet, Numbering, without_later
+from data_builders.frame_set import LATER, FaceSet, FrameSet, Numbering
 from data_builders.megc2019_flow28 import Megc2019Flow28
 from data_builders.samm import Samm
 from data_builders.smic import Smic
@@ -19,6 +20,7 @@ class Megc2019(FaceSet):
 
     name: ClassVar[str] = "megc2019"
     subject_sizes: ClassVar[tuple[int, ...]] = Megc2019Flow28.subject_sizes
+    later: ClassVar[Mapping[str, Any]] = LATER
 
     source: Literal["raw", "cropped"] = "cropped"
     """Images of CASME II and SMIC; SAMM comes in one form only."""
@@ -37,10 +39,6 @@ class Megc2019(FaceSet):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "exclude", exclusion.normal(self.exclude, self.name))
-
-    @property
-    def recipe(self) -> dict[str, Any]:
-        return without_later(super().recipe)
 
     @property
     def parts(self) -> tuple[FrameSet, FrameSet, FrameSet]:

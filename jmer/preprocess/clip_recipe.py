@@ -146,8 +146,8 @@ class ClipRecipe:
             raise UsageError(f"stride={self.stride}: must be at least 1")
         if not 0 <= self.stride_ms < math.inf:
             raise UsageError(f"stride_ms={self.stride_ms}: must be 0 or more")
-        for name in ("stride", "stride_ms"):
-            if getattr(self, name) != self.later[name] and self.resample != "native":
+        for name, every in (("stride", 1), ("stride_ms", 0)):
+            if getattr(self, name) != every and self.resample != "native":
                 raise UsageError(
                     f"{name}={getattr(self, name)} goes with resample=native, not with "
                     f"resample={self.resample}"
