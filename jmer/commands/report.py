@@ -44,13 +44,15 @@ def report(words: list[str]) -> int:
     from jmer.report import write_comparison, write_report, write_table
     from jmer.report.sweep import is_sweep, write_sweep
     from jmer.runs.folder import REPORT
-    from jmer.sweep.readings import readings
 
     runs, unfinished = _sorted(options.runs)
     with tempfile.TemporaryDirectory() as temporary:
         out = options.out or Path(temporary)
         kept = options.out
         if options.table is not None:
+            # Experiments bring JAX along, and a report by itself needs none.
+            from jmer.sweep.readings import readings
+
             wanted = table(options.table)
             text = write_table(
                 *(wanted, runs, out),
