@@ -21,7 +21,7 @@ FLOORS = [
     {"experiment", "runs", "report/render", "testing"},
     {"report", "pretrain", "__init__"},
     {"runner", "audit", "report/attention"},
-    {"bench", "sweep"},
+    {"bench", "sweep", "predict"},
     {"commands"},
     {"cli"},
     {"__main__"},
