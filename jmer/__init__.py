@@ -8,6 +8,7 @@ from jmer.files import VERSION as __version__
 if TYPE_CHECKING:
     from jmer import testing
     from jmer.experiment import load_experiment
+    from jmer.interactive.run import run
     from jmer.runs.run import compare, load_model, load_run
 
 _PLACES = {
@@ -15,6 +16,7 @@ _PLACES = {
     "load_experiment": "jmer.experiment",
     "load_model": "jmer.runs.run",
     "load_run": "jmer.runs.run",
+    "run": "jmer.interactive.run",
 }
 __all__ = [
     "__version__",
@@ -22,6 +24,7 @@ __all__ = [
     "load_experiment",
     "load_model",
     "load_run",
+    "run",
     "testing",
 ]
 

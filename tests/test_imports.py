@@ -19,11 +19,11 @@ FLOORS = [
     {"models", "preprocess"},
     {"train", "report/draw"},
     {"experiment", "runs", "report/render", "testing"},
-    {"report", "pretrain", "__init__"},
+    {"report", "pretrain"},
     {"runner", "audit", "report/attention"},
     {"bench", "sweep", "predict"},
-    {"commands"},
-    {"cli"},
+    {"commands", "interactive"},
+    {"cli", "__init__"},
     {"__main__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

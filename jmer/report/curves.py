@@ -8,16 +8,11 @@ from jmer.errors import MOST_COUNT, is_whole
 from jmer.files.shape import is_number
 from jmer.report.draw.lines import Points, lines_png
 from jmer.report.render.blocks import Figure, Section
+from jmer.runs.plots import held_out_unit
 from jmer.runs.run import Run
 
 Curve = tuple[np.ndarray, np.ndarray]
 """Epochs and values."""
-
-
-def held_out_unit(run: Run) -> str:
-    """What a run held out of its training clips to choose an epoch by."""
-    unit = run.experiment["experiment"].get("inner_unit")
-    return "clips" if unit == "clip" else "subjects"
 
 
 def curves_section(names: Sequence[str], runs: Sequence[Run]) -> Iterator[Section]:
