@@ -43,7 +43,7 @@ class Brought:
         module, _, qualified = self.place.partition(":")
         try:
             found = getattr(importlib.import_module(module), qualified, None)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             text = shortened(f"{type(error).__name__}: {error}")
             raise self._unusable(f"fails as it is imported ({text})") from error
         if not (isinstance(found, type) and issubclass(found, base)):
