@@ -168,7 +168,9 @@ def _kind_of(run: Run, name: str) -> type[DataConfig]:
 def _is_not_there(network: Mapping[str, str]) -> bool:
     """Whether a network is somebody's own, and its module was not run."""
     place = network.get("kind", "")
-    return bool(place) and not (is_ours(place) or known(NetworkConfig, network, NETWORKS))
+    return bool(place) and not (
+        is_ours(place) or known(NetworkConfig, network, NETWORKS)
+    )
 
 
 def seed_of(run: Run, asked: int | None = None) -> int:
