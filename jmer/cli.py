@@ -41,6 +41,7 @@ usage: jmer COMMAND …
   audit RUN                what is wrong with a result: a run, a CSV file, fold lists
   spot RUN                 where a run found expressions: frames and intervals, scored
   explain RUN              what a run's network looked at in a clip, as pictures
+  export RUN               a run's networks in a folder for JAX and NumPy alone, or ONNX
   list WHAT                experiments, models, datasets, layouts or tables
   new NAME                 a copy of an experiment of jmer's, to edit and run
 
@@ -73,6 +74,7 @@ COMMANDS = {
     "audit": "audit:audit",
     "spot": "spot:spot",
     "explain": "explain:explain",
+    "export": "export:export",
     "list": "list:list_",
     "new": "new:new",
 }

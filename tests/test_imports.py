@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"errors", "text", "annotations", "trees", "peers"},
     {"files", "arrays", "optim", "papers", "shipped", "targets"},
-    {"keys", "losses", "weights", "data", "nn/lowering"},
+    {"keys", "losses", "weights", "data", "nn/lowering", "bundle"},
     {"nn", "augment", "scores", "synthetic"},
     {"magnet", "preprocess/flownet2"},
     {"models", "preprocess"},
