@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"errors", "text", "annotations", "trees", "peers"},
     {"files", "arrays", "optim", "papers", "shipped", "targets"},
+    {"own"},
     {"keys", "losses", "weights", "data", "nn/lowering"},
     {"nn", "augment", "scores", "synthetic"},
     {"magnet", "preprocess/flownet2"},
@@ -21,7 +22,7 @@ FLOORS = [
     {"experiment", "runs", "report/render", "testing"},
     {"report", "pretrain"},
     {"runner", "audit", "report/attention"},
-    {"bench", "sweep"},
+    {"bench", "sweep", "predict"},
     {"commands", "interactive"},
     {"cli", "__init__"},
     {"__main__"},

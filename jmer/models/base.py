@@ -20,6 +20,7 @@ from jmer.errors import JmerError
 from jmer.files import content_hash
 from jmer.files.recorded import made_from
 from jmer.losses import cross_entropy, weighted_mean
+from jmer.own.packages import NETWORKS, brought, one_called
 from jmer.text import did_you_mean
 from jmer.weights.torch_names import PathArrays, TorchState
 
@@ -323,17 +324,21 @@ def networks() -> Iterator[type[NetworkConfig]]:
 
 
 def network_class(name: str) -> type[NetworkConfig]:
-    """The network of that name.
+    """The network of that name: one of ours, or else one that an installed package
+    brings (see `jmer.own.packages`).
 
     Raises: JmerError naming those that exist.
     """
     found = {kind.name: kind for kind in networks()}
-    if name not in found:
-        raise JmerError(
-            f"no network is called {name!r}{did_you_mean(name, found)}; there are: "
-            f"{', '.join(found)}. One of your own is known by its file."
-        )
-    return found[name]
+    if name in found:
+        return found[name]
+    if one := one_called(name, NETWORKS):
+        return one.load(NetworkConfig)
+    there = [*found, *dict.fromkeys(one.name for one in brought(NETWORKS))]
+    raise JmerError(
+        f"no network is called {name!r}{did_you_mean(name, there)}; there are: "
+        f"{', '.join(there)}. One of your own is known by its file."
+    )
 
 
 def default_config(name: str) -> NetworkConfig:
