@@ -42,4 +42,11 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """What one can use: no tool that this file is made with."""
+    inside = (name for name, value in globals().items() if _is_own(value))
+    special = (name for name in globals() if name.startswith("__"))
+    return sorted({*inside, *special, *__all__})
+
+
+def _is_own(value: Any) -> bool:
+    return str(getattr(value, "__name__", "")).startswith(f"{__name__}.")

@@ -18,38 +18,33 @@ Shapes = Mapping[str, tuple[int, ...]]
 """Of one clip, by the names of features."""
 
 
-def shapes_of(config: NetworkConfig) -> Shapes:
-    """What a network takes of each clip, as a data set stores it."""
-    return dict(zip(config.inputs, config.input_shapes, strict=True))
-
-
 def as_inputs(
     config: NetworkConfig, arrays: Sequence[Any], named: Mapping[str, Any]
 ) -> dict[str, jax.Array]:
     """Clips in order or by name, as the network's inputs, in the types that they have.
 
-    Raises: JmerError, with the shapes that are wanted, for others: of another number,
+    Raises: UsageError, with the shapes that are wanted, for others: of another number,
     name or shape, of no numbers, of no clip, or with values that are not finite.
     """
-    wanted = shapes_of(config)
+    wanted = config.shapes
     for name in named:
         if name not in wanted:
-            raise JmerError(
+            raise UsageError(
                 f"{config.name} has no input {name!r}{did_you_mean(name, wanted)}: "
                 f"{_words(wanted)}."
             )
     given = {**dict(zip(wanted, arrays, strict=False)), **named}
     if len(arrays) + len(named) != len(wanted) or given.keys() != wanted.keys():
-        raise JmerError(
+        raise UsageError(
             f"{config.name} got {len(arrays) + len(named)} arrays: {_words(wanted)}."
         )
     made = {name: np.asarray(given[name]) for name in wanted}
     sizes = {len(array) if array.ndim else -1 for array in made.values()}
     if len(sizes) > 1 or not _fits(wanted, made) or 0 in sizes:
-        raise JmerError(f"{config.name} got {_found(made)}: {_words(wanted)}.")
+        raise UsageError(f"{config.name} got {_found(made)}: {_words(wanted)}.")
     for name, array in made.items():
         if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-            raise JmerError(
+            raise UsageError(
                 f"{name} of {config.name} must be finite numbers, and has values that "
                 f"are none: {_found(made)}."
             )
@@ -95,7 +90,7 @@ def _mistaken(config: NetworkConfig, arrays: Sequence[Any]) -> str | None:
 def _seen(config: NetworkConfig) -> Shapes:
     """What the module itself is called with: of a network with a part that is computed
     once, what that part returns."""
-    wanted = shapes_of(config)
+    wanted = config.shapes
     if not config.has_prefix:
         return wanted
     one = {n: jax.ShapeDtypeStruct((1, *s), jnp.uint8) for n, s in wanted.items()}
