@@ -121,7 +121,6 @@ def of_window(
     return make(seen, network, frames, (0, apex, last), name), apex
 
 
-
 def _alone(recipe: ClipRecipe) -> ClipRecipe:
     """The recipe for frames that were chosen already, without others around them."""
     fields: dict[str, Any] = {"context": 0, "stride": 1, "stride_ms": 0.0}

@@ -1,5 +1,6 @@
 """Intensity over time, of windows that overlap, and the intervals that it shows."""
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ class Curve:
         usual = float(np.median(steps)) if len(steps) else 0.0
         breaks = np.flatnonzero(steps > 1.5 * usual) + 1
         ends = [0, *map(int, breaks), len(self.times)]
-        return list(zip(ends[:-1], ends[1:], strict=True))
+        return list(itertools.pairwise(ends))
 
     def classes(self, onset: int, offset: int) -> Float[np.ndarray, "m k"] | None:
         """Probabilities of an interval: the mean of its frames, each counting by its

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from jmer.errors import JmerError, UsageError
+from jmer.predict.source import Picture
 from jmer.preprocess.align import Box, Pose, Square
 from jmer.preprocess.faces import SMALLEST_FACE, Detector, FoundFace, find_faces
-from jmer.predict.source import Picture
 from jmer.synthetic.face import Face
 
 Cut = Literal["none", "crop", "landmarks", "drawn"]
@@ -66,9 +66,7 @@ def all_faces(frame: Picture, finder: Detector) -> list[FoundFace]:
     scale = math.ceil(LEAST_SIDE / min(frame.shape[:2]))
     if scale <= 1:
         return find_faces(frame, finder)
-    large = cv2.resize(
-        frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC
-    )
+    large = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     return [
         FoundFace(
             (
@@ -104,6 +102,8 @@ class Watcher:
     training set were such."""
     last: FoundFace | None = None
     looks: list[tuple[int, Look]] = field(default_factory=list)
+    side: int = 0
+    """The shorter one of the frames."""
 
     def __post_init__(self) -> None:
         named = self.which in ("largest", "left", "right")
@@ -118,9 +118,14 @@ class Watcher:
 
         Raises: JmerError if the face that was asked for is not there at first.
         """
+        self.side = min(frame.shape[:2])
         made = WHOLE if self.finder is None else self._seen(frame, self.finder)
         self.looks.append((number, made))
         return made
+
+    def follow(self, box: tuple[float, float, float, float]) -> None:
+        """From now on, whoever is nearest to that box."""
+        self.last = FoundFace(box, np.zeros((5, 2)))
 
     def _seen(self, frame: Picture, finder: Detector) -> Look:
         faces = all_faces(frame, finder)

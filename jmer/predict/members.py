@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from jmer.annotations import Float
 from jmer.arrays import Array
-from jmer.errors import JmerError, UsageError
+from jmer.errors import UsageError
 from jmer.models.base import Inputs
 from jmer.runs.run import Run
 from jmer.text import did_you_mean
@@ -24,8 +24,7 @@ BATCH = 16
 
 
 class Answer(NamedTuple):
-    """What members say of clips; the first axis is that of members, the next of clips.
-    """
+    """What members say of clips: the first axis is that of members, the next clips."""
 
     probabilities: Float[np.ndarray, "m n k"]
     intensity: Float[np.ndarray, "m n s"] | None
@@ -205,12 +204,6 @@ class Members:
         return jax.jit(answer)
 
 
-def spread(values: Float[np.ndarray, "m *n"]) -> Float[np.ndarray, "*n"]:
-    """Standard deviation over members; 0 of one."""
-    return values.std(0)
-
-
 def stacked(clips: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Clips as one batch."""
     return {name: np.stack([clip[name] for clip in clips]) for name in clips[0]}
-

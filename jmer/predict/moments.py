@@ -1,13 +1,15 @@
 """A clip whose onset and offset are known, made exactly as the training set's are."""
 
+import math
+
 import numpy as np
 
 from jmer.errors import JmerError
 from jmer.predict.clips import CutFrame, cut_frame, find_apex, make
+from jmer.predict.conditions import Conditions
 from jmer.predict.faces import Watcher
 from jmer.predict.members import Members
 from jmer.predict.plan import ALIKE, Window, nearest, seen_rate
-from jmer.predict.conditions import Conditions
 from jmer.predict.recipe import Seen
 from jmer.predict.scan import Clip
 from jmer.predict.source import Source, frame_rate
@@ -24,9 +26,9 @@ def clip_at(
     rate: float | None = None,
     name: str = "",
 ) -> Clip | None:
-    """The clip from an onset to an offset, both in seconds, with the context that the
-    recipe has. An apex of None is looked for, if the recipe needs one. None if there is
-    no face at the onset.
+    """The clip from an onset to an offset, both in seconds (infinity: the last frame),
+    with the context that the recipe has. An apex of None is looked for, if the recipe
+    needs one. None if there is no face at the onset.
 
     The face is that of the onset frame, as in a set. `name` is what random choices of a
     recipe depend on.
@@ -36,14 +38,18 @@ def clip_at(
     recipe = seen.recipe
     frames, own = _timeline(source, seen, known, rate)
     times = source.seconds[frames]
-    onset, apex, offset = (_at(source, times, moment) for moment in moments)
+    last_one = float(source.seconds[-1])
+    onset, apex, offset = (
+        _at(source, times, last_one if moment == math.inf else moment)
+        for moment in moments
+    )
     assert onset is not None and offset is not None
     if not onset <= (onset if apex is None else apex) <= offset:
         raise JmerError(
             f"{source.path}: {moments} seconds are not in the order of onset, apex and "
             f"offset."
         )
-    first, last = _bounds(seen, onset, offset, len(times))
+    first, last = _bounds(seen, onset, offset, len(times), own)
     numbers = frames[first : last + 1]
     held = dict[int, CutFrame]()
     look = None
@@ -57,8 +63,11 @@ def clip_at(
         return None
     for number, picture in source.pictures(sorted({*numbers.tolist()} - {*held})):
         held[number] = cut_frame(seen, look.square, picture)
-    cut = [held[i] for i in numbers.tolist() if i in held]
     there = np.array([i for i in numbers.tolist() if i in held])
+    cut = [held[i] for i in there.tolist()]
+    if seen.how == "none" and recipe.modality != "apex-flow":
+        # Of a video that is too short, its last frame stays.
+        cut += cut[-1:] * (recipe.frames - len(cut))
     a, b = (int(np.abs(there - frames[i]).argmin()) for i in (onset, offset))
     if apex is None:
         inner = np.stack([frame.small for frame in cut[a : b + 1]])
@@ -84,11 +93,24 @@ def _timeline(
     return nearest(source, np.arange(count) / wanted), wanted
 
 
-def _bounds(seen: Seen, onset: int, offset: int, t: int) -> tuple[int, int]:
+def _bounds(
+    seen: Seen, onset: int, offset: int, t: int, rate: float
+) -> tuple[int, int]:
     """The first and the last frame of the recording that belong to the clip, as data
-    sets have it: context on either side, as far as there is."""
-    context = seen.recipe.context
-    return max(onset - context, 0), min(offset + context, t - 1)
+    sets have it: context on either side, as far as there is. Where a recording of the
+    set is one clip, so many frames about the middle of this one.
+    """
+    recipe = seen.recipe
+    first = max(onset - recipe.context, 0)
+    last = min(offset + recipe.context, t - 1)
+    if recipe.modality == "apex-flow" or seen.how not in ("none", "native"):
+        return first, last
+    step = 1.0 if seen.how == "none" else recipe.step(rate)
+    most = int((recipe.frames - 1) * step) + 1
+    if seen.how == "native" and last - first < most:
+        return first, last
+    first = min(max((onset + offset + 1 - most) // 2, 0), max(t - most, 0))
+    return first, min(first + most, t) - 1
 
 
 def _at(source: Source, times: np.ndarray, moment: float | None) -> int | None:

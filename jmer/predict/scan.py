@@ -108,9 +108,7 @@ def clips(
                 yield made
 
 
-def _when_to_look(
-    source: Source, windows: Sequence[Window], every: float
-) -> list[int]:
+def _when_to_look(source: Source, windows: Sequence[Window], every: float) -> list[int]:
     """For each window the frame in which its face is looked for: its first one, or that
     of a window that began less than `every` seconds before."""
     looks: list[int] = []

@@ -188,4 +188,3 @@ def _images_in(folder: Path) -> bool:
 def is_blank(picture: Picture) -> bool:
     """Whether it shows nothing, as frames before a camera starts do."""
     return int(picture.max()) - int(picture.min()) <= BLANK
-
