@@ -1,4 +1,4 @@
-"""Recordings of synthetic faces: what is true of them, and the videos written of them."""
+"""Recordings of synthetic faces: what is true of them, and the videos of them."""
 
 import csv
 import dataclasses
@@ -120,7 +120,7 @@ def test_tables_say_what_is_shown(footage):
         told = tuple(int(row[name]) - 1 for name in ("onset", "apex", "offset"))
         assert told == moments
         assert (row["clip"], row["subject"]) == (one.video, one.subject)
-        assert row["label"] == one.label
+        assert (row["label"], row["dataset"]) == (one.label, "synthetic")
     for row in erring:
         onset, apex, offset = (int(row[n]) for n in ("onset", "apex", "offset"))
         assert 1 <= onset < apex <= offset

@@ -27,5 +27,5 @@ EXPERIMENT = Experiment(
     epochs=60,
     eval_every=10,
     batch_size=32,
-    protocol=KFold(4),
+    protocol=KFold(3),
 )

@@ -19,7 +19,7 @@ EXPERIMENT = Experiment(
     model=VisualMemoryConfig(
         phase="joint",
         frames=50,
-        steps=36,
+        steps=24,
         size=32,
         width=6,
         hidden=48,
@@ -47,6 +47,6 @@ EXPERIMENT = Experiment(
     optim=AdamWConfig(lr=2e-3, weight_decay=0.0, warmup_epochs=1, warmup_lr=1e-4),
     epochs=16,
     batch_size=4,
-    eval_every=4,
-    protocol=KFold(4),
+    eval_every=8,
+    protocol=KFold(3),
 )

@@ -18,9 +18,11 @@ class DemoOptions:
     Needs jmer[video] and jmer[faces].
     """
 
-    out: Path = Path("demo")
-    """Folder of all that is made: `videos`, `spotter` and `classifier` (two runs),
-    `unseen`, `scores.json`, and `shipped`, which is what comes with jmer."""
+    out: Path | None = None
+    """Folder of all that is made (default: `demo` in jmer's cache, where `jmer predict
+    demo` looks for what did not come with jmer): `videos`, `spotter` and `classifier`
+    (two runs), `unseen`, `scores.json`, and `shipped`, which is what comes with jmer.
+    """
     subjects: int = 12
     """People in the training videos."""
     videos: int = 144
@@ -46,6 +48,7 @@ class DemoOptions:
 
 def pretrain_demo(words: list[str]) -> int:
     options = parse(DemoOptions, "jmer pretrain demo", words, DemoOptions())
+    from jmer.predict.demo import own_place
     from jmer.predict.making import Demo, make_demo
     from jmer.runner.interrupt import Interruption
     from jmer.runner.plan import keep_compiled_programs
@@ -55,12 +58,13 @@ def pretrain_demo(words: list[str]) -> int:
     use_cpu_cores(None)
     keep_compiled_programs()
     fields = {f.name: getattr(options, f.name) for f in dataclasses.fields(options)}
+    fields["out"] = options.out or own_place()
     with Interruption(announce) as interruption, views() as make_view:
         scores = make_demo(
             Demo(**fields), make_view, counting, stopping=interruption.asked
         )
     print(summary(scores))
-    print(f"runs, scores and the model card: {options.out}")
+    print(f"runs, scores and the model card: {fields['out']}")
     return 0
 
 

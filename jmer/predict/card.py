@@ -13,18 +13,19 @@ Made by `jmer pretrain demo` with jmer {version}; licence Apache-2.0, as jmer.
 TRAINED = """
 ## What they were trained on
 
-Faces that nobody has: painted by a program (`jmer.synthetic`), moved by the action units
-that it knows, put into a scene, and written as H.264. No picture of a person was used.
+Faces that nobody has: painted by a program (`jmer.synthetic`), moved by the action
+units that it knows, put into a scene, and written as H.264. No picture of a person was
+used.
 
 - {videos} videos of {seconds:g} seconds, {subjects} people, {rates} frames a second,
-  {width}x{height}; each shows one expression of {shortest:g} to {longest:g} seconds, up to
-  {blinks} blinks and up to {moves} quick move of the head, while head and light drift.
+  {width}x{height}. Each shows one expression of {shortest:g} to {longest:g} seconds, up
+  to {blinks} blinks and up to {moves} quick move of the head; head and light drift.
 - Classes: {classes}.
 - The face is found in the onset frame by MTCNN, turned and scaled.
-- `spotter`: visual memory (Nag et al. 2019) at its smallest, {spotter:,} parameters; frames
-  of 32x32 and their flow, 40 ms apart; {folds} trainings.
-- `classifier`: STSTNet (Liong et al. 2019), {classifier:,} parameters; flow and strain from
-  onset to apex at 28x28, with moments that err by up to 40 ms; {folds} trainings.
+- `spotter`: visual memory (Nag et al. 2019) at its smallest, {spotter:,} parameters;
+  frames of 32x32 and their flow, 40 ms apart; {folds} trainings.
+- `classifier`: STSTNet (Liong et al. 2019), {classifier:,} parameters; flow and strain
+  from onset to apex at 28x28, with moments that err by up to 40 ms; {folds} trainings.
 """
 MEASURED = """
 ## Scores
@@ -40,17 +41,17 @@ On synthetic people alone.
 | names at the true moments: UF1, UAR | {own_named} | {named} |
 | spotted and named: STRS | {own_strs:.3f} | {strs:.3f} |
 
-The own STRS is that of the classes which the spotter itself tells; the other one is of
-both networks together, as `jmer predict demo` has it. An interval is found if it overlaps
-a true one by half of what either covers. Names by chance: UF1 and UAR 0.333.
+The first STRS is that of the classes which the spotter itself tells; the other one is
+of both networks together, as `jmer predict demo` has it. An interval is found if it
+overlaps a true one by half of what either covers. By chance, UF1 and UAR are 0.333.
 """
 LIMITS = """
 ## What they cannot know
 
-- Real faces: skin, wrinkles, hair, glasses, shadows, and expressions that no generator has.
+- Real faces: skin, wrinkles, hair, glasses, shadows, and what no generator shows.
 - Real timing: expressions here last {shortest:g} to {longest:g} seconds, on one curve.
-- Longer, posed and spoken expressions; faces from the side, small (below about 60 pixels)
-  or several; frame rates below 25.
+- Longer, posed and spoken expressions; faces from the side, several, or small (below
+  about 60 pixels); frame rates below 25.
 """
 
 

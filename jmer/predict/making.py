@@ -12,6 +12,7 @@ from jmer.files import VERSION, make_folder, write_json, write_text, writing
 from jmer.predict.card import card
 from jmer.predict.conditions import FILE as CONDITIONS
 from jmer.predict.conditions import write_conditions
+from jmer.predict.demo import CLASSIFIER, SHIPPED, SPOTTER
 from jmer.predict.unseen import score_unseen
 from jmer.report.spotting import write_spotting
 from jmer.runner.progress import View
@@ -31,8 +32,6 @@ from jmer.synthetic.footage import MOMENTS, TABLE, write_footage
 from jmer.synthetic.recordings import LONGEST, RATES, SHORTEST, Shooting
 from jmer.synthetic.spec import SyntheticSpec
 
-SPOTTER, CLASSIFIER = "spotter", "classifier"
-SHIPPED = "shipped"
 CARD, SCORES = "card.md", "scores.json"
 KEPT = (DESCRIPTION, METRICS, PREDICTIONS, PROGRESS, CONDITIONS)
 """Of each run, beside its checkpoints; its report can be written anew."""
@@ -93,7 +92,7 @@ def make_demo(
     *,
     stopping: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Writes all that `jmer pretrain demo` says into `demo.out`, and returns the scores.
+    """Writes what `jmer pretrain demo` says into `demo.out`, and returns the scores.
 
     What is there already, of the same options, stays.
 
@@ -120,9 +119,7 @@ def make_demo(
     quiet = max(count // 2, people, 6)
     with counting("recording unseen people") as watch:
         shown = _record(demo, out / "unseen", people, count, OTHERS, SCORED, watch)
-        still = _record(
-            demo, out / "unseen-quiet", people, quiet, OTHERS, QUIET, watch
-        )
+        still = _record(demo, out / "unseen-quiet", people, quiet, OTHERS, QUIET, watch)
     shown = [dataclasses.replace(s, video=f"unseen/{s.video}") for s in shown]
     still = [dataclasses.replace(s, video=f"unseen-quiet/{s.video}") for s in still]
     with counting("watching unseen people") as watch:

@@ -84,9 +84,7 @@ def _within(times: np.ndarray, one: Shown) -> np.ndarray:
     return made
 
 
-def _video(
-    found: Prediction, one: Shown, classes: Sequence[str], label: int
-) -> Video:
+def _video(found: Prediction, one: Shown, classes: Sequence[str], label: int) -> Video:
     """Intervals in frames of the video."""
     seen = [[f.frames[0], f.frames[2]] for f in found.found]
     true = [[onset, offset] for onset, _, offset in one.moments]

@@ -26,7 +26,12 @@ MOMENTS = "moments.csv"
 `ERROR`."""
 TRUTH = "truth.json"
 """What is known of every video, and what they were made of; written last."""
-HEADER = ("clip", "subject", "label", "onset", "apex", "offset", "action_units")
+HEADER = (
+    *("clip", "subject", "label", "onset", "apex", "offset"),
+    *("action_units", "dataset"),
+)
+DATASET = "synthetic"
+"""What a table calls the set that its people are of."""
 QUALITY = "23"  # of H.264: the usual one
 ERROR = 0.04
 """Seconds."""
@@ -92,14 +97,19 @@ def write_footage(
             watch(index + 1, spec.clips)
     finally:
         cv2.setNumThreads(threads)
-    rng = np.random.default_rng([9, spec.seed])
-    exact = [_row(one, each) for one in made for each in one.moments]
-    erring = [_row(one, m) for one in made for m in _as_found(one, rng)]
-    write_text(folder / TABLE, csv_text([HEADER, *exact], "\n"))
-    write_text(folder / MOMENTS, csv_text([HEADER, *erring], "\n"))
+    write_tables(folder, made, spec.seed)
     videos = [dataclasses.asdict(one) for one in made]
     write_json(folder / TRUTH, {**made_of, "videos": videos})
     return made
+
+
+def write_tables(folder: Path, videos: Sequence[Shown], seed: int) -> None:
+    """Writes `TABLE` and `MOMENTS`; `seed` is that of the errors."""
+    rng = np.random.default_rng([9, seed])
+    exact = [_row(one, each) for one in videos for each in one.moments]
+    erring = [_row(one, m) for one in videos for m in _as_found(one, rng)]
+    write_text(folder / TABLE, csv_text([HEADER, *exact], "\n"))
+    write_text(folder / MOMENTS, csv_text([HEADER, *erring], "\n"))
 
 
 def _read(folder: Path, made_of: dict[str, Any]) -> list[Shown]:
@@ -167,4 +177,7 @@ def _as_found(one: Shown, rng: np.random.Generator) -> list[tuple[int, int, int]
 
 def _row(one: Shown, moments: tuple[int, int, int]) -> tuple[str, ...]:
     counted = (str(moment + 1) for moment in moments)
-    return (one.video, one.subject, one.label, *counted, one.action_units)
+    return (
+        *(one.video, one.subject, one.label),
+        *(*counted, one.action_units, DATASET),
+    )

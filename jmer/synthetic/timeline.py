@@ -26,7 +26,9 @@ def draw_timeline(spec: SyntheticSpec, rng: np.random.Generator) -> Timeline:
     rise = round(rng.uniform(0.3, 0.6) * (offset - onset))
     apex = onset + min(max(rise, 1), offset - onset - 1)
     # Lingers near the apex, or near rest.
-    intensity = expression_curve(spec.length, (onset, apex, offset), rng.uniform(0.8, 1.4))
+    intensity = expression_curve(
+        spec.length, (onset, apex, offset), rng.uniform(0.8, 1.4)
+    )
     closure = np.zeros(spec.length)
     moment, half = rng.uniform(0, last), rng.uniform(2.5, 4)
     if rng.random() < 0.5 * spec.noise:
