@@ -54,7 +54,7 @@ def face_png(look: Look, picture: Picture) -> bytes:
     """A frame, and a box about the face that is followed."""
     high, wide = picture.shape[:2]
     figure = new_figure(3.2, 3.2 * high / wide)
-    axes = figure.add_axes((0, 0, 1, 1))
+    axes = figure.add_subplot()
     scale = min(1.0, WIDTH / wide)
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     axes.imshow(small, extent=(0, wide, high, 0), aspect="auto")
