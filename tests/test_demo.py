@@ -10,7 +10,7 @@ import pytest
 from jmer.cli import main
 from jmer.errors import Changed, JmerError
 from jmer.experiment import load_experiment
-from jmer.files import read_json
+from jmer.files import read_json, write_json
 from jmer.predict import demo
 from jmer.predict.demo import PLACE, demo_runs
 from jmer.runs.intact import flaws
@@ -136,6 +136,17 @@ def test_the_command_makes_them(tmp_path, monkeypatch, capsys):
     assert main(["predict", "demo", "mine.mp4", "--out", "page"]) == 0
     found = read_json(next(Path("page").glob("*.json")))
     assert any("synthetic faces alone" in told for told in found["cautions"])
+
+
+def test_videos_of_other_options_are_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo/videos").mkdir(parents=True)
+    truth = {"spec": {}, "shooting": {}, "videos": []}
+    write_json(tmp_path / "demo/videos/truth.json", truth)
+    assert main(["pretrain", "demo", "--out", "demo", *TINY]) == 1
+    said = capsys.readouterr().err
+    assert "error: demo/videos holds footage of other options" in said
+    assert "another folder with --out, or delete it" in said
 
 
 def test_too_few_people_are_refused(capsys):
