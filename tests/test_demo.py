@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from jmer.cli import main
-from jmer.errors import Changed, JmerError
+from jmer.errors import JmerError
 from jmer.experiment import load_experiment
-from jmer.files import read_json, write_json
+from jmer.files import Changed, read_json, write_json
 from jmer.predict import demo
 from jmer.predict.demo import PLACE, demo_runs
 from jmer.runs.intact import flaws
@@ -149,6 +149,17 @@ def test_videos_of_other_options_are_named(tmp_path, monkeypatch, capsys):
     assert "another folder with --out, or delete it" in said
 
 
-def test_too_few_people_are_refused(capsys):
-    assert main(["pretrain", "demo", "--subjects", "1"]) == 2
-    assert "subjects=1" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--subjects", "2"], "subjects=2 must be at least 3"),
+        (["--videos", "5"], "videos=5 must be at least 6"),
+        (["--videos", "8"], "videos=8 must be at least 12, one for each person"),
+        (["--unseen-videos", "6"], "must be at least 8, one for each person"),
+        (["--spotter-epochs", "0"], "must be at least 1"),
+        (["--seed", "-1"], "seed=-1"),
+    ],
+)
+def test_what_cannot_be_is_refused(words, said, capsys):
+    assert main(["pretrain", "demo", *words]) == 2
+    assert said in capsys.readouterr().err
