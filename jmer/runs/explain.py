@@ -116,7 +116,7 @@ def set_of(run: Run, **places: Path | None) -> ClipSet:
         )
     # The places that a run names are only read: no source is searched for it.
     if places.get("manual_dir") is None:
-        config = dataclasses.replace(config, manual_dir=None)
+        config = config.without_source()
     clips = load_prepared(config)
     _require_same(run, clips)
     return clips
@@ -168,7 +168,9 @@ def _kind_of(run: Run, name: str) -> type[DataConfig]:
 def _is_not_there(network: Mapping[str, str]) -> bool:
     """Whether a network is somebody's own, and its module was not run."""
     place = network.get("kind", "")
-    return bool(place) and not (is_ours(place) or known(NetworkConfig, network, NETWORKS))
+    if not place or is_ours(place):
+        return False
+    return known(NetworkConfig, network, NETWORKS) is None
 
 
 def seed_of(run: Run, asked: int | None = None) -> int:
