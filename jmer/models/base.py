@@ -62,6 +62,11 @@ class NetworkConfig:
     """Classes of the paper's main result, in the order of its published weights."""
     trunk_besides: ClassVar[tuple[str, ...]] = ()
     """How names begin of what `trunk_from_torch` leaves, such as the trunk's head."""
+    small_size: ClassVar[Mapping[str, Any]] = {}
+    """Fields of the network that `--small` trains: numbers are the most that it has, so
+    that what is smaller already stays; of anything else, what it is. Sizes of images
+    may be smaller than those of the data set, which are shrunk to them. A network that
+    says nothing is trained as it is, on fewer clips."""
     listed: ClassVar[Mapping[str, int | str]] = {}
     """`parameters`, `trained` and `input` as `describe` finds them at the paper's size,
     so that `jmer list models` need not build the network. A test compares the two."""
@@ -75,6 +80,11 @@ class NetworkConfig:
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shape of one clip, for each of `inputs`."""
         raise NotImplementedError
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one clip of each feature, as a data set stores it."""
+        return dict(zip(self.inputs, self.input_shapes, strict=True))
 
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:
         """A network with fresh float32 parameters that computes in `dtype`."""

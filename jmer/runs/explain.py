@@ -12,6 +12,7 @@ from data_builders import datasets
 from jmer.arrays import Array
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
+from jmer.data.extract import Extract
 from jmer.data.find import config_at
 from jmer.data.load import load_prepared
 from jmer.data.random_clips import RandomClips
@@ -118,6 +119,10 @@ def set_of(run: Run, **places: Path | None) -> ClipSet:
     if places.get("manual_dir") is None:
         config = config.without_source()
     clips = load_prepared(config)
+    if recorded := run.experiment["experiment"].get("extract"):
+        part = made_from(Extract, recorded, run.folder / DESCRIPTION, "extract")
+        if part != Extract():
+            clips = part.of(clips, run.weights.config.shapes)
     _require_same(run, clips)
     return clips
 
