@@ -243,3 +243,43 @@ def test_a_video_or_a_camera_is_needed(namer, capsys):
         assert code == 2 and "jmer predict RUN VIDEO" in line
     line, code = wrong(capsys, namer, "--camera", "77")
     assert code == 1 and "camera 77" in line
+
+
+def test_what_is_advised_works_when_typed(namer, spotter, video, tmp_path, capsys):
+    words = [spotter, video, "--align", "none", "--most", "0"]
+    line, _ = wrong(capsys, *words, "--window", "2", "--out", tmp_path / "out")
+    assert "change that with --rate" in line
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    line, _ = wrong(capsys, *words, "--rate", "12", "--out", taken)
+    assert "choose another folder with --out" in line
+    assert taken.read_text() == "mine"
+    words += ["--rate", "12", "--out", tmp_path / "out"]
+    assert main([*map(str, ["predict", *words])]) == 0
+    found = told(tmp_path / "out")
+    assert found["seen_at"] == 12
+    assert found["window_seconds"] == pytest.approx(11 / 12, abs=1e-4)
+    rows = (tmp_path / "out/curve.csv").read_text().splitlines()[1:]
+    times = [float(row.split(",")[0]) for row in rows]
+    np.testing.assert_allclose(np.diff(times), 1 / 12, atol=1e-3)
+
+
+def test_the_best_on_inner_clips_is_one_training(namer, monkeypatch):
+    import dataclasses
+
+    from jmer.errors import UsageError
+    from jmer.predict.members import Members
+    from jmer.runs.run import load_run
+
+    run = load_run(namer)
+    pack = run.packs[0]
+    scores = np.linspace(0, 0.5, len(pack.tasks))
+    scores[4] = 0.9
+    pack = dataclasses.replace(pack, epoch=np.array([1]))
+    best = dataclasses.replace(pack, inner_uf1=scores[None])
+    monkeypatch.setitem(run.__dict__, "packs", [best])
+    assert Members(run, member="best-inner").tasks == [pack.tasks[4]]
+    none = dataclasses.replace(pack, inner_uf1=np.full((1, len(scores)), np.nan))
+    monkeypatch.setitem(run.__dict__, "packs", [none])
+    with pytest.raises(UsageError, match="no score on inner clips"):
+        Members(run, member="best-inner")
