@@ -14,6 +14,7 @@ from jmer.predict.conditions import FILE as CONDITIONS
 from jmer.predict.conditions import write_conditions
 from jmer.predict.demo import CLASSIFIER, SHIPPED, SPOTTER
 from jmer.predict.unseen import score_unseen
+from jmer.preprocess.faces import detector
 from jmer.report.spotting import write_spotting
 from jmer.runner.progress import View
 from jmer.runner.run import run as train
@@ -100,6 +101,7 @@ def make_demo(
 
     Raises: JmerError as the parts do; KeyboardInterrupt once `stopping` says so.
     """
+    detector()  # or what to install is said before anything is made
     out = make_folder(demo.out)
 
     def footage(name: str, people: int, videos: int, of: Shooting) -> list[Shown]:
