@@ -79,8 +79,10 @@ class Demo:
         made = load_experiment(f"demo/{name}")
         table = TABLE if name == SPOTTER else MOMENTS
         where = (self.out / "videos" / table).as_posix()
-        # Where its table lies, not one of that name here.
-        at: dict[str, Any] = {"table": where, "manual_dir": None}
+        # Where its table lies, not one of that name here; and nothing in a run tells
+        # of other places than what is typed as `out`.
+        prepared = self.out / "prepared"
+        at: dict[str, Any] = {"table": where, "manual_dir": None, "data_dir": prepared}
         data = dataclasses.replace(made.data, **at)
         epochs = self.spotter_epochs if name == SPOTTER else self.classifier_epochs
         return dataclasses.replace(
