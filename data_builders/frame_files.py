@@ -136,6 +136,14 @@ def _image(path: Path, bits: int) -> UInt8[np.ndarray, "h w 3"]:
     return (image >> (bits - 8)).astype(np.uint8)
 
 
+def picture(path: Path, bits: int = 16) -> UInt8[np.ndarray, "h w 3"]:
+    """One image in RGB, whatever it shows; `bits` as for `decode`.
+
+    Raises: JmerError naming the file that is no image or has more bits.
+    """
+    return cv2.cvtColor(_image(path, bits), cv2.COLOR_BGR2RGB)
+
+
 def values(path: Frame) -> np.ndarray:
     """What is stored of an image, of 8 or 16 bits. Raises: JmerError as `decode`."""
     if isinstance(path, VideoFrame):

@@ -10,8 +10,8 @@ from data_builders.frame_set import FrameSet
 from jmer.data import exclusion
 from jmer.data.problems import problem_of
 from jmer.errors import JmerError
-from jmer.preprocess.align import Square
-from jmer.preprocess.tensors import Interval, features, resize
+from jmer.preprocess.align import Square, shrunk
+from jmer.preprocess.tensors import Interval, features
 
 
 def inputs(
@@ -45,7 +45,7 @@ def _moments(
     paths = [onset, clip.late_apex or apex, offset]
     cut: frame_files.Crop | None = None if square is None else square.cut
     if not drawn:
-        cut = functools.partial(_shrunk, square, data.size, data.resize)
+        cut = functools.partial(shrunk, square, data.size, data.resize)
     return [frame_files.decode([path], cut, bits=bits)[0] for path in paths]
 
 
@@ -71,17 +71,5 @@ def _decoded(
             moving = ""
         cut = None if square is None else square.cut
         return frame_files.decode(ends, cut, bits=bits, moving=moving)
-    shrunk = functools.partial(_shrunk, square, data.size, data.resize)
-    return frame_files.decode(clip.frames, shrunk, bits=bits, moving=moving)
-
-
-def _shrunk(
-    square: Square | None, size: int, how: str, frame: np.ndarray
-) -> np.ndarray:
-    """The part of a frame that is stored, right away: whole clips in full are large.
-
-    A face that is cut out is sampled as `align` says.
-    """
-    if square is None:
-        return resize(frame[None], size, how)[0]
-    return square.cut(frame, size)
+    small = functools.partial(shrunk, square, data.size, data.resize)
+    return frame_files.decode(clip.frames, small, bits=bits, moving=moving)

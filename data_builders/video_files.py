@@ -172,7 +172,7 @@ class _opened:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.av = _av()
+        self.av = av()
 
     def __enter__(self) -> tuple[Any, Any]:
         read = self.av.open
@@ -203,7 +203,7 @@ class _opened:
         )
 
 
-def _av() -> Any:
+def av() -> Any:
     """PyAV, which is an extra. Raises: JmerError if it is not installed."""
     try:
         import av

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from jmer import testing
     from jmer.bundle.load import load_bundle
     from jmer.experiment import load_experiment
+    from jmer.interactive.run import run
     from jmer.runs.run import compare, load_model, load_run
 
 _PLACES = {
@@ -17,6 +18,7 @@ _PLACES = {
     "load_experiment": "jmer.experiment",
     "load_model": "jmer.runs.run",
     "load_run": "jmer.runs.run",
+    "run": "jmer.interactive.run",
 }
 __all__ = [
     "__version__",
@@ -25,6 +27,7 @@ __all__ = [
     "load_experiment",
     "load_model",
     "load_run",
+    "run",
     "testing",
 ]
 
@@ -39,4 +42,11 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """What one can use: no tool that this file is made with."""
+    inside = (name for name, value in globals().items() if _is_own(value))
+    special = (name for name in globals() if name.startswith("__"))
+    return sorted({*inside, *special, *__all__})
+
+
+def _is_own(value: Any) -> bool:
+    return str(getattr(value, "__name__", "")).startswith(f"{__name__}.")

@@ -40,6 +40,7 @@ usage: jmer COMMAND …
                            paper's table with our figures beside it
   audit RUN                what is wrong with a result: a run, a CSV file, fold lists
   spot RUN                 where a run found expressions: frames and intervals, scored
+  predict RUN VIDEO…       which expression a video shows, and when
   explain RUN              what a run's network looked at in a clip, as pictures
   export RUN               a run's networks in a folder for JAX and NumPy alone, or ONNX
   list WHAT                experiments, models, datasets, layouts or tables
@@ -73,6 +74,7 @@ COMMANDS = {
     "report": "report:report",
     "audit": "audit:audit",
     "spot": "spot:spot",
+    "predict": "predict:predict",
     "explain": "explain:explain",
     "export": "export:export",
     "list": "list:list_",

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from jmer import shipped
 from jmer.data.config import DataConfig
+from jmer.data.extract import Extract
 from jmer.data.splits import Loso, Protocol
 from jmer.errors import MOST_SEED, FieldCheck, UsageError, is_whole, quoted
 from jmer.files.places import expand_fields, expanded
@@ -133,6 +134,12 @@ class Experiment:
     hold-out, clip-kfold, clip-hold-out or clip-lists, whose options --help shows."""
     engine: EngineConfig = dataclasses.field(default_factory=EngineConfig)
     """How the work is laid out."""
+    extract: Extract = dataclasses.field(default_factory=Extract)
+    """What is seen of the prepared set."""
+    small: bool = False
+    """Train a small size, to try things out: a LOSO in 3 minutes on 2 cores. A smaller
+    network and smaller images, fewer epochs, at most 26 people and 260 clips; what else
+    is given counts. It says what it changed, and is no row of any paper's table."""
 
     def __post_init__(self) -> None:
         _require_parts(self)
@@ -207,6 +214,9 @@ class Experiment:
                 del fields[f"inner_{name}"]
         if self.selection != "inner" or self.inner_draw == "seed":
             del fields["inner_draw"]  # which came later
+        if self.extract == Extract():
+            del fields["extract"]
+        del fields["small"]  # which is what the other fields say by then
         return fields
 
 
@@ -219,6 +229,7 @@ def _require_parts(experiment: Experiment) -> None:
         "optim": (OptimConfig, "an optimiser such as AdamConfig()"),
         "protocol": (Protocol, "a protocol such as Loso()"),
         "engine": (EngineConfig, "an EngineConfig()"),
+        "extract": (Extract, "an Extract()"),
         "pretrained": (str | Path | None, "a path"),
         "start_from": (str | Path | None, "a path"),
     }

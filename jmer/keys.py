@@ -42,4 +42,5 @@ def seed_key(seed: int) -> PRNGKeyArray:
     """
     if not is_whole(seed, 0, MOST_SEED):
         raise UsageError(f"seed={seed} must be a whole number from 0 to {MOST_SEED}")
-    return jax.random.key(seed)
+    # By name: a user's JAX may be set to make keys of another kind.
+    return jax.random.key(seed, impl="threefry2x32")

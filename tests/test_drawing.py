@@ -11,9 +11,9 @@ import matplotlib
 import numpy as np
 import pytest
 
+from jmer.report.draw.confusion import confusion_png
 from jmer.report.draw.learning import learning_png
 from jmer.report.draw.settings import own_settings
-from jmer.report.draw.style import confusion_png
 
 ROOT = Path(__file__).resolve().parent.parent
 ODD = [
@@ -30,7 +30,7 @@ DRAW = """
 import hashlib, sys
 import numpy as np
 from jmer.errors import JmerError
-from jmer.report.draw.style import confusion_png
+from jmer.report.draw.confusion import confusion_png
 try:
     png = confusion_png(np.array([[3, 1], [0, 2]]), ["a", "b"])
 except JmerError as error:

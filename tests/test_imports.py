@@ -13,17 +13,18 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"errors", "text", "annotations", "trees", "peers"},
     {"files", "arrays", "optim", "papers", "shipped", "targets"},
+    {"own"},
     {"keys", "losses", "weights", "data", "nn/lowering", "bundle"},
     {"nn", "augment", "scores", "synthetic"},
     {"magnet", "preprocess/flownet2"},
     {"models", "preprocess"},
     {"train", "report/draw"},
     {"experiment", "runs", "report/render", "testing"},
-    {"report", "pretrain", "__init__"},
+    {"report", "pretrain"},
     {"runner", "audit", "report/attention"},
-    {"bench", "sweep"},
-    {"commands"},
-    {"cli"},
+    {"bench", "sweep", "predict"},
+    {"commands", "interactive"},
+    {"cli", "__init__"},
     {"__main__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from engine import make_program, result, table_of, tasks_of, train
 from fabricated import make_run
+from matplotlib.figure import Figure
 from test_report import png_size
 from toy import make_clips
 
@@ -19,7 +20,7 @@ from jmer.optim import AdamConfig, SgdConfig
 from jmer.report import write_comparison, write_report
 from jmer.report.curves import inner_loss
 from jmer.report.draw import learning
-from jmer.report.draw.overlay import overlay_png
+from jmer.report.draw.lines import lines_png
 from jmer.runner.outcome import inner_curve
 from jmer.runs.curves import read_curves
 from jmer.train.pack import History, result_of
@@ -124,9 +125,11 @@ def test_the_curve_of_a_run_and_its_legend(tmp_path, monkeypatch):
 def test_the_cells_of_a_comparison_in_one_figure(tmp_path, monkeypatch):
     import jmer.report.curves as curves
 
-    panels = []
+    panels = {}
     monkeypatch.setattr(
-        curves, "overlay_png", lambda p: panels.extend(p) or overlay_png(p)
+        curves,
+        "lines_png",
+        lambda axis, p, **how: panels.update(p) or lines_png(axis, p, **how),
     )
     runs = [finished(tmp_path / n, name=n) for n in ("conv", "mlp", "third")]
     write_json(
@@ -136,15 +139,14 @@ def test_the_cells_of_a_comparison_in_one_figure(tmp_path, monkeypatch):
     )
     text = write_comparison(runs, tmp_path / "out")
     assert "Losses of held-out training clips" in text
-    (what, lines), (other, training) = panels
-    assert (what, other) == ("validation loss", "training loss")
+    lines, training = panels["validation loss"], panels["training loss"]
     # Of a run with variants, its results say which one is meant.
-    assert [(name, y.tolist()) for name, (_, y) in lines] == [
-        ("conv", [1.5, 0.75, 1.25]),
-        ("mlp", [0.5, 0.25]),
-        ("third", [1.5, 0.75, 1.25]),
-    ]
-    assert [name for name, _ in training] == ["conv", "mlp", "third"]
+    assert lines == {
+        "conv": [(1, 1.5), (2, 0.75), (3, 1.25)],
+        "mlp": [(1, 0.5), (2, 0.25)],
+        "third": [(1, 1.5), (2, 0.75), (3, 1.25)],
+    }
+    assert [*training] == ["conv", "mlp", "third"]
     assert (tmp_path / "out/figures/curves.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -167,11 +169,28 @@ def test_a_damaged_curve_of_the_results_is_left_out(tmp_path, damage):
 
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_overlays_of_any_number(count):
-    curve = np.arange(3), np.array([3.0, 2.0, 2.5])
+    curve = [(0, 3.0), (1, 2.0), (2, 2.5)]
     names = ["$x_{", "惊讶", "a name that is longer than there is room for in a legend"]
-    named = [(f"{names[i % 3]} {i}", curve) for i in range(count)]
-    width, _ = png_size(overlay_png([("validation loss", named)]))
+    named = {f"{names[i % 3]} {i}": curve for i in range(count)}
+    width, _ = png_size(lines_png("epoch", {"validation loss": named}, epochs=True))
     assert width == 920
+
+
+def test_the_legend_names_what_only_a_later_panel_has(monkeypatch):
+    legends = []
+    real = Figure.legend
+    monkeypatch.setattr(
+        Figure,
+        "legend",
+        lambda self, handles, names, **how: (
+            legends.append((names, [h.get_color() for h in handles]))
+            or real(self, handles, names, **how)
+        ),
+    )
+    line = [(1, 0.5), (2, 0.25)]
+    lines_png("frames", {"UF1": {"a": line}, "accuracy": {"b": line, "a": line}})
+    ((names, colours),) = legends
+    assert names == ["a", "b"] and len(set(colours)) == 2
 
 
 AUDITED = [  # losses of three epochs, the criterion, what is wrong with the last one

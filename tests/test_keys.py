@@ -53,3 +53,11 @@ def test_traced_steps_and_mapped_keys_give_the_same_numbers():
     roots = jax.numpy.stack([ROOT, keys.seed_key(11)])
     mapped = jax.vmap(named, in_axes=(0, None))(roots, 5)
     assert [data(k) for k in mapped] == [data(named(k, 5)) for k in roots]
+
+
+def test_keys_are_of_one_kind_whatever_jax_is_set_to():
+    with jax.default_prng_impl("rbg"):
+        assert data(keys.named(keys.seed_key(3), "sub01", "dropout", 7)) == (
+            4164297654,
+            3780909803,
+        )

@@ -1,6 +1,7 @@
 """Layers against float64 references and PyTorch; convolution and pooling have files."""
 
 import functools
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +10,14 @@ import pytest
 from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax.extend.random import threefry_2x32
 from numeric import close, normal
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import nn
 from jmer.nn.conv import conv
 from jmer.nn.lowering.choice import LOWERINGS
+from jmer.nn.noise import integers
 
 
 def test_gradients_export_to_every_platform():
@@ -268,12 +271,12 @@ def test_dropout_keeps_the_mean_exactly(grid, rate):
     rate = min(round(rate * grid) / grid, 1 - 1 / grid)
     words = {}
 
-    def all_words(key, shape, dtype):
-        words[dtype] = np.arange(2 ** jnp.iinfo(dtype).bits, dtype=dtype)
-        return jnp.asarray(words[dtype])
+    def all_words(key, shape, bits):
+        words[bits] = np.arange(2**bits, dtype=np.uint32)
+        return jnp.asarray(words[bits])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jax.random, "bits", all_words)
+        patch.setattr(sys.modules["jmer.nn.dropout"], "integers", all_words)
         levels = 256 if (rate * 256).is_integer() else 2**16
         y = np.asarray(nn.dropout(jnp.ones(levels), rate, KEY))
     if rate:
@@ -281,6 +284,48 @@ def test_dropout_keeps_the_mean_exactly(grid, rate):
     assert (y == 0).mean() == rate
     assert len(np.unique(y[y != 0])) == 1
     assert y.astype(np.float64).mean() == pytest.approx(1, rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("width", "shape", "axis"),
+    [
+        *((8, (3, 16, 5), 1), (8, (8, 3), 0), (16, (4,), 0), (8, (5, 3, 7, 24), 3)),
+        *((16, (3, 5), 0), (32, (2, 7), 0), (32, (1,), 0), (32, (3, 2, 2), 1)),
+    ],
+)
+def test_integers_are_the_pieces_of_blocks(width, shape, axis):
+    """Those of Threefry by JAX's own, cut by hand, block after block along an axis."""
+    each = 64 // width
+    blocks = list(shape)
+    blocks[axis] = -(-shape[axis] // each)
+    many = int(np.prod(blocks))
+    counts = np.concatenate([np.zeros(many), np.arange(many)]).astype(np.uint32)
+    halves = np.split(np.asarray(threefry_2x32(jax.random.key_data(KEY), counts)), 2)
+    pieces = [
+        (half.reshape(blocks) >> np.uint32(shift)) & np.uint32(2**width - 1)
+        for half in halves
+        for shift in range(0, 32, width)
+    ]
+    expected = np.concatenate(pieces, axis).take(range(shape[axis]), axis)
+    found = integers(KEY, shape, width)
+    assert found.dtype == jnp.uint32 and found.shape == shape
+    assert_array_equal(found, expected)
+    many = jax.vmap(lambda key: integers(key, shape, width))
+    assert_array_equal(many(jnp.stack([jax.random.key(9), KEY]))[1], expected)
+
+
+def test_integers_are_uniform_and_independent():
+    """Chi squared of bytes, and correlations of neighbours along each axis."""
+    found = np.asarray(integers(KEY, (64, 32, 128), 8)).astype(float)
+    counts = np.bincount(found.astype(int).ravel(), minlength=256)
+    expected = found.size / 256
+    assert abs(((counts - expected) ** 2 / expected).sum() - 255) < 5 * 510**0.5
+    centred = (found - 127.5) / 73.9
+    for axis, apart in ((0, 1), (0, 8), (0, 32), (1, 1), (2, 1), (2, 32)):
+        size = found.shape[axis]
+        one = centred.take(range(size - apart), axis)
+        other = centred.take(range(apart, size), axis)
+        assert abs((one * other).mean()) < 5 / one.size**0.5
 
 
 @pytest.mark.parametrize("rate", [0.5, 0.1, 0.9])

@@ -17,8 +17,8 @@ from sklearn import metrics as reference
 from jmer.errors import JmerError
 from jmer.files import write_bytes, write_json
 from jmer.report import write_comparison, write_report
+from jmer.report.draw.confusion import confusion_png
 from jmer.report.draw.learning import learning_png
-from jmer.report.draw.style import confusion_png
 from jmer.report.draw.subjects import subjects_png
 from jmer.report.pictures import index_of
 from jmer.report.render.blocks import Figure

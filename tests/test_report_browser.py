@@ -10,7 +10,7 @@ from test_report import EVIL, make_predictions, make_run
 
 from jmer.files import write_bytes, write_json
 from jmer.report import write_comparison, write_report
-from jmer.report.draw.style import confusion_png
+from jmer.report.draw.confusion import confusion_png
 from jmer.report.looks import hardest
 from jmer.report.pictures import index_of
 from jmer.report.render.blocks import Figure

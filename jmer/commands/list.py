@@ -13,7 +13,9 @@ from rich.table import Table
 from jmer import shipped
 from jmer.commands.parsing import parse
 from jmer.commands.stated import classes
-from jmer.errors import UsageError, quoted
+from jmer.data.config import DataConfig
+from jmer.errors import JmerError, UsageError, quoted
+from jmer.own.packages import DATASETS, NETWORKS, Brought, brought
 from jmer.text import did_you_mean
 
 What = Literal["experiments", "models", "datasets", "layouts", "tables"]
@@ -76,7 +78,7 @@ def _require_known(words: list[str]) -> None:
 
 def _models() -> list[dict[str, Any]]:
     """What the files of networks say of them; what they leave out is built and counted,
-    which takes JAX.
+    which takes JAX. Then those of installed packages.
     """
     records = []
     for stated in classes("jmer.models"):
@@ -89,19 +91,49 @@ def _models() -> list[dict[str, Any]]:
             from jmer.models.base import default_config, describe
 
             records.append(describe(default_config(stated["name"])))
-    return records
+    return _with_packages(records, NETWORKS, _described)
+
+
+def _described(one: Brought) -> dict[str, Any]:
+    from jmer.models.base import NetworkConfig, describe
+
+    return describe(one.load(NetworkConfig)())
 
 
 def _datasets() -> list[dict[str, Any]]:
     from data_builders import datasets
 
-    records = []
-    for kind in datasets():
-        config = kind()
-        versions = config.data_dir / config.name
-        prepared = len(list(versions.glob("*/*/dataset_info.json")))
-        summary = " ".join((kind.__doc__ or "").partition("\n\n")[0].split())
-        records.append({"name": kind.name, "prepared": prepared, "what": summary})
+    records = [_prepared(kind) for kind in datasets()]
+    return _with_packages(records, DATASETS, lambda one: _prepared(one.load(DataConfig)))
+
+
+def _prepared(kind: type[DataConfig]) -> dict[str, Any]:
+    config = kind()
+    versions = config.data_dir / config.name
+    prepared = len(list(versions.glob("*/*/dataset_info.json")))
+    summary = " ".join((kind.__doc__ or "").partition("\n\n")[0].split())
+    return {"name": kind.name, "prepared": prepared, "what": summary}
+
+
+def _with_packages(
+    ours: list[dict[str, Any]],
+    group: str,
+    read: Callable[[Brought], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """The records, each with where it is `from`; one that cannot be used says why."""
+    records = [{**record, "from": "jmer"} for record in ours]
+    names = {record["name"] for record in ours}
+    for one in brought(group):
+        blank = dict.fromkeys(ours[0], "") | {"name": one.name}
+        try:
+            record = {**blank, **read(one)}
+        except Exception as error:  # of whoever wrote it; the others are listed
+            told = str(error) if isinstance(error, JmerError) else repr(error)
+            record = {**blank, list(blank)[-1]: f"cannot be used: {told}"}
+        of = f"{one.package} ({one.place})"
+        if one.name in names:
+            of += f", as {one.place} only: jmer has one of that name"
+        records.append({**record, "from": of})
     return records
 
 

@@ -100,16 +100,14 @@ def note_owner(folders: Iterable[Path]) -> None:
 
 
 def import_modules(names: Iterable[str]) -> None:
-    """Imports modules that the user names, from the folder of work too, and runs
-    experiment files for what they define.
+    """Imports modules that the user names, from the folder of work too, and files: an
+    experiment's, or one with a network or a data set.
 
-    Raises: UsageError for one that is not there.
+    Raises: UsageError for one that is not there, or fails.
     """
     for name in names:
         if name.endswith(".py"):
-            from jmer.experiment import definitions
-
-            definitions(name)
+            _run_file(name)
             continue
         if str(Path.cwd()) not in sys.path:
             sys.path.append(str(Path.cwd()))
@@ -120,6 +118,22 @@ def import_modules(names: Iterable[str]) -> None:
                 f"--import {name}: it cannot be imported ({error}). Give the name of a "
                 f"module, as `import` takes it, and put its folder on PYTHONPATH."
             ) from error
+
+
+def _run_file(name: str) -> None:
+    from jmer.experiment import definitions
+    from jmer.shipped.beside import imported
+
+    file = expanded(Path(name))
+    if not file.is_file() or shipped.is_experiment(file):
+        definitions(name)
+        return
+    try:
+        imported(file)
+    except (Exception, SystemExit) as error:
+        raise UsageError(
+            f"--import {name} fails: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _refuse_former_names(prog: str, words: list[str], default: Any) -> None:

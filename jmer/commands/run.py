@@ -22,6 +22,7 @@ def run(words: list[str]) -> int:
     from jmer.commands.targets import asking
     from jmer.data.asking import asked_as
     from jmer.sweep.cells import load_sweep
+    from jmer.sweep.small import given_in, small_cells, told
 
     sweep = load_sweep(file)
     default = RunOptions(sweep.base, run_dir=Path("runs") / file.stem)
@@ -39,13 +40,20 @@ def run(words: list[str]) -> int:
     from jmer.train import hosts
     from jmer.train.mesh import use_cpu_cores
 
+    every, changed = list(sweep.cells), ()
+    if options.experiment.small:
+        given = given_in(rest, options.experiment)
+        every, changed = small_cells(sweep, every, given)
+        cells = [cell for cell in every if cell.name in {c.name for c in cells}]
+        tell(told(changed))
+    experiment = options.experiment if not sweep.single else every[0].experiment
     launch = hosts.launched(
         options.coordinator,
         options.num_processes,
         options.process_id,
         alone=options.alone,
     )
-    use_cpu_cores(options.experiment.engine.devices)
+    use_cpu_cores(experiment.engine.devices)
     keep_compiled_programs()
     about: dict[str, Any] = {
         "name": file.stem,
@@ -53,6 +61,7 @@ def run(words: list[str]) -> int:
         "run_dir": options.run_dir,
         "overwrite": options.overwrite,
         "wait": options.wait,
+        "changed": changed,
     }
     with (
         asked_as(asking(sweep, ["run", *words], words[0])),
@@ -70,11 +79,11 @@ def run(words: list[str]) -> int:
         if not sweep.single:
             from jmer.sweep.run import run_sweep
 
-            text = run_sweep(sweep.cells, chosen=cells, make_view=make_view, **about)
+            text = run_sweep(every, chosen=cells, make_view=make_view, **about)
             print(text or "", end="")
             return 0
         with scored_at_least(options.run_dir):
-            metrics = run(options.experiment, view=make_view(), **about)
+            metrics = run(experiment, view=make_view(), **about)
     if metrics is not None:  # of several processes, the first one has them
         print_summary(metrics, options.run_dir)
     return 0

@@ -90,12 +90,17 @@ def _is_experiment(word: str) -> bool:
 
 
 def _by_name(command: str, words: list[str]) -> tuple[DataConfig, list[str]]:
+    """Of ours, of an installed package, or at a place: `package.module:Name`, or
+    `FILE.py:Name`."""
     from data_builders import datasets
+    from jmer.data.find import config_at
+    from jmer.own.packages import DATASETS, brought, one_called
 
     found = {kind.name: kind for kind in datasets()}
     if words and ":" in words[0]:
-        from jmer.data.find import config_at
-
         return config_at(words[0])(), words[1:]
-    name, words = read_name(f"data {command}", "the data set", found, words)
+    if words and words[0] not in found and (one := one_called(words[0], DATASETS)):
+        return one.load(DataConfig)(), words[1:]
+    there = [*found, *dict.fromkeys(one.name for one in brought(DATASETS))]
+    name, words = read_name(f"data {command}", "the data set", there, words)
     return found[name](), words

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Self
 from jmer.errors import UsageError
 from jmer.files.places import expanded, from_environment
 from jmer.files.recorded import unasked
-from jmer.shipped.beside import plain_name
+from jmer.own import origin as of_class
+from jmer.shipped.beside import is_beside
 
 
 def default_data_dir() -> Path:
@@ -101,8 +102,7 @@ class DataConfig:
     @property
     def place(self) -> str:
         """Where the class is defined, `package.module:Name`; see `find.config_at`."""
-        kind = type(self)
-        return f"{plain_name(kind.__module__)}:{kind.__qualname__}"
+        return of_class.place_of(type(self))
 
     @staticmethod
     def place_of(text: str) -> Path:
@@ -111,10 +111,16 @@ class DataConfig:
 
     @property
     def word(self) -> str:
-        """What `jmer data` calls the set: its name, or its place if it is not ours."""
-        return self.name if self.place.startswith("data_builders.") else self.place
+        """What `jmer data` calls the set: its name, or its place if it is not ours, by
+        its file where no module leads there."""
+        if self.place.startswith("data_builders."):
+            return self.name
+        kind = type(self)
+        file = of_class.file_of(kind) if is_beside(kind.__module__) else None
+        return self.place if file is None else f"{file}:{kind.__qualname__}"
 
     @property
     def origin(self) -> dict[str, str]:
-        """What a run records of where its data come from: class and recipe."""
-        return {"kind": self.place, "config": self.config_name}
+        """What a run records of where its data come from: class and recipe, and of one
+        that is not ours the file."""
+        return {**of_class.origin(type(self)), "config": self.config_name}

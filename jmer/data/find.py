@@ -3,11 +3,14 @@
 import importlib
 import importlib.util
 import sys
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from jmer.data.config import DataConfig
-from jmer.errors import JmerError
-from jmer.shipped.beside import loaded, package_of
+from jmer.errors import JmerError, UsageError, shortened
+from jmer.files.places import expanded
+from jmer.shipped.beside import imported, loaded, package_of
 
 if TYPE_CHECKING:
     from jmer.data.builder import ClipBuilder
@@ -51,24 +54,42 @@ def _package(module: str) -> list[str]:
 
 
 def config_at(place: str) -> type[DataConfig]:
-    """The class of configurations that is defined at `package.module:Name`.
+    """The class of configurations that is defined at `package.module:Name`, or in a
+    file, `folder/file.py:Name`.
 
     Raises: JmerError if it cannot be imported, or is no data set.
     """
-    module, _, name = place.partition(":")
-    # One that lies beside an experiment file is known by the name that it has there.
-    known = loaded(module)
-    one = known[0] if len(known) == 1 and module not in known else module
-    try:
-        found = getattr(importlib.import_module(one), name, None)
-    except ImportError as error:
-        raise JmerError(
-            f"data set {place} cannot be imported ({error}): install the package that "
-            f"has it, or put its folder on PYTHONPATH."
-        ) from error
+    module, _, name = place.rpartition(":")
+    found = getattr(_module(module, place), name, None)
     if not (isinstance(found, type) and issubclass(found, DataConfig)):
         raise JmerError(
             f"data set {place}: module {module} has no data set of that name. Give "
             f"the version of the package that has it."
         )
     return found
+
+
+def _module(module: str, place: str) -> ModuleType:
+    if module.endswith(".py"):
+        file = expanded(Path(module))
+        try:
+            return imported(file)
+        except (Exception, SystemExit) as error:
+            text = shortened(f"{type(error).__name__}: {error}")
+            raise UsageError(
+                f"data set {place}: {file} fails as it is imported ({text}). Correct "
+                f"the file."
+                if file.is_file()
+                else f"data set {place}: there is no file {file}. Give one that is "
+                f"there, as FILE.py:CLASS."
+            ) from error
+    # One that lies beside an experiment file is known by the name that it has there.
+    known = loaded(module)
+    one = known[0] if len(known) == 1 and module not in known else module
+    try:
+        return importlib.import_module(one)
+    except (ImportError, ValueError) as error:
+        raise JmerError(
+            f"data set {place} cannot be imported ({error}): install the package that "
+            f"has it, put its folder on PYTHONPATH, or give the file, FILE.py:CLASS."
+        ) from error

@@ -76,6 +76,12 @@ class AmanConfig(NetworkConfig):
         "others",
     )
 
+    small_size: ClassVar[Mapping[str, Any]] = {
+        **{"k": 3, "n": 3, "size": 32, "stored": 0, "width": 8, "magnify_size": 0},
+        **{"magnify": "linear", "magnifier": None},
+        **{"pretrain": "none", "backbone": None},
+    }
+
     k: int = 9
     """Factors of magnification, from 1 to this one (section 3.1.2)."""
     n: int = 11

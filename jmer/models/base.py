@@ -20,6 +20,7 @@ from jmer.errors import JmerError
 from jmer.files import content_hash
 from jmer.files.recorded import made_from
 from jmer.losses import cross_entropy, weighted_mean
+from jmer.own.packages import NETWORKS, brought, one_called
 from jmer.text import did_you_mean
 from jmer.weights.torch_names import PathArrays, TorchState
 
@@ -61,6 +62,11 @@ class NetworkConfig:
     """Classes of the paper's main result, in the order of its published weights."""
     trunk_besides: ClassVar[tuple[str, ...]] = ()
     """How names begin of what `trunk_from_torch` leaves, such as the trunk's head."""
+    small_size: ClassVar[Mapping[str, Any]] = {}
+    """Fields of the network that `--small` trains: numbers are the most that it has, so
+    that what is smaller already stays; of anything else, what it is. Sizes of images
+    may be smaller than those of the data set, which are shrunk to them. A network that
+    says nothing is trained as it is, on fewer clips."""
     listed: ClassVar[Mapping[str, int | str]] = {}
     """`parameters`, `trained` and `input` as `describe` finds them at the paper's size,
     so that `jmer list models` need not build the network. A test compares the two."""
@@ -74,6 +80,11 @@ class NetworkConfig:
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shape of one clip, for each of `inputs`."""
         raise NotImplementedError
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one clip of each feature, as a data set stores it."""
+        return dict(zip(self.inputs, self.input_shapes, strict=True))
 
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:
         """A network with fresh float32 parameters that computes in `dtype`."""
@@ -313,17 +324,21 @@ def networks() -> Iterator[type[NetworkConfig]]:
 
 
 def network_class(name: str) -> type[NetworkConfig]:
-    """The network of that name.
+    """The network of that name: one of ours, or else one that an installed package
+    brings (see `jmer.own.packages`).
 
     Raises: JmerError naming those that exist.
     """
     found = {kind.name: kind for kind in networks()}
-    if name not in found:
-        raise JmerError(
-            f"no network is called {name!r}{did_you_mean(name, found)}; there are: "
-            f"{', '.join(found)}. One of your own is known by its file."
-        )
-    return found[name]
+    if name in found:
+        return found[name]
+    if one := one_called(name, NETWORKS):
+        return one.load(NetworkConfig)
+    there = [*found, *dict.fromkeys(one.name for one in brought(NETWORKS))]
+    raise JmerError(
+        f"no network is called {name!r}{did_you_mean(name, there)}; there are: "
+        f"{', '.join(there)}. One of your own is known by its file."
+    )
 
 
 def default_config(name: str) -> NetworkConfig:

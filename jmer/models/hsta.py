@@ -62,6 +62,11 @@ class HstaConfig(NetworkConfig):
         "happy",
     )
 
+    small_size: ClassVar[Mapping[str, Any]] = {
+        **{"depth": (1, 1, 1), "size": 32, "special_size": None},
+        **{"patch_v": 8, "patch_s": 8, "dim_v": 48, "dim_s": 24, "heads": 4},
+    }
+
     depth: tuple[int, int, int] = (4, 1, 2)
     """Layers of USTA and CSTA (N of section 3.4), and in each of them USTA units for
     the special frames and for the frames of the clip (l_s and l_v)."""

@@ -40,6 +40,8 @@ class Resnet3dConfig(NetworkConfig):
     trunk_besides: ClassVar[tuple[str, ...]] = ("fc.",)
     paper_classes: ClassVar[tuple[str, ...]] = ("happiness", "anger", "disgust")
 
+    small_size: ClassVar[Mapping[str, Any]] = {"size": 24, "width": 8}
+
     frames: int = 16
     """Frames of a clip: 16 (table 2, and the clip of section 4.2), or 32, which section
     4.2 gives as the temporal depth of CASME and CASME II; the set must have as many."""
@@ -111,6 +113,10 @@ class MeranetConfig(Resnet3dConfig):
         "parameters": 33_256_851,
         "trained": 33_256_851,
         "input": "clip 16x112x112x3",
+    }
+
+    small_size: ClassVar[Mapping[str, Any]] = {
+        **{"size": 24, "width": 8, "reduction": 4, "st_kernel": 3}
     }
 
     attn: Literal["none", "ca", "st", "both"] = "both"

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +39,8 @@ class Resnet18Config(NetworkConfig):
     paper_classes: ClassVar[tuple[str, ...]] = (
         *("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"),
     )
+
+    small_size: ClassVar[Mapping[str, Any]] = {"size": 32, "shown": 32, "width": 8}
 
     size: int = 48
     """Height and width of an image, in pixels."""

@@ -45,6 +45,10 @@ class STANetConfig(NetworkConfig):
         "tense",
     )
 
+    small_size: ClassVar[Mapping[str, Any]] = {
+        **{"size": 32, "width": 8, "levels": 1, "lstm": 16, "every_crop": False},
+    }
+
     frames: int = 19
     """Flow frames of a clip, one less than its images (section 4.1)."""
     size: int = 192

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -33,6 +33,8 @@ class STSTNetConfig(NetworkConfig):
     }
     inputs: ClassVar[tuple[str, ...]] = ("apex_flow",)
     paper_classes: ClassVar[tuple[str, ...]] = ("negative", "positive", "surprise")
+
+    small_size: ClassVar[Mapping[str, Any]] = {"size": 28}
 
     filters: tuple[int, ...] = (3, 5, 8)
     """Filters of each stream (section III-B)."""

@@ -135,6 +135,13 @@ class VisualMemoryConfig(NetworkConfig):
             )
 
     @property
+    def small_size(self) -> Mapping[str, Any]:  # type: ignore[override]
+        sizes = {"size": 16, "width": 4, "hidden": 16, "memory_channels": 8, "steps": 8}
+        # The second phase starts from a run of the first, whose sizes are others.
+        alone = {"phase": "joint", "train_motion": False}
+        return sizes | (alone if self.phase == "memory" else {})
+
+    @property
     def by_intensity(self) -> bool:
         """Whether steps count by their intensity."""
         return self.steps_count == "by-intensity"

@@ -83,8 +83,7 @@ def _there(most: int, query: Array, key: Array, value: Array) -> tuple[Array, Ar
     q, k, v = map(_heads_first, (scaled, key, value))
     size = _Size.of(q, k, most)
 
-    def clips(part: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        q, k, v = part
+    def clips(q: Array, k: Array, v: Array) -> tuple[Array, Array]:
         # The sum of the weights is a product with one more column: the matrix unit
         # has room for it, and the sum would be another pass over all scores.
         v = jnp.concatenate([v, jnp.ones((*v.shape[:-1], 1), v.dtype)], axis=-1)
@@ -100,7 +99,7 @@ def _there(most: int, query: Array, key: Array, value: Array) -> tuple[Array, Ar
         y, total = lax.map(rows, size.rows(q))
         return size.joined(y), size.joined(total)
 
-    y, total = lax.map(clips, tuple(map(size.clips, (q, k, v))))
+    y, total = _mapped(clips, *map(size.clips, (q, k, v)))
     return _heads_first(size.all(y)), size.all(total)
 
 
@@ -120,9 +119,9 @@ def _back(
     q, k, v, dy = map(_heads_first, (query * scale, key, value, dy))
     size = _Size.of(q, k, most)
 
-    def clips(part: tuple[Array, ...]) -> tuple[Array, Array, Array]:
-        q, k, v, total, mean, dy = part
-
+    def clips(
+        q: Array, k: Array, v: Array, total: Array, mean: Array, dy: Array
+    ) -> tuple[Array, Array, Array]:
         def rows(
             sums: tuple[jax.Array, jax.Array], part: tuple[Array, ...]
         ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
@@ -141,10 +140,32 @@ def _back(
         (dkey, dvalue), dquery = lax.scan(rows, none, parts)
         return size.joined(dquery), dkey.astype(k.dtype), dvalue.astype(v.dtype)
 
-    parts = tuple(map(size.clips, (q, k, v, total, mean, dy)))
-    made = lax.map(clips, parts)
+    made = _mapped(clips, *map(size.clips, (q, k, v, total, mean, dy)))
     dquery, dkey, dvalue = (_heads_first(size.all(x)) for x in made)
     return dquery, dkey, dvalue
+
+
+def _mapped(
+    function: Callable[..., tuple[Array, ...]], *arrays: Array
+) -> tuple[Array, ...]:
+    """`lax.map` over the first axis of all, into arrays that nothing clears beforehand,
+    which would take as long as writing them."""
+
+    def block(i: Array, results: tuple[Array, ...]) -> tuple[Array, ...]:
+        part = [lax.dynamic_index_in_dim(x, i, keepdims=False) for x in arrays]
+        return tuple(
+            lax.dynamic_update_index_in_dim(x, y, i, 0)
+            for x, y in zip(results, function(*part), strict=True)
+        )
+
+    first = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in arrays]
+    blocks = len(arrays[0])
+    results = tuple(
+        lax.empty((blocks, *one.shape), one.dtype)
+        for one in jax.eval_shape(function, *first)
+    )
+    made: tuple[Array, ...] = lax.fori_loop(0, blocks, block, results)
+    return made
 
 
 class _Size(NamedTuple):

@@ -11,6 +11,7 @@ from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, PRNGKeyArray, typed
 from jmer.nn.lowering.choice import current
+from jmer.nn.noise import integers
 
 _part: ContextVar[tuple[Array | int, int]] = ContextVar("part", default=(0, 1))
 
@@ -40,18 +41,18 @@ def dropout(
     if _is_none(rate) or key is None:
         return x
     levels, dropped = _threshold(rate)
-    keep = _noise(key, x.shape, _word(levels)) >= dropped
+    keep = _noise(key, x.shape, _bits(_word(levels))) >= dropped
     if current() != "patches":
         # Else accelerators' compilers make the random bits anew for each of its users.
         keep = jax.lax.optimization_barrier(keep)
     return jnp.where(keep, x * kept_scale(rate), 0)
 
 
-def _noise(key: PRNGKeyArray, shape: Sequence[int], word: DTypeLike) -> Array:
+def _noise(key: PRNGKeyArray, shape: Sequence[int], bits: int) -> Array:
     index, count = _part.get()
     if count == 1:
-        return jax.random.bits(key, shape, word)
-    whole = jax.random.bits(key, (shape[0] * count, *shape[1:]), word)
+        return integers(key, shape, bits)
+    whole = integers(key, (shape[0] * count, *shape[1:]), bits)
     return jax.lax.dynamic_slice_in_dim(whole, index * shape[0], shape[0])
 
 

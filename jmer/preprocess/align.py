@@ -85,15 +85,21 @@ class Pose:
     shift: complex
 
     @classmethod
-    def of(cls, points: Float[np.ndarray, "m 2"]) -> "Pose":
+    def of(
+        cls,
+        points: Float[np.ndarray, "m 2"],
+        template: Float[np.ndarray, "m 2"] | None = None,
+    ) -> "Pose":
         """The similarity that brings `points` nearest to `TEMPLATE`, or 68 points to
-        `TEMPLATE_68`.
+        `TEMPLATE_68`, or others to a `template` of their own.
 
         By least squares: Umeyama 1991, of which there is a closed form for the plane,
         since turning and scaling is the product with a complex number. Nothing is
         mirrored.
         """
-        there = _complex(TEMPLATE_68 if len(points) == COUNT else TEMPLATE)
+        if template is None:
+            template = TEMPLATE_68 if len(points) == COUNT else TEMPLATE
+        there = _complex(template)
         here = _complex(points)
         away = here - here.mean()
         turn = np.vdot(away, there - there.mean()) / np.vdot(away, away)
@@ -138,6 +144,21 @@ class Pose:
 
 
 Square = Box | Pose
+
+
+def shrunk(
+    square: Square | None,
+    size: int,
+    how: str,
+    frame: UInt8[np.ndarray, "h w 3"],
+) -> UInt8[np.ndarray, "size size 3"]:
+    """The part of a frame that is stored, right away: whole clips in full are large.
+
+    A face that is cut out is sampled as `Box` and `Pose` say, a whole frame as `how`.
+    """
+    if square is None:
+        return resize(frame[None], size, how)[0]
+    return square.cut(frame, size)
 
 
 def _complex(points: np.ndarray) -> np.ndarray:

@@ -22,6 +22,14 @@ class FoundFace:
     """Left, top, width and height."""
     points: Float64[np.ndarray, "5 2"]
     """In the order of `POINTS`."""
+    confidence: float = 1.0
+    """Of the detector, 0 to 1."""
+
+    @property
+    def weight(self) -> float:
+        """Area times confidence: a bystander is smaller, and a pattern that is no face
+        is less certain."""
+        return self.box[2] * self.box[3] * self.confidence
 
 
 class Detector(Protocol):
@@ -57,13 +65,19 @@ def find_face(
 ) -> FoundFace | None:
     """The one face of an RGB frame, None if there is none.
 
-    Of several, that whose area times the detector's confidence is largest: a bystander
-    is smaller, and a pattern that is no face is less certain.
+    Of several, that of the largest `weight`.
     """
-    found = detector.detect_faces(frame)
-    if not found:
-        return None
-    best = max(found, key=lambda f: f["box"][2] * f["box"][3] * float(f["confidence"]))
-    left, top, width, height = (float(value) for value in best["box"])
-    points = np.array([best["keypoints"][name] for name in POINTS], np.float64)
-    return FoundFace((left, top, width, height), points)
+    return max(find_faces(frame, detector), key=lambda f: f.weight, default=None)
+
+
+def find_faces(
+    frame: UInt8[np.ndarray, "h w 3"], detector: Detector
+) -> list[FoundFace]:
+    """All faces of an RGB frame, from left to right."""
+    made = []
+    for one in detector.detect_faces(frame):
+        left, top, width, height = (float(value) for value in one["box"])
+        points = np.array([one["keypoints"][name] for name in POINTS], np.float64)
+        box = (left, top, width, height)
+        made.append(FoundFace(box, points, float(one["confidence"])))
+    return sorted(made, key=lambda face: face.box[0] + face.box[2] / 2)

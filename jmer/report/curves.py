@@ -6,15 +6,13 @@ import numpy as np
 
 from jmer.errors import MOST_COUNT, is_whole
 from jmer.files.shape import is_number
-from jmer.report.draw.overlay import Curve, overlay_png
+from jmer.report.draw.lines import Points, lines_png
 from jmer.report.render.blocks import Figure, Section
+from jmer.runs.plots import held_out_unit
 from jmer.runs.run import Run
 
-
-def held_out_unit(run: Run) -> str:
-    """What a run held out of its training clips to choose an epoch by."""
-    unit = run.experiment["experiment"].get("inner_unit")
-    return "clips" if unit == "clip" else "subjects"
+Curve = tuple[np.ndarray, np.ndarray]
+"""Epochs and values."""
 
 
 def curves_section(names: Sequence[str], runs: Sequence[Run]) -> Iterator[Section]:
@@ -33,7 +31,14 @@ def curves_section(names: Sequence[str], runs: Sequence[Run]) -> Iterator[Sectio
         f"Above, the mean cross-entropy of the training {what} that were held out of "
         f"each fold to choose the epoch by (the validation loss); below, the training "
         f"loss. Both are averaged over the trainings of a run.",
-        overlay_png([("validation loss", inner), ("training loss", training)]),
+        lines_png(
+            "epoch",
+            {
+                "validation loss": {name: _points(curve) for name, curve in inner},
+                "training loss": {name: _points(curve) for name, curve in training},
+            },
+            epochs=True,
+        ),
         chart=True,
     )
     yield Section("Losses of held-out training clips", (figure,))
@@ -50,3 +55,7 @@ def inner_loss(run: Run) -> Curve | None:
         ):
             return np.array(epochs), np.array(values, float)
     return run.curves.get("inner_loss")
+
+
+def _points(curve: Curve) -> Points:
+    return [*zip(*(axis.tolist() for axis in curve), strict=True)]

@@ -1,18 +1,18 @@
 """What lies behind the scores of one run: data sets, classes, clips and people."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from jmer.report.curves import held_out_unit
+from jmer.report.draw.confusion import confusion_png
 from jmer.report.draw.learning import learning_png
-from jmer.report.draw.style import confusion_png
 from jmer.report.draw.subjects import subjects_png
 from jmer.report.looks import hardest, looks
 from jmer.report.pictures import anchors
 from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table
+from jmer.runs.plots import held_out_unit, uf1_of_tests
 from jmer.runs.run import Run
 from jmer.scores.metrics import CLASS_METRICS, headlines, reported
 from jmer.scores.recognition import band
@@ -66,18 +66,6 @@ def _confusion(run: Run) -> list[PageBlock]:
         ),
         Table(("True class", *classes), rows),
     ]
-
-
-def _test_uf1(found: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Of the run's own variant after each evaluation; nothing of older runs."""
-    match found.get("test_curve"):
-        case {"epoch": [_, *_] as epochs, "uf1": [_, *_] as values} if (
-            len(epochs) == len(values)
-            and all(type(epoch) is int for epoch in epochs)
-            and all(isinstance(value, int | float) for value in values)
-        ):
-            return {"test_uf1": (np.array(epochs), np.array(values, float))}
-    return {}
 
 
 def _hard_clips(run: Run) -> Table | None:
@@ -152,7 +140,7 @@ def details(run: Run) -> Iterable[Section]:
                 "that is best on the test subject: how much the oracle had to choose "
                 "from."
             )
-        curves = {**run.curves, **_test_uf1(found)}
+        curves = {**run.curves, **uf1_of_tests(found)}
         png = learning_png(curves, epochs, held_out_unit(run))
         alt = "Loss and scores over epochs"
         figure = Figure("figures/learning.png", alt, caption, png, chart=True)

@@ -18,6 +18,7 @@ from jmer.report.render.blocks import (
     Table,
 )
 from jmer.report.words import words
+from jmer.runs.folder import SMALL
 from jmer.runs.intact import checksums
 from jmer.runs.run import Run
 from jmer.scores.metrics import Metric, headlines, reported
@@ -57,6 +58,13 @@ def _task(task: dict[str, Any]) -> str:
 
 def _warnings(run: Run) -> Iterable[Paragraph]:
     found = run.metrics
+    if run.experiment["experiment"].get("small") is True:
+        changed = "; ".join(map(str, run.experiment.get(SMALL, ())))
+        yield Paragraph(
+            f"A small size (--small), to try things out: no number here is a result, "
+            f"or compares with one. Changed: {changed or 'nothing'}.",
+            "warning",
+        )
     if not found["subject_independent"]:
         yield Paragraph(
             "This protocol is not subject-independent: the same person is in the "

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jmer.errors import option
-from jmer.report.draw.over import Points, over_png
+from jmer.report.draw.lines import Points, lines_png
 from jmer.report.render.blocks import Figure, Section
 from jmer.runs.run import Run
 from jmer.scores.metrics import METRICS, headlines
@@ -103,14 +103,14 @@ def _figure(
             made[name] = [(at, 100 * y) for at, y in found if isinstance(y, float)]
         drawn = {name: points for name, points in made.items() if points}
         if drawn:
-            panels[METRICS[score].label] = drawn
+            panels[f"{METRICS[score].label} (%)"] = drawn
     words = " and ".join(map(option, axis))
     return Figure(
         f"figures/over-{option(axis[0])}.png",
         f"Scores over {words}",
         f"Scores over {words}, a line for each group of cells that are alike in all "
         f"else. Which value is best is no result: all were tested on the same people.",
-        over_png(words, panels),
+        lines_png(words, panels),
         chart=True,
     )
 

@@ -70,7 +70,7 @@ def _evaluate(
     overwrite: bool,
 ) -> dict[str, Any]:
     loaded = find_weights(weights)
-    clips = load(experiment.data)
+    clips = experiment.extract.of(load(experiment.data), loaded.config.shapes)
     check_inputs(loaded.config, clips)
     folds = make_folds(experiment.protocol, clips)
     check_cover(loaded, folds, clips, weights)

@@ -46,10 +46,13 @@ class Interruption:
     takes minutes. So a thread hears of signals too: it says at once what will be, and
     ends the process if a second one finds no other way. What was raised in a place that
     swallows it, as callbacks of the garbage collector do, is raised again.
+
+    Of a process that `ends` not, such as a notebook's kernel, everything goes on after
+    KeyboardInterrupt: a second signal is raised as soon as Python is reached.
     """
 
-    def __init__(self, say: Callable[[str], Any] = tell) -> None:
-        self._say = say
+    def __init__(self, say: Callable[[str], Any] = tell, *, ends: bool = True) -> None:
+        self._say, self._ends = say, ends
         self._heard = self._handled = 0
         self._raised = threading.Event()
         self._left = threading.Event()
@@ -86,7 +89,8 @@ class Interruption:
         sys.unraisablehook = self._hook
         for number, handler in self._before.items():
             # Once interrupted, the interpreter ends: a signal then just ends it sooner.
-            ends = self._raised.is_set() and handler is signal.default_int_handler
+            default = handler is signal.default_int_handler
+            ends = self._ends and self._raised.is_set() and default
             signal.signal(number, signal.SIG_DFL if ends else handler)
         signal.set_wakeup_fd(self._outer)
         os.write(self._mouth, FAREWELL)
@@ -126,7 +130,7 @@ class Interruption:
                 self._heard += 1
                 if self._heard == 1:
                     self._answer()
-                elif self._heard == 2:
+                elif self._heard == 2 and self._ends:
                     threading.Thread(target=self._insist, daemon=True).start()
 
     def _answer(self) -> None:

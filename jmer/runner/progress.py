@@ -57,7 +57,7 @@ def left_of(share: float, seconds: float) -> str:
     """How much longer it takes, if `share` has taken so many seconds."""
     if share <= 0 or seconds <= 0:
         return ""
-    return f"{_whole(max(0.0, (1 - share) * seconds / share))} left"
+    return f"{whole(max(0.0, (1 - share) * seconds / share))} left"
 
 
 def _is_drawn(console: Console) -> bool:
@@ -65,7 +65,7 @@ def _is_drawn(console: Console) -> bool:
     return console.file.isatty() and not console.is_dumb_terminal
 
 
-def _whole(seconds: float) -> str:
+def whole(seconds: float) -> str:
     """Without digits that change faster than one can read."""
     return f"{seconds:.0f} s" if seconds < 99.5 else duration(seconds)
 
@@ -81,7 +81,7 @@ def _stage_line(stage: Stage, width: int) -> Table:
     """What is done, how far it is, and for how long yet, or since when."""
     share, seconds = stage.share, stage.seconds
     left = "" if share is None else left_of(share, seconds)
-    time_ = left or _whole(seconds)
+    time_ = left or whole(seconds)
     parts = ((1, stage.what), (3, stage.counts), (4, stage.note), (2, time_))
     return line_of(share, parts, width)
 
@@ -195,9 +195,7 @@ class LiveView:
         if meter is None:
             return line_of(None, (), width)
         if now is not None and not (now.counted and meter.epoch):
-            return line_of(
-                meter.share, [(1, now.what), (2, _whole(now.seconds))], width
-            )
+            return line_of(meter.share, [(1, now.what), (2, whole(now.seconds))], width)
         return line_of(meter.share, meter.parts(), width)
 
     def say(self, text: str) -> None:
@@ -215,7 +213,7 @@ class LiveView:
         self._meter.done += tasks
 
     def close(self) -> None:
-        _forget(self)
+        forget(self)
         self._stack.close()
 
 
@@ -236,7 +234,7 @@ class PlainView:
             if now is not None and not now.counted and now.seconds >= pause / 2:
                 counts = f" {now.counts}," if now.counts else ""
                 with contextlib.suppress(OSError, ValueError):  # nobody reads any more
-                    self.say(f"{now.what}:{counts} {_whole(now.seconds)} so far")
+                    self.say(f"{now.what}:{counts} {whole(now.seconds)} so far")
 
     def say(self, text: str) -> None:
         # Lines are for other programs too: they are neither wrapped nor coloured.
@@ -256,7 +254,7 @@ class PlainView:
         self.say(self._meter.line())
 
     def close(self) -> None:
-        _forget(self)
+        forget(self)
         self._closed.set()
 
 
@@ -265,14 +263,20 @@ _view: View | None = None
 
 def make_view() -> View:
     """A live view on a terminal, else a plain one."""
-    global _view
     # The stream of now: preparing data hides what others print meanwhile.
     console = Console(file=sys.stdout)
-    _view = LiveView(console) if _is_drawn(console) else PlainView(console)
-    return _view
+    return watched(LiveView(console) if _is_drawn(console) else PlainView(console))
 
 
-def _forget(view: View) -> None:
+def watched(view: View) -> View:
+    """The view, which is from now on the one that is spoken to."""
+    global _view
+    _view = view
+    return view
+
+
+def forget(view: View) -> None:
+    """Ends that, where it was the one."""
     global _view
     if _view is view:
         _view = None

@@ -1,7 +1,7 @@
 """From an experiment to results: all its tasks, trained, tested and reported."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from jmer.runner.together import require_same_data, require_same_options
 from jmer.runner.training import train
 from jmer.runs.environment import environment
 from jmer.runs.events import EventLog
-from jmer.runs.folder import CHECKPOINTS, marks, note, owning
+from jmer.runs.folder import CHECKPOINTS, SMALL, marks, note, owning
 from jmer.runs.opening import open_run
 from jmer.train import hosts
 from jmer.train.mesh import compute_dtype
@@ -53,11 +53,13 @@ def run(
     view: View,
     wait: bool = False,
     stopping: Callable[[], bool] = lambda: False,
+    changed: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """Trains what is not trained yet, scores all of it, and writes the reports.
 
     Returns the metrics; of several processes the first one, which writes. With `wait`,
-    begins once another run in that folder has ended.
+    begins once another run in that folder has ended. `changed` is what a small size
+    changed, for the report to say.
 
     Raises: JmerError for unusable data, a run directory of another experiment or that
     is in use, processes whose options differ, or a disk that cannot be written
@@ -70,27 +72,26 @@ def run(
     with pinned(), contextlib.ExitStack() as stack:
         # One of the processes has it for all of them.
         hosts.first_then_all(lambda: stack.enter_context(lock))
-        return _run(experiment, name, command, run_dir, overwrite, view, stopping)
+        about = {"name": name, "command": command, "changed": tuple(changed)}
+        return _run(experiment, about, run_dir, overwrite, view, stopping)
 
 
 def _run(
     experiment: Experiment,
-    name: str,
-    command: str,
+    told: Mapping[str, Any],
     run_dir: Path,
     overwrite: bool,
     view: View,
     stopping: Callable[[], bool],
 ) -> dict[str, Any] | None:
     network = experiment.model
-    room = room_for(experiment.engine)
-    clips = load_everywhere(experiment.data, view.say, stopping, room)
+    clips = clips_of(experiment, view.say, stopping)
 
     def prepared() -> tuple[list[Fold], Start, dict[str, Any]]:
         check_inputs(network, clips)
         folds = make_folds(experiment.protocol, clips)
         start = read_start(experiment, folds, clips)
-        about = describe(experiment, clips, start, name=name, command=command)
+        about = describe(experiment, clips, start, **told)
         return folds, start, about
 
     folds, start, about = hosts.all_or_none(prepared)
@@ -116,7 +117,13 @@ def _run(
 
 
 def describe(
-    experiment: Experiment, clips: ClipSet, start: Start, *, name: str, command: str
+    experiment: Experiment,
+    clips: ClipSet,
+    start: Start,
+    *,
+    name: str,
+    command: str,
+    changed: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What `experiment.json` says of a run before it begins; its `identity` decides
     whose folder it is.
@@ -133,12 +140,27 @@ def describe(
         "name": name,
         "command": command,
         "experiment": experiment.resolved(),
+        **({SMALL: list(changed)} if experiment.small else {}),
         "identity": identity,
         **marks(identity),
         "network": origin(experiment.model),
         "data": {**experiment.data.origin, **clips.summary()},
         **environment(),
     }
+
+
+def clips_of(
+    experiment: Experiment,
+    say: Callable[[str], Any] = tell,
+    stopping: Callable[[], bool] = lambda: False,
+) -> ClipSet:
+    """What an experiment sees of its data set, on each process.
+
+    Raises: as `load`.
+    """
+    room = room_for(experiment.engine)
+    clips = load_everywhere(experiment.data, say, stopping, room)
+    return experiment.extract.of(clips, experiment.model.shapes)
 
 
 def load_everywhere(

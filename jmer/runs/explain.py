@@ -1,7 +1,6 @@
 """What trained networks have to show of clips that they were tested on."""
 
 import dataclasses
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -13,12 +12,15 @@ from data_builders import datasets
 from jmer.arrays import Array
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
+from jmer.data.extract import Extract
 from jmer.data.find import config_at
 from jmer.data.load import load_prepared
 from jmer.data.random_clips import RandomClips
 from jmer.errors import JmerError, UsageError
 from jmer.files.recorded import made_from
-from jmer.models.base import Inputs
+from jmer.models.base import Inputs, NetworkConfig
+from jmer.own.origin import is_ours, known, not_ours, note_change
+from jmer.own.packages import DATASETS, NETWORKS
 from jmer.runs.folder import DESCRIPTION
 from jmer.runs.held_out import kept_from_run
 from jmer.runs.run import Run
@@ -117,6 +119,10 @@ def set_of(run: Run, **places: Path | None) -> ClipSet:
     if places.get("manual_dir") is None:
         config = dataclasses.replace(config, manual_dir=None)
     clips = load_prepared(config)
+    if recorded := run.experiment["experiment"].get("extract"):
+        part = made_from(Extract, recorded, run.folder / DESCRIPTION, "extract")
+        if part != Extract():
+            clips = part.of(clips, run.weights.config.shapes)
     _require_same(run, clips)
     return clips
 
@@ -140,32 +146,36 @@ def data_of(run: Run, **places: Path | None) -> DataConfig:
 
 
 def _kind_of(run: Run, name: str) -> type[DataConfig]:
+    """The class, if it is ours, its module was run already, or a package brings it: a
+    run from a stranger runs no code unasked."""
+    noted = run.experiment["data"]
+    place = noted.get("kind", "")  # runs of older versions lack it
     ours = {kind.name: kind for kind in datasets()}
-    place = run.experiment["data"].get("kind", "")  # runs of older versions lack it
-    module = place.partition(":")[0]
-    if module and loaded(module):
+    if place and not is_ours(place):
+        kind = known(DataConfig, noted, DATASETS)
+        if kind is None:
+            network = run.experiment.get("network", {})
+            needed = [network] if _is_not_there(network) else []
+            what = f"{run.folder} was trained on data set"
+            raise not_ours(what, noted, needed)
+        note_change(kind, noted, run.folder / DESCRIPTION)
+        return kind
+    if place and loaded(place.partition(":")[0]):
         return config_at(place)
-    if name not in ours and place:
-        # A run from a stranger runs no code unasked.
-        own = module.startswith("experiment_")  # the set is defined in that very file
-        file = f"{module.removeprefix('experiment_')}.py"
-        raise JmerError(
-            f"{run.folder} was trained on data set {place}, which is not jmer's, and "
-            f"whose code is only run if you say so: add --import "
-            f"{shlex.quote(file) if own else module}"
-            + (
-                ", with the path of that file."
-                if own
-                else f", or `import {module}` before in Python; of a module beside an "
-                f"experiment file, --import FILE with that file."
-            )
-        )
     if name not in ours:
         raise JmerError(
             f"{run.folder} was trained on data set {name}, which this jmer does not "
             f"know: install the version that trained it."
         )
     return ours[name]
+
+
+def _is_not_there(network: Mapping[str, str]) -> bool:
+    """Whether a network is somebody's own, and its module was not run."""
+    place = network.get("kind", "")
+    return bool(place) and not (
+        is_ours(place) or known(NetworkConfig, network, NETWORKS)
+    )
 
 
 def seed_of(run: Run, asked: int | None = None) -> int:

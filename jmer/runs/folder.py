@@ -169,6 +169,10 @@ def first_difference(old: Any, new: Any, where: str = "") -> str | None:
     return None if old == new else f"{where} is {old} there and {new} here"
 
 
+SMALL = "small"
+"""In a description, what a small size changed of the experiment, in words."""
+
+
 def command_line() -> str:
     """How this process was started, for the report."""
     return shlex.join(["jmer", *sys.argv[1:]])

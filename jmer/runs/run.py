@@ -30,6 +30,7 @@ from jmer.runs.shapes import (
     DESCRIPTION_SHAPE,
     METRICS_SHAPE,
 )
+from jmer.runs.table import ClipTable
 from jmer.scores.metrics import reported
 from jmer.scores.paired import Paired, paired
 from jmer.scores.predictions import Predictions
@@ -37,7 +38,11 @@ from jmer.scores.recognition import score
 from jmer.text import counted, points
 
 if TYPE_CHECKING:
+    import pandas
     from flax import nnx
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
     from jmer.runs.packs import SavedPack
     from jmer.runs.weights import HeldOut, Weights
@@ -85,6 +90,8 @@ class Run:
     60 predictions (6 folds, 2 seeds, 1 variant) of negative, positive, surprise
     >>> run.predictions.predicted[:6]
     array([1, 1, 2, 1, 1, 1])
+    >>> run.clips.where(subject="sub01", seed=0)
+    5 tested clips of 1 subject, 4 of them recognised
     >>> run.confusion
     array([[12,  8,  0],
            [ 0, 14,  6],
@@ -101,6 +108,8 @@ class Run:
     >>> flow = np.zeros((5, 8, 8, 3))  # u, v and strain of five clips
     >>> run.model(subject="sub01", seed=0)(flow).shape
     (5, 3)
+    >>> run.predict(flow, subject="sub01", seed=0).shape
+    (5, 3)
     """
 
     folder: Path
@@ -113,6 +122,11 @@ class Run:
         clips = counted(found["n_samples"], "clip")
         subjects = counted(found["n_subjects"], "subject")
         return f"Run {self.folder}: {', '.join(scores)} on {clips} of {subjects}"
+
+    def _repr_html_(self) -> str:
+        from jmer.runs.card import card
+
+        return card(self)
 
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
@@ -168,6 +182,44 @@ class Run:
         about = {**self.metrics, **scores, "variant": number, "oracle": None}
         made.__dict__["metrics"] = about
         return made
+
+    @property
+    def clips(self) -> ClipTable:
+        """The tested clips with what was answered: a row for each clip and seed, of the
+        variant that the run's own report shows."""
+        return ClipTable(self.shown)
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """`clips` for pandas: names, seed, true and predicted class, whether it is
+        `right`, and `prob_CLASS` [0, 1] of each class.
+
+        Raises: JmerError if pandas is not installed (extra `pandas`).
+        """
+        return self.clips.to_dataframe()
+
+    def plot_confusion(self, ax: "Axes | None" = None) -> "Figure | Axes":
+        """Test clips by true and predicted class: a new figure, which a notebook shows,
+        or drawn into `ax`, which is returned then."""
+        from jmer.runs.plots import plot_confusion
+
+        return plot_confusion(self, ax)
+
+    def plot_learning(self, ax: "Axes | None" = None) -> "Figure | Axes":
+        """Loss, scores and the epochs that were tested, over epochs: a new figure, or
+        the loss alone (scores, where there is no loss) in `ax`, which is returned then.
+
+        Raises: JmerError for a run that has no curves, as an evaluation has none.
+        """
+        from jmer.runs.plots import plot_learning
+
+        return plot_learning(self, ax)
+
+    def plot_subjects(self, ax: "Axes | None" = None) -> "Figure | Axes":
+        """The accuracy of each person, the worst first: a new figure, or drawn into
+        `ax`, which is returned then."""
+        from jmer.runs.plots import plot_subjects
+
+        return plot_subjects(self, ax)
 
     @functools.cached_property
     def confusion(self) -> np.ndarray:
@@ -269,6 +321,25 @@ class Run:
     ) -> "nnx.Module":
         """The network of one training in evaluation mode, callable on arrays."""
         return self.weights.model(subject=subject, seed=seed, variant=variant)
+
+    def predict(
+        self,
+        *arrays: "ArrayLike",
+        subject: str,
+        seed: int | None = None,
+        variant: int = 0,
+        **named: "ArrayLike",
+    ) -> np.ndarray:
+        """Probabilities of `metrics["classes"]`, float32 [n, k], by one training.
+
+        `arrays` are clips [n, ...] as the data set of the run stores them, in the order
+        of the network's inputs, or by their names.
+
+        Raises: JmerError, with the shapes and types that are wanted, for others, or if
+        there is no such training.
+        """
+        task = {"subject": subject, "seed": seed, "variant": variant}
+        return self.weights.predict(*arrays, **task, **named)
 
     @functools.cached_property
     def packs(self) -> "list[PackResult]":

@@ -126,9 +126,12 @@ OF_DATA = {
     "fingerprint": text,
     "classes": each(text, least=1),
     "n_train_only": count,
+    "file": text,
+    "hash": text,
+    "import": text,
 }
 
-OF_NETWORK = {"kind": text, "file": text, "hash": text}
+OF_NETWORK = {"kind": text, "file": text, "hash": text, "import": text}
 
 DESCRIPTION_SHAPE: Shape = fields(
     {

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.tree_util import tree_leaves_with_path as leaves_with_path
+from numpy.typing import ArrayLike
 
 from jmer import trees
 from jmer.errors import JmerError
@@ -22,8 +23,9 @@ from jmer.files.shape import EDITED
 from jmer.models.base import NetworkConfig
 from jmer.models.origin import made_again, origin
 from jmer.runs.older import completed
+from jmer.runs.wanted import as_inputs, telling
 from jmer.train.checkpoint import Flat, unflatten
-from jmer.train.numerics import X64
+from jmer.train.numerics import X64, pinned
 from jmer.train.tasks import Task
 
 Clip = tuple[str, ...]
@@ -93,7 +95,8 @@ class Weights:
     def model(
         self, *, subject: str, seed: int | None = None, variant: int = 0
     ) -> nnx.Module:
-        """The network of one training in evaluation mode, callable on arrays.
+        """The network of one training in evaluation mode, callable on arrays; with
+        those that it cannot take, it raises UsageError, which names their shapes.
 
         Raises: JmerError under JAX's 64 bits, in which its numbers would be others.
         """
@@ -105,7 +108,24 @@ class Weights:
             )
         graphdef, state = self.states()
         row = self.index(subject, seed, variant)
-        return nnx.merge(graphdef, *jax.tree.map(lambda x: jnp.asarray(x[row]), state))
+        made = jax.tree.map(lambda x: jnp.asarray(x[row]), state)
+        return telling(nnx.merge(graphdef, *made), self.config)
+
+    def predict(
+        self,
+        *arrays: ArrayLike,
+        subject: str,
+        seed: int | None = None,
+        variant: int = 0,
+        **named: ArrayLike,
+    ) -> np.ndarray:
+        """Probabilities of `classes`, float32 [n, k], by one training; see
+        `Run.predict`."""
+        inputs = as_inputs(self.config, arrays, named)
+        model = self.model(subject=subject, seed=seed, variant=variant)
+        with pinned():  # whatever a notebook has set
+            logits = self.config.predict(model, inputs)
+            return np.asarray(jax.nn.softmax(logits.astype(jnp.float32)))
 
     def states(
         self, where: Path | None = None

@@ -46,6 +46,28 @@ def plain_name(module: str) -> str:
     return module.partition(".")[2] if module.startswith(PREFIX) else module
 
 
+def is_beside(module: str) -> bool:
+    """Whether a module is known by the file that it lies in, or lies beside, alone."""
+    return module.startswith(PREFIX) or bool(package_of(module))
+
+
+def imported(path: Path) -> ModuleType:
+    """The module of a Python file, as a file beside it, or beside the package that it
+    is in, imports it.
+
+    Raises: ImportError for what is no Python file; else what the file raises.
+    """
+    path = path.resolve()
+    if path.suffix != ".py" or not path.is_file():
+        raise ImportError(f"{path} is no Python file")
+    names, folder = [path.stem], path.parent
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
+        names, folder = [folder.name, *names], folder.parent
+    if names[-1] == "__init__" and len(names) > 1:
+        names.pop()
+    return importlib.import_module(".".join([_package(folder), *names]))
+
+
 def package_of(module: str) -> str:
     """The package of what lies beside a file that was run under a name; "" of others"""
     loader = getattr(sys.modules.get(module), "__loader__", None)

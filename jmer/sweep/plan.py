@@ -91,12 +91,13 @@ def plan_sweep(
         if clips is None or experiment.data != data:
             room = room_for(experiment.engine)
             data, clips = experiment.data, load_everywhere(experiment.data, room=room)
-        check_inputs(experiment.model, clips)
-        folds = make_folds(experiment.protocol, clips)
+        seen = experiment.extract.of(clips, experiment.model.shapes)
+        check_inputs(experiment.model, seen)
+        folds = make_folds(experiment.protocol, seen)
         one = Planned(cell, folder, stage, len(folds))
         key = structure(experiment)
         if key not in measured and not stopping():
-            measured[key] = _epoch_of_a_task(cell, clips, folds, say)
+            measured[key] = _epoch_of_a_task(cell, seen, folds, say)
             jax.clear_caches()
         seconds = measured.get(key)
         if seconds is not None:

@@ -35,10 +35,11 @@ def run_sweep(
     make_view: Callable[[], View],
     wait: bool = False,
     stopping: Callable[[], bool] = lambda: False,
+    changed: Sequence[str] = (),
 ) -> str | None:
     """Runs the chosen cells that are not finished, each in its folder in `run_dir`, and
     returns the report of all finished ones as Markdown (of several processes, the
-    first).
+    first). `changed` is what a small size changed of each.
 
     Raises: JmerError as `run` (NotReported once all other cells have run), or if
     `run_dir` is something else; KeyboardInterrupt once `stopping` says so.
@@ -73,6 +74,7 @@ def run_sweep(
                 view=view,
                 wait=wait,
                 stopping=stopping,
+                changed=changed,
             )
         except AllDiverged as error:  # of this cell; the others may learn
             view.say(f"cell {one.cell.name} has no result: {error}")

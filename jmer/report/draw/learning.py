@@ -20,6 +20,7 @@ from jmer.report.draw.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LABELS = {
     "loss": ("training loss", BLUE, "-", "o"),
@@ -36,44 +37,72 @@ EPOCHS = {
 }
 
 
+Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
+"""Epochs and values by name."""
+
+
 @own_settings()
 def learning_png(
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    curves: Curves,
     epochs: Mapping[str, Sequence[int]] | None = None,
     held: str = "subjects",
 ) -> bytes:
+    """`learning_figure` as a picture."""
+    return png(learning_figure(curves, epochs, held))
+
+
+def learning_figure(
+    curves: Curves,
+    epochs: Mapping[str, Sequence[int]] | None = None,
+    held: str = "subjects",
+) -> "Figure":
     """Loss, scores and the epochs of tasks that were `selected`, and that the `oracle`
     would have taken, one below the other; the last epoch is marked. What was `held` out
     to choose the epoch by: `subjects` or `clips`.
     """
-    panels = [[name for name in group if name in curves] for group in GROUPS]
-    panels = [names for names in panels if names]
+    panels = panels_of(curves)
     rows = len(panels) + bool(epochs)
     figure = new_figure(4.6, 0.5 + 1.75 * rows)
     seen = np.unique(np.concatenate([x for x, _ in curves.values()]))
     grid = figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
     for axes, names in zip(grid, panels, strict=False):
-        for name in names:
-            _draw_curve(axes, name, *curves[name], held)
-        if not set(names) & set(GROUPS[0]):
-            axes.set_ylim(-0.02, 1.02)
+        draw_curves(axes, {name: curves[name] for name in names}, held)
     if epochs:
         _draw_epochs(grid[-1], epochs, seen)
-    last = int(seen[-1])
-    for axes in grid:
-        axes.axvline(last, color=MUTED, linewidth=1, linestyle=":", zorder=0)
-        axes.grid(axis="y", color="#dde3e8", linewidth=0.7)
-        axes.set_axisbelow(True)
-        dressed(axes)
-        axes.legend(
-            frameon=False, fontsize=8, labelcolor=INK, loc="lower left",
-            bbox_to_anchor=(-0.02, 0.98), ncols=2, borderpad=0.2, handlelength=2.2,
-        )  # fmt: skip
-    grid[-1].set_xlabel(
+        _finish(grid[-1], int(seen[-1]))
+    for axes in grid[:-1]:
+        axes.set_xlabel("")
+    return figure
+
+
+def panels_of(curves: Curves) -> list[list[str]]:
+    """The names of the curves that there are, by panel."""
+    panels = [[name for name in group if name in curves] for group in GROUPS]
+    return [names for names in panels if names]
+
+
+def draw_curves(axes: "Axes", curves: Curves, held: str = "subjects") -> None:
+    """Curves of one panel over epochs, the last of which is marked."""
+    for name, (epochs, values) in curves.items():
+        _draw_curve(axes, name, epochs, values, held)
+    if not set(curves) & set(GROUPS[0]):
+        axes.set_ylim(-0.02, 1.02)
+    _finish(axes, max(int(epochs[-1]) for epochs, _ in curves.values()))
+
+
+def _finish(axes: "Axes", last: int) -> None:
+    axes.axvline(last, color=MUTED, linewidth=1, linestyle=":", zorder=0)
+    axes.grid(axis="y", color="#dde3e8", linewidth=0.7)
+    axes.set_axisbelow(True)
+    dressed(axes)
+    axes.legend(
+        frameon=False, fontsize=8, labelcolor=INK, loc="lower left",
+        bbox_to_anchor=(-0.02, 0.98), ncols=2, borderpad=0.2, handlelength=2.2,
+    )  # fmt: skip
+    axes.set_xlabel(
         f"epoch (the dotted line marks the last, {last})", color=MUTED, size=8.5
     )
-    grid[-1].xaxis.get_major_locator().set_params(integer=True)
-    return png(figure)
+    axes.xaxis.get_major_locator().set_params(integer=True)
 
 
 def _draw_curve(

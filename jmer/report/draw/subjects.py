@@ -1,7 +1,7 @@
 """The scores of people, as a figure: a mean hides whom a network fails."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,19 +18,37 @@ from jmer.report.draw.style import (
     verbatim,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 NAMED = 32  # more names than that are too small to read
 
 
+Rows = Sequence[Mapping[str, Any]]
+"""Those of `per_subject` in the metrics."""
+
+
 @own_settings()
-def subjects_png(rows: Sequence[Mapping[str, Any]], pooled: float) -> bytes:
+def subjects_png(rows: Rows, pooled: float) -> bytes:
+    """`draw_subjects` as a picture of its own."""
+    return png(subjects_figure(rows, pooled))
+
+
+def subjects_figure(rows: Rows, pooled: float) -> "Figure":
+    """A figure as wide as so many people need."""
+    figure = new_figure(max(3.6, min(7.2, 1.2 + 0.2 * len(rows))), 2.6)
+    draw_subjects(figure.add_subplot(), rows, pooled)
+    return figure
+
+
+def draw_subjects(axes: "Axes", rows: Rows, pooled: float) -> None:
     """Accuracy of each subject, the worst first, beside that of all clips; the area of
-    a dot is the number of clips. `rows` are those of `per_subject` in the metrics.
+    a dot is the number of clips.
     """
     rows = sorted(rows, key=lambda row: (row["acc"], row["n"]))
     place = np.arange(len(rows))
     values, clips = ([row[name] for row in rows] for name in ("acc", "n"))
-    figure = new_figure(max(3.6, min(7.2, 1.2 + 0.2 * len(rows))), 2.6)
-    axes = figure.add_subplot()
     axes.vlines(place, 0, values, color="#c9d3dc", linewidth=1.2, zorder=1)
     area = 10 + 90 * np.array(clips) / max(clips)
     axes.scatter(place, values, area, color=BLUE, edgecolor="white", linewidth=0.6)
@@ -50,4 +68,3 @@ def subjects_png(rows: Sequence[Mapping[str, Any]], pooled: float) -> bytes:
     else:
         axes.set_xticks([])
         axes.set_xlabel(f"{len(rows)} subjects", color=MUTED, size=8.5)
-    return png(figure)

@@ -1,0 +1,127 @@
+"""A part of a prepared set, as small as asked for: the set itself stays as it is."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from jmer.annotations import Int, Shaped
+from jmer.data.clips import COLUMNS, ClipSet
+from jmer.errors import FieldCheck
+
+MOVES = {"flow": 2, "apex_flow": 2}
+"""Features whose first values of each pixel are ways in pixels, and how many."""
+TOGETHER = 4  # values of a pixel that OpenCV shrinks at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Extract:
+    """What a training sees of a prepared set: all of it, unless it says otherwise."""
+
+    subjects: int | None = None
+    """At most so many people, at even distances in the order of data sets and names
+    (default: all)."""
+    clips: int | None = None
+    """At most so many clips, about as many of each person and each class (default:
+    all)."""
+    fitted: bool = False
+    """Whether images that are larger than the network takes are shrunk to what it
+    takes, by area; flow stays in pixels."""
+
+    def __post_init__(self) -> None:
+        check = FieldCheck(self, "extract")
+        check.whole("subjects", least=2)
+        check.whole("clips", least=2)
+
+    def of(self, clips: ClipSet, shapes: Mapping[str, tuple[int, ...]]) -> ClipSet:
+        """The part of a set that is asked for, fitted to features of these `shapes`;
+        the set itself, where all of it is."""
+        chosen = self._chosen(clips)
+        small = {
+            name: shape
+            for name, shape in shapes.items()
+            if self.fitted and name in clips.inputs
+            if _shrinks(clips.inputs[name].shape[1:], shape)
+        }
+        if len(chosen) == len(clips) and not small:
+            return clips
+        index = np.array(chosen, np.int64)
+        names = (*COLUMNS, "label")
+        return dataclasses.replace(
+            clips,
+            inputs={
+                name: _rows(name, array, index, small.get(name))
+                for name, array in clips.inputs.items()
+            },
+            **{name: getattr(clips, name)[index] for name in names},
+        )
+
+    def _chosen(self, clips: ClipSet) -> list[int]:
+        """The rows of the part, in their order."""
+        people: dict[tuple[str, str], list[int]] = {}
+        for i, (dataset, subject, _) in enumerate(clips.names):
+            people.setdefault((dataset, subject), []).append(i)
+        kept = list(people.values())
+        if self.subjects is not None and self.subjects < len(kept):
+            at = np.linspace(0, len(kept) - 1, self.subjects).round().astype(int)
+            kept = [kept[i] for i in at]
+        most = self.clips
+        if most is not None and most < sum(map(len, kept)):
+            kept = [_mixed(own, clips.label) for own in kept]
+            share = max(1, most // len(kept))
+            kept = [own[:share] for own in kept]
+        return sorted(i for own in kept for i in own)
+
+
+def _mixed(own: list[int], label: Int[np.ndarray, " n"]) -> list[int]:
+    """A person's clips such that the first ones are of as many classes as there are."""
+    turn: dict[int, int] = {}
+    ranked = []
+    for i in own:
+        at = turn[label[i]] = turn.get(label[i], -1) + 1
+        ranked.append((at, int(label[i]), i))
+    return [i for _, _, i in sorted(ranked)]
+
+
+def _shrinks(stored: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether images of one shape become smaller ones, and nothing else."""
+    if len(stored) != len(wanted) or len(stored) < 3 or stored == wanted:
+        return False
+    same = stored[:-3] == wanted[:-3] and stored[-1] == wanted[-1]
+    sides = zip(stored[-3:-1], wanted[-3:-1], strict=True)
+    return same and all(one >= other for one, other in sides)
+
+
+def _rows(
+    name: str,
+    array: Shaped[np.ndarray, "n ..."],
+    index: Int[np.ndarray, " m"],
+    shape: tuple[int, ...] | None,
+) -> Shaped[np.ndarray, "m ..."]:
+    if shape is None:
+        return array[index]
+    made = np.empty((len(index), *shape), array.dtype)
+    for row, i in enumerate(index.tolist()):  # one by one: the set may lie on a disk
+        made[row] = shrunk(array[i], shape[-3:-1], MOVES.get(name, 0))
+    return made
+
+
+def shrunk(
+    images: Shaped[np.ndarray, "... h w c"], size: tuple[int, int], moves: int = 0
+) -> Shaped[np.ndarray, "... H W c"]:
+    """Images shrunk to `size` (rows, columns), each pixel the mean of its area, of the
+    same type; the first `moves` values of a pixel are ways in pixels (right, down)."""
+    *outer, height, width, values = images.shape
+    flat = images.reshape(-1, height, width, values)
+    made = np.empty((len(flat), *size, values), np.float32)
+    for i, image in enumerate(flat.astype(np.float32)):
+        for first in range(0, values, TOGETHER):
+            part = image[..., first : first + TOGETHER]
+            small = cv2.resize(part, size[::-1], interpolation=cv2.INTER_AREA)
+            made[i, ..., first : first + TOGETHER] = small.reshape(*size, -1)
+    if moves:
+        made[..., :moves] *= np.array([size[1] / width, size[0] / height], np.float32)
+    if images.dtype.kind in "iu":
+        made = np.rint(made)
+    return made.reshape(*outer, *size, values).astype(images.dtype)

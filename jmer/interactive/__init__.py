@@ -1,0 +1,1 @@
+"""jmer from Python: what the command line does, for notebooks and scripts."""

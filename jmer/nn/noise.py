@@ -1,0 +1,46 @@
+"""Random integers, as many from a block of Threefry as fit in it."""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.random import threefry2x32_p
+
+from jmer.arrays import Array, PRNGKeyArray
+from jmer.nn.lowering.choice import current
+
+
+def integers(key: PRNGKeyArray, shape: Sequence[int], bits: int) -> Array:
+    """Uniform integers of 8, 16 or 32 random bits, as uint32.
+
+    `jax.random.bits` takes a block of 64 bits for each, whatever its width, and blocks
+    are most of what dropout costs. Salmon et al. 2011, Parallel random numbers.
+    """
+    each = 64 // bits
+    # Blocks follow one another along an axis, so that no value changes its lane.
+    axis = next((i for i, n in enumerate(shape) if n % each == 0), 0)
+    before, size, after = shape[:axis], shape[axis], shape[axis + 1 :]
+    halves = jnp.stack(_blocks(key, (*before, -(-size // each), *after)), axis)
+    if current() != "patches":
+        # Else accelerators' compilers make a block anew for each of its pieces.
+        halves = lax.optimization_barrier(halves)
+    shifts = jnp.arange(0, 32, bits, dtype=jnp.uint32)
+    shifts = lax.broadcast_in_dim(shifts, (each // 2,) + (1,) * (1 + len(after)), (0,))
+    pieces = jnp.expand_dims(halves, axis + 1) >> shifts
+    pieces = (pieces & jnp.uint32(2**bits - 1)).reshape(*before, -1, *after)
+    return lax.slice_in_dim(pieces, 0, size, axis=axis)
+
+
+def _blocks(key: PRNGKeyArray, shape: Sequence[int]) -> tuple[Array, Array]:
+    """The two halves of a block for each place."""
+    count = jnp.zeros(shape, jnp.uint32)
+    for axis in range(len(shape)):
+        stride = jnp.uint32(math.prod(shape[axis + 1 :]))
+        count += stride * lax.broadcasted_iota(jnp.uint32, shape, axis)
+    first, second = jax.random.key_data(key)
+    halves: list[Array] = threefry2x32_p.bind(
+        first, second, jnp.zeros_like(count), count
+    )
+    return halves[0], halves[1]

@@ -1,0 +1,1 @@
+"""Code that is not jmer's: where it lies, and which installed packages bring it."""

@@ -1,0 +1,192 @@
+"""What was found in a source: as values, as JSON, and as tables."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jmer.annotations import Float
+from jmer.files.cells import csv_text
+from jmer.predict.curve import Curve
+from jmer.predict.faces import Look
+from jmer.predict.scan import Clip
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """An expression, or a window in which one is taken for granted."""
+
+    onset: float
+    """Seconds from the first frame; so `apex` and `offset`."""
+    apex: float
+    offset: float
+    frames: tuple[int, int, int]
+    """The same as numbers of the source's frames, from 0."""
+    probabilities: Float[np.ndarray, "m k"] | None = None
+    """Of the classes, by each member; None where nobody was asked, or saw a face."""
+    intensity: float | None = None
+    """Of the apex, the mean over members; so its `spread`."""
+    spread: float | None = None
+    clip: Clip | None = None
+    """What the network saw."""
+
+    def label(self, classes: Sequence[str]) -> str:
+        """The most probable class; nothing where there are none."""
+        if self.probabilities is None:
+            return ""
+        return classes[int(self.probabilities.mean(0).argmax())]
+
+    def agreed(self) -> float:
+        """Share of the members whose most probable class is that of their mean."""
+        assert self.probabilities is not None
+        chosen = self.probabilities.mean(0).argmax()
+        return float((self.probabilities.argmax(1) == chosen).mean())
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """Who was asked: a run, and its trainings."""
+
+    run: Path
+    network: str
+    data: str
+    classes: tuple[str, ...]
+    members: tuple[str, ...]
+    """Fold and seed of each."""
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "run": str(self.run),
+            "network": self.network,
+            "data": self.data,
+            "classes": list(self.classes),
+            "members": list(self.members),
+        }
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Prediction:
+    """What runs make of one video or folder of frames."""
+
+    source: Path
+    seconds: np.ndarray
+    """When each frame is shown."""
+    frame_rate: float
+    namer: Asked
+    """Whose classes they are."""
+    spotter: Asked | None
+    found: tuple[Found, ...]
+    """Expressions where something spots, else windows, in the order of time."""
+    curve: Curve | None
+    looks: tuple[tuple[int, Look], ...]
+    """Where the face was looked for: the frame, and what was seen."""
+    window: tuple[float, float]
+    """Seconds of a window, and from one to the next."""
+    rate: float
+    """Frames a second at which the source was seen."""
+    cautions: tuple[str, ...] = ()
+    """What it cannot know, in whole sentences."""
+
+    @property
+    def spotted(self) -> bool:
+        return self.spotter is not None
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first frame to the last."""
+        return float(self.seconds[-1])
+
+    def __repr__(self) -> str:
+        what = "interval" if self.spotted else "window"
+        more = "" if len(self.found) == 1 else "s"
+        return (
+            f"Prediction {self.source}: {len(self.found)} {what}{more} in "
+            f"{self.duration:.2f} s"
+        )
+
+    def record(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "source": str(self.source),
+            "frames": len(self.seconds),
+            "seconds": _plain(self.duration),
+            "frame_rate": _plain(self.frame_rate),
+            "seen_at": _plain(self.rate),
+            "window_seconds": _plain(self.window[0]),
+            "stride_seconds": _plain(self.window[1]),
+            "classes_from": self.namer.record(),
+            "intervals_from": self.spotter.record() if self.spotter else None,
+            "cautions": list(self.cautions),
+            "faces": [
+                {
+                    "frame": frame,
+                    "seconds": _plain(self.seconds[frame]),
+                    "faces": look.faces,
+                    "box": None if look.box is None else [_plain(x) for x in look.box],
+                }
+                for frame, look in self.looks
+            ],
+            "intervals" if self.spotted else "windows": [
+                self._found(one) for one in self.found
+            ],
+        }
+
+    def _found(self, one: Found) -> dict[str, Any]:
+        made: dict[str, Any] = {
+            "onset": _plain(one.onset),
+            "apex": _plain(one.apex),
+            "offset": _plain(one.offset),
+            "frames": list(one.frames),
+        }
+        if one.intensity is not None and one.spread is not None:
+            made["intensity"] = _plain(one.intensity)
+            made["intensity_spread"] = _plain(one.spread)
+        if one.probabilities is not None:
+            made["class"] = one.label(self.namer.classes)
+            made["members_agreed"] = _plain(one.agreed())
+            made["probabilities"] = {
+                name: {"mean": _plain(mean), "spread": _plain(spread)}
+                for name, mean, spread in zip(
+                    self.namer.classes,
+                    one.probabilities.mean(0),
+                    one.probabilities.std(0),
+                    strict=True,
+                )
+            }
+        return made
+
+    def table(self) -> str:
+        """CSV with a row for each interval or window."""
+        names = [f"{kind}_{name}" for name in self.namer.classes for kind in "ps"]
+        head = ("onset", "apex", "offset", "frame_onset", "frame_apex", "frame_offset")
+        rows = [(*head, "intensity", "class", *names), *self._rows()]
+        return csv_text(rows, "\n")
+
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        for one in self.found:
+            moments = (f"{x:.4f}" for x in (one.onset, one.apex, one.offset))
+            level = "" if one.intensity is None else f"{one.intensity:.4f}"
+            p = one.probabilities
+            shares: list[str] = [""] * (2 * len(self.namer.classes))
+            if p is not None:
+                both = np.stack([p.mean(0), p.std(0)], 1)
+                shares = [f"{x:.4f}" for x in both.ravel()]
+            label = one.label(self.namer.classes)
+            yield (*moments, *one.frames, level, label, *shares)
+
+    def curve_table(self) -> str:
+        """CSV with a row for each moment that a network spotted in; a head alone where
+        none did."""
+        rows: list[tuple[str, ...]] = [("seconds", "intensity", "spread")]
+        if self.curve is not None:
+            columns = self.curve.times, self.curve.mean, self.curve.spread
+            rows += [
+                tuple(f"{x:.4f}" for x in row) for row in zip(*columns, strict=True)
+            ]
+        return csv_text(rows, "\n")
+
+
+def _plain(value: Any) -> float:
+    return round(float(value), 6)
