@@ -1,7 +1,9 @@
 """Bundles: what `jmer export` writes, read again with JAX and NumPy alone."""
 
+import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from numpy.testing import assert_allclose
+from remedies import commands
 from test_explain import RUNS
 from untrained import write_untrained_run
 
@@ -22,6 +25,7 @@ from jmer.cli import main
 from jmer.data.random_clips import RandomClips
 from jmer.errors import JmerError
 from jmer.files import read_json, write_json
+from jmer.runs.bundles import BundleOptions, write_bundle
 from jmer.runs.folder import DESCRIPTION
 from jmer.runs.programs import random_clips
 from jmer.train.tasks import Task
@@ -304,6 +308,33 @@ def test_what_differs_is_not_written(run, tmp_path, monkeypatch, capsys):
     assert not [*tmp_path.iterdir()]
 
 
+def test_a_folder_that_is_no_bundle(run, tmp_path):
+    folder = tmp_path / "it's mine"
+    with pytest.raises(
+        JmerError, match="has no manifest.json: it is no bundle"
+    ) as told:
+        jmer.load_bundle(folder)
+    (command,) = commands(str(told.value))
+    assert main([str(run) if word == "RUN" else word for word in command]) == 0
+    assert jmer.load_bundle(folder).folds == ("s000", "s001", "s002")
+
+
+def test_what_diverged_is_left_out(run, tmp_path):
+    found, said = jmer.load_run(run), list[str]()
+    tasks = [
+        dataclasses.replace(task, diverged=task.subject == "s001")
+        for task in found.tasks
+    ]
+    found.__dict__["tasks"] = tuple(tasks)
+    write_bundle(found, tmp_path / "b", BundleOptions(), say=said.append)
+    assert jmer.load_bundle(tmp_path / "b").folds == ("s000", "s002")
+    assert any("without fold s001, whose training diverged" in line for line in said)
+    with pytest.raises(JmerError, match=r"s001 diverged.* Choose another --fold"):
+        write_bundle(found, tmp_path / "c", BundleOptions(fold="s001"))
+    write_bundle(found, tmp_path / "c", BundleOptions(fold="s002"), say=said.append)
+    assert jmer.load_bundle(tmp_path / "c").folds == ("s002",)
+
+
 def test_what_is_no_run_or_no_fold(run, tmp_path, capsys):
     out = ["--out", str(tmp_path / "b")]
     for words, said in [
@@ -328,6 +359,20 @@ def test_the_artifact_is_that_of_jax(whole):
     own = {path: value[1] for path, value in loaded.weights.items()}
     found = read.call(own, flow)["logits"]
     assert np.array_equal(found, loaded.logits(**flow)[1])
+
+
+def test_the_loader_on_the_page_needs_no_jmer(whole, monkeypatch):
+    for library in ("flatbuffers", "safetensors"):
+        pytest.importorskip(library)
+    page = (ROOT / "docs/howto/export.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(import json.*?)```", page, re.DOTALL)
+    assert "jmer" not in code
+    monkeypatch.chdir(whole.parent)
+    known: dict = {}
+    code = code.replace('"bundle/', f'"{whole.name}/').replace("28, 28", "8, 8")
+    exec(code, known)  # noqa: S102
+    wanted = jmer.load_bundle(whole)(np.zeros((1, 8, 8, 3), np.float16))
+    assert_allclose(known["probabilities"], wanted, atol=1e-6)
 
 
 BARE = """
@@ -386,7 +431,10 @@ def test_what_onnx_lacks_is_named(tmp_path, capsys):
     assert main([*words, str(tmp_path / "b")]) == 1
     said = capsys.readouterr().err
     assert "jax2onnx has no operation" in said and said.count("\n") == 1
+    assert said.strip().endswith("Leave --onnx out.")
     assert not (tmp_path / "b").exists()
+    words.remove("--onnx")
+    assert main([*words, str(tmp_path / "b")]) == 0
 
 
 def test_onnx_asks_for_its_libraries(run, tmp_path, monkeypatch, capsys):

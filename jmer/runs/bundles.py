@@ -20,7 +20,6 @@ from jmer.bundle.layout import (
     ONNX,
     PLATFORMS,
     WEIGHTS,
-    ArraySpec,
 )
 from jmer.bundle.safetensors import packed
 from jmer.data.config import DataConfig

@@ -1,7 +1,7 @@
 """A bundle's networks as ONNX, by jax2onnx, compared with what onnxruntime makes of it.
 
-jax2onnx turns the operations of a traced program into ONNX's one by one. Some it has only
-in forms that networks do not come in: these are written as others first, which is exact.
+jax2onnx turns the operations of a traced program into ONNX's one by one. Some it has
+only in forms that networks do not come in: these are written as others first.
 """
 
 import contextlib
