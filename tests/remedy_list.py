@@ -11,6 +11,7 @@ LIST = f"{RUNS}a_folder_is_no_experiment"
 UNFINISHED = f"{RUNS}a_run_that_is_not_finished_or_none"
 FOREIGN = f"{RUNS}a_folder_of_something_else"
 AUDIT = f"{RUNS}the_audit_says_what_goes_with_what"
+BUNDLE = "test_bundle.py::test_"
 FOLDER = "test_folder.py: what errors tell to type"
 EXTRA = (
     f"{RUNS}pip_is_told_of_extras_that_are_there: nothing is installed, as tests have "
@@ -236,6 +237,14 @@ TYPED: list[tuple[str, str]] = [
     ("Say how columns are called with", FOLDER),
     ("no row of {data.table} is of", FOLDER),
     ("is there already, and stays: choose another with --out", FOLDER),
+    # Bundles.
+    ("or export the run again with `jmer export`", f"{BUNDLE}a_place_is_kept"),
+    ("it is no bundle. `jmer export RUN", f"{BUNDLE}a_folder_that_is_no_bundle"),
+    ("install the one that wrote it", "another version: test_bundle.py has the words"),
+    ("was made by jax {made}, and jax", "another JAX: test_bundle.py has the words"),
+    ("Choose another --fold", f"{BUNDLE}what_diverged_is_left_out"),
+    ("Leave --onnx out.", f"{BUNDLE}what_onnx_lacks_is_named"),
+    ("onnxruntime differs from JAX by", f"{BUNDLE}what_onnx_lacks_is_named"),
     # What is not installed, or elsewhere.
     ("pip install 'jmer[", EXTRA),
     ("Give a --run-dir on a file system", HOSTS),
