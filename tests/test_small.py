@@ -102,7 +102,7 @@ def test_rows_of_a_sweep_keep_what_they_set():
 
 
 def test_it_is_no_row_of_a_papers_table():
-    table = next(t for t in TABLES if t.name == "stanet-1")
+    table = TABLES["stanet-1"]
     base = load_experiment("stanet_casme2")
 
     def like(experiment):
