@@ -7,12 +7,14 @@ from jmer.files import VERSION as __version__
 
 if TYPE_CHECKING:
     from jmer import testing
+    from jmer.bundle.load import load_bundle
     from jmer.experiment import load_experiment
     from jmer.interactive.run import run
     from jmer.runs.run import compare, load_model, load_run
 
 _PLACES = {
     "compare": "jmer.runs.run",
+    "load_bundle": "jmer.bundle.load",
     "load_experiment": "jmer.experiment",
     "load_model": "jmer.runs.run",
     "load_run": "jmer.runs.run",
@@ -21,6 +23,7 @@ _PLACES = {
 __all__ = [
     "__version__",
     "compare",
+    "load_bundle",
     "load_experiment",
     "load_model",
     "load_run",

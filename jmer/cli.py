@@ -42,6 +42,7 @@ usage: jmer COMMAND …
   spot RUN                 where a run found expressions: frames and intervals, scored
   predict RUN VIDEO…       which expression a video shows, and when
   explain RUN              what a run's network looked at in a clip, as pictures
+  export RUN               a run's networks in a folder for JAX and NumPy alone, or ONNX
   list WHAT                experiments, models, datasets, layouts or tables
   new NAME                 a copy of an experiment of jmer's, to edit and run
 
@@ -75,6 +76,7 @@ COMMANDS = {
     "spot": "spot:spot",
     "predict": "predict:predict",
     "explain": "explain:explain",
+    "export": "export:export",
     "list": "list:list_",
     "new": "new:new",
 }

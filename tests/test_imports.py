@@ -14,7 +14,7 @@ FLOORS = [
     {"errors", "text", "annotations", "trees", "peers"},
     {"files", "arrays", "optim", "papers", "shipped", "targets"},
     {"own"},
-    {"keys", "losses", "weights", "data", "nn/lowering"},
+    {"keys", "losses", "weights", "data", "nn/lowering", "bundle"},
     {"nn", "augment", "scores", "synthetic"},
     {"magnet", "preprocess/flownet2"},
     {"models", "preprocess"},

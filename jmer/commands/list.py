@@ -104,7 +104,11 @@ def _datasets() -> list[dict[str, Any]]:
     from data_builders import datasets
 
     records = [_prepared(kind) for kind in datasets()]
-    return _with_packages(records, DATASETS, lambda one: _prepared(one.load(DataConfig)))
+
+    def read(one: Brought) -> dict[str, Any]:
+        return _prepared(one.load(DataConfig))
+
+    return _with_packages(records, DATASETS, read)
 
 
 def _prepared(kind: type[DataConfig]) -> dict[str, Any]:
@@ -124,7 +128,7 @@ def _with_packages(
     records = [{**record, "from": "jmer"} for record in ours]
     names = {record["name"] for record in ours}
     for one in brought(group):
-        blank = {key: "" for key in ours[0]} | {"name": one.name}
+        blank = dict.fromkeys(ours[0], "") | {"name": one.name}
         try:
             record = {**blank, **read(one)}
         except Exception as error:  # of whoever wrote it; the others are listed

@@ -4,11 +4,16 @@ from pathlib import Path
 
 from jmer.commands.parsing import parse, read_name
 
-NAMES = ("magnet", "motion")  # of the recipes, which need JAX
+DEMO = "demo"
+NAMES = ("magnet", "motion", DEMO)  # of the recipes, which need JAX
 
 
 def pretrain(words: list[str]) -> int:
     name, words = read_name("pretrain", "the part of networks", NAMES, words)
+    if name == DEMO:
+        from jmer.commands.pretrain_demo import pretrain_demo
+
+        return pretrain_demo(words)
     from jmer.commands.recipes import RECIPES, PretrainOptions
 
     recipe = RECIPES[name]()

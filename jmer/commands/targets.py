@@ -99,9 +99,8 @@ def _by_name(command: str, words: list[str]) -> tuple[DataConfig, list[str]]:
     found = {kind.name: kind for kind in datasets()}
     if words and ":" in words[0]:
         return config_at(words[0])(), words[1:]
-    if words and words[0] not in found:
-        if one := one_called(words[0], DATASETS):
-            return one.load(DataConfig)(), words[1:]
+    if words and words[0] not in found and (one := one_called(words[0], DATASETS)):
+        return one.load(DataConfig)(), words[1:]
     there = [*found, *dict.fromkeys(one.name for one in brought(DATASETS))]
     name, words = read_name(f"data {command}", "the data set", there, words)
     return found[name](), words

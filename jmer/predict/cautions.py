@@ -10,6 +10,8 @@ from jmer.predict.members import Members
 from jmer.predict.recipe import Seen
 from jmer.predict.source import Source, frame_rate
 
+DRAWN = "synthetic"
+"""What sets call clips of drawn faces."""
 FAR = 1.25
 """Rates that differ by more than this factor are said to be far apart."""
 SMALL = 80
@@ -24,7 +26,7 @@ def of_training(members: Members, seen: Seen) -> list[str]:
     about = members.run.experiment["data"]
     clips, subjects = about.get("n_clips", "?"), about.get("n_subjects", "?")
     name = members.network.name
-    if seen.synthetic:
+    if seen.synthetic or {*members.run.metrics["per_dataset"]} == {DRAWN}:
         return [
             f"{name} was trained on synthetic faces alone ({clips} clips of {subjects} "
             f"drawn faces): nothing is known of how it does on real ones."

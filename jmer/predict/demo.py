@@ -3,26 +3,38 @@
 from pathlib import Path
 
 from jmer.errors import JmerError
+from jmer.files.cache import cache_folder
+from jmer.runs.folder import METRICS
 from jmer.shipped import __file__ as shipped
 
 WORD = "demo"
 """What stands on the command line for the two runs."""
 PLACE = Path(shipped).resolve().parent / WORD
+SPOTTER, CLASSIFIER = "spotter", "classifier"
+SHIPPED = "shipped"
+"""Below what `jmer pretrain demo` makes, the part that comes with jmer."""
+
+
+def own_place() -> Path:
+    """Where `jmer pretrain demo` makes them, unless another place is asked for."""
+    return cache_folder() / WORD
 
 
 def demo_runs() -> tuple[Path, Path]:
-    """The run that spots and the run that names, both finished, with their weights.
+    """The run that spots and the run that names, both finished, with their weights:
+    those that came with jmer, or else what `jmer pretrain demo` made.
 
     Nothing need be prepared for them: what predictions compare a video with lies in
     `conditions.json` of each (`jmer.predict.conditions.write_conditions`).
 
-    Raises: JmerError if they did not come with this jmer.
+    Raises: JmerError if there are neither.
     """
-    runs = PLACE / "spotter", PLACE / "classifier"
-    for run in runs:
-        if not (run / "metrics.json").is_file():
-            raise JmerError(
-                f"{run} is not there: this jmer came without the networks of the "
-                f"demonstration. Give a run of your own: jmer predict RUN VIDEO."
-            )
-    return runs
+    for place in (PLACE, own_place() / SHIPPED):
+        runs = place / SPOTTER, place / CLASSIFIER
+        if all((run / METRICS).is_file() for run in runs):
+            return runs
+    raise JmerError(
+        "the networks of the demonstration did not come with this jmer: `jmer pretrain "
+        "demo` makes them of synthetic faces, in some minutes. Or give a run of your "
+        "own: jmer predict RUN VIDEO."
+    )

@@ -17,8 +17,8 @@ Cut = Literal["none", "crop", "landmarks", "drawn"]
 """As `ClipRecipe.align`; and drawn: a face laid as synthetic faces lie in their frames.
 """
 LEAST_SIDE = 4 * SMALLEST_FACE
-"""Frames with a shorter side are enlarged for the detector, which sees no small faces.
-"""
+"""Frames with a shorter side are enlarged for the detector where it sees no face: it
+sees no small ones."""
 FILLS = 0.75
 """A face fills the frame if its box is as large a part of the frame's shorter side: of
 synthetic faces, whose frames are all face, boxes have about 0.85."""
@@ -62,10 +62,11 @@ WHOLE = Look(1, None, None)
 
 
 def all_faces(frame: Picture, finder: Detector) -> list[FoundFace]:
-    """All faces from left to right, of small frames too."""
+    """All faces from left to right, as data sets have them; where there is none, those
+    that are seen once a small frame is enlarged."""
     scale = math.ceil(LEAST_SIDE / min(frame.shape[:2]))
-    if scale <= 1:
-        return find_faces(frame, finder)
+    if (found := find_faces(frame, finder)) or scale <= 1:
+        return found
     large = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     return [
         FoundFace(

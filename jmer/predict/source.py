@@ -40,7 +40,8 @@ class Source(Protocol):
 def frame_rate(source: Source) -> float:
     """Frames a second, of the usual step from one to the next; 0 of one frame."""
     steps = np.diff(source.seconds)
-    return float(1 / np.median(steps)) if len(steps) else 0.0
+    # Moments are rounded in files; a rate has six digits.
+    return float(f"{1 / np.median(steps):.6g}") if len(steps) else 0.0
 
 
 class Film:
@@ -63,6 +64,8 @@ class Film:
     def pictures(self, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]:
         frames = [VideoFrame(self.path, i) for i in wanted]
         last = -1
+        if not frames:
+            return
         try:
             for frame, picture in video_files.pictures(frames):
                 last = frame.index

@@ -31,18 +31,33 @@ def environment() -> dict[str, Any]:
             "host_cores": cores(),
         },
         "flags": flags(),
-        "revision": _revision(),
+        "revision": revision(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 
 
-def _revision() -> str | None:
-    """The commit that jmer is run from, `-dirty` if files differ; None outside git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+CODE = ("*.py", "*.cfg")
+HERE = Path(__file__).resolve().parent.parent
+"""The package."""
+
+
+def revision(package: Path = HERE) -> str | None:
+    """The commit that jmer is run from, `-dirty` if code differs (not pages, or tables
+    of what it measured). None outside git, and where git keeps something else around
+    jmer, such as the project that it is installed for."""
+    if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None
+    commit = _git(package, "rev-parse", "--short=12", "HEAD")
+    changed = _git(package.parent, "diff", "--name-only", "HEAD", "--", *CODE)
+    return f"{commit}-dirty" if commit and changed else commit
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What it says in a folder; None if it cannot."""
     try:
         done = subprocess.run(
-            command,
-            cwd=Path(__file__).parent,
+            ("git", *words),
+            cwd=folder,
             capture_output=True,
             encoding="utf-8",
             errors="replace",
@@ -51,4 +66,4 @@ def _revision() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip() or None
+    return done.stdout.strip()

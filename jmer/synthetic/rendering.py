@@ -177,12 +177,12 @@ def draw_warps(
         cos, sin = scales[t] * np.cos(angles[t]), scales[t] * np.sin(angles[t])
         turn = np.array([[cos, -sin], [sin, cos]], np.float32)
         shift = shifts[:, t, None].astype(np.float32)
-        moved = _sum(field, timeline.intensity[t], blink, timeline.closure[t])
+        moved = sum_fields(field, timeline.intensity[t], blink, timeline.closure[t])
         warps.append(Warp(moved, turn, shift, centre))
     return warps
 
 
-def _sum(
+def sum_fields(
     first: MotionField, gain: float, second: MotionField, other: float
 ) -> MotionField:
     """`gain * first + other * second`, without the pulls that are not felt."""

@@ -26,11 +26,13 @@ def draw_timeline(spec: SyntheticSpec, rng: np.random.Generator) -> Timeline:
     rise = round(rng.uniform(0.3, 0.6) * (offset - onset))
     apex = onset + min(max(rise, 1), offset - onset - 1)
     # Lingers near the apex, or near rest.
-    intensity = _curve(spec.length, (onset, apex, offset), rng.uniform(0.8, 1.4))
+    intensity = expression_curve(
+        spec.length, (onset, apex, offset), rng.uniform(0.8, 1.4)
+    )
     closure = np.zeros(spec.length)
     moment, half = rng.uniform(0, last), rng.uniform(2.5, 4)
     if rng.random() < 0.5 * spec.noise:
-        closure = _blink(spec.length, moment, half)
+        closure = blink_curve(spec.length, moment, half)
     return Timeline(
         onset, apex, offset, intensity.astype(np.float32), closure.astype(np.float32)
     )
@@ -55,10 +57,10 @@ def draw_video(
             peak = start + round(rng.uniform(0.35, 0.6) * frames)
             moments = start, peak, start + frames
             every.append(moments)
-            intensity += _curve(length, moments, rng.uniform(0.8, 1.4))
+            intensity += expression_curve(length, moments, rng.uniform(0.8, 1.4))
         onset, apex, offset = every[0]
     for _ in range(spec.blinks):
-        blink = _blink(length, rng.uniform(0, last), rng.uniform(2.5, 4))
+        blink = blink_curve(length, rng.uniform(0, last), rng.uniform(2.5, 4))
         closure = np.maximum(closure, blink)
     return Timeline(
         onset,
@@ -102,7 +104,7 @@ def smooth_paths(rng: np.random.Generator, paths: int, frames: int) -> np.ndarra
     return total
 
 
-def _curve(
+def expression_curve(
     length: int, interval: tuple[int, int, int], shape: float
 ) -> Float32[np.ndarray, " t"]:
     """0 at the onset, 1 at the apex, 0 at the offset and outside, without a kink."""
@@ -110,6 +112,6 @@ def _curve(
     return (0.5 - 0.5 * np.cos(np.pi * phase)) ** shape
 
 
-def _blink(length: int, moment: float, half: float) -> np.ndarray:
+def blink_curve(length: int, moment: float, half: float) -> np.ndarray:
     near = np.clip(np.abs(np.arange(length) - moment) / half, 0, 1)
     return 0.5 + 0.5 * np.cos(np.pi * near)
