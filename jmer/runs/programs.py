@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,6 @@ import numpy as np
 from flax import nnx
 from jax import export
 
-from jmer.arrays import Array
 from jmer.bundle.layout import FEATURES, LOGITS, NETWORK, ArraySpec, ProgramSpec
 from jmer.bundle.program import Arrays, Program, exported
 from jmer.errors import JmerError
