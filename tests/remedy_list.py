@@ -27,9 +27,41 @@ DEVICE = "another device or driver: what is named is JAX's own, and CI has none"
 TARGETS = "minutes of compiling for other machines: test_targets.py"
 NO_REMEDY = "a rule, a note or a heading, and no remedy"
 
+ASKED = "test_predict.py::test_"
+FACES = "test_predict_faces.py::test_"
+
 TYPED: list[tuple[str, str]] = [
+    # Predictions on videos.
+    ("name a video, a folder of frames, or", f"{ASKED}a_video_or_a_camera_is_needed"),
+    ("tells no intensity of frames; give", f"{ASKED}a_spotter_finds_what_another_names"),
+    ("cannot be opened ({reason}). Close", "a camera, which CI has none of"),
+    ("Nothing was spotted: the network", f"{ASKED}a_spotter_finds_what_another_names"),
+    ("video is seen at {rate} frames", f"{ASKED}what_is_advised_works_when_typed"),
+    ("{most} faces: {whose} is followed", f"{FACES}of_two_faces_one_is_chosen"),
+    ("faces where it was first", f"{FACES}of_two_faces_one_is_chosen"),
+    ("--seed {seed}: {self.run", f"{ASKED}options_that_cannot_be_are_refused"),
+    ("--fold {fold}: {self.run", f"{ASKED}one_fold_is_one_training"),
+    ("--member {member}: must be", "in Python: the parser has the one name"),
+    ("have no score on inner clips", f"{ASKED}the_best_on_inner_clips_is_one_training"),
+    ("choose another folder with --out", f"{ASKED}what_is_advised_works_when_typed"),
+    ("change that with --rate", f"{ASKED}what_is_advised_works_when_typed"),
+    ("which jmer does not make of frames: it", NO_REMEDY),
+    ("does not say when they are shown: add", f"{ASKED}a_folder_of_frames_and_one"),
+    ("Images have 16 bits a value", f"{ASKED}images_of_twelve_bits"),
     # How a run is laid out.
     ("learns from statistics of whole batches", "test_saving.py, in Python"),
+    # The networks of the demonstration.
+    (
+        "networks of the demonstration did not come",
+        "test_demo.py::test_the_command_makes_them",
+    ),
+    (
+        "holds footage of other options",
+        "test_demo.py::test_videos_of_other_options_are_named",
+    ),
+    ("# The networks of `jmer predict demo`", NO_REMEDY),
+    ("On synthetic people alone.", NO_REMEDY),
+    ("jmer run demo/{name}", NO_REMEDY),
     # Sets of clips.
     ("{data_option('source', 'cropped')} or ", "test_faces.py, with the detector"),
     ("no face was found", "test_faces.py, with the detector"),
@@ -118,8 +150,9 @@ TYPED: list[tuple[str, str]] = [
     ("their report could not be written", f"{RUNS}a_report_that_failed"),
     ("puts them into the report of the run", "test_explain.py: the report has them"),
     ("AUC of {record['frames']}", "test_spot.py: the report has it"),
-    ("is only run if you say so", f"{RUNS}a_set_of_the_experiment_file"),
-    ("of a module beside an", f"{RUNS}a_set_of_the_experiment_file"),
+    ("add --import {shlex.join(ways)}", f"{RUNS}a_set_of_the_experiment_file"),
+    ("--import {name} fails", "test_own_set.py: the file is corrected"),
+    ("jmer has one of that name", NO_REMEDY),
     ("which this jmer does not know", NO_REMEDY),
     ("--import {name}: it cannot be", "test_own_set.py: the module is on the path"),
     (

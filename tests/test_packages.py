@@ -108,7 +108,7 @@ def test_lists_say_where_each_is_from(site, capsys):
 
 def test_they_are_found_by_name(site, tmp_path, capsys):
     assert network_class("mean").__module__ == "theirs.nets"
-    with pytest.raises(JmerError, match="called 'maen' .*did you mean 'mean'"):
+    with pytest.raises(JmerError, match=r"called 'maen' .*did you mean 'mean'"):
         network_class("maen")
     words = ["data", "prepare", "waves", "--data-dir", str(tmp_path / "made")]
     assert main([*words, "--size", "14"]) == 0
@@ -129,7 +129,7 @@ def test_a_run_finds_them_where_nothing_imported_them(site):
     # Another class of the package is none that it announces.
     forget()
     other = {"kind": "theirs.nets:Mean", "import": "theirs.nets"}
-    with pytest.raises(JmerError, match="add --import theirs.nets"):
+    with pytest.raises(JmerError, match=r"add --import theirs\.nets"):
         made_again("mean", {"size": 8}, other, Path("run.json"), "model")
     assert "theirs.nets" not in sys.modules
 

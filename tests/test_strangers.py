@@ -1,11 +1,13 @@
 """A run from a stranger reads, writes and changes nothing outside its folder, and what
 is wrong with it is one error that names the file."""
 
+import itertools
 import json
 import os
 import shlex
 import shutil
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,11 @@ from jmer.data.asking import command_for
 from jmer.errors import JmerError
 from jmer.files import inside, read_json, write_json
 from jmer.files.recorded import made_from
+from jmer.own.origin import is_ours
 from jmer.report.pictures import pictures
 from jmer.report.sweep import cells_of, write_sweep
-from jmer.runs.run import read_run
+from jmer.runs.explain import data_of
+from jmer.runs.run import Run, read_run
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
@@ -403,3 +407,87 @@ def test_preparing_where_something_else_lies_removes_nothing(run, capsys):
     assert "mine.txt is no part of a prepared set" in capsys.readouterr().err
     after = outside(run)
     assert {name: after[name] for name in before} == before
+
+
+SENTINEL = "open({ran!r}, 'w').close()\n"
+KINDS = [
+    *("evil:Set", "experiment_evil:Set", "jmer_beside_0123456789ab.evil:Set"),
+    *("evil.py:Set", "./evil.py:Set", "{run}/evil.py:Set", "jmer.evil:Set"),
+    *("data_builders.evil:Set", "data_builders./../../evil.py:Set", "..evil:Set"),
+    *("jmer.data.find:config_at", "os:system", "builtins:exec", "__main__:main"),
+    *("sitecustomize:Set", ":", "evil", "evil:", "evil:Set\n", "-c:Set", ""),
+]
+
+
+def trapped(run: Path, ran: Path) -> None:
+    """The run with files in it that tell if they are run, under names that something
+    may look for, and with a package as if it were installed."""
+    names = ("evil", "experiment_evil", "sitecustomize", "usercustomize", "matplotlib")
+    for name in (*names, "evil_dataset_builder", "synthetic_dataset_builder"):
+        (run / f"{name}.py").write_text(SENTINEL.format(ran=str(ran)))
+    (run / "matplotlibrc").write_text("backend: module://evil\n")
+    (run / "evil.pth").write_text("import evil\n")
+    about = run / "evil-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Name: evil\nVersion: 1\n")
+    points = "evil = evil:Set\nsynthetic = evil:Set\nststnet = evil:Set\n"
+    (about / "entry_points.txt").write_text(
+        f"[jmer.datasets]\n{points}[jmer.networks]\n{points}"
+    )
+
+
+def is_refused(read, run) -> bool:
+    try:
+        read(run)
+    except JmerError:
+        return True
+    return False
+
+
+def test_no_code_runs_because_a_run_names_it(run, tmp_path, monkeypatch, capsys):
+    """Neither of files in it, nor of packages that lie in it as if installed."""
+    ran, file = tmp_path / "ran", run / "experiment.json"
+    trapped(run, ran)
+    monkeypatch.chdir(run)
+    for kind, (name, network) in itertools.product(
+        KINDS, (("evil", "evil"), ("synthetic", "ststnet"))
+    ):
+        kind = kind.replace("{run}", str(run))
+        of_set(run, name=name)
+        content = json.loads(file.read_text())
+        origin = {"kind": kind, "file": str(run / "evil.py"), "import": "evil"}
+        content["data"] |= origin
+        content["network"] = origin
+        content["experiment"]["model"]["name"] = network
+        write_json(file, content)
+        found = jmer.load_run(run)
+        refused = [is_refused(read, found) for read in (data_of, Run.weights.func)]
+        assert is_ours(kind) or not kind or all(refused)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(run), ""])  # as of --import
+    for words in (["report"], ["audit"], ["explain"], ["spot"]):
+        main([*words, "."])
+        error = capsys.readouterr().err
+        assert all(line.startswith("error: ") for line in error.splitlines()), error
+    assert not ran.exists()
+
+
+def test_the_table_of_a_strangers_set_is_not_read(run, tmp_path, capsys):
+    """Nor the files that it names, though a table in a run is where its clips are."""
+    table = tmp_path / "victim" / "clips.csv"
+    table.write_text("clip,subject,label\nprecious,me,do not tell\n")
+    of_set(run)
+    file = run / "experiment.json"
+    content = json.loads(file.read_text())
+    fields = {"table": str(table), "root": str(tmp_path), "modality": "clip"}
+    content["experiment"]["data"] = {"name": "folder", **fields}
+    content["data"]["kind"] = "data_builders.folder:Folder"
+    write_json(file, content)
+    set_ = data_of(jmer.load_run(run)).without_source()
+    assert set_.manual_dir is None
+    with pytest.raises(JmerError, match="is not looked at"):
+        _ = set_.class_names
+    before = outside(run)
+    for command in ("audit", "explain"):
+        assert main([command, str(run)]) == 1
+        assert "do not tell" not in "".join(capsys.readouterr())
+    assert outside(run) == before

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from data_builders.frame_set import FrameSet, Labelling
 from jmer.errors import UsageError
@@ -68,6 +68,15 @@ class Folder(FrameSet):
             object.__setattr__(self, "numbering", "same")
         if self.fps < 0:
             raise UsageError(f"fps={self.fps}: must be above 0")
+
+    unread: ClassVar[bool] = False
+    """Whether the table is not to be looked at, nor anything else of the source."""
+
+    def without_source(self) -> Self:
+        made = super().without_source()
+        for name, value in (("manual_dir", None), ("unread", True)):
+            object.__setattr__(made, name, value)
+        return made
 
     @property
     def table_file(self) -> Path:

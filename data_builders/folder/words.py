@@ -22,6 +22,8 @@ def table_of(data: Folder) -> Path:
             f"{data_option('table', 'FILE')}. `jmer data new folder` writes one to "
             f"fill in."
         )
+    if data.unread:
+        raise JmerError(f"the table {data.table} is not looked at here")
     typed = data.table_file
     for path in (typed, (data.manual_dir or Path()) / typed):
         if path.is_file():

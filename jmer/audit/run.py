@@ -1,6 +1,5 @@
 """The audit of a run: its folds and figures, derived once more."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +44,7 @@ def audit_run(run: Run, **places: Path | None) -> Audit:
     try:
         clips = set_of(run, **places)
         config = data_of(run, **places)
-        known = spans(dataclasses.replace(config, manual_dir=None))
+        known = spans(config.without_source())
     except JmerError as error:
         return audit_against(run, None, missing=str(error))
     return audit_against(run, clips, known)

@@ -104,7 +104,11 @@ def _datasets() -> list[dict[str, Any]]:
     from data_builders import datasets
 
     records = [_prepared(kind) for kind in datasets()]
-    return _with_packages(records, DATASETS, lambda one: _prepared(one.load(DataConfig)))
+
+    def read(one: Brought) -> dict[str, Any]:
+        return _prepared(one.load(DataConfig))
+
+    return _with_packages(records, DATASETS, read)
 
 
 def _prepared(kind: type[DataConfig]) -> dict[str, Any]:

@@ -85,6 +85,10 @@ class DataConfig:
         """The fields that only say where something lies."""
         return ("manual_dir", "data_dir", *self.files)
 
+    def without_source(self) -> Self:
+        """The same set, of which only what is prepared is looked at."""
+        return dataclasses.replace(self, manual_dir=None)
+
     def require_files(self) -> None:
         """Makes sure of `files`, before anything is prepared.
 

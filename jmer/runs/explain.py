@@ -117,7 +117,7 @@ def set_of(run: Run, **places: Path | None) -> ClipSet:
         )
     # The places that a run names are only read: no source is searched for it.
     if places.get("manual_dir") is None:
-        config = dataclasses.replace(config, manual_dir=None)
+        config = config.without_source()
     clips = load_prepared(config)
     if recorded := run.experiment["experiment"].get("extract"):
         part = made_from(Extract, recorded, run.folder / DESCRIPTION, "extract")
@@ -173,9 +173,9 @@ def _kind_of(run: Run, name: str) -> type[DataConfig]:
 def _is_not_there(network: Mapping[str, str]) -> bool:
     """Whether a network is somebody's own, and its module was not run."""
     place = network.get("kind", "")
-    return bool(place) and not (
-        is_ours(place) or known(NetworkConfig, network, NETWORKS)
-    )
+    if not place or is_ours(place):
+        return False
+    return known(NetworkConfig, network, NETWORKS) is None
 
 
 def seed_of(run: Run, asked: int | None = None) -> int:
