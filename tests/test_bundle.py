@@ -310,9 +310,7 @@ def test_what_differs_is_not_written(run, tmp_path, monkeypatch, capsys):
 
 def test_a_folder_that_is_no_bundle(run, tmp_path):
     folder = tmp_path / "it's mine"
-    with pytest.raises(
-        JmerError, match="has no manifest.json: it is no bundle"
-    ) as told:
+    with pytest.raises(JmerError, match="it is no bundle") as told:
         jmer.load_bundle(folder)
     (command,) = commands(str(told.value))
     assert main([str(run) if word == "RUN" else word for word in command]) == 0
@@ -370,7 +368,7 @@ def test_the_loader_on_the_page_needs_no_jmer(whole, monkeypatch):
     monkeypatch.chdir(whole.parent)
     known: dict = {}
     code = code.replace('"bundle/', f'"{whole.name}/').replace("28, 28", "8, 8")
-    exec(code, known)  # noqa: S102
+    exec(code, known)
     wanted = jmer.load_bundle(whole)(np.zeros((1, 8, 8, 3), np.float16))
     assert_allclose(known["probabilities"], wanted, atol=1e-6)
 

@@ -134,9 +134,10 @@ def test_another_process_exports_it_if_told_where_it_is(run, tmp_path):
     assert code == 1 and f"add --import {file}" in said and said.count("\n") == 1
     words = ["export", str(run), "--out", str(tmp_path / "b"), "--import", str(file)]
     assert elsewhere(*words)[0] == 0
+    place = str(tmp_path / "b")
     code, said = elsewhere(
-        code=f"import jmer, numpy as np; b = jmer.load_bundle({str(tmp_path / 'b')!r}); "
-        f"print(b(np.zeros((2, 8, 8, 3), np.float32)).shape)"
+        code=f"import jmer, numpy as np; bundle = jmer.load_bundle({place!r}); "
+        f"print(bundle(np.zeros((2, 8, 8, 3), np.float32)).shape)"
     )
     assert (code, said) == (0, "(2, 3)\n")
 

@@ -167,8 +167,8 @@ def _evaluated(jaxpr: Any, consts: Sequence[Any], values: Sequence[Any]) -> list
         made: Any
         if name in INLINED and inner is not None:
             closed = hasattr(inner, "consts")
-            parts = (inner.jaxpr, inner.consts) if closed else (inner, ())
-            made = _evaluated(*parts, given)
+            body, fixed = (inner.jaxpr, inner.consts) if closed else (inner, ())
+            made = _evaluated(body, fixed, given)
         elif name in RULES:
             made = [RULES[name](*given, **step.params)]
         else:
@@ -215,6 +215,7 @@ def _conv(
     options: dict[str, Any] = {"feature_group_count": feature_group_count}
     if any(n != 1 for n in lhs_dilation):
         raise NotImplementedError("primitive 'conv_general_dilated' of spread pixels")
+    y: Any = 0
     if x.ndim != 5:
         names = ("NCW", "OIW", "NCW") if x.ndim == 3 else ("NCHW", "OIHW", "NCHW")
         y = lax.conv_general_dilated(
@@ -226,7 +227,6 @@ def _conv(
         step, apart = window_strides[0], rhs_dilation[0]
         b, c, t, h, w = x.shape
         out = (t - (kernel.shape[2] - 1) * apart - 1) // step + 1
-        y = 0
         for i in range(kernel.shape[2]):
             first = i * apart
             stop = first + (out - 1) * step + 1
