@@ -117,9 +117,10 @@ def _rows(
 ) -> Shaped[np.ndarray, "m ..."]:
     if shape is None:
         return array[index]
+    height, width = shape[-3:-1]
     made = np.empty((len(index), *shape), array.dtype)
     for row, i in enumerate(index.tolist()):  # one by one: the set may lie on a disk
-        made[row] = shrunk(array[i], shape[-3:-1], MOVES.get(name, 0))
+        made[row] = shrunk(array[i], (height, width), MOVES.get(name, 0))
     return made
 
 
