@@ -191,3 +191,47 @@ def test_a_set_that_is_not_there(package, place, words, capsys):
         config_at(place)
     assert main(["data", "check", place]) == 1
     assert f"data set {place}" in capsys.readouterr().err
+
+
+def test_it_is_found_in_its_file(tmp_path, monkeypatch, capsys):
+    """Where no module leads to it: in a folder that is on no path."""
+    lab = tmp_path / "my lab"
+    (lab / "pack").mkdir(parents=True)
+    (lab / "pack" / "__init__.py").touch()
+    for folder in (lab, lab / "pack"):
+        (folder / "waves_dataset_builder.py").write_text(BUILDER)
+        (folder / "sets.py").write_text(CONFIG)
+    inside = CONFIG + "\nfrom .other import SIZE\nfrom . import other\n"
+    (lab / "pack" / "sets.py").write_text(inside)
+    (lab / "pack" / "other.py").write_text("SIZE = 12\n")
+    monkeypatch.chdir(tmp_path)
+    for file in ("my lab/sets.py", str(lab / "pack" / "sets.py")):
+        place = f"{file}:Waves"
+        kind = config_at(place)
+        assert kind.__module__.endswith("sets") and "sets" not in sys.modules
+        # What it is called in a command leads to it again.
+        assert config_at(kind().word) is kind
+        assert kind().word == f"{tmp_path / file}:Waves"
+        assert main(["data", "check", place]) == 0
+        assert "8 clips" in capsys.readouterr().out
+        noted = kind().origin
+        assert noted["import"] == noted["file"] == str(tmp_path / file)
+    for place, words in (
+        ("my lab/none.py:Waves", "there is no file my lab/none.py"),
+        ("my lab/sets.py:Wave", "no data set of that name"),
+        ("my lab/bad.py:Waves", "ZeroDivisionError: division by zero"),
+    ):
+        (lab / "bad.py").write_text("1 / 0\n")
+        assert main(["data", "check", place]) in (1, 2)
+        error = capsys.readouterr().err
+        assert words in error and error.count("\n") == 1
+    # As `--import` takes it.
+    from jmer.commands.parsing import import_modules
+    from jmer.errors import UsageError
+
+    for text in ("1 / 0\n", "raise SystemExit(3)\n", "import none_such\n"):
+        (lab / "worse.py").write_text(text)
+        with pytest.raises(UsageError, match=r"--import my lab/worse\.py fails"):
+            import_modules(["my lab/worse.py"])
+    (lab / "worse.py").write_text("GOOD = 1\n")
+    import_modules(["my lab/worse.py"])

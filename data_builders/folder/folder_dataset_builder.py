@@ -98,6 +98,8 @@ class Builder(FrameBuilder):
             return row  # the survey finds it again, and says so
         if folder is None or not known:
             return row
+        if folder.is_file() and not row.frame_rate:
+            row = replace(row, frame_rate=video(folder).frame_rate)
         texts = {name: getattr(row, name) for name in MOMENTS}
         given = {n: text for n, text in texts.items() if text.lower() not in EMPTY}
         if self.data.times == "seconds":
