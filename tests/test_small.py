@@ -9,7 +9,7 @@ import pytest
 from toy import make_clips
 
 from jmer.cli import main
-from jmer.data.extract import Extract, shrunk
+from jmer.data.extract import Extract, fitted, shrunk
 from jmer.data.listed import ClipLists
 from jmer.data.random_clips import RandomClips
 from jmer.data.splits import Loso, make_folds
@@ -170,6 +170,9 @@ def test_images_shrink_by_area_and_flow_stays_in_pixels():
     small = shrunk(flow, (2, 2), moves=2)
     assert small.shape == (3, 2, 2, 3) and small.dtype == np.float16
     np.testing.assert_array_equal(small[0, 0, 0], [1, 3, 5])
+    one = fitted("flow", flow[..., :2], (3, 2, 2, 2))
+    np.testing.assert_array_equal(one, small[..., :2])
+    assert fitted("flow", flow, (4, 2, 2, 3)) is flow
     many = np.ones((5, 5, 7), np.float32)
     np.testing.assert_allclose(shrunk(many, (3, 3)), np.ones((3, 3, 7)), rtol=1e-6)
 

@@ -109,6 +109,17 @@ def _shrinks(stored: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     return same and all(one >= other for one, other in sides)
 
 
+def fitted(
+    name: str, array: Shaped[np.ndarray, "..."], shape: tuple[int, ...]
+) -> Shaped[np.ndarray, "..."]:
+    """A feature of one clip in the shape that a network takes, if it is larger images
+    of that."""
+    if not _shrinks(array.shape, shape):
+        return array
+    height, width = shape[-3:-1]
+    return shrunk(array, (height, width), MOVES.get(name, 0))
+
+
 def _rows(
     name: str,
     array: Shaped[np.ndarray, "n ..."],
@@ -119,7 +130,7 @@ def _rows(
         return array[index]
     made = np.empty((len(index), *shape), array.dtype)
     for row, i in enumerate(index.tolist()):  # one by one: the set may lie on a disk
-        made[row] = shrunk(array[i], shape[-3:-1], MOVES.get(name, 0))
+        made[row] = fitted(name, array[i], shape)
     return made
 
 
