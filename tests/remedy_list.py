@@ -29,6 +29,18 @@ NO_REMEDY = "a rule, a note or a heading, and no remedy"
 TYPED: list[tuple[str, str]] = [
     # How a run is laid out.
     ("learns from statistics of whole batches", "test_saving.py, in Python"),
+    # The networks of the demonstration.
+    (
+        "networks of the demonstration did not come",
+        "test_demo.py::test_the_command_makes_them",
+    ),
+    (
+        "holds footage of other options",
+        "test_demo.py::test_videos_of_other_options_are_named",
+    ),
+    ("# The networks of `jmer predict demo`", NO_REMEDY),
+    ("On synthetic people alone.", NO_REMEDY),
+    ("jmer run demo/{name}", NO_REMEDY),
     # Sets of clips.
     ("{data_option('source', 'cropped')} or ", "test_faces.py, with the detector"),
     ("no face was found", "test_faces.py, with the detector"),

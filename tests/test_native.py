@@ -138,6 +138,14 @@ def test_steps_of_several_rates(rate, ms, step):
     assert recipe.step(rate) == pytest.approx(step)
 
 
+@pytest.mark.parametrize("rate", [25 - 4e-15, 25 + 4e-15, 25.0])
+def test_a_rate_that_was_derived_from_times_may_be_rounded(rate):
+    step = Casme2(resample="native", stride_ms=40.0).step(rate)
+    assert step >= 1 and step == pytest.approx(1)
+    with pytest.raises(UsageError, match="frames are 40.1 ms apart"):
+        Casme2(resample="native", stride_ms=39.0).step(rate * 40 / 40.1)
+
+
 def test_a_stride_that_cannot_be_is_refused(tmp_path):
     fields = {"source": "raw", "resample": "native", "context": 9, "frames": 30}
     tree = write("casme2", tmp_path, **fields)

@@ -28,7 +28,7 @@ class ArraySpec:
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> "ArraySpec":
-        """From the manifest. Raises: KeyError, TypeError or ValueError if it is none."""
+        """From the manifest. Raises: KeyError, TypeError or ValueError if none."""
         batch, *shape = value["shape"]
         sides = tuple(shape)
         if batch != "b" or not all(type(n) is int and n >= 0 for n in sides):
@@ -61,7 +61,7 @@ class ProgramSpec:
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> "ProgramSpec":
-        """From the manifest. Raises: KeyError, TypeError or ValueError if it is none."""
+        """From the manifest. Raises: KeyError, TypeError or ValueError if none."""
         return cls(
             str(value["name"]),
             _specs(value["takes"]),

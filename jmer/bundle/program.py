@@ -11,7 +11,7 @@ from jax import export
 from jmer.bundle.layout import PLATFORMS, ArraySpec, ProgramSpec
 
 Arrays = Mapping[str, Any]
-Program = Callable[[Arrays, Arrays], dict[str, Any]]
+Program = Callable[[Arrays, Arrays], Arrays]
 """From weights and inputs to results, all by name."""
 
 
@@ -53,7 +53,7 @@ def put_together(module: bytes, spec: ProgramSpec, weights: Arrays) -> export.Ex
     if not least <= spec.convention <= most:
         raise ValueError(f"it is called by version {spec.convention} of {least}–{most}")
 
-    def signature(weights: Arrays, inputs: Arrays) -> dict[str, Any]:
+    def signature(weights: Arrays, inputs: Arrays) -> Arrays:
         (batch, *_) = inputs[spec.takes[0].name].shape
         return {s.name: jnp.zeros((batch, *s.shape), s.dtype) for s in spec.gives}
 

@@ -40,8 +40,13 @@ class DemoOptions:
 
     def __post_init__(self) -> None:
         check = FieldCheck(self)
-        check.at_least(2, "subjects", "unseen_subjects")
+        check.at_least(3, "subjects")
+        check.at_least(2, "unseen_subjects")
         check.at_least(6, "videos", "unseen_videos")
+        for few, many in (("subjects", "videos"), ("unseen_subjects", "unseen_videos")):
+            least = getattr(self, few)
+            enough = getattr(self, many) >= least
+            check.must(many, enough, f"be at least {least}, one for each person")
         check.at_least(1, "spotter_epochs", "classifier_epochs")
         check.whole("seed", most=MOST_SEED)
 

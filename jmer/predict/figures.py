@@ -8,9 +8,7 @@ from jmer.predict.faces import Look
 from jmer.predict.result import Found, Prediction
 from jmer.predict.source import Picture
 from jmer.preprocess.align import Box
-from jmer.report.draw.layout import Tiles
 from jmer.report.draw.settings import own_settings
-from jmer.report.draw.strip import strip_png
 from jmer.report.draw.style import (
     BLUE,
     GREEN,
@@ -124,17 +122,21 @@ def windows_png(found: Prediction) -> bytes:
     return png(figure)
 
 
+@own_settings()
 def moments_png(one: Found, pictures: dict[str, UInt8[np.ndarray, "n n 3"]]) -> bytes:
     """Onset, apex and offset beside one another, with what the apex has that the onset
     has not."""
     at = {"onset": one.onset, "apex": one.apex, "offset": one.offset}
-    names = [name for name in at if name in pictures]
-    captions = [f"{name} {at[name]:.2f} s" for name in names]
-    images = [pictures[name] for name in names]
+    shown = {f"{n} {at[n]:.2f} s": pictures[n] for n in at if n in pictures}
     if "onset" in pictures and "apex" in pictures:
-        captions.append("apex - onset")
-        images.append(_difference(pictures["onset"], pictures["apex"]))
-    return strip_png([Tiles("face", images)], captions)
+        shown["apex less onset"] = _difference(pictures["onset"], pictures["apex"])
+    figure = new_figure(1.3 * len(shown), 1.5)
+    panels = figure.subplots(1, len(shown), squeeze=False)[0]
+    for axes, (caption, image) in zip(panels, shown.items(), strict=True):
+        axes.imshow(image)
+        axes.set_title(caption, size=7.5, color=INK, pad=3)
+        axes.set_axis_off()
+    return png(figure)
 
 
 def _difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:

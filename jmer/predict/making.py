@@ -28,7 +28,7 @@ from jmer.runs.folder import (
 )
 from jmer.runs.run import Run, load_run
 from jmer.scores.spotting import Rule, watch_all
-from jmer.synthetic.footage import MOMENTS, TABLE, write_footage
+from jmer.synthetic.footage import MOMENTS, TABLE, Shown, write_footage
 from jmer.synthetic.recordings import LONGEST, RATES, SHORTEST, Shooting
 from jmer.synthetic.spec import SyntheticSpec
 
@@ -78,7 +78,9 @@ class Demo:
         made = load_experiment(f"demo/{name}")
         table = TABLE if name == SPOTTER else MOMENTS
         where = (self.out / "videos" / table).as_posix()
-        data = dataclasses.replace(made.data, table=where)  # type: ignore[call-arg]
+        # Where its table lies, not one of that name here.
+        at: dict[str, Any] = {"table": where, "manual_dir": None}
+        data = dataclasses.replace(made.data, **at)
         epochs = self.spotter_epochs if name == SPOTTER else self.classifier_epochs
         return dataclasses.replace(
             made, data=data, seeds=(self.seed,), epochs=epochs or made.epochs
@@ -99,8 +101,18 @@ def make_demo(
     Raises: JmerError as the parts do; KeyboardInterrupt once `stopping` says so.
     """
     out = make_folder(demo.out)
-    with counting("recording videos") as watch:
-        _record(demo, out / "videos", demo.subjects, demo.videos, 0, TRAINING, watch)
+
+    def footage(name: str, people: int, videos: int, of: Shooting) -> list[Shown]:
+        seed = demo.seed + (0 if of is TRAINING else OTHERS)
+        with counting(f"recording {name}") as watch:
+            return write_footage(
+                out / name,
+                demo.faces(people, videos, seed),
+                of,
+                watch=_stoppable(watch, stopping),
+            )
+
+    footage("videos", demo.subjects, demo.videos, TRAINING)
     for name in (SPOTTER, CLASSIFIER):
         train(
             demo.experiment(name),
@@ -116,32 +128,38 @@ def make_demo(
     scores = {SPOTTER: _own_scores(spotter), CLASSIFIER: _own_scores(classifier)}
     scores[SPOTTER]["spotting"] = _spotted(spotter)
     people, count = demo.unseen_subjects, demo.unseen_videos
-    quiet = max(count // 2, people, 6)
-    with counting("recording unseen people") as watch:
-        shown = _record(demo, out / "unseen", people, count, OTHERS, SCORED, watch)
-        still = _record(demo, out / "unseen-quiet", people, quiet, OTHERS, QUIET, watch)
-    shown = [dataclasses.replace(s, video=f"unseen/{s.video}") for s in shown]
-    still = [dataclasses.replace(s, video=f"unseen-quiet/{s.video}") for s in still]
+    shown = [
+        dataclasses.replace(one, video=f"{name}/{one.video}")
+        for name, videos, of in (
+            ("unseen", count, SCORED),
+            ("unseen-quiet", max(count // 2, people, 6), QUIET),
+        )
+        for one in footage(name, people, videos, of)
+    ]
     with counting("watching unseen people") as watch:
         scores["unseen"] = score_unseen(
-            spotter.folder, classifier.folder, out, [*shown, *still], watch=watch
+            spotter.folder,
+            classifier.folder,
+            out,
+            shown,
+            watch=_stoppable(watch, stopping),
         )
     write_json(out / SCORES, scores)
     _ship(out, scores)
     return scores
 
 
-def _record(
-    demo: Demo,
-    folder: Path,
-    subjects: int,
-    videos: int,
-    beyond: int,
-    shooting: Shooting,
-    watch: Callable[[int, int], Any],
-) -> Any:
-    spec = demo.faces(subjects, videos, demo.seed + beyond)
-    return write_footage(folder, spec, shooting, watch=watch)
+def _stoppable(
+    watch: Callable[..., Any], stopping: Callable[[], bool]
+) -> Callable[[int, int], None]:
+    """Counts on, and ends with KeyboardInterrupt once `stopping` says so."""
+
+    def told(done: int, total: int) -> None:
+        watch(done, total)
+        if stopping():
+            raise KeyboardInterrupt
+
+    return told
 
 
 def _own_scores(run: Run) -> dict[str, Any]:

@@ -108,6 +108,7 @@ def _sections(
     if found.found:
         title = "Intervals" if found.spotted else "Windows"
         yield Section(title, tuple(_table(found)), folded=len(found.found) > 24)
+    yield Section("What it cannot know", tuple(map(Paragraph, found.cautions)))
     shown = [(i, one) for i, one in enumerate(found.found, 1) if one.clip is not None]
     for done, (number, one) in enumerate(shown[:most], 1):
         watch(done, min(most, len(shown)))
@@ -116,7 +117,6 @@ def _sections(
             tuple(_clip(found, one, number, source, namer)),
             anchor=f"clip-{number}",
         )
-    yield Section("What it cannot know", tuple(map(Paragraph, found.cautions)))
     yield Section("The face", tuple(_face(found, source)))
     yield Section("Who was asked, and how", tuple(_asked(found)), folded=True)
 
@@ -165,7 +165,10 @@ def _table(found: Prediction) -> Iterator[PageBlock]:
     more = ("Intensity",) if found.spotted else ()
     head = ("Class", "Onset (s)", "Apex (s)", "Offset (s)")
     yield Table(
-        (*head, *more, "Probability", "Members agree"), tuple(rows), links=tuple(links)
+        (*head, *more, "Probability", "Members agree"),
+        tuple(rows),
+        links=tuple(links),
+        cards=True,
     )
     if len(found.found) > ROWS:
         yield Paragraph(

@@ -52,8 +52,8 @@ def score_unseen(
             false, minutes = false + len(found.found), minutes + found.duration / 60
         for onset, apex, offset in (np.array(m) / one.rate for m in one.moments):
             given = Asking(clip=(float(onset), float(apex), float(offset)))
-            named = judge(source, names, None, given).found[0].label(classes)
-            confusion[label, classes.index(named)] += bool(named)
+            if told := judge(source, names, None, given).found[0].label(classes):
+                confusion[label, classes.index(told)] += 1
         watch(i + 1, len(shown))
     score, both = interval_score(videos), spot_then_recognise(videos, len(classes))
     return {

@@ -17,6 +17,10 @@ MOST = {"frames": 10_000, "size": 2048, "context": 100_000}
 """What a recipe can ask for: beyond it, no device has the memory of a clip."""
 
 
+ROUNDED = 1e-6
+"""Share by which a frame rate may be off."""
+
+
 @dataclass(frozen=True)
 class ClipRecipe:
     """Fields of a data set's configuration; `features` makes the arrays.
@@ -173,12 +177,13 @@ class ClipRecipe:
                 f"unknown; give stride, in frames"
             )
         step = self.stride_ms * frame_rate / 1000
-        if step < 1:
+        # The rate of a video is derived from times, which are rounded.
+        if step < 1 - ROUNDED:
             raise UsageError(
                 f"stride_ms={self.stride_ms}: frames are {1000 / frame_rate:g} ms "
                 f"apart; give as much or more"
             )
-        return step
+        return max(step, 1.0)
 
     def require_files(self) -> None:
         """Reads the weights that the flow needs, if it needs any.

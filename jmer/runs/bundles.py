@@ -183,8 +183,10 @@ def agreement(members: Weights, programs: Programs, clips: int = 3) -> float:
     task = members.tasks[0]
     network, batch = members.config, random_clips(programs.inputs, clips)
     model = members.model(subject=task.fold, seed=task.seed, variant=task.variant)
-    unused = {n: s for n, s in zip(network.inputs, network.input_shapes, strict=True)}
-    zeros = {name: np.zeros((clips, *s), np.float32) for name, s in unused.items()}
+    zeros = {  # for what the loss alone looks at
+        name: np.zeros((clips, *shape), np.float32)
+        for name, shape in zip(network.inputs, network.input_shapes, strict=True)
+    }
     wanted = np.asarray(network.predict(model, {**zeros, **batch}))
     seen: Any = batch
     if FEATURES in programs.made:

@@ -85,7 +85,7 @@ def network_of(weights: Weights) -> Program:
         lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), template
     )
 
-    def of_clips(arrays: Arrays, seen: Inputs) -> dict[str, Array]:
+    def of_clips(arrays: Arrays, seen: Inputs) -> Arrays:
         state = unflatten(single, arrays, weights.file)
         model = nnx.merge(graphdef, state["params"], state["stats"])
         made = {LOGITS: network.apply(model, seen, train=False)}
@@ -100,8 +100,8 @@ def network_of(weights: Weights) -> Program:
 def _whole_batch(function: Program) -> Program:
     """The same, a clip at a time for the layers, and all at once for the device."""
 
-    def of_batch(arrays: Arrays, inputs: Arrays) -> dict[str, Any]:
-        def of_one(clip: Arrays) -> dict[str, Any]:
+    def of_batch(arrays: Arrays, inputs: Arrays) -> Arrays:
+        def of_one(clip: Arrays) -> Arrays:
             alone = {name: value[None] for name, value in clip.items()}
             with use_lowering("backend"):
                 made = function(arrays, alone)
@@ -116,7 +116,7 @@ def _with_unused(function: Program, all_inputs: Specs, used: Specs) -> Program:
     """The same without inputs that make no difference."""
     left = [spec for spec in all_inputs if spec not in used]
 
-    def of_used(arrays: Arrays, inputs: Arrays) -> dict[str, Any]:
+    def of_used(arrays: Arrays, inputs: Arrays) -> Arrays:
         (batch, *_) = inputs[used[0].name].shape
         zeros = {s.name: jnp.zeros((batch, *s.shape), s.dtype) for s in left}
         return function(arrays, {**inputs, **zeros})
