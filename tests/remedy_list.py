@@ -33,7 +33,10 @@ FACES = "test_predict_faces.py::test_"
 TYPED: list[tuple[str, str]] = [
     # Predictions on videos.
     ("name a video, a folder of frames, or", f"{ASKED}a_video_or_a_camera_is_needed"),
-    ("tells no intensity of frames; give", f"{ASKED}a_spotter_finds_what_another_names"),
+    (
+        "tells no intensity of frames; give",
+        f"{ASKED}a_spotter_finds_what_another_names",
+    ),
     ("cannot be opened ({reason}). Close", "a camera, which CI has none of"),
     ("Nothing was spotted: the network", f"{ASKED}a_spotter_finds_what_another_names"),
     ("video is seen at {rate} frames", f"{ASKED}what_is_advised_works_when_typed"),
@@ -47,6 +50,7 @@ TYPED: list[tuple[str, str]] = [
     ("change that with --rate", f"{ASKED}what_is_advised_works_when_typed"),
     ("which jmer does not make of frames: it", NO_REMEDY),
     ("does not say when they are shown: add", f"{ASKED}a_folder_of_frames_and_one"),
+    ("The trainings disagree on how", f"{ASKED}trainings_that_disagree_are_told"),
     ("Images have 16 bits a value", f"{ASKED}images_of_twelve_bits"),
     # How a run is laid out.
     ("learns from statistics of whole batches", "test_saving.py, in Python"),

@@ -176,9 +176,11 @@ def test_grey_turned_and_unsteady_films_are_looked_at(namer, place, tmp_path):
 
     grey = np.repeat(noise(6)[..., :1], 3, -1)
     steady = film(place / "grey.mkv", grey, rate=25)
-    np.testing.assert_array_equal([*sources(steady)[0].pictures([2])][0][1], grey[2])
+    [(_, seen)] = sources(steady)[0].pictures([2])
+    np.testing.assert_array_equal(seen, grey[2])
     tall = film(place / "tall.mp4", noise(4, 48, 64), codec="libx264rgb")
-    assert [*sources(turned(tall, 90))[0].pictures([1])][0][1].shape == (64, 48, 3)
+    [(_, seen)] = sources(turned(tall, 90))[0].pictures([1])
+    assert seen.shape == (64, 48, 3)
     times = [0, 40, 90, 200, 220, 300]
     unsteady = sources(film(place / "odd.mkv", noise(6), times=times))[0]
     np.testing.assert_allclose(unsteady.seconds, np.array(times) / 1000)
@@ -283,3 +285,10 @@ def test_the_best_on_inner_clips_is_one_training(namer, monkeypatch):
     monkeypatch.setitem(run.__dict__, "packs", [none])
     with pytest.raises(UsageError, match="no score on inner clips"):
         Members(run, member="best-inner")
+
+
+def test_trainings_that_disagree_are_told():
+    from jmer.predict.cautions import of_members
+
+    assert not of_members(0.02)
+    assert "--fold" in of_members(0.3)[0]

@@ -30,7 +30,7 @@ def finder():
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, finder):
-    """A run on synthetic faces, and films of one face in a scene, of two, and of none."""
+    """A run on synthetic faces; films of one face in a scene, of two, and of none."""
     pytest.importorskip("av")
     folder = tmp_path_factory.mktemp("faces")
     data = Synthetic(

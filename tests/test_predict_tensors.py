@@ -1,4 +1,4 @@
-"""A network is shown of a video exactly what its training set holds of the same clip."""
+"""Of a video a network is shown exactly what its training set holds of that clip."""
 
 from types import SimpleNamespace
 
@@ -102,4 +102,3 @@ def test_the_clip_of_a_film_is_that_of_the_set(place, name):
             stored = clips.inputs[feature][i]
             assert array.dtype == stored.dtype
             assert_array_equal(array, stored, err_msg=feature)
-

@@ -191,6 +191,7 @@ def judge(
         *[n for n in source.notes if n not in notes],
         *notes,
         *_said(source, namer, spotter, watcher, walked, measures, how),
+        *_disagreement(curve),
     ]
     return Prediction(
         source=source.path,
@@ -205,6 +206,11 @@ def judge(
         rate=walked.rate,
         cautions=tuple(dict.fromkeys(said)),
     )
+
+
+def _disagreement(curve: Curve | None) -> list[str]:
+    told = curve is not None and len(curve.times)
+    return cautions.of_members(float(curve.spread.mean())) if curve and told else []
 
 
 def _finder(seen: Seen, how: Asking, notes: list[str]) -> Detector | None:

@@ -16,6 +16,8 @@ FAR = 1.25
 """Rates that differ by more than this factor are said to be far apart."""
 SMALL = 80
 """Side of a face below which the motion of its skin is hardly a pixel."""
+APART = 0.1
+"""Intensity by which trainings that have learnt the same do not differ."""
 MANY = 0.1
 """Share of the clips outside of what is usual from which on it is said: of the training
 set itself, 0.05 are."""
@@ -118,6 +120,18 @@ def of_distance(
                     f"the network judges what it has not seen."
                 )
     return made
+
+
+def of_members(spread: float) -> list[str]:
+    """Of trainings that tell other intensities; `spread` is their mean standard
+    deviation."""
+    if spread < APART:
+        return []
+    return [
+        f"The trainings disagree on how far moments show an expression (by {spread:.2f} "
+        f"on average): some may not have learnt to spot, and lift or hide all of their "
+        f"mean. Ask one of them with --fold, or with --member best-inner."
+    ]
 
 
 def without_spotter(classes: Sequence[str]) -> str:

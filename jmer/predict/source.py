@@ -193,4 +193,3 @@ def _film(path: Path) -> Film:
 
 def _images_in(folder: Path) -> bool:
     return bool(Disk().numbered(folder))
-
