@@ -93,7 +93,7 @@ def test_a_spotter_finds_what_another_names(namer, spotter, video, tmp_path):
     out = tmp_path / "out"
     words = ["predict", namer, video, "--spotter", spotter, "--out", out]
     words += ["--align", "none"]
-    words += ["--threshold", "0.4", "--most", "0"]
+    words += ["--threshold", "0.4", "--most", "0", "--spotter-fold", "syn03"]
     assert main([*map(str, words)]) == 0
     found = told(out)
     rows = [*csv.DictReader((out / "curve.csv").read_text().splitlines())]
@@ -107,6 +107,7 @@ def test_a_spotter_finds_what_another_names(namer, spotter, video, tmp_path):
         (np.diff(np.concatenate([[0], above, [0]])) == 1).sum()
     )
     assert found["intervals_from"]["network"] == "visual_memory"
+    assert found["intervals_from"]["members"] == ["syn03, seed 0"]
     assert found["classes_from"]["network"] == "ststnet"
     assert all("probabilities" in one for one in found["intervals"])
 

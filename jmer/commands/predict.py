@@ -41,6 +41,8 @@ class PredictOptions:
     """Folder for a page, tables and JSON (default: predictions/NAME-RUN here)."""
     fold: str | None = None
     """One fold, by the name of its held-out subject (default: all of them)."""
+    spotter_fold: str | None = None
+    """One fold of the run that `spotter` names (default: all of them)."""
     seed: int | None = None
     """One of the run's seeds (default: all of them)."""
     member: Literal["best-inner"] | None = None
@@ -105,7 +107,8 @@ def predict(words: list[str]) -> int:
     how = _how(options)
     with _sources(options) as every:
         outs = _outs(options, [source.path for source in every], runs)
-        judges = [Judge.of(load_run(run), how) for run in runs]
+        judges = [Judge.of(load_run(runs[0]), how)]
+        judges += [Judge.spotting(load_run(run), how) for run in runs[1:]]
         for source, out in zip(every, outs, strict=True):
             with counting(f"looking at {source.path.name}") as watch:
                 found = judge(source, judges[0], [*judges, None][1], how, watch=watch)
@@ -133,6 +136,7 @@ def _how(options: PredictOptions) -> "Asking":
 
     return Asking(
         fold=options.fold,
+        spotter_fold=options.spotter_fold,
         seed=options.seed,
         member=options.member,
         face=options.face,

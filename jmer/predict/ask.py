@@ -35,6 +35,9 @@ class Asking:
     """
 
     fold: str | None = None
+    spotter_fold: str | None = None
+    """The fold of a spotter that is another run, all of whose trainings are asked
+    otherwise; `fold`, `seed` and `member` are of the run that names."""
     seed: int | None = None
     member: str | None = None
     face: str = "largest"
@@ -86,6 +89,12 @@ class Judge:
         known = conditions(run, data_dir=how.data_dir, note=why)
         return cls(run, members, seen, known, why)
 
+    @classmethod
+    def spotting(cls, run: Run, how: Asking) -> "Judge":
+        """Of a run that spots for another."""
+        own = {"fold": how.spotter_fold, "seed": None, "member": None}
+        return cls.of(run, dataclasses.replace(how, **own))  # type: ignore[arg-type]
+
     def asked(self) -> Asked:
         return Asked(
             run=self.run.folder,
@@ -122,8 +131,9 @@ def predict(
                 f"them"
             )
         source = several[0]
-    judges = [Judge.of(_run(one), how) for one in (run, spotter) if one is not None]
-    return judge(source, judges[0], judges[1] if len(judges) > 1 else None, how)
+    namer = Judge.of(_run(run), how)
+    finder = None if spotter is None else Judge.spotting(_run(spotter), how)
+    return judge(source, namer, finder, how)
 
 
 def _run(run: Run | str | Path) -> Run:

@@ -128,9 +128,10 @@ def of_members(spread: float) -> list[str]:
     if spread < APART:
         return []
     return [
-        f"The trainings disagree on how far moments show an expression (by {spread:.2f} "
-        f"on average): some may not have learnt to spot, and lift or hide all of their "
-        f"mean. Ask one of them with --fold, or with --member best-inner."
+        f"The trainings disagree on how far moments show an expression (by "
+        f"{spread:.2f} on average): some may not have learnt to spot, and lift or hide "
+        f"all of their mean. Ask one of them with --fold, of another run that spots "
+        f"with --spotter-fold."
     ]
 
 

@@ -109,7 +109,7 @@ def of_window(
     recipe, n = seen.recipe, seen.recipe.frames
     if seen.how == "none" and recipe.modality != "apex-flow":
         # Of a video that is too short, its last frame stays.
-        frames = [*frames, *frames[-1:] * (n - len(frames))]
+        frames = [*frames, *[frames[-1]] * (n - len(frames))]
     last = len(frames) - 1
     apex = last // 2
     if seen.how == "apex-window":

@@ -82,7 +82,7 @@ def curve_png(found: Prediction, threshold: float) -> bytes:
     axes.plot(times, mean, color=BLUE, linewidth=1.2)
     for one in found.found[:MOST_BARS]:
         axes.plot([one.onset, one.offset], [-0.06] * 2, color=INK, linewidth=3)
-        axes.plot([one.apex], [one.intensity], "v", color=ORANGE, markersize=4)
+        axes.plot([one.apex], [one.intensity or 0.0], "v", color=ORANGE, markersize=4)
     axes.axhline(threshold, color=MUTED, linewidth=0.8, linestyle=":")
     axes.set_ylim(-0.1, 1.05)
     axes.set_xlim(float(times[0]), max(float(times[-1]), float(times[0]) + 1e-3))
