@@ -77,7 +77,7 @@ def _figures_of(out: Path) -> set[str]:
 
 def _lead(found: Prediction) -> Iterator[PageBlock]:
     count, of = len(found.found), f"{found.duration:.1f} s"
-    members = len(found.namer.members)
+    members = len((found.spotter or found.namer).members)
     who = f"{members} trainings" if members > 1 else "1 training"
     if found.spotted:
         what = "expression was" if count == 1 else "expressions were"
