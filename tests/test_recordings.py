@@ -133,7 +133,7 @@ def test_a_video_says_how_many_frames_a_stride_in_milliseconds_is(footage, tmp_p
     from data_builders.folder import Folder
     from jmer.data.load import load
 
-    folder, shown = footage
+    folder, _ = footage
     made = load(
         Folder(
             table=str(folder / TABLE), data_dir=tmp_path, modality="clip", size=16,
