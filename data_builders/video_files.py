@@ -125,12 +125,14 @@ def pictures(frames: Sequence[VideoFrame]) -> Iterator[tuple[VideoFrame, Picture
         for frame in container.decode(stream):
             if frame.pts is None or frame.pts > left[-1]:
                 break
-            if frame.pts in wanted and frame.pts in left:
+            if frame.pts in left:
+                if frame.is_corrupt:  # what is not there is made up of its neighbours
+                    break
                 left.remove(frame.pts)
                 yield wanted[frame.pts], _upright(frame)
                 if not left:
                     return
-    if first > ticks[0] and left[0] == first:
+    if first > ticks[0]:
         # What a file says of where it may be entered is not always so.
         yield from _from_the_start(file, wanted, left)
         return
@@ -143,6 +145,8 @@ def _from_the_start(
     with _opened(file) as (container, stream):
         for frame in container.decode(stream):
             if frame.pts in left:
+                if frame.is_corrupt:
+                    break
                 left.remove(frame.pts)
                 yield wanted[frame.pts], _upright(frame)
                 if not left:

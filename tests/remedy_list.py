@@ -150,7 +150,7 @@ TYPED: list[tuple[str, str]] = [
     ("their report could not be written", f"{RUNS}a_report_that_failed"),
     ("puts them into the report of the run", "test_explain.py: the report has them"),
     ("AUC of {record['frames']}", "test_spot.py: the report has it"),
-    ("add --import {shlex.join(ways)}", f"{RUNS}a_set_of_the_experiment_file"),
+    ("add --import {shlex.join(ways)} (in", f"{RUNS}a_set_of_the_experiment_file"),
     ("--import {name} fails", "test_own_set.py: the file is corrected"),
     ("jmer has one of that name", NO_REMEDY),
     ("which this jmer does not know", NO_REMEDY),

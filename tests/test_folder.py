@@ -1,6 +1,9 @@
 """A set of one's own: a table, folders of frames and videos."""
 
 import csv
+import os
+import shutil
+import unicodedata
 
 import cv2
 import numpy as np
@@ -92,6 +95,21 @@ def test_a_video_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path):
     assert all((whole[i] == written[i]).all() for i in whole)
 
 
+def test_a_frame_that_is_damaged_is_not_made_up(tmp_path):
+    av = pytest.importorskip("av")
+    path = film(tmp_path / "a.mp4", noise(12), codec="libx264rgb")
+    with av.open(str(path)) as file:
+        *_, last = (p for p in file.demux(file.streams.video[0]) if p.size)
+        at, size = last.pos, last.size
+    content = bytearray(path.read_bytes())
+    content[at + size // 3 : at + size] = bytes(size - size // 3)
+    path.write_bytes(content)
+    assert len(shown(path, *range(11))) == 11
+    for indices in ((11,), (0, 11), (10, 11)):
+        with pytest.raises(JmerError, match=r"a\.mp4 \(frame 11, from 0\) cannot be"):
+            shown(path, *indices)
+
+
 # --- tables
 
 
@@ -120,6 +138,15 @@ class Mine:
     def table(self, name="mine.csv", header=None, delimiter=",", encoding="utf-8"):
         header = header or ["clip", "subject", "label", "onset", "apex", "offset"]
         path = self.folder / name
+        if path.suffix == ".xls":
+            xlwt = pytest.importorskip("xlwt")
+            book = xlwt.Workbook()
+            sheet = book.add_sheet("clips")
+            for i, row in enumerate([header, *self.rows]):
+                for k, cell in enumerate(row):
+                    sheet.write(i, k, cell)
+            book.save(str(path))
+            return path
         if path.suffix == ".xlsx":
             book = openpyxl.Workbook()
             for row in [header, *self.rows]:
@@ -171,7 +198,10 @@ def test_frames_and_videos_give_the_frames_of_the_table(mine):
     "table",
     [
         {"name": "t.xlsx"},
+        {"name": "t.xls"},
         {"delimiter": ";", "encoding": "utf-8-sig"},
+        {"delimiter": ";", "encoding": "cp1252"},
+        {"delimiter": "\t", "encoding": "utf-16-le", "name": "t.txt"},
         {"delimiter": "\t", "encoding": "utf-16"},
         {"header": ["File", "Participant", "Emotion", "Start", "Peak", "End"]},
     ],
@@ -209,6 +239,19 @@ def test_seconds_are_the_nearest_frames(mine):
     assert "--fps RATE" in mine.problem(times="seconds")
     mine.rows = [[*row[:3], 0, 0.1, 7.5] for row in mine.rows[:1]]
     assert "from 0 to 0.900 seconds" in mine.problem(times="seconds", fps=10)
+
+
+def test_seconds_may_have_decimal_commas(mine):
+    mine.rows = [[*row[:3], "0,19", "0,21", "0,3"] for row in mine.rows[:1]]
+    table = mine.table(delimiter=";")
+    (clip,) = mine.clips(table=table, times="seconds", fps=10)
+    np.testing.assert_array_equal(clip["clip"][-1], mine.written[0][3])
+
+
+def test_a_table_without_labels_says_what_to_fill_in(mine):
+    mine.rows = [[*row[:2], "", *row[3:]] for row in mine.rows]
+    with pytest.raises(JmerError, match=r"no row has a label\. Fill in the column"):
+        mine.builder().class_names()
 
 
 def test_moments_that_nobody_wrote_down(mine):
@@ -270,15 +313,60 @@ def empty(path):
         (0, "../elsewhere", "--root DIR"),
         (1, "/somewhere/else.mkv", "--root DIR"),
         (4, "films/1", "is of"),
+        (0, "frames/0/../1", "no folder of clip"),
+        (1, "films/1.MKV", "did you mean '1.mkv'"),
+        (1, "films/11.mkv", "no folder of clip"),
+        (1, "link.mkv", "a link that leads nowhere"),
+        (0, "films", "has no frames"),
+        (0, "pipe.mkv", "neither a folder of frames nor a video"),
+        (0, "text.mp4", "cannot be read as a video"),
+        (0, "empty.mp4", "is empty"),
+        (0, "picture.mp4", "has one frame"),
+        (0, "two", "are both frame 2"),
+        (0, "gap", "lacks 1 of 3 frames (2)"),
     ],
 )
-def test_a_place_that_is_none_is_named_with_its_row(mine, row, value, words):
+@pytest.mark.parametrize("moments", [True, False])
+def test_a_place_that_is_none_is_named_with_its_row(mine, row, value, words, moments):
     mine.rows[row][0] = value
+    if moments:
+        mine.rows[row][3:] = [1, 2, 3]
+    else:  # the whole clip: what is wrong is the place, and no empty cell
+        mine.rows[row][3:] = ["", "", ""]
+    (mine.folder / "link.mkv").symlink_to("nowhere.mkv")
+    os.mkfifo(mine.folder / "pipe.mkv")
+    (mine.folder / "text.mp4").write_text("clip,subject")
+    (mine.folder / "empty.mp4").touch()
+    for name in ("two/1.png", "two/2.png", "two/2.jpg", "gap/1.png", "gap/3.png"):
+        file = mine.folder / name
+        file.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(file), mine.written[0][0])
+    shutil.copy(mine.folder / "two/1.png", mine.folder / "picture.mp4")
     if words == "is of":  # found without its ending: another's clip, but no mistake
         assert len(mine.clips()) == 6
         return
     problem = mine.problem()
+    if words == "has one frame" and moments:
+        words = "lacks 2 of 3 frames"
     assert words in problem and f"mine.csv, row {row + 2}" in problem
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["{}/films/1.mkv", "films/../films/1.mkv", "./films//1.mkv", "films/1",
+     "../{up}/films/1.mkv", "films\\1.mkv", "linked.mkv", "films/é 李\n, x.mkv"],
+)  # fmt: skip
+def test_one_place_has_many_spellings(mine, place):
+    """Absolute, with detours, by a link, with an accent that the disk writes apart."""
+    apart = unicodedata.normalize("NFD", "films/é 李\n, x.mkv")
+    shutil.copy(mine.folder / "films/1.mkv", mine.folder / apart)
+    (mine.folder / "linked.mkv").symlink_to("films/1.mkv")
+    mine.rows = [mine.rows[1]]
+    mine.rows[0][0] = place.format(mine.folder, up=mine.folder.name)
+    (clip,) = mine.clips()
+    np.testing.assert_array_equal(clip["clip"], mine.written[1][2:8])
+    if "linked" not in place and "x.mkv" not in place:
+        assert clip["clip_id"] == "films-1"
 
 
 def test_a_damaged_video_is_named(mine):

@@ -291,7 +291,7 @@ def test_a_notebook_shows_it_whatever_names_hold(fabricated, what):
 
 def test_the_card_says_what_counts(fabricated):
     page = fabricated._repr_html_()
-    assert "UF1" in page and "95 % interval" in page
+    assert "UF1" in page and "95 % intervals over subjects" in page
     assert "6 subjects" in page and "recognised as" in page
     diverged = [{"fold": "a", "seed": 0, "variant": 0, "epoch": 1}]
     found = dataclasses.replace(fabricated)

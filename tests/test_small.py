@@ -3,13 +3,14 @@
 import dataclasses
 import json
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from toy import make_clips
 
 from jmer.cli import main
-from jmer.data.extract import Extract, shrunk
+from jmer.data.extract import Extract, fitted, shrunk
 from jmer.data.listed import ClipLists
 from jmer.data.random_clips import RandomClips
 from jmer.data.splits import Loso, make_folds
@@ -170,6 +171,9 @@ def test_images_shrink_by_area_and_flow_stays_in_pixels():
     small = shrunk(flow, (2, 2), moves=2)
     assert small.shape == (3, 2, 2, 3) and small.dtype == np.float16
     np.testing.assert_array_equal(small[0, 0, 0], [1, 3, 5])
+    one = fitted("flow", flow[..., :2], (3, 2, 2, 2))
+    np.testing.assert_array_equal(one, small[..., :2])
+    assert fitted("flow", flow, (4, 2, 2, 3)) is flow
     many = np.ones((5, 5, 7), np.float32)
     np.testing.assert_allclose(shrunk(many, (3, 3)), np.ones((3, 3, 7)), rtol=1e-6)
 
@@ -221,6 +225,25 @@ def test_a_small_run_is_explained_on_what_it_saw(ran):
     clips = set_of(run)
     assert clips.inputs["apex_flow"].shape == (18, 28, 28, 3)
     assert clips.fingerprint == run.experiment["data"]["fingerprint"]
+
+
+def test_its_weights_are_tested_on_what_it_saw(ran, tmp_path):
+    words = ["evaluate", str(ran.parent / "mine.py"), "--weights", str(ran), "--small"]
+    assert main([*words, "--run-dir", str(tmp_path / "again")]) == 0
+    again, run = load_run(tmp_path / "again"), load_run(ran)
+    np.testing.assert_allclose(
+        again.predictions.probabilities, run.predictions.probabilities, atol=1e-5
+    )
+
+
+def test_a_network_that_says_nothing_is_trained_on_fewer_clips():
+    class Own(STSTNetConfig):
+        small_size: ClassVar = {}
+
+    made, words = made_small(experiment_of(Own(size=40)))
+    assert made.model.size == 40
+    assert (made.extract.subjects, made.extract.clips) == (6, 60)
+    assert "extract.subjects 6 instead of none" in words
 
 
 def test_it_goes_on_as_it_began(ran, capsys):

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 
 from data_builders.annotation import Clip, SheetRow, frame_number
-from data_builders.disk import content_hash, looking
+from data_builders.disk import content_hash
 from data_builders.folder import Folder
+from data_builders.folder.places import inside, place_of
 from data_builders.folder.words import lines, table_of
 from data_builders.frame_builder import FrameBuilder
 from data_builders.frame_files import Frame
 from data_builders.sheets import Line
-from data_builders.video_files import ENDINGS, VideoFrame, is_video, video
+from data_builders.video_files import VideoFrame, is_video, video
 from jmer.data.asking import data_option
 from jmer.data.prepared import complete
-from jmer.data.problems import Unusable
+from jmer.data.problems import Unusable, problem_of
 from jmer.errors import JmerError, quoted
 from jmer.preprocess.align import Square
 
@@ -91,12 +92,18 @@ class Builder(FrameBuilder):
 
     def _whole(self, row: SheetRow) -> SheetRow:
         """With the numbers of onset, apex and offset, as far as the files tell them."""
+        if not row.clip:
+            return row  # as the survey says
         try:
             folder = self.clip_folder(row)
-            known = list(self.numbered(folder)) if folder else []
-        except JmerError:
-            return row  # the survey finds it again, and says so
-        if folder is None or not known:
+            known = list(self.numbered(folder))
+            if not known:
+                raise Unusable(
+                    f"{folder} has no frames. Restore them, or remove its rows.",
+                    "clips without frames",
+                )
+        except JmerError as error:
+            self.odd[row.number] = _of_row(row, error)
             return row
         if folder.is_file() and not row.frame_rate:
             row = replace(row, frame_rate=video(folder).frame_rate)
@@ -135,7 +142,7 @@ class Builder(FrameBuilder):
 
     def row(self, line: Line) -> SheetRow:
         values = line.values
-        subject, place = values["subject"], values["clip"].replace("\\", "/")
+        subject, place = values["subject"], inside(self.root, values["clip"])
         return SheetRow(
             where=line.where,
             number=line.number,
@@ -189,34 +196,9 @@ class Builder(FrameBuilder):
     def _homes(self) -> dict[str, str]:
         return {}
 
-    def clip_folder(self, row: SheetRow) -> Path | None:
-        """The folder or the video that a row names; a video also without its ending.
-
-        Raises: JmerError if it lies elsewhere, or is neither.
-        """
-        base = self.root
-        path = base / row.folder
-        if ".." in path.relative_to(base).parts if path.is_relative_to(base) else True:
-            raise Unusable(
-                f"{row.where}: {row.folder} does not lie in {base}. Choose "
-                f"{data_option('root', 'DIR')}, a folder that has all clips, and write "
-                f"places from there.",
-                "clips that lie elsewhere",
-            )
-        with looking(path):
-            if path.is_dir() or (path.is_file() and is_video(path)):
-                return path
-            if path.is_file():
-                raise Unusable(
-                    f"{row.where}: {path} is neither a folder of frames nor a video "
-                    f"({', '.join(ENDINGS)}). Name one of them.",
-                    "clips that are neither folders nor videos",
-                )
-            videos = [p for p in path.parent.glob(f"{path.name}.*") if is_video(p)]
-        return videos[0] if len(videos) == 1 else None
-
-    def odd_names(self, row: SheetRow) -> str:
-        return f" (the table says {quoted(row.folder)})"
+    def clip_folder(self, row: SheetRow) -> Path:
+        """Raises: JmerError as `place_of`."""
+        return place_of(self.root, row)
 
     def numbered(self, folder: Path) -> Mapping[int, Frame]:
         if folder.is_dir():
@@ -235,6 +217,14 @@ class Builder(FrameBuilder):
         if clip.row.number in self.without_apex:
             made["apex"] = -1
         return made
+
+
+def _of_row(row: SheetRow, error: JmerError) -> JmerError:
+    """What is wrong with the files of a row, with the row."""
+    found = problem_of(error)
+    return (
+        error if row.where in found else Unusable(f"{row.where}: {found}", found.kind)
+    )
 
 
 def _name(place: str, subject: str) -> str:

@@ -59,6 +59,13 @@ def _labelling(data: Folder, stamp: Stamp) -> Labelling:
     for word, name in _meanings(data, stamp).items():
         if name:
             known.setdefault(name, []).append(word)
+    if not known:
+        raise JmerError(
+            f"{data.table}: no row has a label. Fill in the column label: each word is "
+            f"a class."
+            if data.labels is None
+            else f"{data.labels}: no word has a class. Fill in the column class."
+        )
     wanted = [name.strip() for name in data.classes.split(",") if name.strip()]
     for name in wanted:
         if name not in known:

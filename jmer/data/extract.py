@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 from collections.abc import Mapping
 
-import cv2
 import numpy as np
 
 from jmer.annotations import Int, Shaped
@@ -109,6 +108,17 @@ def _shrinks(stored: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     return same and all(one >= other for one, other in sides)
 
 
+def fitted(
+    name: str, array: Shaped[np.ndarray, "..."], shape: tuple[int, ...]
+) -> Shaped[np.ndarray, "..."]:
+    """A feature of one clip in the shape that a network takes, if it is larger images
+    of that."""
+    if not _shrinks(array.shape, shape):
+        return array
+    height, width = shape[-3:-1]
+    return shrunk(array, (height, width), MOVES.get(name, 0))
+
+
 def _rows(
     name: str,
     array: Shaped[np.ndarray, "n ..."],
@@ -119,7 +129,7 @@ def _rows(
         return array[index]
     made = np.empty((len(index), *shape), array.dtype)
     for row, i in enumerate(index.tolist()):  # one by one: the set may lie on a disk
-        made[row] = shrunk(array[i], shape[-3:-1], MOVES.get(name, 0))
+        made[row] = fitted(name, array[i], shape)
     return made
 
 
@@ -128,6 +138,8 @@ def shrunk(
 ) -> Shaped[np.ndarray, "... H W c"]:
     """Images shrunk to `size` (rows, columns), each pixel the mean of its area, of the
     same type; the first `moves` values of a pixel are ways in pixels (right, down)."""
+    import cv2  # which nothing else of training needs
+
     *outer, height, width, values = images.shape
     flat = images.reshape(-1, height, width, values)
     made = np.empty((len(flat), *size, values), np.float32)

@@ -57,7 +57,8 @@ def run(
 
     """
     base, name, file = _found(experiment)
-    made, changed = _changed(base, overrides), ()
+    made = _changed(base, overrides)
+    changed: tuple[str, ...] = ()
     if made.small:
         made, changed = made_small(made, _flat(overrides))
     folder = expanded(Path("runs") / name if run_dir is None else Path(run_dir))
