@@ -25,6 +25,7 @@ from jmer.cli import main
 from jmer.data.random_clips import RandomClips
 from jmer.errors import JmerError
 from jmer.files import read_json, write_json
+from jmer.files.remains import folder_aside
 from jmer.runs.bundles import BundleOptions, write_bundle
 from jmer.runs.folder import DESCRIPTION
 from jmer.runs.programs import random_clips
@@ -297,6 +298,21 @@ def test_nothing_is_left_of_an_export_that_fails(run, tmp_path, monkeypatch, cap
     assert main(["export", str(run), "--out", str(tmp_path / "b")]) == 1
     assert "No space left on device" in capsys.readouterr().err
     assert not [*tmp_path.iterdir()]
+
+
+def test_what_a_killed_export_left_goes_with_the_next(run, tmp_path):
+    code = (
+        f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); from pathlib import Path; "
+        f"from jmer.files.remains import folder_aside; "
+        f"(folder_aside(Path({str(tmp_path / 'b')!r})) / 'x').write_text('x'); "
+        f"os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert len([*tmp_path.iterdir()]) == 1
+    own = folder_aside(tmp_path / "b")  # of a process that lives
+    out = ["--out", str(tmp_path / "b")]
+    assert main(["export", str(run), "--fold", "s000", *out]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"b", own.name}
 
 
 def test_what_differs_is_not_written(run, tmp_path, monkeypatch, capsys):

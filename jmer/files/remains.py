@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 import re
+import shutil
 import socket
 import tempfile
 from pathlib import Path
@@ -28,6 +29,17 @@ def aside(path: Path) -> tuple[int, Path]:
     return handle, Path(name)
 
 
+def folder_aside(path: Path) -> Path:
+    """A new folder beside `path`, to be filled and moved there. What processes of this
+    machine that were killed left of the same folder is removed.
+
+    Raises: OSError if it cannot be written.
+    """
+    _remove_remains(path)
+    prefix = f".{path.name[:LONGEST]}.{_machine()}-{os.getpid()}."
+    return Path(tempfile.mkdtemp(suffix=".part", prefix=prefix, dir=path.parent))
+
+
 def is_part(path: Path) -> bool:
     """Whether it is on its way to become another file, or was when a process died."""
     return PART.fullmatch(path.name) is not None
@@ -40,8 +52,12 @@ def _remove_remains(path: Path) -> None:
     for name in names:
         found = PART.fullmatch(name)
         if found and found[1] == _machine() and not _alive(int(found[2])):
+            left = path.parent / name
             with contextlib.suppress(OSError):
-                (path.parent / name).unlink()
+                if left.is_dir() and not left.is_symlink():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink()
 
 
 def _alive(process: int) -> bool:

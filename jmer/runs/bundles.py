@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from jmer.errors import JmerError, UsageError
 from jmer.files import make_folder, write_bytes, write_json, writing
 from jmer.files.digest import written_file
 from jmer.files.ending import undoing
+from jmer.files.remains import folder_aside
 from jmer.models.origin import origin
 from jmer.runs.environment import environment
 from jmer.runs.explain import data_of, seed_of
@@ -216,7 +216,7 @@ def _appearing(out: Path, overwrite: bool) -> Iterator[Path]:
     """A folder to fill, which becomes `out` when the block is done."""
     make_folder(out.parent)
     with writing(out):
-        remains = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        remains = folder_aside(out)
         with undoing(lambda: shutil.rmtree(remains, ignore_errors=True)):
             try:
                 whole = remains / "bundle"

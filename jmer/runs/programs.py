@@ -127,8 +127,10 @@ def _used(function: Program, arrays: Arrays, inputs: Specs) -> Specs:
     clips = _clips(inputs)
     with pinned():
         traced = jax.make_jaxpr(lambda clips: function(arrays, clips))(clips).jaxpr
-    read = {id(v) for eqn in traced.eqns for v in eqn.invars}
-    read |= {id(v) for v in traced.outvars}
+    read = {id(v) for v in traced.outvars}
+    for step in reversed(traced.eqns):
+        if any(id(v) in read for v in step.outvars):
+            read |= {id(v) for v in step.invars}
     names = sorted(clips)  # the order of leaves
     used = {n for n, v in zip(names, traced.invars, strict=True) if id(v) in read}
     return tuple(spec for spec in inputs if spec.name in used) or inputs
