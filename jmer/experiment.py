@@ -137,7 +137,7 @@ class Experiment:
     extract: Extract = dataclasses.field(default_factory=Extract)
     """What is seen of the prepared set."""
     small: bool = False
-    """Train a small size, to try things out: a LOSO in 3 minutes on 2 cores. A smaller
+    """Train a small size, to try things out: a LOSO in minutes on 2 cores. A smaller
     network and smaller images, fewer epochs, at most 26 people and 260 clips; what else
     is given counts. It says what it changed, and is no row of any paper's table."""
 

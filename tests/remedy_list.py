@@ -19,6 +19,7 @@ EXTRA = (
 )
 IMPORTED = "test_importers.py::test_"
 LISTED = "test_listed.py::test_the_command_line_says_what_to_give"
+PYTHON = "test_notebook.py::test_"
 FED = "test_streamed.py::test_own_batches_of_such_a_set_are_refused"
 RECORDINGS = "test_native.py::test_what_is_said_of_recordings_works_when_typed"
 # Why nothing is typed.
@@ -252,6 +253,12 @@ TYPED: list[tuple[str, str]] = [
     ("onnxruntime differs from JAX by", f"{BUNDLE}what_onnx_lacks_is_named"),
     # What is not installed, or elsewhere.
     ("pip install 'jmer[", EXTRA),
+    # Runs from Python, and small ones.
+    ("jmer.run takes an Experiment", "test_notebook.py::test_mistakes_are_one_line"),
+    ("is a sweep of {len(sweep.cells)} runs", f"{RUNS}sweeps"),
+    ("--{option(part)}{dot}", f"{PYTHON}fields_are_replaced"),
+    ("--{option(name)}", f"{PYTHON}fields_are_replaced"),
+    ("A small size (--small)", NO_REMEDY),
     ("Give a --run-dir on a file system", HOSTS),
     ("--num-processes and --process-id", HOSTS),
     ("--process-id={process_id} must be", HOSTS),

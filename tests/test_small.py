@@ -46,8 +46,8 @@ def experiment_of(network, **options):
 def test_every_network_has_a_small_size(kind):
     assert kind().small_size
     made, words = made_small(experiment_of(kind()))
-    assert made.small and made.epochs <= 8
-    assert any(word.startswith("epochs 8 instead of 100") for word in words)
+    assert made.small and made.epochs <= 5
+    assert any(word.startswith("epochs 5 instead of 100") for word in words)
     for own, paper in zip(made.model.input_shapes, kind().input_shapes, strict=True):
         assert len(own) == len(paper) and np.all(np.array(own) <= np.array(paper))
     # Once more changes nothing more.

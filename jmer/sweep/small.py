@@ -11,7 +11,7 @@ from jmer.models.base import NetworkConfig
 from jmer.sweep.cells import Cell, Sweep
 from jmer.sweep.fields import get_field, shown, with_fields
 
-EPOCHS, BATCH = 8, 32
+EPOCHS, BATCH = 5, 32
 SUBJECTS, CLIPS = 26, 260
 """Those of CASME II, of which most sets that papers use have no more."""
 UNKNOWN_SUBJECTS, UNKNOWN_CLIPS = 6, 60
