@@ -11,6 +11,7 @@ LIST = f"{RUNS}a_folder_is_no_experiment"
 UNFINISHED = f"{RUNS}a_run_that_is_not_finished_or_none"
 FOREIGN = f"{RUNS}a_folder_of_something_else"
 AUDIT = f"{RUNS}the_audit_says_what_goes_with_what"
+BUNDLE = "test_bundle.py::test_"
 FOLDER = "test_folder.py: what errors tell to type"
 EXTRA = (
     f"{RUNS}pip_is_told_of_extras_that_are_there: nothing is installed, as tests have "
@@ -26,7 +27,27 @@ DEVICE = "another device or driver: what is named is JAX's own, and CI has none"
 TARGETS = "minutes of compiling for other machines: test_targets.py"
 NO_REMEDY = "a rule, a note or a heading, and no remedy"
 
+ASKED = "test_predict.py::test_"
+FACES = "test_predict_faces.py::test_"
+
 TYPED: list[tuple[str, str]] = [
+    # Predictions on videos.
+    ("name a video, a folder of frames, or", f"{ASKED}a_video_or_a_camera_is_needed"),
+    ("tells no intensity of frames; give", f"{ASKED}a_spotter_finds_what_another_names"),
+    ("cannot be opened ({reason}). Close", "a camera, which CI has none of"),
+    ("Nothing was spotted: the network", f"{ASKED}a_spotter_finds_what_another_names"),
+    ("video is seen at {rate} frames", f"{ASKED}what_is_advised_works_when_typed"),
+    ("{most} faces: {whose} is followed", f"{FACES}of_two_faces_one_is_chosen"),
+    ("faces where it was first", f"{FACES}of_two_faces_one_is_chosen"),
+    ("--seed {seed}: {self.run", f"{ASKED}options_that_cannot_be_are_refused"),
+    ("--fold {fold}: {self.run", f"{ASKED}one_fold_is_one_training"),
+    ("--member {member}: must be", "in Python: the parser has the one name"),
+    ("have no score on inner clips", f"{ASKED}the_best_on_inner_clips_is_one_training"),
+    ("choose another folder with --out", f"{ASKED}what_is_advised_works_when_typed"),
+    ("change that with --rate", f"{ASKED}what_is_advised_works_when_typed"),
+    ("which jmer does not make of frames: it", NO_REMEDY),
+    ("does not say when they are shown: add", f"{ASKED}a_folder_of_frames_and_one"),
+    ("Images have 16 bits a value", f"{ASKED}images_of_twelve_bits"),
     # How a run is laid out.
     ("learns from statistics of whole batches", "test_saving.py, in Python"),
     # The networks of the demonstration.
@@ -217,6 +238,14 @@ TYPED: list[tuple[str, str]] = [
     ("Say how columns are called with", FOLDER),
     ("no row of {data.table} is of", FOLDER),
     ("is there already, and stays: choose another with --out", FOLDER),
+    # Bundles.
+    ("or export the run again with `jmer export`", f"{BUNDLE}a_place_is_kept"),
+    ("it is no bundle. `jmer export RUN", f"{BUNDLE}a_folder_that_is_no_bundle"),
+    ("install the one that wrote it", "another version: test_bundle.py has the words"),
+    ("was made by jax {made}, and jax", "another JAX: test_bundle.py has the words"),
+    ("Choose another --fold", f"{BUNDLE}what_diverged_is_left_out"),
+    ("Leave --onnx out.", f"{BUNDLE}what_onnx_lacks_is_named"),
+    ("onnxruntime differs from JAX by", f"{BUNDLE}what_onnx_lacks_is_named"),
     # What is not installed, or elsewhere.
     ("pip install 'jmer[", EXTRA),
     ("Give a --run-dir on a file system", HOSTS),

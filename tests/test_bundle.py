@@ -1,7 +1,9 @@
 """Bundles: what `jmer export` writes, read again with JAX and NumPy alone."""
 
+import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +12,9 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 from numpy.testing import assert_allclose
+from remedies import commands
 from test_explain import RUNS
 from untrained import write_untrained_run
 
@@ -21,8 +25,10 @@ from jmer.cli import main
 from jmer.data.random_clips import RandomClips
 from jmer.errors import JmerError
 from jmer.files import read_json, write_json
-from jmer.runs.bundles import random_clips
+from jmer.runs.bundles import BundleOptions, write_bundle
 from jmer.runs.folder import DESCRIPTION
+from jmer.runs.programs import random_clips
+from jmer.train.tasks import Task
 
 ROOT = Path(__file__).resolve().parent.parent
 SLOW = ("stanet", "aman", "meranet", "visual_memory", "hsta", "resnet3d")
@@ -57,34 +63,41 @@ def _bundle(whole, tmp_path):
     return Path(shutil.copytree(whole, tmp_path / "bundle"))
 
 
-def assert_agrees(run, bundle, count):
-    """Logits of every member are those of its training."""
+def assert_agrees(run, bundle, counts=(1, 3, 7)):
+    """Logits of every member are those of its training, in batches of any size."""
     loaded, found = jmer.load_bundle(bundle), jmer.load_run(run)
-    clips = random_clips(loaded.inputs, count, seed=count)
-    network = found.weights.config
-    zeros = {
-        name: np.zeros((count, *shape), np.float32)
-        for name, shape in zip(network.inputs, network.input_shapes, strict=True)
-    }
-    wanted = []
-    for fold in loaded.folds:
-        model = found.model(subject=fold, seed=0)
-        predict = jax.jit(lambda inputs, model=model: network.predict(model, inputs))
-        wanted.append(np.asarray(predict({**zeros, **clips})))
-    got = loaded.logits(**clips)
-    largest = max(1.0, np.abs(wanted).max())
-    assert_allclose(got / largest, np.stack(wanted) / largest, atol=1e-5, rtol=0)
-    shares = np.asarray(jax.nn.softmax(np.stack(wanted))).mean(0)
-    answer = loaded(**clips)
-    assert answer.dtype == np.float32 and answer.shape == (count, len(loaded.classes))
-    assert_allclose(answer, shares, atol=1e-5)
-    assert_allclose(answer.sum(1), 1, atol=1e-6)
+    network, (graphdef, states) = found.weights.config, found.weights.states()
+    tasks = found.weights.tasks
+    rows = [tasks.index(Task(0, fold)) for fold in loaded.folds]
+
+    @jax.jit
+    def predict(state, inputs):
+        return network.predict(nnx.merge(graphdef, *state), inputs)
+
+    for count in counts:
+        clips = random_clips(loaded.inputs, count, seed=count)
+        unseen = {
+            name: np.zeros((count, *shape), np.float32)
+            for name, shape in zip(network.inputs, network.input_shapes, strict=True)
+        }
+        wanted = np.stack(
+            [
+                predict(jax.tree.map(lambda x, i=i: x[i], states), {**unseen, **clips})
+                for i in rows
+            ]
+        )
+        largest = max(1.0, np.abs(wanted).max())
+        close = {"atol": 1e-5, "rtol": 0}
+        assert_allclose(loaded.logits(**clips) / largest, wanted / largest, **close)
+        answer = loaded(**clips)
+        assert answer.dtype == np.float32
+        assert_allclose(answer, np.asarray(jax.nn.softmax(wanted)).mean(0), **close)
+        assert_allclose(answer.sum(1), 1, atol=1e-6)
     return loaded
 
 
-@pytest.mark.parametrize("count", [1, 3, 7])
-def test_an_ensemble_agrees_with_the_run(run, whole, count):
-    loaded = assert_agrees(run, whole, count)
+def test_an_ensemble_agrees_with_the_run(run, whole):
+    loaded = assert_agrees(run, whole)
     assert loaded.folds == ("s000", "s001", "s002")
     assert loaded.classes == ("negative", "positive", "surprise")
 
@@ -94,8 +107,7 @@ def test_an_ensemble_agrees_with_the_run(run, whole, count):
 def test_every_network_agrees(name, tmp_path):
     run = untrained(tmp_path / "run", name, subjects=2)
     assert main(["export", str(run), "--out", str(tmp_path / "b")]) == 0
-    for count in (1, 3, 7):
-        loaded = assert_agrees(run, tmp_path / "b", count)
+    loaded = assert_agrees(run, tmp_path / "b")
     assert "intensity" not in [spec.name for spec in loaded.inputs]
     if name == "visual_memory":
         found = loaded.outputs(**random_clips(loaded.inputs, 2))
@@ -296,6 +308,31 @@ def test_what_differs_is_not_written(run, tmp_path, monkeypatch, capsys):
     assert not [*tmp_path.iterdir()]
 
 
+def test_a_folder_that_is_no_bundle(run, tmp_path):
+    folder = tmp_path / "it's mine"
+    with pytest.raises(JmerError, match="it is no bundle") as told:
+        jmer.load_bundle(folder)
+    (command,) = commands(str(told.value))
+    assert main([str(run) if word == "RUN" else word for word in command]) == 0
+    assert jmer.load_bundle(folder).folds == ("s000", "s001", "s002")
+
+
+def test_what_diverged_is_left_out(run, tmp_path):
+    found, said = jmer.load_run(run), list[str]()
+    tasks = [
+        dataclasses.replace(task, diverged=task.subject == "s001")
+        for task in found.tasks
+    ]
+    found.__dict__["tasks"] = tuple(tasks)
+    write_bundle(found, tmp_path / "b", BundleOptions(), say=said.append)
+    assert jmer.load_bundle(tmp_path / "b").folds == ("s000", "s002")
+    assert any("without fold s001, whose training diverged" in line for line in said)
+    with pytest.raises(JmerError, match=r"s001 diverged.* Choose another --fold"):
+        write_bundle(found, tmp_path / "c", BundleOptions(fold="s001"))
+    write_bundle(found, tmp_path / "c", BundleOptions(fold="s002"), say=said.append)
+    assert jmer.load_bundle(tmp_path / "c").folds == ("s002",)
+
+
 def test_what_is_no_run_or_no_fold(run, tmp_path, capsys):
     out = ["--out", str(tmp_path / "b")]
     for words, said in [
@@ -320,6 +357,20 @@ def test_the_artifact_is_that_of_jax(whole):
     own = {path: value[1] for path, value in loaded.weights.items()}
     found = read.call(own, flow)["logits"]
     assert np.array_equal(found, loaded.logits(**flow)[1])
+
+
+def test_the_loader_on_the_page_needs_no_jmer(whole, monkeypatch):
+    for library in ("flatbuffers", "safetensors"):
+        pytest.importorskip(library)
+    page = (ROOT / "docs/howto/export.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(import json.*?)```", page, re.DOTALL)
+    assert "jmer" not in code
+    monkeypatch.chdir(whole.parent)
+    known: dict = {}
+    code = code.replace('"bundle/', f'"{whole.name}/').replace("28, 28", "8, 8")
+    exec(code, known)
+    wanted = jmer.load_bundle(whole)(np.zeros((1, 8, 8, 3), np.float16))
+    assert_allclose(known["probabilities"], wanted, atol=1e-6)
 
 
 BARE = """
@@ -351,3 +402,77 @@ def test_jax_and_numpy_are_enough(whole):
     assert done.returncode == 0, done.stderr
     flow = np.ones((2, 8, 8, 3), np.float32)
     assert_allclose(json.loads(done.stdout), jmer.load_bundle(whole)(flow), atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ststnet", "hsta", "stanet", "resnet3d", "meranet"])
+def test_onnx_agrees(name, tmp_path):
+    pytest.importorskip("jax2onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    run = untrained(tmp_path / "run", name, subjects=2)
+    words = ["export", str(run), "--onnx", "--fold", "s001", "--out"]
+    assert main([*words, str(tmp_path / "b")]) == 0
+    loaded = jmer.load_bundle(tmp_path / "b")
+    session = runtime.InferenceSession(tmp_path / "b/network-0.onnx")
+    for count in (1, 3, 7):
+        clips = random_clips(loaded.inputs, count, seed=9)
+        found = session.run(["logits"], clips)[0]
+        wanted = loaded.logits(**clips)[0]
+        assert_allclose(found, wanted, atol=1e-5 * max(1, np.abs(wanted).max()))
+
+
+@pytest.mark.slow
+def test_what_onnx_lacks_is_named(tmp_path, capsys):
+    pytest.importorskip("jax2onnx")
+    run = untrained(tmp_path / "run", "aman", subjects=2)
+    words = ["export", str(run), "--onnx", "--fold", "s001", "--out"]
+    assert main([*words, str(tmp_path / "b")]) == 1
+    said = capsys.readouterr().err
+    assert "jax2onnx has no operation" in said and said.count("\n") == 1
+    assert said.strip().endswith("Leave --onnx out.")
+    assert not (tmp_path / "b").exists()
+    words.remove("--onnx")
+    assert main([*words, str(tmp_path / "b")]) == 0
+
+
+def test_onnx_asks_for_its_libraries(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert main(["export", str(run), "--onnx", "--out", str(tmp_path / "b")]) == 1
+    assert "pip install 'jmer[onnx]', or leave --onnx out" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides", "pads", "apart"),
+    [
+        ((3, 3), (2, 1), ((1, 1), (0, 2)), (1, 1)),
+        ((2, 3, 3), (2, 2, 1), ((1, 0), (1, 1), (2, 0)), (2, 1, 2)),
+    ],
+)
+def test_operations_written_as_others_are_the_same(shape, strides, pads, apart):
+    """What jax2onnx is given in place of what it lacks."""
+    from jmer.runs.onnx import _evaluated
+
+    rng = np.random.default_rng(1)
+    rank = len(shape)
+    x = rng.normal(size=(2, *(9, 7, 8)[:rank], 3)).astype(np.float32)
+    kernel = rng.normal(size=(*shape, 3, 5)).astype(np.float32)
+    space = "DHW"[-rank:]
+    names = (f"N{space}C", f"{space}IO", f"N{space}C")
+
+    @jax.jit
+    def network(x):
+        y = jax.lax.conv_general_dilated(
+            *(x, kernel, strides, pads), rhs_dilation=apart, dimension_numbers=names
+        )
+        window = (1, *(2,) * (rank - 1), 1, 1)
+        most = jax.lax.reduce_window(y, -np.inf, jax.lax.max, window, window, "SAME")
+        total = jax.lax.reduce_window(
+            most, 0.0, jax.lax.add, window, (1,) * (rank + 2), "VALID"
+        )
+        sides = [(1, 0, 0), *[(0, 2, 0)] * rank, (-1, 1, 0)]
+        return jax.nn.relu(jax.lax.pad(total, np.float32(0.5), sides))
+
+    traced = jax.make_jaxpr(network)(x)
+    (found,) = _evaluated(traced.jaxpr, traced.consts, [x])
+    assert_allclose(found, network(x), atol=1e-4)

@@ -8,6 +8,7 @@ import os
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pages
@@ -302,6 +303,17 @@ def test_the_readme_is_short_and_has_its_marks():
     for mark, word in (("quickstart", "jmer run"), ("test", "pytest")):
         _, _, after = text.partition(f"<!-- {mark} -->\n```\n")
         assert word in after.partition("```")[0]
+
+
+@pytest.mark.slow
+def test_the_readmes_block_runs_as_typed_after_the_quickstart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "sets"))
+    assert cli.main(["run", str(ROOT / "experiments/quickstart.py")]) == 0
+    _, _, after = (ROOT / "README.md").read_text().partition("```python\n")
+    found = {}
+    exec(after.partition("```")[0], found)
+    assert found["run"].folder == Path("runs/quickstart")
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import jmer
@@ -110,6 +111,35 @@ def test_it_is_read_where_its_file_was_run(run, capsys):
     words = ["evaluate", str(run.parent / "mine.py"), "--weights", str(run)]
     assert main([*words, "--run-dir", str(run.parent / "again")]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_its_bundle_needs_none_of_its_code(run, tmp_path):
+    jmer.load_experiment(run.parent / "mine.py")
+    words = ["export", str(run), "--import", str(run.parent / "mine.py"), "--out"]
+    assert main([*words, str(tmp_path / "bundle")]) == 0
+    found = jmer.load_run(run)
+    flow = np.ones((2, 8, 8, 3), np.float32)
+    bundle = jmer.load_bundle(tmp_path / "bundle")
+    (first, *_) = bundle.folds
+    wanted = found.model(subject=first, seed=0)(flow)
+    np.testing.assert_allclose(bundle.logits(flow)[0], wanted, atol=1e-5)
+    texts = [path.read_bytes() for path in (tmp_path / "bundle").iterdir()]
+    assert not any(b"class Net" in text for text in texts)
+
+
+@pytest.mark.slow
+def test_another_process_exports_it_if_told_where_it_is(run, tmp_path):
+    code, said = elsewhere("export", str(run), "--out", str(tmp_path / "b"))
+    file = run.parent / "mine.py"
+    assert code == 1 and f"add --import {file}" in said and said.count("\n") == 1
+    words = ["export", str(run), "--out", str(tmp_path / "b"), "--import", str(file)]
+    assert elsewhere(*words)[0] == 0
+    place = str(tmp_path / "b")
+    code, said = elsewhere(
+        code=f"import jmer, numpy as np; bundle = jmer.load_bundle({place!r}); "
+        f"print(bundle(np.zeros((2, 8, 8, 3), np.float32)).shape)"
+    )
+    assert (code, said) == (0, "(2, 3)\n")
 
 
 def test_a_file_that_was_changed_is_told_of(run, capsys):

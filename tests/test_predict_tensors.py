@@ -8,15 +8,11 @@ from filmed import film
 from numpy.testing import assert_array_equal
 
 from data_builders.folder import Folder
-from data_builders.synthetic import Synthetic
 from jmer.data import load
-from jmer.predict.clips import find_apex
 from jmer.predict.conditions import Conditions
 from jmer.predict.faces import Watcher
 from jmer.predict.moments import clip_at
-from jmer.predict.plan import plan
 from jmer.predict.recipe import seen_by
-from jmer.predict.scan import clips as walk
 from jmer.predict.source import sources
 from jmer.preprocess.faces import detector
 from jmer.synthetic.rendering import render_clip

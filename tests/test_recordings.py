@@ -129,6 +129,22 @@ def test_tables_say_what_is_shown(footage):
         assert len(onsets) == 3 and exact[i]["onset"] in onsets
 
 
+def test_a_video_says_how_many_frames_a_stride_in_milliseconds_is(footage, tmp_path):
+    from data_builders.folder import Folder
+    from jmer.data.load import load
+
+    folder, shown = footage
+    made = load(
+        Folder(
+            table=str(folder / TABLE), data_dir=tmp_path, modality="clip", size=16,
+            resample="native", stride_ms=80.0, frames=15, context=30,
+        )
+    )  # fmt: skip
+    assert (made.inputs["present"].sum(1) == 15).all()
+    assert made.frame_rate == pytest.approx(25)
+    assert {*made.dataset} == {"synthetic"}
+
+
 def test_what_is_there_stays(footage):
     folder, shown = footage
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}

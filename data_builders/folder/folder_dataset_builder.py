@@ -105,6 +105,8 @@ class Builder(FrameBuilder):
         except JmerError as error:
             self.odd[row.number] = _of_row(row, error)
             return row
+        if folder.is_file() and not row.frame_rate:
+            row = replace(row, frame_rate=video(folder).frame_rate)
         texts = {name: getattr(row, name) for name in MOMENTS}
         given = {n: text for n, text in texts.items() if text.lower() not in EMPTY}
         if self.data.times == "seconds":

@@ -23,8 +23,11 @@ class ArraySpec:
     """An array of a program: its shape is that of one clip, and a batch comes first."""
 
     name: str
+    """How a call names it."""
     shape: tuple[int, ...]
+    """Of one clip."""
     dtype: str
+    """As NumPy calls it, such as `uint8`."""
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> "ArraySpec":

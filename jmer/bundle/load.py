@@ -33,13 +33,8 @@ AGAIN = "restore it from a copy, or export the run again with `jmer export`."
 class Bundle:
     """Trained networks that classify clips together.
 
-    >>> bundle = jmer.load_bundle("bundle")
-    >>> bundle.classes
-    ('negative', 'positive', 'surprise')
-    >>> bundle.inputs
-    (ArraySpec(name='clip', shape=(16, 128, 128, 3), dtype='uint8'),)
-    >>> bundle(clip).shape  # clip [5, 16, 128, 128, 3]
-    (5, 3)
+    `bundle(clip)`, of clips [b, 16, 128, 128, 3], are the probabilities [b, classes];
+    `bundle.inputs` says what a call takes, `bundle.manifest` all that is known of it.
     """
 
     def __init__(

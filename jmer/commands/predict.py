@@ -144,6 +144,7 @@ def _how(options: PredictOptions) -> "Asking":
         clip=None if options.clip is None else moments(options.clip),
         rule=options.rule,
         data_dir=options.data_dir,
+        shown=options.most,
     )
 
 

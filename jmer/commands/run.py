@@ -40,7 +40,8 @@ def run(words: list[str]) -> int:
     from jmer.train import hosts
     from jmer.train.mesh import use_cpu_cores
 
-    every, changed = list(sweep.cells), ()
+    every = list(sweep.cells)
+    changed: tuple[str, ...] = ()
     if options.experiment.small:
         given = given_in(rest, options.experiment)
         every, changed = small_cells(sweep, every, given)

@@ -1,6 +1,7 @@
 """A part of a prepared set, as small as asked for: the set itself stays as it is."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 
 import cv2
@@ -12,6 +13,7 @@ from jmer.errors import FieldCheck
 
 MOVES = {"flow": 2, "apex_flow": 2}
 """Features whose first values of each pixel are ways in pixels, and how many."""
+Labels = Int[np.ndarray, " n"]
 TOGETHER = 4  # values of a pixel that OpenCV shrinks at once
 
 
@@ -64,24 +66,38 @@ class Extract:
             people.setdefault((dataset, subject), []).append(i)
         kept = list(people.values())
         if self.subjects is not None and self.subjects < len(kept):
-            at = np.linspace(0, len(kept) - 1, self.subjects).round().astype(int)
-            kept = [kept[i] for i in at]
-        most = self.clips
-        if most is not None and most < sum(map(len, kept)):
-            kept = [_mixed(own, clips.label) for own in kept]
-            share = max(1, most // len(kept))
-            kept = [own[:share] for own in kept]
-        return sorted(i for own in kept for i in own)
+            kept = [kept[i] for i in _spread(kept, clips.label, self.subjects)]
+        # Each person's first clip, then each one's second, until there are enough.
+        turns = [_mixed(own, clips.label) for own in kept]
+        columns = itertools.zip_longest(*turns)
+        rows = [i for column in columns for i in column if i is not None]
+        return sorted(rows[: self.clips])
 
 
-def _mixed(own: list[int], label: Int[np.ndarray, " n"]) -> list[int]:
-    """A person's clips such that the first ones are of as many classes as there are."""
+def _spread(people: list[list[int]], label: Labels, most: int) -> list[int]:
+    """Who is chosen: two of each class, or a fold could not train on all of them; then
+    others at even distances."""
+    chosen: dict[int, None] = {}
+    for one in sorted({int(label[i]) for own in people for i in own}):
+        having = [at for at, own in enumerate(people) if one in label[own]]
+        have = sum(at in chosen for at in having)
+        others = [at for at in having if at not in chosen]
+        chosen |= dict.fromkeys(others[: max(0, 2 - have)])
+    rest = [at for at in range(len(people)) if at not in chosen]
+    more = min(max(0, most - len(chosen)), len(rest))
+    even = np.linspace(0, len(rest) - 1, more).round().astype(int)
+    return sorted([*list(chosen)[:most], *(rest[i] for i in even)])
+
+
+def _mixed(own: list[int], label: Labels) -> list[int]:
+    """A person's clips such that the first ones are of as many classes as there are,
+    the rarest of the set first."""
     turn: dict[int, int] = {}
     ranked = []
     for i in own:
         at = turn[label[i]] = turn.get(label[i], -1) + 1
-        ranked.append((at, int(label[i]), i))
-    return [i for _, _, i in sorted(ranked)]
+        ranked.append((at, int((label == label[i]).sum()), int(label[i]), i))
+    return [i for *_, i in sorted(ranked)]
 
 
 def _shrinks(stored: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
@@ -91,6 +107,17 @@ def _shrinks(stored: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     same = stored[:-3] == wanted[:-3] and stored[-1] == wanted[-1]
     sides = zip(stored[-3:-1], wanted[-3:-1], strict=True)
     return same and all(one >= other for one, other in sides)
+
+
+def fitted(
+    name: str, array: Shaped[np.ndarray, "..."], shape: tuple[int, ...]
+) -> Shaped[np.ndarray, "..."]:
+    """A feature of one clip in the shape that a network takes, if it is larger images
+    of that."""
+    if not _shrinks(array.shape, shape):
+        return array
+    height, width = shape[-3:-1]
+    return shrunk(array, (height, width), MOVES.get(name, 0))
 
 
 def _rows(
@@ -103,7 +130,7 @@ def _rows(
         return array[index]
     made = np.empty((len(index), *shape), array.dtype)
     for row, i in enumerate(index.tolist()):  # one by one: the set may lie on a disk
-        made[row] = shrunk(array[i], shape[-3:-1], MOVES.get(name, 0))
+        made[row] = fitted(name, array[i], shape)
     return made
 
 

@@ -20,6 +20,7 @@ from jmer.runner.run import run as run_experiment
 from jmer.runs.run import load_run
 from jmer.sweep.cells import load_sweep
 from jmer.sweep.fields import read_value, with_fields
+from jmer.sweep.small import made_small, told
 from jmer.train import hosts
 from jmer.train.backend import explain
 from jmer.train.mesh import use_cpu_cores
@@ -48,8 +49,8 @@ def run(
     Results lie in `run_dir` (default: `runs/` and the file's name; of an `Experiment`,
     its network's and its data set's). An unfinished run there goes on, to the same bits
     as if it had never been stopped, whether this function or `jmer run` began it; a
-    finished one is not trained again. `overwrite` and `wait` are the options of
-    `jmer run`.
+    finished one is not trained again. `overwrite`, `wait` and `small` are the options
+    of `jmer run`.
 
     Raises: UsageError for a field or value that cannot be; JmerError as `jmer run`
     prints them; KeyboardInterrupt, with what was trained so far saved.
@@ -57,6 +58,9 @@ def run(
     """
     base, name, file = _found(experiment)
     made = _changed(base, overrides)
+    changed: tuple[str, ...] = ()
+    if made.small:
+        made, changed = made_small(made, _flat(overrides))
     folder = expanded(Path("runs") / name if run_dir is None else Path(run_dir))
     words = ["run", file, "--run-dir", str(folder), *_typed(base, overrides)]
     command = shlex.join(["jmer", *words])
@@ -78,6 +82,8 @@ def run(
             views() as make_view,
             hosts.together(None, alone=True, stopping=interruption.asked) as stopping,
         ):
+            if made.small:
+                announce(told(changed))
             try:
                 run_experiment(
                     made,
@@ -88,6 +94,7 @@ def run(
                     wait=wait,
                     view=make_view(),
                     stopping=stopping,
+                    changed=changed,
                 )
             except KeyboardInterrupt:
                 announce(AGAIN)

@@ -109,10 +109,6 @@ def predict(
     A `spotter` is another run, which finds the intervals that `run` then names. `fps`
     is the rate of a folder of frames.
 
-    >>> found = jmer.predict.ask.predict("runs/ststnet", "clip.mp4")  # doctest: +SKIP
-    >>> found.found[0].probabilities.shape  # members, classes    # doctest: +SKIP
-    (24, 3)
-
     Raises: JmerError if the run has no weights, or the source no frames or no face.
     """
     from jmer.predict.source import sources

@@ -24,6 +24,7 @@ class Curve:
 
     @property
     def mean(self) -> Float[np.ndarray, " t"]:
+        """Over members."""
         return self.intensity.mean(0)
 
     @property

@@ -14,6 +14,7 @@ from jmer.predict.conditions import FILE as CONDITIONS
 from jmer.predict.conditions import write_conditions
 from jmer.predict.demo import CLASSIFIER, SHIPPED, SPOTTER
 from jmer.predict.unseen import score_unseen
+from jmer.preprocess.faces import detector
 from jmer.report.spotting import write_spotting
 from jmer.runner.progress import View
 from jmer.runner.run import run as train
@@ -78,8 +79,10 @@ class Demo:
         made = load_experiment(f"demo/{name}")
         table = TABLE if name == SPOTTER else MOMENTS
         where = (self.out / "videos" / table).as_posix()
-        # Where its table lies, not one of that name here.
-        at: dict[str, Any] = {"table": where, "manual_dir": None}
+        # Where its table lies, not one of that name here; and nothing in a run tells
+        # of other places than what is typed as `out`.
+        prepared = self.out / "prepared"
+        at: dict[str, Any] = {"table": where, "manual_dir": None, "data_dir": prepared}
         data = dataclasses.replace(made.data, **at)
         epochs = self.spotter_epochs if name == SPOTTER else self.classifier_epochs
         return dataclasses.replace(
@@ -100,6 +103,7 @@ def make_demo(
 
     Raises: JmerError as the parts do; KeyboardInterrupt once `stopping` says so.
     """
+    detector()  # or what to install is said before anything is made
     out = make_folder(demo.out)
 
     def footage(name: str, people: int, videos: int, of: Shooting) -> list[Shown]:

@@ -133,8 +133,9 @@ def _length(known: Conditions, rate: float) -> float:
 
 def _between(source: Source, start: float, length: float, first: int = 0) -> Window:
     seconds = source.seconds
-    a = int(np.searchsorted(seconds, start - 1e-6))
-    b = int(np.searchsorted(seconds, start + length + 1e-6))
+    near = 0.25 / frame_rate(source)  # moments are rounded in files
+    a = int(np.searchsorted(seconds, start - near))
+    b = int(np.searchsorted(seconds, start + length + near))
     a = min(a, len(seconds) - 2)
     take = np.arange(a, max(b, a + 2))
     return Window(take, float(seconds[take[0]]), float(seconds[take[-1]]), first)

@@ -8,6 +8,7 @@ import numpy as np
 from data_builders.frame_set import FaceSet
 from data_builders.synthetic import Synthetic
 from jmer.data.config import DataConfig
+from jmer.data.extract import fitted
 from jmer.errors import JmerError
 from jmer.models.base import NetworkConfig
 from jmer.predict.faces import Cut
@@ -90,7 +91,8 @@ class Seen:
             made["flow"] = neighbour_flow(made["clip"], self.recipe.flow)
         if "intensity" in network.inputs:
             made["intensity"] = np.zeros(len(made["clip"]), np.float32)
-        return {name: made[name] for name in network.inputs}
+        # A small run sees smaller images than its set has.
+        return {name: fitted(name, made[name], s) for name, s in network.shapes.items()}
 
 
 def seen_by(data: DataConfig, network: NetworkConfig, run: object) -> Seen:

@@ -91,6 +91,7 @@ class Prediction:
 
     @property
     def spotted(self) -> bool:
+        """Whether a network found what is named, rather than windows sliding by."""
         return self.spotter is not None
 
     @property

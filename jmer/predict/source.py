@@ -16,8 +16,8 @@ from jmer.errors import JmerError, UsageError
 Picture = UInt8[np.ndarray, "h w 3"]
 SAMPLED = 8
 """Images of 16 bits of a folder that are looked at to tell how many of them count."""
-BLANK = 1
-"""Frames whose pixels are all alike up to this difference show nothing."""
+ROUNDED = 0.0021
+"""Seconds by which steps may differ because moments are rounded."""
 
 
 class Source(Protocol):
@@ -38,10 +38,16 @@ class Source(Protocol):
 
 
 def frame_rate(source: Source) -> float:
-    """Frames a second, of the usual step from one to the next; 0 of one frame."""
+    """Frames a second: of all of them where they are steady, else of the usual step
+    from one to the next; 0 of one frame."""
     steps = np.diff(source.seconds)
-    # Moments are rounded in files; a rate has six digits.
-    return float(f"{1 / np.median(steps):.6g}") if len(steps) else 0.0
+    if not len(steps):
+        return 0.0
+    usual = float(np.median(steps))
+    # Files round moments, some of them to milliseconds, and one step with them.
+    steady = bool(np.ptp(steps) <= max(0.1 * usual, ROUNDED))
+    # A rate has six digits.
+    return float(f"{1 / (steps.mean() if steady else usual):.6g}")
 
 
 class Film:
@@ -54,8 +60,9 @@ class Film:
         self.path, self.notes = path, list[str]()
         about = video_files.video(path)
         self.seconds = np.asarray(about.seconds, np.float64)
-        if not about.steady:
-            shortest, longest = np.diff(self.seconds).min(), np.diff(self.seconds).max()
+        steps = np.diff(self.seconds)
+        if not about.steady and np.ptp(steps) > ROUNDED:
+            shortest, longest = steps.min(), steps.max()
             self.notes.append(
                 f"Frames are shown for {1000 * shortest:.0f} to {1000 * longest:.0f} "
                 f"ms each: moments are those of the file, frame by frame."
@@ -187,7 +194,3 @@ def _film(path: Path) -> Film:
 def _images_in(folder: Path) -> bool:
     return bool(Disk().numbered(folder))
 
-
-def is_blank(picture: Picture) -> bool:
-    """Whether it shows nothing, as frames before a camera starts do."""
-    return int(picture.max()) - int(picture.min()) <= BLANK

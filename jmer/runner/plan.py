@@ -116,6 +116,11 @@ def make_plan(
         return _read(cache) or _measured(engine, layouts, work, cache, say)
 
 
+def known_plan(engine: EngineConfig, work: Work) -> Plan | None:
+    """The layout of some work that was measured before; None if none was."""
+    return _read(_cache_file(engine, work))
+
+
 def as_asked(layout: Layout, engine: EngineConfig) -> Layout:
     """The layout with what saves memory, where that is asked for."""
     parts = engine.accumulate or 1

@@ -16,6 +16,7 @@ from jmer.experiment import Experiment
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import default
 from jmer.runner.feeding import first_plan
+from jmer.runner.forecast import forecast
 from jmer.runner.laid_out import (
     Pack,
     Packs,
@@ -250,6 +251,11 @@ class Session:
         engine, work = self.experiment.engine, self.work(tasks)
         limit = memory_limit(engine)
         with stage("planning"):
+            if hosts.is_first():
+                share = math.ceil(len(tasks) / hosts.count())
+                expected = forecast(engine, work, share)
+                if expected is not None and expected.long:
+                    say(str(expected))
             work, plan = first_plan(engine, work, limit, say)
         # Machines of one kind, measured apart: the first one's word counts.
         plan = Plan.of(hosts.gather_json(plan.record())[0])

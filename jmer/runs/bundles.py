@@ -20,7 +20,6 @@ from jmer.bundle.layout import (
     ONNX,
     PLATFORMS,
     WEIGHTS,
-    ArraySpec,
 )
 from jmer.bundle.safetensors import packed
 from jmer.data.config import DataConfig
@@ -33,7 +32,7 @@ from jmer.models.origin import origin
 from jmer.runs.environment import environment
 from jmer.runs.explain import data_of, seed_of
 from jmer.runs.preparation import about_inputs, preparation
-from jmer.runs.programs import Programs, programs_of
+from jmer.runs.programs import Programs, programs_of, random_clips
 from jmer.runs.run import Run
 from jmer.runs.weights import Weights
 from jmer.scores.metrics import reported
@@ -90,7 +89,7 @@ def write_bundle(
         if options.onnx:
             from jmer.runs.onnx import write_onnx
 
-            write_onnx(folder / f"{NETWORK}{ONNX}", members, programs)
+            write_onnx(folder, members, programs)
         manifest = _manifest(run, data, members, programs, options)
         manifest["agreement"] = worst
         manifest["files"] = {
@@ -146,23 +145,6 @@ def stored_types(data: DataConfig, names: tuple[str, ...]) -> dict[str, np.dtype
     else:
         known = {}
     return {name: known.get(name, np.dtype(data.stored_as)) for name in names}
-
-
-def random_clips(
-    specs: tuple[ArraySpec, ...], count: int, seed: int = 0
-) -> dict[str, np.ndarray]:
-    """Arrays that a program takes, of random numbers."""
-    rng = np.random.default_rng(seed)
-    made = {}
-    for spec in specs:
-        shape, kind = (count, *spec.shape), np.dtype(spec.dtype)
-        if spec.name == "present":
-            made[spec.name] = np.ones(shape, kind)
-        elif kind.kind in "iu":
-            made[spec.name] = rng.integers(0, 255, shape, endpoint=True).astype(kind)
-        else:
-            made[spec.name] = rng.normal(size=shape).astype(kind)
-    return made
 
 
 CLOSE = 1e-5

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 from jmer.runs.folder import SPOTTED, SPOTTING
 from jmer.scores.metrics import reported
 from jmer.scores.recognition import band
-from jmer.text import counted, duration, interval, points
+from jmer.text import counted, duration, points
 
 if TYPE_CHECKING:
     from jmer.runs.run import Run
 
 QUIET = "opacity:.75"
 CELL = "padding:.15em .8em;text-align:right;border:0"
+SCORE = "display:inline-block;margin-right:1.5em;white-space:nowrap"
 HEAD = f"{CELL};font-weight:normal;{QUIET}"
 SHARE = "background:rgba(90,140,200,{:.2f})"
 MOST = 8
@@ -42,14 +43,13 @@ def _scores(run: "Run") -> str:
     cells = []
     for name, metric in reported().items():
         ends = band(run.metrics, name)
-        range_ = "" if ends is None else f" {interval(ends)}"
+        range_ = "" if ends is None else f" [{ends[0]:.3f}, {ends[1]:.3f}]"
         cells.append(
-            f'<td style="{CELL};text-align:left;padding-left:0">'
-            f'<span style="{QUIET}">{metric.label}</span> '
+            f'<div style="{SCORE}"><span style="{QUIET}">{metric.label}</span> '
             f'<b style="font-size:1.3em">{points(run.metrics.get(name))}</b>'
-            f'<span style="{QUIET}">{range_}</span></td>'
+            f'<span style="{QUIET}">{range_}</span></div>'
         )
-    return f'<table style="border:0"><tr>{"".join(cells)}</tr></table>'
+    return f"<div>{''.join(cells)}</div>"
 
 
 def _facts(run: "Run") -> str:
@@ -60,6 +60,7 @@ def _facts(run: "Run") -> str:
         counted(found["n_subjects"], "subject"),
         counted(len(found["seeds"]), "seed"),
         f"epoch: {found['selection']}",
+        *(["[95 % intervals over subjects]"] if found["n_subjects"] > 1 else []),
         duration(found["wall_seconds"]),
     ]
     if (run.folder / SPOTTING / SPOTTED).is_file():

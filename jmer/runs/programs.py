@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,6 @@ import numpy as np
 from flax import nnx
 from jax import export
 
-from jmer.arrays import Array
 from jmer.bundle.layout import FEATURES, LOGITS, NETWORK, ArraySpec, ProgramSpec
 from jmer.bundle.program import Arrays, Program, exported
 from jmer.errors import JmerError
@@ -165,3 +163,20 @@ def _export(
             f"{network.name} cannot be exported for all platforms and batches of any "
             f"size: {type(error).__name__}: {reason}"
         ) from error
+
+
+def random_clips(
+    specs: tuple[ArraySpec, ...], count: int, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Arrays that a program takes, of random numbers."""
+    rng = np.random.default_rng(seed)
+    made = {}
+    for spec in specs:
+        shape, kind = (count, *spec.shape), np.dtype(spec.dtype)
+        if spec.name == "present":
+            made[spec.name] = np.ones(shape, kind)
+        elif kind.kind in "iu":
+            made[spec.name] = rng.integers(0, 255, shape, endpoint=True).astype(kind)
+        else:
+            made[spec.name] = rng.normal(size=shape).astype(kind)
+    return made

@@ -338,8 +338,9 @@ class Run:
         Raises: JmerError, with the shapes and types that are wanted, for others, or if
         there is no such training.
         """
-        task = {"subject": subject, "seed": seed, "variant": variant}
-        return self.weights.predict(*arrays, **task, **named)
+        return self.weights.predict(
+            *arrays, subject=subject, seed=seed, variant=variant, **named
+        )
 
     @functools.cached_property
     def packs(self) -> "list[PackResult]":

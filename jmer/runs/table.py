@@ -136,7 +136,10 @@ class ClipTable:
         label, predicted = (p.classes[x[index]] for x in (p.label, p.predicted))
         shares = p.probabilities[index].tolist()
         return TestedClip(
-            *(str(getattr(p, name)[index]) for name in HEAD[:-1]),
+            dataset=str(p.dataset[index]),
+            subject=str(p.subject[index]),
+            clip=str(p.clip[index]),
+            fold=str(p.fold[index]),
             seed=int(p.seed[index]),
             label=label,
             predicted=predicted,

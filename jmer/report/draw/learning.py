@@ -20,6 +20,7 @@ from jmer.report.draw.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 LABELS = {
@@ -102,7 +103,7 @@ def _finish(axes: "Axes", last: int) -> None:
     axes.set_xlabel(
         f"epoch (the dotted line marks the last, {last})", color=MUTED, size=8.5
     )
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    _whole(axes.xaxis)
 
 
 def _draw_curve(
@@ -117,8 +118,6 @@ def _draw_curve(
 def _draw_epochs(
     axes: "Axes", epochs: Mapping[str, Sequence[int]], seen: np.ndarray
 ) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     width = max(1.0, (seen[-1] - seen[0]) / 40)
     for i, (name, (label, colour, hatch)) in enumerate(EPOCHS.items()):
         counts = Counter(epochs[name])
@@ -129,6 +128,13 @@ def _draw_epochs(
             edgecolor=INK if hatch else colour, linewidth=0.4, label=label,
         )  # fmt: skip
     axes.set_ylabel("tasks", color=MUTED, size=8.5)
-    locator = axes.yaxis.get_major_locator()
-    assert isinstance(locator, MaxNLocator)
-    locator.set_params(integer=True)
+    _whole(axes.yaxis)
+
+
+def _whole(axis: "Axis") -> None:
+    """Ticks at whole numbers alone, if they are at numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    locator = axis.get_major_locator()
+    if isinstance(locator, MaxNLocator):
+        locator.set_params(integer=True)
