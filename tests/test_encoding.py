@@ -40,9 +40,9 @@ def asks_the_locale(call: ast.Call, ours: set[str]) -> bool:
         case "read_text" | "write_text", _:
             return len(call.args) < (1 if name == "read_text" else 2)
         case "open", ast.Attribute(
-            value=ast.Name(id="os" | "archive") | ast.Attribute(attr="zip")
+            value=ast.Name(id="os" | "archive" | "av") | ast.Attribute(attr="zip")
         ):
-            return False  # descriptors, and members of archives, which are bytes
+            return False  # descriptors, members of archives, and videos, all bytes
         case "open" | "fdopen" | "TextIOWrapper", _:
             return text_mode(call)
         case "NamedTemporaryFile" | "TemporaryFile" | "SpooledTemporaryFile", _:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -224,6 +225,25 @@ def test_a_small_run_is_explained_on_what_it_saw(ran):
     clips = set_of(run)
     assert clips.inputs["apex_flow"].shape == (18, 28, 28, 3)
     assert clips.fingerprint == run.experiment["data"]["fingerprint"]
+
+
+def test_its_weights_are_tested_on_what_it_saw(ran, tmp_path):
+    words = ["evaluate", str(ran.parent / "mine.py"), "--weights", str(ran), "--small"]
+    assert main([*words, "--run-dir", str(tmp_path / "again")]) == 0
+    again, run = load_run(tmp_path / "again"), load_run(ran)
+    np.testing.assert_allclose(
+        again.predictions.probabilities, run.predictions.probabilities, atol=1e-5
+    )
+
+
+def test_a_network_that_says_nothing_is_trained_on_fewer_clips():
+    class Own(STSTNetConfig):
+        small_size: ClassVar = {}
+
+    made, words = made_small(experiment_of(Own(size=40)))
+    assert made.model.size == 40
+    assert (made.extract.subjects, made.extract.clips) == (6, 60)
+    assert "extract.subjects 6 instead of none" in words
 
 
 def test_it_goes_on_as_it_began(ran, capsys):

@@ -23,13 +23,19 @@ def evaluate(words: list[str]) -> int:
     )
     prog = f"jmer evaluate {shlex.quote(words[0])}"
     options = parse(EvaluateOptions, prog, rest, default)
+    from jmer.files.lock import tell
     from jmer.runner.evaluate import evaluate
     from jmer.runs.folder import command_line
+    from jmer.sweep.small import given_in, made_small, told
 
+    tested = options.experiment
+    if tested.small:  # what a small run was trained on
+        tested, changed = made_small(tested, given_in(rest, tested))
+        tell(told(changed))
     asked = Asked("--data.", ("evaluate", *words), words[0], experiment.data)
     with asked_as(asked), scored_at_least(options.run_dir):
         metrics = evaluate(
-            options.experiment,
+            tested,
             weights=options.weights,
             name=file.stem,
             command=command_line(),

@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 from collections.abc import Mapping
 
-import cv2
 import numpy as np
 
 from jmer.annotations import Int, Shaped
@@ -139,6 +138,8 @@ def shrunk(
 ) -> Shaped[np.ndarray, "... H W c"]:
     """Images shrunk to `size` (rows, columns), each pixel the mean of its area, of the
     same type; the first `moves` values of a pixel are ways in pixels (right, down)."""
+    import cv2  # which nothing else of training needs
+
     *outer, height, width, values = images.shape
     flat = images.reshape(-1, height, width, values)
     made = np.empty((len(flat), *size, values), np.float32)

@@ -61,8 +61,8 @@ def _warnings(run: Run) -> Iterable[Paragraph]:
     if run.experiment["experiment"].get("small") is True:
         changed = "; ".join(map(str, run.experiment.get(SMALL, ())))
         yield Paragraph(
-            f"A small size (--small), to try things out: no number here is a result, "
-            f"or compares with one. Changed: {changed or 'nothing'}.",
+            "A small size (--small), to try things out: no number here is a result, or "
+            f"compares with one.{f' Changed: {changed}.' if changed else ''}",
             "warning",
         )
     if not found["subject_independent"]:
