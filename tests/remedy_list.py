@@ -33,7 +33,10 @@ FACES = "test_predict_faces.py::test_"
 TYPED: list[tuple[str, str]] = [
     # Predictions on videos.
     ("name a video, a folder of frames, or", f"{ASKED}a_video_or_a_camera_is_needed"),
-    ("tells no intensity of frames; give", f"{ASKED}a_spotter_finds_what_another_names"),
+    (
+        "tells no intensity of frames; give",
+        f"{ASKED}a_spotter_finds_what_another_names",
+    ),
     ("cannot be opened ({reason}). Close", "a camera, which CI has none of"),
     ("Nothing was spotted: the network", f"{ASKED}a_spotter_finds_what_another_names"),
     ("video is seen at {rate} frames", f"{ASKED}what_is_advised_works_when_typed"),
@@ -153,6 +156,7 @@ TYPED: list[tuple[str, str]] = [
     ("add --import {shlex.join(ways)} (in", f"{RUNS}a_set_of_the_experiment_file"),
     ("--import {name} fails", "test_own_set.py: the file is corrected"),
     ("jmer has one of that name", NO_REMEDY),
+    ("`jmer {group} COMMAND --help` explains", "a usage, which test_startup.py types"),
     ("which this jmer does not know", NO_REMEDY),
     ("--import {name}: it cannot be", "test_own_set.py: the module is on the path"),
     (
