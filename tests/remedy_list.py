@@ -231,7 +231,6 @@ TYPED: list[tuple[str, str]] = [
     ("usage: jmer COMMAND", "test_startup.py"),
     ("Ours is there once `jmer spot RUN`", "test_spot.py"),
     ("as `jmer spot` drew it", NO_REMEDY),
-    ("add --import {code} (in Python", "test_own_network.py: another process"),
     ("numbered, or seconds (--times seconds)", NO_REMEDY),
     (", or leave {data_option('manual_dir')} out to use", CHANGED),
     ("Fill in a column fps, or give", FOLDER),
