@@ -171,11 +171,26 @@ def _command(words: list[str]) -> int:
             module = importlib.import_module(f"jmer.commands.{name}")
             return getattr(module, function)(words[length:])
     groups = {name.split()[0] for name in COMMANDS if " " in name}
+    if words[0] in groups and (len(words) == 1 or {"-h", "--help"} & {*words}):
+        print(_of_group(words[0]), end="")
+        return 0 if len(words) > 1 else 2
     asked = " ".join(words[: 2 if words[0] in groups else 1])
     raise UsageError(
         f"no command is called {quoted(asked)}{did_you_mean(asked, COMMANDS)}; there "
         f"are: {', '.join(COMMANDS)}."
     )
+
+
+def _of_group(group: str) -> str:
+    """The lines of the overview on the commands that begin with a word."""
+    kept, inside = list[str](), False
+    for line in OVERVIEW.splitlines():
+        named = line.startswith("  ") and line[2:3].strip()
+        inside = line.startswith(f"  {group} ") if named else inside and bool(line)
+        kept += [line] if inside else []
+    usage = f"usage: jmer {group} COMMAND …"
+    explain = f"`jmer {group} COMMAND --help` explains a command."
+    return "\n".join([usage, "", *kept, "", explain, ""])
 
 
 if __name__ == "__main__":

@@ -158,6 +158,7 @@ TYPED: list[tuple[str, str]] = [
     ("add --import {shlex.join(ways)} (in", f"{RUNS}a_set_of_the_experiment_file"),
     ("--import {name} fails", "test_own_set.py: the file is corrected"),
     ("jmer has one of that name", NO_REMEDY),
+    ("`jmer {group} COMMAND --help` explains", "a usage, which test_startup.py types"),
     ("which this jmer does not know", NO_REMEDY),
     ("--import {name}: it cannot be", "test_own_set.py: the module is on the path"),
     (
@@ -232,7 +233,6 @@ TYPED: list[tuple[str, str]] = [
     ("usage: jmer COMMAND", "test_startup.py"),
     ("Ours is there once `jmer spot RUN`", "test_spot.py"),
     ("as `jmer spot` drew it", NO_REMEDY),
-    ("add --import {code} (in Python", "test_own_network.py: another process"),
     ("numbered, or seconds (--times seconds)", NO_REMEDY),
     (", or leave {data_option('manual_dir')} out to use", CHANGED),
     ("Fill in a column fps, or give", FOLDER),

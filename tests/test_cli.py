@@ -5,7 +5,7 @@ import json
 import pytest
 
 from jmer import __version__
-from jmer.cli import main
+from jmer.cli import COMMANDS, main
 
 
 def test_overview_and_version(capsys):
@@ -14,6 +14,16 @@ def test_overview_and_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"jmer {__version__}\n"
     assert main([]) == 2
+
+
+@pytest.mark.parametrize("group", ["data", "weights"])
+def test_a_group_of_commands_has_help(group, capsys):
+    for words, code in ((["--help"], 0), (["-h"], 0), ([], 2), (["--help", "x"], 0)):
+        assert main([group, *words]) == code
+        said = capsys.readouterr().out
+        named = [line.split()[:2] for line in said.splitlines() if line[:2] == "  "]
+        known = [name.split() for name in COMMANDS if name.split()[0] == group]
+        assert named == known and "jmer run" not in said
 
 
 @pytest.mark.parametrize(

@@ -397,6 +397,23 @@ def test_from_a_table_to_a_run(mine, capsys):
     assert "the tested clips are those of the data set" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_two_commands_lead_from_clips_to_a_report(mine, monkeypatch, capsys):
+    """Whoever they are of, and whether they are videos or frames."""
+    monkeypatch.chdir(mine.folder)
+    home = ["data-dir", str(mine.folder / "made")]
+    table = ["--table", str(mine.table()), f"--{home[0]}", home[1]]
+    assert main(["data", "check", "folder", *table, "--modality", "apex-flow"]) == 0
+    assert "6 clips, 3 subjects (2 calm, 2 happy, 2 sad)" in capsys.readouterr().out
+    table = ["--data.table", table[1], f"--data.{home[0]}", home[1]]
+    quick = ["--engine.plan-seconds", "0", "--engine.lowering", "patches"]
+    assert main(["run", "own_clips", *table, "--epochs", "2", *quick]) == 0
+    assert "runs/own_clips/report.html" in capsys.readouterr().out
+    said = (mine.folder / "runs/own_clips/report.md").read_text()
+    assert "leave-one-subject-out, 3 folds · 6 clips · 3 classes" in said
+    assert "P 0, née Ñ" in said
+
+
 def test_what_was_prepared_is_used_where_the_table_is_gone(mine):
     table = mine.table()
     data = mine.builder().data

@@ -1,6 +1,7 @@
 """Modules import downwards only, and `import jmer` brings nothing heavy along."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -148,3 +149,45 @@ def test_experiments_can_be_benchmarked_without_the_libraries_of_data_sets():
     )
     heavy = {"tensorflow_datasets", "cv2", "python_calamine", "tyro", "scipy"}
     assert not loaded_by(code) & heavy
+
+
+EXTRAS = ("av", "pandas", "onnx", "onnxruntime", "jax2onnx", "torch", "grain")
+
+
+@pytest.mark.slow
+def test_a_run_needs_no_extra(tmp_path):
+    """`import jmer` and `jmer run` work where none of the extras is installed."""
+    (tmp_path / "exp.py").write_text(
+        "from jmer.data.random_clips import RandomClips\n"
+        "from jmer.experiment import EngineConfig, Experiment\n"
+        "from jmer.models.ststnet import STSTNetConfig\n"
+        "from jmer.optim import SgdConfig\n"
+        "EXPERIMENT = Experiment(model=STSTNetConfig(size=8, filters=(2,)),\n"
+        "    data=RandomClips(shapes=(('apex_flow', (8, 8, 3)),), subjects=2),\n"
+        "    optim=SgdConfig(lr=0.1), epochs=1,\n"
+        "    engine=EngineConfig(plan_seconds=0, lowering='patches', devices=1))\n"
+    )
+    code = (
+        "import sys\n"
+        f"class Absent:\n"
+        f"    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] in {EXTRAS}:\n"
+        f"            raise ModuleNotFoundError(name, name=name)\n"
+        f"sys.meta_path.insert(0, Absent())\n"
+        "import jmer\n"
+        "from jmer.cli import main\n"
+        "code = main(['run', 'exp.py']) or main(['report', 'runs/exp'])\n"
+        f"assert not {{*{EXTRAS}}} & {{*sys.modules}}\n"
+        "sys.exit(code)\n"
+    )
+    path = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, **path},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "UF1" in done.stdout
