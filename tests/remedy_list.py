@@ -50,7 +50,10 @@ TYPED: list[tuple[str, str]] = [
     ("choose another folder with --out", f"{ASKED}what_is_advised_works_when_typed"),
     ("change that with --rate", f"{ASKED}what_is_advised_works_when_typed"),
     ("which jmer does not make of frames: it", NO_REMEDY),
-    ("does not say when they are shown: add", f"{ASKED}a_folder_of_frames_and_one"),
+    (
+        "does not say when they are shown: add",
+        f"{ASKED}a_folder_of_frames_and_one_of_videos",
+    ),
     ("The trainings disagree on how", f"{ASKED}trainings_that_disagree_are_told"),
     ("Images have 16 bits a value", f"{ASKED}images_of_twelve_bits"),
     # How a run is laid out.
@@ -274,7 +277,7 @@ TYPED: list[tuple[str, str]] = [
     ("give a --coordinator HOST:PORT of the machine", HOSTS),
     ("Give another --coordinator", HOSTS),
     # Words of other programs, or of these texts.
-    ("--abbrev=12", NO_REMEDY),
+    ("--short=12", NO_REMEDY),
     ("which jmer does not offer", NO_REMEDY),
     ("weights that jmer can read", NO_REMEDY),
     ("in PyTorch that jmer knows", NO_REMEDY),

@@ -91,7 +91,7 @@ class Run:
     >>> run.predictions.predicted[:6]
     array([1, 1, 2, 1, 1, 1])
     >>> run.clips.where(subject="sub01", seed=0)
-    5 tested clips of 1 subject, 4 of them recognised
+    5 tested clips of 1 subject, 3 of them recognised
     >>> run.confusion
     array([[12,  8,  0],
            [ 0, 14,  6],

@@ -50,7 +50,7 @@ class ClipTable:
     >>> clips[0].subject, clips[0].label, clips[0].predicted
     ('sub01', 'negative', 'positive')
     >>> clips.where(label="surprise", right=False)
-    6 tested clips of 3 subjects, none of them recognised
+    6 tested clips of 4 subjects, none of them recognised
     >>> clips.column("predicted")[:3]
     array(['positive', 'positive', 'surprise'], dtype='<U8')
     """

@@ -94,7 +94,8 @@ def record(spec: SyntheticSpec, index: int, shooting: Shooting) -> Recording:
     blink = blink_field(draw_face(spec, slot.subject), spec.size, field)
     still = replace(spec, noise=0.0)  # grain is the camera's, and covers the scene
     turn, shift = np.eye(2, dtype=np.float32), np.zeros((2, 1), np.float32)
-    texture, shown = face_texture(spec, slot.subject), {}
+    texture = face_texture(spec, slot.subject)
+    shown = dict[tuple[float, float], UInt8[np.ndarray, "s s 3"]]()
 
     def face(t: int) -> UInt8[np.ndarray, "s s 3"]:
         state = float(intensity[t]), float(closure[t])
