@@ -55,7 +55,10 @@ TYPED: list[tuple[str, str]] = [
         f"{ASKED}a_folder_of_frames_and_one_of_videos",
     ),
     ("The trainings disagree on how", f"{ASKED}trainings_that_disagree_are_told"),
-    ("Images have 16 bits a value", f"{ASKED}images_of_twelve_bits"),
+    (
+        "Images have 16 bits a value",
+        f"{ASKED}images_of_twelve_bits_in_sixteen_are_read_as_such",
+    ),
     # How a run is laid out.
     ("learns from statistics of whole batches", "test_saving.py, in Python"),
     # The networks of the demonstration.

@@ -52,7 +52,8 @@ def test_models_as_json(capsys):
     assert main(["list", "models", "--json"]) == 0
     records = {r["name"]: r for r in json.loads(capsys.readouterr().out)}
     ststnet = records["ststnet"]
-    assert list(ststnet) == ["name", "paper", "parameters", "trained", "input"]
+    fields = ["name", "paper", "parameters", "trained", "input", "from"]
+    assert list(ststnet) == fields and ststnet["from"] == "jmer"
     assert ststnet["parameters"] == ststnet["trained"] == 1683
 
 
