@@ -45,8 +45,8 @@ EXPERIMENT = Experiment(
         align="landmarks",
     ),
     optim=AdamWConfig(lr=2e-3, weight_decay=0.0, warmup_epochs=1, warmup_lr=1e-4),
-    epochs=16,
+    epochs=60,
     batch_size=4,
-    eval_every=8,
+    eval_every=20,
     protocol=KFold(3),
 )

@@ -133,7 +133,10 @@ def _runs(options: PredictOptions) -> list[Path]:
 
 def _how(options: PredictOptions) -> "Asking":
     from jmer.predict.ask import Asking
+    from jmer.predict.demo import RULE
 
+    own = options.rule == Rule() and str(options.run) == DEMO
+    rule = RULE if own else options.rule
     return Asking(
         fold=options.fold,
         spotter_fold=options.spotter_fold,
@@ -146,7 +149,7 @@ def _how(options: PredictOptions) -> "Asking":
         rate=options.rate,
         look_every=options.look_every,
         clip=None if options.clip is None else moments(options.clip),
-        rule=options.rule,
+        rule=rule,
         data_dir=options.data_dir,
         shown=options.most,
     )

@@ -5,11 +5,15 @@ from pathlib import Path
 from jmer.errors import JmerError
 from jmer.files.cache import cache_folder
 from jmer.runs.folder import METRICS
+from jmer.scores.spotting import Rule
 from jmer.shipped import __file__ as shipped
 
 WORD = "demo"
 """What stands on the command line for the two runs."""
 PLACE = Path(shipped).resolve().parent / WORD
+RULE = Rule(threshold=0.2, min_frames=6, max_gap=3)
+"""How intervals are made of the spotter's intensities: best of 72 rules on the held-out
+people of its own folds, hence measured on others (`scores.json`)."""
 SPOTTER, CLASSIFIER = "spotter", "classifier"
 SHIPPED = "shipped"
 """Below what `jmer pretrain demo` makes, the part that comes with jmer."""

@@ -12,7 +12,7 @@ from jmer.files import VERSION, make_folder, write_json, write_text, writing
 from jmer.predict.card import card
 from jmer.predict.conditions import FILE as CONDITIONS
 from jmer.predict.conditions import write_conditions
-from jmer.predict.demo import CLASSIFIER, SHIPPED, SPOTTER
+from jmer.predict.demo import CLASSIFIER, RULE, SHIPPED, SPOTTER
 from jmer.predict.unseen import score_unseen
 from jmer.preprocess.faces import detector
 from jmer.report.spotting import write_spotting
@@ -28,7 +28,7 @@ from jmer.runs.folder import (
     SPOTTING,
 )
 from jmer.runs.run import Run, load_run
-from jmer.scores.spotting import Rule, watch_all
+from jmer.scores.spotting import watch_all
 from jmer.synthetic.footage import MOMENTS, TABLE, Shown, write_footage
 from jmer.synthetic.recordings import LONGEST, RATES, SHORTEST, Shooting
 from jmer.synthetic.spec import SyntheticSpec
@@ -146,6 +146,7 @@ def make_demo(
             classifier.folder,
             out,
             shown,
+            rule=RULE,
             watch=_stoppable(watch, stopping),
         )
     write_json(out / SCORES, scores)
@@ -184,7 +185,7 @@ def _spotted(run: Run) -> dict[str, Any]:
     found = watch_all(
         clips, ((one.index, one.logits, one.shown) for one in explained(run, clips))
     )
-    record = write_spotting(run.folder / SPOTTING, found, clips.classes, Rule(), most=4)
+    record = write_spotting(run.folder / SPOTTING, found, clips.classes, RULE, most=4)
     return {name: record[name] for name in ("auc", "intervals", "strs", "clips")}
 
 

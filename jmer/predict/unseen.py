@@ -23,7 +23,7 @@ def score_unseen(
     folder: Path,
     shown: Sequence[Shown],
     *,
-    rule: Rule | None = None,
+    rule: Rule,
     watch: Callable[[int, int], Any] = lambda done, total: None,
 ) -> dict[str, Any]:
     """The scores of two runs together on videos in `folder`, as JSON values.
@@ -34,7 +34,7 @@ def score_unseen(
 
     Raises: JmerError as `judge`, or if no video shows an expression.
     """
-    how = Asking(rule=rule or Rule())
+    how = Asking(rule=rule)
     spots, names = (Judge.of(load_run(run), how) for run in (spotter, classifier))
     classes = names.members.classes
     videos, scores, within = list[Video](), list[np.ndarray](), list[np.ndarray]()
