@@ -34,6 +34,7 @@ from jmer.synthetic.recordings import LONGEST, RATES, SHORTEST, Shooting
 from jmer.synthetic.spec import SyntheticSpec
 
 CARD, SCORES = "card.md", "scores.json"
+COMMITTED = "commit_success.txt"  # whether it is there is what Orbax asks
 KEPT = (DESCRIPTION, METRICS, PREDICTIONS, PROGRESS, CONDITIONS)
 """Of each run, beside its checkpoints; its report can be written anew."""
 FACES: dict[str, Any] = {"size": 96, "difficulty": 0.2, "noise": 0.4, "imbalance": 0.0}
@@ -199,6 +200,8 @@ def _ship(out: Path, scores: dict[str, Any]) -> None:
             for file in KEPT:
                 shutil.copyfile(out / name / file, target / file)
             shutil.copytree(out / name / CHECKPOINTS, target / CHECKPOINTS)
+            for file in target.rglob(COMMITTED):
+                write_text(file, "whole\n")  # it says where the checkpoint was made
     text = card(scores, ABOUT)
     write_text(out / SHIPPED / CARD, text)
     write_text(out / CARD, text)
