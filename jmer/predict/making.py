@@ -200,8 +200,8 @@ def _ship(out: Path, scores: dict[str, Any]) -> None:
             for file in KEPT:
                 shutil.copyfile(out / name / file, target / file)
             shutil.copytree(out / name / CHECKPOINTS, target / CHECKPOINTS)
-            for file in target.rglob(COMMITTED):
-                write_text(file, "whole\n")  # it says where the checkpoint was made
+            for mark in target.rglob(COMMITTED):
+                write_text(mark, "whole\n")  # it says where the checkpoint was made
     text = card(scores, ABOUT)
     write_text(out / SHIPPED / CARD, text)
     write_text(out / CARD, text)
