@@ -289,12 +289,13 @@ def test_dropout_keeps_the_mean_exactly(grid, rate):
 @pytest.mark.parametrize(
     ("width", "shape", "axis"),
     [
-        *((8, (3, 16, 5), 1), (8, (8, 3), 0), (16, (4,), 0), (8, (5, 3, 7, 24), 3)),
+        *((8, (3, 16, 5), 1), (8, (8, 3), 0), (16, (4,), 0), (8, (5, 3, 24, 7), 2)),
         *((16, (3, 5), 0), (32, (2, 7), 0), (32, (1,), 0), (32, (3, 2, 2), 1)),
+        *((16, (2, 3, 8), 0), (8, (1, 1, 8), 0)),
     ],
 )
 def test_integers_are_the_pieces_of_blocks(width, shape, axis):
-    """Those of Threefry by JAX's own, cut by hand, block after block along an axis."""
+    """Those of Threefry by JAX's own, cut by hand, one after another along an axis."""
     each = 64 // width
     blocks = list(shape)
     blocks[axis] = -(-shape[axis] // each)
@@ -306,12 +307,24 @@ def test_integers_are_the_pieces_of_blocks(width, shape, axis):
         for half in halves
         for shift in range(0, 32, width)
     ]
-    expected = np.concatenate(pieces, axis).take(range(shape[axis]), axis)
+    whole = list(shape)
+    whole[axis] = blocks[axis] * each
+    expected = np.stack(pieces, axis + 1).reshape(whole).take(range(shape[axis]), axis)
     found = integers(KEY, shape, width)
     assert found.dtype == jnp.uint32 and found.shape == shape
     assert_array_equal(found, expected)
     many = jax.vmap(lambda key: integers(key, shape, width))
     assert_array_equal(many(jnp.stack([jax.random.key(9), KEY]))[1], expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 7, 5), (5,), (2, 16, 3), (1, 4)])
+@pytest.mark.parametrize("width", [8, 16])
+def test_integers_of_a_clip_do_not_depend_on_those_after_it(shape, width):
+    """Batches that are filled up, or go through in parts, lose what they would lose."""
+    few = integers(KEY, shape, width)
+    for more in (1, 2, 11):
+        longer = integers(KEY, (shape[0] + more, *shape[1:]), width)
+        assert_array_equal(longer[: shape[0]], few)
 
 
 def test_integers_are_uniform_and_independent():

@@ -9,7 +9,7 @@ import pytest
 
 from jmer.cli import COMMANDS, OVERVIEW, main
 from jmer.commands.bench import LOWERINGS
-from jmer.commands.pretrain import NAMES
+from jmer.commands.pretrain import DEMO, NAMES
 from jmer.commands.stated import classes
 from jmer.models.base import describe, networks
 from jmer.synthetic.layouts import LAYOUTS
@@ -105,4 +105,4 @@ def test_names_that_are_written_twice_agree():
     from jmer.commands.recipes import RECIPES
 
     assert set(LOWERINGS) == set(nn.LOWERINGS)
-    assert set(NAMES) == set(RECIPES)
+    assert set(NAMES) == {*RECIPES, DEMO}

@@ -19,16 +19,17 @@ def integers(key: PRNGKeyArray, shape: Sequence[int], bits: int) -> Array:
     are most of what dropout costs. Salmon et al. 2011, Parallel random numbers.
     """
     each = 64 // bits
-    # Blocks follow one another along an axis, so that no value changes its lane.
-    axis = next((i for i, n in enumerate(shape) if n % each == 0), 0)
+    # Along an axis that is no lane, and whose choice is the same for any number of
+    # clips: a clip's values do not depend on how many come after it.
+    axis = next((i for i, n in enumerate(shape[1:-1], 1) if n % each == 0), 0)
     before, size, after = shape[:axis], shape[axis], shape[axis + 1 :]
-    halves = jnp.stack(_blocks(key, (*before, -(-size // each), *after)), axis)
+    halves = jnp.stack(_blocks(key, (*before, -(-size // each), *after)), axis + 1)
     if current() != "patches":
         # Else accelerators' compilers make a block anew for each of its pieces.
         halves = lax.optimization_barrier(halves)
     shifts = jnp.arange(0, 32, bits, dtype=jnp.uint32)
-    shifts = lax.broadcast_in_dim(shifts, (each // 2,) + (1,) * (1 + len(after)), (0,))
-    pieces = jnp.expand_dims(halves, axis + 1) >> shifts
+    shifts = lax.broadcast_in_dim(shifts, (each // 2,) + (1,) * len(after), (0,))
+    pieces = jnp.expand_dims(halves, axis + 2) >> shifts
     pieces = (pieces & jnp.uint32(2**bits - 1)).reshape(*before, -1, *after)
     return lax.slice_in_dim(pieces, 0, size, axis=axis)
 
