@@ -17,15 +17,22 @@ from jmer.report.draw.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @own_settings()
 def confusion_png(confusion: np.ndarray, classes: Sequence[str]) -> bytes:
-    """`draw_confusion` as a picture of its own, whose size suits the classes."""
+    """`draw_confusion` as a picture of its own."""
+    return png(confusion_figure(confusion, classes))
+
+
+@own_settings()
+def confusion_figure(confusion: np.ndarray, classes: Sequence[str]) -> "Figure":
+    """A figure of a size that suits the number of classes."""
     size = 0.78 * len(classes)
     figure = new_figure(size + 1.7, size + 1.25)
     draw_confusion(figure.add_subplot(), confusion, classes)
-    return png(figure)
+    return figure
 
 
 def draw_confusion(axes: "Axes", confusion: np.ndarray, classes: Sequence[str]) -> None:

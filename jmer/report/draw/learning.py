@@ -52,6 +52,7 @@ def learning_png(
     return png(learning_figure(curves, epochs, held))
 
 
+@own_settings()
 def learning_figure(
     curves: Curves,
     epochs: Mapping[str, Sequence[int]] | None = None,

@@ -43,13 +43,17 @@ def _kind() -> "type[Figure]":
         """A figure that a notebook shows without pyplot, whatever its backend."""
 
         def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
-            with own_settings():
-                content = png(self)
-            # Half as large as it has pixels, as on a page: text stays sharp.
-            width = round(self.get_figwidth() * self.get_dpi() / 2)
-            return content, {"width": width}
+            return _shown(self)
 
     return Picture
+
+
+@own_settings()
+def _shown(figure: "Figure") -> tuple[bytes, dict[str, Any]]:
+    """What a notebook shows: half as large as it has pixels, as on a page, so that
+    text stays sharp."""
+    width = round(figure.get_figwidth() * figure.get_dpi() / 2)
+    return png(figure), {"width": width}
 
 
 @contextmanager

@@ -35,6 +35,7 @@ def subjects_png(rows: Rows, pooled: float) -> bytes:
     return png(subjects_figure(rows, pooled))
 
 
+@own_settings()
 def subjects_figure(rows: Rows, pooled: float) -> "Figure":
     """A figure as wide as so many people need."""
     figure = new_figure(max(3.6, min(7.2, 1.2 + 0.2 * len(rows))), 2.6)
