@@ -136,6 +136,7 @@ class VisualMemoryConfig(NetworkConfig):
 
     @property
     def small_size(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """Fields of the network that `--small` trains: of the second phase, alone."""
         sizes = {"size": 16, "width": 4, "hidden": 16, "memory_channels": 8, "steps": 8}
         # The second phase starts from a run of the first, whose sizes are others.
         alone = {"phase": "joint", "train_motion": False}
