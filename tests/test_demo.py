@@ -19,10 +19,8 @@ from jmer.runs.run import load_run
 ROOT = Path(__file__).resolve().parent.parent
 MOST = 5_000_000
 FILES = sorted(file for file in PLACE.rglob("*") if file.is_file())
-here = pytest.mark.skipif(not FILES, reason="they are in no checkout: see docs")
 
 
-@here
 def test_both_are_finished_runs_with_their_weights():
     spotter, classifier = (load_run(run) for run in demo_runs())
     assert spotter.metrics["classes"] == classifier.metrics["classes"]
@@ -46,7 +44,6 @@ def test_a_wheel_has_every_file_of_them():
     assert there == {file for file in kept.rglob("*") if file.is_file()}
 
 
-@here
 def test_nothing_in_them_says_who_made_them():
     for file in FILES:
         content = file.read_bytes()
@@ -54,14 +51,12 @@ def test_nothing_in_them_says_who_made_them():
             assert place not in content, file
 
 
-@here
 def test_the_card_says_what_they_are():
     card = (PLACE / "card.md").read_text("utf-8")
     assert "**A demonstration." in card
     assert "on a real micro-expression" in card.replace("\n", " ")
 
 
-@here
 def test_weights_that_were_changed_are_refused(tmp_path):
     run = tmp_path / "classifier"
     shutil.copytree(PLACE / "classifier", run)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from jmer.runner import progress
-from jmer.runner.progress import GAP, Meter, View, left_of, whole
+from jmer.runner.progress import GAP, Metered, View, left_of, whole
 from jmer.runner.stages import current
 
 PAUSE = 0.5  # seconds between two looks
@@ -33,12 +33,11 @@ class Bar:
         )
 
 
-class NotebookView:
+class NotebookView(Metered):
     """A bar that `show` puts up, and that what it returns is `update`d with; what there
     is to say is printed above."""
 
     def __init__(self, show: Callable[[Bar], Any]) -> None:
-        self._meter: Meter | None = None
         self._closed = threading.Event()
         self._handle = show(self._bar())
         threading.Thread(target=self._redraw, daemon=True).start()
@@ -64,17 +63,6 @@ class NotebookView:
 
     def say(self, text: str) -> None:
         print(text, flush=True)
-
-    def begin(self, tasks: int, done: int, epochs: int, clips: float) -> None:
-        self._meter = Meter(tasks, done, epochs, clips)
-
-    def evaluated(self, tasks: int, epoch: int, new_epochs: int, loss: float) -> None:
-        assert self._meter is not None
-        self._meter.evaluated(tasks, epoch, new_epochs, loss)
-
-    def finished(self, tasks: int) -> None:
-        assert self._meter is not None
-        self._meter.done += tasks
 
     def close(self) -> None:
         progress.forget(self)

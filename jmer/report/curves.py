@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from jmer.errors import MOST_COUNT, is_whole
-from jmer.files.shape import is_number
 from jmer.report.draw.lines import Points, lines_png
 from jmer.report.render.blocks import Figure, Section
+from jmer.runs.curves import recorded_curve
 from jmer.runs.plots import held_out_unit
 from jmer.runs.run import Run
 
@@ -47,14 +46,8 @@ def curves_section(names: Sequence[str], runs: Sequence[Run]) -> Iterator[Sectio
 def inner_loss(run: Run) -> Curve | None:
     """Epochs and losses on held-out training clips; of a run with variants, those of
     the one that its scores are of."""
-    match run.metrics.get("inner_curve"):
-        case {"epoch": [_, *_] as epochs, "loss": [_, *_] as values} if (
-            len(epochs) == len(values)
-            and all(is_whole(epoch, 0, MOST_COUNT) for epoch in epochs)
-            and all(is_number(value) for value in values)
-        ):
-            return np.array(epochs), np.array(values, float)
-    return run.curves.get("inner_loss")
+    curve = recorded_curve(run.metrics.get("inner_curve"), "loss")
+    return run.curves.get("inner_loss") if curve is None else curve
 
 
 def _points(curve: Curve) -> Points:

@@ -177,11 +177,27 @@ class Meter:
         return (self.trained + self.resumed) / self.total
 
 
-class LiveView:
+class Metered:
+    """What is redrawn by itself: a view needs only to keep its meter."""
+
+    _meter: Meter | None = None
+
+    def begin(self, tasks: int, done: int, epochs: int, clips: float) -> None:
+        self._meter = Meter(tasks, done, epochs, clips)
+
+    def evaluated(self, tasks: int, epoch: int, new_epochs: int, loss: float) -> None:
+        assert self._meter is not None
+        self._meter.evaluated(tasks, epoch, new_epochs, loss)
+
+    def finished(self, tasks: int) -> None:
+        assert self._meter is not None
+        self._meter.done += tasks
+
+
+class LiveView(Metered):
     """A line that is redrawn, for a person at a terminal."""
 
     def __init__(self, console: Console):
-        self._meter: Meter | None = None
         self._console = console
         self._live = Live(console=console, transient=True, get_renderable=self._line)
         self._stack = contextlib.ExitStack()
@@ -200,17 +216,6 @@ class LiveView:
 
     def say(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False)
-
-    def begin(self, tasks: int, done: int, epochs: int, clips: float) -> None:
-        self._meter = Meter(tasks, done, epochs, clips)
-
-    def evaluated(self, tasks: int, epoch: int, new_epochs: int, loss: float) -> None:
-        assert self._meter is not None
-        self._meter.evaluated(tasks, epoch, new_epochs, loss)
-
-    def finished(self, tasks: int) -> None:
-        assert self._meter is not None
-        self._meter.done += tasks
 
     def close(self) -> None:
         forget(self)

@@ -1,7 +1,7 @@
 """How a run learned, from what it wrote on the way."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,21 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             means = [np.mean(list(by_epoch[epoch].values())) for epoch in epochs]
             curves[name] = (np.array(epochs), np.array(means))
     return curves
+
+
+def recorded_curve(found: object, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Epochs and values of a curve in a run's results; None if there is none, or it is
+    none."""
+    if not isinstance(found, Mapping):
+        return None
+    match found.get("epoch"), found.get(name):
+        case [_, *_] as epochs, [_, *_] as values if (
+            len(epochs) == len(values)
+            and all(is_whole(epoch, 0, MOST_COUNT) for epoch in epochs)
+            and all(is_number(value) for value in values)
+        ):
+            return np.array(epochs), np.array(values, float)
+    return None
 
 
 def _evaluations(path: Path) -> Iterator[dict[str, Any]]:

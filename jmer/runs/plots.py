@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jmer.errors import MOST_COUNT, JmerError, is_whole
-from jmer.files.shape import is_number
+from jmer.errors import JmerError
 from jmer.report.draw.confusion import confusion_figure, draw_confusion
 from jmer.report.draw.learning import draw_curves, learning_figure, panels_of
 from jmer.report.draw.settings import own_settings
 from jmer.report.draw.subjects import draw_subjects, subjects_figure
+from jmer.runs.curves import recorded_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,11 +81,5 @@ def held_out_unit(run: "Run") -> str:
 
 def uf1_of_tests(found: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Of the run's own variant after each evaluation; nothing of older runs."""
-    match found.get("test_curve"):
-        case {"epoch": [_, *_] as epochs, "uf1": [_, *_] as values} if (
-            len(epochs) == len(values)
-            and all(is_whole(epoch, 0, MOST_COUNT) for epoch in epochs)
-            and all(is_number(value) for value in values)
-        ):
-            return {"test_uf1": (np.array(epochs), np.array(values, float))}
-    return {}
+    curve = recorded_curve(found.get("test_curve"), "uf1")
+    return {} if curve is None else {"test_uf1": curve}
