@@ -5,7 +5,7 @@ Paper:  Zhao et al. 2023, "DFME: A New Benchmark for Dynamic Facial Micro-expres
         folds are not published; these are dealt out by a seed.
 Run:    jmer run ststnet_dfme --data.manual-dir DIR
 Cost:   10 trainings of 100 epochs
-Expect: no paper prints this; a first result for who has the data set at hand. Who has the
+Expect: no paper prints this; a first result for who has the data set. Who has the
         authors' lists: --protocol clip-lists --protocol.lists LISTS --protocol.apart
 The set is the training list of the challenge: 1,856 clips of 176 subjects.
 """
