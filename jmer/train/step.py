@@ -21,6 +21,14 @@ from jmer.scores import metrics
 from jmer.targets.scopes import STEPS
 from jmer.train.accumulate import in_parts
 from jmer.train.batches import BatchPlan
+from jmer.train.objective import (
+    PLAIN,
+    Labels,
+    LossConfig,
+    balanced_weights,
+    mixed,
+    use_loss,
+)
 from jmer.train.tasks import TaskTable
 from jmer.train.variants import Values, with_values
 
@@ -138,6 +146,7 @@ class Trainer:
     lowering: Lowering
     remat: bool = False  # whether layers make their values anew for the gradients
     accumulate: int = 1  # parts of a batch, one after another
+    loss: LossConfig = PLAIN
 
     def build(self, key: PRNGKeyArray) -> nnx.Module:
         return self.network.build(
@@ -200,24 +209,34 @@ class Trainer:
         label: Int[Array, " b"],
         weight: Float[Array, " b"],
         rules: tuple[NetworkConfig, optax.GradientTransformation] | None = None,
+        class_weight: Float[Array, " k"] | None = None,
     ) -> tuple[TaskState, Float[Array, ""]]:
         """One update. A batch without weight, or a diverged task, changes nothing."""
         graphdef = self.graphdef
         network, optimiser = rules or self.rules({}, self.plan.size)
         step_key = keys.named(key, "step", state.step)
+        labels: Array | Labels = label
+        if self.loss.mixup:
+            mixup_key = keys.named(step_key, "mixup")
+            inputs, labels = mixed(inputs, label, weight, mixup_key, self.loss.mixup)
 
         def objective(
-            params: nnx.State, inputs: Inputs, label: Array, weight: Array
+            params: nnx.State, inputs: Inputs, labels: Array | Labels, weight: Array
         ) -> tuple[Float[Array, ""], nnx.State]:
             model = nnx.merge(graphdef, params, state.stats, copy=True)
-            with use_lowering(self.lowering), use_remat(self.remat):
+            label = labels.first if isinstance(labels, Labels) else labels
+            with (
+                use_lowering(self.lowering),
+                use_remat(self.remat),
+                use_loss(self.loss, labels, class_weight, network.name),
+            ):
                 loss = network.loss(model, inputs, label, weight=weight, key=step_key)
             return loss, nnx.state(model, nnx.BatchStat)
 
         gradient = jax.value_and_grad(objective, has_aux=True)
         if self.accumulate > 1:
             gradient = in_parts(gradient, self.accumulate)
-        (loss, stats), grads = gradient(state.params, inputs, label, weight)
+        (loss, stats), grads = gradient(state.params, inputs, labels, weight)
         updates, opt_state = optimiser.update(grads, state.opt_state, state.params)
         finite = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(grads))
         empty = weight.sum() == 0
@@ -304,6 +323,9 @@ class Trainer:
     def _update(self, task: TaskTable, data: Data, key: PRNGKeyArray) -> Update:
         """A step of an epoch: `(state, (number, index, weight)) -> (state, loss)`."""
         rules = self.rules(task.values, jnp.sum(task.train))
+        class_weight = None
+        if self.loss.class_weights == "balanced":
+            class_weight = balanced_weights(data.label, task.train, self.classes)
 
         def update(
             state: TaskState, batch: tuple[Array, Array, Array]
@@ -314,7 +336,8 @@ class Trainer:
             with use_lowering(self.lowering):
                 inputs = data.take(index)
                 inputs = self.network.augment(inputs, augment_key, version)
-            return self.step(state, task.key, inputs, data.label[index], w, rules)
+            label = data.label[index]
+            return self.step(state, task.key, inputs, label, w, rules, class_weight)
 
         return update
 
