@@ -136,6 +136,10 @@ class Experiment:
     --help shows."""
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
     """What training makes of the cross-entropy."""
+    ema: float = 0.0
+    """Decay of moving means of the weights (and of the statistics of batch norm) over
+    updates, which are tested and saved in place of the last weights; 0 for none, 0.99
+    forgets all but the last hundred or so."""
     engine: EngineConfig = dataclasses.field(default_factory=EngineConfig)
     """How the work is laid out."""
     extract: Extract = dataclasses.field(default_factory=Extract)
@@ -156,6 +160,7 @@ class Experiment:
             check.must(name, getattr(self, name) is not None, "be at least 1")
         check.at_least(1, *counts)
         check.whole(*counts, least=1)
+        check.share("ema")
         inside = 0 < self.inner_fraction < 1
         check.must("inner_fraction", inside, "be between 0 and 1")
         if self.sampling == "balanced" and self.batches == "shared":
@@ -222,6 +227,8 @@ class Experiment:
             del fields["extract"]
         if self.loss == PLAIN:
             del fields["loss"]
+        if not self.ema:
+            del fields["ema"]
         del fields["small"]  # which is what the other fields say by then
         return fields
 

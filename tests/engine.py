@@ -47,6 +47,7 @@ def make_program(
     network: NetworkConfig = NETWORK,
     sampling: Sampling = "shuffled",
     loss: LossConfig = PLAIN,
+    ema: float = 0.0,
     protocol: Protocol = LOSO,
 ) -> Program:
     sizes = training_sizes(
@@ -62,7 +63,7 @@ def make_program(
     )
     return _program(
         *(network, plan, chunk, devices, inner, optim, dtype, lowering, evaluations),
-        loss,
+        *(loss, ema),
     )
 
 
@@ -78,6 +79,7 @@ def _program(
     lowering: Lowering,
     evaluations: int,
     loss: LossConfig,
+    ema: float,
 ) -> Program:
     trainer = Trainer(
         network=network,
@@ -89,6 +91,7 @@ def _program(
         inner="uf1" if inner else None,
         lowering=lowering,
         loss=loss,
+        ema=ema,
     )
     return Program(trainer, make_mesh(devices), chunk, evaluations)
 

@@ -108,6 +108,7 @@ class Session:
             ),
             lowering=default(self.device.platform),
             loss=experiment.loss,
+            ema=experiment.ema,
         )
 
     @property

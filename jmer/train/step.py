@@ -50,6 +50,14 @@ class Best:
 
 
 @struct.dataclass
+class Average:
+    """Moving means of the weights and statistics after each update."""
+
+    params: nnx.State
+    stats: nnx.State
+
+
+@struct.dataclass
 class TaskState:
     """All that changes while a task trains."""
 
@@ -59,6 +67,12 @@ class TaskState:
     opt_state: optax.OptState
     alive: Bool[Array, ""]  # False once a loss or gradient was not finite
     best: Best | None
+    average: Average | None = None
+
+    @property
+    def tested(self) -> Average:
+        """What is evaluated and saved: the means where there are any."""
+        return self.average or Average(self.params, self.stats)
 
 
 @struct.dataclass
@@ -147,6 +161,7 @@ class Trainer:
     remat: bool = False  # whether layers make their values anew for the gradients
     accumulate: int = 1  # parts of a batch, one after another
     loss: LossConfig = PLAIN
+    ema: float = 0.0  # decay of the means of weights; 0 for none
 
     def build(self, key: PRNGKeyArray) -> nnx.Module:
         return self.network.build(
@@ -187,6 +202,7 @@ class Trainer:
             opt_state=self.rules({}, 1)[1].init(params),
             alive=jnp.array(True),
             best=lowest if self.inner else None,
+            average=Average(params, stats) if self.ema else None,
         )
 
     def rules(
@@ -247,9 +263,20 @@ class Trainer:
             stats=stats,
             opt_state=opt_state,
         )
+        if state.average is not None:
+            moved = dataclasses.replace(
+                moved, average=self._averaged(state.average, moved)
+            )
         alive = state.alive & (finite | empty)
         state = trees.select(state.alive & finite & ~empty, moved, state)
         return dataclasses.replace(state, alive=alive), loss
+
+    def _averaged(self, average: Average, moved: TaskState) -> Average:
+        """The means after one more update. Their weights, decay^i of the i-th before,
+        sum to one from the first on: nothing of the weights before it is left."""
+        share = (1 - self.ema) / (1 - self.ema ** moved.step.astype(jnp.float32))
+        now = Average(moved.params, moved.stats)
+        return jax.tree.map(lambda old, new: old + share * (new - old), average, now)
 
     def batch_shapes(self, data: Data) -> tuple[Inputs, Array]:
         """Shapes of the inputs and labels of a full batch as the network sees them in
@@ -354,7 +381,8 @@ class Trainer:
         """
 
         def of(part: tuple[Array, Array]) -> Array:
-            model = nnx.merge(self.graphdef, state.params, state.stats)
+            tested = state.tested
+            model = nnx.merge(self.graphdef, tested.params, tested.stats)
             with use_lowering(self.lowering):
                 inputs = data.take(part[0])
                 return self.network.apply(model, inputs, train=False, weight=part[1])
@@ -410,7 +438,7 @@ class Trainer:
         better = loss < best.loss
         if self.inner == "uf1":
             better = (uf1 > best.uf1) | ((uf1 == best.uf1) & better)
-        now = Best(state.params, state.stats, uf1, loss, epoch)
+        now = Best(state.tested.params, state.tested.stats, uf1, loss, epoch)
         best = trees.select(better & state.alive, now, best)
         return dataclasses.replace(state, best=best)
 
