@@ -117,6 +117,10 @@ class Experiment:
     """What inner clips are drawn by: the seed of the training, so that seeds differ in
     them too, or the split seed of the protocol (split; 0 where it has none), so that
     all trainings of a fold have the same."""
+    patience: int = 0
+    """Epochs without a better one on inner clips after which a task stops training and
+    leaves the others (needs --selection inner); 0: none does. Its later evaluations are
+    those of when it stopped."""
     pretrained: Path | None = None
     """PyTorch checkpoint of the network's trunk, trained on something else, that every
     training starts from (.pth, .pt or .tar, torchvision's names); or the file of a part
@@ -161,6 +165,13 @@ class Experiment:
         check.at_least(1, *counts)
         check.whole(*counts, least=1)
         check.share("ema")
+        check.must("patience", self.patience >= 0, "not be negative")
+        check.whole("patience")
+        if self.patience and self.selection != "inner":
+            raise UsageError(
+                f"patience={self.patience} needs clips that say which epoch is better, "
+                f"and none of the test subject may: add --selection inner"
+            )
         inside = 0 < self.inner_fraction < 1
         check.must("inner_fraction", inside, "be between 0 and 1")
         if self.sampling == "balanced" and self.batches == "shared":
@@ -227,8 +238,9 @@ class Experiment:
             del fields["extract"]
         if self.loss == PLAIN:
             del fields["loss"]
-        if not self.ema:
-            del fields["ema"]
+        for name in ("ema", "patience"):
+            if not getattr(self, name):
+                del fields[name]
         del fields["small"]  # which is what the other fields say by then
         return fields
 

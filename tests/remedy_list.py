@@ -33,6 +33,7 @@ ASKED = "test_predict.py::test_"
 FACES = "test_predict_faces.py::test_"
 
 TYPED: list[tuple[str, str]] = [
+    ("add --selection inner", f"{RUNS}inner_clips_that_nobody_can_spare"),
     ("leave out --loss, or call", f"{RUNS}losses_that_a_network_cannot_have"),
     ("Leave out --loss.mixup", f"{RUNS}losses_that_a_network_cannot_have"),
     # Predictions on videos.

@@ -168,6 +168,10 @@ def test_losses_that_a_network_cannot_have(folder):
 
 
 def test_inner_clips_that_nobody_can_spare(folder):
+    many = EXPERIMENT.replace("subjects=3, per_subject=4", "subjects=6, per_subject=6")
+    Path(RUN[1]).write_text(many, encoding="utf-8")
+    text = error([*RUN, "--patience", "3"])
+    works([*RUN, "--patience", "3", *option(text, "--selection"), "--run-dir", "early"])
     alone = EXPERIMENT.replace("subjects=3, per_subject=4", "subjects=3, per_subject=1")
     Path(RUN[1]).write_text(alone, encoding="utf-8")
     code, text = said([*RUN, "--selection", "inner"])
