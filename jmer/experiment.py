@@ -19,6 +19,7 @@ from jmer.models.base import NetworkConfig
 from jmer.optim import OptimConfig
 from jmer.shipped import beside
 from jmer.train.batches import Mode, Sampling
+from jmer.train.objective import PLAIN, LossConfig
 from jmer.train.step import Criterion
 from jmer.train.tasks import InnerDraw, InnerUnit, Selection
 from jmer.train.variants import check_variant, parse_variant
@@ -133,6 +134,12 @@ class Experiment:
     """Who is held out of which fold. --protocol NAME chooses another: loso, kfold,
     hold-out, lodo, cross-set, clip-kfold, clip-hold-out or clip-lists, whose options
     --help shows."""
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    """What training makes of the cross-entropy."""
+    ema: float = 0.0
+    """Decay of moving means of the weights (and of the statistics of batch norm) over
+    updates, which are tested and saved in place of the last weights; 0 for none, 0.99
+    forgets all but the last hundred or so."""
     engine: EngineConfig = dataclasses.field(default_factory=EngineConfig)
     """How the work is laid out."""
     extract: Extract = dataclasses.field(default_factory=Extract)
@@ -153,6 +160,7 @@ class Experiment:
             check.must(name, getattr(self, name) is not None, "be at least 1")
         check.at_least(1, *counts)
         check.whole(*counts, least=1)
+        check.share("ema")
         inside = 0 < self.inner_fraction < 1
         check.must("inner_fraction", inside, "be between 0 and 1")
         if self.sampling == "balanced" and self.batches == "shared":
@@ -217,6 +225,10 @@ class Experiment:
             del fields["inner_draw"]  # which came later
         if self.extract == Extract():
             del fields["extract"]
+        if self.loss == PLAIN:
+            del fields["loss"]
+        if not self.ema:
+            del fields["ema"]
         del fields["small"]  # which is what the other fields say by then
         return fields
 
@@ -230,6 +242,7 @@ def _require_parts(experiment: Experiment) -> None:
         "optim": (OptimConfig, "an optimiser such as AdamConfig()"),
         "protocol": (Protocol, "a protocol such as Loso()"),
         "engine": (EngineConfig, "an EngineConfig()"),
+        "loss": (LossConfig, "a LossConfig()"),
         "extract": (Extract, "an Extract()"),
         "pretrained": (str | Path | None, "a path"),
         "start_from": (str | Path | None, "a path"),

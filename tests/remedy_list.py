@@ -33,6 +33,8 @@ ASKED = "test_predict.py::test_"
 FACES = "test_predict_faces.py::test_"
 
 TYPED: list[tuple[str, str]] = [
+    ("leave out --loss, or call", f"{RUNS}losses_that_a_network_cannot_have"),
+    ("Leave out --loss.mixup", f"{RUNS}losses_that_a_network_cannot_have"),
     # Predictions on videos.
     ("name a video, a folder of frames, or", f"{ASKED}a_video_or_a_camera_is_needed"),
     (
