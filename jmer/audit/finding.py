@@ -8,6 +8,7 @@ Verdict = Literal["violation", "warning", "unknown", "ok"]
 RULES = {
     "subjects": "no subject is on both sides of a fold",
     "clips": "no clip is on both sides of a fold",
+    "sets": "no data set is on both sides of a fold that is one",
     "twice": "no clip is tested twice",
     "never": "every clip is tested that should be",
     "known": "the tested clips are those of the data set",
