@@ -13,13 +13,16 @@ import numpy as np
 from jmer.errors import JmerError
 from jmer.files import write_bytes
 from jmer.files.cells import as_it_was, csv_text, lines_of
+from jmer.scores.labels import CLASSES, UNITS, LabelKind, kind_of
 from jmer.text import counted
 
 NAMES = ("dataset", "subject", "clip", "fold")
 NUMBERS = ("seed", "variant")
 CLASS_COLUMNS = ("label", "predicted")
 COLUMNS = NAMES + NUMBERS + CLASS_COLUMNS
-PROBABILITY = "prob_"
+PROBABILITY, UNIT = "prob_", "unit_"
+"""How the columns of probabilities begin: of classes, which sum to 1, and of action
+units, each by itself."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,7 +32,8 @@ class Predictions:
     `dataset`, `subject`, `clip` and `fold` are text [n], and the first three
     together name a clip; `seed` and `variant` are whole numbers [n]; `label` and
     `predicted` [n] are indices in `classes`; `probabilities` is float32 [n, k], in
-    [0, 1], with rows that sum to 1.
+    [0, 1], with rows that sum to 1. Of action units, which `classes` names then,
+    `label` and `predicted` are truths [n, k], and probabilities those of each unit.
 
     Raises: ValueError if the lengths differ or an index is outside `classes`.
     """
@@ -46,13 +50,17 @@ class Predictions:
     probabilities: np.ndarray
 
     def __post_init__(self) -> None:
-        rows = len(self.label)
-        shapes = {name: getattr(self, name).shape for name in COLUMNS}
-        wrong = {name: shape for name, shape in shapes.items() if shape != (rows,)}
-        if self.probabilities.shape != (rows, len(self.classes)):
-            wrong["probabilities"] = self.probabilities.shape
+        rows, k = len(self.label), len(self.classes)
+        wanted: dict[str, tuple[int, ...]] = dict.fromkeys(COLUMNS, (rows,))
+        wanted["probabilities"] = (rows, k)
+        if self.kind is UNITS:
+            wanted |= dict.fromkeys(CLASS_COLUMNS, (rows, k))
+        shapes = {name: getattr(self, name).shape for name in wanted}
+        wrong = {name: shape for name, shape in shapes.items() if shape != wanted[name]}
         if wrong:
-            raise ValueError(f"{rows} rows, {len(self.classes)} classes, but {wrong}")
+            raise ValueError(f"{rows} rows, {k} classes, but {wrong}")
+        if self.kind is UNITS:
+            return
         for name in CLASS_COLUMNS:
             index = getattr(self, name)
             if rows and not 0 <= index.min() <= index.max() < len(self.classes):
@@ -68,6 +76,17 @@ class Predictions:
         ]
         rows, named = counted(len(self), "prediction"), ", ".join(self.classes)
         return f"{rows} ({', '.join(parts)}) of {named}"
+
+    @property
+    def kind(self) -> LabelKind:
+        """What the labels are: classes, or sets of action units."""
+        return kind_of(self.label)
+
+    @functools.cached_property
+    def right(self) -> np.ndarray:
+        """Whether each row is right [n]; of action units, right in each of them."""
+        same: np.ndarray = np.equal(self.label, self.predicted)
+        return same if self.kind is CLASSES else np.all(same, axis=1)
 
     @functools.cached_property
     def names(self) -> list[tuple[str, str, str]]:
@@ -109,8 +128,9 @@ class Predictions:
         return Predictions(classes=self.classes, **columns)
 
     def save(self, path: Path) -> None:
-        """Writes a CSV file at once or not at all; classes are written by name, and
-        names that a spreadsheet would calculate as `files.cells` says.
+        """Writes a CSV file at once or not at all; classes are written by name, sets of
+        action units as AU1+AU4 or none, and names that a spreadsheet would calculate as
+        `files.cells` says.
 
         Raises: JmerError if the place cannot be written.
         """
@@ -118,10 +138,12 @@ class Predictions:
 
     def content(self) -> bytes:
         """What `save` writes."""
-        header = COLUMNS + tuple(PROBABILITY + name for name in self.classes)
-        names = np.array(self.classes, dtype=object)
+        before = UNIT if self.kind is UNITS else PROBABILITY
+        header = COLUMNS + tuple(before + name for name in self.classes)
         columns = [getattr(self, name).tolist() for name in NAMES + NUMBERS]
-        columns += [names[getattr(self, name)].tolist() for name in CLASS_COLUMNS]
+        columns += [
+            self.kind.texts(getattr(self, name), self.classes) for name in CLASS_COLUMNS
+        ]
         # str() of a float32 is the shortest text that reads back to the same bits.
         shares = ([str(p) for p in row] for row in self.probabilities)
         both = zip(zip(*columns, strict=True), shares, strict=True)
@@ -137,10 +159,10 @@ class Predictions:
         rows = _read_rows(path)
         header = next(rows, [])
         missing = [name for name in COLUMNS if name not in header]
+        kind = UNITS if any(name.startswith(UNIT) for name in header) else CLASSES
+        before = UNIT if kind is UNITS else PROBABILITY
         classes = tuple(
-            name.removeprefix(PROBABILITY)
-            for name in header
-            if name.startswith(PROBABILITY)
+            name.removeprefix(before) for name in header if name.startswith(before)
         )
         if not classes:
             missing.append(f"{PROBABILITY}<class>")
@@ -150,7 +172,7 @@ class Predictions:
         if repeated:
             raise _damaged(path, 1, f"repeats column {', '.join(repeated)}")
         records = [
-            _record(path, number, dict(zip(header, row, strict=False)), classes)
+            _record(path, number, dict(zip(header, row, strict=False)), classes, kind)
             for number, row in enumerate(rows, start=2)
             if _complete(path, number, row, header)
         ]
@@ -195,7 +217,11 @@ def _complete(path: Path, number: int, row: list[str], header: list[str]) -> boo
 
 
 def _record(
-    path: Path, number: int, row: dict[str, str], classes: Sequence[str]
+    path: Path,
+    number: int,
+    row: dict[str, str],
+    classes: Sequence[str],
+    kind: LabelKind,
 ) -> dict[str, Any]:
     record: dict[str, Any] = {name: row[name] for name in NAMES}
     for name in NUMBERS:
@@ -206,15 +232,19 @@ def _record(
             problem = f"has {name} {row[name]!r}, which is no whole number"
             raise _damaged(path, number, problem) from error
     for name in CLASS_COLUMNS:
-        if row[name] not in classes:
+        try:
+            record[name] = kind.label_of(row[name], classes)
+        except ValueError as error:
             known = ", ".join(classes)
-            problem = f"has unknown {name} {row[name]!r}; the classes are {known}"
-            raise _damaged(path, number, problem)
-        record[name] = classes.index(row[name])
-    shares = {name: row[PROBABILITY + name] for name in classes}
+            problem = f"has unknown {name} {row[name]!r}; the {kind.many} are {known}"
+            raise _damaged(path, number, problem) from error
+    before = UNIT if kind is UNITS else PROBABILITY
+    shares = {before + name: row[before + name] for name in classes}
     record["probabilities"] = [
-        _share(path, number, PROBABILITY + name, text) for name, text in shares.items()
+        _share(path, number, name, text) for name, text in shares.items()
     ]
+    if kind is UNITS:
+        return record
     total = sum(record["probabilities"])
     # float32 softmax is good to 1e-6; spreadsheets round to a few digits.
     if abs(total - 1) > 1e-2:
