@@ -189,6 +189,7 @@ def predict(
         label=clips.label[test],
         predicted=answer.astype(np.int64) if kind is CLASSES else answer,
         probabilities=kind.shares(logits),
+        session=clips.session[test] if (clips.session != "").any() else None,
     )
 
 
@@ -216,6 +217,8 @@ def join(parts: Sequence[Predictions]) -> Predictions:
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in (*names, "predicted", "probabilities")
     }
+    if any(part.session is not None for part in parts):
+        columns["session"] = np.concatenate([part.sessions for part in parts])
     return Predictions(classes=parts[0].classes, **columns)
 
 

@@ -9,7 +9,13 @@ import numpy as np
 
 from jmer.errors import JmerError, quoted
 from jmer.scores.labels import CLASSES
-from jmer.scores.predictions import CLASS_COLUMNS, PROBABILITY, UNIT, Predictions
+from jmer.scores.predictions import (
+    CLASS_COLUMNS,
+    PROBABILITY,
+    SESSION,
+    UNIT,
+    Predictions,
+)
 from jmer.text import counted, did_you_mean
 
 if TYPE_CHECKING:
@@ -39,6 +45,8 @@ class TestedClip:
     right: bool
     probabilities: dict[str, float]
     """By class, each in [0, 1]; they sum to 1, unless they are of action units."""
+    session: str = ""
+    """The sitting of the subject that it was recorded in, where the set tells."""
 
 
 class ClipTable:
@@ -71,9 +79,10 @@ class ClipTable:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names that `column` knows."""
+        """Names that `column` knows; `session` where the data set tells of any."""
+        told = (SESSION,) if (self.predictions.sessions != "").any() else ()
         shares = (f"{self._before}{name}" for name in self.classes)
-        return (*HEAD, "label", "predicted", "right", *shares)
+        return (*HEAD, *told, "label", "predicted", "right", *shares)
 
     def column(self, name: str) -> np.ndarray:
         """A column [n]: text, whole numbers of `seed`, truth of `right`, float32 of
@@ -86,6 +95,8 @@ class ClipTable:
             return p.right
         if name in CLASS_COLUMNS:
             return np.array(p.kind.texts(getattr(p, name), p.classes))
+        if name == SESSION:
+            return p.sessions
         if name in HEAD:
             return getattr(p, name)
         if name not in self.columns:
@@ -155,6 +166,7 @@ class ClipTable:
             predicted=predicted,
             right=bool(p.right[index]),
             probabilities=dict(zip(p.classes, shares, strict=True)),
+            session=str(p.sessions[index]),
         )
 
     def __iter__(self) -> Iterator[TestedClip]:

@@ -20,6 +20,8 @@ NAMES = ("dataset", "subject", "clip", "fold")
 NUMBERS = ("seed", "variant")
 CLASS_COLUMNS = ("label", "predicted")
 COLUMNS = NAMES + NUMBERS + CLASS_COLUMNS
+SESSION = "session"
+"""A column that is there where the data set knows of sittings."""
 PROBABILITY, UNIT = "prob_", "unit_"
 """How the columns of probabilities begin: of classes, which sum to 1, and of action
 units, each by itself."""
@@ -34,6 +36,8 @@ class Predictions:
     `predicted` [n] are indices in `classes`; `probabilities` is float32 [n, k], in
     [0, 1], with rows that sum to 1. Of action units, which `classes` names then,
     `label` and `predicted` are truths [n, k], and probabilities those of each unit.
+    `session` is text [n], the sitting of its subject that a clip is of, "" where that
+    is not known, and None where it is of none.
 
     Raises: ValueError if the lengths differ or an index is outside `classes`.
     """
@@ -48,6 +52,7 @@ class Predictions:
     label: np.ndarray
     predicted: np.ndarray
     probabilities: np.ndarray
+    session: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         rows, k = len(self.label), len(self.classes)
@@ -55,6 +60,8 @@ class Predictions:
         wanted["probabilities"] = (rows, k)
         if self.kind is UNITS:
             wanted |= dict.fromkeys(CLASS_COLUMNS, (rows, k))
+        if self.session is not None:
+            wanted[SESSION] = (rows,)
         shapes = {name: getattr(self, name).shape for name in wanted}
         wrong = {name: shape for name, shape in shapes.items() if shape != wanted[name]}
         if wrong:
@@ -94,6 +101,11 @@ class Predictions:
         columns = (self.dataset, self.subject, self.clip)
         return list(zip(*(column.tolist() for column in columns), strict=True))
 
+    @property
+    def sessions(self) -> np.ndarray:
+        """The sitting of each row [n], "" where that is not known."""
+        return np.full(len(self), "") if self.session is None else self.session
+
     def select(
         self,
         *,
@@ -123,7 +135,7 @@ class Predictions:
         columns = {
             field.name: getattr(self, field.name)[keep]
             for field in fields(self)
-            if field.name != "classes"
+            if field.name != "classes" and getattr(self, field.name) is not None
         }
         return Predictions(classes=self.classes, **columns)
 
@@ -139,11 +151,13 @@ class Predictions:
     def content(self) -> bytes:
         """What `save` writes."""
         before = UNIT if self.kind is UNITS else PROBABILITY
-        header = COLUMNS + tuple(before + name for name in self.classes)
+        told = (SESSION,) if (self.sessions != "").any() else ()
+        header = (*COLUMNS, *told, *(before + name for name in self.classes))
         columns = [getattr(self, name).tolist() for name in NAMES + NUMBERS]
         columns += [
             self.kind.texts(getattr(self, name), self.classes) for name in CLASS_COLUMNS
         ]
+        columns += [getattr(self, name).tolist() for name in told]
         # str() of a float32 is the shortest text that reads back to the same bits.
         shares = ([str(p) for p in row] for row in self.probabilities)
         both = zip(zip(*columns, strict=True), shares, strict=True)
@@ -178,9 +192,10 @@ class Predictions:
         ]
         if not records:
             raise _damaged(path, 2, "is missing: there are no predictions")
+        told = [SESSION] if SESSION in header else []
         columns = {
             name: np.array([record[name] for record in records])
-            for name in (*COLUMNS, "probabilities")
+            for name in (*COLUMNS, *told, "probabilities")
         }
         columns["probabilities"] = columns["probabilities"].astype(np.float32)
         return cls(classes=classes, **columns)
@@ -224,6 +239,7 @@ def _record(
     kind: LabelKind,
 ) -> dict[str, Any]:
     record: dict[str, Any] = {name: row[name] for name in NAMES}
+    record[SESSION] = row.get(SESSION, "")
     for name in NUMBERS:
         try:
             # Through int64, so that a number too long for the column is caught here.
