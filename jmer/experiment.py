@@ -169,6 +169,8 @@ class Experiment:
                 "folds would tell each of its held-out labels"
             )
         check.must("variants", _different(self.variants), "be different")
+        if self.extract.action_units:
+            _require_units(self)
         for text in self.variants:
             check_variant(text, self.parts)
         some = bool(self.seeds) and _different(self.seeds)
@@ -225,6 +227,9 @@ class Experiment:
             del fields["inner_draw"]  # which came later
         if self.extract == Extract():
             del fields["extract"]
+        else:
+            for field in unasked(self.extract):
+                del fields["extract"][field]
         if self.loss == PLAIN:
             del fields["loss"]
         if not self.ema:
@@ -252,6 +257,28 @@ def _require_parts(experiment: Experiment) -> None:
         if not isinstance(value, kind):  # type: ignore[arg-type]
             shown = value.__name__ if isinstance(value, type) else quoted(value)
             raise UsageError(f"{name}={shown} must be {wanted}")
+
+
+def _require_units(experiment: Experiment) -> None:
+    """Raises: UsageError for what goes by the class of a clip, where clips have sets of
+    action units instead."""
+    units = f"extract.action_units={experiment.extract.action_units}"
+    protocol = experiment.protocol
+    if protocol.by_class:
+        raise UsageError(
+            f"{units}: the protocol {protocol.word()} draws the same share of each "
+            f"class, and sets of action units are no classes: --protocol loso"
+        )
+    if experiment.sampling == "balanced":
+        raise UsageError(
+            f"{units}: sampling=balanced draws classes alike, and sets of action units "
+            f"are no classes: --sampling shuffled"
+        )
+    if experiment.selection == "inner" and experiment.inner_unit == "clip":
+        raise UsageError(
+            f"{units}: inner_unit=clip holds out the same share of each class, and "
+            f"sets of action units are no classes: --inner-unit subject"
+        )
 
 
 def require_network(network: NetworkConfig) -> None:

@@ -141,7 +141,7 @@ class Loop:
             optimiser.zero_grad()
             with self._precision():
                 logits = model(*(x[batch] for x in self._inputs))
-            loss = torch.nn.functional.cross_entropy(logits.float(), self._label[batch])
+            loss = self._loss(logits.float(), self._label[batch])
             loss.backward()
             optimiser.step()
 
