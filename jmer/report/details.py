@@ -127,7 +127,7 @@ def details(run: Run) -> Iterable[Section]:
     columns = ("Class", "Clips", *(part.label for part in CLASS_METRICS.values()))
     yield Section("Per class", (Table(columns, rows),))
     yield Section("Confusion", tuple(_confusion(run)))
-    if run.curves:
+    if run.curves and not found.get("fitted"):
         caption = (
             "Averaged over the tasks; the UF1 is of pooled predictions. Curves of test "
             "clips are recorded to be looked at: the scores above did not choose an "
