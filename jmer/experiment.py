@@ -137,7 +137,8 @@ class Experiment:
     Parameters, losses and statistics are float32."""
     protocol: Protocol = dataclasses.field(default_factory=Loso)
     """Who is held out of which fold. --protocol NAME chooses another: loso, kfold,
-    hold-out, clip-kfold, clip-hold-out or clip-lists, whose options --help shows."""
+    hold-out, lodo, cross-set, clip-kfold, clip-hold-out or clip-lists, whose options
+    --help shows."""
     engine: EngineConfig = dataclasses.field(default_factory=EngineConfig)
     """How the work is laid out."""
     extract: Extract = dataclasses.field(default_factory=Extract)

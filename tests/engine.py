@@ -11,7 +11,7 @@ import numpy as np
 
 from jmer import trees
 from jmer.data.clips import ClipSet
-from jmer.data.splits import Loso, make_folds
+from jmer.data.splits import Loso, Protocol, make_folds
 from jmer.models.base import NetworkConfig
 from jmer.models.ststnet import STSTNetConfig
 from jmer.nn.lowering.choice import Lowering
@@ -28,6 +28,7 @@ NETWORK = STSTNetConfig(size=7, filters=(2, 3))
 # Adam turns rounding into real steps where a gradient is zero: packs are compared
 # under SGD.
 SGD = SgdConfig(lr=0.05, momentum=0.9)
+LOSO = Loso()
 
 
 def make_program(
@@ -44,9 +45,10 @@ def make_program(
     evaluations: int = 1,
     network: NetworkConfig = NETWORK,
     sampling: Sampling = "shuffled",
+    protocol: Protocol = LOSO,
 ) -> Program:
     sizes = training_sizes(
-        make_folds(Loso(), clips),
+        make_folds(protocol, clips),
         clips,
         selection="inner" if inner else "last",
         inner_fraction=0.3,
@@ -94,10 +96,11 @@ def table_of(
     clips: ClipSet,
     tasks: Sequence[Task],
     values: Mapping[str, Sequence[float]] | None = None,
+    protocol: Protocol = LOSO,
 ) -> TaskTable:
     return make_table(
         tasks,
-        make_folds(Loso(), clips),
+        make_folds(protocol, clips),
         clips,
         selection="inner" if program.trainer.inner else "last",
         inner_fraction=0.3,
@@ -115,13 +118,13 @@ def train(
     tasks: Sequence[Task],
     epochs: int = 3,
     values: Mapping[str, Sequence[float]] | None = None,
+    protocol: Protocol = LOSO,
 ) -> tuple[TaskState, Record]:
     """Final states and the last record of `tasks`, on the host."""
     rows = program.rows(tasks)
     own = np.unique(rows, return_index=True)[1]
-    table = jax.device_put(
-        trees.take(table_of(program, clips, tasks, values), rows), program.per_task
-    )
+    whole = table_of(program, clips, tasks, values, protocol)
+    table = jax.device_put(trees.take(whole, rows), program.per_task)
     data = jax.device_put(Data.of(clips.inputs, clips.label), program.shared)
     states = program.init(table.key)
     advance = program.compiled(table, data)

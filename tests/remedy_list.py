@@ -18,6 +18,7 @@ EXTRA = (
     f"no network, but each extra is there"
 )
 IMPORTED = "test_importers.py::test_"
+BY_SET = "test_by_set.py::test_the_command_line_says_which_sets_there_are"
 LISTED = "test_listed.py::test_the_command_line_says_what_to_give"
 PYTHON = "test_notebook.py::test_"
 FED = "test_streamed.py::test_own_batches_of_such_a_set_are_refused"
@@ -187,8 +188,11 @@ TYPED: list[tuple[str, str]] = [
         "does not tell all of its network",
         "test_hsta.py::test_checkpoints_are_imported_as_their_authors_save_them",
     ),
+    ("is one data set, {quoted(names[0])}", BY_SET),
+    ("name the data sets to test on, as", BY_SET),
     ("protocol.lists: give the folder", LISTED),
-    ("of the lists ({shown}). Prepare", LISTED),
+    ("({shown}). Prepare the set with them, or", LISTED),
+    ("nothing says who trains in fold {name}", LISTED),
     ("names none of {counted(len(left)", LISTED),
     ("makes such a folder", "names of a command: test_importers.py types it"),
     ("are not trained and have no values", "test_visual_memory.py: what is said"),

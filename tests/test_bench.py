@@ -1,5 +1,6 @@
 """The benchmark command: what it measures, writes and compares."""
 
+import functools
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from rich.console import Console
 from test_hosts import EXPERIMENT
 
-from jmer.bench import results
+from jmer.bench import results, torch_loop
 from jmer.bench.timing import bench_clips, interleave, spread
 from jmer.bench.torch_loop import Loop, Variant
 from jmer.cli import main
@@ -211,6 +212,25 @@ def test_the_torch_loop_trains(loop, options):
     assert running.epoch_seconds() > 0
     for old, new in zip(before, model.parameters(), strict=True):
         assert torch.isfinite(new).all() and (old != new).any()
+
+
+def test_a_long_epoch_of_the_torch_loop_is_timed_in_part(loop, monkeypatch):
+    monkeypatch.setattr(torch_loop, "FEW_BATCHES", 0)
+    monkeypatch.setattr(torch_loop, "PART", 1)
+    running = loop()
+    trained = []
+    for model, optimiser in running._models:
+        step = optimiser.step
+        count = functools.partial(lambda step, m: trained.append(m) or step(), step)
+        monkeypatch.setattr(optimiser, "step", functools.partial(count, model))
+    assert running.epoch_seconds() > 0
+    assert trained == [model for model, _ in running._models]
+    # All of it counts: the clock ticks once for each part, of 1 s each.
+    clips = [len(fold.train) for fold in running._folds]
+    size = running._experiment.batch_size
+    share = sum(min(size, many) for many in clips) / sum(clips)
+    monkeypatch.setattr(running, "_seconds", lambda work: 1.0)
+    assert running.epoch_seconds() == pytest.approx((1 / share + 1) / len(clips))
 
 
 def test_kernels_of_two_ranks_go_channels_last():

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -161,6 +162,134 @@ def test_a_run_is_known_by_what_the_lists_say(folder, tmp_path):
     )
 
 
+ALL = {"a": ["spNO.1"], "b": ["spNO.2", "spNO.3"]}
+
+
+def lists_of(folder, content, **options):
+    (folder / "folds.json").write_text(
+        content if isinstance(content, str) else json.dumps(content)
+    )
+    return ClipLists(lists=folder / "folds.json", **options)
+
+
+@pytest.mark.parametrize(
+    ("content", "folds"),
+    [
+        (ALL, {"a": [0, 1], "b": [2, 3, 4, 5]}),
+        (
+            {n: {"test": own} for n, own in ALL.items()},
+            {"a": [0, 1], "b": [2, 3, 4, 5]},
+        ),
+        (list(ALL.values()), {"fold0": [0, 1], "fold1": [2, 3, 4, 5]}),
+        (
+            [
+                ["spno.1", ["spNO.2", "b_7"]],
+                [{"subject": "spNO.2", "clip": "j_7"}, "spNO.3"],
+            ],
+            {"fold0": [0, 1, 2], "fold1": [3, 4, 5]},
+        ),
+    ],
+    ids=["subjects", "sides", "without names", "clips"],
+)
+def test_lists_in_json(tmp_path, content, folds):
+    assert sides(make_folds(lists_of(tmp_path, content), clips_of())) == folds
+
+
+def test_a_list_of_subjects_tests_all_their_clips(tmp_path):
+    write(tmp_path, all=["Subject,fold", "spNO.1,x", "spNO.2,y", "spNO.3,x"])
+    protocol = ClipLists(lists=tmp_path / "all.csv", apart=True)
+    folds = make_folds(protocol, clips_of())
+    assert sides(folds) == {"x": [0, 1, 4, 5], "y": [2, 3]}
+    assert protocol.describe(folds, clips_of()) == "2 folds from lists of clips"
+
+
+def test_lists_say_who_trains(tmp_path, folder):
+    division = {"once": {"test": ["spNO.1"], "train": ["spNO.3", ["spNO.2", "J_7"]]}}
+    listed = {"train": "listed", "untested": "allow"}
+    protocol = lists_of(tmp_path, division, **listed)
+    assert not protocol.exhaustive and ClipLists().exhaustive
+    (fold,) = folds = make_folds(protocol, clips_of())
+    assert fold.test.tolist() == [0, 1] and fold.train.tolist() == [3, 4, 5]
+    said = protocol.describe(folds, clips_of())
+    assert said == (
+        "1 fold from lists of clips, 4 clips never tested, NOT subject-independent"
+    )
+    # The same in one CSV file, and in a folder of files.
+    lines = ["once,spNO.1,,test", "once,spNO.3,,Train", "once,spNO.2,,train"]
+    write(tmp_path, one=["fold,subject,note,side", *lines])
+    (fold,) = make_folds(ClipLists(lists=tmp_path / "one.csv", **listed), clips_of())
+    assert fold.test.tolist() == [0, 1] and fold.train.tolist() == [2, 3, 4, 5]
+    write(
+        tmp_path / "two",
+        test_a=["subject", "spNO.1"],
+        train_a=["subject,clip", "spNO.2,b_7"],
+    )
+    (fold,) = make_folds(ClipLists(lists=tmp_path / "two", **listed), clips_of())
+    assert fold.test.tolist() == [0, 1] and fold.train.tolist() == [2]
+    # Whoever is in no list trains, too, unless lists say who does.
+    (fold,) = make_folds(
+        ClipLists(lists=tmp_path / "two", untested="allow"), clips_of()
+    )
+    assert fold.train.tolist() == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"a": {"test": ["spNO.1"], "train": ["spNO.9"]}}, r"no subject spNO\.9 \(did"),
+        ({"a": {"test": ["spNO.1"]}}, "nothing says who trains in fold a"),
+        (
+            {"a": {"test": ["spNO.1"], "train": ["spNO.1"]}},
+            r"trains on clip spNO\.1/a_3",
+        ),
+        ({"a": {"train": ["spNO.1"]}}, "fold a: a fold is a list of who is tested"),
+        ({"a": {"test": []}}, "fold a names nobody to test"),
+        ({"a": []}, "fold a names nobody to test"),
+        ({"a": "spNO.1"}, "a fold is a list"),
+        ({"a": [3]}, "'3' names nobody"),
+        ({"a": [["spNO.1", "a_3", "x"]]}, "names nobody: write a subject"),
+        ({"a": [{"clip": "a_3"}]}, "names nobody: write a subject"),
+        ({}, r"folds\.json has no folds"),
+        ("3", r"folds\.json has no folds"),
+        ("{", r"folds\.json cannot be read .*correct the JSON"),
+        ("[" * 99999, r"folds\.json cannot be read"),
+    ],
+)
+def test_json_that_cannot_be_lists(tmp_path, content, words):
+    protocol = lists_of(tmp_path, content, train="listed", untested="allow")
+    with pytest.raises(JmerError, match=words):
+        make_folds(protocol, clips_of())
+
+
+def test_lists_that_cannot_be_sides(tmp_path):
+    listed = {"train": "listed", "untested": "allow"}
+    write(tmp_path / "x", test_a=["subject", "spNO.1"], train_b=["subject", "spNO.2"])
+    with pytest.raises(JmerError, match=r"train_b\.csv, line 2: .* trains in fold b"):
+        make_folds(ClipLists(lists=tmp_path / "x", **listed), clips_of())
+    write(tmp_path, one=["subject,fold,side", "spNO.1,a,tset"])
+    with pytest.raises(JmerError, match="'tset' is no side: write train or test"):
+        make_folds(ClipLists(lists=tmp_path / "one.csv"), clips_of())
+    write(tmp_path / "y", test_a=["subject,clip"])
+    with pytest.raises(JmerError, match=r"test_a\.csv names nobody: fill it in"):
+        make_folds(ClipLists(lists=tmp_path / "y"), clips_of())
+
+
+def test_who_trains_is_part_of_what_a_run_is(tmp_path):
+    division = {"a": {"test": ["spNO.1"], "train": ["spNO.2"]}}
+    contents = [lists_of(tmp_path, division).content()]
+    contents += [lists_of(tmp_path, division, train="listed").content()]
+    division["a"]["train"] = ["spNO.3"]
+    contents += [lists_of(tmp_path, division, train="listed").content()]
+    assert len({*contents}) == 3
+    assert lists_of(tmp_path, division).content() == contents[0]
+    experiment = load_experiment("quickstart")
+    for options, named in (({}, False), ({"train": "listed"}, True)):
+        protocol = lists_of(tmp_path, division, **options)
+        kept = dataclasses.replace(experiment, protocol=protocol).identity()
+        assert ("train" in kept["protocol"]) is named
+        assert "untested" not in kept["protocol"]
+
+
 def test_the_command_line_says_what_to_give(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         main(["run", "hsta_casme2", "--protocol", "clip-lists", "--help"])
@@ -170,6 +299,7 @@ def test_the_command_line_says_what_to_give(tmp_path, monkeypatch, capsys):
     remedies = (
         ["--protocol", "clip-kfold", "--protocol.split-seed", "1"],
         ["--protocol.absent", "skip", "--data.exclude", "spNO.3/e_5"],
+        ["--protocol.untested", "allow", "--protocol.train", "others"],
     )
     for said in remedies:
         with pytest.raises(SystemExit) as left:

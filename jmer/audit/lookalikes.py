@@ -24,7 +24,9 @@ from scipy.fft import dctn
 
 from jmer.audit.finding import Finding
 from jmer.audit.roster import title
+from jmer.audit.sides import sides_note
 from jmer.data.clips import ClipSet
+from jmer.data.splits import Fold
 from jmer.text import counted
 
 LIMIT = 0.12
@@ -56,9 +58,10 @@ class Hashes:
     mirror: np.ndarray
 
 
-def check_alike(clips: ClipSet) -> Finding:
+def check_alike(clips: ClipSet, folds: Sequence[Fold] = ()) -> Finding:
     """Whether an input of one subject is likely another's, altered. Images whose bytes
-    are the same are another rule's.
+    are the same are another rule's. Of pairs that not all are on both sides of one of
+    the `folds`, it says how many are.
     """
     rule = "alike"
     if len(clips) > MOST:
@@ -101,6 +104,7 @@ def check_alike(clips: ClipSet) -> Finding:
         f"cropped or made lighter, such as {rows[0]['clip']} and "
         f"{rows[0]['looks like']} (distance {rows[0]['distance']}; up to {LIMIT} is "
         f"likely). Look at both: a test clip may also be a training clip."
+        f"{sides_note(found, folds)}"
     )
     return Finding(rule, "warning", text, rows)
 

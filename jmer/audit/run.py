@@ -18,6 +18,8 @@ from jmer.audit.roster import (
 )
 from jmer.audit.shared_frames import check_frames
 from jmer.audit.shared_images import check_images
+from jmer.audit.shared_sessions import check_sessions
+from jmer.audit.sides import check_sets
 from jmer.audit.unchanged import check_unchanged
 from jmer.audit.unseen import check_unseen
 from jmer.audit.worth import as_printed
@@ -65,9 +67,11 @@ def audit_against(
     findings = [
         check_subjects(table, declared=not evidence.protocol.subject_independent),
         check_clips(table),
+        check_sets(table, by_set=evidence.protocol.by_set),
         check_twice(table),
         check_never(table),
         check_frames(table),
+        check_sessions(table),
         check_unseen(run),
         check_unchanged(run),
         *check_figures(evidence),
@@ -80,7 +84,8 @@ def audit_against(
         ]
     else:
         names = check_known(run.predictions, clips, evidence.folds)
-        sides = ("subjects", "clips", "frames")
+        sides = ["subjects", "clips", "frames", "sessions"]
+        sides += ["sets"] * evidence.protocol.by_set
         findings = [
             uncertain(found, names) if found.rule in sides else found
             for found in findings
@@ -88,8 +93,8 @@ def audit_against(
         findings += [
             noted(names, taken),
             check_labels_of_set(run.predictions, clips),
-            check_images(clips),
-            check_alike(clips),
+            check_images(clips, evidence.folds),
+            check_alike(clips, evidence.folds),
         ]
     return Audit(str(run.folder), _about(evidence), tuple(findings))
 

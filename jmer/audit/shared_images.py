@@ -2,19 +2,22 @@
 
 import collections
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from jmer.audit.finding import Finding
 from jmer.audit.roster import title
+from jmer.audit.sides import sides_note
 from jmer.data.clips import ClipSet
+from jmer.data.splits import Fold
 from jmer.text import counted
 
 
-def check_images(clips: ClipSet) -> Finding:
+def check_images(clips: ClipSet, folds: Sequence[Fold] = ()) -> Finding:
     """Whether clips of two subjects have an input, or a frame of one, in common, byte
-    for byte. An image whose pixels are all alike is no evidence.
+    for byte. An image whose pixels are all alike is no evidence. Of pairs that not all
+    are on both sides of one of the `folds`, it says how many are.
     """
     owners: dict[bytes, dict[str, tuple[int, str]]] = {}
     for i in range(len(clips)):
@@ -48,6 +51,7 @@ def check_images(clips: ClipSet) -> Finding:
         f"{counted(len(rows), 'pair')} of clips of different subjects have images that "
         f"are the same byte for byte, such as {rows[0]['clip']} and "
         f"{rows[0]['the same in']}: a test clip is then also a training clip."
+        f"{sides_note(pairs, folds)}"
     )
     return Finding("images", "violation", text, rows)
 

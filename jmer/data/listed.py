@@ -1,48 +1,39 @@
 """Folds from lists of clips that somebody wrote down, such as a paper's authors."""
 
-import csv
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from jmer.annotations import Int
 from jmer.data.clips import ClipSet
+from jmer.data.list_files import TEST, TRAIN, Row, read_lists
 from jmer.data.splits import Fold, Protocol, Tested
 from jmer.errors import FieldCheck, JmerError, UsageError, shortened
 from jmer.files.places import expanded
-from jmer.text import counted
+from jmer.text import counted, did_you_mean
 
-PREFIX = "test_"
 SHOWN = 4  # rows in an error
-NAMES = ("clip", "clip_id", "filename", "name")
-"""Columns that may name a clip, or the recording that it is of."""
-
-
-class Row(NamedTuple):
-    """A line of a list: the fold that tests it, and what its clip may be called."""
-
-    where: str
-    fold: str
-    subject: str
-    clips: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class ClipLists(Protocol):
-    """Folds that are written down: lists of the clips that each of them tests. All
-    other clips train in it.
+    """Folds that are written down: lists of the clips, or of the subjects, that each of
+    them tests. All others train in it, unless lists say who does.
 
     A list has the columns subject and clip (or filename and, where a recording has
-    several clips, onset). They are CSV files `test_NAME.csv`, one a fold, in a folder;
-    or one CSV file with a column fold besides.
+    several clips, onset); one without clips is of whole subjects. They are CSV files
+    `test_NAME.csv`, and `train_NAME.csv`, one a fold, in a folder; or one CSV file with
+    a column fold besides, and side (test or train); or one JSON file,
+    `{"NAME": {"test": ["SUBJECT", ["SUBJECT", "CLIP"]], "train": […]}}`.
     """
 
     subject_independent: ClassVar[bool] = False
     files: ClassVar[tuple[str, ...]] = ("lists",)
+    later: ClassVar[Mapping[str, Any]] = {"train": "others", "untested": "refuse"}
 
     lists: Path | None = None
     """Folder of the lists, or the file of all."""
@@ -53,40 +44,36 @@ class ClipLists(Protocol):
     they mix them."""
     absent: Literal["refuse", "skip"] = "refuse"
     """What happens to a line whose clip the data set lacks."""
+    train: Literal["others", "listed"] = "others"
+    """Who trains in a fold: all others, or whom its list names."""
+    untested: Literal["refuse", "allow"] = "refuse"
+    """What happens to lists that test some clips of the data set in no fold."""
 
     def __post_init__(self) -> None:
         check = FieldCheck(self, "protocol")
         check.choices()
         check.at_least(2, "k")
         object.__setattr__(self, "subject_independent", self.apart)
+        object.__setattr__(self, "exhaustive", self.untested == "refuse")
 
     def divided(
         self, clips: ClipSet, among: Int[np.ndarray, " n"]
     ) -> list[tuple[str, Tested]]:
         """Raises: JmerError for lists that cannot be read, or name a clip that is not
         there, or not all that are."""
-        place = {
-            (clips.subject[i].lower(), clips.clip_id[i].lower()): at
-            for at, i in enumerate(among)
-        }
-        found, lost = dict[str, list[int]](), list[Row]()
-        for row in self.rows():
-            keys = [(row.subject.lower(), name.lower()) for name in row.clips]
-            at = next((place[key] for key in keys if key in place), None)
-            own = found.setdefault(row.fold, [])
-            if at is None:
-                lost.append(row)
-            else:
-                own.append(at)
-        if lost and self.absent == "refuse":
-            raise JmerError(_lost(lost, clips))
+        rows = list(self.rows())
+        found = self._places([r for r in rows if r.side == TEST], clips, among)
+        if self.train == "listed":
+            _check_tested([r for r in rows if r.fold not in found])
         listed = {at for own in found.values() for at in own}
         unlisted = [i for at, i in enumerate(among) if at not in listed]
-        if left := [f"{clips.subject[i]}/{clips.clip_id[i]}" for i in unlisted]:
+        left = [f"{clips.subject[i]}/{clips.clip_id[i]}" for i in unlisted]
+        if left and self.exhaustive:
             raise JmerError(
                 f"{self.lists} names none of {counted(len(left), 'clip')} of "
-                f"{clips.name}: {', '.join(left[:SHOWN])}. Add them, or leave them out "
-                f"with --data.exclude {left[0]}."
+                f"{clips.name}: {', '.join(left[:SHOWN])}. Add them, leave them out "
+                f"with --data.exclude {left[0]}, or let them be tested in no fold with "
+                f"--protocol.untested allow."
             )
         if self.k not in (None, len(found)):
             raise UsageError(
@@ -96,10 +83,63 @@ class ClipLists(Protocol):
         every = np.arange(len(among))
         return [(name, np.isin(every, own)) for name, own in found.items()]
 
-    def rows(self) -> Iterator[Row]:
-        """The lines of all lists. Raises: JmerError if one cannot be read."""
-        for file in self.lists_of():
-            yield from _rows(file, one_a_fold=file != self.place)
+    def trained(
+        self, clips: ClipSet, name: str, test: Int[np.ndarray, " m"]
+    ) -> Int[np.ndarray, " train"]:
+        """Raises: JmerError if a list must say who trains, and none does."""
+        if self.train == "others":
+            return super().trained(clips, name, test)
+        rows = [row for row in self.rows(name, TRAIN) if row.fold == name]
+        rows = [row for row in rows if row.side == TRAIN]
+        if not rows:
+            raise JmerError(
+                f"protocol.lists={self.lists}: nothing says who trains in fold {name}. "
+                f"Add a list of them, train_{name}.csv or lines whose side is train, "
+                f"or let all others train with --protocol.train others."
+            )
+        found = self._places(rows, clips, np.arange(len(clips)))
+        train = np.unique(np.array(found[name], int))
+        if len(both := np.intersect1d(train, test)):
+            raise JmerError(
+                f"protocol.lists={self.lists}: fold {name} trains on clip "
+                f"{clips.subject[both[0]]}/{clips.clip_id[both[0]]}, which it tests. "
+                f"Take it out of one of its lists."
+            )
+        return train
+
+    def _places(
+        self, rows: Iterable[Row], clips: ClipSet, among: Int[np.ndarray, " n"]
+    ) -> dict[str, list[int]]:
+        """Where in `among` the clips of each fold lie, as often as they are named."""
+        place: dict[tuple[str, ...], list[int]] = {}
+        for at, i in enumerate(among):
+            subject, clip = clips.subject[i].lower(), clips.clip_id[i].lower()
+            place[subject, clip] = [at]
+            place.setdefault((subject,), []).append(at)
+        found, lost = dict[str, list[int]](), list[Row]()
+        for row in rows:
+            subject = row.subject.lower()
+            keys: list[tuple[str, ...]] = [(subject, n.lower()) for n in row.clips]
+            keys = keys or [(subject,)]
+            own = next((place[key] for key in keys if key in place), None)
+            found.setdefault(row.fold, []).extend(own or [])
+            if own is None:
+                lost.append(row)
+        if lost and self.absent == "refuse":
+            raise JmerError(_lost(lost, clips))
+        return found
+
+    def rows(self, fold: str = "", side: str = "") -> Iterator[Row]:
+        """The lines of all lists; in a folder, of those of one fold and side alone, if
+        given. Raises: JmerError if one cannot be read."""
+        if self.place.is_file():
+            yield from read_lists(self.place)
+            return
+        sides = (TEST, TRAIN) if self.train == "listed" else (TEST,)
+        for own in [side] if side else sides:
+            for file in self.lists_of(own):
+                if fold in ("", name := file.stem.removeprefix(f"{own}_")):
+                    yield from read_lists(file, name, own)
 
     @property
     def place(self) -> Path:
@@ -112,67 +152,58 @@ class ClipLists(Protocol):
             )
         return expanded(self.lists)
 
-    def lists_of(self) -> Sequence[Path]:
-        """The files. Raises: JmerError if there are none."""
+    def lists_of(self, side: str = TEST) -> Sequence[Path]:
+        """The files. Raises: JmerError if there are none of who is tested."""
         if self.place.is_file():
             return [self.place]
-        if found := sorted(self.place.glob(f"{PREFIX}*.csv")):
+        found = sorted(self.place.glob(f"{side}_*.csv"))
+        if found or side == TRAIN:
             return found
         raise JmerError(
-            f"protocol.lists={self.lists} has no {PREFIX}NAME.csv: give the folder "
+            f"protocol.lists={self.lists} has no {TEST}_NAME.csv: give the folder "
             f"that holds a list for each fold, or the CSV file of all."
         )
 
     def content(self) -> str:
         """A hash of what the lists say, wherever they lie."""
-        lines = "\n".join(f"{r.fold},{r.subject},{r.clips}" for r in self.rows())
+        rows = [r for r in self.rows() if r.side == TEST or self.train == "listed"]
+        # Lists of who is tested alone are named as they were before there were others.
+        lines = "\n".join(
+            f"{'' if r.side == TEST else 'train,'}{r.fold},{r.subject},{r.clips}"
+            for r in rows
+        )
         return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
     def describe(self, folds: Sequence[Fold], clips: ClipSet) -> str:
         mixed = "" if self.apart else ", NOT subject-independent"
-        return f"{counted(len(folds), 'fold')} from lists of clips{mixed}"
+        tested = np.unique(np.concatenate([fold.test for fold in folds]))
+        left = len(clips.testable) - len(tested)
+        untested = f", {counted(left, 'clip')} never tested" if left else ""
+        return f"{counted(len(folds), 'fold')} from lists of clips{untested}{mixed}"
 
 
-def _rows(file: Path, *, one_a_fold: bool) -> Iterator[Row]:
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            lines = list(csv.DictReader(opened))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+def _check_tested(rows: Sequence[Row]) -> None:
+    """Raises: JmerError if there are lines of folds that test nothing."""
+    if rows:
         raise JmerError(
-            f"{file} cannot be read as a list of clips ({error}): save it as CSV."
-        ) from error
-    for number, line in enumerate(lines, start=2):
-        told = {str(n).strip().lower(): str(v or "").strip() for n, v in line.items()}
-        clip = next((told[name] for name in NAMES if told.get(name)), "")
-        fold = file.stem.removeprefix(PREFIX) if one_a_fold else told.get("fold", "")
-        lacking = [
-            name
-            for name, value in (
-                ("subject", told.get("subject", "")),
-                ("clip", clip),
-                ("fold", fold),
-            )
-            if not value
-        ]
-        if lacking:
-            raise JmerError(
-                f"{file}: line {number} has no {lacking[0]}. A list of clips has the "
-                f"columns subject and clip (or filename and onset)"
-                f"{'' if one_a_fold else ', and fold'}: correct it."
-            )
-        # One recording may have several clips, told apart by where they begin.
-        onset = told.get("onset")
-        names = (clip, f"{clip}_{onset}") if onset else (clip,)
-        yield Row(f"{file}, line {number}", fold, told["subject"], names)
+            f"{rows[0].where}: a list says who trains in fold {rows[0].fold}, and none "
+            f"who is tested: add one, or take it out."
+        )
 
 
 def _lost(rows: Sequence[Row], clips: ClipSet) -> str:
+    """What is said of lines whose clip the set lacks."""
+    first = rows[0]
     shown = ", ".join(
-        shortened(f"{row.subject}/{row.clips[-1]}") for row in rows[:SHOWN]
+        shortened("/".join((row.subject, *row.clips[-1:]))) for row in rows[:SHOWN]
     )
+    known = {str(name) for name in clips.subject}
+    near = "" if first.subject in known else did_you_mean(first.subject, known)
+    kind = "clip " if first.clips else "subject "
+    named = shortened("/".join((first.subject, *first.clips[-1:])))
     return (
-        f"{rows[0].where}: {clips.name} has no clip "
-        f"{shortened(f'{rows[0].subject}/{rows[0].clips[-1]}')}; it lacks "
-        f"{counted(len(rows), 'clip')} of the lists ({shown}). Prepare the set with "
-        f"them, or leave them out with --protocol.absent skip."
+        f"{first.where}: {clips.name} has no {kind}{named}{near}; it lacks "
+        f"{counted(len(rows), 'clip' if first.clips else 'subject')} of the lists "
+        f"({shown}). Prepare the set with them, or leave them out with "
+        f"--protocol.absent skip."
     )

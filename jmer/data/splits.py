@@ -46,6 +46,8 @@ class Protocol:
     """Whether every clip is tested exactly once."""
     subject_independent: ClassVar[bool] = True
     """Whether nobody is on both sides of a fold. Where not, every report says so."""
+    by_set: ClassVar[bool] = False
+    """Whether folds are data sets, of which none is on both sides of a fold."""
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file: results depend on its `content`, and not on its place.
     """
@@ -90,6 +92,18 @@ class Protocol:
         (indices): as `tested` says, unless a protocol goes by more.
         """
         return self.tested(clips.subject[among], clips.label[among])
+
+    def trained(
+        self, clips: ClipSet, name: str, test: Int[np.ndarray, " m"]
+    ) -> Int[np.ndarray, " train"]:
+        """Indices of the clips that the fold of that name trains on, if it tests those
+        of `test`: all others, but for those for training alone of somebody that it
+        tests, where folds keep subjects apart.
+        """
+        out = np.isin(np.arange(len(clips)), test)
+        if self.subject_independent:
+            out |= clips.train_only & np.isin(clips.subject, clips.subject[test])
+        return np.flatnonzero(~out)
 
     def content(self) -> str:
         """A hash of what `files` say; nothing where there are none."""
@@ -329,7 +343,9 @@ def protocol_of(described: Mapping[str, Any]) -> Protocol:
 
 def protocols() -> dict[str, type[Protocol]]:
     """Every protocol that is defined by now, by its name on the command line."""
-    import jmer.data.listed  # noqa: F401  # defines one, of what is defined here
+    # They define some, of what is defined here.
+    import jmer.data.by_set  # noqa: F401
+    import jmer.data.listed  # noqa: F401
 
     found, kinds = {}, [Protocol]
     for kind in kinds:
@@ -361,7 +377,8 @@ def make_folds(protocol: Protocol, clips: ClipSet) -> list[Fold]:
     """The audited folds of a protocol over a data set.
 
     Clips that are for training alone train in every fold; where folds keep subjects
-    apart, not in those that test their subject.
+    apart, not in those that test their subject, nor, where folds are data sets, in that
+    of their own.
 
     Raises: JmerError if a fold cannot be trained or the division is not sound.
     """
@@ -371,19 +388,17 @@ def make_folds(protocol: Protocol, clips: ClipSet) -> list[Fold]:
             f"data set {clips.name} has one subject, {min(subjects)}: nobody is "
             f"left to train on. Add subjects."
         )
-    core, extra = clips.testable, np.flatnonzero(clips.train_only)
+    core = clips.testable
     folds = []
     for name, tested in protocol.divided(clips, core):
-        test, more = core[tested], extra
-        if protocol.subject_independent:
-            more = extra[~np.isin(clips.subject[extra], clips.subject[test])]
-        train = np.sort(np.concatenate([core[~tested], more]))
-        folds.append(Fold(name, train, test))
+        test = core[tested]
+        folds.append(Fold(name, protocol.trained(clips, name, test), test))
     audit(
         folds,
         clips,
         exhaustive=protocol.exhaustive,
         subject_independent=protocol.subject_independent,
+        by_set=protocol.by_set,
     )
     return folds
 
@@ -394,13 +409,15 @@ def audit(
     *,
     exhaustive: bool,
     subject_independent: bool = True,
+    by_set: bool = False,
 ) -> None:
     """Checks that the division is what it says, and can be trained.
 
     Raises: JmerError if a clip is on both sides of a fold, or (with
-    `subject_independent`) a subject is; if a clip is tested twice or (with
-    `exhaustive`) never, or is tested though it is for training alone; if two folds
-    share a name, a side of a fold is empty, or a class is missing from training.
+    `subject_independent`) a subject, or (with `by_set`) a data set is; if a clip is
+    tested twice or (with `exhaustive`) never, or is tested though it is for training
+    alone; if two folds share a name, a side of a fold is empty, or a class is missing
+    from training.
     """
     tested = Counter(int(i) for fold in folds for i in fold.test)
     names = Counter(fold.name for fold in folds)
@@ -409,6 +426,11 @@ def audit(
         if both and subject_independent:
             raise JmerError(
                 f"fold {fold.name}: subject {min(both)} is trained on and tested."
+            )
+        sets = set(clips.dataset[fold.train]) & set(clips.dataset[fold.test])
+        if sets and by_set:
+            raise JmerError(
+                f"fold {fold.name}: data set {min(sets)} is trained on and tested."
             )
         shared = np.intersect1d(fold.train, fold.test)
         if len(shared):

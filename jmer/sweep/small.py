@@ -84,7 +84,8 @@ def _wanted(experiment: Experiment, own: dict[str, Any]) -> Iterable[tuple[str, 
     yield from (("variants", ()), ("pretrained", None), ("start_from", None))
     if experiment.protocol.files:  # lists of clips, of which some may be left out
         yield "protocol", Loso()
-    known = bool(experiment.model.small_size)
+    # Few people may be of one data set, of which no fold can be made.
+    known = bool(experiment.model.small_size) or experiment.protocol.by_set
     subjects = SUBJECTS if known else UNKNOWN_SUBJECTS
     clips = CLIPS if known else UNKNOWN_CLIPS
     part = experiment.extract
