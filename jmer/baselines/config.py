@@ -28,7 +28,7 @@ class BaselineConfig(NetworkConfig):
     kernel: Literal["linear", "rbf"] = "linear"
     """Of the support vector machines: a plane, or Gaussians around training clips."""
     vectors: int = 512
-    """With kernel=rbf, room for the training clips of a fold, which machines may keep."""
+    """With kernel=rbf, room for the training clips of a fold: it may keep them all."""
 
     def __post_init__(self) -> None:
         check = FieldCheck(self, "model")
