@@ -32,9 +32,15 @@ NO_REMEDY = "a rule, a note or a heading, and no remedy"
 ASKED = "test_predict.py::test_"
 FACES = "test_predict_faces.py::test_"
 
+FITS = "test_baselines.py::test_what_errors_tell_to_type"
+
 TYPED: list[tuple[str, str]] = [
     ("leave out --loss, or call", f"{RUNS}losses_that_a_network_cannot_have"),
     ("Leave out --loss.mixup", f"{RUNS}losses_that_a_network_cannot_have"),
+    # Baselines.
+    ("optim.gamma-among are chosen", FITS),
+    ("there is nothing to choose: give --optim.c-among", FITS),
+    ("the machines of a fold may keep", FITS),
     # Predictions on videos.
     ("name a video, a folder of frames, or", f"{ASKED}a_video_or_a_camera_is_needed"),
     (
