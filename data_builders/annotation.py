@@ -34,6 +34,9 @@ class SheetRow:
     """Where the clip is from, where the set has clips of several."""
     train_only: bool = False
     """Whether the clip may train but is never tested."""
+    session: str = ""
+    """The sitting of the subject in which the clip was recorded, where that is known.
+    """
 
     @property
     def key(self) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from data_builders.survey import Annotation, Survey, annotate, survey
 from jmer.data import exclusion
 from jmer.data.builder import Examples
 from jmer.data.problems import Problem
-from jmer.data.span import Span
+from jmer.data.span import Session, Span
 from jmer.preprocess.align import Square
 from jmer.preprocess.clip_recipe import Shapes
 
@@ -152,6 +152,13 @@ class FrameBuilder(FrameSheet):
         return Span(
             clip.row.dataset or self.data.name, *clip.row.key, video, first, last
         )
+
+    def sessions(self) -> list[Session]:
+        return [
+            Session(clip.row.dataset or self.data.name, *clip.row.key, clip.row.session)
+            for clip in self.survey.clips
+            if clip.row.session
+        ]
 
     def video(self, clip: Clip) -> str:
         """The recording whose frames a clip's numbers count; by default its folder."""

@@ -1,6 +1,7 @@
 """Convolution against XLA's in float64, PyTorch and plain loops."""
 
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +16,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from jmer import nn
-from jmer.nn.conv import _convolve, conv
-from jmer.nn.lowering import patches
+from jmer.nn.conv import conv
+from jmer.nn.lowering import by_task, patches
+from jmer.nn.lowering.choice import use_lowering
 
 # x, kernel, strides, padding, dilation
 CONVS = {
@@ -69,7 +71,7 @@ def check(lowering, case, value_error=2e-6, gradient_error=5e-6):
     geometry = dict(zip(GEOMETRY, case[2:], strict=True))
     run, exact = (
         jax.jit(functools.partial(pulled, functools.partial(f, **geometry)))
-        for f in (lowering, _convolve)
+        for f in (lowering, by_task.plain)
     )
     value, gradients = run(x, kernel)
     with jax.enable_x64(True):
@@ -89,7 +91,8 @@ LOWERINGS = {
     "first axis whole": lambda x, *a, **k: patches.by_blocks(
         x, *a, **k, tile=(patches.WHOLE, *(1,) * (x.ndim - 3))
     ),
-    "backend": _convolve,
+    "backend": by_task.plain,
+    "by task": by_task.convolve,
 }
 
 
@@ -164,10 +167,31 @@ def test_conv_matches_torch_conv3d():
     close(value, expected.permute(0, 2, 3, 4, 1).numpy())
 
 
+@pytest.mark.parametrize("tasks", [by_task.UNROLLED, by_task.UNROLLED + 1])
+@pytest.mark.parametrize("axes", [(0, 0), (None, 0), (0, None)], ids=str)
+def test_on_a_gpu_convolutions_of_tasks_are_no_groups(tasks, axes):
+    """There and back."""
+    geometry = ((2, 1), ((1, 1), (0, 2)), (1, 2))
+    both = normal(0, tasks, 2, 7, 6, 3), normal(1, tasks, 3, 2, 3, 5)
+    x, kernel = (a if axis == 0 else a[0] for a, axis in zip(both, axes, strict=True))
+    step = functools.partial(pulled, lambda *pair: conv(*pair, *geometry))
+    groups = {}
+    for lowering in ("gpu", "backend"):
+        with use_lowering(lowering):
+            text = jax.jit(jax.vmap(step, axes)).lower(x, kernel).as_text()
+        found = re.findall(r"(?:feature|batch)_group_count = (\d+)", text)
+        groups[lowering] = {int(count) for count in found}
+    assert groups["gpu"] == {1}
+    assert groups["backend"] == ({1, tasks} if axes == (0, 0) else {1})
+
+
+@pytest.mark.parametrize("lowering", ["patches", "gpu"])
 @pytest.mark.parametrize("own", [False, True], ids=["shared input", "own inputs"])
 @pytest.mark.parametrize("case", ["2d", "2d strided", "3d strided"], indirect=True)
-def test_conv_mapped_over_kernels_matches_a_loop(case, own):
+def test_conv_mapped_over_kernels_matches_a_loop(case, own, lowering, monkeypatch):
     """Values and gradients, by `vmap` and by `lax.map`."""
+    monkeypatch.setattr(by_task, "UNROLLED", 2)
+    conv = {"patches": patches.convolve, "gpu": by_task.convolve}[lowering]
     x_shape, kernel_shape, *geometry = case
     tasks = 3
     kernels = normal(1, tasks, *kernel_shape)

@@ -20,6 +20,7 @@ from jmer.errors import JmerError
 from jmer.models.aman import AmanConfig
 from jmer.models.hsta import HstaConfig
 from jmer.models.meranet import MeranetConfig, Resnet3dConfig
+from jmer.models.offapexnet import OffApexNetConfig
 from jmer.models.stanet import STANetConfig
 from jmer.models.ststnet import STSTNetConfig
 from jmer.models.visual_memory import VisualMemoryConfig
@@ -33,6 +34,10 @@ GRIDS = ("video", "special", "video-over-special", "special-over-video")
 BOTH = ("activation", "side-by-side", "activation-2", "gates-2", "channels-2")
 RUNS = {
     "ststnet": (STSTNetConfig(size=8, filters=(2,)), {"flow_size": 8}, ("apex-flow",)),
+    "offapexnet": (
+        OffApexNetConfig(size=8, filters=(2, 2), hidden=(3,)),
+        *({"flow_size": 8}, ("apex-flow",)),
+    ),
     "stanet": (
         STANetConfig(frames=5, size=32, width=2, levels=1, lstm=3),
         *(VIDEO, ("frames", "mask")),

@@ -27,6 +27,7 @@ from jmer.models.aman import AmanConfig
 from jmer.models.base import describe, networks
 from jmer.models.hsta import HstaConfig
 from jmer.models.meranet import MeranetConfig, Resnet3dConfig
+from jmer.models.offapexnet import OffApexNetConfig
 from jmer.models.resnet18 import Resnet18Config
 from jmer.models.stanet import STANetConfig
 from jmer.models.visual_memory import VisualMemoryConfig
@@ -53,6 +54,7 @@ NETWORKS = [
         mlp_ratio=2,
     ),
     VisualMemoryConfig(frames=4, steps=2, size=16, width=2, hidden=3),
+    OffApexNetConfig(filters=(2, 3), hidden=(5,), size=9, unit=255.0),
 ]
 # Rounding grows through many layers of normalisation, the more the fewer values they
 # see: all clips in a batch, and few steps.
@@ -89,6 +91,7 @@ def test_networks_are_listed_with_their_sizes():
         "hsta": 81_887_623,
         "magnet": 928_144,
         "meranet": 33_256_851,
+        "offapexnet": 807_909,
         "resnet3d": 33_167_811,
         "stanet": 12_883_332,
         "resnet18": 11_180_103,

@@ -18,6 +18,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "fps": ("fps", "frame rate", "frames per second"),
     "action_units": ("action units", "aus", "au"),
     "dataset": ("dataset", "database", "source"),
+    "session": ("session", "sitting"),
 }
 """Our columns, and what they may be called in a table; compared without regard to case,
 blanks and underscores."""
@@ -26,8 +27,8 @@ blanks and underscores."""
 @dataclass(frozen=True)
 class Folder(FrameSet):
     """Clips of one's own: a table with a row for each (columns clip, subject, label;
-    where known onset, apex, offset, fps, action_units, dataset), and the folders of
-    frames or the video files that it names."""
+    where known onset, apex, offset, fps, action_units, dataset, session), and the
+    folders of frames or the video files that it names."""
 
     name: ClassVar[str] = "folder"
     source_is_given: ClassVar[bool] = True

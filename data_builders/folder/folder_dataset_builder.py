@@ -13,7 +13,8 @@ from data_builders.annotation import Clip, SheetRow, frame_number
 from data_builders.disk import content_hash
 from data_builders.folder import Folder
 from data_builders.folder.places import inside, place_of
-from data_builders.folder.words import lines, table_of
+from data_builders.folder.sittings import described, doubts, session_name
+from data_builders.folder.words import EMPTY, lines, table_of
 from data_builders.frame_builder import FrameBuilder
 from data_builders.frame_files import Frame
 from data_builders.sheets import Line
@@ -24,7 +25,6 @@ from jmer.data.problems import Unusable, problem_of
 from jmer.errors import JmerError, quoted
 from jmer.preprocess.align import Square
 
-EMPTY = ("", "-", "/", "nan", "n/a", "na", "none", "null")
 WITH_APEX = ("sf", "apex-offset", "of", "dense")
 MOMENTS = ("onset", "apex", "offset")
 
@@ -61,6 +61,12 @@ class Builder(FrameBuilder):
 
     def second_opinions(self) -> list[str]:
         return []
+
+    def notes(self) -> list[str]:
+        return [*super().notes(), *doubts(self.survey.clips)]
+
+    def summary(self) -> str:
+        return "\n".join([super().summary(), *described(self.survey.clips)])
 
     def rows(self) -> list[SheetRow]:
         every = [self._whole(self.row(line)) for line in self.lines()]
@@ -156,6 +162,7 @@ class Builder(FrameBuilder):
             folder=place,
             dataset=values.get("dataset", ""),
             frame_rate=self._rate(line),
+            session=session_name(values.get("session", "")),
         )
 
     def _rate(self, line: Line) -> float:

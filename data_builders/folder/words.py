@@ -10,6 +10,8 @@ from data_builders.sheets import Line, read_table
 from jmer.data.asking import data_option
 from jmer.errors import JmerError, quoted
 
+EMPTY = ("", "-", "/", "nan", "n/a", "na", "none", "null")
+"""What an empty cell may hold, in lower case."""
 NEEDED = ("clip", "subject", "label")
 Stamp = tuple[tuple[int, int], ...]
 

@@ -85,8 +85,18 @@ class Evidence:
             folds=tuple(folds),
             rounds=tuple(self._rounds(index, len(place))),
             spans={span[:3]: span[3:] for span in self.spans},
+            sessions=self._sessions(),
             assumed=REMAINDER if remainder else "",
         )
+
+    def _sessions(self) -> dict[Name, str]:
+        """By what the set tells, or else the predictions."""
+        p, clips = self.run.predictions, self.clips
+        known = dict(zip(p.names, p.sessions.tolist(), strict=True))
+        if clips is not None:
+            told = zip(clips.names, clips.session.tolist(), strict=True)
+            known |= {(name[0], name[1], name[2]): session for name, session in told}
+        return {name: session for name, session in known.items() if session}
 
     def _rounds(self, index: np.ndarray, clips: int) -> Iterator[Round]:
         p, every = self.run.predictions, np.arange(clips)

@@ -14,6 +14,7 @@ RULES = {
     "known": "the tested clips are those of the data set",
     "labels": "each clip has one label, that of the data set",
     "frames": "no frames of a video are on both sides of a fold",
+    "sessions": "no sitting of a subject is on both sides of a fold",
     "images": "no image belongs to two subjects",
     "alike": "no image looks like another subject's, altered",
     "unseen": "clips that a fold must not see do not change its training",

@@ -32,13 +32,15 @@ class Roster:
     """Clips by data set, subject and clip; folds hold positions in `names`.
 
     `spans` has the video and the first and last frame of a clip, of those that are
-    known. `assumed` says how it is known who trains, where nothing lists it.
+    known, and `sessions` the sitting of its subject that a clip was recorded in.
+    `assumed` says how it is known who trains, where nothing lists it.
     """
 
     names: tuple[Name, ...]
     folds: tuple[Fold, ...]
     rounds: tuple[Round, ...]
     spans: Mapping[Name, tuple[str, int, int]] = field(default_factory=dict)
+    sessions: Mapping[Name, str] = field(default_factory=dict)
     assumed: str = ""
 
     def subjects(self, clips: np.ndarray) -> set[tuple[str, str]]:

@@ -18,6 +18,7 @@ from jmer.audit.roster import (
 )
 from jmer.audit.shared_frames import check_frames
 from jmer.audit.shared_images import check_images
+from jmer.audit.shared_sessions import check_sessions
 from jmer.audit.sides import check_sets
 from jmer.audit.unchanged import check_unchanged
 from jmer.audit.unseen import check_unseen
@@ -70,6 +71,7 @@ def audit_against(
         check_twice(table),
         check_never(table),
         check_frames(table),
+        check_sessions(table),
         check_unseen(run),
         check_unchanged(run),
         *check_figures(evidence),
@@ -82,7 +84,7 @@ def audit_against(
         ]
     else:
         names = check_known(run.predictions, clips, evidence.folds)
-        sides = ["subjects", "clips", "frames"]
+        sides = ["subjects", "clips", "frames", "sessions"]
         sides += ["sets"] * evidence.protocol.by_set
         findings = [
             uncertain(found, names) if found.rule in sides else found

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # where nothing else is asked for.
 TABLED = (
     *("ststnet_megc2019", "stanet_casme2", "resnet3d_casme2", "meranet_casme2"),
-    *("hsta_casme2", "aman_casme2", "visual_memory_casme2"),
+    *("hsta_casme2", "aman_casme2", "visual_memory_casme2", "offapexnet_megc2019"),
 )
 TABLED_ON = ("v5e-4", "h100")
 LOWERINGS = ("backend", "patches", "tpu", "gpu")  # of `nn.lowering`, which needs JAX

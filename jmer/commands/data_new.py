@@ -46,7 +46,8 @@ def new(words: list[str]) -> int:
     print("  label    what it shows: each word is a class")
     print("  onset, apex, offset  frames, from 1 in a video and as image files are")
     print("           numbered, or seconds (--times seconds); empty: the whole clip")
-    print("  and if known, in columns of your own: fps, action_units, dataset")
+    print("  and if known, in columns of your own: fps, action_units, dataset, and")
+    print("  session  clips of one person and one sitting have the same word")
     given = ["--table", str(out), *(["--root", str(root)] if options.root else [])]
     typed = shlex.join(["jmer", "data", "check", "folder", *given])
     print(f"then `{typed}` says what is missing")

@@ -15,7 +15,7 @@ from jmer.data.exclusion import refusal
 from jmer.data.machine import clips_at_once
 from jmer.data.parallel import ClipWatch, in_order
 from jmer.data.problems import Problem, problem_of
-from jmer.data.span import Span
+from jmer.data.span import Session, Span
 from jmer.data.sums import CHECKSUMS
 from jmer.errors import JmerError
 from jmer.files import content_hash
@@ -113,6 +113,11 @@ class ClipBuilder(  # type: ignore[call-arg]
         """Which frames of which recording each clip has, where that is known."""
         return []
 
+    def sessions(self) -> list[Session]:
+        """In which sitting of its subject each clip was recorded, of those of which
+        that is known."""
+        return []
+
     def examples(self) -> Iterator[dict[str, Any]]:
         """One dictionary a clip; names of clips are unique within their subject. What
         has no `frame_rate` gets 0. Of a set that defines `items`, not needed."""
@@ -169,6 +174,8 @@ class ClipBuilder(  # type: ignore[call-arg]
         self.info.metadata["files"] = self.file_digests()
         self.info.metadata[CHECKSUMS] = "all"
         self.info.metadata["spans"] = [list(span) for span in self.spans()]
+        if known := self.sessions():  # sets without any stay what they were
+            self.info.metadata["sessions"] = [list(session) for session in known]
         return {"full": self._generate_examples()}
 
     def _generate_examples(self) -> Examples:

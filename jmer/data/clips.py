@@ -13,7 +13,7 @@ from jmer.errors import JmerError
 
 COLUMNS = (
     *("subject", "dataset", "clip_id", "onset", "apex", "offset", "action_units"),
-    *("frame_rate", "train_only"),
+    *("frame_rate", "train_only", "session"),
 )
 
 
@@ -27,6 +27,8 @@ class ClipSet:
     `frame_rate` is that of the recording, in frames a second, 0 where there is none.
     `train_only` marks clips that may train but are never tested, such as
     macro-expressions beside the micro-expressions of a set (default: none is).
+    `session` names the sitting of its subject in which a clip was recorded, "" where
+    that is not known; the same name of two subjects means two sittings.
 
     Raises: JmerError if the arrays disagree in length, a value is not finite, a clip
     occurs twice, or two data sets share the name of a subject.
@@ -46,12 +48,15 @@ class ClipSet:
     # None becomes an array at once, and whoever reads it finds one.
     frame_rate: Float[np.ndarray, " n"] = None  # type: ignore[assignment]
     train_only: Bool[np.ndarray, " n"] = None  # type: ignore[assignment]
+    session: Shaped[np.ndarray, " n"] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         if self.frame_rate is None:
             object.__setattr__(self, "frame_rate", np.zeros(len(self), np.float32))
         if self.train_only is None:
             object.__setattr__(self, "train_only", np.zeros(len(self), bool))
+        if self.session is None:
+            object.__setattr__(self, "session", np.full(len(self), ""))
         if not len(self):
             raise JmerError(f"data set {self.name} has no clips; prepare it again.")
         columns = {name: getattr(self, name) for name in COLUMNS}

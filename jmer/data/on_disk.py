@@ -117,9 +117,10 @@ def _read(about: Path, builder: "ClipBuilder") -> ClipSet | None:
 
 def _clips(about: Path, builder: "ClipBuilder", told: Mapping[str, Any]) -> ClipSet:
     order = np.array(told["order"], np.int64)
+    # Rows of before sessions were known say nothing of them.
+    values = {"session": [""] * len(order), **told["columns"]}
     columns: dict[str, Any] = {
-        name: np.array(told["columns"][name], kind)[order]
-        for name, kind in TYPES.items()
+        name: np.array(values[name], kind)[order] for name, kind in TYPES.items()
     }
     inputs: dict[str, Any] = {
         name: RowFile(_file(about, name), (len(order), *shape), dtype, order)

@@ -1,4 +1,5 @@
-"""Where a clip comes from: frames of a recording, which other clips may share."""
+"""Where a clip comes from: frames of a recording, and a sitting, which other clips may
+share."""
 
 from typing import NamedTuple
 
@@ -16,3 +17,15 @@ class Span(NamedTuple):
     video: str
     first: int
     last: int
+
+
+class Session(NamedTuple):
+    """The sitting of its subject that a clip was recorded in, named within the subject.
+
+    Data set, subject and clip name the clip.
+    """
+
+    dataset: str
+    subject: str
+    clip: str
+    session: str

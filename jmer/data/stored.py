@@ -16,6 +16,7 @@ TYPES = {
     **dict.fromkeys(("label", "onset", "apex", "offset"), np.int32),
     "frame_rate": np.float32,
     "train_only": np.bool_,
+    "session": np.str_,
 }
 
 
@@ -28,6 +29,8 @@ def stored(builder: "ClipBuilder") -> Iterator[dict[str, Any]]:
     if len(source) != expected:
         raise ValueError(f"{len(source)} of {expected} clips are there")
     tensors = builder.tensors()
+    told = builder.info.metadata.get("sessions", [])
+    sessions = {tuple(key): session for *key, session in told}
     for i in range(expected):
         example = source[i]
         clip = {name: example[name] for name in tensors}
@@ -37,6 +40,8 @@ def stored(builder: "ClipBuilder") -> Iterator[dict[str, Any]]:
             clip[name] = int(example[name])
         clip["frame_rate"] = float(example["frame_rate"])
         clip["train_only"] = bool(example.get("train_only", False))
+        key = clip["dataset"], clip["subject"], clip["clip_id"]
+        clip["session"] = sessions.get(key, "")
         yield clip
 
 

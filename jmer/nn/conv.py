@@ -1,17 +1,16 @@
 """Convolution whose lowering suits the device that runs it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 from flax import nnx
-from jax import lax
 from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, typed
 from jmer.nn.init import torch_bias, torch_kernel
-from jmer.nn.lowering import patches
-from jmer.nn.lowering.choice import current
+from jmer.nn.lowering import by_task, patches
+from jmer.nn.lowering.choice import Lowering, current
 from jmer.nn.lowering.folded import folded_kernel
 from jmer.nn.lowering.sizes import Pads, Sizes
 
@@ -85,19 +84,12 @@ def conv(
     x: Array, kernel: Array, strides: Sizes, padding: Pads, dilation: Sizes
 ) -> Array:
     """Convolution of `x` [b, *space, c] with `kernel` [*window, c, d]."""
-    lower = patches.convolve if current() == "patches" else _convolve
-    return lower(x, kernel, strides, padding, dilation)
+    return _LOWERED[current()](x, kernel, strides, padding, dilation)
 
 
-def _convolve(
-    x: Array, kernel: Array, strides: Sizes, padding: Pads, dilation: Sizes
-) -> Array:
-    space = "DHW"[-len(strides) :]
-    return lax.conv_general_dilated(
-        jnp.asarray(x),
-        jnp.asarray(kernel),
-        strides,
-        padding,
-        rhs_dilation=dilation,
-        dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
-    )
+_LOWERED: dict[Lowering, Callable[[Array, Array, Sizes, Pads, Sizes], Array]] = {
+    "backend": by_task.plain,
+    "patches": patches.convolve,
+    "tpu": by_task.plain,
+    "gpu": by_task.convolve,
+}

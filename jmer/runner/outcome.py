@@ -181,6 +181,7 @@ def predict(
         label=clips.label[test],
         predicted=logits.argmax(-1).astype(np.int64),
         probabilities=softmax(logits.astype(np.float64), -1).astype(np.float32),
+        session=clips.session[test] if (clips.session != "").any() else None,
     )
 
 
@@ -208,6 +209,8 @@ def join(parts: Sequence[Predictions]) -> Predictions:
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in (*names, "predicted", "probabilities")
     }
+    if any(part.session is not None for part in parts):
+        columns["session"] = np.concatenate([part.sessions for part in parts])
     return Predictions(classes=parts[0].classes, **columns)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from jmer.errors import JmerError, quoted
-from jmer.scores.predictions import Predictions
+from jmer.scores.predictions import SESSION, Predictions
 from jmer.text import counted, did_you_mean
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class TestedClip:
     right: bool
     probabilities: dict[str, float]
     """By class, each in [0, 1]; they sum to 1."""
+    session: str = ""
+    """The sitting of the subject that it was recorded in, where the set tells."""
 
 
 class ClipTable:
@@ -65,9 +67,10 @@ class ClipTable:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names that `column` knows."""
+        """Names that `column` knows; `session` where the data set tells of any."""
+        told = (SESSION,) if (self.predictions.sessions != "").any() else ()
         shares = (f"prob_{name}" for name in self.classes)
-        return (*HEAD, "label", "predicted", "right", *shares)
+        return (*HEAD, *told, "label", "predicted", "right", *shares)
 
     def column(self, name: str) -> np.ndarray:
         """A column [n]: text, whole numbers of `seed`, truth of `right`, float32 of
@@ -80,6 +83,8 @@ class ClipTable:
             return p.label == p.predicted
         if name in ("label", "predicted"):
             return np.array(p.classes)[getattr(p, name)]
+        if name == SESSION:
+            return p.sessions
         if name in HEAD:
             return getattr(p, name)
         if name not in self.columns:
@@ -145,6 +150,7 @@ class ClipTable:
             predicted=predicted,
             right=label == predicted,
             probabilities=dict(zip(p.classes, shares, strict=True)),
+            session=str(p.sessions[index]),
         )
 
     def __iter__(self) -> Iterator[TestedClip]:

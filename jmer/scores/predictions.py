@@ -19,6 +19,8 @@ NAMES = ("dataset", "subject", "clip", "fold")
 NUMBERS = ("seed", "variant")
 CLASS_COLUMNS = ("label", "predicted")
 COLUMNS = NAMES + NUMBERS + CLASS_COLUMNS
+SESSION = "session"
+"""A column that is there where the data set knows of sittings."""
 PROBABILITY = "prob_"
 
 
@@ -29,7 +31,8 @@ class Predictions:
     `dataset`, `subject`, `clip` and `fold` are text [n], and the first three
     together name a clip; `seed` and `variant` are whole numbers [n]; `label` and
     `predicted` [n] are indices in `classes`; `probabilities` is float32 [n, k], in
-    [0, 1], with rows that sum to 1.
+    [0, 1], with rows that sum to 1. `session` is text [n], the sitting of its subject
+    that a clip is of, "" where that is not known, and None where it is of none.
 
     Raises: ValueError if the lengths differ or an index is outside `classes`.
     """
@@ -44,10 +47,13 @@ class Predictions:
     label: np.ndarray
     predicted: np.ndarray
     probabilities: np.ndarray
+    session: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.label)
         shapes = {name: getattr(self, name).shape for name in COLUMNS}
+        if self.session is not None:
+            shapes[SESSION] = self.session.shape
         wrong = {name: shape for name, shape in shapes.items() if shape != (rows,)}
         if self.probabilities.shape != (rows, len(self.classes)):
             wrong["probabilities"] = self.probabilities.shape
@@ -74,6 +80,11 @@ class Predictions:
         """Data set, subject and clip of each row, which together name a clip."""
         columns = (self.dataset, self.subject, self.clip)
         return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    @property
+    def sessions(self) -> np.ndarray:
+        """The sitting of each row [n], "" where that is not known."""
+        return np.full(len(self), "") if self.session is None else self.session
 
     def select(
         self,
@@ -104,7 +115,7 @@ class Predictions:
         columns = {
             field.name: getattr(self, field.name)[keep]
             for field in fields(self)
-            if field.name != "classes"
+            if field.name != "classes" and getattr(self, field.name) is not None
         }
         return Predictions(classes=self.classes, **columns)
 
@@ -118,10 +129,12 @@ class Predictions:
 
     def content(self) -> bytes:
         """What `save` writes."""
-        header = COLUMNS + tuple(PROBABILITY + name for name in self.classes)
+        told = (SESSION,) if (self.sessions != "").any() else ()
+        header = (*COLUMNS, *told, *(PROBABILITY + name for name in self.classes))
         names = np.array(self.classes, dtype=object)
         columns = [getattr(self, name).tolist() for name in NAMES + NUMBERS]
         columns += [names[getattr(self, name)].tolist() for name in CLASS_COLUMNS]
+        columns += [getattr(self, name).tolist() for name in told]
         # str() of a float32 is the shortest text that reads back to the same bits.
         shares = ([str(p) for p in row] for row in self.probabilities)
         both = zip(zip(*columns, strict=True), shares, strict=True)
@@ -156,9 +169,10 @@ class Predictions:
         ]
         if not records:
             raise _damaged(path, 2, "is missing: there are no predictions")
+        told = [SESSION] if SESSION in header else []
         columns = {
             name: np.array([record[name] for record in records])
-            for name in (*COLUMNS, "probabilities")
+            for name in (*COLUMNS, *told, "probabilities")
         }
         columns["probabilities"] = columns["probabilities"].astype(np.float32)
         return cls(classes=classes, **columns)
@@ -198,6 +212,7 @@ def _record(
     path: Path, number: int, row: dict[str, str], classes: Sequence[str]
 ) -> dict[str, Any]:
     record: dict[str, Any] = {name: row[name] for name in NAMES}
+    record[SESSION] = row.get(SESSION, "")
     for name in NUMBERS:
         try:
             # Through int64, so that a number too long for the column is caught here.
