@@ -192,6 +192,7 @@ TYPED: list[tuple[str, str]] = [
     ),
     ("is one data set, {quoted(names[0])}", BY_SET),
     ("name the data sets to test on, as", BY_SET),
+    ("no score is called so", "test_meta.py::test_words_that_are_no_runs"),
     ("protocol.lists: give the folder", LISTED),
     ("({shown}). Prepare the set with them, or", LISTED),
     ("nothing says who trains in fold {name}", LISTED),
