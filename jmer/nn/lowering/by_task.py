@@ -30,7 +30,6 @@ def convolve(
     x: Array, kernel: Array, strides: Sizes, padding: Pads, dilation: Sizes
 ) -> Array:
     """Convolution of `x` [b, *space, c] with `kernel` [*window, c, d]."""
-    x, kernel = jnp.asarray(x), jnp.asarray(kernel)
     y = jax.eval_shape(lambda: plain(x, kernel, strides, padding, dilation))
     if y.size * math.prod(kernel.shape[:-1]) < WORTH:
         return plain(x, kernel, strides, padding, dilation)
@@ -43,8 +42,8 @@ def plain(
     """The same, as the compiler's library has it."""
     space = "DHW"[-len(strides) :]
     return lax.conv_general_dilated(
-        x,
-        kernel,
+        jnp.asarray(x),
+        jnp.asarray(kernel),
         strides,
         padding,
         rhs_dilation=dilation,
