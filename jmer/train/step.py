@@ -13,11 +13,12 @@ from jax.typing import DTypeLike
 from jmer import keys, trees
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 from jmer.errors import UsageError
+from jmer.losses import label_loss
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import Lowering, current, use_lowering
 from jmer.nn.remat import use_remat
 from jmer.optim import Horizon, OptimConfig, trained_alone
-from jmer.scores import metrics
+from jmer.scores.labels import UNITS, kind_of
 from jmer.targets.scopes import STEPS
 from jmer.train.accumulate import in_parts
 from jmer.train.batches import BatchPlan
@@ -33,6 +34,8 @@ from jmer.train.tasks import TaskTable
 from jmer.train.variants import Values, with_values
 
 Criterion = Literal["uf1", "loss"]
+Label: TypeAlias = Int[Array, " n"] | Bool[Array, "n k"]
+"""Of each clip its class, or which action units it shows."""
 Update: TypeAlias = Callable[
     ["TaskState", tuple[Array, Array, Array]], tuple["TaskState", Array]
 ]
@@ -92,14 +95,14 @@ class Data:
     """
 
     rows: Mapping[str, Shaped[Array, "rows values"]]
-    label: Int[Array, " n"]
+    label: Label
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = struct.field(pytree_node=False)
     """Of a clip in each input."""
     place: Int[Array, " n"] | None = None
     """The row of each clip, where that is not its number; only of those there are."""
 
     @classmethod
-    def of(cls, inputs: Inputs, label: Int[Array, " n"]) -> "Data":
+    def of(cls, inputs: Inputs, label: Label) -> "Data":
         """The set of these inputs, clips first."""
         rows = {name: x.reshape(len(x), -1) for name, x in inputs.items()}
         return cls(rows, label, tuple((n, x.shape[1:]) for n, x in inputs.items()))
@@ -145,7 +148,7 @@ class Record:
     loss: Float[Array, ""]  # mean training loss of the epoch just ended, nats
     alive: Bool[Array, ""]
     test_logits: Float[Array, "t k"]
-    inner_uf1: Float[Array, ""]  # nan without inner clips
+    inner_uf1: Float[Array, ""]  # mean F1 of units; nan without inner clips
     inner_loss: Float[Array, ""]  # nats, mean cross-entropy; nan without inner clips
     stopped: Int[Array, ""] | None = None  # as of the task's state
 
@@ -231,7 +234,7 @@ class Trainer:
         state: TaskState,
         key: PRNGKeyArray,
         inputs: Inputs,
-        label: Int[Array, " b"],
+        label: Label,
         weight: Float[Array, " b"],
         rules: tuple[NetworkConfig, optax.GradientTransformation] | None = None,
         class_weight: Float[Array, " k"] | None = None,
@@ -395,7 +398,9 @@ class Trainer:
             model = nnx.merge(self.graphdef, tested.params, tested.stats)
             with use_lowering(self.lowering):
                 inputs = data.take(part[0])
-                return self.network.apply(model, inputs, train=False, weight=part[1])
+                units = kind_of(data.label) is UNITS
+                answer = self.network.apply_units if units else self.network.apply
+                return answer(model, inputs, train=False, weight=part[1])
 
         parts = -(-len(index) // max(2 * self.plan.size, LEAST_TESTED))
         if parts <= 1:
@@ -432,13 +437,16 @@ class Trainer:
     def _inner_scores(
         self, state: TaskState, task: TaskTable, data: Data
     ) -> tuple[Array, Array]:
-        """UF1 and mean loss on the inner clips."""
+        """UF1, or the mean F1 of action units, and mean loss on the inner clips."""
         logits = self.logits(state, data, task.inner, task.inner_weight)
         label, weight = data.label[task.inner], task.inner_weight
-        predicted = logits.argmax(-1)
-        confusion = metrics.confusion_matrix(label, predicted, self.classes, weight)
-        chosen = jax.nn.log_softmax(logits)[jnp.arange(len(label)), label]
-        return metrics.uf1(confusion), -(chosen * weight).sum() / weight.sum()
+        kind = kind_of(label)
+        counts = kind.counts(label, kind.answer(logits), self.classes, weight)
+        if kind is UNITS:
+            value = label_loss(logits, label)
+        else:
+            value = -jax.nn.log_softmax(logits)[jnp.arange(len(label)), label]
+        return kind.goal(counts), (value * weight).sum() / weight.sum()
 
     def _keep_best(
         self, state: TaskState, uf1: Array, loss: Array, epoch: Array
