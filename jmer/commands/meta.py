@@ -37,7 +37,7 @@ def meta(words: list[str]) -> int:
     from jmer.report.meta_page import write_meta
     from jmer.report.methods import require_no_run, tried
 
-    score = _score(options.score)
+    score = score_named(options.score)
     if options.out is not None:
         require_no_run(options.out)
     found = meta_analysis(tried(named), score)
@@ -51,7 +51,7 @@ def meta(words: list[str]) -> int:
     return 0
 
 
-def _score(asked: str) -> str:
+def score_named(asked: str) -> str:
     """Raises: UsageError for a metric that is not there."""
     from jmer.scores.metrics import headlines, reported
 
