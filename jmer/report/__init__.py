@@ -9,7 +9,13 @@ from jmer.files import write_text
 from jmer.papers import PaperTable
 from jmer.report import tables
 from jmer.report.against import against_first, paired_tables
-from jmer.report.comparison import SCORES, comparison_page, run_names, runs_table
+from jmer.report.comparison import (
+    SCORES,
+    comparison_page,
+    kind_of_all,
+    run_names,
+    runs_table,
+)
 from jmer.report.methods import require_no_run
 from jmer.report.one_run import run_page
 from jmer.report.render import latex
@@ -69,6 +75,7 @@ def write_comparison(
         raise JmerError("there is no run to compare: name one or more run directories.")
     require_no_run(out)
     runs = [read_run(folder) for folder in run_dirs]
+    kind_of_all(runs)
     names = run_names(runs) if names is None else names
     if len(set(names)) != len(run_dirs):
         raise JmerError(f"every run needs a name of its own, not {', '.join(names)}.")
