@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from markupsafe import escape
-from several import make, predictions_of
+from several import make, predictions_of, units_of
 from test_report import EVIL, parse
 
 from jmer.cli import main
@@ -275,3 +275,13 @@ def test_unlike_sets_are_columns_of_their_own(runs, tmp_path):
     # The same clips under two names: one column, called by what is in it.
     assert {name for _, name, _ in cells(html)} == {"casme2 + samm + smic"}
     assert np.all([text.strip() != "not tried" for *_, text in cells(html)])
+
+
+def test_a_board_of_action_units(tmp_path):
+    for name in ("d_net", "e_net"):
+        make(tmp_path / name, name, units_of(predictions_of(TWO, 0.5)), oracle=None)
+    html = board({n: tmp_path / n for n in ("d_net", "e_net")}, tmp_path / "x.html")
+    metrics = read_json(tmp_path / "d_net/metrics.json")
+    assert "by F1." in html and "UF1" not in html
+    (cell, _) = [text for *_, text in cells(html)]
+    assert cell.split()[0] == f"{metrics['f1']:.4f}" and "oracle –" in cell

@@ -30,8 +30,7 @@ class LeaderboardOptions:
     title: str = "Leaderboard"
     """What the page is called."""
     score: str = ""
-    """Metric of the board, as `jmer report` calls it (default: UF1, or what stands
-    first there)."""
+    """Metric of the board, as `jmer report` calls it (default: the first there)."""
 
     def __post_init__(self) -> None:
         if self.out.suffix.lower() not in (".html", ".htm"):
@@ -44,13 +43,11 @@ class LeaderboardOptions:
 def leaderboard(words: list[str]) -> int:
     options = parse(LeaderboardOptions, "jmer leaderboard", words)
     named, unfinished = named_runs("leaderboard", options.runs)
-    from jmer.commands.meta import score_named
     from jmer.files import write_text
     from jmer.report.leaderboard import Entry, LeftOut, board_page
-    from jmer.report.methods import Tried, method_of
+    from jmer.report.methods import Tried, method_of, score_of
     from jmer.report.render import html, markdown
 
-    score = score_named(options.score)
     entries = list[Entry]()
     left_out = [LeftOut(one, "It is not finished.") for one in unfinished]
     for name, folder in named:
@@ -62,6 +59,7 @@ def leaderboard(words: list[str]) -> int:
     if not entries:
         named_all = "; ".join(f"{one.folder}: {one.why}" for one in left_out)
         raise JmerError(f"no run is left for a leaderboard. {named_all}")
+    score = score_of(options.score, [one.tried for one in entries])
     page = board_page(options.title, entries, left_out, score, options.out)
     write_text(options.out, html.render(page))
     shown = markdown.render(dataclasses.replace(page, sections=()))

@@ -21,7 +21,6 @@ from jmer.report.words import words
 from jmer.runs.apart import KEPT, LABELS, PROTOCOL, SELECTION, UNFAIR, apart
 from jmer.runs.folder import REPORT
 from jmer.runs.run import Run
-from jmer.scores.metrics import label_of, reported
 from jmer.scores.recognition import band
 from jmer.text import banded, counted, points
 
@@ -67,7 +66,8 @@ def board_page(
     Raises: JmerError if a method has two runs on a set.
     """
     columns = _columns(entries)
-    label = label_of(score)
+    kind = entries[0].run.kind
+    label = kind.label_of_score(score)
     methods = _ranked(entries, columns, score)
     rows = tuple(
         (name, tuple(_cell(own.get(name), score, out) for own in columns.values()))
@@ -95,7 +95,7 @@ def board_page(
             Section("How they were made", (_made(methods, columns),)),
             *_parts(entries),
             Section("Where they come from", (_sources(entries),)),
-            words(comparison=True),
+            words(kind, comparison=True),
         ),
     )
 
@@ -229,12 +229,13 @@ def _disagreement(name: str, own: Sequence[Entry]) -> Iterator[Paragraph]:
 
 
 def _scores(methods: Sequence[str], columns: Columns) -> Table:
-    labels = [metric.label for metric in reported().values()]
+    known = next(_each(methods, columns))[1].run.kind.reported
+    labels = [metric.label for metric in known.values()]
     rows = tuple(
         (
             *(e.method, name),
-            *(banded(e.run.metrics.get(n), band(e.run.metrics, n)) for n in reported()),
-            *(points((e.run.metrics["oracle"] or {}).get(n)) for n in reported()),
+            *(banded(e.run.metrics.get(n), band(e.run.metrics, n)) for n in known),
+            *(points((e.run.metrics["oracle"] or {}).get(n)) for n in known),
         )
         for name, e in _each(methods, columns)
     )
@@ -274,10 +275,11 @@ def _tested(own: Iterable[Entry]) -> str:
 
 def _parts(entries: Sequence[Entry]) -> Iterator[Section]:
     """The sets of composites, each by itself."""
+    known = entries[0].run.kind.reported
     rows = tuple(
         (
             *(one.method, name, str(own["n_subjects"]), str(own["n_samples"])),
-            *(banded(own.get(score), band(own, score)) for score in reported()),
+            *(banded(own.get(score), band(own, score)) for score in known),
         )
         for one in entries
         for name, own in one.run.metrics["per_dataset"].items()
@@ -285,7 +287,7 @@ def _parts(entries: Sequence[Entry]) -> Iterator[Section]:
     )
     if rows:
         columns = ("Method", "Data set", "Subjects", "Clips")
-        labels = (f"{metric.label} [95 %]" for metric in reported().values())
+        labels = (f"{metric.label} [95 %]" for metric in known.values())
         table = Table((*columns, *labels), rows, left=2, cards=True)
         yield Section("Each set of a composite", (table,))
 
