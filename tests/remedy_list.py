@@ -195,6 +195,11 @@ TYPED: list[tuple[str, str]] = [
     ),
     ("is one data set, {quoted(names[0])}", BY_SET),
     ("name the data sets to test on, as", BY_SET),
+    (
+        "the page is one file; name it, as in",
+        "test_leaderboard.py::test_words_that_make_no_board",
+    ),
+    ("are small sizes (--small), and no results", NO_REMEDY),
     ("no score is called so", "test_meta.py::test_words_that_are_no_runs"),
     ("protocol.lists: give the folder", LISTED),
     ("({shown}). Prepare the set with them, or", LISTED),
