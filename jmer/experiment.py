@@ -12,16 +12,23 @@ from jmer import shipped
 from jmer.data.config import DataConfig
 from jmer.data.extract import Extract
 from jmer.data.splits import Loso, Protocol
-from jmer.errors import MOST_SEED, FieldCheck, UsageError, is_whole, quoted
+from jmer.errors import MOST_SEED, FieldCheck, UsageError, is_whole, option, quoted
 from jmer.files.places import expand_fields, expanded
 from jmer.files.recorded import unasked
 from jmer.models.base import NetworkConfig
 from jmer.optim import OptimConfig
 from jmer.shipped import beside
 from jmer.train.batches import Mode, Sampling
+from jmer.train.objective import PLAIN, LossConfig
 from jmer.train.step import Criterion
 from jmer.train.tasks import InnerDraw, InnerUnit, Selection
 from jmer.train.variants import check_variant, parse_variant
+
+FITTED = {
+    **{"epochs": 1, "dtype": "float32", "sampling": "shuffled"},
+    **{"pretrained": None, "start_from": None},
+}
+"""What fields are of an experiment whose network is fitted, not trained."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +140,12 @@ class Experiment:
     """Who is held out of which fold. --protocol NAME chooses another: loso, kfold,
     hold-out, lodo, cross-set, clip-kfold, clip-hold-out or clip-lists, whose options
     --help shows."""
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    """What training makes of the cross-entropy."""
+    ema: float = 0.0
+    """Decay of moving means of the weights (and of the statistics of batch norm) over
+    updates, which are tested and saved in place of the last weights; 0 for none, 0.99
+    forgets all but the last hundred or so."""
     engine: EngineConfig = dataclasses.field(default_factory=EngineConfig)
     """How the work is laid out."""
     extract: Extract = dataclasses.field(default_factory=Extract)
@@ -146,6 +159,7 @@ class Experiment:
         _require_parts(self)
         expand_fields(self)
         require_network(self.model)
+        self._require_fit()
         check = FieldCheck(self)
         check.choices()
         counts = "epochs", "batch_size", "eval_every"
@@ -153,6 +167,7 @@ class Experiment:
             check.must(name, getattr(self, name) is not None, "be at least 1")
         check.at_least(1, *counts)
         check.whole(*counts, least=1)
+        check.share("ema")
         inside = 0 < self.inner_fraction < 1
         check.must("inner_fraction", inside, "be between 0 and 1")
         if self.sampling == "balanced" and self.batches == "shared":
@@ -171,6 +186,27 @@ class Experiment:
         whole = all(is_whole(seed, -MOST_SEED, MOST_SEED) for seed in self.seeds)
         check.must("seeds", whole, rule)
         check.must("seeds", min(self.seeds) >= 0, f"not be negative, but {rule}")
+
+    def _require_fit(self) -> None:
+        """Raises: UsageError if a network is to be fitted or a baseline trained, or
+        something is asked of a fit that it has not."""
+        if self.optim.fits != self.model.fitted:
+            kind = type(self.optim).__name__
+            wanted = "SvmConfig()" if self.model.fitted else "AdamConfig()"
+            raise UsageError(
+                f"optim={kind}: {self.model.name} is "
+                f"{'fitted at once' if self.model.fitted else 'trained in steps'}: "
+                f"choose an optimiser such as {wanted}"
+            )
+        if not self.model.fitted:
+            return
+        for name, needed in FITTED.items():
+            if (value := getattr(self, name)) != needed:
+                raise UsageError(
+                    f"{option(name)}={value}: {self.model.name} is fitted at once: "
+                    f"leave it at {needed}"
+                )
+        self.optim.require_selection(self.selection)
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -222,6 +258,10 @@ class Experiment:
         else:
             for field in unasked(self.extract):
                 del fields["extract"][field]
+        if self.loss == PLAIN:
+            del fields["loss"]
+        if not self.ema:
+            del fields["ema"]
         del fields["small"]  # which is what the other fields say by then
         return fields
 
@@ -235,6 +275,7 @@ def _require_parts(experiment: Experiment) -> None:
         "optim": (OptimConfig, "an optimiser such as AdamConfig()"),
         "protocol": (Protocol, "a protocol such as Loso()"),
         "engine": (EngineConfig, "an EngineConfig()"),
+        "loss": (LossConfig, "a LossConfig()"),
         "extract": (Extract, "an Extract()"),
         "pretrained": (str | Path | None, "a path"),
         "start_from": (str | Path | None, "a path"),

@@ -47,6 +47,8 @@ class OptimConfig:
     later: ClassVar[Mapping[str, Any]] = {}
     """Fields that came after the first runs, and what those did; see `NetworkConfig`.
     """
+    fits: ClassVar[bool] = False
+    """Whether it finds the weights of a baseline at once, instead of step by step."""
 
     lr: float = 1e-3
     """Learning rate."""
@@ -58,6 +60,9 @@ class OptimConfig:
     @property
     def _check(self) -> FieldCheck:
         return FieldCheck(self, "optim")
+
+    def require_selection(self, selection: str) -> None:
+        """Raises: UsageError if a fit cannot go with that selection."""
 
     def transform(
         self, horizon: Horizon = FOREVER, depth: Depth = lambda path: 0

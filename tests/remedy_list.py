@@ -32,10 +32,17 @@ NO_REMEDY = "a rule, a note or a heading, and no remedy"
 ASKED = "test_predict.py::test_"
 FACES = "test_predict_faces.py::test_"
 
+FITS = "test_baselines.py::test_what_errors_tell_to_type"
 UNITS = "test_units_training.py::test_"
 BY_CLASS = f"{UNITS}what_goes_by_class_is_refused_until_its_remedies_are_typed"
 
 TYPED: list[tuple[str, str]] = [
+    ("leave out --loss, or call", f"{RUNS}losses_that_a_network_cannot_have"),
+    ("Leave out --loss.mixup", f"{RUNS}losses_that_a_network_cannot_have"),
+    # Baselines.
+    ("optim.gamma-among are chosen", FITS),
+    ("there is nothing to choose: give --optim.c-among", FITS),
+    ("the machines of a fold may keep", FITS),
     # Predictions on videos.
     ("name a video, a folder of frames, or", f"{ASKED}a_video_or_a_camera_is_needed"),
     (
@@ -187,6 +194,7 @@ TYPED: list[tuple[str, str]] = [
     ),
     ("is one data set, {quoted(names[0])}", BY_SET),
     ("name the data sets to test on, as", BY_SET),
+    ("no score is called so", "test_meta.py::test_words_that_are_no_runs"),
     ("protocol.lists: give the folder", LISTED),
     ("({shown}). Prepare the set with them, or", LISTED),
     ("nothing says who trains in fold {name}", LISTED),

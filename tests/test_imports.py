@@ -19,7 +19,7 @@ FLOORS = [
     {"nn", "augment", "scores", "synthetic"},
     {"magnet", "preprocess/flownet2"},
     {"models", "preprocess"},
-    {"train", "report/draw"},
+    {"train", "report/draw", "baselines"},
     {"experiment", "runs", "report/render", "testing"},
     {"report", "pretrain"},
     {"runner", "audit", "report/attention"},
@@ -151,7 +151,16 @@ def test_experiments_can_be_benchmarked_without_the_libraries_of_data_sets():
     assert not loaded_by(code) & heavy
 
 
-EXTRAS = ("av", "pandas", "onnx", "onnxruntime", "jax2onnx", "torch", "grain")
+EXTRAS = (
+    "av",
+    "sklearn",
+    "pandas",
+    "onnx",
+    "onnxruntime",
+    "jax2onnx",
+    "torch",
+    "grain",
+)
 
 
 @pytest.mark.slow

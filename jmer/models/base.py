@@ -58,6 +58,8 @@ class NetworkConfig:
     """Whether the loss of a batch is the mean of what its clips lose each by itself, so
     that a batch can go through in parts. (Batch norm is found out without being told.)
     """
+    fitted: ClassVar[bool] = False
+    """Whether its weights are found at once by a fit, as those of a baseline are."""
     paper_classes: ClassVar[tuple[str, ...]]
     """Classes of the paper's main result, in the order of its published weights."""
     trunk_besides: ClassVar[tuple[str, ...]] = ()

@@ -1,5 +1,6 @@
 """The network that a run or a folder of weights notes."""
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from jmer.models.base import NetworkConfig, network, networks
 from jmer.own import origin as of_class
 from jmer.own.origin import Origin
 from jmer.own.packages import NETWORKS
+
+BASELINES = "jmer.baselines."
+"""How places of those begin that are made by hand; nothing but a run names them."""
 
 
 def origin(network: NetworkConfig) -> dict[str, str]:
@@ -39,6 +43,8 @@ def _known(name: str, noted: Origin) -> type[NetworkConfig] | None:
     place = noted.get("kind", "")
     if place and not of_class.is_ours(place):
         return of_class.known(NetworkConfig, noted, NETWORKS)
+    if place.startswith(BASELINES):
+        return _baseline(place, name)
     ours = {kind.name: kind for kind in networks()}
     if name in ours or place:
         return ours.get(name)
@@ -46,3 +52,14 @@ def _known(name: str, noted: Origin) -> type[NetworkConfig] | None:
     every = of_class.defined(NetworkConfig)
     own = [kind for kind in every if getattr(kind, "name", None) == name]
     return own[-1] if own else None
+
+
+def _baseline(place: str, name: str) -> type[NetworkConfig] | None:
+    """The class at a place among the baselines, if it is of that name."""
+    module, _, qualified = place.partition(":")
+    try:
+        kind = getattr(importlib.import_module(module), qualified, None)
+    except ImportError:
+        return None
+    known = isinstance(kind, type) and issubclass(kind, NetworkConfig)
+    return kind if known and getattr(kind, "name", None) == name else None

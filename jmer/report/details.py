@@ -136,7 +136,7 @@ def details(run: Run) -> Iterable[Section]:
     else:
         yield Section("Per class", (_per_class(run),))
         yield Section("Confusion", tuple(_confusion(run)))
-    if run.curves:
+    if run.curves and not found.get("fitted"):
         caption = (
             f"Averaged over the tasks; the {kind.headlines[0].label} is of pooled "
             "predictions. Curves of test "

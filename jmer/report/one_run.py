@@ -1,6 +1,6 @@
 """What the report of one run says, as blocks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,11 @@ SELECTION = {
     "inner": "epoch that was best on training clips held out inside each fold",
     "imported weights": "none: the weights were imported",
 }
+FITTED = {
+    "last": "none: classifiers were fitted once",
+    "inner": "setting that was best on training clips held out inside each fold",
+}
+"""The same of baselines."""
 BATCHES = {
     "own": "own: each task shuffles its own training clips",
     "shared": "shared: all tasks see the same batches, and mask what is not theirs",
@@ -160,10 +165,18 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
             told += [f"{n} {x}" for n, x in shown.items() if x not in NOTHING]
             told.append(str(run.experiment["data"]["config"]))
         yield title, ", ".join(filter(None, told)) or "–"
+    if run.metrics.get("fitted"):
+        return
     if "batch_size" in made:
         yield "Batches", f"{run.metrics['batches'] or '–'}, {made['batch_size']} clips"
     if "epochs" in made:
         yield "Epochs", str(made["epochs"])
+
+
+def _selection(found: Mapping[str, Any]) -> str:
+    """How epochs, or settings of a fit, were chosen."""
+    words = FITTED if found.get("fitted") else SELECTION
+    return words.get(found["selection"], found["selection"])
 
 
 def _fold_mean(run: Run) -> Iterable[tuple[str, str]]:
@@ -191,7 +204,7 @@ def _protocol(run: Run) -> Table:
         ("Protocol", found["protocol"]),
         ("Subjects kept apart", "yes" if found["subject_independent"] else "no"),
         *_fold_mean(run),
-        ("Epoch selection", SELECTION.get(found["selection"], found["selection"])),
+        ("Setting" if found.get("fitted") else "Epoch selection", _selection(found)),
         *((("Held out", found["held_out"]),) if found.get("held_out") else ()),
         ("Batches", BATCHES.get(found["batches"], found["batches"] or "–")),
         (
@@ -248,7 +261,7 @@ def run_page(run: Run) -> Page:
             counted(found["n_samples"], "clip"),
             counted(len(found["classes"]), run.kind.one, run.kind.many),
             counted(len(found["seeds"]), "seed"),
-            SELECTION.get(found["selection"], found["selection"]),
+            _selection(found),
         ]
     )
     headline = Gauges(

@@ -13,6 +13,8 @@ from jmer.scores.recognition import brief, score
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
 
+FITTED = {"fitted": True, "batches": None, "oracle": None, "epochs": None}
+"""Of fits, which have no epochs to choose from."""
 OF_ORACLE = ("n_samples", "n_subjects", "ci95", "per_dataset")
 
 
@@ -31,7 +33,7 @@ def account(
     shown, *_ = variants = np.unique(predictions.variant).tolist()
     own = {task for task in wanted if task.variant == shown}
     seconds = sum(result.seconds for result in results)
-    return {
+    found = {
         "protocol": experiment.protocol.describe(folds, clips),
         "selection": experiment.selection,
         "batches": experiment.batches,
@@ -57,6 +59,7 @@ def account(
         "wall_seconds": seconds,
         "throughput": _throughput(session, results, seconds),
     }
+    return {**found, **FITTED} if experiment.optim.fits else found
 
 
 def _diverged(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jmer.arrays import Array
 from jmer.data.asking import check_command
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold
@@ -239,3 +240,9 @@ def test_accuracy(
             right += int((kind.answer(logits[: len(test)]) == label).sum())
             total += label.size
     return right / total if total else None
+
+
+def mean_of(values: Array) -> float | None:
+    """The mean of the finite values, for JSON; None without one."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else None

@@ -22,6 +22,7 @@ from jmer.experiment import EngineConfig
 from jmer.files import VERSION, read_json, write_json
 from jmer.files.cache import cache_folder, in_cache
 from jmer.files.lock import tell
+from jmer.nn.lowering.choice import default
 from jmer.text import counted
 from jmer.train.first_guesses import first_guess
 from jmer.train.folds import Program
@@ -114,6 +115,12 @@ def make_plan(
         # Another process may have measured in the meantime; two at once disturb one
         # another.
         return _read(cache) or _measured(engine, layouts, work, cache, say)
+
+
+def fit_plan() -> Plan:
+    """How fits of baselines are laid out: one after another, on the host."""
+    lowering = default(jax.local_devices()[0].platform)
+    return Plan(Layout(devices=1, chunk=1, lowering=lowering), 1, "pinned")
 
 
 def known_plan(engine: EngineConfig, work: Work) -> Plan | None:

@@ -24,7 +24,7 @@ from jmer.runner.laid_out import (
     laid_out,
     new_packs,
 )
-from jmer.runner.plan import Plan, fit, memory_limit
+from jmer.runner.plan import Plan, fit, fit_plan, memory_limit
 from jmer.runner.stages import COMPILES, stage
 from jmer.runner.start import Start
 from jmer.runs.arrangement import Arrangement, read_arrangement
@@ -107,6 +107,8 @@ class Session:
                 experiment.inner_criterion if experiment.selection == "inner" else None
             ),
             lowering=default(self.device.platform),
+            loss=experiment.loss,
+            ema=experiment.ema,
         )
 
     @property
@@ -248,6 +250,8 @@ class Session:
 
     def _plan(self, tasks: list[Task], say: Callable[[str], Any]) -> tuple[Plan, int]:
         """The layout of new tasks, and how many of them train in one program."""
+        if self.experiment.optim.fits:
+            return fit_plan(), math.ceil(len(tasks) / hosts.count())
         engine, work = self.experiment.engine, self.work(tasks)
         limit = memory_limit(engine)
         with stage("planning"):

@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 
 import jax
-import numpy as np
 
 from jmer import trees
-from jmer.arrays import Array
 from jmer.runner.feeding import told, whole
+from jmer.runner.fitting import Fitting
 from jmer.runner.laid_out import Pack, Packs, finished
-from jmer.runner.outcome import test_accuracy
+from jmer.runner.outcome import mean_of, test_accuracy
 from jmer.runner.progress import View
 from jmer.runner.session import Session
 from jmer.runner.stages import COMPILES, LOOKS, SAVES, stage
@@ -52,7 +51,8 @@ def train(
         view.say(f"all of this run is finished ({tasks}); nothing to train")
         return results
     mine = todo[hosts.index() :: hosts.count()]
-    training = Training(session, view, log, stopping)
+    kind = Fitting if session.experiment.optim.fits else Training
+    training = kind(session, view, log, stopping)
     training.announce(done, mine)
     for pack in mine:
         results.append(training.of(pack))
@@ -186,12 +186,6 @@ class Training:
             )
         log.write_tasks(result)
         return result
-
-
-def mean_of(values: Array) -> float | None:
-    """The mean of the finite values, for JSON; None without one."""
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else None
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -65,6 +65,7 @@ METRICS_SHAPE: Shape = both(
             "selection": text,
             "batches": optional(text),
             "subject_independent": flag,
+            "fitted": flag,
             "held_out": optional(text),
             "n_folds": count,
             "seeds": each(seed, least=1),

@@ -37,6 +37,8 @@ class Difference:
     """Share of swaps that give a difference at least as large, either way."""
     subjects: int
     """People it rests on."""
+    error: float = math.nan
+    """Standard deviation over the draws of subjects."""
 
     def __repr__(self) -> str:
         return (
@@ -223,10 +225,15 @@ def _differences(
     known = ~np.isnan(value)
     low, high = np.full((2, len(value)), np.nan)
     low[known], high[known] = np.nanquantile(again[:, known], (0.025, 0.975), axis=0)
+    error = np.full(len(value), np.nan)
+    error[known] = np.nanstd(again[:, known], axis=0)
     p = _p_values(kind, a, b, value, draws, generator)
     names = (*kind.metrics, *["f1"] * a.shape[-2])
-    columns = (names, value.tolist(), low.tolist(), high.tolist(), p.tolist())
-    return [Difference(*row, subjects) for row in zip(*columns, strict=True)]
+    columns = (names, *(x.tolist() for x in (value, low, high, p, error)))
+    return [
+        Difference(score, middle, start, end, share, subjects, spread)
+        for score, middle, start, end, share, spread in zip(*columns, strict=True)
+    ]
 
 
 def _p_values(
@@ -262,4 +269,19 @@ def holm(p: Sequence[float]) -> Float[np.ndarray, " n"]:
     steps = found[order] * np.arange(len(found), 0, -1)
     corrected = np.empty_like(found)
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return corrected
+
+
+def benjamini_hochberg(p: Sequence[float]) -> Float[np.ndarray, " n"]:
+    """p-values of n tests, corrected so that of those that are called significant no
+    more than that share is so by chance, on average. Benjamini and Hochberg 1995.
+
+    >>> benjamini_hochberg([0.04, 0.01, 0.03])
+    array([0.04, 0.03, 0.04])
+    """
+    found = np.asarray(p, float)
+    order = np.argsort(found)[::-1]
+    steps = found[order] * len(found) / np.arange(len(found), 0, -1)
+    corrected = np.empty_like(found)
+    corrected[order] = np.minimum(np.minimum.accumulate(steps), 1)
     return corrected
