@@ -289,6 +289,10 @@ TYPED: list[tuple[str, str]] = [
     ),
     ("and sets of action units are no classes", BY_CLASS),
     ("sets of action units. Take a run of the", f"{UNITS}what_needs_classes_says_so"),
+    (
+        "put each data set into a folder of that name",
+        "test_cd6me.py::test_a_set_that_is_not_there_is_named",
+    ),
     # What is not installed, or elsewhere.
     ("pip install 'jmer[", EXTRA),
     # Runs from Python, and small ones.
