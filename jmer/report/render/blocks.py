@@ -77,6 +77,7 @@ class BoardCell:
     value: float | None
     band: tuple[float, float] | None
     oracle: float | None
+    """None where no epoch was to be chosen."""
     notes: tuple[str, ...] = ()
     link: str | None = None
     """Address of the report that says more, relative to the page."""

@@ -49,9 +49,9 @@ def _table(table: Table) -> str:
 def _cell(cell: BoardCell | None) -> str:
     if cell is None:
         return "–"
-    oracle = f"oracle {points(cell.oracle)} (inflated)"
-    notes = (banded(cell.value, cell.band), oracle, *cell.notes)
-    return "; ".join(notes)
+    oracle = cell.oracle is not None
+    notes = [f"oracle {points(cell.oracle)} (inflated)"] if oracle else []
+    return "; ".join((banded(cell.value, cell.band), *notes, *cell.notes))
 
 
 def _code(text: str) -> str:
