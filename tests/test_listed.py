@@ -252,6 +252,8 @@ def test_lists_say_who_trains(tmp_path, folder):
         ({}, r"folds\.json has no folds"),
         ("3", r"folds\.json has no folds"),
         ("{", r"folds\.json cannot be read .*correct the JSON"),
+        ('{"a": ["spNO.1"], "a": ["spNO.2"]}', "'a' is a name twice"),
+        ('{"": ["spNO.1"]}', "'' is a name of nothing"),
         ("[" * 99999, r"folds\.json cannot be read"),
     ],
 )
