@@ -309,6 +309,18 @@ def _require_units(experiment: Experiment) -> None:
             f"{units}: the protocol {protocol.word()} draws the same share of each "
             f"class, and sets of action units are no classes: --protocol loso"
         )
+    if experiment.model.fitted:
+        raise UsageError(
+            f"{units}: {experiment.model.name} is fitted to one class of each clip, "
+            f"and sets of action units are no classes: choose a network, such as that "
+            f"of cd6me_ststnet"
+        )
+    if experiment.loss != PLAIN:
+        raise UsageError(
+            f"{units}: loss={experiment.loss} changes the cross-entropy of classes, "
+            f"and sets of action units are no classes: leave out what begins with "
+            f"--loss"
+        )
     if experiment.sampling == "balanced":
         raise UsageError(
             f"{units}: sampling=balanced draws classes alike, and sets of action units "
