@@ -11,11 +11,14 @@ import numpy as np
 from jaxtyping import UInt8
 
 from data_builders.disk import looking
+from data_builders.video_ends import lacks_bytes, said_end
 from jmer.data.problems import Unusable
 from jmer.errors import JmerError
 
 ENDINGS = (".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm")
 """Of the files that are taken for videos."""
+ROUNDED = 2
+"""Units of time by which steps may differ because moments are rounded."""
 RESTORE = "Restore the file, or remove its rows"
 Picture = UInt8[np.ndarray, "h w 3"]
 
@@ -44,6 +47,10 @@ class Video:
     """When each is shown, in units of the file, in order."""
     tick: float
     """Seconds in a unit."""
+    stated: float = 0.0
+    """Frames a second as the file says, 0 where it does not."""
+    lost: float = 0.0
+    """Seconds at the end that the file says it has, and was cut off before."""
 
     def __len__(self) -> int:
         return len(self.ticks)
@@ -55,9 +62,24 @@ class Video:
 
     @property
     def frame_rate(self) -> float:
-        """Frames a second, of the usual step from one to the next; 0 of one frame."""
+        """Frames a second; 0 of one frame. Where moments are rounded, such as to the
+        milliseconds of Matroska, it is what the file says if that fits all of them, or
+        that of all frames together; else of the usual step from one to the next."""
         steps = np.diff(self.seconds)
-        return float(1 / np.median(steps)) if len(steps) else 0.0
+        if not len(steps):
+            return 0.0
+        if self.rounded:
+            moments, count = self.seconds, np.arange(len(self))
+            if self.stated and np.ptp(moments - count / self.stated) < 2 * self.tick:
+                return self.stated
+            return float(count[-1] / moments[-1])
+        return float(1 / np.median(steps))
+
+    @property
+    def rounded(self) -> bool:
+        """Whether steps differ by no more than the rounding of moments makes them."""
+        steps = np.diff(self.ticks)
+        return bool(len(steps) and 0 < np.ptp(steps) <= ROUNDED)
 
     @property
     def steady(self) -> bool:
@@ -94,6 +116,8 @@ def _video(path: Path, size: int, changed: int) -> Video:
             if packet.size and not packet.is_discard
         ]
         tick = float(stream.time_base)
+        stated = float(stream.average_rate or 0)
+        end = said_end(container, stream)
     if any(each is None for each in ticks) or len(set(ticks)) < len(ticks):
         # Such as AVI, whose frames are where they are.
         with _opened(path) as (container, stream):
@@ -105,7 +129,12 @@ def _video(path: Path, size: int, changed: int) -> Video:
             f"OLD -c:v ffv1 NEW.mkv",
             "videos without times",
         )
-    return Video(tuple(known), tick)
+    lost = 0.0
+    if end is not None and lacks_bytes(path):
+        step = float(np.median(np.diff(known))) if len(known) > 1 else 1 / (stated or 1)
+        lost = max(0.0, end - (known[-1] + step) * tick)
+        lost = lost if lost > 0.5 * step * tick else 0.0
+    return Video(tuple(known), tick, stated, lost)
 
 
 def pictures(frames: Sequence[VideoFrame]) -> Iterator[tuple[VideoFrame, Picture]]:

@@ -38,6 +38,7 @@ usage: jmer COMMAND …
   weights measure FILE     by how much a magnifier magnifies motion that is known
   report RUN…              tables and figures of one run, or of several side by side; a
                            paper's table with our figures beside it
+  meta RUN…                several methods over several data sets, pair by pair
   audit RUN                what is wrong with a result: a run, a CSV file, fold lists
   spot RUN                 where a run found expressions: frames and intervals, scored
   predict RUN VIDEO…       which expression a video shows, and when
@@ -72,6 +73,7 @@ COMMANDS = {
     "weights export": "weights:weights_export",
     "weights measure": "weights:measure",
     "report": "report:report",
+    "meta": "meta:meta",
     "audit": "audit:audit",
     "spot": "spot:spot",
     "predict": "predict:predict",

@@ -19,6 +19,7 @@ from jmer.models.base import NetworkConfig
 from jmer.optim import OptimConfig
 from jmer.shipped import beside
 from jmer.train.batches import Mode, Sampling
+from jmer.train.objective import PLAIN, LossConfig
 from jmer.train.step import Criterion
 from jmer.train.tasks import InnerDraw, InnerUnit, Selection
 from jmer.train.variants import check_variant, parse_variant
@@ -139,6 +140,12 @@ class Experiment:
     """Who is held out of which fold. --protocol NAME chooses another: loso, kfold,
     hold-out, lodo, cross-set, clip-kfold, clip-hold-out or clip-lists, whose options
     --help shows."""
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    """What training makes of the cross-entropy."""
+    ema: float = 0.0
+    """Decay of moving means of the weights (and of the statistics of batch norm) over
+    updates, which are tested and saved in place of the last weights; 0 for none, 0.99
+    forgets all but the last hundred or so."""
     engine: EngineConfig = dataclasses.field(default_factory=EngineConfig)
     """How the work is laid out."""
     extract: Extract = dataclasses.field(default_factory=Extract)
@@ -160,6 +167,7 @@ class Experiment:
             check.must(name, getattr(self, name) is not None, "be at least 1")
         check.at_least(1, *counts)
         check.whole(*counts, least=1)
+        check.share("ema")
         inside = 0 < self.inner_fraction < 1
         check.must("inner_fraction", inside, "be between 0 and 1")
         if self.sampling == "balanced" and self.batches == "shared":
@@ -168,6 +176,8 @@ class Experiment:
                 "folds would tell each of its held-out labels"
             )
         check.must("variants", _different(self.variants), "be different")
+        if self.extract.action_units:
+            _require_units(self)
         for text in self.variants:
             check_variant(text, self.parts)
         some = bool(self.seeds) and _different(self.seeds)
@@ -245,6 +255,13 @@ class Experiment:
             del fields["inner_draw"]  # which came later
         if self.extract == Extract():
             del fields["extract"]
+        else:
+            for field in unasked(self.extract):
+                del fields["extract"][field]
+        if self.loss == PLAIN:
+            del fields["loss"]
+        if not self.ema:
+            del fields["ema"]
         del fields["small"]  # which is what the other fields say by then
         return fields
 
@@ -258,6 +275,7 @@ def _require_parts(experiment: Experiment) -> None:
         "optim": (OptimConfig, "an optimiser such as AdamConfig()"),
         "protocol": (Protocol, "a protocol such as Loso()"),
         "engine": (EngineConfig, "an EngineConfig()"),
+        "loss": (LossConfig, "a LossConfig()"),
         "extract": (Extract, "an Extract()"),
         "pretrained": (str | Path | None, "a path"),
         "start_from": (str | Path | None, "a path"),
@@ -267,6 +285,28 @@ def _require_parts(experiment: Experiment) -> None:
         if not isinstance(value, kind):  # type: ignore[arg-type]
             shown = value.__name__ if isinstance(value, type) else quoted(value)
             raise UsageError(f"{name}={shown} must be {wanted}")
+
+
+def _require_units(experiment: Experiment) -> None:
+    """Raises: UsageError for what goes by the class of a clip, where clips have sets of
+    action units instead."""
+    units = f"extract.action_units={experiment.extract.action_units}"
+    protocol = experiment.protocol
+    if protocol.by_class:
+        raise UsageError(
+            f"{units}: the protocol {protocol.word()} draws the same share of each "
+            f"class, and sets of action units are no classes: --protocol loso"
+        )
+    if experiment.sampling == "balanced":
+        raise UsageError(
+            f"{units}: sampling=balanced draws classes alike, and sets of action units "
+            f"are no classes: --sampling shuffled"
+        )
+    if experiment.selection == "inner" and experiment.inner_unit == "clip":
+        raise UsageError(
+            f"{units}: inner_unit=clip holds out the same share of each class, and "
+            f"sets of action units are no classes: --inner-unit subject"
+        )
 
 
 def require_network(network: NetworkConfig) -> None:

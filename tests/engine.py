@@ -20,6 +20,7 @@ from jmer.train.batches import BatchPlan, Mode, Sampling
 from jmer.train.checkpoint import Checkpoints
 from jmer.train.folds import Program
 from jmer.train.mesh import make_mesh
+from jmer.train.objective import PLAIN, LossConfig
 from jmer.train.pack import PackResult, Progress, Schedule, train_pack
 from jmer.train.step import Data, Record, TaskState, Trainer
 from jmer.train.tasks import Task, TaskTable, make_table, training_sizes
@@ -45,6 +46,8 @@ def make_program(
     evaluations: int = 1,
     network: NetworkConfig = NETWORK,
     sampling: Sampling = "shuffled",
+    loss: LossConfig = PLAIN,
+    ema: float = 0.0,
     protocol: Protocol = LOSO,
 ) -> Program:
     sizes = training_sizes(
@@ -59,7 +62,8 @@ def make_program(
         versions=network.versions,
     )
     return _program(
-        network, plan, chunk, devices, inner, optim, dtype, lowering, evaluations
+        *(network, plan, chunk, devices, inner, optim, dtype, lowering, evaluations),
+        *(loss, ema),
     )
 
 
@@ -74,6 +78,8 @@ def _program(
     dtype: Any,
     lowering: Lowering,
     evaluations: int,
+    loss: LossConfig,
+    ema: float,
 ) -> Program:
     trainer = Trainer(
         network=network,
@@ -84,6 +90,8 @@ def _program(
         plan=plan,
         inner="uf1" if inner else None,
         lowering=lowering,
+        loss=loss,
+        ema=ema,
     )
     return Program(trainer, make_mesh(devices), chunk, evaluations)
 

@@ -33,8 +33,12 @@ ASKED = "test_predict.py::test_"
 FACES = "test_predict_faces.py::test_"
 
 FITS = "test_baselines.py::test_what_errors_tell_to_type"
+UNITS = "test_units_training.py::test_"
+BY_CLASS = f"{UNITS}what_goes_by_class_is_refused_until_its_remedies_are_typed"
 
 TYPED: list[tuple[str, str]] = [
+    ("leave out --loss, or call", f"{RUNS}losses_that_a_network_cannot_have"),
+    ("Leave out --loss.mixup", f"{RUNS}losses_that_a_network_cannot_have"),
     # Baselines.
     ("optim.gamma-among are chosen", FITS),
     ("there is nothing to choose: give --optim.c-among", FITS),
@@ -190,6 +194,7 @@ TYPED: list[tuple[str, str]] = [
     ),
     ("is one data set, {quoted(names[0])}", BY_SET),
     ("name the data sets to test on, as", BY_SET),
+    ("no score is called so", "test_meta.py::test_words_that_are_no_runs"),
     ("protocol.lists: give the folder", LISTED),
     ("({shown}). Prepare the set with them, or", LISTED),
     ("nothing says who trains in fold {name}", LISTED),
@@ -267,6 +272,17 @@ TYPED: list[tuple[str, str]] = [
     ("Choose another --fold", f"{BUNDLE}what_diverged_is_left_out"),
     ("Leave --onnx out.", f"{BUNDLE}what_onnx_lacks_is_named"),
     ("onnxruntime differs from JAX by", f"{BUNDLE}what_onnx_lacks_is_named"),
+    # Labels that are sets of action units.
+    (
+        "has predictions of action units",
+        f"{UNITS}predictions_of_units_are_no_table_of_classes",
+    ),
+    (
+        "so nothing can learn it. Leave it out",
+        f"{UNITS}units_that_no_clip_shows_can_be_left_out_as_is_said",
+    ),
+    ("and sets of action units are no classes", BY_CLASS),
+    ("sets of action units. Take a run of the", f"{UNITS}what_needs_classes_says_so"),
     # What is not installed, or elsewhere.
     ("pip install 'jmer[", EXTRA),
     # Runs from Python, and small ones.

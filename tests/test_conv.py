@@ -169,20 +169,27 @@ def test_conv_matches_torch_conv3d():
 
 @pytest.mark.parametrize("tasks", [by_task.UNROLLED, by_task.UNROLLED + 1])
 @pytest.mark.parametrize("axes", [(0, 0), (None, 0), (0, None)], ids=str)
-def test_on_a_gpu_convolutions_of_tasks_are_no_groups(tasks, axes):
+def test_on_a_gpu_large_convolutions_of_tasks_are_no_groups(tasks, axes, monkeypatch):
     """There and back."""
+    many = (2 * 4 * 6 * 5) * (3 * 2 * 3)  # of the result; of the window, each
+    monkeypatch.setattr(by_task, "WORTH", many)
     geometry = ((2, 1), ((1, 1), (0, 2)), (1, 2))
     both = normal(0, tasks, 2, 7, 6, 3), normal(1, tasks, 3, 2, 3, 5)
     x, kernel = (a if axis == 0 else a[0] for a, axis in zip(both, axes, strict=True))
     step = functools.partial(pulled, lambda *pair: conv(*pair, *geometry))
-    groups = {}
-    for lowering in ("gpu", "backend"):
+
+    def groups(lowering):
         with use_lowering(lowering):
-            text = jax.jit(jax.vmap(step, axes)).lower(x, kernel).as_text()
+            # Another function each time: `jit` knows nothing of the lowering.
+            mapped = jax.jit(jax.vmap(lambda *pair: step(*pair), axes))
+            text = mapped.lower(x, kernel).as_text()
         found = re.findall(r"(?:feature|batch)_group_count = (\d+)", text)
-        groups[lowering] = {int(count) for count in found}
-    assert groups["gpu"] == {1}
-    assert groups["backend"] == ({1, tasks} if axes == (0, 0) else {1})
+        return {int(count) for count in found}
+
+    grouped = {1, tasks} if axes == (0, 0) else {1}
+    assert groups("gpu") == {1} and groups("backend") == grouped
+    monkeypatch.setattr(by_task, "WORTH", many + 1)
+    assert groups("gpu") == grouped
 
 
 @pytest.mark.parametrize("lowering", ["patches", "gpu"])
@@ -191,6 +198,7 @@ def test_on_a_gpu_convolutions_of_tasks_are_no_groups(tasks, axes):
 def test_conv_mapped_over_kernels_matches_a_loop(case, own, lowering, monkeypatch):
     """Values and gradients, by `vmap` and by `lax.map`."""
     monkeypatch.setattr(by_task, "UNROLLED", 2)
+    monkeypatch.setattr(by_task, "WORTH", 0)
     conv = {"patches": patches.convolve, "gpu": by_task.convolve}[lowering]
     x_shape, kernel_shape, *geometry = case
     tasks = 3

@@ -150,6 +150,23 @@ def test_a_task_that_is_too_large(folder):
     works([*RUN, "--batch-size", "2", "--overwrite"])
 
 
+def test_losses_that_a_network_cannot_have(folder):
+    own = (
+        "import jax.numpy as jnp\n"
+        "class Mine(STSTNetConfig):\n"
+        "    def loss(self, model, inputs, label, *, weight, key):\n"
+        "        return jnp.square(self.apply(model, inputs)).mean()\n"
+        "EXPERIMENT = dataclasses.replace(EXPERIMENT, model=Mine(size=7, filters=(2,)))"
+    )
+    text = "import dataclasses\n" + EXPERIMENT + own
+    Path(RUN[1]).write_text(text, encoding="utf-8")
+    assert "leave out --loss, or call" in error([*RUN, "--loss.focal", "2"])
+    whole = EXPERIMENT.replace("per_subject=4", "per_subject=4, dtype='int16'")
+    Path(RUN[1]).write_text(whole, encoding="utf-8")
+    assert "Leave out --loss.mixup." in error([*RUN, "--loss.mixup", "1"])
+    works(RUN)
+
+
 def test_inner_clips_that_nobody_can_spare(folder):
     alone = EXPERIMENT.replace("subjects=3, per_subject=4", "subjects=3, per_subject=1")
     Path(RUN[1]).write_text(alone, encoding="utf-8")

@@ -115,6 +115,9 @@ class Builder(FrameBuilder):
             row = replace(row, frame_rate=video(folder).frame_rate)
         texts = {name: getattr(row, name) for name in MOMENTS}
         given = {n: text for n, text in texts.items() if text.lower() not in EMPTY}
+        if "offset" not in given and folder.is_file() and video(folder).lost:
+            self.odd[row.number] = _cut_off(row, folder)
+            return row
         if self.data.times == "seconds":
             try:
                 seconds = self._seconds(row, folder, known)
@@ -231,6 +234,17 @@ def _of_row(row: SheetRow, error: JmerError) -> JmerError:
     found = problem_of(error)
     return (
         error if row.where in found else Unusable(f"{row.where}: {found}", found.kind)
+    )
+
+
+def _cut_off(row: SheetRow, file: Path) -> JmerError:
+    film = video(file)
+    last = float(film.seconds[-1])
+    return Unusable(
+        f"{row.where}: {file} was cut off: it has {len(film)} frames, the last one at "
+        f"{last:.3f} s, and says that there were {film.lost:.3f} s more. Restore it, "
+        f"or fill in the offset of the clip.",
+        "videos that were cut off",
     )
 
 

@@ -12,7 +12,7 @@ from jmer.audit.tally import Stated, Tally, Way, explain_figures, stated_finding
 from jmer.audit.worth import TOLERANCE, check_balance, check_size, differences
 from jmer.data.clips import ClipSet
 from jmer.errors import JmerError
-from jmer.scores.metrics import METRICS
+from jmer.scores.labels import kind_in, kind_of
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
 from jmer.text import counted, points
@@ -52,7 +52,7 @@ def _variants(p: Predictions) -> dict[str, Any]:
     if len(numbers) < 2:
         return {}
     found = [score(p.select(variant=number)) for number in numbers]
-    return {"variants": [{name: one[name] for name in METRICS} for one in found]}
+    return {"variants": [{name: one[name] for name in p.kind.metrics} for one in found]}
 
 
 def _compared(
@@ -62,10 +62,11 @@ def _compared(
     selection: Finding,
 ) -> list[Finding]:
     """Verdicts on metrics, pooling and selection."""
+    kind = kind_in(metrics)
     stated = {
         name: Stated(points(value), value - TOLERANCE, value + TOLERANCE)
         for name, value in metrics.items()
-        if name in METRICS and isinstance(value, int | float)
+        if name in kind.metrics and isinstance(value, int | float)
     }
     made = stated_findings(stated, derived, ways)
     found = explain_figures(stated, derived, ways)
@@ -112,6 +113,7 @@ def _evaluations(
     evidence: Evidence, clips: ClipSet, shown: Predictions
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Label, prediction, seed, fold and epoch of each training's every evaluation."""
+    kind = kind_of(clips.label)
     tests = {fold.name: fold.test for fold in evidence.folds}
     seeds, variant = set(shown.seed.tolist()), int(shown.variant[0])
     for pack in evidence.run.packs:
@@ -121,8 +123,9 @@ def _evaluations(
             if not pack.alive[-1, i] or task.fold not in tests:
                 continue
             test = tests[task.fold]
-            found = pack.test_logits[:, i, : len(test)].argmax(-1)  # e n
-            label = np.broadcast_to(clips.label[test], found.shape)
-            epoch = np.broadcast_to(pack.epoch[:, None], found.shape)
-            seed, fold = (np.full(found.size, x) for x in (task.seed, task.fold))
-            yield label.ravel(), found.ravel(), seed, fold, epoch.ravel()
+            found = kind.answer(pack.test_logits[:, i, : len(test)])  # e n
+            rows = found.reshape(-1, *found.shape[2:])
+            label = np.broadcast_to(clips.label[test], found.shape).reshape(rows.shape)
+            epoch = np.repeat(pack.epoch, len(test))
+            seed, fold = (np.full(len(rows), x) for x in (task.seed, task.fold))
+            yield label, rows, seed, fold, epoch

@@ -11,6 +11,7 @@ from jmer.audit.roster import Name
 from jmer.data.tables import Table, read_tables
 from jmer.errors import JmerError, UsageError, quoted
 from jmer.files.cells import as_it_was
+from jmer.scores.predictions import UNIT
 
 COLUMNS = {
     "subject": ("subject",),
@@ -107,6 +108,17 @@ def parse_columns(words: Sequence[str]) -> dict[str, str]:
     return chosen
 
 
+def _refuse_units(path: Path, header: Sequence[str]) -> None:
+    """Raises: JmerError for the predictions of a run on action units, whose labels are
+    sets and no classes."""
+    if any(plain(name).startswith(UNIT) for name in header):
+        raise JmerError(
+            f"{path} has predictions of action units ({UNIT}AU1, …), whose labels are "
+            f"sets and no classes. Audit the run that they are of instead: `jmer audit "
+            f"{shlex.quote(str(path.parent))}`."
+        )
+
+
 def read_rows(
     path: Path, required: Sequence[str], chosen: Mapping[str, str] | None = None
 ) -> list[ListedRow]:
@@ -118,6 +130,7 @@ def read_rows(
     """
     table, columns = _chosen(path, required, chosen or {})
     (_, header), *lines = _filled(table)
+    _refuse_units(path, header)
     place = f"{path}, sheet {table.title}" if table.title else f"{path}"
     rows = []
     for number, line in lines:

@@ -30,7 +30,7 @@ from jmer.data.splits import Fold
 from jmer.errors import JmerError
 from jmer.runs.explain import data_of, set_of
 from jmer.runs.run import Run
-from jmer.scores.metrics import reported
+from jmer.scores.labels import kind_of
 from jmer.scores.predictions import Predictions
 from jmer.text import counted
 
@@ -107,7 +107,7 @@ def _about(evidence: Evidence) -> tuple[str, ...]:
         state = f"not usable: {evidence.missing}"
     scores = ", ".join(
         f"{metric.label} {as_printed(metrics.get(name))}"
-        for name, metric in reported().items()
+        for name, metric in evidence.run.kind.reported.items()
     )
     start = experiment["experiment"].get("pretrained")
     left_out = evidence.run.excluded
@@ -148,11 +148,12 @@ def check_known(p: Predictions, clips: ClipSet, folds: Sequence[Fold]) -> Findin
 
 def check_labels_of_set(p: Predictions, clips: ClipSet) -> Finding:
     """Whether clips are scored against the labels of the set."""
-    true = dict(zip(clips.names, clips.label.tolist(), strict=True))
+    its_own = kind_of(clips.label).texts(clips.label, clips.classes)
+    true = dict(zip(clips.names, its_own, strict=True))
     wrong = {
-        (name, p.classes[label], clips.classes[true[name]]): None
-        for name, label in zip(p.names, p.label.tolist(), strict=True)
-        if name in true and clips.classes[true[name]] != p.classes[label]
+        (name, label, true[name]): None
+        for name, label in zip(p.names, p.kind.texts(p.label, p.classes), strict=True)
+        if name in true and true[name] != label
     }
     rows = tuple(
         {"clip": title(name), "in the predictions": mine, "in the set": its}

@@ -9,12 +9,14 @@ from jmer.audit.finding import Finding
 from jmer.audit.roster import Name
 from jmer.errors import JmerError
 from jmer.runs.run import Run
+from jmer.scores.labels import kind_of
 from jmer.scores.predictions import Predictions
 from jmer.text import counted
 from jmer.train.pack import PackResult
 from jmer.train.tasks import Task
 
-AnswersByClip = dict[Name, tuple[int, int]]
+AnswersByClip = dict[Name, tuple[Any, Any]]
+"""Label and answer: classes, or truths of action units [k]."""
 CLAIMS = {"last": "the last epoch", "inner": "the epoch that did best on inner clips"}
 
 
@@ -102,10 +104,11 @@ def _other_seeds(run: Run, trained: set[int]) -> str:
 def _answers(p: Predictions) -> dict[Task, AnswersByClip]:
     """Label and prediction of each clip, by training."""
     found: dict[Task, AnswersByClip] = {}
-    columns = (p.seed, p.fold, p.variant, p.label, p.predicted)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    for name, (seed, fold, variant, *answer) in zip(p.names, rows, strict=True):
-        found.setdefault(Task(seed, fold, variant), {})[name] = tuple(answer)
+    columns = (p.seed.tolist(), p.fold.tolist(), p.variant.tolist())
+    rows = zip(p.names, *columns, p.label, p.predicted, strict=True)
+    for name, seed, fold, variant, *answer in rows:
+        label, predicted = answer
+        found.setdefault(Task(seed, fold, variant), {})[name] = label, predicted
     return found
 
 
@@ -145,15 +148,17 @@ def _other_epoch(
     places = [place for place, name in enumerate(order) if name in own]
     if not places:
         return ""
-    label, predicted = np.array([own[order[place]] for place in places]).T
-    every = pack.test_logits[:, i, places].argmax(-1)  # e n
-    same = (every == predicted).all(1)
+    pairs = zip(*(own[order[place]] for place in places), strict=True)
+    label, predicted = (np.array(answers) for answers in pairs)
+    kind = kind_of(label)
+    every = kind.answer(pack.test_logits[:, i, places])  # e n
+    same = (every == predicted).reshape(len(every), -1).all(1)
     kept = int(np.flatnonzero(pack.epoch == pack.selected[i])[0])
     if same[kept]:
         return ""
     if not same.any():
         return "the predictions are those of no epoch that was recorded"
-    right = (every == label).sum(1)
+    right = kind.best(label, every)
     found = int(np.flatnonzero(same)[0])
     best = ", the best on the test clips" if right[found] == right.max() else ""
     return (

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from jmer.audit.finding import Finding
-from jmer.scores.metrics import CLASS_METRICS, METRICS, Metric, accuracy, uf1
+from jmer.scores.labels import CLASSES, UNITS, LabelKind, kind_of
+from jmer.scores.metrics import Metric
 from jmer.text import points
 
 Scores = Mapping[str, float]
@@ -36,9 +37,11 @@ class Way:
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """Confusion [s f e k k] by seed, fold and epoch; empty where not tested."""
+    """Confusion [s f e k k] by seed, fold and epoch; empty where not tested. Of action
+    units their outcomes, [s f e k 4]."""
 
     counts: np.ndarray
+    kind: LabelKind = CLASSES
 
     @classmethod
     def of(
@@ -51,11 +54,11 @@ class Tally:
         epoch: np.ndarray,
     ) -> "Tally":
         """From one row a prediction."""
-        axes = [np.unique(x, return_inverse=True) for x in (seed, fold, epoch)]
-        sizes = [len(values) for values, _ in axes]
-        counts = np.zeros((*sizes, classes, classes), np.int64)
-        np.add.at(counts, (*(where for _, where in axes), label, predicted), 1)
-        return cls(counts)
+        kind, axes = kind_of(label), []
+        for column in (seed, fold, epoch):
+            values, where = np.unique(column, return_inverse=True)
+            axes.append((where, len(values)))
+        return cls(kind.by(axes, label, predicted, classes), kind)
 
     @property
     def tested(self) -> np.ndarray:
@@ -77,35 +80,39 @@ class Tally:
     @property
     def honest(self) -> Scores:
         """Pooled over the folds at their last epochs, averaged over seeds."""
-        return pooled(self.at(self.last))
+        return pooled(self.kind, self.at(self.last))
 
     @property
     def oracle(self) -> Scores:
-        """The same at the epoch of each fold with the best accuracy on its test clips,
-        the first of equal ones."""
+        """The same at the epoch of each fold with the best accuracy (of action units,
+        the best mean F1) on its test clips, the first of equal ones."""
         _, best = next(self._best_of_folds())
-        return pooled(self.at(best))
+        return pooled(self.kind, self.at(best))
 
     def ways(self) -> list[Way]:
         """The usual other ways, from the least to the most optimistic."""
-        made = _by_fold("pooling", "", self.at(self.last))
+        kind = self.kind
+        made = _by_fold(kind, "pooling", "", self.at(self.last))
         seeds, _, epochs = self.counts.shape[:3]
         if epochs > 1:
             for how, best in self._best_of_folds():
                 text = f"the epoch of each fold with the best {how} on its test clips"
                 matrices = self.at(best)
-                made.append(Way("selection", text, pooled(matrices)))
-                made += _by_fold("selection", f"{text}, and then ", matrices)
+                made.append(Way("selection", text, pooled(kind, matrices)))
+                made += _by_fold(kind, "selection", f"{text}, and then ", matrices)
             made.append(self._best_common())
         if seeds > 1:
-            each = [pooled(one[None]) for one in self.at(self.last)]
-            made.append(Way("selection", "the best seed", _highest(each)))
+            each = [pooled(kind, one[None]) for one in self.at(self.last)]
+            made.append(Way("selection", "the best seed", _highest(kind, each)))
         return made
 
     def _best_of_folds(self) -> Iterator[tuple[str, np.ndarray]]:
-        right = np.where(self.tested, accuracy(self.counts), -1)
-        f1 = np.where(self.tested, uf1(self.counts), -1)
+        metrics = self.kind.metrics
+        right = np.where(self.tested, metrics["acc"](self.counts), -1)
+        f1 = np.where(self.tested, self.kind.goal(self.counts), -1)
         last = right.shape[-1] - 1
+        if self.kind is UNITS:  # whose own oracle goes by F1
+            yield "F1", f1.argmax(-1)
         yield "accuracy", right.argmax(-1)
         yield "accuracy", last - right[..., ::-1].argmax(-1)
         yield "F1", f1.argmax(-1)
@@ -113,51 +120,66 @@ class Tally:
 
     def _best_common(self) -> Way:
         every = np.flatnonzero(self.tested.all((0, 1)))
-        each = [pooled(self.counts[:, :, epoch]) for epoch in every.tolist()]
+        kind = self.kind
+        each = [pooled(kind, self.counts[:, :, epoch]) for epoch in every.tolist()]
         return Way(
             "selection",
             "the epoch with the best result on all test clips",
-            _highest(each) if each else {},
+            _highest(kind, each) if each else {},
         )
 
 
-def pooled(matrices: np.ndarray) -> Scores:
-    """Scores of [s f k k]: folds summed, seeds averaged."""
+def pooled(kind: LabelKind, matrices: np.ndarray) -> Scores:
+    """Scores of [s f k m]: folds summed, seeds averaged."""
     total = matrices.sum(1)
-    return {name: float(metric(total).mean()) for name, metric in METRICS.items()}
+    return {name: float(metric(total).mean()) for name, metric in kind.metrics.items()}
 
 
-def _highest(scores: Sequence[Scores]) -> Scores:
-    return {name: max(one[name] for one in scores) for name in METRICS}
+def _highest(kind: LabelKind, scores: Sequence[Scores]) -> Scores:
+    return {name: max(one[name] for one in scores) for name in kind.metrics}
 
 
-def _by_fold(rule: str, before: str, matrices: np.ndarray) -> list[Way]:
+def _by_fold(
+    kind: LabelKind, rule: str, before: str, matrices: np.ndarray
+) -> list[Way]:
     """Scores of each fold alone, averaged: over the classes that a fold tests, over
     those that it tests or predicts, and over all.
     """
     some = matrices.sum((-2, -1)) > 0
-    tested, found = matrices.sum(-1) > 0, matrices.sum(-2) > 0
+    tested, found = _tested(kind, matrices)
     ways = []
     for which, counted in (
         ("that it tests", tested),
         ("that it tests or predicts", tested | found),
         ("there are", np.ones_like(tested)),
     ):
-        each = {n: _over(m, matrices, counted) for n, m in METRICS.items()}
-        text = f"{before}the mean over folds, of the classes {which}"
+        each = {
+            name: _over(kind, metric, matrices, counted)
+            for name, metric in kind.metrics.items()
+        }
+        text = f"{before}the mean over folds, of the {kind.many} {which}"
         ways.append(
             Way(rule, text, {name: float(x[some].mean()) for name, x in each.items()})
         )
     return ways
 
 
-def _over(metric: Metric, matrices: np.ndarray, counted: np.ndarray) -> np.ndarray:
+def _tested(kind: LabelKind, matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which classes or units a fold tests, and which it answers, [*b k]."""
+    if kind is UNITS:  # neither, found alone, shown alone, both
+        return matrices[..., 2:].sum(-1) > 0, matrices[..., 1::2].sum(-1) > 0
+    return matrices.sum(-1) > 0, matrices.sum(-2) > 0
+
+
+def _over(
+    kind: LabelKind, metric: Metric, matrices: np.ndarray, counted: np.ndarray
+) -> np.ndarray:
     """The metric of [*b k k], as the mean over the classes `counted` [*b k] if it is a
     mean over classes.
     """
     if not metric.mean_of:
         return metric(matrices)
-    each = CLASS_METRICS[metric.mean_of](matrices)
+    each = kind.each[metric.mean_of](matrices)
     return (each * counted).sum(-1) / np.maximum(counted.sum(-1), 1)
 
 

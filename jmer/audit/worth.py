@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from jmer.audit.finding import Finding
+from jmer.scores.labels import UNITS, kind_in
 from jmer.scores.metrics import label_of
+from jmer.scores.units import constant_one
 from jmer.text import counted, points
 
 TOLERANCE = 1e-6
@@ -47,8 +51,11 @@ def _row(where: str, stated: str, derived: str) -> dict[str, str]:
 def check_balance(scores: dict[str, Any]) -> Finding:
     """Whether the interval of the result lies above what always the same answer gets.
 
-    `scores` is what `jmer.scores.recognition.score` returns.
+    `scores` is what `jmer.scores.recognition.score` returns. Of action units, that
+    answer is that all of them are shown.
     """
+    if kind_in(scores) is UNITS:
+        return _unit_balance(scores)
     sizes = {name: part["n"] for name, part in scores["per_class"].items()}
     total, most = sum(sizes.values()), max(sizes, key=lambda name: sizes[name])
     share = sizes[most] / total
@@ -73,6 +80,31 @@ def check_balance(scores: dict[str, Any]) -> Finding:
     ]
     if below:
         text += f" The result is not above that by its interval: {', '.join(below)}."
+        return Finding("balance", "warning", text, rows)
+    return Finding(
+        "balance", "ok", f"{text} The result is above by its interval.", rows
+    )
+
+
+def _unit_balance(scores: dict[str, Any]) -> Finding:
+    sizes = {name: part["n"] for name, part in scores["per_class"].items()}
+    counts = np.array([*sizes.values()])
+    always = float(UNITS.metrics["f1"](constant_one(counts, scores["n_samples"])))
+    rare, most = (f(sizes, key=lambda name: sizes[name]) for f in (min, max))
+    text = (
+        f"{counted(sizes[most], 'clip')} of {scores['n_samples']} show {most}, "
+        f"{sizes[rare]} {rare}: always answering that all units are shown has F1 "
+        f"{points(always)}."
+    )
+    rows = tuple({"action unit": name, "clips": n} for name, n in sizes.items())
+    if scores["n_subjects"] < 2:
+        said = f"{text} One subject has no interval."
+        return Finding("balance", "unknown", said, rows)
+    if (low := scores["ci95"]["f1"][0]) <= always:
+        text += (
+            f" The result is not above that by its interval: F1 "
+            f"{points(scores['f1'])} (from {low:.3f})."
+        )
         return Finding("balance", "warning", text, rows)
     return Finding(
         "balance", "ok", f"{text} The result is above by its interval.", rows

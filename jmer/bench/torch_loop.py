@@ -80,7 +80,12 @@ class Loop:
         self._inputs = tuple(
             self._place(clips.inputs[name]) for name in experiment.model.inputs
         )
-        self._label = torch.tensor(clips.label, dtype=torch.long, device=self._device)
+        functional = torch.nn.functional
+        self._loss, kind = functional.cross_entropy, torch.long
+        if clips.of_units:
+            self._loss = functional.binary_cross_entropy_with_logits
+            kind = torch.float32
+        self._label = torch.tensor(clips.label, dtype=kind, device=self._device)
         self._models = [self._model(variant) for _ in self._folds]
         self._order = torch.Generator().manual_seed(0)
 
@@ -141,7 +146,7 @@ class Loop:
             optimiser.zero_grad()
             with self._precision():
                 logits = model(*(x[batch] for x in self._inputs))
-            loss = torch.nn.functional.cross_entropy(logits.float(), self._label[batch])
+            loss = self._loss(logits.float(), self._label[batch])
             loss.backward()
             optimiser.step()
 

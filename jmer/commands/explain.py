@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import tyro
 
 from jmer.commands.parsing import import_modules, note_owner, parse
@@ -75,7 +76,7 @@ def explain(words: list[str]) -> int:
     for i, case, *beside in zip(chosen, *cases, strict=True):
         folder = out / _folder(clips, i)
         write_explanation(folder, [case, *beside])
-        true, found = case.classes[case.label], case.classes[case.predicted]
+        true, found = case.named(case.truth), case.named(case.found)
         line = f"{case.subject}/{case.clip}: {found} (true: {true}), in {folder}"
         print(visible(" ".join(line.splitlines())))
     together = [*zip(*cases, strict=True)]
@@ -90,7 +91,7 @@ def explain(words: list[str]) -> int:
 
 def _cases(run: "Run", clips: "ClipSet", chosen: list[int], seed: int) -> list["Case"]:
     """The chosen clips by the trainings that held them out, in the same order."""
-    from jmer.report.attention.case import Case
+    from jmer.report.attention.case import Case, label_in
     from jmer.runs.explain import explained
 
     wanted = (seed, run.metrics.get("variant", 0))
@@ -101,6 +102,7 @@ def _cases(run: "Run", clips: "ClipSet", chosen: list[int], seed: int) -> list["
             which=lambda task: (task.seed, task.variant) == wanted,
         )
     }  # fmt: skip
+    labels = {i: label_in(np.asarray(clips.label[i]), found[i].logits) for i in chosen}
     return [
         Case(
             folder=run.folder,
@@ -111,7 +113,8 @@ def _cases(run: "Run", clips: "ClipSet", chosen: list[int], seed: int) -> list["
             dataset=str(clips.dataset[i]),
             subject=str(clips.subject[i]),
             clip=str(clips.clip_id[i]),
-            label=int(clips.label[i]),
+            label=labels[i][0],
+            shown_units=labels[i][1],
             interval=(int(clips.onset[i]), int(clips.offset[i])),
             inputs={name: array[i] for name, array in clips.inputs.items()},
             logits=found[i].logits,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import tyro
 
+from jmer.commands.named import parts_of, tell_unfinished
 from jmer.commands.parsing import note_owner, parse
 from jmer.errors import UsageError
 from jmer.text import visible
@@ -71,35 +72,24 @@ def report(words: list[str]) -> int:
                 text = (runs[0] / f"{REPORT}.md").read_text(encoding="utf-8")
                 kept = runs[0]
     text = visible(text)
-    print(_on_screen(text, kept) if sys.stdout.isatty() else text)
+    print(on_screen(text, kept) if sys.stdout.isatty() else text)
     return 0
 
 
 def _sorted(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Runs and the cells of sweeps: those that have results, and those that have none
     yet. Of one run alone, or of none that is finished, what is missing is an error."""
-    from jmer.files.lock import tell
-    from jmer.report.sweep import cells_of, finished_cells, is_sweep
-    from jmer.runs.folder import DESCRIPTION, METRICS
-
     runs, unfinished = list[Path](), list[Path]()
     for folder in folders:
-        if is_sweep(folder):
-            finished = [*finished_cells(folder).values()]
-            runs += finished
-            unfinished += [c for c in cells_of(folder).values() if c not in finished]
-        elif (folder / DESCRIPTION).is_file() and not (folder / METRICS).is_file():
-            unfinished.append(folder)
-        else:
-            runs.append(folder)
+        finished, rest = parts_of(folder)
+        runs, unfinished = runs + finished, unfinished + rest
     if not runs or len(folders) == 1:
         return (runs or unfinished), []
-    for folder in unfinished:
-        tell(f"{folder} is not finished, and left out: its command goes on with it")
+    tell_unfinished(unfinished)
     return runs, unfinished
 
 
-def _on_screen(text: str, kept: Path | None) -> str:
+def on_screen(text: str, kept: Path | None) -> str:
     """What fits on the terminal, and where the rest is."""
     from jmer.report.render.terminal import screen
     from jmer.runs.folder import REPORT

@@ -109,15 +109,16 @@ def print_summary(
     from rich.console import Console
 
     from jmer.runs.folder import REPORT
-    from jmer.scores.metrics import headlines
-    from jmer.scores.metrics import reported as shown
+    from jmer.scores.labels import kind_in
+
+    kind = kind_in(metrics)
 
     def scored(metric: "Metric") -> str:
         low, high = metrics["ci95"][metric.name]
         return f"{metric.label} {metrics[metric.name]:.4f} ({low:.3f} to {high:.3f})"
 
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    say, scores = console.print, [*map(scored, shown().values())]
+    say, scores = console.print, [*map(scored, kind.reported.values())]
     # No number is broken in two where a terminal is narrow.
     whole = not console.is_terminal or len("  ".join(scores)) <= console.width
     say(("  " if whole else "\n").join(scores))
@@ -125,7 +126,7 @@ def print_summary(
         f"  {metrics['protocol']}; {metrics['n_samples']} clips; selection "
         f"{metrics['selection']};{' ' if whole else NEXT}95% intervals over subjects"
     )
-    first = headlines()[0]
+    first = kind.headlines[0]
     if metrics["oracle"]:
         say(
             f"  inflated, for comparison: {first.label} "

@@ -44,9 +44,11 @@ def spot(words: list[str]) -> int:
     from jmer.runs.explain import explained, seed_of, set_of
     from jmer.runs.folder import SPOTTING
     from jmer.runs.run import load_run
+    from jmer.scores.labels import require_classes
     from jmer.scores.spotting import watch_all
 
     run = load_run(options.run)
+    require_classes("jmer spot", run.kind)
     clips = set_of(run, data_dir=options.data_dir, manual_dir=options.manual_dir)
     seed, variant = seed_of(run, options.seed), run.metrics.get("variant", 0)
     chosen = explained(

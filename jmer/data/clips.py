@@ -22,8 +22,10 @@ class ClipSet:
     """All clips of a data set, in the order of (dataset, subject, clip).
 
     `inputs` holds one array [n, ...] for each feature, in its stored type. `label` is
-    an index in `classes`; `onset`, `apex` and `offset` are frame indices into the
-    stored clip, -1 where unknown. `subject` names one person in the whole set.
+    an index in `classes`, or whether each of them is shown [n, k], where they are
+    action units (`jmer.data.action_units`); `onset`, `apex` and `offset` are frame
+    indices into the stored clip, -1 where unknown. `subject` names one person in the
+    whole set.
     `frame_rate` is that of the recording, in frames a second, 0 where there is none.
     `train_only` marks clips that may train but are never tested, such as
     macro-expressions beside the micro-expressions of a set (default: none is).
@@ -37,7 +39,7 @@ class ClipSet:
     name: str
     classes: tuple[str, ...]
     inputs: Mapping[str, Shaped[np.ndarray, "n ..."]]
-    label: Int[np.ndarray, " n"]
+    label: Int[np.ndarray, " n"] | Bool[np.ndarray, "n k"]
     subject: Shaped[np.ndarray, " n"]
     dataset: Shaped[np.ndarray, " n"]
     clip_id: Shaped[np.ndarray, " n"]
@@ -76,6 +78,12 @@ class ClipSet:
                 )
         if self.train_only.all():
             raise JmerError(f"{self.name}: no clip may be tested. Prepare it again.")
+        self._check_labels()
+        self._check_names()
+
+    def _check_labels(self) -> None:
+        if self.of_units:
+            return
         outside = (self.label < 0) | (self.label >= len(self.classes))
         if outside.any():
             bad = int(outside.argmax())
@@ -84,7 +92,6 @@ class ClipSet:
                 f"subject {self.subject[bad]} is no index of {self.classes}. Correct "
                 f"it, then prepare the set again."
             )
-        self._check_names()
 
     def _check_names(self) -> None:
         seen: dict[tuple[str, str], int] = {}
@@ -108,6 +115,11 @@ class ClipSet:
         return len(self.label)
 
     @property
+    def of_units(self) -> bool:
+        """Whether labels are sets of action units."""
+        return self.label.ndim == 2
+
+    @property
     def names(self) -> list[tuple[str, ...]]:
         """Data set, subject and clip, which together name each clip."""
         columns = (self.dataset, self.subject, self.clip_id)
@@ -127,6 +139,10 @@ class ClipSet:
         """What a run records of its data."""
         summary = Summary(self.name, self.classes)
         columns = {name: getattr(self, name).tolist() for name in ("label", *COLUMNS)}
+        if self.of_units:
+            columns["label"] = [
+                tuple(np.flatnonzero(row).tolist()) for row in self.label
+            ]
         for i in range(len(self)):
             summary.add(
                 {

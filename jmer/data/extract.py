@@ -1,14 +1,17 @@
-"""A part of a prepared set, as small as asked for: the set itself stays as it is."""
+"""What is seen of a prepared set, a part of it or other labels: the set itself stays as
+it is."""
 
 import dataclasses
 import itertools
 from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
 from jmer.annotations import Int, Shaped
+from jmer.data.action_units import MOST_UNIT, with_action_units
 from jmer.data.clips import COLUMNS, ClipSet
-from jmer.errors import FieldCheck
+from jmer.errors import FieldCheck, is_whole
 
 MOVES = {"flow": 2, "apex_flow": 2}
 """Features whose first values of each pixel are ways in pixels, and how many."""
@@ -29,15 +32,32 @@ class Extract:
     fitted: bool = False
     """Whether images that are larger than the network takes are shrunk to what it
     takes, by area; flow stays in pixels."""
+    action_units: tuple[int, ...] = ()
+    """Label each clip with which of these action units it shows, as its annotation
+    says, instead of with a class: 1 2 4 12 (default: the classes of the set)."""
+
+    later: ClassVar[Mapping[str, Any]] = {"action_units": ()}
 
     def __post_init__(self) -> None:
         check = FieldCheck(self, "extract")
         check.whole("subjects", least=2)
         check.whole("clips", least=2)
+        units = self.action_units
+        numbers = all(is_whole(unit, 1, MOST_UNIT) for unit in units)
+        rule = f"be different numbers from 1 to {MOST_UNIT}, such as 1 2 4 12"
+        check.must("action_units", numbers and len({*units}) == len(units), rule)
 
     def of(self, clips: ClipSet, shapes: Mapping[str, tuple[int, ...]]) -> ClipSet:
         """The part of a set that is asked for, fitted to features of these `shapes`;
-        the set itself, where all of it is."""
+        the set itself, where all of it is.
+
+        Raises: JmerError if there are no such labels (`with_action_units`).
+        """
+        part = self._part(clips, shapes)
+        units = self.action_units
+        return with_action_units(part, units) if units else part
+
+    def _part(self, clips: ClipSet, shapes: Mapping[str, tuple[int, ...]]) -> ClipSet:
         chosen = self._chosen(clips)
         small = {
             name: shape

@@ -46,6 +46,8 @@ class Protocol:
     """Whether every clip is tested exactly once."""
     subject_independent: ClassVar[bool] = True
     """Whether nobody is on both sides of a fold. Where not, every report says so."""
+    by_class: ClassVar[bool] = False
+    """Whether clips are drawn class by class, so that each must have one."""
     by_set: ClassVar[bool] = False
     """Whether folds are data sets, of which none is on both sides of a fold."""
     files: ClassVar[tuple[str, ...]] = ()
@@ -236,6 +238,7 @@ class ClipHoldOut(Protocol):
 
     exhaustive: ClassVar[bool] = False
     subject_independent: ClassVar[bool] = False
+    by_class: ClassVar[bool] = True
     later: ClassVar[Mapping[str, Any]] = {"rounding": "class"}
 
     fraction: float = 0.25
@@ -416,7 +419,8 @@ def audit(
     Raises: JmerError if a clip is on both sides of a fold, or (with
     `subject_independent`) a subject, or (with `by_set`) a data set is; if a clip is
     tested twice or (with `exhaustive`) never, or is tested though it is for training
-    alone; if two folds share a name, a side of a fold is empty, or a class is missing
+    alone; if two folds share a name, a side of a fold is empty, or a class (not an
+    action unit) is missing
     from training.
     """
     tested = Counter(int(i) for fold in folds for i in fold.test)
@@ -443,9 +447,10 @@ def audit(
         if not len(fold.train) or not len(fold.test):
             side = "test" if len(fold.train) else "train on"
             raise JmerError(f"fold {fold.name} has no clip to {side}.")
-        absent = set(range(len(clips.classes))) - set(clips.label[fold.train].tolist())
-        if absent:
-            _refuse_missing_class(fold, clips, min(absent))
+        if not clips.of_units:  # which fewer clips show, in some folds none
+            known = set(clips.label[fold.train].tolist())
+            if absent := set(range(len(clips.classes))) - known:
+                _refuse_missing_class(fold, clips, min(absent))
     for i, subject in enumerate(clips.subject):
         if clips.train_only[i]:
             if tested[i]:

@@ -17,7 +17,7 @@ class Summary:
         self._name, self._classes = name, tuple(classes)
         self._digests: dict[tuple[str, str, str], bytes] = {}
         self._labels, self._subjects = Counter[int](), set[str]()
-        self._train_only = 0
+        self._clips = self._train_only = 0
 
     def add(self, clip: Mapping[str, Any]) -> None:
         """One clip: the columns of `ClipSet` as plain values, inputs as arrays."""
@@ -34,7 +34,9 @@ class Summary:
                 digest.update(f"{name} {value!r}\n".encode())
         key = clip["dataset"], clip["subject"], clip["clip_id"]
         self._digests[key] = digest.digest()
-        self._labels[clip["label"]] += 1
+        self._clips += 1
+        label = clip["label"]
+        self._labels.update(label if isinstance(label, tuple) else (label,))
         self._subjects.add(clip["subject"])
         self._train_only += clip["train_only"]
 
@@ -50,7 +52,7 @@ class Summary:
         return {
             "name": self._name,
             "fingerprint": self.fingerprint,
-            "n_clips": self._labels.total(),
+            "n_clips": self._clips,
             **extra,
             "n_subjects": len(self._subjects),
             "classes": list(self._classes),

@@ -19,7 +19,7 @@ from jmer.arrays import Array, PRNGKeyArray
 from jmer.errors import JmerError
 from jmer.files import content_hash
 from jmer.files.recorded import made_from
-from jmer.losses import cross_entropy, weighted_mean
+from jmer.losses import label_loss, weighted_mean
 from jmer.own.packages import NETWORKS, brought, one_called
 from jmer.text import did_you_mean
 from jmer.weights.torch_names import PathArrays, TorchState
@@ -160,9 +160,12 @@ class NetworkConfig:
         weight: Array,
         key: PRNGKeyArray,
     ) -> Array:
-        """The training loss of one batch: cross-entropy unless a paper adds to it."""
+        """The training loss of one batch: cross-entropy unless a paper adds to it.
+
+        `label` is a class [b], or whether each action unit is shown [b, classes].
+        """
         logits = self.apply(model, inputs, train=True, key=key, weight=weight)
-        return weighted_mean(cross_entropy(logits, label), weight)
+        return weighted_mean(label_loss(logits, label), weight)
 
     @property
     def versions(self) -> int:
@@ -256,6 +259,12 @@ class NetworkConfig:
         """Logits [b, classes] of a batch, as `prefix` leaves it."""
         return model(*(inputs[name] for name in self.inputs), **options)
 
+    def apply_units(self, model: nnx.Module, inputs: Inputs, **options: Any) -> Array:
+        """Logits [b, units] of action units, of which a clip shows as many as it does:
+        those of `apply`, unless these are of classes that exclude one another.
+        """
+        return self.apply(model, inputs, **options)
+
     def explain(self, model: nnx.Module, inputs: Inputs) -> Shown:
         """Logits [b, classes] of clips as a data set has them, and what there is to
         show of them by name, clips first: what the module's `explain` returns.
@@ -283,6 +292,10 @@ class NetworkConfig:
     def predict(self, model: nnx.Module, inputs: Inputs) -> Array:
         """Logits [b, classes] of clips as a data set has them."""
         return self.apply(model, self.prefix(inputs), train=False)
+
+    def predict_units(self, model: nnx.Module, inputs: Inputs) -> Array:
+        """The same of action units, by `apply_units`."""
+        return self.apply_units(model, self.prefix(inputs), train=False)
 
 
 def describe(config: NetworkConfig) -> dict[str, str | int]:

@@ -15,7 +15,7 @@ from jmer import keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.data.facs import OBJECTIVE
 from jmer.errors import FieldCheck
-from jmer.losses import cross_entropy, squared_error, weighted_mean
+from jmer.losses import label_loss, squared_error, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn import remat
 from jmer.nn.frames import drawn, spread
@@ -25,7 +25,7 @@ from jmer.weights import torch_names
 from jmer.weights.hsta import BRANCHES
 from jmer.weights.torch_names import PathArrays, TorchState
 
-LOSSES = {"cross_entropy": cross_entropy, "mse": squared_error}
+LOSSES = {"cross_entropy": label_loss, "mse": squared_error}
 OTHER = {"special": "video", "video": "special"}
 
 

@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 from jmer import augment, keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import FieldCheck
-from jmer.losses import cross_entropy, weighted_mean
+from jmer.losses import label_loss, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.weights import torch_names
 from jmer.weights.torch_names import PathArrays, TorchState
@@ -191,7 +191,7 @@ class STANetConfig(NetworkConfig):
         logits, shown = model.explain(
             inputs["flow"], train=True, key=key, weight=weight
         )
-        value = cross_entropy(logits, label)
+        value = label_loss(logits, label)
         if self.sab:
             value = value + self.lambda_l1 * shown["mask"].sum((1, 2, 3, 4))
         return weighted_mean(value, weight)

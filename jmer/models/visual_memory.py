@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 from jmer import augment, keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import FieldCheck, JmerError, UsageError, option
-from jmer.losses import cross_entropy, share_cross_entropy, weighted_mean
+from jmer.losses import label_loss, share_cross_entropy, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig, Shown
 from jmer.nn.imagenet import DEVIATION
 from jmer.nn.imagenet import MEAN as IMAGENET_MEAN
@@ -265,8 +265,8 @@ class VisualMemoryConfig(NetworkConfig):
         """
         _, shown = self._explain(model, inputs, train=True, key=key, weight=weight)
         steps = shown["step_logits"]
-        each = jnp.broadcast_to(label[:, None], steps.shape[:2])
-        value = cross_entropy(steps, each)
+        each = jnp.broadcast_to(label[:, None], (*steps.shape[:2], *label.shape[1:]))
+        value = label_loss(steps, each)
         counts = jnp.broadcast_to(weight[:, None], value.shape)
         there = _of_steps(inputs, value.shape[1])
         if there is not None:
@@ -291,6 +291,20 @@ class VisualMemoryConfig(NetworkConfig):
     def apply(self, model: nnx.Module, inputs: Inputs, **options: Any) -> Array:
         return self._explain(model, inputs, **options)[0]
 
+    def apply_units(self, model: nnx.Module, inputs: Inputs, **options: Any) -> Array:
+        """Log-odds of the mean over steps of the probability of each unit, each step
+        counting as much as it does for classes."""
+        _, shown = self._explain(model, inputs, **options)
+        steps = shown["step_logits"]
+        counts: Array = jnp.zeros(steps.shape[:2])
+        if self.by_intensity and "intensity" in shown:
+            counts = jnp.log(shown["intensity"])
+        if (there := _of_steps(inputs, steps.shape[1])) is not None:
+            counts = jnp.where(there > 0, counts, -jnp.inf)
+        return _mean_of(jax.nn.log_sigmoid, steps, counts) - _mean_of(
+            lambda x: jax.nn.log_sigmoid(-x), steps, counts
+        )
+
     def explain(self, model: nnx.Module, inputs: Inputs) -> Shown:
         return self._explain(model, inputs)
 
@@ -311,8 +325,13 @@ def _of_clip(logits: Array, counts: Array) -> Array:
     """Logarithm of the mean over steps [b, s, k] of the class probabilities, where each
     step counts as much as the exponential of `counts` [b, s].
     """
+    return _mean_of(jax.nn.log_softmax, logits, counts)
+
+
+def _mean_of(log: Callable[[Array], Array], logits: Array, counts: Array) -> Array:
+    """The same of the probabilities of which `log` makes the logarithms."""
     counts = counts - jax.nn.logsumexp(counts, axis=1, keepdims=True)
-    return jax.nn.logsumexp(jax.nn.log_softmax(logits) + counts[..., None], axis=1)
+    return jax.nn.logsumexp(log(logits) + counts[..., None], axis=1)
 
 
 def _of_steps(inputs: Inputs, steps: int) -> Array | None:

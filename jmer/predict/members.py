@@ -14,6 +14,7 @@ from jmer.arrays import Array
 from jmer.errors import UsageError
 from jmer.models.base import Inputs
 from jmer.runs.run import Run
+from jmer.scores.labels import require_classes
 from jmer.text import did_you_mean
 from jmer.train.numerics import pinned
 from jmer.train.tasks import Task
@@ -39,7 +40,8 @@ class Members:
     `fold` is the name of one; `seed` one of the run's seeds; `member` best-inner for
     the training that was best on its own inner clips.
 
-    Raises: JmerError if the run has no weights; UsageError if there is no such fold,
+    Raises: JmerError if the run has no weights, or sets of action units for labels;
+    UsageError if there is no such fold,
     seed or member.
     """
 
@@ -52,6 +54,7 @@ class Members:
         member: str | None = None,
     ) -> None:
         self.run = run
+        require_classes("jmer predict", run.kind)
         self.weights = run.weights
         self.network, self.classes = self.weights.config, self.weights.classes
         variant = run.metrics.get("variant", 0)

@@ -44,6 +44,8 @@ def frame_rate(source: Source) -> float:
     if not len(steps):
         return 0.0
     usual = float(np.median(steps))
+    if isinstance(source, Film) and source.rate:
+        return float(f"{source.rate:.6g}")
     # Files round moments, some of them to milliseconds, and one step with them.
     steady = bool(np.ptp(steps) <= max(0.1 * usual, ROUNDED))
     # A rate has six digits.
@@ -60,7 +62,14 @@ class Film:
         self.path, self.notes = path, list[str]()
         about = video_files.video(path)
         self.seconds = np.asarray(about.seconds, np.float64)
+        self.rate = about.frame_rate if about.rounded else 0.0
+        """Frames a second, as a training set takes them, where moments are rounded."""
         steps = np.diff(self.seconds)
+        if about.lost:
+            self.notes.append(
+                f"The file was cut off: its last frame is at {self.seconds[-1]:.2f} s, "
+                f"and it says that there were {about.lost:.2f} s more."
+            )
         if not about.steady and np.ptp(steps) > ROUNDED:
             shortest, longest = steps.min(), steps.max()
             self.notes.append(

@@ -9,7 +9,14 @@ from jmer.files import write_text
 from jmer.papers import PaperTable
 from jmer.report import tables
 from jmer.report.against import against_first, paired_tables
-from jmer.report.comparison import SCORES, comparison_page, run_names, runs_table
+from jmer.report.comparison import (
+    SCORES,
+    comparison_page,
+    kind_of_all,
+    run_names,
+    runs_table,
+)
+from jmer.report.methods import require_no_run
 from jmer.report.one_run import run_page
 from jmer.report.render import latex
 from jmer.report.render.blocks import Section
@@ -19,7 +26,6 @@ from jmer.report.variants import each_variant
 from jmer.runs.folder import (
     COMPARISON_CSV,
     COMPARISON_TEX,
-    METRICS,
     REPORT,
     SCORES_CSV,
     SCORES_TEX,
@@ -67,8 +73,9 @@ def write_comparison(
     """
     if not run_dirs:
         raise JmerError("there is no run to compare: name one or more run directories.")
-    _require_no_run(out)
+    require_no_run(out)
     runs = [read_run(folder) for folder in run_dirs]
+    kind_of_all(runs)
     names = run_names(runs) if names is None else names
     if len(set(names)) != len(run_dirs):
         raise JmerError(f"every run needs a name of its own, not {', '.join(names)}.")
@@ -103,14 +110,6 @@ def write_table(
 
     Raises: JmerError as `write_comparison`.
     """
-    _require_no_run(out)
+    require_no_run(out)
     page = reproduction_page(table, run_dirs, other_data=other_data, read=read)
     return write_page(page, out, REPORT)
-
-
-def _require_no_run(out: Path) -> None:
-    if (out / METRICS).exists():
-        raise JmerError(
-            f"{out} is a run, and keeps its own report: choose another folder for the "
-            f"comparison with --out."
-        )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jmer.errors import JmerError
 from jmer.report.render.blocks import PageBlock, Paragraph, Section, Table
-from jmer.scores.metrics import label_of, reported
+from jmer.scores.labels import LabelKind
 from jmer.scores.paired import Difference, Paired, holm, paired
 from jmer.scores.predictions import Predictions
 from jmer.text import counted
@@ -37,10 +37,13 @@ class Against:
     """Empty with one data set, which `overall` is already."""
     refused: tuple[tuple[str, str], ...]
     """Runs that cannot be tested, and why."""
+    kind: LabelKind
+    """What the labels of all of them are."""
 
 
 def against_first(names: Sequence[str], predictions: Sequence[Predictions]) -> Against:
     """The paired differences of all runs from the first."""
+    kind = predictions[0].kind
     pairs: list[tuple[str, Paired]] = []
     refused = []
     for name, other in zip(names[1:], predictions[1:], strict=True):
@@ -53,7 +56,7 @@ def against_first(names: Sequence[str], predictions: Sequence[Predictions]) -> A
         overall=_corrected(
             (name, "", pair.overall[score])
             for name, pair in pairs
-            for score in reported()
+            for score in kind.reported
         ),
         per_class=_corrected(
             (name, part, found)
@@ -64,10 +67,11 @@ def against_first(names: Sequence[str], predictions: Sequence[Predictions]) -> A
             (name, part, found[score])
             for name, pair in pairs
             for part, found in pair.per_dataset.items()
-            for score in reported()
+            for score in kind.reported
             if several
         ),
         refused=tuple(refused),
+        kind=kind,
     )
 
 
@@ -119,9 +123,10 @@ def _blocks(first: str, against: Against) -> Iterator[PageBlock]:
 
 def paired_tables(against: Against) -> Iterator[tuple[str, Table]]:
     """The differences as tables, a row per run and part, each with what it is of."""
+    kind = against.kind
     parts = (
         ("all clips", (), against.overall),
-        ("each class", ("Class",), against.per_class),
+        (f"each {kind.one}", (kind.one.capitalize(),), against.per_class),
         ("each data set", ("Data set",), against.per_dataset),
     )
     for what, column, rows in parts:
@@ -131,7 +136,9 @@ def paired_tables(against: Against) -> Iterator[tuple[str, Table]]:
             lines.setdefault((row.run, row.part)[:left], []).append(row)
         if not lines:
             continue
-        names = [label_of(row.found.score) for row in next(iter(lines.values()))]
+        names = [
+            kind.label_of_score(row.found.score) for row in next(iter(lines.values()))
+        ]
         ends = [
             (f"{name} difference {INTERVAL}", f"{name} p (corrected)") for name in names
         ]

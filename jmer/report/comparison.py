@@ -4,15 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
+from jmer.errors import JmerError
 from jmer.report.against import Against, paired_section
 from jmer.report.apart import apart_section, unfair_warnings
 from jmer.report.curves import curves_section
 from jmer.report.render.blocks import Gauge, Gauges, Page, Paragraph, Section, Table
 from jmer.report.words import words
 from jmer.runs.run import Run
-from jmer.scores.metrics import METRICS, headlines
+from jmer.scores.labels import LabelKind
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import band
 from jmer.text import banded, counted, duration, points
@@ -32,15 +31,14 @@ def run_names(runs: Sequence[Run]) -> list[str]:
 
 
 def _comparison_row(name: str, run: Run) -> tuple[str, ...]:
-    found = run.metrics
-
+    found, kind = run.metrics, run.kind
     mixed = "" if found["subject_independent"] else " (subjects mixed)"
     return (
         *(name, found["protocol"] + mixed, found["selection"], found["batches"] or "–"),
         *(str(len(found["seeds"])), str(found["n_samples"])),
-        *(points(found.get(m.name)) for m in METRICS.values() if not m.headline),
-        *(banded(found.get(m.name), band(found, m.name)) for m in headlines()),
-        points((found["oracle"] or {}).get(headlines()[0].name)),
+        *(points(found.get(m.name)) for m in kind.metrics.values() if not m.headline),
+        *(banded(found.get(m.name), band(found, m.name)) for m in kind.headlines),
+        points((found["oracle"] or {}).get(kind.headlines[0].name)),
         duration(found["wall_seconds"]),
     )
 
@@ -89,18 +87,29 @@ def _apart(run: Run) -> bool:
 
 
 def _clips(p: Predictions) -> set[tuple]:
-    labels = np.array(p.classes, dtype=object)[p.label]
-    columns = (p.dataset, p.subject, p.clip, labels)
-    return set(zip(*(column.tolist() for column in columns), strict=True))
+    return set(zip(p.names, p.kind.texts(p.label, p.classes), strict=True))
+
+
+def kind_of_all(runs: Sequence[Run]) -> LabelKind:
+    """What the labels of all runs are. Raises: JmerError if they differ."""
+    kinds = {run.kind: run for run in runs}
+    if len(kinds) > 1:
+        named = ", ".join(f"{run.folder} ({kind.name})" for kind, run in kinds.items())
+        raise JmerError(
+            f"runs with labels of two kinds have no score in common: {named}. Compare "
+            f"those of one kind."
+        )
+    return runs[0].kind
 
 
 def runs_table(names: Sequence[str], runs: Sequence[Run]) -> Table:
     """One row per run, in the order given."""
+    kind = kind_of_all(runs)
     columns = (
         *("Experiment", "Protocol", "Selection", "Batches", "Seeds", "Clips"),
-        *(m.label for m in METRICS.values() if not m.headline),
-        *(f"{m.label} [95 %]" for m in headlines()),
-        *(f"Oracle {headlines()[0].label} (inflated)", "Wall time"),
+        *(m.label for m in kind.metrics.values() if not m.headline),
+        *(f"{m.label} [95 %]" for m in kind.headlines),
+        *(f"Oracle {kind.headlines[0].label} (inflated)", "Wall time"),
     )
     rows = tuple(_comparison_row(n, r) for n, r in zip(names, runs, strict=True))
     return Table(columns, rows, left=4, cards=True)
@@ -116,7 +125,7 @@ def comparison_page(
     """The scores of the runs side by side, and how far they are from the first; `each`
     has what is compared, runs or all their variants. The `unfinished` are named alone.
     """
-    first = headlines()[0]
+    first = kind_of_all(runs).headlines[0]
     lines = Gauges(
         tuple(
             Gauge(n, r.metrics[first.name], band(r.metrics, first.name))
@@ -156,7 +165,7 @@ def comparison_page(
             "Where they come from",
             (Table(("Experiment", "Folder", "Command", "Data"), where, 4, cards=True),),
         ),
-        words(comparison=True),
+        words(kind_of_all(runs), comparison=True),
     )
     title = f"Comparison of {counted(len(runs), 'run')}"
     subtitle = "Predictions of all folds are pooled, then scored; seeds are averaged."

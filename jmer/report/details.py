@@ -2,19 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
 from jmer.report.draw.confusion import confusion_png
 from jmer.report.draw.learning import learning_png
 from jmer.report.draw.subjects import subjects_png
-from jmer.report.looks import hardest, looks
+from jmer.report.looks import hardest, looks, trust_of
 from jmer.report.pictures import anchors
 from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table
+from jmer.report.units import units_sections
 from jmer.runs.plots import held_out_unit, uf1_of_tests
 from jmer.runs.run import Run
-from jmer.scores.metrics import CLASS_METRICS, headlines, reported
+from jmer.scores.labels import CLASSES, UNITS
 from jmer.scores.recognition import band
 from jmer.text import banded, counted, points
 
@@ -24,26 +24,39 @@ LOOKS = (
 )
 
 
-def _labels() -> list[str]:
-    return [metric.label for metric in reported().values()]
+TRUE = {CLASSES: "True class", UNITS: "True units"}
 
 
-def _per_dataset(found: dict[str, Any]) -> Table:
+def _labels(run: Run) -> list[str]:
+    return [metric.label for metric in run.kind.reported.values()]
+
+
+def _per_dataset(run: Run) -> Table:
     """The honest scores, and the oracle's behind them where these are known."""
+    found, reported, headlines = run.metrics, run.kind.reported, run.kind.headlines
     oracle = (found["oracle"] or {}).get("per_dataset", {})
     columns = ["Data set", "Subjects", "Clips"]
-    columns += [f"{label} [95 %]" for label in _labels()]
+    columns += [f"{label} [95 %]" for label in _labels(run)]
     if oracle:
-        columns += [f"Oracle {metric.label} (inflated)" for metric in headlines()]
+        columns += [f"Oracle {metric.label} (inflated)" for metric in headlines]
     rows = tuple(
         (
             *(name, str(row["n_subjects"]), str(row["n_samples"])),
-            *(banded(row.get(score), band(row, score)) for score in reported()),
-            *(points(oracle[name].get(m.name)) for m in headlines() if oracle),
+            *(banded(row.get(score), band(row, score)) for score in reported),
+            *(points(oracle[name].get(m.name)) for m in headlines if oracle),
         )
         for name, row in found["per_dataset"].items()
     )
     return Table(tuple(columns), rows, cards=True)
+
+
+def _per_class(run: Run) -> Table:
+    each = run.kind.each
+    rows = tuple(
+        (name, str(row["n"]), *(points(row.get(part)) for part in each))
+        for name, row in run.metrics["per_class"].items()
+    )
+    return Table(("Class", "Clips", *(part.label for part in each.values())), rows)
 
 
 def _confusion(run: Run) -> list[PageBlock]:
@@ -73,15 +86,16 @@ def _hard_clips(run: Run) -> Table | None:
     p = run.shown
     table, shown = [], []
     for key, index in hardest(p):
-        wrong = p.predicted[index] != p.label[index]
-        trust = p.probabilities[index, p.label[index]].mean()
-        guess = Counter(p.predicted[index][wrong].tolist()).most_common(1)[0][0]
-        names = (p.classes[p.label[index[0]]], p.classes[guess])
+        wrong = ~p.right[index]
+        trust = trust_of(p, index)
+        texts = p.kind.texts(p.predicted[index][wrong], p.classes)
+        truth = p.kind.texts(p.label[index[:1]], p.classes)[0]
+        names = (truth, Counter(texts).most_common(1)[0][0])
         times = f"{wrong.sum()} of {len(index)}"
         table.append((key[2], *key[:2], *names, times, f"{trust:.3f}"))
         shown.append(key)
     columns = (
-        *("Clip", "Data set", "Subject", "True class", "Recognised as"),
+        *("Clip", "Data set", "Subject", TRUE[p.kind], "Recognised as"),
         *("Wrong", "Probability of the truth"),
     )
     if not table:
@@ -99,14 +113,15 @@ def _hard_clips(run: Run) -> Table | None:
 
 def details(run: Run) -> Iterable[Section]:
     """Tables and figures; the long ones are folded away."""
-    found = run.metrics
+    found, kind = run.metrics, run.kind
+    reported = kind.reported
     if found["per_dataset"]:
-        yield Section("Per data set", (_per_dataset(found),))
+        yield Section("Per data set", (_per_dataset(run),))
     if len(found.get("variants", ())) > 1:
         rows = tuple(
             (
                 ", ".join(f"{name} {value:g}" for name, value in v["values"].items()),
-                *(points(v.get(score)) for score in reported()),
+                *(points(v.get(score)) for score in reported),
             )
             for v in found["variants"]
         )
@@ -114,22 +129,17 @@ def details(run: Run) -> Iterable[Section]:
             "The first is the one above. The best of several was chosen on the test "
             "subjects, and is no result: choose before, or on inner clips."
         )
-        table = Table(("Variant", *_labels()), rows)
+        table = Table(("Variant", *_labels(run)), rows)
         yield Section("Variants", (table, note))
-    rows = tuple(
-        (
-            name,
-            str(row["n"]),
-            *(points(row.get(part)) for part in CLASS_METRICS),
-        )
-        for name, row in found["per_class"].items()
-    )
-    columns = ("Class", "Clips", *(part.label for part in CLASS_METRICS.values()))
-    yield Section("Per class", (Table(columns, rows),))
-    yield Section("Confusion", tuple(_confusion(run)))
+    if kind is UNITS:
+        yield from units_sections(run)
+    else:
+        yield Section("Per class", (_per_class(run),))
+        yield Section("Confusion", tuple(_confusion(run)))
     if run.curves and not found.get("fitted"):
         caption = (
-            "Averaged over the tasks; the UF1 is of pooled predictions. Curves of test "
+            f"Averaged over the tasks; the {kind.headlines[0].label} is of pooled "
+            "predictions. Curves of test "
             "clips are recorded to be looked at: the scores above did not choose an "
             "epoch by them."
         )
@@ -156,11 +166,11 @@ def details(run: Run) -> Iterable[Section]:
             (
                 str(s["seed"]),
                 str(s["n_samples"]),
-                *(points(s.get(score)) for score in reported()),
+                *(points(s.get(score)) for score in reported),
             )
             for s in found["per_seed"]
         )
-        table = Table(("Seed", "Clips", *_labels()), rows)
+        table = Table(("Seed", "Clips", *_labels(run)), rows)
         yield Section("Per seed", (table,), folded=True)
     rows = tuple(
         (row["dataset"], row["subject"], str(row["n"]), points(row["acc"]))

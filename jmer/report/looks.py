@@ -16,6 +16,7 @@ from jmer.files.digest import Written, differs, recorded, written
 from jmer.files.lock import tell
 from jmer.files.seal import state
 from jmer.runs.folder import SUMS
+from jmer.scores.labels import UNITS
 from jmer.scores.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -46,12 +47,21 @@ def hardest(p: Predictions) -> list[tuple[Key, list[int]]]:
         rows.setdefault(key, []).append(i)
     found = []
     for key, index in rows.items():
-        wrong = p.predicted[index] != p.label[index]
-        trust = p.probabilities[index, p.label[index]].mean()
+        wrong = ~p.right[index]
+        trust = trust_of(p, index)
         if wrong.any():
             found.append((-wrong.mean(), trust, key, index))
     found.sort(key=lambda row: row[:3])
     return [(key, index) for _, _, key, index in found[:HARD_CLIPS]]
+
+
+def trust_of(p: Predictions, index: Sequence[int]) -> float:
+    """The mean probability of the truth of some rows; of action units, of what is true
+    of each of them."""
+    label, shares = p.label[index], p.probabilities[index]
+    if p.kind is UNITS:
+        return float(np.where(label, shares, 1 - shares).mean())
+    return float(shares[np.arange(len(label)), label].mean())
 
 
 def write_looks(run_dir: Path, clips: "ClipSet", p: Predictions, special: str) -> None:

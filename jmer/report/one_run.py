@@ -21,8 +21,10 @@ from jmer.report.words import words
 from jmer.runs.folder import SMALL
 from jmer.runs.intact import checksums
 from jmer.runs.run import Run
-from jmer.scores.metrics import Metric, headlines, reported
+from jmer.scores.labels import UNITS
+from jmer.scores.metrics import Metric
 from jmer.scores.recognition import band
+from jmer.scores.units import constant_one
 from jmer.text import counted, duration, flattened, points
 
 SELECTION = {
@@ -115,12 +117,20 @@ def _warnings(run: Run) -> Iterable[Paragraph]:
 
 
 def _baseline(run: Run) -> Paragraph:
-    """The scores of always naming the commonest class: the floor to beat."""
+    """The scores of always naming the commonest class, or all units: the least."""
     counts = np.array([row["n"] for row in run.metrics["per_class"].values()])
+    if run.kind is UNITS:
+        always = constant_one(counts, run.metrics["n_samples"])
+        values = [f"{m.label} {points(m(always))}" for m in run.kind.reported.values()]
+        return Paragraph(
+            f"For scale: always answering that all units are shown scores "
+            f"{', '.join(values)}."
+        )
     guess = np.zeros((len(counts), len(counts)))
     guess[:, counts.argmax()] = counts
     values = [
-        f"{metric.label} {points(metric(guess))}" for metric in reported().values()
+        f"{metric.label} {points(metric(guess))}"
+        for metric in run.kind.reported.values()
     ]
     name = run.metrics["classes"][counts.argmax()]
     return Paragraph(
@@ -130,7 +140,7 @@ def _baseline(run: Run) -> Paragraph:
 
 def _oracle(run: Run) -> Paragraph:
     found = run.metrics["oracle"]
-    values = [f"{m.label} {points(found.get(n))}" for n, m in reported().items()]
+    values = [f"{m.label} {points(found.get(n))}" for n, m in run.kind.reported.items()]
     return Paragraph(
         f"Oracle, inflated: {', '.join(values)}. Here the epoch was chosen per fold on "
         f"the test subject, as much published code does. It is no result; it only "
@@ -174,7 +184,7 @@ def _fold_mean(run: Run) -> Iterable[tuple[str, str]]:
     mean = run.metrics.get("fold_mean")
     if mean and not run.metrics["subject_independent"]:
         values = ", ".join(f"{name} {points(value)}" for name, value in mean.items())
-        named = " or ".join(metric.label for metric in headlines())
+        named = " or ".join(metric.label for metric in run.kind.headlines)
         yield f"Means over folds (no {named})", values
 
 
@@ -249,13 +259,14 @@ def run_page(run: Run) -> Page:
         [
             found["protocol"],
             counted(found["n_samples"], "clip"),
-            counted(len(found["classes"]), "class", "classes"),
+            counted(len(found["classes"]), run.kind.one, run.kind.many),
             counted(len(found["seeds"]), "seed"),
             _selection(found),
         ]
     )
     headline = Gauges(
-        tuple(_gauge(run, m) for n, m in reported().items() if n in found), large=True
+        tuple(_gauge(run, m) for n, m in run.kind.reported.items() if n in found),
+        large=True,
     )
     pooling = "Predictions of all folds are pooled within a seed, then scored; "
     pooling += "the seeds are averaged."
@@ -271,7 +282,7 @@ def run_page(run: Run) -> Page:
         lead.append(_oracle(run))
     protocol = Section("Protocol", (_protocol(run),))
     shown = tuple(pictures(run.folder))
-    sections = (protocol, *details(run), *shown, *_sources(run), words())
+    sections = (protocol, *details(run), *shown, *_sources(run), words(run.kind))
     return Page(
         run.experiment["name"], subtitle, tuple(lead), sections, tuple(_facts(run))
     )

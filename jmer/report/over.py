@@ -9,7 +9,6 @@ from jmer.errors import option
 from jmer.report.draw.lines import Points, lines_png
 from jmer.report.render.blocks import Figure, Section
 from jmer.runs.run import Run
-from jmer.scores.metrics import METRICS, headlines
 
 LEAST = 3  # points of a line
 FOLLOWS = ("data_fingerprint",)
@@ -94,7 +93,8 @@ def _named(
 def _figure(
     axis: Sequence[str], lines: Lines, names: Sequence[str], runs: Sequence[Run]
 ) -> Figure:
-    scores = dict.fromkeys(("acc", *(metric.name for metric in headlines()[:1])))
+    kind = runs[0].kind
+    scores = dict.fromkeys(("acc", kind.headlines[0].name))
     panels: dict[str, dict[str, Points]] = {}
     for score in scores:
         made: dict[str, Points] = {}
@@ -103,7 +103,7 @@ def _figure(
             made[name] = [(at, 100 * y) for at, y in found if isinstance(y, float)]
         drawn = {name: points for name, points in made.items() if points}
         if drawn:
-            panels[f"{METRICS[score].label} (%)"] = drawn
+            panels[f"{kind.metrics[score].label} (%)"] = drawn
     words = " and ".join(map(option, axis))
     return Figure(
         f"figures/over-{option(axis[0])}.png",

@@ -14,7 +14,7 @@ from jmer.report.render.blocks import Code, Page, PageBlock, Paragraph, Section,
 from jmer.runs.folder import SPOTTED, SPOTTING
 from jmer.runs.run import Run, read_run
 from jmer.runs.shapes import SPOTTED_SHAPE
-from jmer.scores.metrics import METRICS
+from jmer.scores.labels import every_metric
 from jmer.scores.recognition import band
 from jmer.scores.spotting import AUC
 from jmer.text import banded, counted, points
@@ -171,7 +171,7 @@ def _beside(
     """The paper's figures, and ours."""
     columns = ["Row", "Data", "Run"]
     for name in table.metrics:
-        label = (AUC if name == AUC.name else METRICS[name]).label
+        label = (AUC if name == AUC.name else every_metric()[name]).label
         columns += [f"{label}, paper", f"{label}, ours [95 %]"]
     rows = tuple(_figures(table, one, numbers) for one in found)
     return Table(tuple(columns), rows, left=3, cards=True)
@@ -299,7 +299,7 @@ def _ours(table: PaperTable, run: Run, name: str) -> str:
             return "not spotted"
         return points(checked(read_json(file), SPOTTED_SHAPE, file)[name])
     text = banded(run.metrics.get(name), band(run.metrics, name))
-    mean = run.metrics.get("fold_mean", {}).get(METRICS[name].over_folds)
+    mean = run.metrics.get("fold_mean", {}).get(every_metric()[name].over_folds)
     if table.pooling == "mean over folds" and mean is not None:
         return f"{points(mean)} over folds; pooled {text}"
     return text

@@ -14,7 +14,7 @@ from jmer.runs.folder import DESCRIPTION, SWEEP, run_of
 from jmer.runs.folder import METRICS as RESULTS
 from jmer.runs.run import Run, read_run
 from jmer.runs.shapes import ANY_DESCRIPTION, METRICS_SHAPE, SWEEP_SHAPE
-from jmer.scores.metrics import METRICS
+from jmer.scores.labels import kind_in
 from jmer.text import counted, points
 
 
@@ -81,13 +81,17 @@ def _over(finished: dict[str, Path]) -> tuple[Section, ...]:
 
 
 def _section(finished: dict[str, Path], missing: list[str]) -> Section:
-    columns = ("Cell", "Variant", *(metric.label for metric in METRICS.values()))
     found = {
         name: checked(Run(folder).metrics, METRICS_SHAPE, folder / RESULTS)
         for name, folder in finished.items()
     }
+    kind = kind_in(next(iter(found.values())))
+    columns = ("Cell", "Variant", *(metric.label for metric in kind.metrics.values()))
     rows = tuple(
-        (name, shown(variant["values"]), *(points(variant.get(s)) for s in METRICS))
+        (
+            *(name, shown(variant["values"])),
+            *(points(variant.get(score)) for score in kind.metrics),
+        )
         for name, metrics in found.items()
         for variant in metrics.get("variants", ())
     )

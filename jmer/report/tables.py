@@ -8,7 +8,6 @@ from jmer.files.cells import csv_text
 from jmer.report.against import Against, RunDifference
 from jmer.report.render.blocks import Table
 from jmer.runs.run import Run
-from jmer.scores.metrics import reported
 from jmer.scores.recognition import band
 from jmer.text import banded
 
@@ -42,13 +41,14 @@ def score_rows(run: Run) -> Iterator[ScoreRow]:
 
 def scores_table(run: Run) -> Table:
     """The rows of `score_rows`, as people read them."""
-    labels = (metric.label for metric in reported().values())
+    shown = run.kind.reported
+    labels = (metric.label for metric in shown.values())
     columns = ("Clips of", "Epoch", "Subjects", "Clips", *labels)
     rows = tuple(
         (
             *(row.name if row.part == DATASET else "all data sets", row.selection),
             *(str(row.found.get(name, "–")) for name in ("n_subjects", "n_samples")),
-            *(banded(row.found.get(n), band(row.found, n)) for n in reported()),
+            *(banded(row.found.get(n), band(row.found, n)) for n in shown),
         )
         for row in score_rows(run)
     )
@@ -57,12 +57,13 @@ def scores_table(run: Run) -> Table:
 
 def scores_csv(run: Run) -> str:
     """The rows of `score_rows`, in full precision."""
-    ends = [f"{score}{end}" for score in reported() for end in ("", "_low", "_high")]
+    shown = run.kind.reported
+    ends = [f"{score}{end}" for score in shown for end in ("", "_low", "_high")]
     rows = (
         (
             *(row.part, row.name, row.selection),
             *(row.found.get(name, "") for name in ("n_subjects", "n_samples")),
-            *(cell for score in reported() for cell in _cells(row.found, score)),
+            *(cell for score in shown for cell in _cells(row.found, score)),
         )
         for row in score_rows(run)
     )
@@ -95,13 +96,15 @@ def comparison_csv(runs: Sequence[tuple[str, Run]], against: Against) -> str:
 
 
 def _scores(run: Run) -> Iterator[tuple[tuple[str, str, str], tuple]]:
-    found = run.metrics
-    for score in reported():
+    found, shown = run.metrics, run.kind.reported
+    people = {"n_subjects": found["n_subjects"]}
+    for score in shown:
         yield (ALL, "", score), _cells(found, score)
     for name, own in found["per_class"].items():
-        yield (CLASS, name, "f1"), _cells(own, "f1")
+        # A class has no interval, an action unit has.
+        yield (CLASS, name, "f1"), _cells({**people, **own}, "f1")
     for name, own in found["per_dataset"].items():
-        for score in reported():
+        for score in shown:
             yield (DATASET, name, score), _cells(own, score)
 
 

@@ -1,6 +1,7 @@
 """What the words of a report mean, in a sentence each."""
 
 from jmer.report.render.blocks import Section, Terms
+from jmer.scores.labels import CLASSES, UNITS, LabelKind
 
 MEANINGS = {
     "UF1": (
@@ -15,6 +16,15 @@ MEANINGS = {
         "Accuracy: the share of all clips that is right. High for who always names the "
         "commonest class."
     ),
+    "F1 of units": (
+        "Of each action unit the harmonic mean of its recall and precision, averaged "
+        "over units; a unit that nobody shows and nobody finds counts as 0."
+    ),
+    "F1 macro": (
+        "Of each action unit the mean of two F1, of the unit and of its absence, "
+        "averaged over units. High wherever units are rare."
+    ),
+    "F1 micro": "The F1 of all units of all clips, as if they were one unit.",
     "F1": "Of a class: the harmonic mean of its recall and its precision.",
     "LOSO": (
         "Leave one subject out: a training for each person, which is tested on that "
@@ -44,13 +54,16 @@ MEANINGS = {
     ),
 }
 OF_COMPARISONS = ("p",)
+OF_CLASSES = ("UF1", "UAR", "F1")
+OF_UNITS = ("F1 of units", "F1 macro", "F1 micro")
 
 
-def words(*, comparison: bool = False) -> Section:
+def words(kind: LabelKind = CLASSES, *, comparison: bool = False) -> Section:
     """The section that explains them: those that a report of that kind has."""
+    strange = OF_CLASSES if kind is UNITS else OF_UNITS
     shown = [
         (word, meaning)
         for word, meaning in MEANINGS.items()
-        if comparison or word not in OF_COMPARISONS
+        if word not in strange and (comparison or word not in OF_COMPARISONS)
     ]
     return Section("Words", (Terms(tuple(shown)),), folded=True)

@@ -146,10 +146,11 @@ def predict_folds(
     """Predictions of every fold by every seed's weights that belong to it."""
     graphdef, state = weights.states()
     config = weights.config
+    answer = config.predict_units if clips.of_units else config.predict
 
     @jax.jit
     def logits(state: tuple[nnx.State, nnx.State], inputs: Inputs) -> Array:
-        return config.predict(nnx.merge(graphdef, *state), inputs)
+        return answer(nnx.merge(graphdef, *state), inputs)
 
     longest = max(len(fold.test) for fold in folds)
     by_name = {fold.name: fold for fold in folds}

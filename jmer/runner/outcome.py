@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 
 from jmer.arrays import Array
 from jmer.data.asking import check_command
@@ -15,7 +14,7 @@ from jmer.errors import JmerError
 from jmer.files import json_bytes, write_group
 from jmer.files.digest import written, written_file
 from jmer.runs.folder import METRICS, PREDICTIONS, PROGRESS, RUN, SUMS, run_of
-from jmer.scores.metrics import uf1
+from jmer.scores.labels import CLASSES, kind_of
 from jmer.scores.predictions import Predictions
 from jmer.train.pack import PackResult
 from jmer.train.step import Record
@@ -50,7 +49,8 @@ def oracle_predictions(
     folds: Sequence[Fold],
     clips: ClipSet,
 ) -> Predictions:
-    """The same at the epoch with the best accuracy on the test subject itself.
+    """The same at the epoch with the best accuracy on the test subject itself; of
+    action units, with the best mean F1 there.
 
     Much published code reports this; it is inflated, and shown for comparison only.
     """
@@ -83,26 +83,31 @@ def test_curve(
     folds: Sequence[Fold],
     clips: ClipSet,
 ) -> dict[str, list[Any]]:
-    """UF1 of the test clips after each `epoch` at which all wanted tasks were
-    evaluated: predictions of all folds pooled within a seed, seeds averaged.
+    """UF1 of the test clips, or mean F1 of action units, after each `epoch` at which
+    all wanted tasks were evaluated: predictions of all folds pooled within a seed,
+    seeds averaged.
 
     To be looked at, and never to choose by. Tasks that diverged are left out.
     """
     by_name = {fold.name: fold for fold in folds}
-    k = len(clips.classes)
+    k, kind = len(clips.classes), kind_of(clips.label)
+    name = kind.headlines[0].name
     finished = list(_finished(results, wanted))
     if not finished:
-        return {"epoch": [], "uf1": []}
+        return {"epoch": [], name: []}
     common = sorted(set.intersection(*({*r.epoch.tolist()} for _, r, _ in finished)))
-    confusion = {task.seed: np.zeros((len(common), k, k)) for task, _, _ in finished}
+    epochs = len(common)
+    confusion = {task.seed: kind.zeros(k, epochs) for task, _, _ in finished}
     for task, result, i in finished:
         test = by_name[task.fold].test
         rows = np.searchsorted(result.epoch, common)
-        predicted = result.test_logits[rows, i, : len(test)].argmax(-1)
-        when = np.broadcast_to(np.arange(len(common))[:, None], predicted.shape)
-        np.add.at(confusion[task.seed], (when, clips.label[test], predicted), 1)
-    each = uf1(np.stack([*confusion.values()]))
-    return {"epoch": common, "uf1": np.mean(each, axis=0).tolist()}
+        predicted = kind.answer(result.test_logits[rows, i, : len(test)])
+        when = np.repeat(np.arange(epochs), len(test))
+        label = np.concatenate([clips.label[test]] * epochs)
+        found = predicted.reshape(label.shape)
+        confusion[task.seed] += kind.by(((when, epochs),), label, found, k)
+    each = kind.goal(np.stack([*confusion.values()]))
+    return {"epoch": common, name: np.mean(each, axis=0).tolist()}
 
 
 def inner_curve(
@@ -122,9 +127,11 @@ def inner_curve(
 
 
 def _best_on_test(clips: ClipSet) -> Choose:
+    kind = kind_of(clips.label)
+
     def choose(result: PackResult, task: int, test: np.ndarray) -> int:
-        predicted = result.test_logits[:, task, : len(test)].argmax(-1)
-        return int((predicted == clips.label[test]).sum(1).argmax())
+        predicted = kind.answer(result.test_logits[:, task, : len(test)])
+        return int(kind.best(clips.label[test], predicted).argmax())
 
     return choose
 
@@ -170,7 +177,8 @@ def predict(
     task: Task, test: np.ndarray, logits: np.ndarray, clips: ClipSet
 ) -> Predictions:
     """The predictions of one task for its test clips, from logits [t, k]."""
-    n = len(test)
+    n, kind = len(test), kind_of(clips.label)
+    answer = kind.answer(logits)
     return Predictions(
         classes=clips.classes,
         dataset=clips.dataset[test],
@@ -180,8 +188,8 @@ def predict(
         seed=np.full(n, task.seed),
         variant=np.full(n, task.variant),
         label=clips.label[test],
-        predicted=logits.argmax(-1).astype(np.int64),
-        probabilities=softmax(logits.astype(np.float64), -1).astype(np.float32),
+        predicted=answer.astype(np.int64) if kind is CLASSES else answer,
+        probabilities=kind.shares(logits),
         session=clips.session[test] if (clips.session != "").any() else None,
     )
 
@@ -218,7 +226,9 @@ def join(parts: Sequence[Predictions]) -> Predictions:
 def test_accuracy(
     record: Record, tasks: Sequence[Task], folds: Sequence[Fold], clips: ClipSet
 ) -> float | None:
-    """Share of test clips that the tasks alive get right at one evaluation."""
+    """Share of test clips that the tasks alive get right at one evaluation; of their
+    action units, where labels are those."""
+    kind = kind_of(clips.label)
     by_name = {fold.name: fold for fold in folds}
     right = total = 0
     for task, alive, logits in zip(
@@ -226,8 +236,9 @@ def test_accuracy(
     ):
         if alive:
             test = by_name[task.fold].test
-            right += int((logits[: len(test)].argmax(-1) == clips.label[test]).sum())
-            total += len(test)
+            label = clips.label[test]
+            right += int((kind.answer(logits[: len(test)]) == label).sum())
+            total += label.size
     return right / total if total else None
 
 

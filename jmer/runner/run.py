@@ -40,6 +40,7 @@ from jmer.runs.opening import open_run
 from jmer.train import hosts
 from jmer.train.mesh import compute_dtype
 from jmer.train.numerics import pinned
+from jmer.train.objective import require_loss
 from jmer.train.pack import PackResult
 
 
@@ -89,6 +90,7 @@ def _run(
 
     def prepared() -> tuple[list[Fold], Start, dict[str, Any]]:
         check_inputs(network, clips)
+        require_loss(experiment.loss, network, clips.inputs, len(clips.classes))
         folds = make_folds(experiment.protocol, clips)
         start = read_start(experiment, folds, clips)
         about = describe(experiment, clips, start, **told)

@@ -107,6 +107,8 @@ class Session:
                 experiment.inner_criterion if experiment.selection == "inner" else None
             ),
             lowering=default(self.device.platform),
+            loss=experiment.loss,
+            ema=experiment.ema,
         )
 
     @property

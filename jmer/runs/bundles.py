@@ -35,6 +35,7 @@ from jmer.runs.preparation import about_inputs, preparation
 from jmer.runs.programs import Programs, programs_of, random_clips
 from jmer.runs.run import Run
 from jmer.runs.weights import Weights
+from jmer.scores.labels import require_classes
 from jmer.scores.metrics import reported
 
 NO_LICENCE = (
@@ -71,6 +72,7 @@ def write_bundle(
     Raises: UsageError if something else is at `out`, or a bundle without `overwrite`;
     JmerError if the run has no such training or cannot be exported.
     """
+    require_classes("a bundle", run.kind)
     out = out.absolute()
     require_place(out, overwrite)
     seed = seed_of(run, options.seed)

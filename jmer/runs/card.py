@@ -4,7 +4,7 @@ import html
 from typing import TYPE_CHECKING
 
 from jmer.runs.folder import SPOTTED, SPOTTING
-from jmer.scores.metrics import reported
+from jmer.scores.labels import CLASSES
 from jmer.scores.recognition import band
 from jmer.text import counted, duration, points
 
@@ -34,14 +34,14 @@ def card(run: "Run") -> str:
         f'<div style="{QUIET}">{html.escape(_facts(run))}</div>',
         *(f"<div><b>!</b> {html.escape(text)}</div>" for text in _warnings(run)),
     ]
-    if 0 < len(found["classes"]) <= MOST:
+    if run.kind is CLASSES and 0 < len(found["classes"]) <= MOST:
         parts.append(_confusion(run))
     return f'<div style="max-width:60em;overflow-x:auto">{"".join(parts)}</div>'
 
 
 def _scores(run: "Run") -> str:
     cells = []
-    for name, metric in reported().items():
+    for name, metric in run.kind.reported.items():
         ends = band(run.metrics, name)
         range_ = "" if ends is None else f" [{ends[0]:.3f}, {ends[1]:.3f}]"
         cells.append(

@@ -24,6 +24,7 @@ from jmer.own.packages import DATASETS, NETWORKS
 from jmer.runs.folder import DESCRIPTION
 from jmer.runs.held_out import kept_from_run
 from jmer.runs.run import Run
+from jmer.scores.labels import UNITS
 from jmer.scores.predictions import Predictions
 from jmer.shipped.beside import loaded
 from jmer.train.numerics import pinned
@@ -70,7 +71,11 @@ def explained(
     def show(
         state: tuple[nnx.State, nnx.State], inputs: Inputs
     ) -> tuple[Array, Mapping[str, Array]]:
-        return network.explain(nnx.merge(graphdef, *state), inputs)
+        model = nnx.merge(graphdef, *state)
+        logits, shown = network.explain(model, inputs)
+        if clips.of_units:
+            logits = network.predict_units(model, inputs)
+        return logits, shown
 
     kept_from_run(run, clips)  # or its predictions were edited
     number = {clip: i for i, clip in enumerate(clips.names)}
@@ -215,8 +220,13 @@ def typical(predictions: Predictions, most: int = 8) -> list[int]:
     """Rows of clips to look at: of each class the clip that was recognised, and then
     of each the one that was not, whose true class has the median probability among
     its like; no more than `most`.
+
+    Of action units, the same of the clips that show each, the mean probability of
+    what they show counting.
     """
     p = predictions
+    if p.kind is UNITS:
+        return _typical_units(p, most)
     trust = p.probabilities[np.arange(len(p)), p.label]
     chosen: list[int] = []
     for right in (True, False):
@@ -228,6 +238,18 @@ def typical(predictions: Predictions, most: int = 8) -> list[int]:
                 ranked = rows[np.argsort(trust[rows], kind="stable")]
                 chosen.append(int(ranked[(len(rows) - 1) // 2]))
     return sorted(chosen[:most])
+
+
+def _typical_units(p: Predictions, most: int) -> list[int]:
+    trust = (p.probabilities * p.label).sum(1) / np.maximum(p.label.sum(1), 1)
+    chosen: dict[int, None] = {}
+    for found in (True, False):
+        for unit in range(len(p.classes)):
+            rows = np.flatnonzero(p.label[:, unit] & (p.predicted[:, unit] == found))
+            if len(rows):
+                ranked = rows[np.argsort(trust[rows], kind="stable")]
+                chosen[int(ranked[(len(rows) - 1) // 2])] = None
+    return sorted([*chosen][:most])
 
 
 def _tested(run: Run, number: dict[tuple[str, ...], int]) -> dict[Task, list[int]]:

@@ -29,7 +29,6 @@ from jmer.runs.folder import (
 )
 from jmer.runs.lines import read_lines
 from jmer.runs.older import renewed
-from jmer.scores.metrics import METRICS as SCORES
 from jmer.scores.metrics import seed_mean
 from jmer.scores.predictions import Predictions
 from jmer.text import did_you_mean
@@ -268,10 +267,9 @@ def require_scores(
     if SUMS not in metrics and _read(folder / METRICS)[1] == "kept":
         return
     seeds, seed = np.unique(shown.seed, return_inverse=True)
-    k = len(shown.classes)
-    confusion = np.zeros((len(seeds), k, k), np.int64)
-    np.add.at(confusion, (seed, shown.label, shown.predicted), 1)
-    made = {name: float(seed_mean(m, confusion)) for name, m in SCORES.items()}
+    kind, axes = shown.kind, ((seed, len(seeds)),)
+    confusion = kind.by(axes, shown.label, shown.predicted, len(shown.classes))
+    made = {name: float(seed_mean(m, confusion)) for name, m in kind.metrics.items()}
     for name, value in made.items():
         stated = metrics.get(name)
         if isinstance(stated, int | float) and not abs(stated - value) <= TOLERANCE:

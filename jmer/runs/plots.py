@@ -14,6 +14,7 @@ from jmer.report.draw.learning import draw_curves, learning_figure, panels_of
 from jmer.report.draw.settings import own_settings
 from jmer.report.draw.subjects import draw_subjects, subjects_figure
 from jmer.runs.curves import recorded_curve
+from jmer.scores.labels import kind_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,5 +82,6 @@ def held_out_unit(run: "Run") -> str:
 
 def uf1_of_tests(found: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Of the run's own variant after each evaluation; nothing of older runs."""
-    curve = recorded_curve(found.get("test_curve"), "uf1")
-    return {} if curve is None else {"test_uf1": curve}
+    name = kind_in(found).headlines[0].name
+    curve = recorded_curve(found.get("test_curve"), name)
+    return {} if curve is None else {f"test_{name}": curve}

@@ -31,7 +31,7 @@ from jmer.runs.shapes import (
     METRICS_SHAPE,
 )
 from jmer.runs.table import ClipTable
-from jmer.scores.metrics import reported
+from jmer.scores.labels import LabelKind, kind_in, require_classes
 from jmer.scores.paired import Paired, paired
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
@@ -118,7 +118,8 @@ class Run:
 
     def __repr__(self) -> str:
         found = self.metrics
-        scores = (f"{m.label} {points(found.get(n))}" for n, m in reported().items())
+        shown = self.kind.reported.items()
+        scores = (f"{m.label} {points(found.get(n))}" for n, m in shown)
         clips = counted(found["n_samples"], "clip")
         subjects = counted(found["n_subjects"], "subject")
         return f"Run {self.folder}: {', '.join(scores)} on {clips} of {subjects}"
@@ -140,6 +141,11 @@ class Run:
         file = self.folder / DESCRIPTION
         found = read_json(file, changed=self.changed)
         return renewed(checked(found, ANY_DESCRIPTION, file))
+
+    @property
+    def kind(self) -> LabelKind:
+        """What its labels are: classes, or sets of action units."""
+        return kind_in(self.metrics)
 
     @property
     def excluded(self) -> tuple[str, ...]:
@@ -191,7 +197,8 @@ class Run:
 
     def to_dataframe(self) -> "pandas.DataFrame":
         """`clips` for pandas: names, seed, true and predicted class, whether it is
-        `right`, and `prob_CLASS` [0, 1] of each class.
+        `right`, and `prob_CLASS` [0, 1] of each class; of action units AU1+AU4 as text,
+        right if all of them are, and `unit_AU1` and so on.
 
         Raises: JmerError if pandas is not installed (extra `pandas`).
         """
@@ -223,7 +230,11 @@ class Run:
 
     @functools.cached_property
     def confusion(self) -> np.ndarray:
-        """Test clips of true (row) and predicted class, over all seeds [k, k]."""
+        """Test clips of true (row) and predicted class, over all seeds [k, k].
+
+        Raises: JmerError if labels are sets of action units.
+        """
+        require_classes("a confusion matrix", self.kind)
         return np.array(self.metrics["confusion"])
 
     @functools.cached_property
@@ -335,9 +346,10 @@ class Run:
         `arrays` are clips [n, ...] as the data set of the run stores them, in the order
         of the network's inputs, or by their names.
 
-        Raises: JmerError, with the shapes and types that are wanted, for others, or if
-        there is no such training.
+        Raises: JmerError, with the shapes and types that are wanted, for others, if
+        there is no such training, or if labels are sets of action units.
         """
+        require_classes("predict", self.kind)
         return self.weights.predict(
             *arrays, subject=subject, seed=seed, variant=variant, **named
         )

@@ -19,12 +19,14 @@ from jmer.files.shape import (
     share,
     text,
 )
-from jmer.scores.metrics import CLASS_METRICS, METRICS
+from jmer.scores.labels import KINDS, UNITS
+from jmer.scores.units import OUTCOMES
 
 MOST_CLASSES = 256
 """Of a run; what a report draws of more could not be looked at."""
 
-SCORES = dict.fromkeys(METRICS, share)
+SCORES = {name: share for kind in KINDS.values() for name in kind.metrics}
+EACH = {name: optional(share) for kind in KINDS.values() for name in kind.each}
 BANDS = optional(named(each(number, size=2)))
 COUNTS = each(each(count))
 OF_PART = {
@@ -41,15 +43,16 @@ VALUES = named(number)
 
 
 def _square(value: Any) -> Iterator[Problem]:
-    """Whether what is there by class is there for each of them."""
+    """Whether what is there by class, or by unit, is there for each of them."""
     classes, confusion = value.get("classes"), value.get("confusion")
     if classes is not None and not 0 < len(classes) <= MOST_CLASSES:
         rule = f"a list of 1 to {MOST_CLASSES} names"
         yield ".classes", classes, rule
     elif classes is not None and confusion is not None:
-        k = len(classes)
-        if len(confusion) != k or any(len(row) != k for row in confusion):
-            yield ".confusion", confusion, f"{k} lists of {k}, as there are classes"
+        k, units = len(classes), value.get("labels") == UNITS.name
+        wide, why = (OUTCOMES, "units") if units else (k, "classes")
+        if len(confusion) != k or any(len(row) != wide for row in confusion):
+            yield ".confusion", confusion, f"{k} lists of {wide}, as there are {why}"
         elif "per_class" in value and [*value["per_class"]] != classes:
             yield ".per_class", value["per_class"], "of the classes, in their order"
 
@@ -66,6 +69,7 @@ METRICS_SHAPE: Shape = both(
             "held_out": optional(text),
             "n_folds": count,
             "seeds": each(seed, least=1),
+            "labels": text,
             "classes": each(text, least=1),
             "fold_mean": optional(named(number)),
             "per_seed": each(
@@ -74,8 +78,7 @@ METRICS_SHAPE: Shape = both(
             "std": optional(named(seconds)),
             "per_dataset": named(fields(OF_PART, ("n_samples", "n_subjects"))),
             "per_class": named(
-                fields({"n": count, **dict.fromkeys(CLASS_METRICS, optional(share))},
-                       ("n",))
+                fields({"n": count, **EACH, "ci95": BANDS}, ("n",))
             ),
             "per_subject": each(
                 fields(

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from jmer.errors import JmerError, quoted
-from jmer.scores.predictions import SESSION, Predictions
+from jmer.scores.labels import CLASSES
+from jmer.scores.predictions import (
+    CLASS_COLUMNS,
+    PROBABILITY,
+    SESSION,
+    UNIT,
+    Predictions,
+)
 from jmer.text import counted, did_you_mean
 
 if TYPE_CHECKING:
@@ -33,11 +40,11 @@ class TestedClip:
     """The training that held it out: under LOSO, the subject."""
     seed: int
     label: str
-    """Its true class."""
+    """Its true class; of action units AU1+AU4, or none."""
     predicted: str
     right: bool
     probabilities: dict[str, float]
-    """By class, each in [0, 1]; they sum to 1."""
+    """By class, each in [0, 1]; they sum to 1, unless they are of action units."""
     session: str = ""
     """The sitting of the subject that it was recorded in, where the set tells."""
 
@@ -66,10 +73,15 @@ class ClipTable:
         return self.predictions.classes
 
     @property
+    def _before(self) -> str:
+        """How the names of probabilities begin."""
+        return PROBABILITY if self.predictions.kind is CLASSES else UNIT
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names that `column` knows; `session` where the data set tells of any."""
         told = (SESSION,) if (self.predictions.sessions != "").any() else ()
-        shares = (f"prob_{name}" for name in self.classes)
+        shares = (f"{self._before}{name}" for name in self.classes)
         return (*HEAD, *told, "label", "predicted", "right", *shares)
 
     def column(self, name: str) -> np.ndarray:
@@ -80,9 +92,9 @@ class ClipTable:
         """
         p = self.predictions
         if name == "right":
-            return p.label == p.predicted
-        if name in ("label", "predicted"):
-            return np.array(p.classes)[getattr(p, name)]
+            return p.right
+        if name in CLASS_COLUMNS:
+            return np.array(p.kind.texts(getattr(p, name), p.classes))
         if name == SESSION:
             return p.sessions
         if name in HEAD:
@@ -92,7 +104,7 @@ class ClipTable:
                 f"no column is called {quoted(name)}{did_you_mean(name, self.columns)}"
                 f"; there are: {', '.join(self.columns)}."
             )
-        return p.probabilities[:, p.classes.index(name.removeprefix("prob_"))]
+        return p.probabilities[:, p.classes.index(name.removeprefix(self._before))]
 
     def where(self, **wanted: Any) -> "ClipTable":
         """The rows whose columns have these values, perhaps none.
@@ -102,7 +114,8 @@ class ClipTable:
         keep = np.ones(len(self), bool)
         for name, value in wanted.items():
             column = self.column(name)
-            if name in ("label", "predicted") and value not in self.classes:
+            names = self.predictions.kind is CLASSES and name in CLASS_COLUMNS
+            if names and value not in self.classes:
                 raise JmerError(
                     f"{name}={quoted(value)} is no class"
                     f"{did_you_mean(str(value), self.classes)}; there are: "
@@ -138,7 +151,10 @@ class ClipTable:
             return ClipTable(p.where(np.arange(len(p))[index]))
         if not -len(p) <= index < len(p):
             raise IndexError(f"row {index} of {counted(len(p), 'tested clip')}")
-        label, predicted = (p.classes[x[index]] for x in (p.label, p.predicted))
+        at = slice(index, index + 1 or None)
+        label, predicted = (
+            p.kind.texts(x[at], p.classes)[0] for x in (p.label, p.predicted)
+        )
         shares = p.probabilities[index].tolist()
         return TestedClip(
             dataset=str(p.dataset[index]),
@@ -148,7 +164,7 @@ class ClipTable:
             seed=int(p.seed[index]),
             label=label,
             predicted=predicted,
-            right=label == predicted,
+            right=bool(p.right[index]),
             probabilities=dict(zip(p.classes, shares, strict=True)),
             session=str(p.sessions[index]),
         )
@@ -166,11 +182,12 @@ class ClipTable:
 
     def _repr_html_(self) -> str:
         """For notebooks: the first rows, in whatever colours these have."""
-        names = (*HEAD, "label", "predicted", "probability")
+        names = (*HEAD, *CLASS_COLUMNS, "probability")
         rows = []
         for row in self[:SHOWN]:
-            cells = [getattr(row, name) for name in (*HEAD, "label", "predicted")]
-            cells.append(f"{row.probabilities[row.predicted]:.2f}")
+            cells = [getattr(row, name) for name in (*HEAD, *CLASS_COLUMNS)]
+            share = row.probabilities.get(row.predicted)  # of a set there is none
+            cells.append("–" if share is None else f"{share:.2f}")
             texts = [html.escape(str(cell)) for cell in cells]
             if not row.right:  # told apart by more than colour
                 texts[-2] = f"<b>{texts[-2]} ✗</b>"

@@ -11,10 +11,11 @@ A prediction of such a class still costs the true class its recall. An empty mat
 scores 0.
 
 `METRICS` is the one table of them: what a row of it says is all that runs, reports,
-comparisons and audits know of a metric, so that another one is one row.
+comparisons and audits know of a metric, so that another one is one row. Those of action
+units are in `jmer.scores.units`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -156,11 +157,12 @@ class Metric(Quantity):
         return self.mean_of or self.name
 
 
-def _by_name(*rows: Metric) -> dict[str, Metric]:
+def by_name(*rows: Metric) -> dict[str, Metric]:
+    """A table of metrics."""
     return {row.name: row for row in rows}
 
 
-CLASS_METRICS = _by_name(
+CLASS_METRICS = by_name(
     Metric("f1", "F1", "Harmonic mean of recall and precision.", of=class_f1),
     Metric("recall", "Recall", "Share of a class that was found.", of=class_recall),
     Metric(
@@ -172,7 +174,7 @@ CLASS_METRICS = _by_name(
 )
 """What is said of each class."""
 
-METRICS = _by_name(
+METRICS = by_name(
     Metric("acc", "ACC", "Share of the clips that are right.", of=accuracy),
     Metric(
         "uf1",
@@ -194,15 +196,19 @@ METRICS = _by_name(
 """What is said of all clips, in the order of files."""
 
 
-def reported() -> dict[str, Metric]:
-    """`METRICS` in the order of reports: the headline first."""
-    return _by_name(*sorted(METRICS.values(), key=lambda metric: not metric.headline))
+Metrics = Mapping[str, Metric]
+"""Metrics by name, as `METRICS` is."""
 
 
-def headlines() -> list[Metric]:
+def reported(metrics: Metrics = METRICS) -> dict[str, Metric]:
+    """`metrics` in the order of reports: the headline first."""
+    return by_name(*sorted(metrics.values(), key=lambda metric: not metric.headline))
+
+
+def headlines(metrics: Metrics = METRICS) -> list[Metric]:
     """Those that stand for a result where there is room for little; the first of them
     alone where there is room for one."""
-    return [metric for metric in METRICS.values() if metric.headline]
+    return [metric for metric in metrics.values() if metric.headline]
 
 
 def label_of(name: str) -> str:
@@ -239,8 +245,9 @@ def subject_bootstrap(
     samples: int = 2000,
     level: float = 0.95,
     seed: int = 0,
+    metrics: Mapping[str, Callable[[Any], Any]] = METRICS,
 ) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of all `METRICS` under a new draw of subjects.
+    """Percentile intervals of all `metrics` under a new draw of subjects.
 
     `confusions` holds one matrix per seed (s) and subject (m). Clips of one person
     resemble one another, so people are drawn with replacement, not clips; the
@@ -258,5 +265,5 @@ def subject_bootstrap(
     tail = (1 - level) / 2
     return {
         name: tuple(np.quantile(seed_mean(metric, pooled), (tail, 1 - tail)).tolist())
-        for name, metric in METRICS.items()
+        for name, metric in metrics.items()
     }

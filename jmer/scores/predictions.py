@@ -13,6 +13,7 @@ import numpy as np
 from jmer.errors import JmerError
 from jmer.files import write_bytes
 from jmer.files.cells import as_it_was, csv_text, lines_of
+from jmer.scores.labels import CLASSES, UNITS, LabelKind, kind_of
 from jmer.text import counted
 
 NAMES = ("dataset", "subject", "clip", "fold")
@@ -21,7 +22,9 @@ CLASS_COLUMNS = ("label", "predicted")
 COLUMNS = NAMES + NUMBERS + CLASS_COLUMNS
 SESSION = "session"
 """A column that is there where the data set knows of sittings."""
-PROBABILITY = "prob_"
+PROBABILITY, UNIT = "prob_", "unit_"
+"""How the columns of probabilities begin: of classes, which sum to 1, and of action
+units, each by itself."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,8 +34,10 @@ class Predictions:
     `dataset`, `subject`, `clip` and `fold` are text [n], and the first three
     together name a clip; `seed` and `variant` are whole numbers [n]; `label` and
     `predicted` [n] are indices in `classes`; `probabilities` is float32 [n, k], in
-    [0, 1], with rows that sum to 1. `session` is text [n], the sitting of its subject
-    that a clip is of, "" where that is not known, and None where it is of none.
+    [0, 1], with rows that sum to 1. Of action units, which `classes` names then,
+    `label` and `predicted` are truths [n, k], and probabilities those of each unit.
+    `session` is text [n], the sitting of its subject that a clip is of, "" where that
+    is not known, and None where it is of none.
 
     Raises: ValueError if the lengths differ or an index is outside `classes`.
     """
@@ -50,15 +55,19 @@ class Predictions:
     session: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        rows = len(self.label)
-        shapes = {name: getattr(self, name).shape for name in COLUMNS}
+        rows, k = len(self.label), len(self.classes)
+        wanted: dict[str, tuple[int, ...]] = dict.fromkeys(COLUMNS, (rows,))
+        wanted["probabilities"] = (rows, k)
+        if self.kind is UNITS:
+            wanted |= dict.fromkeys(CLASS_COLUMNS, (rows, k))
         if self.session is not None:
-            shapes[SESSION] = self.session.shape
-        wrong = {name: shape for name, shape in shapes.items() if shape != (rows,)}
-        if self.probabilities.shape != (rows, len(self.classes)):
-            wrong["probabilities"] = self.probabilities.shape
+            wanted[SESSION] = (rows,)
+        shapes = {name: getattr(self, name).shape for name in wanted}
+        wrong = {name: shape for name, shape in shapes.items() if shape != wanted[name]}
         if wrong:
-            raise ValueError(f"{rows} rows, {len(self.classes)} classes, but {wrong}")
+            raise ValueError(f"{rows} rows, {k} classes, but {wrong}")
+        if self.kind is UNITS:
+            return
         for name in CLASS_COLUMNS:
             index = getattr(self, name)
             if rows and not 0 <= index.min() <= index.max() < len(self.classes):
@@ -74,6 +83,17 @@ class Predictions:
         ]
         rows, named = counted(len(self), "prediction"), ", ".join(self.classes)
         return f"{rows} ({', '.join(parts)}) of {named}"
+
+    @property
+    def kind(self) -> LabelKind:
+        """What the labels are: classes, or sets of action units."""
+        return kind_of(self.label)
+
+    @functools.cached_property
+    def right(self) -> np.ndarray:
+        """Whether each row is right [n]; of action units, right in each of them."""
+        same: np.ndarray = np.equal(self.label, self.predicted)
+        return same if self.kind is CLASSES else np.all(same, axis=1)
 
     @functools.cached_property
     def names(self) -> list[tuple[str, str, str]]:
@@ -120,8 +140,9 @@ class Predictions:
         return Predictions(classes=self.classes, **columns)
 
     def save(self, path: Path) -> None:
-        """Writes a CSV file at once or not at all; classes are written by name, and
-        names that a spreadsheet would calculate as `files.cells` says.
+        """Writes a CSV file at once or not at all; classes are written by name, sets of
+        action units as AU1+AU4 or none, and names that a spreadsheet would calculate as
+        `files.cells` says.
 
         Raises: JmerError if the place cannot be written.
         """
@@ -129,11 +150,13 @@ class Predictions:
 
     def content(self) -> bytes:
         """What `save` writes."""
+        before = UNIT if self.kind is UNITS else PROBABILITY
         told = (SESSION,) if (self.sessions != "").any() else ()
-        header = (*COLUMNS, *told, *(PROBABILITY + name for name in self.classes))
-        names = np.array(self.classes, dtype=object)
+        header = (*COLUMNS, *told, *(before + name for name in self.classes))
         columns = [getattr(self, name).tolist() for name in NAMES + NUMBERS]
-        columns += [names[getattr(self, name)].tolist() for name in CLASS_COLUMNS]
+        columns += [
+            self.kind.texts(getattr(self, name), self.classes) for name in CLASS_COLUMNS
+        ]
         columns += [getattr(self, name).tolist() for name in told]
         # str() of a float32 is the shortest text that reads back to the same bits.
         shares = ([str(p) for p in row] for row in self.probabilities)
@@ -150,10 +173,10 @@ class Predictions:
         rows = _read_rows(path)
         header = next(rows, [])
         missing = [name for name in COLUMNS if name not in header]
+        kind = UNITS if any(name.startswith(UNIT) for name in header) else CLASSES
+        before = UNIT if kind is UNITS else PROBABILITY
         classes = tuple(
-            name.removeprefix(PROBABILITY)
-            for name in header
-            if name.startswith(PROBABILITY)
+            name.removeprefix(before) for name in header if name.startswith(before)
         )
         if not classes:
             missing.append(f"{PROBABILITY}<class>")
@@ -163,7 +186,7 @@ class Predictions:
         if repeated:
             raise _damaged(path, 1, f"repeats column {', '.join(repeated)}")
         records = [
-            _record(path, number, dict(zip(header, row, strict=False)), classes)
+            _record(path, number, dict(zip(header, row, strict=False)), classes, kind)
             for number, row in enumerate(rows, start=2)
             if _complete(path, number, row, header)
         ]
@@ -209,7 +232,11 @@ def _complete(path: Path, number: int, row: list[str], header: list[str]) -> boo
 
 
 def _record(
-    path: Path, number: int, row: dict[str, str], classes: Sequence[str]
+    path: Path,
+    number: int,
+    row: dict[str, str],
+    classes: Sequence[str],
+    kind: LabelKind,
 ) -> dict[str, Any]:
     record: dict[str, Any] = {name: row[name] for name in NAMES}
     record[SESSION] = row.get(SESSION, "")
@@ -221,15 +248,19 @@ def _record(
             problem = f"has {name} {row[name]!r}, which is no whole number"
             raise _damaged(path, number, problem) from error
     for name in CLASS_COLUMNS:
-        if row[name] not in classes:
+        try:
+            record[name] = kind.label_of(row[name], classes)
+        except ValueError as error:
             known = ", ".join(classes)
-            problem = f"has unknown {name} {row[name]!r}; the classes are {known}"
-            raise _damaged(path, number, problem)
-        record[name] = classes.index(row[name])
-    shares = {name: row[PROBABILITY + name] for name in classes}
+            problem = f"has unknown {name} {row[name]!r}; the {kind.many} are {known}"
+            raise _damaged(path, number, problem) from error
+    before = UNIT if kind is UNITS else PROBABILITY
+    shares = {before + name: row[before + name] for name in classes}
     record["probabilities"] = [
-        _share(path, number, PROBABILITY + name, text) for name, text in shares.items()
+        _share(path, number, name, text) for name, text in shares.items()
     ]
+    if kind is UNITS:
+        return record
     total = sum(record["probabilities"])
     # float32 softmax is good to 1e-6; spreadsheets round to a few digits.
     if abs(total - 1) > 1e-2:

@@ -19,6 +19,7 @@ import numpy as np
 from jmer import trees
 from jmer.data.rows import RowFile
 from jmer.errors import JmerError
+from jmer.scores.labels import UNITS, kind_of
 from jmer.text import counted
 from jmer.train.batches import BatchPlan
 from jmer.train.culprit import where_it_enters
@@ -176,7 +177,10 @@ def without(data: Data, unseen: np.ndarray, classes: int) -> Data:
         return _with_noise(array, unseen, rng)
 
     label = np.array(data.label)
-    label[unseen] = (label[unseen] + 1) % classes
+    if kind_of(label) is UNITS:
+        label[unseen] = ~label[unseen]
+    else:
+        label[unseen] = (label[unseen] + 1) % classes
     rows = {name: noise(x) for name, x in data.rows.items()}
     return dataclasses.replace(data, rows=rows, label=label)
 

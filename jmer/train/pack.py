@@ -233,7 +233,7 @@ class _PackRun:
     def finish(self) -> PackResult:
         state = trees.take(jax.device_get(self.state), self.own)
         if state.best is None:
-            kept = {"params": state.params, "stats": state.stats}
+            kept = {"params": state.tested.params, "stats": state.tested.stats}
             selected = np.full(len(self.tasks), self.schedule.epochs, np.int32)
         else:
             kept = {"params": state.best.params, "stats": state.best.stats}
@@ -280,7 +280,8 @@ def _started(state: TaskState, start: Mapping[str, np.ndarray]) -> TaskState:
         return dataclasses.replace(part, **replaced(weights, start))
 
     best = None if state.best is None else begun(state.best)
-    return dataclasses.replace(begun(state), best=best)
+    average = None if state.average is None else begun(state.average)
+    return dataclasses.replace(begun(state), best=best, average=average)
 
 
 def result_of(flat: Flat, tasks: Sequence[Task], seconds: float) -> PackResult:

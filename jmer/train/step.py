@@ -13,18 +13,29 @@ from jax.typing import DTypeLike
 from jmer import keys, trees
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 from jmer.errors import UsageError
+from jmer.losses import label_loss
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import Lowering, current, use_lowering
 from jmer.nn.remat import use_remat
 from jmer.optim import Horizon, OptimConfig, trained_alone
-from jmer.scores import metrics
+from jmer.scores.labels import UNITS, kind_of
 from jmer.targets.scopes import STEPS
 from jmer.train.accumulate import in_parts
 from jmer.train.batches import BatchPlan
+from jmer.train.objective import (
+    PLAIN,
+    Labels,
+    LossConfig,
+    balanced_weights,
+    mixed,
+    use_loss,
+)
 from jmer.train.tasks import TaskTable
 from jmer.train.variants import Values, with_values
 
 Criterion = Literal["uf1", "loss"]
+Label: TypeAlias = Int[Array, " n"] | Bool[Array, "n k"]
+"""Of each clip its class, or which action units it shows."""
 Update: TypeAlias = Callable[
     ["TaskState", tuple[Array, Array, Array]], tuple["TaskState", Array]
 ]
@@ -42,6 +53,14 @@ class Best:
 
 
 @struct.dataclass
+class Average:
+    """Moving means of the weights and statistics after each update."""
+
+    params: nnx.State
+    stats: nnx.State
+
+
+@struct.dataclass
 class TaskState:
     """All that changes while a task trains."""
 
@@ -51,6 +70,12 @@ class TaskState:
     opt_state: optax.OptState
     alive: Bool[Array, ""]  # False once a loss or gradient was not finite
     best: Best | None
+    average: Average | None = None
+
+    @property
+    def tested(self) -> Average:
+        """What is evaluated and saved: the means where there are any."""
+        return self.average or Average(self.params, self.stats)
 
 
 @struct.dataclass
@@ -64,14 +89,14 @@ class Data:
     """
 
     rows: Mapping[str, Shaped[Array, "rows values"]]
-    label: Int[Array, " n"]
+    label: Label
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = struct.field(pytree_node=False)
     """Of a clip in each input."""
     place: Int[Array, " n"] | None = None
     """The row of each clip, where that is not its number; only of those there are."""
 
     @classmethod
-    def of(cls, inputs: Inputs, label: Int[Array, " n"]) -> "Data":
+    def of(cls, inputs: Inputs, label: Label) -> "Data":
         """The set of these inputs, clips first."""
         rows = {name: x.reshape(len(x), -1) for name, x in inputs.items()}
         return cls(rows, label, tuple((n, x.shape[1:]) for n, x in inputs.items()))
@@ -117,7 +142,7 @@ class Record:
     loss: Float[Array, ""]  # mean training loss of the epoch just ended, nats
     alive: Bool[Array, ""]
     test_logits: Float[Array, "t k"]
-    inner_uf1: Float[Array, ""]  # nan without inner clips
+    inner_uf1: Float[Array, ""]  # mean F1 of units; nan without inner clips
     inner_loss: Float[Array, ""]  # nats, mean cross-entropy; nan without inner clips
 
 
@@ -138,6 +163,8 @@ class Trainer:
     lowering: Lowering
     remat: bool = False  # whether layers make their values anew for the gradients
     accumulate: int = 1  # parts of a batch, one after another
+    loss: LossConfig = PLAIN
+    ema: float = 0.0  # decay of the means of weights; 0 for none
 
     def build(self, key: PRNGKeyArray) -> nnx.Module:
         return self.network.build(
@@ -178,6 +205,7 @@ class Trainer:
             opt_state=self.rules({}, 1)[1].init(params),
             alive=jnp.array(True),
             best=lowest if self.inner else None,
+            average=Average(params, stats) if self.ema else None,
         )
 
     def rules(
@@ -197,27 +225,37 @@ class Trainer:
         state: TaskState,
         key: PRNGKeyArray,
         inputs: Inputs,
-        label: Int[Array, " b"],
+        label: Label,
         weight: Float[Array, " b"],
         rules: tuple[NetworkConfig, optax.GradientTransformation] | None = None,
+        class_weight: Float[Array, " k"] | None = None,
     ) -> tuple[TaskState, Float[Array, ""]]:
         """One update. A batch without weight, or a diverged task, changes nothing."""
         graphdef = self.graphdef
         network, optimiser = rules or self.rules({}, self.plan.size)
         step_key = keys.named(key, "step", state.step)
+        labels: Array | Labels = label
+        if self.loss.mixup:
+            mixup_key = keys.named(step_key, "mixup")
+            inputs, labels = mixed(inputs, label, weight, mixup_key, self.loss.mixup)
 
         def objective(
-            params: nnx.State, inputs: Inputs, label: Array, weight: Array
+            params: nnx.State, inputs: Inputs, labels: Array | Labels, weight: Array
         ) -> tuple[Float[Array, ""], nnx.State]:
             model = nnx.merge(graphdef, params, state.stats, copy=True)
-            with use_lowering(self.lowering), use_remat(self.remat):
+            label = labels.first if isinstance(labels, Labels) else labels
+            with (
+                use_lowering(self.lowering),
+                use_remat(self.remat),
+                use_loss(self.loss, labels, class_weight, network.name),
+            ):
                 loss = network.loss(model, inputs, label, weight=weight, key=step_key)
             return loss, nnx.state(model, nnx.BatchStat)
 
         gradient = jax.value_and_grad(objective, has_aux=True)
         if self.accumulate > 1:
             gradient = in_parts(gradient, self.accumulate)
-        (loss, stats), grads = gradient(state.params, inputs, label, weight)
+        (loss, stats), grads = gradient(state.params, inputs, labels, weight)
         updates, opt_state = optimiser.update(grads, state.opt_state, state.params)
         finite = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(grads))
         empty = weight.sum() == 0
@@ -228,9 +266,20 @@ class Trainer:
             stats=stats,
             opt_state=opt_state,
         )
+        if state.average is not None:
+            moved = dataclasses.replace(
+                moved, average=self._averaged(state.average, moved)
+            )
         alive = state.alive & (finite | empty)
         state = trees.select(state.alive & finite & ~empty, moved, state)
         return dataclasses.replace(state, alive=alive), loss
+
+    def _averaged(self, average: Average, moved: TaskState) -> Average:
+        """The means after one more update. Their weights, decay^i of the i-th before,
+        sum to one from the first on: nothing of the weights before it is left."""
+        share = (1 - self.ema) / (1 - self.ema ** moved.step.astype(jnp.float32))
+        now = Average(moved.params, moved.stats)
+        return jax.tree.map(lambda old, new: old + share * (new - old), average, now)
 
     def batch_shapes(self, data: Data) -> tuple[Inputs, Array]:
         """Shapes of the inputs and labels of a full batch as the network sees them in
@@ -304,6 +353,9 @@ class Trainer:
     def _update(self, task: TaskTable, data: Data, key: PRNGKeyArray) -> Update:
         """A step of an epoch: `(state, (number, index, weight)) -> (state, loss)`."""
         rules = self.rules(task.values, jnp.sum(task.train))
+        class_weight = None
+        if self.loss.class_weights == "balanced":
+            class_weight = balanced_weights(data.label, task.train, self.classes)
 
         def update(
             state: TaskState, batch: tuple[Array, Array, Array]
@@ -314,7 +366,8 @@ class Trainer:
             with use_lowering(self.lowering):
                 inputs = data.take(index)
                 inputs = self.network.augment(inputs, augment_key, version)
-            return self.step(state, task.key, inputs, data.label[index], w, rules)
+            label = data.label[index]
+            return self.step(state, task.key, inputs, label, w, rules, class_weight)
 
         return update
 
@@ -331,10 +384,13 @@ class Trainer:
         """
 
         def of(part: tuple[Array, Array]) -> Array:
-            model = nnx.merge(self.graphdef, state.params, state.stats)
+            tested = state.tested
+            model = nnx.merge(self.graphdef, tested.params, tested.stats)
             with use_lowering(self.lowering):
                 inputs = data.take(part[0])
-                return self.network.apply(model, inputs, train=False, weight=part[1])
+                units = kind_of(data.label) is UNITS
+                answer = self.network.apply_units if units else self.network.apply
+                return answer(model, inputs, train=False, weight=part[1])
 
         parts = -(-len(index) // max(2 * self.plan.size, LEAST_TESTED))
         if parts <= 1:
@@ -368,13 +424,16 @@ class Trainer:
     def _inner_scores(
         self, state: TaskState, task: TaskTable, data: Data
     ) -> tuple[Array, Array]:
-        """UF1 and mean loss on the inner clips."""
+        """UF1, or the mean F1 of action units, and mean loss on the inner clips."""
         logits = self.logits(state, data, task.inner, task.inner_weight)
         label, weight = data.label[task.inner], task.inner_weight
-        predicted = logits.argmax(-1)
-        confusion = metrics.confusion_matrix(label, predicted, self.classes, weight)
-        chosen = jax.nn.log_softmax(logits)[jnp.arange(len(label)), label]
-        return metrics.uf1(confusion), -(chosen * weight).sum() / weight.sum()
+        kind = kind_of(label)
+        counts = kind.counts(label, kind.answer(logits), self.classes, weight)
+        if kind is UNITS:
+            value = label_loss(logits, label)
+        else:
+            value = -jax.nn.log_softmax(logits)[jnp.arange(len(label)), label]
+        return kind.goal(counts), (value * weight).sum() / weight.sum()
 
     def _keep_best(
         self, state: TaskState, uf1: Array, loss: Array, epoch: Array
@@ -387,7 +446,7 @@ class Trainer:
         better = loss < best.loss
         if self.inner == "uf1":
             better = (uf1 > best.uf1) | ((uf1 == best.uf1) & better)
-        now = Best(state.params, state.stats, uf1, loss, epoch)
+        now = Best(state.tested.params, state.tested.stats, uf1, loss, epoch)
         best = trees.select(better & state.alive, now, best)
         return dataclasses.replace(state, best=best)
 

@@ -162,8 +162,8 @@ def inner_clips(
     task, unless given): whole subjects, or `fraction` of the clips of each class.
 
     Subjects are drawn until they have `fraction` of the clips; one whose absence would
-    leave a class untrained is passed over. Their clips that are for training alone are
-    held out too, but choose nothing.
+    leave a class, or an action unit that others show, untrained is passed
+    over. Their clips that are for training alone are held out too, but choose nothing.
 
     Raises: JmerError if no subject or clip can be spared.
     """
@@ -193,7 +193,16 @@ def _whole_subjects(
             break
         own = set(fold.train[clips.subject[fold.train] == subject].tolist())
         left = remaining - own
-        if len(set(clips.label[list(left)].tolist())) == len(clips.classes):
+        if _covers(clips, left, fold.train):
             remaining = left
             chosen += sorted(own)
     return np.array(chosen, int)
+
+
+def _covers(clips: ClipSet, left: set[int], train: np.ndarray) -> bool:
+    """Whether the clips that are `left` of those of a fold still have every class, or
+    every action unit that those show."""
+    if clips.of_units:
+        shown = clips.label[sorted(left)].any(0)
+        return bool((shown == clips.label[train].any(0)).all())
+    return len(set(clips.label[list(left)].tolist())) == len(clips.classes)

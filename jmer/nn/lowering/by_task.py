@@ -1,12 +1,14 @@
-"""Convolution task by task, the program that suits a GPU.
+"""Convolution task by task, the program that suits a GPU where it is large.
 
 Of a convolution mapped over tasks, whose clips and kernels both differ, JAX makes one
-of as many groups. cuDNN's grouped convolutions take many times as long as the same work
-one task after another: 42 times in a 3D ResNet-18 on an H100
-(`experiments/benchmarks/h100.md`).
+of as many groups. cuDNN's grouped convolutions keep an H100 at some 3e12
+multiplications a second; the same work one task after another goes at its matrix
+units' rate, and costs a launch a task: 42 times faster in a 3D ResNet-18, and slower
+in networks of few channels (`experiments/benchmarks/h100.md`).
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 
 import jax
@@ -17,6 +19,9 @@ from jax.custom_batching import custom_vmap
 from jmer.arrays import Array
 from jmer.nn.lowering.sizes import Pads, Sizes
 
+WORTH = 3e7
+"""Multiplications of a task that take as long among groups as a launch does, some 10
+microseconds."""
 UNROLLED = 8
 """Tasks that are written out; of more, a loop keeps programs small."""
 
@@ -25,7 +30,10 @@ def convolve(
     x: Array, kernel: Array, strides: Sizes, padding: Pads, dilation: Sizes
 ) -> Array:
     """Convolution of `x` [b, *space, c] with `kernel` [*window, c, d]."""
-    return _convolution(strides, padding, dilation)(jnp.asarray(x), jnp.asarray(kernel))
+    y = jax.eval_shape(lambda: plain(x, kernel, strides, padding, dilation))
+    if y.size * math.prod(kernel.shape[:-1]) < WORTH:
+        return plain(x, kernel, strides, padding, dilation)
+    return _convolution(strides, padding, dilation)(x, kernel)
 
 
 def plain(
@@ -34,8 +42,8 @@ def plain(
     """The same, as the compiler's library has it."""
     space = "DHW"[-len(strides) :]
     return lax.conv_general_dilated(
-        x,
-        kernel,
+        jnp.asarray(x),
+        jnp.asarray(kernel),
         strides,
         padding,
         rhs_dilation=dilation,

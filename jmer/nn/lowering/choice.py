@@ -40,7 +40,9 @@ def current() -> Lowering:
 WORTH_TRYING: dict[str, tuple[Lowering, ...]] = {
     # On a CPU, convolutions in a loop are 10 to 30 times slower.
     "cpu": ("patches",),
-    "gpu": ("gpu", "backend", "patches"),
+    # No patches: a fifth as fast as `gpu` where they were measured, and XLA's compiler
+    # aborted over some (experiments/benchmarks/h100.md).
+    "gpu": ("gpu", "backend"),
     "tpu": ("tpu", "backend", "patches"),
 }
 """Lowerings for a platform, the one that suits it first."""

@@ -60,10 +60,13 @@ def explanation(cases: Sequence[Case]) -> Page:
             )
         )
     lead += [Paragraph(NO_PROOF), _facts(cases)]
+    what = "class" if first.shown_units is None else "action unit"
     bars = Figure(
         "figures/probabilities.png",
-        "Probability of each class",
-        "Probability of each class; the true one is hatched.",
+        f"Probability of each {what}",
+        f"Probability of each {what}; what is true is hatched."
+        if first.shown_units is not None
+        else f"Probability of each {what}; the true one is hatched.",
         probabilities_png(cases),
         chart=True,
     )
@@ -84,7 +87,13 @@ MAPS = activation.figures
 
 
 def _answer(case: Case) -> Paragraph:
-    true, found = case.classes[case.label], case.classes[case.predicted]
+    true, found = case.named(case.truth), case.named(case.found)
+    if case.shown_units is not None:
+        right = "which is right" if case.right else f"where the clip shows {true}"
+        return Paragraph(
+            f"{case.network.name}: {found}, {right}. What is drawn of one unit alone "
+            f"is of {case.classes[case.predicted]}, the likeliest."
+        )
     share = f"with probability {case.probabilities[case.predicted]:.2f}"
     if case.right:
         return Paragraph(f"{case.network.name}: {found}, {share}, which is right.")
@@ -117,6 +126,7 @@ def _facts(cases: Sequence[Case]) -> Table:
     def line(name: str, value: Callable[[Case], object]) -> tuple[str, ...]:
         return (name, *(str(value(case)) for case in cases))
 
+    what = "class" if cases[0].shown_units is None else "units"
     return Table(
         ("", *(case.folder.name for case in cases)),
         (
@@ -124,8 +134,8 @@ def _facts(cases: Sequence[Case]) -> Table:
             line("Subject", lambda c: c.subject),
             line("Data set", lambda c: c.dataset),
             line("Network", lambda c: c.network.name),
-            line("True class", lambda c: c.classes[c.label]),
-            line("Predicted class", lambda c: c.classes[c.predicted]),
+            line(f"True {what}", lambda c: c.named(c.truth)),
+            line(f"Predicted {what}", lambda c: c.named(c.found)),
             line(
                 "Weights",
                 lambda c: (
@@ -148,15 +158,17 @@ def probabilities_png(cases: Sequence[Case]) -> bytes:
     for axes, case in zip(panels, cases, strict=True):
         shares, k = case.probabilities, len(case.classes)
         drawn = axes.barh(np.arange(k), shares, 0.72, color=BLUE)
-        drawn[case.label].set(hatch="////", edgecolor="white", linewidth=0)
+        for i in case.truth:
+            drawn[i].set(hatch="////", edgecolor="white", linewidth=0)
         for i, share in enumerate(shares):
-            bold = "bold" if i == case.predicted else "normal"
+            bold = "bold" if i in case.found else "normal"
             axes.text(
                 share + 0.01, i, f"{share:.2f}", va="center", size=8, color=INK,
                 weight=bold,
             )  # fmt: skip
         names = [short_name(name) for name in case.classes]
-        names[case.label] += " (true)"
+        for i in case.truth:
+            names[i] += " (true)"
         axes.set_yticks(range(k), names, size=8, color=INK)
         axes.set_xlim(0, 1.09)
         axes.set_ylim(k - 0.4, -0.6)

@@ -28,9 +28,10 @@ LABELS = {
     "inner_loss": ("loss, held-out training {held}", ORANGE, "--", "s"),
     "test_acc": ("accuracy, test clips", BLUE, "-", "o"),
     "test_uf1": ("UF1, test clips", GREEN, "-.", "D"),
+    "test_f1": ("F1, test clips", GREEN, "-.", "D"),
     "inner_uf1": ("UF1, held-out training {held}", ORANGE, "--", "s"),
 }
-GROUPS = (("loss", "inner_loss"), ("test_acc", "test_uf1", "inner_uf1"))
+GROUPS = (("loss", "inner_loss"), ("test_acc", "test_uf1", "test_f1", "inner_uf1"))
 """What shares a panel."""
 EPOCHS = {
     "selected": ("tested", BLUE, ""),
