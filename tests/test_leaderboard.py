@@ -10,6 +10,7 @@ from markupsafe import escape
 from several import make, predictions_of, units_of
 from test_report import EVIL, parse
 
+from jmer.audit.run import audit_against
 from jmer.cli import main
 from jmer.files import read_json, write_json
 from jmer.files.seal import unsealed
@@ -158,8 +159,14 @@ def edited(folder):
 
 
 def audited(folder):
-    found = {"rule": "frames", "verdict": "violation", "text": "Frames are shared."}
-    (folder / "audit.json").write_text(json.dumps({"findings": [found]}))
+    audit_of(folder, {"verdict": "violation", "text": "Frames are shared."})
+
+
+def audit_of(folder, *findings):
+    """What an audit left there, of these findings."""
+    about = audit_against(read_run(folder), None).about
+    record = {"about": list(about), "findings": list(findings)}
+    (folder / "audit.json").write_text(json.dumps(record))
 
 
 @pytest.mark.parametrize(
@@ -191,11 +198,20 @@ def test_a_flawed_run_is_left_out_and_named(runs, tmp_path, damage, said, capsys
 def test_an_audit_is_told(runs, tmp_path):
     run = shutil.copytree(runs["b_net", "one"], tmp_path / "run")
     told = [{"verdict": v, "text": ""} for v in ("ok", "warning", "unknown")]
-    (run / "audit.json").write_text(json.dumps({"findings": told}))
+    audit_of(run, *told)
     html = board(runs, tmp_path / "x.html", str(run), str(runs["a_net", "one"]))
     found = {method: text for method, _, text in cells(html)}
     assert "audit: 1 warning" in found["b_net"]
     assert "not audited with its data" in found["a_net"]
+    for content, said in (
+        ("{", "audit.json is no audit"),
+        ("[]", "audit.json is no audit"),
+        ('{"findings": 3, "about": []}', "audit.json is no audit"),
+        ('{"findings": [], "about": ["claimed: UF1 1"]}', "audited before it changed"),
+    ):
+        (run / "audit.json").write_text(content)
+        html = board(runs, tmp_path / "x.html", str(run))
+        assert said in next(text for *_, text in cells(html))
 
 
 def test_what_is_not_finished_is_left_out(runs, tmp_path):

@@ -1,6 +1,7 @@
 """The command that sets methods beside one another on one page."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from jmer.text import counted, visible
 
 if TYPE_CHECKING:
     from jmer.runs.run import Run
+
+CLAIMED = "claimed: "
+"""Begins the line of an audit that has the scores of the run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,22 +85,32 @@ def _judged(folder: Path) -> "tuple[Run, str, str]":
     except JmerError:  # of a protocol that this jmer does not know
         return run, "cannot be audited", ""
     broken = [one.text for one in found.having("violation")]
-    kept, told = _kept(folder)
+    kept, told = _kept(folder, [one for one in found.about if CLAIMED in one])
     return run, kept, next(iter([*broken, *told]), "")
 
 
-def _kept(folder: Path) -> tuple[str, list[str]]:
-    """What `audit.json` of a run says, in a word, and the rules that were broken."""
+def _kept(folder: Path, claimed: Sequence[str]) -> tuple[str, list[str]]:
+    """What `audit.json` of a run says, in a word, and the rules that were broken; if it
+    was written of what the run claims now."""
     from jmer.files import read_json
     from jmer.runs.folder import AUDIT
 
     file = folder / f"{AUDIT}.json"
     if not file.is_file():
         return "not audited with its data", []
-    record = read_json(file)
-    findings = record.get("findings") if isinstance(record, dict) else None
-    verdicts = [one for one in findings or [] if isinstance(one, dict)]
+    try:
+        record = read_json(file)
+    except JmerError:  # edited, or cut: it is no word of an audit
+        record = None
+    findings, about = (
+        record.get(name) if isinstance(record, dict) else None
+        for name in ("findings", "about")
+    )
+    if not isinstance(findings, list) or not isinstance(about, list):
+        return f"{file.name} is no audit", []
+    if not {*claimed} <= {*map(str, about)}:
+        return "audited before it changed", []
+    verdicts = [one for one in findings if isinstance(one, dict)]
     broken = [str(o.get("text")) for o in verdicts if o.get("verdict") == "violation"]
     doubts = sum(one.get("verdict") == "warning" for one in verdicts)
-    sound = counted(doubts, "warning") if doubts else "sound"
-    return f"audit: {sound}", broken
+    return f"audit: {counted(doubts, 'warning') if doubts else 'sound'}", broken
