@@ -26,7 +26,8 @@ from jmer.train.variants import check_variant, parse_variant
 
 FITTED = {
     **{"epochs": 1, "dtype": "float32", "sampling": "shuffled"},
-    **{"pretrained": None, "start_from": None},
+    **{"pretrained": None, "start_from": None, "ema": 0.0, "patience": 0},
+    **{"loss": PLAIN},
 }
 """What fields are of an experiment whose network is fitted, not trained."""
 
