@@ -195,6 +195,11 @@ TYPED: list[tuple[str, str]] = [
     ),
     ("is one data set, {quoted(names[0])}", BY_SET),
     ("name the data sets to test on, as", BY_SET),
+    (
+        "the page is one file; name it, as in",
+        "test_leaderboard.py::test_words_that_make_no_board",
+    ),
+    ("are small sizes (--small), and no results", NO_REMEDY),
     ("no score is called so", "test_meta.py::test_words_that_are_no_runs"),
     ("protocol.lists: give the folder", LISTED),
     ("({shown}). Prepare the set with them, or", LISTED),
@@ -284,6 +289,10 @@ TYPED: list[tuple[str, str]] = [
     ),
     ("and sets of action units are no classes", BY_CLASS),
     ("sets of action units. Take a run of the", f"{UNITS}what_needs_classes_says_so"),
+    (
+        "put each data set into a folder of that name",
+        "test_cd6me.py::test_a_set_that_is_not_there_is_named",
+    ),
     # What is not installed, or elsewhere.
     ("pip install 'jmer[", EXTRA),
     # Runs from Python, and small ones.
