@@ -26,7 +26,7 @@ from jmer.train.variants import check_variant, parse_variant
 
 FITTED = {
     **{"epochs": 1, "dtype": "float32", "sampling": "shuffled"},
-    **{"pretrained": None, "start_from": None},
+    **{"pretrained": None, "start_from": None, "ema": 0.0, "patience": 0},
 }
 """What fields are of an experiment whose network is fitted, not trained."""
 
@@ -217,6 +217,11 @@ class Experiment:
                     f"{option(name)}={value}: {self.model.name} is fitted at once: "
                     f"leave it at {needed}"
                 )
+        if self.loss != PLAIN:
+            raise UsageError(
+                f"loss={self.loss}: {self.model.name} is fitted at once, by a loss of "
+                f"its own: leave out --loss"
+            )
         self.optim.require_selection(self.selection)
 
     @property
@@ -308,6 +313,18 @@ def _require_units(experiment: Experiment) -> None:
         raise UsageError(
             f"{units}: the protocol {protocol.word()} draws the same share of each "
             f"class, and sets of action units are no classes: --protocol loso"
+        )
+    if experiment.model.fitted:
+        raise UsageError(
+            f"{units}: {experiment.model.name} is fitted to one class of each clip, "
+            f"and sets of action units are no classes: choose a network, such as that "
+            f"of cd6me_ststnet"
+        )
+    if experiment.loss != PLAIN:
+        raise UsageError(
+            f"{units}: loss={experiment.loss} changes the cross-entropy of classes, "
+            f"and sets of action units are no classes: leave out what begins with "
+            f"--loss"
         )
     if experiment.sampling == "balanced":
         raise UsageError(

@@ -39,6 +39,7 @@ BY_CLASS = f"{UNITS}what_goes_by_class_is_refused_until_its_remedies_are_typed"
 TYPED: list[tuple[str, str]] = [
     ("add --selection inner", f"{RUNS}inner_clips_that_nobody_can_spare"),
     ("leave out --loss, or call", f"{RUNS}losses_that_a_network_cannot_have"),
+    ("its own: leave out --loss", f"{RUNS}losses_that_a_network_cannot_have"),
     ("Leave out --loss.mixup", f"{RUNS}losses_that_a_network_cannot_have"),
     # Baselines.
     ("optim.gamma-among are chosen", FITS),

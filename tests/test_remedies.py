@@ -165,6 +165,9 @@ def test_losses_that_a_network_cannot_have(folder):
     Path(RUN[1]).write_text(whole, encoding="utf-8")
     assert "Leave out --loss.mixup." in error([*RUN, "--loss.mixup", "1"])
     works(RUN)
+    fit = ["run", "baselines/lbp_top_synthetic"]
+    assert "its own: leave out --loss" in error([*fit, "--loss.focal", "2"])
+    works([*fit, "--help"])
 
 
 def test_inner_clips_that_nobody_can_spare(folder):
