@@ -30,6 +30,7 @@ from jmer.runner.fitting import Fits
 from jmer.runner.session import Session
 from jmer.runs.weights import structure
 from jmer.train.checkpoint import unflatten
+from jmer.train.objective import LossConfig
 from jmer.train.tasks import Task
 
 RNG = np.random.default_rng(5)
@@ -173,6 +174,8 @@ def experiment(**fields):
     [
         ({"epochs": 3}, "epochs=3: lbptop is fitted at once: leave it at 1"),
         ({"dtype": "auto"}, "dtype=auto: lbptop is fitted at once"),
+        ({"ema": 0.9}, "ema=0.9: lbptop is fitted at once: leave it at 0"),
+        ({"loss": LossConfig(focal=2.0)}, "is fitted at once, by a loss of its own"),
         ({"pretrained": Path("a.pth")}, "pretrained=a.pth: lbptop is fitted"),
         ({"optim": AdamConfig()}, "optim=AdamConfig: lbptop is fitted at once: choose"),
         ({"model": STSTNetConfig()}, "optim=SvmConfig: ststnet is trained in steps"),

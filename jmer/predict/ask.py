@@ -298,7 +298,7 @@ def _intervals(source: Source, curve: Curve, how: Asking) -> Iterator[Found]:
             offset=moments[2],
             frames=(numbers[0], numbers[1], numbers[2]),
             probabilities=curve.classes(onset, offset),
-            intensity=float(curve.mean[apex]),
+            intensity=float(curve.middle[apex]),
             spread=float(curve.spread[apex]),
         )
 

@@ -129,9 +129,9 @@ def of_members(spread: float) -> list[str]:
         return []
     return [
         f"The trainings disagree on how far moments show an expression (by "
-        f"{spread:.2f} on average): some may not have learnt to spot, and lift or hide "
-        f"all of their mean. Ask one of them with --fold, of another run that spots "
-        f"with --spotter-fold."
+        f"{spread:.2f} on average): some may not have learnt to spot, and what half of "
+        f"them do not see is not found. Ask one of them with --fold, of another run "
+        f"that spots with --spotter-fold."
     ]
 
 

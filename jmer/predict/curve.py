@@ -1,10 +1,12 @@
 """Intensity over time, of windows that overlap, and the intervals that it shows."""
 
+import functools
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit, logit
 
 from jmer.annotations import Float, Int
 from jmer.predict.plan import Plan
@@ -22,10 +24,23 @@ class Curve:
     steps: Float[np.ndarray, "m t k"] | None
     """Class probabilities, where the network tells them frame by frame."""
 
-    @property
-    def mean(self) -> Float[np.ndarray, " t"]:
-        """Over members."""
-        return self.intensity.mean(0)
+    @functools.cached_property
+    def middle(self) -> Float[np.ndarray, " t"]:
+        """The median over members, of two in the middle halfway in log odds.
+
+        It is above a threshold where most members are, as each of them is when it is
+        scored alone: one that never learnt to spot, and says about the same of every
+        moment, shifts and squeezes a mean, but not this. Of two that disagree, log odds
+        let a clear no of one outweigh a maybe of the other.
+        """
+        ordered = np.sort(self.intensity, 0)
+        low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+        if len(ordered) % 2:
+            return low
+        sure = np.finfo(np.float32).eps
+        odds = [logit(np.clip(side, sure, 1 - sure)) for side in (low, high)]
+        made: np.ndarray = expit((odds[0] + odds[1]) / 2)
+        return np.where(low == high, low, made)
 
     @property
     def spread(self) -> Float[np.ndarray, " t"]:
@@ -33,12 +48,12 @@ class Curve:
         return self.intensity.std(0)
 
     def intervals(self, rule: Rule) -> Int[np.ndarray, "n 3"]:
-        """Onset, apex and offset of what the mean shows, as numbers of `times`. A time
-        in which nobody was seen ends an interval."""
+        """Onset, apex and offset of what the middle shows, as numbers of `times`. A
+        time in which nobody was seen ends an interval."""
         made = []
         for first, after in self._parts():
-            for onset, offset in first + rule.intervals(self.mean[first:after]):
-                apex = onset + int(self.mean[onset : offset + 1].argmax())
+            for onset, offset in first + rule.intervals(self.middle[first:after]):
+                apex = onset + int(self.middle[onset : offset + 1].argmax())
                 made.append((int(onset), apex, int(offset)))
         return np.array(made, int).reshape(-1, 3)
 

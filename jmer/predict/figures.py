@@ -74,12 +74,12 @@ def curve_png(found: Prediction, threshold: float) -> bytes:
     assert found.curve is not None
     figure = new_figure(6.2, 2.2)
     axes = figure.add_subplot()
-    times, mean, spread = found.curve.times, found.curve.mean, found.curve.spread
+    times, middle, spread = found.curve.times, found.curve.middle, found.curve.spread
     axes.fill_between(
-        times, np.maximum(mean - spread, 0), mean + spread, color=BLUE, alpha=0.2,
+        times, np.maximum(middle - spread, 0), middle + spread, color=BLUE, alpha=0.2,
         linewidth=0,
     )  # fmt: skip
-    axes.plot(times, mean, color=BLUE, linewidth=1.2)
+    axes.plot(times, middle, color=BLUE, linewidth=1.2)
     for one in found.found[:MOST_BARS]:
         axes.plot([one.onset, one.offset], [-0.06] * 2, color=INK, linewidth=3)
         axes.plot([one.apex], [one.intensity or 0.0], "v", color=ORANGE, markersize=4)

@@ -130,9 +130,9 @@ def _curve(found: Prediction, threshold: float) -> Figure:
     return Figure(
         "figures/curve.png",
         "Intensity over time",
-        "How far each moment shows an expression: the mean over the trainings, and in "
-        "pale blue their standard deviation. Bars below are the intervals, triangles "
-        "their apexes, the dotted line is the threshold.",
+        "How far each moment shows an expression: the median over the trainings, and "
+        "in pale blue their standard deviation. Bars below are the intervals, "
+        "triangles their apexes, the dotted line is the threshold.",
         draw.curve_png(found, threshold),
         chart=True,
     )

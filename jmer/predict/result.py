@@ -27,8 +27,9 @@ class Found:
     probabilities: Float[np.ndarray, "m k"] | None = None
     """Of the classes, by each member; None where nobody was asked, or saw a face."""
     intensity: float | None = None
-    """Of the apex, the mean over members; so its `spread`."""
+    """Of the apex, the middle of the members, as `Curve.middle`."""
     spread: float | None = None
+    """Standard deviation of that over members."""
     clip: Clip | None = None
     """What the network saw."""
 
@@ -182,7 +183,7 @@ class Prediction:
         none did."""
         rows: list[tuple[str, ...]] = [("seconds", "intensity", "spread")]
         if self.curve is not None:
-            columns = self.curve.times, self.curve.mean, self.curve.spread
+            columns = self.curve.times, self.curve.middle, self.curve.spread
             rows += [
                 tuple(f"{x:.4f}" for x in row) for row in zip(*columns, strict=True)
             ]

@@ -46,7 +46,7 @@ def score_unseen(
         label = classes.index(one.label)
         videos.append(_video(found, one, classes, label))
         assert found.curve is not None
-        scores.append(found.curve.mean)
+        scores.append(found.curve.middle)
         within.append(_within(found.curve.times, one))
         if not one.moments:
             false, minutes = false + len(found.found), minutes + found.duration / 60
