@@ -27,6 +27,9 @@ class BaselineConfig(NetworkConfig):
 
     kernel: Literal["linear", "rbf"] = "linear"
     """Of the support vector machines: a plane, or Gaussians around training clips."""
+    machines: Literal["pairs", "each"] = "pairs"
+    """pairs: one for each pair of classes, and votes. each: one for each class against
+    all others, which action units as labels need."""
     vectors: int = 512
     """With kernel=rbf, room for the training clips of a fold: it may keep them all."""
 
@@ -50,7 +53,8 @@ class BaselineConfig(NetworkConfig):
 
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:
         vectors = self.vectors if self.kernel == "rbf" else 0
-        return Machines(self.width, classes, vectors=vectors)
+        each = self.machines == "each"
+        return Machines(self.width, classes, vectors=vectors, each=each)
 
     def prefix(self, inputs: Inputs) -> Inputs:
         return {FEATURES: self.features(inputs)}
