@@ -62,7 +62,7 @@ TYPED: list[tuple[str, str]] = [
     ("Nothing was spotted: the network", f"{ASKED}a_spotter_finds_what_another_names"),
     ("video is seen at {rate} frames", f"{ASKED}what_is_advised_works_when_typed"),
     ("{most} faces: {whose} is followed", f"{FACES}of_two_faces_one_is_chosen"),
-    ("faces where it was first", f"{FACES}of_two_faces_one_is_chosen"),
+    ("where it was first looked. Give a number", f"{FACES}of_two_faces_one_is_chosen"),
     ("--seed {seed}: {self.run", f"{ASKED}options_that_cannot_be_are_refused"),
     ("--fold {fold}: {self.run", f"{ASKED}one_fold_is_one_training"),
     ("--member {member}: must be", "in Python: the parser has the one name"),
