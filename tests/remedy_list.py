@@ -13,6 +13,7 @@ FOREIGN = f"{RUNS}a_folder_of_something_else"
 AUDIT = f"{RUNS}the_audit_says_what_goes_with_what"
 BUNDLE = "test_bundle.py::test_"
 FOLDER = "test_folder.py: what errors tell to type"
+LISTS_CLIPS = "test_folder.py::test_"
 EXTRA = (
     f"{RUNS}pip_is_told_of_extras_that_are_there: nothing is installed, as tests have "
     f"no network, but each extra is there"
@@ -278,6 +279,7 @@ TYPED: list[tuple[str, str]] = [
     ("Say how columns are called with", FOLDER),
     ("no row of {data.table} is of", FOLDER),
     ("is there already, and stays: choose another with --out", FOLDER),
+    ("whose names count them. Give the folder", f"{LISTS_CLIPS}a_folder_without_clips"),
     # Bundles.
     ("or export the run again with `jmer export`", f"{BUNDLE}a_place_is_kept"),
     ("it is no bundle. `jmer export RUN", f"{BUNDLE}a_folder_that_is_no_bundle"),
