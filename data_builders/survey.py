@@ -4,6 +4,7 @@ Looks at names and at the ends of files; no frame is decoded.
 """
 
 import collections
+import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ class Surveyed(Protocol):
     def first_frame(self) -> int | None: ...
     def require_manual_dir(self) -> Path: ...
     def left_out(self, row: SheetRow) -> str: ...
+    def twice(self, row: SheetRow, first: SheetRow) -> Problem: ...
     def moments(self, onset: int, apex: int, offset: int) -> Interval: ...
     def late_apex(self, onset: int, apex: int, offset: int) -> int | None: ...
     @property
@@ -60,7 +62,16 @@ class Annotation:
     def say(self, kind: str, text: str, clip: str = "") -> None:
         """Adds a problem; with one clip, if it has a name."""
         problem = Problem(text, kind)
-        self.problems.append(about_clip(problem, clip) if clip else problem)
+        self.problems.append(self.about(problem, clip) if clip else problem)
+
+    def about(self, problem: Problem, clip: str) -> Problem:
+        """A problem with a clip, and with how many rows `--exclude` would leave out."""
+        return about_clip(problem, clip, max(1, self.named[clip.casefold()]))
+
+    @functools.cached_property
+    def named(self) -> collections.Counter[str]:
+        """How many rows there are of each name, in capitals or not."""
+        return collections.Counter(clip.casefold() for clip in self.clips)
 
 
 class Survey(NamedTuple):
@@ -79,13 +90,12 @@ def annotate(
     """What the rows of a sheet say, after `changes`; needs no frames."""
     made = Annotation([], collections.Counter(), list(changes), [], [])
     seen: dict[tuple[str, str], SheetRow] = {}
+    made.clips.extend(row.name for row in rows if row.subject and row.clip)
     for row in rows:
         name = row.name if row.subject and row.clip else ""
-        if name:
-            made.clips.append(name)
-            if is_excluded(name, source.data.exclude):
-                made.left_out[f"{row.title}: excluded (--exclude)"] += 1
-                continue
+        if name and is_excluded(name, source.data.exclude):
+            made.left_out[f"{row.title}: excluded (--exclude)"] += 1
+            continue
         try:
             reason = source.left_out(row)
         except JmerError as error:
@@ -101,12 +111,8 @@ def annotate(
                 f"remove the row.",
             )
         elif (key := (row.subject, row.clip.lower())) in seen:
-            made.say(
-                "clips that are there twice",
-                f"{row.where}: duplicate clip {row.title}, first in "
-                f"{seen[key].where.rsplit(', ', 1)[-1]}. Remove one of the two.",
-                name,
-            )
+            problem = source.twice(row, seen[key])
+            made.say(problem.kind, problem, name)
         else:
             seen[key] = row
             _choose(source.data, row, made)
@@ -200,7 +206,7 @@ def _survey(
         try:
             clip = _clip(source, root, row, names.index(name), shift, counted)
         except JmerError as error:
-            made.problems.append(about_clip(problem_of(error), row.name))
+            made.problems.append(annotation.about(problem_of(error), row.name))
             continue
         if clip.offset - clip.onset + 1 < source.data.min_frames:
             made.left_out[f"fewer than {source.data.min_frames} frames"] += 1

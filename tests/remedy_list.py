@@ -117,7 +117,7 @@ TYPED: list[tuple[str, str]] = [
     ("have no frame before the onset", RECORDINGS),
     ("--protocol is given twice", "test_experiments.py: what is said"),
     ("no clip is called", f"{DATA}clips_to_exclude_have_names"),
-    ("without {counted(len(clips)", OPTION),
+    ("without {what}", OPTION),
     (" as in `{command}`", f"{DATA}a_run_says_what_to_run"),
     (" (and {more} more: ", f"{DATA}several_problems_and_their_commands"),
     (
@@ -277,6 +277,7 @@ TYPED: list[tuple[str, str]] = [
     ("`jmer data new folder` writes one", FOLDER),
     ("there is no table {typed}: give the file", FOLDER),
     ("Say how columns are called with", FOLDER),
+    ("are both clip {row.title}", f"{LISTS_CLIPS}two_files_of_one_name_are_no"),
     ("no row of {data.table} is of", FOLDER),
     ("is there already, and stays: choose another with --out", FOLDER),
     ("whose names count them. Give the folder", f"{LISTS_CLIPS}a_folder_without_clips"),

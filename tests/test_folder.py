@@ -533,6 +533,64 @@ def test_what_jmer_wrote_is_no_clip(tmp_path, capsys):
     assert "2 clips of" in capsys.readouterr().out
 
 
+def frames_at(mine, *places):
+    """Rows of one subject, each of frames of its own."""
+    mine.rows = []
+    for n, place in enumerate(places):
+        folder = mine.folder / place
+        folder.mkdir(parents=True)
+        for i in range(1, 4):
+            cv2.imwrite(f"{folder}/{i}.png", mine.written[n][i])
+        mine.rows.append([place, "s9", "ab"[n % 2], 1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    "places", [("a-b/c", "a/b-c"), ("x/Film", "x/film"), ("s9/q-r", "s9/q/r")]
+)
+def test_two_files_of_one_name_are_no_duplicate(mine, capsys, places):
+    frames_at(mine, *places, "z")
+    for n, row in enumerate(mine.rows):
+        row.append(f"own{n}" if n < 2 else "")
+    header = ["clip", "subject", "label", "onset", "apex", "offset", "Name"]
+    table = mine.table(header=header)
+    (problem,) = mine.builder(table=table).problems()
+    for words in (f"row 3: two files have one name: {places[1]} here", places[0],
+                  "in row 2", "Or leave both rows out"):  # fmt: skip
+        assert words in problem
+    code, said = checked(capsys, mine, "--table", str(table))
+    assert code == 1 and "files that have one name: 1" in said
+    assert "without 2 rows: `" in said
+    # Each remedy, as it is typed.
+    whole = ("--table", str(table))
+    code, said = checked(capsys, mine, *whole, "--columns", "clip_name=Name")
+    assert code == 0 and "3 clips, 1 subject" in said
+    named = mine.clips(table=table, columns=("clip_name=Name",))
+    assert [clip["clip_id"] for clip in named] == ["own0", "own1", "z"]
+    out = problem.rpartition("--exclude ")[2]
+    code, said = checked(capsys, mine, *whole, "--exclude", out)
+    assert code == 0 and "1 clip, 1 subject" in said
+    (mine.folder / places[1]).rename(mine.folder / "renamed")
+    mine.rows[1][0] = "renamed"
+    assert len(mine.clips(table=mine.table(header=header))) == 3
+
+
+@pytest.mark.parametrize("times, more", [(2, "both rows"), (3, "all 3 rows")])
+@pytest.mark.parametrize("place", ["films/1.mkv", "./films/1.mkv"])
+def test_leaving_a_duplicate_out_says_what_it_drops(mine, capsys, times, more, place):
+    mine.rows = [mine.rows[0], *[[*mine.rows[1]] for _ in range(times)]]
+    mine.rows[2][0] = place
+    mine.rows[2][2] = "sad" if times == 2 else "happy"
+    table = mine.table()
+    problems = mine.builder(table=table).problems()
+    assert len(problems) == times - 1
+    assert all("duplicate clip" in p and f"leave {more} out" in p for p in problems)
+    _, said = checked(capsys, mine, "--table", str(table))
+    assert f"without {times} rows: `" in said
+    out = problems[0].rpartition("--exclude ")[2].strip("'")
+    code, said = checked(capsys, mine, "--table", str(table), "--exclude", out)
+    assert code == 0 and f"left out: {times} " in said
+
+
 def checked(capsys, mine, *words):
     """The code of a check of the table, and what it said."""
     home = ["--data-dir", str(mine.folder / "made")]

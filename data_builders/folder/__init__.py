@@ -19,9 +19,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "action_units": ("action units", "aus", "au"),
     "dataset": ("dataset", "database", "source"),
     "session": ("session", "sitting"),
+    "clip_name": (),
 }
 """Our columns, and what they may be called in a table; compared without regard to case,
-blanks and underscores."""
+blanks and underscores. Where a clip lies is its name, unless a column of names is asked
+for."""
 
 
 @dataclass(frozen=True)

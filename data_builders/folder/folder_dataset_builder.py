@@ -2,6 +2,8 @@
 
 import collections
 import functools
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,7 @@ from data_builders.sheets import Line
 from data_builders.video_files import VideoFrame, is_video, video
 from jmer.data.asking import data_option
 from jmer.data.prepared import complete
-from jmer.data.problems import Unusable, problem_of
+from jmer.data.problems import Problem, Unusable, problem_of
 from jmer.errors import JmerError, quoted
 from jmer.preprocess.align import Square
 
@@ -69,14 +71,15 @@ class Builder(FrameBuilder):
         return "\n".join([super().summary(), *described(self.survey.clips)])
 
     def rows(self) -> list[SheetRow]:
-        every = [self._whole(self.row(line)) for line in self.lines()]
+        lines = self.lines()
+        every = [self._whole(self.row(line)) for line in lines]
         clips_of = collections.Counter(row.folder for row in every)
         # Of one video there may be several clips; an onset tells them apart.
         return [
             replace(row, clip=f"{row.clip}@{row.onset or 'start'}")
-            if clips_of[row.folder] > 1
+            if clips_of[row.folder] > 1 and not _given(line)
             else row
-            for row in every
+            for row, line in zip(every, lines, strict=True)
         ]
 
     @functools.cached_property
@@ -156,7 +159,7 @@ class Builder(FrameBuilder):
             where=line.where,
             number=line.number,
             subject=subject,
-            clip=_name(place, subject),
+            clip=_given(line) or _name(place, subject),
             labels={"label": values["label"].lower()},
             onset=values.get("onset", ""),
             apex=values.get("apex", ""),
@@ -186,6 +189,25 @@ class Builder(FrameBuilder):
                 f"Correct the table, or empty the cell."
             )
         return rate
+
+    def twice(self, row: SheetRow, first: SheetRow) -> Problem:
+        if self._file(row) == self._file(first):
+            return super().twice(row, first)
+        return Problem(
+            f"{row.where}: two files have one name: {row.folder} here and "
+            f"{first.folder} in {first.where.rsplit(', ', 1)[-1]} are both clip "
+            f"{row.title}. A clip is called by its folders and its file, without the "
+            f"ending: rename one of the two, or fill in a column with other names and "
+            f"add {data_option('columns', 'clip_name=COLUMN')}.",
+            "files that have one name",
+        )
+
+    def _file(self, row: SheetRow) -> str:
+        """Where its clip lies, however that is written."""
+        try:
+            return os.path.realpath(self.clip_folder(row))
+        except JmerError:
+            return row.folder
 
     def left_out(self, row: SheetRow) -> str:
         """Rows whose word has no class in the table of labels. Raises: JmerError if
@@ -246,6 +268,12 @@ def _cut_off(row: SheetRow, file: Path) -> JmerError:
         f"or fill in the offset of the clip.",
         "videos that were cut off",
     )
+
+
+def _given(line: Line) -> str:
+    """What the table calls a clip, if it does."""
+    name = line.values.get("clip_name", "")
+    return "" if name.lower() in EMPTY else re.sub(r"[/\\]", "-", name)
 
 
 def _name(place: str, subject: str) -> str:
