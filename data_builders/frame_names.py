@@ -1,6 +1,6 @@
 """What a set of annotated frames says of itself: names of files, columns, folders."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from data_builders.annotation import Correction, SheetRow, subject_number
@@ -104,6 +104,11 @@ class FrameNames(ClipBuilder):
         """
         del row
         return ""
+
+    def also_wrong(self, row: SheetRow) -> Sequence[Problem]:
+        """What is wrong with single cells of a row, whatever else is."""
+        del row
+        return ()
 
     def twice(self, row: SheetRow, first: SheetRow) -> Problem:
         """What is said of a row whose clip has the name of another's."""

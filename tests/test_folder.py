@@ -591,6 +591,59 @@ def test_leaving_a_duplicate_out_says_what_it_drops(mine, capsys, times, more, p
     assert code == 0 and f"left out: {times} " in said
 
 
+@pytest.mark.parametrize("times", ["frames", "seconds"])
+def test_all_bad_rates_are_named_at_once(mine, capsys, times):
+    moments = [0, 0, 0.1] if times == "seconds" else [3, 5, 8]
+    mine.rows = [[*mine.rows[0][:3], *moments] for _ in range(7)]
+    rates = [-25, 0, "1.5.2", "inf", "1e9", "fast", 10]
+    mine.rows = [[*row, rate] for row, rate in zip(mine.rows, rates, strict=True)]
+    for n, row in enumerate(mine.rows):
+        row[1] = f"p{n}"
+    header = ["clip", "subject", "label", "onset", "apex", "offset", "fps"]
+    table = str(mine.table(header=header))
+    problems = mine.builder(table=table, times=times).problems()
+    assert len(problems) == 6
+    for n, (problem, rate) in enumerate(zip(problems, rates, strict=False), start=2):
+        assert f"row {n}: fps '{rate}' is no number" in problem
+    out = [p.rpartition("--exclude ")[2] for p in problems]
+    words = ["--table", table, "--times", times, "--exclude", *out]
+    code, said = checked(capsys, mine, *words)
+    assert code == 0 and "1 clip, 1 subject" in said and "left out: 1 p0/" in said
+
+
+def test_all_bad_cells_of_a_row_are_named_at_once(mine, tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("label;class\nhappy;a\nsad;b\n")
+    header = ["clip", "subject", "label", "onset", "apex", "offset", "fps"]
+    happy = [*mine.rows[0], ""]
+    mine.rows = [
+        happy,
+        ["frames/2", "p2", "sad", "x", "-1", "3.5", "fast"],
+        ["frames/none", "p3", "fear", "x", 5, 8, -1],
+        ["films/none.mkv", "", "fear", 3, 5, "y", 10],
+        ["films/1.mkv", "p4", "sad", 3, "3-May", "", 0],
+    ]
+    table = mine.table(header=header)
+    found = {n: [] for n in range(2, 7)}
+    for problem in mine.builder(table=table, labels=labels).problems():
+        found[int(problem.partition("row ")[2].partition(":")[0])].append(problem)
+    wanted = {
+        2: [],
+        3: ["fps 'fast'", "onset 'x'", "offset '3.5'", "apex '-1'"],
+        4: ["no folder of clip", "fps '-1'", "unknown label 'fear'", "onset 'x'"],
+        5: ["no folder of clip", "subject or clip is empty", "unknown label 'fear'",
+            "offset 'y'"],
+        6: ["fps '0'", "apex '3-May'"],
+    }  # fmt: skip
+    for row, words in wanted.items():
+        assert len(found[row]) == len(words), found[row]
+        assert all(w in p for w, p in zip(words, found[row], strict=True))
+    mine.rows = [["frames/0", "p0", "happy", "a", -1, 99, 10], happy]
+    problems = mine.builder(table=mine.table(header=header), times="seconds").problems()
+    assert [p.partition(": ")[2][:9] for p in problems[:3]] == [
+        "onset 'a'", "apex '-1'", "offset '9"]  # fmt: skip
+
+
 def checked(capsys, mine, *words):
     """The code of a check of the table, and what it said."""
     home = ["--data-dir", str(mine.folder / "made")]
