@@ -1,6 +1,6 @@
 """Fields of every set of annotated frames on disk. Imports no TFDS and no OpenCV."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -135,6 +135,14 @@ class FrameSet(FaceSet):
     def vocabulary(self) -> Mapping[str, tuple[str, ...]]:
         """Every word that a column of labels may hold, in lower case."""
         raise NotImplementedError
+
+    def known_words(self, known: Sequence[str]) -> str:
+        """What is to be done about a word that is none of those that are known."""
+        return f"It must be one of {', '.join(known)}."
+
+    def without_class(self, word: str) -> str:
+        """Why rows with a word that is known are left out."""
+        return f"{word} (no class of {self.classes})"
 
     @property
     def frame_rate(self) -> float:

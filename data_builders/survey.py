@@ -144,8 +144,8 @@ def unknown_word(data: FrameSet, row: SheetRow, column: str) -> Problem | None:
     if word in known:
         return None
     return Problem(
-        f"{row.where}: unknown {column} {quoted(word)} of clip {row.title}. It must be "
-        f"one of {', '.join(known)}.",
+        f"{row.where}: unknown {column} {quoted(word)} of clip {row.title}. "
+        f"{data.known_words(known)}",
         f"unknown {column}",
     )
 
@@ -170,7 +170,7 @@ def _choose(data: FrameSet, row: SheetRow, made: Annotation) -> None:
     if problem := unknown_word(data, row, rules.column):
         made.say(problem.kind, problem, row.name)
     elif not names:
-        made.left_out[f"{word} (no class of {data.classes})"] += 1
+        made.left_out[data.without_class(word)] += 1
     elif row.key in rules.excluded:
         made.left_out[f"{row.title}: {rules.excluded[row.key]}"] += 1
     else:

@@ -276,6 +276,7 @@ TYPED: list[tuple[str, str]] = [
     ("if these are numbers of frames", FOLDER),
     ("`jmer data new folder` writes one", FOLDER),
     ("there is no table {typed}: give the file", FOLDER),
+    (" is a folder: give the table in it", FOLDER),
     ("Say how columns are called with", FOLDER),
     ("are both clip {row.title}", f"{LISTS_CLIPS}two_files_of_one_name_are_no"),
     ("no row of {data.table} is of", FOLDER),

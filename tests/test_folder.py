@@ -644,6 +644,64 @@ def test_all_bad_cells_of_a_row_are_named_at_once(mine, tmp_path):
         "onset 'a'", "apex '-1'", "offset '9"]  # fmt: skip
 
 
+@pytest.mark.parametrize("word", ["calm", "Very Calm", "7"])
+def test_a_word_that_labels_lack_is_added_to_them(mine, tmp_path, capsys, word):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("label;class\nHappy;Good\nsad;bad\n")
+    mine.rows[2][2] = mine.rows[5][2] = word
+    words = ("--table", str(mine.table()), "--labels", str(labels))
+    code, said = checked(capsys, mine, *words)
+    assert code == 1 and f"unknown label '{word.lower()}'" in said
+    assert f"add it to {labels}, which has happy, sad; an empty class" in said
+    labels.write_text(f"{labels.read_text()}{word};\n")
+    code, said = checked(capsys, mine, *words)
+    assert code == 0 and f"left out: 2 {word.lower()} (no class in {labels})" in said
+    code, said = checked(capsys, mine, *words, "--classes", "Good")
+    assert "left out: 2 sad (no class of Good)" in said
+    assert f"left out: 2 {word.lower()} (no class in {labels})" in said
+    labels.write_text(labels.read_text().replace(";\n", ";calm\n"))
+    code, said = checked(capsys, mine, *words)
+    assert code == 0 and "(2 Good, 2 bad, 2 calm)" in said
+
+
+def test_capitals_make_no_other_class(mine):
+    words = ("Up", "up", "UP", "down", "Down", "down")
+    for row, word in zip(mine.rows, words, strict=True):
+        row[2] = word
+    builder = mine.builder()
+    assert builder.problems() == [] and builder.class_names() == ("Up", "down")
+
+
+@pytest.mark.parametrize("titles", [("a", "b"), ("2023", "2024", "Copy")])
+def test_two_sheets_of_a_workbook_are_no_parts(mine, capsys, titles):
+    path = mine.table("t.xlsx")
+    book = openpyxl.load_workbook(path)
+    first = book.active
+    first.title = titles[0]
+    for title in titles[1:]:
+        book.copy_worksheet(first).title = title
+    book.save(path)
+    code, said = checked(capsys, mine, "--table", str(path))
+    assert code == 1 and "part" not in said and ", ".join(titles) in said
+    assert "Remove all but one, or save that one as CSV." in said
+    for title in titles[1:]:
+        book.remove(book[title])
+    book.save(path)
+    assert checked(capsys, mine, "--table", str(path))[0] == 0
+
+
+@pytest.mark.parametrize("inside", [[], ["mine.csv"], ["b.xlsx", "mine.csv", "x.txt"]])
+def test_a_folder_is_no_table(mine, capsys, inside):
+    path = mine.folder / "tables"
+    path.mkdir()
+    touched(*(path / name for name in inside))
+    code, said = checked(capsys, mine, "--table", str(path))
+    assert code == 1 and f"error: {path} is a folder: give the table in it" in said
+    shown = [str(path / name) for name in inside if not name.endswith(".txt")]
+    assert (f"(such as {', '.join(shown)})" if shown else "workbook, with") in said
+    assert "`jmer data new folder`" in said and "--table FILE" in said
+
+
 def checked(capsys, mine, *words):
     """The code of a check of the table, and what it said."""
     home = ["--data-dir", str(mine.folder / "made")]

@@ -1,6 +1,6 @@
 """A set of one's own: a table, and the folders of frames or videos that it names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -46,8 +46,8 @@ class Folder(FrameSet):
     """How columns are called that no default fits: subject=Who clip=Datei."""
     labels: Path | None = None
     """A table of two columns, label and class: which words of the table mean which
-    class. Rows whose word has no class there are left out; without it, each word is a
-    class of its own."""
+    class. Words with an empty class there are left out, and those that it lacks are
+    refused; without it, each word is a class of its own, in capitals or not."""
     classes: str = ""
     """The classes that take part, in the order of their labels, with commas between
     (default: all, by alphabet)."""
@@ -129,6 +129,21 @@ class Folder(FrameSet):
         from data_builders.folder.words import words
 
         return {"label": words(self)}
+
+    def known_words(self, known: Sequence[str]) -> str:
+        if self.labels is None:
+            return super().known_words(known)
+        return (
+            f"Correct it, or add it to {self.labels}, which has {', '.join(known)}; an "
+            f"empty class there leaves it out."
+        )
+
+    def without_class(self, word: str) -> str:
+        from data_builders.folder.words import is_mapped
+
+        if is_mapped(self, word):
+            return super().without_class(word)
+        return f"{word} (no class in {self.labels})"
 
 
 def _called(columns: tuple[str, ...]) -> dict[str, str]:
