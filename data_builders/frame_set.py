@@ -38,6 +38,10 @@ OBJECTIVE_CLASS = "objective class"
 ACTION_UNITS = "action units"
 """Stands for a column of labels: the objective class of a row's action units."""
 AUS = Labelling(objective(), column=ACTION_UNITS)
+NO_UNITS = "none"
+UNITS = Labelling({**objective(), NO_UNITS: ("",)}, column=ACTION_UNITS)
+"""All clips of a sheet, also those without action units: for trainings on the units
+themselves (`--extract.action-units`), which need no class."""
 
 
 def megc(negative: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from data_builders import frame_files
 from data_builders.annotation import Clip, SheetRow, frame_number
 from data_builders.frame_files import Frame
-from data_builders.frame_set import ACTION_UNITS, FrameSet
+from data_builders.frame_set import ACTION_UNITS, NO_UNITS, FrameSet
 from data_builders.numbering import SHIFTS, Counted, judge
 from jmer.data.asking import data_option, other_choices
 from jmer.data.exclusion import about_clip, is_excluded
@@ -133,7 +133,7 @@ def _choose(data: FrameSet, row: SheetRow, made: Annotation) -> None:
                 row.name,
             )
             return
-        if not row.labels[ACTION_UNITS]:
+        if not row.labels[ACTION_UNITS] and NO_UNITS not in rules.classes:
             made.left_out["without action units"] += 1
             return
     word = row.labels[rules.column]

@@ -39,6 +39,7 @@ usage: jmer COMMAND …
   report RUN…              tables and figures of one run, or of several side by side; a
                            paper's table with our figures beside it
   meta RUN…                several methods over several data sets, pair by pair
+  leaderboard RUN…         one HTML page of methods by data sets, to put on the web
   audit RUN                what is wrong with a result: a run, a CSV file, fold lists
   spot RUN                 where a run found expressions: frames and intervals, scored
   predict RUN VIDEO…       which expression a video shows, and when
@@ -74,6 +75,7 @@ COMMANDS = {
     "weights measure": "weights:measure",
     "report": "report:report",
     "meta": "meta:meta",
+    "leaderboard": "leaderboard:leaderboard",
     "audit": "audit:audit",
     "spot": "spot:spot",
     "predict": "predict:predict",

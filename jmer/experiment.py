@@ -26,7 +26,7 @@ from jmer.train.variants import check_variant, parse_variant
 
 FITTED = {
     **{"epochs": 1, "dtype": "float32", "sampling": "shuffled"},
-    **{"pretrained": None, "start_from": None},
+    **{"pretrained": None, "start_from": None, "ema": 0.0, "patience": 0},
 }
 """What fields are of an experiment whose network is fitted, not trained."""
 
@@ -123,6 +123,10 @@ class Experiment:
     """What inner clips are drawn by: the seed of the training, so that seeds differ in
     them too, or the split seed of the protocol (split; 0 where it has none), so that
     all trainings of a fold have the same."""
+    patience: int = 0
+    """Epochs without a better one on inner clips after which a task stops training and
+    leaves the others (needs --selection inner); 0: none does. Its later evaluations are
+    those of when it stopped."""
     pretrained: Path | None = None
     """PyTorch checkpoint of the network's trunk, trained on something else, that every
     training starts from (.pth, .pt or .tar, torchvision's names); or the file of a part
@@ -168,6 +172,13 @@ class Experiment:
         check.at_least(1, *counts)
         check.whole(*counts, least=1)
         check.share("ema")
+        check.must("patience", self.patience >= 0, "not be negative")
+        check.whole("patience")
+        if self.patience and self.selection != "inner":
+            raise UsageError(
+                f"patience={self.patience} needs clips that say which epoch is better, "
+                f"and none of the test subject may: add --selection inner"
+            )
         inside = 0 < self.inner_fraction < 1
         check.must("inner_fraction", inside, "be between 0 and 1")
         if self.sampling == "balanced" and self.batches == "shared":
@@ -206,6 +217,11 @@ class Experiment:
                     f"{option(name)}={value}: {self.model.name} is fitted at once: "
                     f"leave it at {needed}"
                 )
+        if self.loss != PLAIN:
+            raise UsageError(
+                f"loss={self.loss}: {self.model.name} is fitted at once, by a loss of "
+                f"its own: leave out --loss"
+            )
         self.optim.require_selection(self.selection)
 
     @property
@@ -260,8 +276,9 @@ class Experiment:
                 del fields["extract"][field]
         if self.loss == PLAIN:
             del fields["loss"]
-        if not self.ema:
-            del fields["ema"]
+        for name in ("ema", "patience"):
+            if not getattr(self, name):
+                del fields[name]
         del fields["small"]  # which is what the other fields say by then
         return fields
 
@@ -296,6 +313,18 @@ def _require_units(experiment: Experiment) -> None:
         raise UsageError(
             f"{units}: the protocol {protocol.word()} draws the same share of each "
             f"class, and sets of action units are no classes: --protocol loso"
+        )
+    if experiment.model.fitted:
+        raise UsageError(
+            f"{units}: {experiment.model.name} is fitted to one class of each clip, "
+            f"and sets of action units are no classes: choose a network, such as that "
+            f"of cd6me_ststnet"
+        )
+    if experiment.loss != PLAIN:
+        raise UsageError(
+            f"{units}: loss={experiment.loss} changes the cross-entropy of classes, "
+            f"and sets of action units are no classes: leave out what begins with "
+            f"--loss"
         )
     if experiment.sampling == "balanced":
         raise UsageError(

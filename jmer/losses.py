@@ -10,13 +10,15 @@ import jax.numpy as jnp
 from jmer.arrays import Array, Bool, Float, Int, typed
 
 CrossEntropy = Callable[[Array, Array], Array]
+"""Of logits and labels: classes, or sets of action units, which have an axis more."""
 
 _made: ContextVar[CrossEntropy | None] = ContextVar("cross_entropy", default=None)
 
 
 @contextlib.contextmanager
 def use_cross_entropy(made: CrossEntropy) -> Iterator[None]:
-    """Inside, `cross_entropy` is what an experiment makes of it."""
+    """Inside, `cross_entropy` and `binary_cross_entropy` are what an experiment makes
+    of them."""
     token = _made.set(made)
     try:
         yield
@@ -45,7 +47,12 @@ def binary_cross_entropy(
     logits: Float[Array, "*b k"], shown: Bool[Array, "*b k"]
 ) -> Float[Array, "*b"]:
     """-log of the probability, sigmoid(logits), that each of k action units is `shown`
-    or is not, its mean over them, for each clip, in nats."""
+    or is not, its mean over them, for each clip, in nats.
+
+    While a network trains whose experiment has a `loss`: what that makes of it.
+    """
+    if (made := _made.get()) is not None:
+        return made(logits, shown)
     wide = logits.astype(jnp.float32)
     return (jax.nn.softplus(wide) - jnp.where(shown, wide, 0)).mean(-1)
 

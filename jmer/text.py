@@ -42,8 +42,12 @@ def interval(band: tuple[float, float] | list[float]) -> str:
 
 def banded(value: float | None, band: tuple[float, float] | None) -> str:
     """A score with its interval, if there is one, that stays on its line."""
-    ends = f" [{band[0]:.3f},\N{NO-BREAK SPACE}{band[1]:.3f}]" if band else ""
-    return points(value) + ends
+    return points(value) + (f" {ends(band)}" if band else "")
+
+
+def ends(band: tuple[float, float]) -> str:
+    """Those of an interval, on one line."""
+    return f"[{band[0]:.3f},\N{NO-BREAK SPACE}{band[1]:.3f}]"
 
 
 def duration(seconds: float) -> str:

@@ -173,7 +173,8 @@ def label_of(config: FrameSet, take: Take) -> str:
     if take.key in rules.excluded:
         return ""
     if rules.column == ACTION_UNITS:
-        return objective_class(parse_action_units(take.action_units))
+        none = "none" if "none" in rules.classes else ""
+        return objective_class(parse_action_units(take.action_units)) or none
     word = take.labels.get(rules.column, "")
     return next((name for name, words in rules.classes.items() if word in words), "")
 

@@ -48,6 +48,7 @@ def make_program(
     sampling: Sampling = "shuffled",
     loss: LossConfig = PLAIN,
     ema: float = 0.0,
+    patience: int = 0,
     protocol: Protocol = LOSO,
 ) -> Program:
     sizes = training_sizes(
@@ -63,7 +64,7 @@ def make_program(
     )
     return _program(
         *(network, plan, chunk, devices, inner, optim, dtype, lowering, evaluations),
-        *(loss, ema),
+        *(loss, ema, patience),
     )
 
 
@@ -80,6 +81,7 @@ def _program(
     evaluations: int,
     loss: LossConfig,
     ema: float,
+    patience: int,
 ) -> Program:
     trainer = Trainer(
         network=network,
@@ -92,6 +94,7 @@ def _program(
         lowering=lowering,
         loss=loss,
         ema=ema,
+        patience=patience,
     )
     return Program(trainer, make_mesh(devices), chunk, evaluations)
 

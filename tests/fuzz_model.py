@@ -273,7 +273,8 @@ def label_for(config: Any, values: dict[str, str], units: str) -> str | None:
     rules = config.rules
     if rules.column == ACTION_UNITS:
         try:
-            return objective_class(parse_action_units(units))
+            none = "none" if "none" in rules.classes else ""
+            return objective_class(parse_action_units(units)) or none
         except ValueError:
             return None
     if rules.column == "stimulus":

@@ -39,7 +39,9 @@ BY_CLASS = f"{UNITS}what_goes_by_class_is_refused_until_its_remedies_are_typed"
 TYPED: list[tuple[str, str]] = [
     ("names in PyTorch that jmer knows", "test_own_typed.py::test_all_commands_take"),
     ("as networks of jmer have: leave", "test_own_typed.py::test_all_commands_take"),
+    ("add --selection inner", f"{RUNS}inner_clips_that_nobody_can_spare"),
     ("leave out --loss, or call", f"{RUNS}losses_that_a_network_cannot_have"),
+    ("its own: leave out --loss", f"{RUNS}losses_that_a_network_cannot_have"),
     ("Leave out --loss.mixup", f"{RUNS}losses_that_a_network_cannot_have"),
     # Baselines.
     ("optim.gamma-among are chosen", FITS),
@@ -196,6 +198,11 @@ TYPED: list[tuple[str, str]] = [
     ),
     ("is one data set, {quoted(names[0])}", BY_SET),
     ("name the data sets to test on, as", BY_SET),
+    (
+        "the page is one file; name it, as in",
+        "test_leaderboard.py::test_words_that_make_no_board",
+    ),
+    ("are small sizes (--small), and no results", NO_REMEDY),
     ("no score is called so", "test_meta.py::test_words_that_are_no_runs"),
     ("protocol.lists: give the folder", LISTED),
     ("({shown}). Prepare the set with them, or", LISTED),
@@ -285,6 +292,10 @@ TYPED: list[tuple[str, str]] = [
     ),
     ("and sets of action units are no classes", BY_CLASS),
     ("sets of action units. Take a run of the", f"{UNITS}what_needs_classes_says_so"),
+    (
+        "put each data set into a folder of that name",
+        "test_cd6me.py::test_a_set_that_is_not_there_is_named",
+    ),
     # What is not installed, or elsewhere.
     ("pip install 'jmer[", EXTRA),
     # Runs from Python, and small ones.

@@ -1,5 +1,6 @@
 """Runs of several methods on several data sets, without a training."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,19 @@ def predictions_of(
     predicted = np.where(rng.random(len(label)) < right, label, wrong)
     shares = np.eye(3, dtype=np.float32)[predicted]
     return Predictions(CLASSES, *columns, predicted, shares)
+
+
+def units_of(found: Predictions) -> Predictions:
+    """The same with two action units, of which a class shows none, one or both."""
+    shown = np.array([[False, False], [True, False], [True, True]])
+    predicted = shown[found.predicted]
+    return replace(
+        found,
+        classes=("AU1", "AU4"),
+        label=shown[found.label],
+        predicted=predicted,
+        probabilities=np.where(predicted, 0.8, 0.2).astype(np.float32),
+    )
 
 
 def make(folder: Path, network: str, found: Predictions, **changes: Any) -> Path:

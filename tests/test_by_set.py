@@ -190,8 +190,11 @@ def test_a_run_has_a_score_for_each_set(run):
 
 @pytest.mark.parametrize(
     ("mode", "protocol"),
-    [("own", Lodo()), ("shared", CrossSet(test=("two",)))],
-    ids=str,
+    [
+        ("own", Lodo()),
+        pytest.param("shared", CrossSet(test=("two",)), marks=pytest.mark.slow),
+    ],
+    ids=["own", "shared"],
 )
 def test_not_a_bit_of_a_held_out_set_reaches_its_fold(mode, protocol):
     clips = composite()

@@ -211,14 +211,17 @@ def test_batches_that_nobody_shares_cannot_leak():
     assert canary(Config(mix=Centred), chunk=5, batch_size=2).clips == 4
 
 
+QUICK = ("stanet", "hsta")
+
+
 @pytest.mark.parametrize(
     "mode", ["shared", pytest.param("own", marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize(
     "network",
     [
-        # Those whose parts are others' too are tested with the slow ones.
-        pytest.param(n, id=n.name, marks=[pytest.mark.slow] * n.name.startswith("res"))
+        # Two that have most parts; `test_every_promise` looks for leaks in all of them.
+        pytest.param(n, id=n.name, marks=[pytest.mark.slow] * (n.name not in QUICK))
         for n in NETWORKS
     ],
 )

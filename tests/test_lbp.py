@@ -165,7 +165,7 @@ def test_a_clip_knows_nothing_of_the_others():
     ("fields", "text"),
     [
         ({"frames": 8}, "model.frames=8: radius 4 in time needs 9 frames or more"),
-        ({"size": 6}, "model.size=6: 5 blocks and radii"),
+        ({"size": 6}, "model.size=6: 5 blocks a side, and margins of 1, need 7"),
         ({"radii": (0, 1, 1)}, "model.radii"),
         ({"points": 5}, "model.points=5 must be one of"),
         ({"kernel": "poly"}, "model.kernel=poly must be one of"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
-from several import make, predictions_of
+from several import make, predictions_of, units_of
 
 from jmer.cli import main
 from jmer.errors import JmerError
@@ -253,3 +253,15 @@ def test_one_person_has_no_spread(tmp_path):
     found = meta_analysis(made, "acc")
     assert found.pairs[0].combined.pooled is None
     assert any("There is no mean" in str(s.blocks) for s in meta_page(found).sections)
+
+
+def test_action_units_are_combined_by_their_own_score(runs, tmp_path, capsys):
+    for name, share in (("a", 0.5), ("b", 0.8)):
+        found = units_of(predictions_of(SETS, share, seed=2))
+        make(tmp_path / name, name, found, protocol=LOSO)
+    words = [str(tmp_path / name) for name in "ab"]
+    assert main(["meta", *words]) == 0
+    text = capsys.readouterr().out
+    assert "F1 difference" in text and "b − a" in text
+    assert main(["meta", words[0], str(runs[0])]) == 1
+    assert "labels of two kinds have no score in common" in capsys.readouterr().err

@@ -37,7 +37,15 @@ UNUSED = "no row of this table, by their network, switches, data set or classes"
 ROWS = {
     **{"stanet-1": 21, "stanet-2": 4, "meranet-1": 20, "aman-1": 5, "aman-2": 20},
     **{"aman-3": 9, "visual-memory-1": 3, "visual-memory-2": 6, "hsta-1": 16},
-    **{"hsta-2": 6, "hsta-3": 12, "hsta-4": 30, "hsta-5": 33, "hsta-6": 8, "hsta-7": 5},
+    **{
+        "cd6me-1": 9,
+        "hsta-2": 6,
+        "hsta-3": 12,
+        "hsta-4": 30,
+        "hsta-5": 33,
+        "hsta-6": 8,
+        "hsta-7": 5,
+    },
 }
 
 

@@ -165,9 +165,16 @@ def test_losses_that_a_network_cannot_have(folder):
     Path(RUN[1]).write_text(whole, encoding="utf-8")
     assert "Leave out --loss.mixup." in error([*RUN, "--loss.mixup", "1"])
     works(RUN)
+    fit = ["run", "baselines/lbp_top_synthetic"]
+    assert "its own: leave out --loss" in error([*fit, "--loss.focal", "2"])
+    works([*fit, "--help"])
 
 
 def test_inner_clips_that_nobody_can_spare(folder):
+    many = EXPERIMENT.replace("subjects=3, per_subject=4", "subjects=6, per_subject=6")
+    Path(RUN[1]).write_text(many, encoding="utf-8")
+    text = error([*RUN, "--patience", "3"])
+    works([*RUN, "--patience", "3", *option(text, "--selection"), "--run-dir", "early"])
     alone = EXPERIMENT.replace("subjects=3, per_subject=4", "subjects=3, per_subject=1")
     Path(RUN[1]).write_text(alone, encoding="utf-8")
     code, text = said([*RUN, "--selection", "inner"])

@@ -298,6 +298,14 @@ def test_what_goes_by_class_is_refused_until_its_remedies_are_typed(place, capsy
     assert main([*words_of(place), *typed]) == 0  # which is the run that is there
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("--loss.focal", "2"), ("--loss.mixup", "0.2")]
+)
+def test_losses_of_classes_are_refused(option, value, place, capsys):
+    assert main([*words_of(place), option, value]) != 0
+    assert "leave out what begins with --loss" in capsys.readouterr().err
+
+
 def test_units_that_no_clip_shows_can_be_left_out_as_is_said(place, capsys):
     place_of_run = ["--run-dir", str(place / "more")]
     assert main([*words_of(place), *place_of_run, "--extract.action-units", "44"]) != 0

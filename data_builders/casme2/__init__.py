@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from data_builders.frame_set import (
     AUS,
     OBJECTIVE_CLASS,
+    UNITS,
     FrameSet,
     Labelling,
     megc,
@@ -39,19 +40,22 @@ class Casme2(FrameSet):
         "megc": Labelling(megc(("disgust", "repression")), excluded=EXCLUDED),
         "objective": Labelling(objective(), column=OBJECTIVE_CLASS),
         "aus": AUS,
+        "units": UNITS,
     }
     vocabulary: ClassVar = {
         "emotion": EMOTIONS,
         OBJECTIVE_CLASS: (*sum(objective().values(), ()), "none"),
     }
 
-    classes: Literal["5class", "meranet", "megc", "objective", "aus"] = "5class"
+    classes: Literal["5class", "meranet", "megc", "objective", "aus", "units"] = (
+        "5class"
+    )
     """5class: disgust, happiness, repression, surprise, others; 247 clips if the sheet
     has sub24/EP02_07, else 246. meranet: disgust, happiness, surprise (63 or, with that
     clip, 64, 32 and 25 clips; its paper prints 63, 32 and 28, and no sheet has 28 of
     surprise). megc: negative, positive, surprise as in MEGC 2019, 145 clips. objective:
     classes I to VII as in CASME2-ObjectiveClasses.xlsx. aus: as the action units give
-    them."""
+    them. units: the same, and none, so that every clip of the sheet is there."""
     source: Literal["raw", "cropped"] = "cropped"
     """raw: CASME2_RAW_selected, or whole recordings (CASME2-RAW), which come first with
     a context. cropped: faces as the owners cut them out."""

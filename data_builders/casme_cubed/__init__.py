@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from data_builders.frame_set import (
     AUS,
     OBJECTIVE_CLASS,
+    UNITS,
     FrameSet,
     Labelling,
     objective,
@@ -24,6 +25,7 @@ MOCK_CRIME = {
     "4class": Labelling(same("negative", "positive", "surprise", "others")),
     "3class": Labelling(same("negative", "positive", "surprise")),
     "aus": AUS,
+    "units": UNITS,
 }
 """Part C, whose sheet has no finer emotions."""
 
@@ -40,14 +42,18 @@ class CasmeCubed(FrameSet):
         "3class": Labelling(THREE),
         "objective": Labelling(objective(), column=OBJECTIVE_CLASS),
         "aus": AUS,
+        "units": UNITS,
     }
 
     later: ClassVar[Mapping[str, Any]] = {"late_apex": "clamped"}
 
-    classes: Literal["7class", "4class", "3class", "objective", "aus"] = "7class"
+    classes: Literal["7class", "4class", "3class", "objective", "aus", "units"] = (
+        "7class"
+    )
     """7class: the emotions. 4class: negative, positive, surprise, others. 3class:
     without others. objective: classes I to VII of action units, as the sheet has them.
-    aus: as the action units give them."""
+    aus: as the action units give them. units: the same, and none, so that every clip of
+    the sheet is there."""
     part: Literal["A", "C"] = "A"
     """A: videos to watch. C: a mock crime, 165 clips of 30 subjects; it has
     classes=4class, 3class or aus, source=videos, and no apex (missing_apex=middle)."""

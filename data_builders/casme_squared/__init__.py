@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.frame_set import AUS, FrameSet, Labelling, same
+from data_builders.frame_set import AUS, UNITS, FrameSet, Labelling, same
 
 EMOTIONS = ("negative", "positive", "surprise", "others")
 STIMULI = ("happy", "anger", "disgust")
@@ -22,13 +22,14 @@ class CasmeSquared(FrameSet):
             column="stimulus",
         ),
         "aus": AUS,
+        "units": UNITS,
     }
     vocabulary: ClassVar = {"emotion": EMOTIONS, "stimulus": STIMULI}
 
-    classes: Literal["4class", "meranet", "aus"] = "meranet"
+    classes: Literal["4class", "meranet", "aus", "units"] = "meranet"
     """4class: negative, positive, surprise, others. meranet: happiness, anger and
     disgust by what the subjects watched (22, 17 and 18 clips; the paper prints 18, 22
     and 17, which no column gives). aus: objective classes I to VII, from the action
-    units."""
+    units. units: the same, and none, so that every clip of the sheet is there."""
     source: Literal["raw", "cropped"] = "cropped"
     """raw: rawpic. cropped: longVideoFaceCropped."""

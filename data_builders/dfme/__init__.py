@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.frame_set import AUS, FrameSet, Labelling, same
+from data_builders.frame_set import AUS, UNITS, FrameSet, Labelling, same
 
 # In the order of the published numbers, from 0.
 EMOTIONS = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
@@ -17,12 +17,17 @@ class Dfme(FrameSet):
     name: ClassVar[str] = "dfme"
     # Of most; each clip has its own.
     frame_rate: ClassVar[float] = 200
-    labellings: ClassVar = {"7class": Labelling(same(*EMOTIONS)), "aus": AUS}
+    labellings: ClassVar = {
+        "7class": Labelling(same(*EMOTIONS)),
+        "aus": AUS,
+        "units": UNITS,
+    }
     vocabulary: ClassVar = {"emotion": EMOTIONS}
 
-    classes: Literal["7class", "aus"] = "7class"
+    classes: Literal["7class", "aus", "units"] = "7class"
     """7class: anger, contempt, disgust, fear, happiness, sadness, surprise. aus:
-    objective classes I to VII, from the action units."""
+    objective classes I to VII, from the action units. units: the same, and none, so
+    that every clip of the sheet is there."""
     part: Literal["training", "testA", "testB"] = "training"
     """The list: training (1,856 clips), testA (474) or testB (299); their subjects
     differ."""

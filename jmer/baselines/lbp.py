@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -107,18 +108,29 @@ def histograms(
         patterns = jnp.asarray(table)[patterns]
     # Or each bin would work out all patterns anew.
     patterns = lax.optimization_barrier(patterns)
-    each = jnp.arange(int(table.max()) + 1, dtype=jnp.uint8)
-    # A loop: a bin takes long to compile, and there may be 256.
-    counts = lax.map(lambda k: _over_time(patterns == k), each)
+    counts = _counted(patterns, int(table.max()) + 1)
     made = in_cells(counts, rows, columns)
     return jnp.moveaxis(made / made.sum(0), 0, -1)
 
 
-def _over_time(hits: Array) -> Array:
-    """Sums over frames, float32. Counted in bytes as far as they go: a processor adds
-    many of them at once."""
+def _counted(patterns: Array, bins: int) -> Array:
+    """How often each bin occurs over time at each place, float32 [bin, b, h, w].
+
+    Counted in bytes as far as they go, of which a processor adds many at once.
+    """
     total = jnp.zeros(())
-    for start in range(0, hits.shape[1], MOST):
-        part = hits[:, start : start + MOST].astype(jnp.uint8)
-        total = total + part.sum(1, dtype=jnp.uint8).astype(jnp.float32)
+    for start in range(0, patterns.shape[1], MOST):
+        part = jnp.moveaxis(patterns[:, start : start + MOST], 1, 0)
+        total = total + _in_bytes(part, bins).astype(jnp.float32)
     return total
+
+
+def _in_bytes(frames: Array, bins: int) -> Array:
+    """The same of at most `MOST` frames, which come first, in bytes."""
+    each = jnp.arange(bins, dtype=jnp.uint8)[:, None, None, None]
+
+    def add(counts: jax.Array, frame: jax.Array) -> tuple[jax.Array, None]:
+        return counts + (frame == each).astype(jnp.uint8), None
+
+    start = jnp.zeros((bins, *frames.shape[1:]), jnp.uint8)
+    return lax.scan(add, start, jnp.asarray(frames))[0]

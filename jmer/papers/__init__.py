@@ -2,6 +2,7 @@
 
 from jmer.errors import UsageError
 from jmer.papers.aman import AMAN
+from jmer.papers.cd6me import CD6ME_TABLES
 from jmer.papers.hsta import HSTA
 from jmer.papers.meranet import MERANET
 from jmer.papers.stanet import STANET
@@ -11,7 +12,9 @@ from jmer.text import did_you_mean
 
 __all__ = ["TABLES", "PaperRow", "PaperTable", "table"]
 
-TABLES = {t.name: t for t in (*STANET, *HSTA, *MERANET, *AMAN, *VISUAL_MEMORY)}
+TABLES = {
+    t.name: t for t in (*STANET, *HSTA, *MERANET, *AMAN, *VISUAL_MEMORY, *CD6ME_TABLES)
+}
 
 
 def table(name: str) -> PaperTable:

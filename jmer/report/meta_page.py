@@ -11,7 +11,6 @@ from jmer.report.meta import Meta, PairEffect, SetEffect
 from jmer.report.render.blocks import Figure, Page, Paragraph, Section, Table
 from jmer.report.render.pages import write_page
 from jmer.runs.folder import META_CSV, REPORT
-from jmer.scores.metrics import label_of
 from jmer.text import counted
 
 NBSP = "\N{NO-BREAK SPACE}"
@@ -31,7 +30,7 @@ def write_meta(meta: Meta, out: Path) -> str:
 
 def meta_page(meta: Meta) -> Page:
     """All pairs in a table, then each with its sets."""
-    label = label_of(meta.score)
+    label = meta.tried[0].run.kind.label_of_score(meta.score)
     methods = counted(len({one.method for one in meta.tried}), "method")
     sets = counted(len(meta.sets), "data set")
     limits = _limits(meta.pairs)

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jmer.errors import JmerError
+from jmer.errors import JmerError, UsageError, quoted
+from jmer.report.comparison import kind_of_all
 from jmer.runs.folder import METRICS
 from jmer.runs.run import Run, read_run
+from jmer.text import did_you_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,25 @@ def method_of(run: Run) -> str:
     model = run.experiment["experiment"].get("model")
     name = model.get("name") if isinstance(model, dict) else None
     return str(name or run.experiment["name"])
+
+
+def score_of(asked: str, runs: Sequence[Tried]) -> str:
+    """The metric that is asked for by name or label; the first of reports, if none is.
+
+    Raises: UsageError if the runs have none of that name, JmerError if their labels
+    are of two kinds.
+    """
+    kind = kind_of_all([one.run for one in runs])
+    if not asked:
+        return kind.headlines[0].name
+    known = {metric.label.lower(): name for name, metric in kind.reported.items()}
+    known |= {name: name for name in kind.reported}
+    if asked.lower() not in known:
+        raise UsageError(
+            f"--score {quoted(asked)}: no score is called so"
+            f"{did_you_mean(asked, known)}. There are {', '.join(kind.reported)}."
+        )
+    return known[asked.lower()]
 
 
 def twice(one: Tried, other: Tried, where: str) -> JmerError:

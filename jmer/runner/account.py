@@ -58,6 +58,7 @@ def account(
         ),
         "wall_seconds": seconds,
         "throughput": _throughput(session, results, seconds),
+        **({"stopped": stopped(results, own)} if experiment.patience else {}),
     }
     return {**found, **FITTED} if experiment.optim.fits else found
 
@@ -76,11 +77,36 @@ def _throughput(
     session: Session, results: Sequence[PackResult], seconds: float
 ) -> dict[str, float] | None:
     tasks = sum(len(result.tasks) for result in results)
-    epochs = session.experiment.epochs
+    epochs = sum(int(epochs_of(result).sum()) for result in results)
     if not seconds:
         return None
     return {
         "folds_per_hour": 3600 * tasks / seconds,
-        "clips_per_second": tasks * epochs * session.training_clips / seconds,
-        "seconds_per_fold_epoch": seconds / (tasks * epochs),
+        "clips_per_second": epochs * session.training_clips / seconds,
+        "seconds_per_fold_epoch": seconds / epochs,
+    }
+
+
+def epochs_of(result: PackResult) -> np.ndarray:
+    """How many epochs each task of a pack trained [f]."""
+    every = np.full(len(result.tasks), int(result.epoch[-1]))
+    if result.stopped is None:
+        return every
+    return np.where(result.stopped > 0, result.stopped, every)
+
+
+def stopped(results: Sequence[PackResult], wanted: set[Task]) -> dict[str, int]:
+    """How many `wanted` tasks there are, how many of them stopped before the end, and
+    the epochs that all of them trained, of those they would have had."""
+    found = [
+        (int(epochs), int(result.epoch[-1]))
+        for result in results
+        for task, epochs in zip(result.tasks, epochs_of(result), strict=True)
+        if task in wanted
+    ]
+    return {
+        "tasks": len(found),
+        "early": sum(epochs < most for epochs, most in found),
+        "epochs_trained": sum(epochs for epochs, _ in found),
+        "epochs_in_all": sum(most for _, most in found),
     }

@@ -90,7 +90,8 @@ def _run(
 
     def prepared() -> tuple[list[Fold], Start, dict[str, Any]]:
         check_inputs(network, clips)
-        require_loss(experiment.loss, network, clips.inputs, len(clips.classes))
+        shown = clips.inputs, clips.label, len(clips.classes)
+        require_loss(experiment.loss, network, *shown)
         folds = make_folds(experiment.protocol, clips)
         start = read_start(experiment, folds, clips)
         about = describe(experiment, clips, start, **told)

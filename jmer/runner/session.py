@@ -109,6 +109,7 @@ class Session:
             lowering=default(self.device.platform),
             loss=experiment.loss,
             ema=experiment.ema,
+            patience=experiment.patience,
         )
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import jax
 
 from jmer import trees
+from jmer.runner.account import stopped
 from jmer.runner.feeding import told, whole
 from jmer.runner.fitting import Fitting
 from jmer.runner.laid_out import Pack, Packs, finished
@@ -185,7 +186,17 @@ class Training:
                 start=start,
             )
         log.write_tasks(result)
+        if experiment.patience:
+            view.say(_saved(result))
         return result
+
+
+def _saved(result: PackResult) -> str:
+    counts = stopped([result], set(result.tasks))
+    return (
+        f"{counts['early']} of {counted(counts['tasks'], 'task')} stopped early: "
+        f"{counts['epochs_trained']:,} of {counts['epochs_in_all']:,} epochs trained"
+    )
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -182,10 +182,9 @@ class Program:
         ) -> tuple[tuple[TaskState, jax.Array], Record]:
             state, first = carry
             unknown = jnp.full(self.chunk, jnp.nan)
+            stop = unless_stopped(state, first, first + count)
             with jax.named_scope(EPOCHS):
-                state, loss = jax.lax.fori_loop(
-                    first, first + count, epoch, (state, unknown)
-                )
+                state, loss = jax.lax.fori_loop(first, stop, epoch, (state, unknown))
             one = functools.partial(trainer.evaluate, data=data, epoch=first + count)
             with jax.named_scope(EVALUATION):
                 state, record = self.side_by_side(one)(state, table, loss=loss)
@@ -237,6 +236,14 @@ class Running:
 
     def close(self) -> None:
         """Ends whatever works for it."""
+
+
+def unless_stopped(state: TaskState, first: jax.Array, stop: jax.Array) -> jax.Array:
+    """`stop`, before which a chunk ends what it begins at `first`; `first` once all of
+    its tasks have stopped."""
+    if state.stopped is None:
+        return stop
+    return jnp.where((state.stopped > 0).all(), first, stop)
 
 
 def device_bytes(compiled: Any) -> int:

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +11,13 @@ import optax
 from flax import nnx, struct
 
 from jmer import keys
-from jmer.arrays import Array, Float, Int, PRNGKeyArray, Shaped, typed
+from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray, typed
 from jmer.errors import FieldCheck, UsageError
 from jmer.losses import use_cross_entropy
 from jmer.models.base import Inputs, NetworkConfig
+
+Label: TypeAlias = Int[Array, " b"] | Bool[Array, "b k"]
+"""Of each clip its class, or which action units it shows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +27,14 @@ class LossConfig:
 
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: each class counts alike, a clip of class c as n / (k n_c), of n
-    training clips of k classes of the fold. Mean over clips, whatever a batch has."""
+    training clips of k classes of the fold; an action unit as two classes, shown or
+    not. Mean over clips, whatever a batch has."""
     focal: float = 0.0
     """Exponent of (1 - p), by which clips that are recognised count less; 2 is usual
     (Lin et al. 2017)."""
     smoothing: float = 0.0
     """Share of a label that goes to all classes alike, 0 to below 1 (Szegedy et al.
-    2016)."""
+    2016); of an action unit, half of it to shown and half to not."""
     mixup: float = 0.0
     """Each training clip is mixed with another of its batch, and its label too, by a
     share that is drawn for the batch from Beta(a, a); 0 for none, 0.2 is usual (Zhang
@@ -50,30 +54,38 @@ PLAIN = LossConfig()
 class Labels:
     """Of clips that are two in one."""
 
-    first: Int[Array, " b"]
-    second: Int[Array, " b"]
+    first: Label
+    second: Label
     share: Float[Array, " b"]  # of the first
 
 
-@typed
 def balanced_weights(
-    label: Int[Array, " n"], train: Shaped[Array, " n"], classes: int
-) -> Float[Array, " k"]:
+    label: Label, train: Bool[Array, " n"], classes: int
+) -> Float[Array, " k"] | Float[Array, "2 k"]:
     """n / (k n_c) of each class c of the k that `train` has clips of, n in all, of
-    which n_c are of that class; 0 for a class without. Their mean over clips is 1.
+    which n_c are of that class; 0 for a class without. Their mean over clips is 1. Of
+    action units, the same of clips that show one [0] and of those that do not [1].
 
     Nothing of clips that are not in `train` reaches it.
     """
-    own = jax.nn.one_hot(jnp.where(train, label, classes), classes, dtype=jnp.float32)
-    counts = own.sum(0)
+    if label.ndim == 1:
+        own = jax.nn.one_hot(jnp.where(train, label, classes), classes)
+        return _inverse(own.sum(0), 0)
+    both = jnp.stack([label, ~label]) & train[:, None]
+    return _inverse(both.sum(1).astype(jnp.float32), 0)
+
+
+def _inverse(counts: Array, axis: int) -> Array:
     there = counts > 0
-    share: Array = counts.sum() / jnp.maximum(there.sum() * counts, 1)
+    classes = there.sum(axis, keepdims=True)
+    total = counts.sum(axis, keepdims=True)
+    share: Array = total / jnp.maximum(classes * counts, 1)
     return jnp.where(there, share, 0)
 
 
 def mixed(
     inputs: Inputs,
-    label: Int[Array, " b"],
+    label: Label,
     weight: Float[Array, " b"],
     key: PRNGKeyArray,
     alpha: float,
@@ -97,7 +109,7 @@ def mixed(
         wide = x.astype(jnp.float32)
         return share * wide + (1 - share) * wide[partner]
 
-    shares = jnp.broadcast_to(share, label.shape)
+    shares = jnp.broadcast_to(share, label.shape[:1])
     return jax.tree.map(mix, dict(inputs)), Labels(label, label[partner], shares)
 
 
@@ -112,8 +124,8 @@ def _partners(key: PRNGKeyArray, weight: Float[Array, " b"]) -> Int[Array, " b"]
 @contextlib.contextmanager
 def use_loss(
     config: LossConfig,
-    label: Int[Array, " b"] | Labels,
-    class_weight: Float[Array, " k"] | None,
+    label: Label | Labels,
+    class_weight: Array | None,
     who: str,
 ) -> Iterator[None]:
     """The cross-entropy of a batch with this `label` is what `config` makes of it.
@@ -125,15 +137,14 @@ def use_loss(
         return
     asked = False
 
-    def cross_entropy(
-        logits: Float[Array, "*b k"], first: Int[Array, "*b"]
-    ) -> Float[Array, "*b"]:
+    def cross_entropy(logits: Array, first: Array) -> Array:
         nonlocal asked
         asked = True
-        wanted: Array = jax.nn.one_hot(first, logits.shape[-1], dtype=jnp.float32)
+        units = first.ndim == logits.ndim
+        wanted = _wanted(first, logits.shape[-1])
         if isinstance(label, Labels):
             wanted = _of_both(wanted, label)
-        return cost(config, logits, wanted, class_weight)
+        return (cost_of_units if units else cost)(config, logits, wanted, class_weight)
 
     with use_cross_entropy(cross_entropy):
         yield
@@ -144,9 +155,16 @@ def use_loss(
         )
 
 
+def _wanted(label: Array, classes: int) -> Array:
+    """The share of each class or unit, one-hot for classes [..., k]."""
+    if jnp.issubdtype(label.dtype, jnp.bool_):
+        return label.astype(jnp.float32)
+    return jax.nn.one_hot(label, classes, dtype=jnp.float32)
+
+
 def _of_both(first: Float[Array, "b *s k"], label: Labels) -> Float[Array, "b *s k"]:
-    """One-hot labels of mixed clips, each of whose steps has the label of its clip."""
-    second: Array = jax.nn.one_hot(label.second, first.shape[-1], dtype=jnp.float32)
+    """Those of mixed clips, each of whose steps has the label of its clip."""
+    second = _wanted(label.second, first.shape[-1])
     lead = (len(second), *(1,) * (first.ndim - 2))
     share = label.share.reshape(*lead, 1)
     return share * first + (1 - share) * second.reshape(*lead, -1)
@@ -172,8 +190,36 @@ def cost(
     return optax.softmax_cross_entropy(logits, wanted)
 
 
+@typed
+def cost_of_units(
+    config: LossConfig,
+    logits: Float[Array, "*b k"],
+    wanted: Float[Array, "*b k"],
+    unit_weight: Float[Array, "2 k"] | None = None,
+) -> Float[Array, "*b"]:
+    """-(wanted w_0 (1 - p)^focal log p + (1 - wanted) w_1 p^focal log(1 - p)), the mean
+    over action units, in nats, p = sigmoid(logits); `wanted` is smoothed before."""
+    logits = logits.astype(jnp.float32)
+    wanted = (1 - config.smoothing) * wanted + config.smoothing / 2
+    shown, hidden = jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)
+    sides = []
+    for i, (share, own, other) in enumerate(
+        ((wanted, shown, hidden), (1 - wanted, hidden, shown))
+    ):
+        if unit_weight is not None:
+            share = share * unit_weight[i]
+        if config.focal:
+            share = share * jnp.maximum(jnp.exp(other), 1e-6) ** config.focal
+        sides.append(share * own)
+    return -(sides[0] + sides[1]).mean(-1)
+
+
 def require_loss(
-    config: LossConfig, network: NetworkConfig, inputs: Inputs, classes: int
+    config: LossConfig,
+    network: NetworkConfig,
+    inputs: Inputs,
+    label: Label,
+    classes: int,
 ) -> None:
     """Traces the loss of two clips of a set, before anything begins.
 
@@ -190,11 +236,13 @@ def require_loss(
             seen, labels = mixed(seen, label, weight, key, config.mixup)
         rngs = nnx.Rngs(params=0)
         model = network.build(classes, dtype=jnp.float32, rngs=rngs)
-        with use_loss(config, labels, jnp.ones(classes), network.name):
+        weights = jnp.ones(classes if label.ndim == 1 else (2, classes))
+        with use_loss(config, labels, weights, network.name):
             return network.loss(model, seen, label, weight=weight, key=key)
 
     shapes = {
         name: jax.ShapeDtypeStruct((2, *value.shape[1:]), value.dtype)
         for name, value in inputs.items()
     }
-    jax.eval_shape(loss, shapes, jax.ShapeDtypeStruct((2,), jnp.int32))
+    of_two = jax.ShapeDtypeStruct((2, *label.shape[1:]), label.dtype)
+    jax.eval_shape(loss, shapes, of_two)

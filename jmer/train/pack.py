@@ -13,6 +13,7 @@ import numpy as np
 from jmer import trees
 from jmer.arrays import PRNGKeyArray
 from jmer.train.checkpoint import Checkpoints, Flat, flatten, replaced, unflatten
+from jmer.train.early import filled, running, smaller, spread
 from jmer.train.folds import Program, Running
 from jmer.train.step import Data, Record, TaskState
 from jmer.train.tasks import Task, TaskTable
@@ -51,15 +52,18 @@ class History:
 
     def flat(self) -> Flat:
         stacked = trees.stack(self.records)
-        return {
+        values = {
             f"history.{field.name}": getattr(stacked, field.name)
             for field in dataclasses.fields(Record)
-        } | {"history.epoch": np.array(self.epoch, np.int32)}
+        }
+        values["history.epoch"] = np.array(self.epoch, np.int32)
+        return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
     def of(cls, flat: Flat, seconds: float) -> "History":
         flat = {**flat, "history.inner_loss": _inner_loss(flat)}
         names = [field.name for field in dataclasses.fields(Record)]
+        names = [name for name in names if f"history.{name}" in flat]
         epochs = flat["history.epoch"].tolist()
         records = [
             Record(**{name: flat[f"history.{name}"][i] for name in names})
@@ -91,6 +95,7 @@ class PackResult:
     selected: np.ndarray  # f, epoch whose weights are kept and tested
     seconds: float
     weights: Flat  # "params.…" and "stats.…", task axis first
+    stopped: np.ndarray | None = None  # f, epoch that a task stopped after; 0 if never
 
 
 def train_pack(
@@ -138,22 +143,29 @@ def _trained(
 ) -> PackResult:
     run.begin(start)
     previous: tuple[list[int], Record] | None = None
-    while run.epoch < run.schedule.epochs:
+    while run.epoch < run.schedule.epochs and not run.all_stopped:
         current = run.advance()
-        # The host looks at the last evaluations while the devices work on the next.
+        # The host looks at the last evaluations while the devices work on the next,
+        # unless these tell which tasks go on.
         if previous is not None:
             run.note(*previous, watch)
         previous = current
-        stop = stopping()
-        if stop or run.due():
+        if run.program.trainer.patience:
             run.note(*previous, watch)
             previous = None
+            run.shrink()
+        stop = stopping()
+        if stop or run.due():
+            if previous is not None:
+                run.note(*previous, watch)
+                previous = None
             run.save()
         if stop:
             run.checkpoints.finish()
             raise KeyboardInterrupt
     if previous is not None:
         run.note(*previous, watch)
+    run.fill(watch)
     return run.finish()
 
 
@@ -173,16 +185,23 @@ class _PackRun:
     ) -> None:
         self.program, self.tasks = program, tasks
         self.checkpoints, self.schedule, self.notes = checkpoints, schedule, notes
-        rows = program.rows(tasks)
-        self.table = jax.device_put(trees.take(table, rows), program.per_task)
-        # Tasks are repeated to fill the devices; the first row of each is kept.
-        self.rows, self.own = rows, np.unique(rows, return_index=True)[1]
-        self.data = data
+        self.every, self.data = table, data
         self.running: Running | None = None
         self.state: TaskState
+        self.left: TaskState | None = None  # of tasks that have left, at their places
+        self._lay_out(np.arange(len(tasks)))
         self.epoch = 0
         self.history = History([], [])
         self.saved_at = self.noted_at = time.monotonic()
+
+    def _lay_out(self, places: np.ndarray) -> None:
+        """The rows of the tasks at these places, those that the program has."""
+        tasks = [self.tasks[i] for i in places]
+        self.places, rows = places, self.program.rows(tasks)
+        # Tasks are repeated to fill the devices; the first row of each is kept.
+        self.rows, self.own = places[rows], np.unique(rows, return_index=True)[1]
+        table = trees.take(self.every, self.rows)
+        self.table = jax.device_put(table, self.program.per_task)
 
     def begin(self, start: Mapping[str, np.ndarray]) -> None:
         if self.checkpoints.epoch is None:
@@ -191,9 +210,54 @@ class _PackRun:
         self.epoch, flat, meta = self.checkpoints.restore()
         template = jax.eval_shape(self.program.init, self.table.key)
         state = unflatten(template, flat, self.checkpoints.folder)
-        state = trees.take(state, self.rows)
-        self.state = jax.device_put(state, self.program.per_task)
         self.history = History.of(flat, meta["seconds"])
+        self._put(state)
+        self._shrunk_as_before(state)
+
+    def _put(self, state: TaskState) -> None:
+        """The states of all tasks, of which the program has its own."""
+        rows = trees.take(state, self.rows)
+        self.state = jax.device_put(rows, self.program.per_task)
+
+    @property
+    def all_stopped(self) -> bool:
+        records = self.history.records
+        stopped = records[-1].stopped if records else None
+        return stopped is not None and bool((stopped > 0).all())
+
+    def whole(self) -> TaskState:
+        """The states of all tasks, on the host."""
+        state = trees.take(jax.device_get(self.state), self.own)
+        return state if self.left is None else spread(self.left, state, self.places)
+
+    def shrink(self) -> None:
+        """Goes on with the tasks that have not stopped, once they are few enough."""
+        if (found := self._smaller(self.history.records[-1])) is not None:
+            self._go_on(*found, self.whole())
+
+    def _smaller(self, record: Record) -> tuple[Program, np.ndarray] | None:
+        places = running(record)
+        if not len(places):
+            return None
+        tasks = [self.tasks[i] for i in places]
+        program = smaller(self.program, tasks, len(self.rows))
+        return None if program is None else (program, places)
+
+    def _go_on(self, program: Program, places: np.ndarray, state: TaskState) -> None:
+        self.close()
+        self.program, self.left, self.running = program, state, None
+        self._lay_out(places)
+        self._put(state)
+
+    def _shrunk_as_before(self, state: TaskState) -> None:
+        """The program that a training which was not interrupted has by now."""
+        if not self.program.trainer.patience:
+            return
+        for record in self.history.records[self.program.evaluations - 1 : :][
+            :: self.program.evaluations
+        ]:
+            if (found := self._smaller(record)) is not None:
+                self._go_on(*found, state)
 
     def advance(self) -> tuple[list[int], Record]:
         counts = self.schedule.counts(self.epoch, self.program.evaluations)
@@ -217,21 +281,39 @@ class _PackRun:
         seconds, self.noted_at = now - self.noted_at, now
         self.history.seconds += seconds
         for i, epoch in enumerate(epochs):
-            own = trees.take(record, (i, self.own))
-            self.history.epoch.append(epoch)
-            self.history.records.append(own)
-            watch(Progress(epoch, own, seconds / len(epochs)))
+            self._add(epoch, trees.take(record, (i, self.own)))
+            last = self.history.records[-1]
+            watch(Progress(epoch, last, seconds / len(epochs)))
+
+    def _add(self, epoch: int, own: Record) -> None:
+        """One more evaluation, of the tasks that the program has."""
+        records = self.history.records
+        last = records[-1] if records else None
+        if last is not None and len(self.places) < len(self.tasks):
+            own = spread(last, own, self.places)
+        self.history.epoch.append(epoch)
+        records.append(filled(own, last, epoch))
+
+    def fill(self, watch: Callable[[Progress], Any]) -> None:
+        """Where all tasks have stopped: the evaluations that are left, which would find
+        what the last one did."""
+        for first, count in self.schedule.turns(self.epoch):
+            last = self.history.records[-1]
+            self.history.epoch.append(first + count)
+            self.history.records.append(last)
+            watch(Progress(first + count, last, 0.0))
+        self.epoch = self.schedule.epochs
 
     def due(self) -> bool:
         elapsed = time.monotonic() - self.saved_at
         return elapsed >= self.schedule.checkpoint_seconds
 
     def save(self) -> None:
-        state = trees.take(jax.device_get(self.state), self.own)
+        state = self.whole()
         self._write({**flatten(state), **self.history.flat()}, finished=False)
 
     def finish(self) -> PackResult:
-        state = trees.take(jax.device_get(self.state), self.own)
+        state = self.whole()
         if state.best is None:
             kept = {"params": state.tested.params, "stats": state.tested.stats}
             selected = np.full(len(self.tasks), self.schedule.epochs, np.int32)
@@ -301,6 +383,7 @@ def result_of(flat: Flat, tasks: Sequence[Task], seconds: float) -> PackResult:
             for name, value in flat.items()
             if name.startswith(("params.", "stats."))
         },
+        stopped=flat["history.stopped"][-1] if "history.stopped" in flat else None,
     )
 
 

@@ -71,11 +71,17 @@ class TaskState:
     alive: Bool[Array, ""]  # False once a loss or gradient was not finite
     best: Best | None
     average: Average | None = None
+    stopped: Int[Array, ""] | None = None  # after that epoch; 0 while it trains
 
     @property
     def tested(self) -> Average:
         """What is evaluated and saved: the means where there are any."""
         return self.average or Average(self.params, self.stats)
+
+    @property
+    def trains(self) -> Bool[Array, ""]:
+        """Whether it has neither diverged nor stopped."""
+        return self.alive if self.stopped is None else self.alive & (self.stopped == 0)
 
 
 @struct.dataclass
@@ -144,6 +150,7 @@ class Record:
     test_logits: Float[Array, "t k"]
     inner_uf1: Float[Array, ""]  # mean F1 of units; nan without inner clips
     inner_loss: Float[Array, ""]  # nats, mean cross-entropy; nan without inner clips
+    stopped: Int[Array, ""] | None = None  # as of the task's state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +172,7 @@ class Trainer:
     accumulate: int = 1  # parts of a batch, one after another
     loss: LossConfig = PLAIN
     ema: float = 0.0  # decay of the means of weights; 0 for none
+    patience: int = 0  # epochs without a better one that end a task; 0 for none
 
     def build(self, key: PRNGKeyArray) -> nnx.Module:
         return self.network.build(
@@ -206,6 +214,7 @@ class Trainer:
             alive=jnp.array(True),
             best=lowest if self.inner else None,
             average=Average(params, stats) if self.ema else None,
+            stopped=jnp.int32(0) if self.patience else None,
         )
 
     def rules(
@@ -230,7 +239,8 @@ class Trainer:
         rules: tuple[NetworkConfig, optax.GradientTransformation] | None = None,
         class_weight: Float[Array, " k"] | None = None,
     ) -> tuple[TaskState, Float[Array, ""]]:
-        """One update. A batch without weight, or a diverged task, changes nothing."""
+        """One update. A batch without weight, or a task that has diverged or stopped,
+        changes nothing."""
         graphdef = self.graphdef
         network, optimiser = rules or self.rules({}, self.plan.size)
         step_key = keys.named(key, "step", state.step)
@@ -271,7 +281,7 @@ class Trainer:
                 moved, average=self._averaged(state.average, moved)
             )
         alive = state.alive & (finite | empty)
-        state = trees.select(state.alive & finite & ~empty, moved, state)
+        state = trees.select(state.trains & finite & ~empty, moved, state)
         return dataclasses.replace(state, alive=alive), loss
 
     def _averaged(self, average: Average, moved: TaskState) -> Average:
@@ -418,8 +428,11 @@ class Trainer:
         if state.best is not None:
             inner_uf1, inner_loss = self._inner_scores(state, task, data)
             state = self._keep_best(state, inner_uf1, inner_loss, epoch)
+        if state.stopped is not None:
+            state = self._stop(state, epoch)
         test = self.logits(state, data, task.test, task.test_weight)
-        return state, Record(loss, state.alive, test, inner_uf1, inner_loss)
+        found = loss, state.alive, test, inner_uf1, inner_loss
+        return state, Record(*found, state.stopped)
 
     def _inner_scores(
         self, state: TaskState, task: TaskTable, data: Data
@@ -447,8 +460,17 @@ class Trainer:
         if self.inner == "uf1":
             better = (uf1 > best.uf1) | ((uf1 == best.uf1) & better)
         now = Best(state.tested.params, state.tested.stats, uf1, loss, epoch)
-        best = trees.select(better & state.alive, now, best)
+        best = trees.select(better & state.trains, now, best)
         return dataclasses.replace(state, best=best)
+
+    def _stop(self, state: TaskState, epoch: Array) -> TaskState:
+        """Ends a task that has diverged, or was not better for `patience` epochs."""
+        assert state.best is not None and state.stopped is not None
+        due = ~state.alive | (epoch - state.best.epoch >= self.patience)
+        ends = due & (state.stopped == 0)
+        return dataclasses.replace(
+            state, stopped=jnp.where(ends, epoch, state.stopped).astype(jnp.int32)
+        )
 
 
 def _mean(losses: Float[Array, " s"], weight: Float[Array, "s b"]) -> Array:

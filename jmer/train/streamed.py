@@ -36,6 +36,7 @@ from jmer.train.folds import (
     device_bytes,
     part_of,
     placed,
+    unless_stopped,
     with_part,
 )
 from jmer.train.probe import Layout, Work
@@ -86,7 +87,7 @@ class Streamed(Program):
                 key=keys.named(ours.seed[0], "epoch", epoch),
                 order=order,
                 first=first,
-                stop=stop,
+                stop=unless_stopped(part, first, stop),
             )
             part, own, loss = self.side_by_side(one)(part, own, ours)
             return with_part(carry, (part, own), start), loss

@@ -71,6 +71,30 @@ class Table:
 
 
 @dataclass(frozen=True)
+class BoardCell:
+    """The score of a method on a set, and what stands below it."""
+
+    value: float | None
+    band: tuple[float, float] | None
+    oracle: float | None
+    """None where no epoch was to be chosen."""
+    notes: tuple[str, ...] = ()
+    link: str | None = None
+    """Address of the report that says more, relative to the page."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """Methods (rows) by data sets (columns); nothing where one was not tried."""
+
+    kind: ClassVar[str] = "board"
+    title: str
+    columns: tuple[tuple[str, str], ...]
+    """Each set, and how its runs are tested."""
+    rows: tuple[tuple[str, tuple[BoardCell | None, ...]], ...]
+
+
+@dataclass(frozen=True)
 class Figure:
     kind: ClassVar[str] = "figure"
     path: str
@@ -96,7 +120,7 @@ class Terms:
     items: tuple[tuple[str, str], ...]
 
 
-PageBlock = Paragraph | Gauges | Table | Figure | Code | Terms
+PageBlock = Paragraph | Gauges | Table | Board | Figure | Code | Terms
 
 
 @dataclass(frozen=True)

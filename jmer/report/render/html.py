@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from jmer.report.draw.style import DPI
 from jmer.report.render.blocks import Page
-from jmer.text import interval, points, visible
+from jmer.text import ends, interval, points, visible
 
 FOLDER = Path(__file__).parent
 WIDTH = 1.2 * 96 / DPI
@@ -34,6 +34,7 @@ def render(page: Page) -> str:
     environment.filters.update(
         points=points,
         interval=interval,
+        ends=ends,
         base64=lambda content: base64.b64encode(content).decode(),
         shown_width=_shown_width,
         percent=lambda value: f"{100 * min(max(value, 0), 1):.2f}%",

@@ -4,6 +4,8 @@ import re
 from urllib.parse import quote
 
 from jmer.report.render.blocks import (
+    Board,
+    BoardCell,
     Code,
     Figure,
     Gauge,
@@ -14,7 +16,7 @@ from jmer.report.render.blocks import (
     Table,
     Terms,
 )
-from jmer.text import interval, points, visible
+from jmer.text import banded, interval, points, visible
 
 # An underscore between letters or digits means nothing, and names are full of them.
 SPECIAL = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
@@ -44,6 +46,14 @@ def _table(table: Table) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def _cell(cell: BoardCell | None) -> str:
+    if cell is None:
+        return "–"
+    oracle = cell.oracle is not None
+    notes = [f"oracle {points(cell.oracle)} (inflated)"] if oracle else []
+    return "; ".join((banded(cell.value, cell.band), *notes, *cell.notes))
+
+
 def _code(text: str) -> str:
     text = visible(text)
     # The fence is longer than any run of backticks inside.
@@ -69,6 +79,10 @@ def _block(block: PageBlock) -> str:
             return "\n".join(f"- {_gauge(item)}" for item in items)
         case Table():
             return _table(block)
+        case Board(_, columns, rows):
+            cells = tuple((name, *map(_cell, own)) for name, own in rows)
+            heads = (f"{name} ({about})" for name, about in columns)
+            return _table(Table(("Method", *heads), cells))
         case Figure():
             alt, caption = escape_markdown(block.alt), escape_markdown(block.caption)
             return f"![{alt}]({quote(block.path, safe=PLAIN)})\n\n{caption}"

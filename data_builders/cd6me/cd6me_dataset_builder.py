@@ -1,0 +1,108 @@
+"""TFDS builder of the CD6ME composite."""
+
+import functools
+from typing import Any
+
+from data_builders.cd6me import CLASSES, SETS, Cd6me
+from data_builders.frame_builder import FrameBuilder
+from jmer.data import exclusion
+from jmer.data.asking import data_option
+from jmer.data.builder import ClipBuilder
+from jmer.data.maker import builder_of
+from jmer.data.problems import Problem, Unusable
+from jmer.data.span import Session, Span
+from jmer.preprocess.clip_recipe import Shapes
+
+
+class Builder(ClipBuilder):
+    """All clips of CASME, CASME II, SAMM, 4DME, MMEW and CAS(ME)³ part A.
+
+    The manual directory holds a folder for each, in its own layout. Subjects of
+    different sets are called alike (`sub01`), so that the name of the set goes before
+    theirs: `casme2-sub01`. Whether anybody is in two of them is not known.
+    """
+
+    VERSION = "1.0.0"
+    data: Cd6me
+
+    @functools.cached_property
+    def parts(self) -> list[FrameBuilder]:
+        """Raises: JmerError naming the folders that are not there."""
+        base = self.require_manual_dir()
+        places = [self.data.folder_of(kind) for kind in SETS]
+        if lacking := [place.name for place in places if not place.is_dir()]:
+            there = [place.name for place in places if place.is_dir()]
+            raise Unusable(
+                f"{base} has no folder {', '.join(lacking)}: put each data set into a "
+                f"folder of that name there, as its owners distribute it"
+                f"{' (there are: ' + ', '.join(there) + ')' if there else ''}, or give "
+                f"the folder that has them with {data_option('manual_dir')}.",
+                "data sets that are not there",
+            )
+        return [builder_of(part) for part in self.data.parts]
+
+    def class_names(self) -> tuple[str, ...]:
+        return CLASSES
+
+    def tensors(self) -> Shapes:
+        return self.data.shapes
+
+    def problems(self) -> list[str]:
+        known = [clip for part in self.parts for clip in part.annotation.clips]
+        return [
+            *exclusion.unknown(self.data.exclude, known),
+            *(problem for part in self.parts for problem in part.clip_problems()),
+        ]
+
+    def flaws(self) -> list[Problem]:
+        return [flaw for part in self.parts for flaw in part.flaws()]
+
+    def notes(self) -> list[str]:
+        said = [f"{p.data.name}: {note}" for p in self.parts for note in p.notes()]
+        for part, (published, _) in zip(self.parts, SETS.values(), strict=True):
+            if (found := len(part.survey.clips)) != published:
+                said.append(
+                    f"{part.data.name}: {found} clips, where CD6ME has {published}, so "
+                    f"that figures do not compare with published ones."
+                )
+        return said
+
+    def digests(self) -> dict[str, str]:
+        return {
+            f"{part.data.name}/{file}": digest
+            for part in self.parts
+            for file, digest in part.digests().items()
+        }
+
+    def summary(self) -> str:
+        return "\n".join(f"{part.data.name}: {part.summary()}" for part in self.parts)
+
+    def spans(self) -> list[Span]:
+        return [
+            span._replace(subject=_named(span.dataset, span.subject))
+            for part in self.parts
+            for span in part.spans()
+        ]
+
+    def sessions(self) -> list[Session]:
+        return [
+            one._replace(subject=_named(one.dataset, one.subject))
+            for part in self.parts
+            for one in part.sessions()
+        ]
+
+    def items(self) -> list[tuple[int, Any]]:
+        return [(i, x) for i, part in enumerate(self.parts) for x in part.items()]
+
+    def look(self, item: tuple[int, Any]) -> None:
+        part, its_own = item
+        self.parts[part].look(its_own)
+
+    def example(self, item: tuple[int, Any]) -> dict[str, Any]:
+        part, its_own = item
+        made = self.parts[part].example(its_own)
+        return {**made, "subject": _named(made["dataset"], made["subject"])}
+
+
+def _named(dataset: str, subject: str) -> str:
+    return f"{dataset}-{subject}"

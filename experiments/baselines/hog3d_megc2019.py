@@ -1,0 +1,20 @@
+"""3D HOG with linear support vector machines, on the MEGC 2019 composite.
+
+Paper:  Polikovsky et al. 2009
+Run:    jmer run baselines/hog3d_megc2019 --data.manual-dir DIR
+Cost:   seconds, once the set is prepared
+Expect: no figure of ours: the set needs a licence
+"""
+
+from data_builders.megc2019 import Megc2019
+from jmer.baselines.hog3d import Hog3dConfig
+from jmer.baselines.svm import SvmConfig
+from jmer.experiment import Experiment
+
+EXPERIMENT = Experiment(
+    model=Hog3dConfig(),
+    data=Megc2019(modality="clip", resample="tim", frames=10),
+    optim=SvmConfig(),
+    epochs=1,
+    dtype="float32",
+)

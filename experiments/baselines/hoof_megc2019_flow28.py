@@ -1,0 +1,21 @@
+"""HOOF with linear support vector machines, on the public flow images of MEGC 2019.
+
+Paper:  Chaudhry et al. 2009
+Run:    jmer run baselines/hoof_megc2019_flow28 --data.manual-dir DIR
+Cost:   seconds
+Expect: UF1 0.559 (0.495 to 0.609 over subjects)
+Flow there is stretched to 0..255 image by image: the median stands for no motion.
+"""
+
+from data_builders.megc2019_flow28 import Megc2019Flow28
+from jmer.baselines.hoof import HoofConfig
+from jmer.baselines.svm import SvmConfig
+from jmer.experiment import Experiment
+
+EXPERIMENT = Experiment(
+    model=HoofConfig(zero="median"),
+    data=Megc2019Flow28(),
+    optim=SvmConfig(),
+    epochs=1,
+    dtype="float32",
+)

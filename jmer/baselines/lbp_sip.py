@@ -1,0 +1,52 @@
+"""LBP-SIP: local binary patterns of six intersection points.
+
+Wang, See, Phan & Oh 2014, "LBP with six intersection points: reducing redundant
+information in LBP-TOP for micro-expression recognition"; 2015, "Efficient
+spatio-temporal local binary patterns for spontaneous facial micro-expression
+recognition".
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax.numpy as jnp
+
+from jmer.arrays import Array, Float
+from jmer.baselines.clip_features import ClipBaselineConfig
+from jmer.baselines.grey import grey
+from jmer.baselines.lbp import codes, histograms, plane_ways
+from jmer.errors import FieldCheck
+from jmer.models.base import Inputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class LbpSipConfig(ClipBaselineConfig):
+    """The twelve neighbours of LBP-TOP are six points, on three lines that cross in the
+    voxel: a histogram of the four in its frame (16 bins) and one of the two before and
+    after it (4 bins), for each block.
+
+    Without the Gaussian pyramid of the paper's second half.
+    """
+
+    name: ClassVar[str] = "lbpsip"
+    paper: ClassVar[str] = "Wang et al., ACCV 2014"
+
+    radii: tuple[int, int, int] = (1, 1, 4)
+    """How far the points are along x, y (pixels) and t (frames)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fits = min(self.radii) >= 1
+        FieldCheck(self, "model").must("radii", fits, "be at least 1 each")
+        self._require_room(self.radii)
+
+    def features(self, inputs: Inputs) -> Float[Array, "b d"]:
+        rx, ry, rt = self.radii
+        volume, margin = grey(inputs["clip"]), (rt, ry, rx)
+        within = plane_ways("XY", 4, self.radii)
+        around = [(-float(rt), 0.0, 0.0), (float(rt), 0.0, 0.0)]
+        found = []
+        for ways in (within, around):
+            made, every = codes(volume, ways, margin), range(2 ** len(ways))
+            found.append(histograms(made, every, self.blocks, self.blocks))
+        return jnp.concatenate(found, -1).reshape(len(volume), -1)
