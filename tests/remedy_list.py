@@ -53,6 +53,15 @@ TYPED: list[tuple[str, str]] = [
         "test_spotters.py::test_a_run_is_spotted_as_that_of_a_network",
     ),
     # Predictions on videos.
+    (
+        "is there already, which is of no finished answer: choose another folder",
+        f"{ASKED}an_answer_takes_nobody_elses_place",
+    ),
+    ("there already, and stays: choose", f"{ASKED}an_answer_about_another_video_stays"),
+    (
+        "end, or choose another folder with --out.",
+        f"{ASKED}two_processes_do_not_share_a_folder",
+    ),
     ("name a video, a folder of frames, or", f"{ASKED}a_video_or_a_camera_is_needed"),
     (
         "tells no intensity of frames; give",
