@@ -39,6 +39,8 @@ UNITS = "test_units_training.py::test_"
 BY_CLASS = f"{UNITS}what_goes_by_class_is_refused_until_its_remedies_are_typed"
 
 TYPED: list[tuple[str, str]] = [
+    ("names in PyTorch that jmer knows", "test_own_typed.py::test_all_commands_take"),
+    ("as networks of jmer have: leave", "test_own_typed.py::test_all_commands_take"),
     ("add --selection inner", f"{RUNS}inner_clips_that_nobody_can_spare"),
     ("leave out --loss, or call", f"{RUNS}losses_that_a_network_cannot_have"),
     ("its own: leave out --loss", f"{RUNS}losses_that_a_network_cannot_have"),
