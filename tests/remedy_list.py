@@ -32,6 +32,8 @@ NO_REMEDY = "a rule, a note or a heading, and no remedy"
 ASKED = "test_predict.py::test_"
 FACES = "test_predict_faces.py::test_"
 
+FITTED_UNITS = "test_baselines.py::test_action_units_are_fitted_one_by_one"
+SPOTTERS = "test_spotters.py::test_a_run_is_spotted_as_that_of_a_network"
 FITS = "test_baselines.py::test_what_errors_tell_to_type"
 UNITS = "test_units_training.py::test_"
 BY_CLASS = f"{UNITS}what_goes_by_class_is_refused_until_its_remedies_are_typed"
@@ -47,7 +49,21 @@ TYPED: list[tuple[str, str]] = [
     ("optim.gamma-among are chosen", FITS),
     ("there is nothing to choose: give --optim.c-among", FITS),
     ("the machines of a fold may keep", FITS),
+    ("may show several action units: give --model.machines", FITTED_UNITS),
+    (
+        "frames at most: give --model.half",
+        "test_spotters.py::test_a_run_is_spotted_as_that_of_a_network",
+    ),
     # Predictions on videos.
+    (
+        "is there already, which is of no finished answer: choose another folder",
+        f"{ASKED}an_answer_takes_nobody_elses_place",
+    ),
+    ("there already, and stays: choose", f"{ASKED}an_answer_about_another_video_stays"),
+    (
+        "end, or choose another folder with --out.",
+        f"{ASKED}two_processes_do_not_share_a_folder",
+    ),
     ("name a video, a folder of frames, or", f"{ASKED}a_video_or_a_camera_is_needed"),
     (
         "tells no intensity of frames; give",

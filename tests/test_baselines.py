@@ -88,6 +88,27 @@ def test_decisions_are_those_of_scikit_learn(kernel, weights):
     assert_array_equal(found.argmax(1), theirs.predict(scaler.transform(TESTED)))
 
 
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_units_are_those_of_a_machine_each(kernel):
+    label = RNG.random((60, 3)) < [0.5, 0.2, 0]
+    network = Plain(kernel=kernel, vectors=60, machines="each")
+    arrays = SvmConfig(weights="balanced").fit(network, FEATURES, label, 3)
+    scaler = StandardScaler().fit(FEATURES.astype(np.float64))
+    found = logits(network, arrays, TESTED)
+    for unit in range(2):
+        theirs = SVC(kernel=kernel, gamma=1 / 7, tol=1e-6, class_weight="balanced")
+        theirs.fit(scaler.transform(FEATURES), label[:, unit])
+        expected = theirs.decision_function(scaler.transform(TESTED))
+        assert_allclose(found[:, unit], expected, atol=5e-3)
+    assert (found[:, 2] < 0).all()  # which nobody shows
+    classes = SvmConfig(weights="balanced").fit(network, FEATURES, LABEL, 3)
+    same = SvmConfig(weights="balanced").fit(
+        network, FEATURES, LABEL[:, None] == np.arange(3), 3
+    )
+    for name, value in classes.items():
+        assert value.tobytes() == same[name].tobytes()
+
+
 @pytest.mark.parametrize("classes", [2, 3, 5])
 def test_votes_by_hand(classes):
     pairs = classes * (classes - 1) // 2
@@ -316,6 +337,19 @@ def test_variants_are_fitted_with_their_numbers(place):
     assert np.abs(small).max() < 1e-3 < np.abs(large).max()
     found = [each["values"] for each in run.metrics["variants"]]
     assert found == [{"optim.c": 1e-6}, {"optim.c": 1.0}]
+
+
+def test_action_units_are_fitted_one_by_one(place, capsys):
+    folder = place / "units"
+    units = ("--extract.action-units", "12", "4")
+    assert main(words(place, folder, *units)) == 2
+    assert "give --model.machines each" in capsys.readouterr().err
+    typed = ("--model.machines", "each", "--overwrite")
+    assert main(words(place, folder, *units, *typed)) == 0
+    run = jmer.load_run(folder)
+    assert run.predictions.predicted.shape == (24, 2)
+    assert np.isfinite(run.packs[0].loss).all()
+    assert main(["audit", str(folder)]) == 0
 
 
 def test_two_baselines_compare(place, finished):

@@ -275,6 +275,17 @@ def test_in_a_browser(page, tmp_path, width):
         shown.goto((tmp_path / "board.html").as_uri())
         assert said == []
         assert shown.evaluate("document.documentElement.scrollWidth") == width
+        nameless = """
+            const named = (e) => document.getElementById(
+                e.getAttribute("aria-labelledby"))?.textContent
+                || e.getAttribute("aria-label");
+            return [...document.querySelectorAll("section, nav, [role=region]")]
+                .filter((e) => !named(e)?.trim()).length
+            + [...document.querySelectorAll("table")]
+                .filter((e) => !e.caption?.textContent.trim()).length
+            + [...document.querySelectorAll("th")].filter((e) => !e.scope).length;
+        """
+        assert shown.evaluate(f"(() => {{ {nameless} }})()") == 0
         if width > 600:
             table = shown.locator("table.board")
             values = lambda: table.locator("td:nth-child(3)").all_inner_texts()  # noqa: E731

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import SHARED
 from numpy.testing import assert_array_equal
+from several import make, predictions_of
 from toy import make_clips
 
 from jmer.cli import main
@@ -16,6 +17,9 @@ from jmer.data.listed import ClipLists
 from jmer.data.splits import Loso, make_folds, protocol_of
 from jmer.errors import JmerError, UsageError
 from jmer.experiment import load_experiment
+from jmer.files import read_json, write_json
+from jmer.files.seal import unsealed
+from jmer.runs.run import read_run
 
 PEOPLE = ["spNO.1", "spNO.1", "spNO.2", "spNO.2", "spNO.3", "spNO.3"]
 CLIPS = ["a_3", "a_90", "b_7", "J_7", "c_1", "d_2"]
@@ -252,6 +256,8 @@ def test_lists_say_who_trains(tmp_path, folder):
         ({}, r"folds\.json has no folds"),
         ("3", r"folds\.json has no folds"),
         ("{", r"folds\.json cannot be read .*correct the JSON"),
+        ('{"a": ["spNO.1"], "a": ["spNO.2"]}', "'a' is a name twice"),
+        ('{"": ["spNO.1"]}', "'' is a name of nothing"),
         ("[" * 99999, r"folds\.json cannot be read"),
     ],
 )
@@ -288,6 +294,23 @@ def test_who_trains_is_part_of_what_a_run_is(tmp_path):
         kept = dataclasses.replace(experiment, protocol=protocol).identity()
         assert ("train" in kept["protocol"]) is named
         assert "untested" not in kept["protocol"]
+
+
+def test_a_run_of_lists_does_not_contradict_itself(tmp_path):
+    """Its identity has what the lists say, its experiment where they lie."""
+    protocol = lists_of(tmp_path, ALL)
+    made = dataclasses.replace(load_experiment("quickstart"), protocol=protocol)
+    folder = make(tmp_path / "run", "net", predictions_of({"a": 3}, 0.5))
+    file = folder / "experiment.json"
+    about = {**read_json(file), "experiment": made.resolved()}
+    write_json(file, unsealed({**about, "identity": made.identity()}))
+    assert read_run(folder).metrics["n_subjects"] == 3
+    about["experiment"]["protocol"]["apart"] = True
+    write_json(file, unsealed({**about, "identity": made.identity()}))
+    with pytest.raises(
+        JmerError, match=r"contradicts itself \(protocol\.apart is False"
+    ):
+        read_run(folder)
 
 
 def test_the_command_line_says_what_to_give(tmp_path, monkeypatch, capsys):

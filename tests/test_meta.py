@@ -75,6 +75,7 @@ def test_the_mean_difference_by_hand():
     assert_allclose(alike.shares, (0.8, 0.2))
     single = random_effects([0.1], [0.05])
     assert_allclose((single.value, single.low), (0.1, 0.1 - 1.959964 * 0.05), rtol=1e-6)
+    assert random_effects([0.1237], [0.0713]).inconsistency == 0
 
 
 def test_sets_that_never_differ_have_no_mean():

@@ -14,7 +14,7 @@ from jmer.runner.plan import make_plan, smaller
 from jmer.targets.cost import costs
 from jmer.targets.program_text import parse
 from jmer.train import first_guesses, ranking
-from jmer.train.estimates import LAUNCH, Estimate, estimate, of_costs
+from jmer.train.estimates import GROUPED, LAUNCH, Estimate, estimate, of_costs
 from jmer.train.first_guesses import GUESSES, Guess
 from jmer.train.planner import candidates
 from jmer.train.probe import Layout, Probe, bytes_refused
@@ -133,6 +133,10 @@ def test_where_no_cycles_are_said_bytes_and_kernels_count():
     kernels = moved.kernels - moved.once.kernels
     size = moved.bytes - moved.once.bytes
     assert of_costs(moved) == Estimate(size + LAUNCH * kernels, "bytes")
+    step = dataclasses.replace(moved.step, grouped=10**9)
+    slow = dataclasses.replace(moved, step=step)
+    more = of_costs(slow).amount - of_costs(moved).amount
+    assert more == pytest.approx(GROUPED * 1e9)
 
 
 def test_the_order_is_that_of_the_amounts():

@@ -16,6 +16,7 @@ from jmer.models.ststnet import STSTNetConfig
 from jmer.optim import AdamWConfig
 from jmer.targets import machines
 from jmer.targets.cost import collectives, costs, operations
+from jmer.targets.groups import grouped_multiplications
 from jmer.targets.program_text import parse
 from jmer.targets.scopes import EPOCHS, STEPS, at_most
 from jmer.targets.traffic import bytes_moved, reads_whole
@@ -210,6 +211,34 @@ def test_bytes_are_what_is_read_and_written():
     # What lies beside the cores costs the memory nothing.
     inner = module.computations["inner_body"]
     assert bytes_moved(module, inner, inner.instructions["twice"]) == 0
+
+
+CONVOLUTIONS = """
+HloModule one
+
+ENTRY %main (p0: bf16[4,16,16,40], p1: bf16[60,3,3,8], p2: bf16[4,16,16,60]) -> f32[] {
+  %x = bf16[4,16,16,40]{3,2,1,0} parameter(0)
+  %k = bf16[60,3,3,8]{3,2,1,0} parameter(1)
+  %dy = bf16[4,16,16,60]{3,2,1,0} parameter(2)
+  %y = (bf16[4,16,16,60]{3,2,1,0}, u8[0]{0}) custom-call(%x, %k), window={size=3x3 pad=1_1x1_1}, dim_labels=b01f_o01i->b01f, feature_group_count=5, custom_call_target="__cudnn$convBiasActivationForward"
+  %dx = (bf16[4,16,16,40]{3,2,1,0}, u8[0]{0}) custom-call(%dy, %k), window={size=3x3 pad=1_1x1_1}, dim_labels=b01f_o01i->b01f, feature_group_count=5, custom_call_target="__cudnn$convBackwardInput"
+  %dk = (bf16[60,3,3,8]{3,2,1,0}, u8[0]{0}) custom-call(%x, %dy), window={size=3x3 pad=1_1x1_1}, dim_labels=b01f_o01i->b01f, feature_group_count=5, custom_call_target="__cudnn$convBackwardFilter"
+  %one = (bf16[4,16,16,60]{3,2,1,0}, u8[0]{0}) custom-call(%x, %k), window={size=3x3 pad=1_1x1_1}, dim_labels=b01f_o01i->b01f, custom_call_target="__cudnn$convForward"
+  ROOT %other = f32[] custom-call(%y), feature_group_count=5, custom_call_target="__cublas$gemm"
+}
+"""  # noqa: E501
+
+
+def test_multiplications_of_groups_are_those_of_each_group():
+    """4 clips of 16x16, five groups of 8 channels to 12, windows of 3x3."""
+    module = parse(CONVOLUTIONS)
+    found = {
+        each.name: grouped_multiplications(module.entry, each) for each in module.entry
+    }
+    one = 5 * 4 * 16 * 16 * 9 * 8 * 12
+    assert [name for name, many in found.items() if many] == ["y", "dx", "dk"]
+    assert {found["y"], found["dx"], found["dk"]} == {one}
+    assert costs(module, epochs=1).once.grouped == 3 * one
 
 
 def test_collectives_are_named():

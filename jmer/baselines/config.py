@@ -27,6 +27,9 @@ class BaselineConfig(NetworkConfig):
 
     kernel: Literal["linear", "rbf"] = "linear"
     """Of the support vector machines: a plane, or Gaussians around training clips."""
+    machines: Literal["pairs", "each"] = "pairs"
+    """pairs: one for each pair of classes, and votes. each: one for each class against
+    all others, which action units as labels need."""
     vectors: int = 512
     """With kernel=rbf, room for the training clips of a fold: it may keep them all."""
 
@@ -34,6 +37,10 @@ class BaselineConfig(NetworkConfig):
         check = FieldCheck(self, "model")
         check.choices()
         check.whole("vectors", least=1)
+
+    @property
+    def takes_units(self) -> bool:
+        return self.machines == "each"
 
     def features(self, inputs: Inputs) -> Float[Array, "b d"]:
         """What is known of each clip of a batch, float32; nothing of another clip."""
@@ -50,7 +57,8 @@ class BaselineConfig(NetworkConfig):
 
     def build(self, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Module:
         vectors = self.vectors if self.kernel == "rbf" else 0
-        return Machines(self.width, classes, vectors=vectors)
+        each = self.machines == "each"
+        return Machines(self.width, classes, vectors=vectors, each=each)
 
     def prefix(self, inputs: Inputs) -> Inputs:
         return {FEATURES: self.features(inputs)}

@@ -17,7 +17,8 @@ def pairs_of(classes: int) -> list[tuple[int, int]]:
 
 
 class Machines(nnx.Module):
-    """A machine for each pair of classes, on standardised features, and their votes.
+    """A machine for each pair of classes, on standardised features, and their votes; or
+    for `each` class against all others, whose decisions are the logits.
 
     `vectors` is how many training clips Gaussian machines may keep; 0 makes them
     linear. A class has a logit of its votes, and a share of its summed decisions that
@@ -25,13 +26,15 @@ class Machines(nnx.Module):
     `decision_function_shape="ovr"`): equal votes go to the larger sum.
     """
 
-    def __init__(self, width: int, classes: int, *, vectors: int = 0) -> None:
-        self.classes, self.vectors = classes, vectors
-        pairs = len(pairs_of(classes))
+    def __init__(
+        self, width: int, classes: int, *, vectors: int = 0, each: bool = False
+    ) -> None:
+        self.classes, self.vectors, self.each = classes, vectors, each
+        count = classes if each else len(pairs_of(classes))
         self.mean = nnx.BatchStat(jnp.zeros(width))
         self.scale = nnx.BatchStat(jnp.ones(width))
-        self.offset = nnx.Param(jnp.zeros(pairs))
-        self.weight = nnx.Param(jnp.zeros((vectors or width, pairs)))
+        self.offset = nnx.Param(jnp.zeros(count))
+        self.weight = nnx.Param(jnp.zeros((vectors or width, count)))
         if vectors:
             self.support = nnx.Param(jnp.zeros((vectors, width)))
             self.gamma = nnx.Param(jnp.zeros(()))
@@ -43,7 +46,7 @@ class Machines(nnx.Module):
         if self.vectors:
             x = gaussian(x, self.support[...], self.gamma[...])
         decisions = jnp.matmul(x, self.weight[...], precision=EXACT) + self.offset[...]
-        return voted(decisions, self.classes)
+        return decisions if self.each else voted(decisions, self.classes)
 
 
 def standardised(

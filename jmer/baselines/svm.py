@@ -9,13 +9,14 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from jmer.annotations import Float, Int
+from jmer.annotations import Bool, Float, Int
 from jmer.baselines.config import BaselineConfig
 from jmer.baselines.machine import pairs_of
 from jmer.errors import JmerError, UsageError
 from jmer.optim import OptimConfig
 
 Arrays = dict[str, np.ndarray]
+Label = Int[np.ndarray, " n"] | Bool[np.ndarray, "n k"]
 TOLERANCE = 1e-4
 
 
@@ -32,7 +33,8 @@ class SvmConfig(OptimConfig):
     c: float = 1.0
     """What a training clip on the wrong side costs."""
     gamma: float = 1.0
-    """With kernel=rbf, width of the Gaussians: exp(-gamma |x - y|² / features)."""
+    """With kernel=rbf, width of the Gaussians: exp(-gamma d² / features) at distance
+    d."""
     weights: Literal["none", "balanced"] = "none"
     """balanced: c is larger for rare classes, so that all weigh the same."""
     c_among: tuple[float, ...] = ()
@@ -83,13 +85,14 @@ class SvmConfig(OptimConfig):
         self,
         network: BaselineConfig,
         features: Float[np.ndarray, "n d"],
-        label: Int[np.ndarray, " n"],
+        label: Label,
         classes: int,
     ) -> Arrays:
         """The arrays of `network`'s module (`params.…`, `stats.…`) for these training
         clips, float32; the same clips give the same bits.
 
-        A class that none of them is of loses all its votes.
+        `label` is an index of a class [n], or with `network.machines` each, which
+        classes a clip is of [n, k]. A class that none of them is of is never answered.
 
         Raises: JmerError without scikit-learn; UsageError as `require_vectors`.
         """
@@ -101,9 +104,10 @@ class SvmConfig(OptimConfig):
             squares = np.diag(kernel)
             far = squares[:, None] + squares[None] - 2 * kernel
             kernel = np.exp(-float(gamma) * np.maximum(far, 0))
-        dual = np.zeros((len(x), len(pairs_of(classes))))
-        offset = np.zeros(dual.shape[1])
-        for column, own in enumerate(self._pairs(label, classes)):
+        sides = _each if network.machines == "each" else _pairs
+        every = list(sides(label, classes, balanced=self.weights == "balanced"))
+        dual, offset = np.zeros((len(x), len(every))), np.zeros(len(every))
+        for column, own in enumerate(every):
             dual[own.clips, column], offset[column] = self._machine(own, kernel)
         stats = {"stats.mean": ready.mean, "stats.scale": ready.scale}
         known = {**stats, "params.offset": offset.astype(np.float32)}
@@ -118,20 +122,10 @@ class SvmConfig(OptimConfig):
             "params.weight": np.pad(dual[kept], ((0, room), (0, 0))).astype(np.float32),
         }
 
-    def _pairs(self, label: Int[np.ndarray, " n"], classes: int) -> Iterator["_Pair"]:
-        counts = np.bincount(label, minlength=classes)
-        present = max(int((counts > 0).sum()), 1)
-        costs = np.ones(classes)
-        if self.weights == "balanced":
-            costs = len(label) / (present * np.maximum(counts, 1))
-        for first, second in pairs_of(classes):
-            clips = np.flatnonzero((label == first) | (label == second))
-            yield _Pair(clips, label[clips] == first, costs[first], costs[second])
-
     def _machine(
-        self, own: "_Pair", kernel: Float[np.ndarray, "n n"]
+        self, own: "_Sides", kernel: Float[np.ndarray, "n n"]
     ) -> tuple[Float[np.ndarray, " m"], float]:
-        """What each clip of a pair weighs in its machine, and the offset."""
+        """What each clip weighs in a machine, and the offset."""
         dual = np.zeros(len(own.clips))
         if own.first.all() or not own.first.any():  # one class, or none
             return dual, 1.0 if own.first.any() else -1.0
@@ -156,14 +150,35 @@ def require_vectors(network: BaselineConfig, clips: int) -> None:
         )
 
 
-class _Pair(NamedTuple):
-    """The training clips of two classes, which of them are of the first, and by what
-    the costs of both are multiplied."""
+class _Sides(NamedTuple):
+    """The training clips of a machine, which of them are on its positive side, and by
+    what the costs of both sides are multiplied."""
 
     clips: Int[np.ndarray, " m"]
     first: np.ndarray
     cost: float
     other_cost: float
+
+
+def _pairs(label: Label, classes: int, *, balanced: bool) -> Iterator[_Sides]:
+    """The clips of every two classes."""
+    counts = np.bincount(label, minlength=classes)
+    costs = np.ones(classes)
+    if balanced:
+        present = max(int((counts > 0).sum()), 1)
+        costs = len(label) / (present * np.maximum(counts, 1))
+    for first, second in pairs_of(classes):
+        clips = np.flatnonzero((label == first) | (label == second))
+        yield _Sides(clips, label[clips] == first, costs[first], costs[second])
+
+
+def _each(label: Label, classes: int, *, balanced: bool) -> Iterator[_Sides]:
+    """All clips, by whether they are of a class."""
+    own = label if label.ndim == 2 else label[:, None] == np.arange(classes)
+    for positive in own.T.astype(bool):
+        sizes = int(positive.sum()), int((~positive).sum())
+        costs = [len(label) / (2 * max(n, 1)) if balanced else 1.0 for n in sizes]
+        yield _Sides(np.arange(len(label)), positive, *costs)
 
 
 class _Ready(NamedTuple):

@@ -77,7 +77,8 @@ def _of_json(file: Path) -> Iterator[Row]:
     try:
         if file.stat().st_size > MOST_JSON:
             raise JmerError(f"{file} is too large for lists of clips: save it as CSV.")
-        found = json.loads(file.read_text(encoding="utf-8-sig"))
+        text = file.read_text(encoding="utf-8-sig")
+        found = json.loads(text, object_pairs_hook=_each_once)
     except (OSError, ValueError, RecursionError) as error:
         raise JmerError(
             f"{file} cannot be read as lists of clips ({error}): correct the JSON."
@@ -92,6 +93,17 @@ def _of_json(file: Path) -> Iterator[Row]:
         for side, entries in _sides(f"{file}, fold {fold}", sides):
             for entry in entries:
                 yield _of_entry(f"{file}, fold {fold}", fold, side, entry)
+
+
+def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises: ValueError for a name that is there twice, of which
+    one would be lost, or is empty."""
+    found = dict(pairs)
+    if len(found) < len(pairs) or "" in found:
+        names = [name for name, _ in pairs]
+        wrong = next(name for name in names if not name or names.count(name) > 1)
+        raise ValueError(f"{wrong!r} is a name {'twice' if wrong else 'of nothing'}")
+    return found
 
 
 def _sides(where: str, sides: Any) -> Iterator[tuple[str, Sequence[Any]]]:

@@ -80,6 +80,11 @@ class NetworkConfig:
         return ()
 
     @property
+    def takes_units(self) -> bool:
+        """Whether labels may be sets of action units."""
+        return True
+
+    @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shape of one clip, for each of `inputs`."""
         raise NotImplementedError

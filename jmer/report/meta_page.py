@@ -14,6 +14,9 @@ from jmer.runs.folder import META_CSV, REPORT
 from jmer.text import counted
 
 NBSP = "\N{NO-BREAK SPACE}"
+SURE = 0.05
+"""p below which a set that dissents, or the whole that it dissents from, is more than
+chance."""
 FEW_SETS = 5
 """With fewer the spread between sets is poorly known."""
 
@@ -62,9 +65,11 @@ def _warnings(meta: Meta) -> Iterator[Paragraph]:
         text = "The protocol mixes subjects: known people are recognised, too."
         yield Paragraph(text, "warning")
     for pair in meta.pairs:
-        names = [pair.sets[i].name for i in pair.combined.dissent]
-        if names:
-            text = f"{pair.name}: {', '.join(names)} says the opposite of the whole."
+        other = [pair.sets[i] for i in pair.combined.dissent]
+        if other and min(pair.combined.p, *(o.found.p for o in other)) < SURE:
+            names = ", ".join(one.name for one in other)
+            say = "says" if len(other) == 1 else "say"
+            text = f"{pair.name}: {names} {say} the opposite of the whole."
             yield Paragraph(text, "warning")
 
 
@@ -99,13 +104,17 @@ def _cells(pair: PairEffect) -> tuple[str, ...]:
     return (
         *(str(len(pair.sets)), str(whole.subjects), f"{whole.z:+.2f}"),
         *(_chance(p) for p in (whole.p, pair.holm, pair.bh)),
-        *(
-            (_banded(mean.value, mean.low, mean.high), f"{mean.between:.3f}",
-             f"{100 * mean.inconsistency:.0f}{NBSP}%")
-            if mean
-            else ("–", "–", "–")
-        ),
-    )  # fmt: skip
+        _banded(mean.value, mean.low, mean.high) if mean else "–",
+        *_spread(pair),
+    )
+
+
+def _spread(pair: PairEffect) -> tuple[str, str]:
+    """Between sets; nothing of one alone."""
+    mean = pair.combined.pooled
+    if mean is None or len(pair.sets) < 2:
+        return "–", "–"
+    return f"{mean.between:.3f}", f"{100 * mean.inconsistency:.0f}{NBSP}%"
 
 
 def _chance(p: float) -> str:

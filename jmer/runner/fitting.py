@@ -24,7 +24,7 @@ from jmer.runs.events import EventLog
 from jmer.runs.folder import RUN
 from jmer.runs.packs import PACK, place_of
 from jmer.runs.weights import structure
-from jmer.scores.metrics import confusion_matrix, uf1
+from jmer.scores.labels import kind_of
 from jmer.text import counted
 from jmer.train.canary import Leak, Passed, differing, without
 from jmer.train.checkpoint import Checkpoints, Flat, unflatten
@@ -186,8 +186,9 @@ class Fits:
         def tried(setting: SvmConfig) -> tuple[float, float]:
             logits = self.logits(self._fit(setting, train))[inner]
             label = self.label[inner]
-            counts = confusion_matrix(label, logits.argmax(-1), self.classes)
-            return float(uf1(counts)), _loss(logits, label)
+            kind = kind_of(label)
+            counts = kind.counts(label, kind.answer(logits), self.classes)
+            return float(kind.goal(counts)), _loss(logits, label)
 
         def worth(score: tuple[float, float]) -> tuple[float, ...]:
             return (-score[1],) if by_loss else (score[0], -score[1])
@@ -274,7 +275,9 @@ def _logits_of(
 
 
 def _loss(logits: np.ndarray, label: np.ndarray) -> float:
-    """Mean cross-entropy, nats. In NumPy: folds differ in size, and each size would be
-    compiled."""
+    """Mean cross-entropy, of classes or of units, nats. In NumPy: folds differ in size,
+    and each size would be compiled."""
     wide = logits.astype(np.float64)
+    if label.ndim == 2:
+        return float(np.logaddexp(0, np.where(label, -wide, wide)).mean())
     return float(-log_softmax(wide, -1)[np.arange(len(label)), label].mean())

@@ -2,12 +2,13 @@
 
 import dataclasses
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jmer.data.splits import protocols
 from jmer.errors import JmerError
 from jmer.files import Changed, Unreadable, read_sealed
 from jmer.files.digest import Written, differs
@@ -241,11 +242,23 @@ def _contradiction(about: Mapping[str, Any]) -> str | None:
     # The type is resolved in the one alone, and files count there by their content.
     for name in ("dtype", "pretrained", "start_from"):
         both.pop(name, None)
+    for name in _files_of(both.get("protocol")):
+        both["protocol"].pop(name, None)
     told = first_difference(both, _common(experiment, both))
     if told is None:
         return None
     said = told.removesuffix(" here").replace(" there and ", " in its identity and ", 1)
     return f"{said} in its experiment"
+
+
+def _files_of(protocol: Any) -> Collection[str]:
+    """The fields of a protocol that may name a file; of one that is the user's own, and
+    unknown here, all."""
+    if not isinstance(protocol, dict):
+        return ()
+    kinds = {kind.__name__: kind for kind in protocols().values()}
+    kind = kinds.get(protocol.get("kind", ""))
+    return kind.files if kind else [*protocol]
 
 
 def _common(value: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Pooled:
     high: float
     between: float
     """Standard deviation of the true differences between sets; 0 if the sets differ no
-    more than their subjects explain."""
+    more than their subjects explain, and with one set."""
     inconsistency: float
     """Share of the spread of sets that subjects do not explain (I², 0 to 1)."""
     shares: tuple[float, ...]
@@ -127,7 +127,7 @@ def random_effects(values: Sequence[float], errors: Sequence[float]) -> Pooled |
         low=mean - Z95 * error,
         high=mean + Z95 * error,
         between=math.sqrt(between),
-        inconsistency=max(0.0, (spread - free) / spread) if spread > 0 else 0.0,
+        inconsistency=max(0.0, 1 - free / spread) if free and spread > 0 else 0.0,
         shares=tuple((weight / weight.sum()).tolist()),
         p=float(min(1.0, 2 * ndtr(-abs(mean / error)))),
     )

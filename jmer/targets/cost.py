@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from jmer.targets.groups import grouped_multiplications
 from jmer.targets.program_text import Computation, Instruction, Module
 from jmer.targets.scopes import EPOCHS, EVALUATION, STEPS, most_turns
 from jmer.targets.traffic import bytes_moved, is_free
@@ -56,6 +57,8 @@ class Cost:
     cycles: int = 0
     kernels: int = 0
     bytes: int = 0
+    grouped: int = 0
+    """Multiplications of a GPU's convolutions in groups."""
     cycles_of: Counter[str] = dataclasses.field(default_factory=Counter)
     """By operation."""
     bytes_of: Counter[str] = dataclasses.field(default_factory=Counter)
@@ -69,6 +72,8 @@ class Cost:
         self.cycles += cycles
         self.kernels += times
         self.bytes += moved
+        of_groups = grouped_multiplications(placed.computation, instruction)
+        self.grouped += of_groups * times
         name = _described(instruction)
         self.cycles_of[name] += cycles
         self.bytes_of[name] += moved

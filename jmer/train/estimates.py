@@ -8,6 +8,9 @@ from jmer.targets.program_text import parse
 
 LAUNCH = 5e6
 """Bytes that a GPU moves while it starts one kernel: two microseconds of 2.5 TB/s."""
+GROUPED = 1.25
+"""Bytes that it moves during a multiplication of a convolution in groups, of which an
+H100 was seen to do 1.6e12 to 3.7e12 a second (`experiments/benchmarks/h100.md`)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Estimate:
     amount: float
     unit: Literal["cycles", "bytes"]
     """Cycles where the compiler says them, as those of TPUs do; else bytes moved, with
-    what kernels take to start."""
+    what kernels take to start and convolutions in groups take longer."""
 
 
 def estimate(
@@ -44,4 +47,6 @@ _PARTS = ("step", "epoch", "evaluation")
 
 def _amount(found: Costs, part: str, unit: str) -> float:
     cost = getattr(found, part)
-    return cost.cycles if unit == "cycles" else cost.bytes + LAUNCH * cost.kernels
+    if unit == "cycles":
+        return cost.cycles
+    return cost.bytes + LAUNCH * cost.kernels + GROUPED * cost.grouped
