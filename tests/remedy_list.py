@@ -292,6 +292,7 @@ TYPED: list[tuple[str, str]] = [
     # Bundles.
     ("or export the run again with `jmer export`", f"{BUNDLE}a_place_is_kept"),
     ("it is no bundle. `jmer export RUN", f"{BUNDLE}a_folder_that_is_no_bundle"),
+    ("is a run, and no bundle. `jmer export", f"{BUNDLE}a_run_is_no_bundle"),
     ("install the one that wrote it", "another version: test_bundle.py has the words"),
     ("was made by jax {made}, and jax", "another JAX: test_bundle.py has the words"),
     ("Choose another --fold", f"{BUNDLE}what_diverged_is_left_out"),
