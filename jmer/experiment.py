@@ -314,11 +314,10 @@ def _require_units(experiment: Experiment) -> None:
             f"{units}: the protocol {protocol.word()} draws the same share of each "
             f"class, and sets of action units are no classes: --protocol loso"
         )
-    if experiment.model.fitted:
+    if not experiment.model.takes_units:
         raise UsageError(
-            f"{units}: {experiment.model.name} is fitted to one class of each clip, "
-            f"and sets of action units are no classes: choose a network, such as that "
-            f"of cd6me_ststnet"
+            f"{units}: {experiment.model.name} tells classes apart in pairs, and a "
+            f"clip may show several action units: give --model.machines each"
         )
     if experiment.loss != PLAIN:
         raise UsageError(

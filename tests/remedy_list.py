@@ -40,6 +40,8 @@ UNITS = "test_units_training.py::test_"
 BY_CLASS = f"{UNITS}what_goes_by_class_is_refused_until_its_remedies_are_typed"
 
 TYPED: list[tuple[str, str]] = [
+    ("names in PyTorch that jmer knows", "test_own_typed.py::test_all_commands_take"),
+    ("as networks of jmer have: leave", "test_own_typed.py::test_all_commands_take"),
     ("add --selection inner", f"{RUNS}inner_clips_that_nobody_can_spare"),
     ("leave out --loss, or call", f"{RUNS}losses_that_a_network_cannot_have"),
     ("its own: leave out --loss", f"{RUNS}losses_that_a_network_cannot_have"),
@@ -54,6 +56,15 @@ TYPED: list[tuple[str, str]] = [
         "test_spotters.py::test_a_run_is_spotted_as_that_of_a_network",
     ),
     # Predictions on videos.
+    (
+        "is there already, which is of no finished answer: choose another folder",
+        f"{ASKED}an_answer_takes_nobody_elses_place",
+    ),
+    ("there already, and stays: choose", f"{ASKED}an_answer_about_another_video_stays"),
+    (
+        "end, or choose another folder with --out.",
+        f"{ASKED}two_processes_do_not_share_a_folder",
+    ),
     ("name a video, a folder of frames, or", f"{ASKED}a_video_or_a_camera_is_needed"),
     (
         "tells no intensity of frames; give",
@@ -285,6 +296,7 @@ TYPED: list[tuple[str, str]] = [
     # Bundles.
     ("or export the run again with `jmer export`", f"{BUNDLE}a_place_is_kept"),
     ("it is no bundle. `jmer export RUN", f"{BUNDLE}a_folder_that_is_no_bundle"),
+    ("is a run, and no bundle. `jmer export", f"{BUNDLE}a_run_is_no_bundle"),
     ("install the one that wrote it", "another version: test_bundle.py has the words"),
     ("was made by jax {made}, and jax", "another JAX: test_bundle.py has the words"),
     ("Choose another --fold", f"{BUNDLE}what_diverged_is_left_out"),

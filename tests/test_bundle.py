@@ -333,6 +333,17 @@ def test_a_folder_that_is_no_bundle(run, tmp_path):
     assert jmer.load_bundle(folder).folds == ("s000", "s001", "s002")
 
 
+def test_a_run_is_no_bundle(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(JmerError, match="is a run, and no bundle") as told:
+        jmer.load_bundle(run)
+    (command,) = commands(str(told.value))
+    assert main(command) == 0
+    assert jmer.load_bundle("BUNDLE").folds == ("s000", "s001", "s002")
+    with pytest.raises(JmerError, match="is a file: give the folder"):
+        jmer.load_bundle(tmp_path / "BUNDLE" / "manifest.json")
+
+
 def test_what_diverged_is_left_out(run, tmp_path):
     found, said = jmer.load_run(run), list[str]()
     tasks = [

@@ -47,7 +47,8 @@ TASKS = 8
 
 def trained(network, **options):
     """A program, its tasks and its set, as tasks see it."""
-    many = 16 if isinstance(network, STSTNetConfig) else 4
+    # Batches as large as the papers: launches count for less, and groups for more.
+    many = 64 if isinstance(network, STSTNetConfig) else 4
     clips = clips_for(network, subjects=TASKS, per_subject=many)
     if network.has_prefix:
         clips = dataclasses.replace(clips, inputs=network.prefix(clips.inputs))

@@ -210,6 +210,87 @@ def test_what_is_no_video_is_one_error(name, why, namer, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_video_is_one_whatever_it_is_called(namer, tmp_path):
+    from jmer.predict.source import opened
+
+    film(tmp_path / "real.mp4", noise(4), codec="mpeg4")
+    for name in ("called.jpg", "called.PNG", "no ending"):
+        (tmp_path / name).write_bytes((tmp_path / "real.mp4").read_bytes())
+        assert len(opened(tmp_path / name).seconds) == 4
+
+
+def test_of_several_videos_the_whole_ones_are_looked_at(namer, tmp_path, capsys):
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name in ("b.mkv", "d.mkv"):
+        film(clips / name, noise(20), rate=25)
+    (clips / "a.mp4").write_bytes(b"")
+    (clips / "c.mkv").write_bytes(b"no video")
+    words = (clips, "--align", "none", "--most", "0", "--out", tmp_path / "out")
+    assert main(["predict", *map(str, (namer, *words))]) == 1
+    err = capsys.readouterr().err
+    assert "error: 2 of 4 were not looked at" in err and "a.mp4, c.mkv." in err
+    # Nobody has a table here whose rows could go.
+    assert "a.mp4 is empty. Restore the file." in err and "rows" not in err
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"b", "d"}
+    assert all(told(tmp_path / "out" / name)["frames"] == 20 for name in ("b", "d"))
+
+
+@pytest.mark.parametrize("theirs", ["found.csv", "predict.html", "figures"])
+def test_an_answer_takes_nobody_elses_place(theirs, namer, place, tmp_path, capsys):
+    first, out = film(place / f"x{theirs}.mkv", noise(20), rate=25), tmp_path / "out"
+    words = ("--align", "none", "--most", "0", "--out", out)
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    if theirs == "figures":
+        (out / theirs).mkdir()
+    else:
+        (out / theirs).write_text("mine")
+    before = {p.name for p in out.iterdir()}
+    line, code = wrong(capsys, namer, first, *words)
+    assert code == 2 and f"{theirs} is there already" in line
+    assert {p.name for p in out.iterdir()} == before
+    command = ["predict", *map(str, (namer, first, *words))]
+    assert main([*command, "--overwrite"]) == 0 and told(out)["frames"] == 20
+    assert main(command) == 0  # the same question once more
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_an_answer_about_another_video_stays(namer, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("--align", "none", "--most", "0")
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        film(tmp_path / folder / "x.mkv", noise(20), rate=25)
+    ask = ["predict", str(namer), *words]
+    assert main([*ask, "a/x.mkv"]) == 0
+    (answer,) = (tmp_path / "predictions").iterdir()
+    line, code = wrong(capsys, namer, "b/x.mkv", *words)
+    assert code == 2 and "about a/x.mkv is there already" in line
+    assert "--out" in line and told(answer)["source"] == "a/x.mkv"
+    assert main([*ask, "b/x.mkv", "--out", "second"]) == 0
+    assert main([*ask, "b/x.mkv", "--overwrite"]) == 0
+    assert told(answer)["source"] == "b/x.mkv"
+
+
+def test_two_processes_do_not_share_a_folder(namer, video, tmp_path, capsys):
+    from jmer.files.lock import owned
+    from jmer.predict.room import LOCK
+
+    out = tmp_path / "out"
+    words = ("--align", "none", "--most", "0", "--out", out)
+    with owned(out / LOCK, "somebody"):
+        line, code = wrong(capsys, namer, video, *words)
+    assert code == 1 and "is in use by" in line and "--out" in line
+    assert not out.exists() or not any(out.iterdir())
+    # What was killed half-way is written anew.
+    out.mkdir(exist_ok=True)
+    (out / LOCK).write_text("")
+    (out / "predict.html").write_text("half")
+    assert main(["predict", *map(str, (namer, video, *words))]) == 0
+    assert told(out)["windows"] and not (out / LOCK).exists()
+
+
 def test_a_film_that_was_cut_off_is_looked_at_as_far_as_it_goes(namer, tmp_path):
     whole = film(tmp_path / "whole.avi", noise(40), codec="mpeg4")
     cut = tmp_path / "cut.avi"

@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from damaging import append, empty, flip, flip_many, repeat, truncate, zero
 
 from jmer.errors import JmerError, UsageError
 from jmer.files import read_json
@@ -163,6 +164,43 @@ def test_a_damaged_truth_is_named(footage, tmp_path):
     write_json(tmp_path / TRUTH, content)
     with pytest.raises(JmerError, match=r"truth\.json does not say .* delete"):
         write_footage(tmp_path, SPEC, SMALL)
+
+
+KINDS = (flip, flip_many, truncate, append, zero, repeat, empty)
+
+
+@pytest.mark.parametrize("damage", KINDS, ids=lambda one: one.__name__)
+def test_a_truth_that_is_damaged_at_random_is_never_another(footage, tmp_path, damage):
+    """It says what it said, or is named: of no damage other numbers come."""
+    folder, shown = footage
+    content = (folder / TRUTH).read_bytes()
+    refused = 0
+    for seed in range(12):
+        changed = damage(np.random.default_rng(seed), content)
+        (tmp_path / TRUTH).write_bytes(changed)
+        try:
+            assert write_footage(tmp_path, SPEC, SMALL) == shown
+        except JmerError as error:
+            assert str(tmp_path / TRUTH) in str(error) or str(tmp_path) in str(error)
+            refused += 1
+        assert [file.name for file in tmp_path.iterdir()] == [TRUTH]
+    assert refused > 6
+
+
+def test_footage_that_was_stopped_is_made_by_the_same_words(footage, tmp_path):
+    """What is true of it is written last: where that is, all is."""
+    folder, shown = footage
+
+    def stop(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_footage(tmp_path, SPEC, SMALL, watch=stop)
+    assert not (tmp_path / TRUTH).exists()
+    assert write_footage(tmp_path, SPEC, SMALL) == shown
+    for file in (TRUTH, TABLE, MOMENTS):
+        assert (tmp_path / file).read_bytes() == (folder / file).read_bytes()
 
 
 def test_a_place_that_is_a_file_is_named(tmp_path):

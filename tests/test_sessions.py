@@ -20,6 +20,7 @@ from jmer.data import load, prepare
 from jmer.data.maker import builder_of
 from jmer.data.on_disk import on_disk
 from jmer.data.splits import ClipKFold, Loso, make_folds
+from jmer.errors import JmerError, UsageError
 from jmer.files import write_json
 from jmer.runner.outcome import join, predict
 from jmer.runs.table import ClipTable
@@ -292,3 +293,35 @@ def test_the_audit_of_a_run_warns(mine, capsys):
     (found,) = [f for f in record["findings"] if f["rule"] == "sessions"]
     assert found["verdict"] == "warning" and "folder/p0/1" in found["text"]
     capsys.readouterr()
+
+
+def test_one_column_is_not_two(mine):
+    path = table(mine, "m.csv", None)
+    (problem,) = _problems(path, columns=("subject=label",))
+    assert "lacks class" in problem and "--columns" in problem
+    with pytest.raises(UsageError, match="called 'a' and 'b'; leave out one"):
+        data_of(path, columns=("label=a", "label=b"))
+    for odd in ("subject=", "subjekt=Who", "Who"):
+        with pytest.raises(UsageError, match="such as subject=Who"):
+            data_of(path, columns=(odd,))
+    # The data set is not what the label is called.
+    path = table(mine, "n.csv", list("xyzxyz"), "source")
+    made = builder_of(data_of(path, columns=("label=source",)))
+    assert made.problems() == [] and made.class_names() == ("x", "y", "z")
+    assert {span.dataset for span in made.spans()} == {"folder"}
+
+
+def _problems(path, **fields):
+    try:
+        return builder_of(data_of(path, **fields)).problems()
+    except JmerError as error:
+        return [str(error)]
+
+
+@pytest.mark.parametrize(
+    "cell, name", [("n/a", "folder"), ("-", "folder"), ("a/b", "a/b")]
+)
+def test_a_data_set_is_named_or_not(mine, cell, name):
+    made = builder_of(data_of(table(mine, "o.csv", [cell] * 6, "dataset")))
+    assert made.problems() == []
+    assert {span.dataset for span in made.spans()} == {name}

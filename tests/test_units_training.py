@@ -212,6 +212,8 @@ def test_its_report_has_each_unit_and_no_confusion(run):
     assert "Confusion" not in text and "UF1" not in text
     assert "Per action unit" in (run.folder / "report.html").read_text()
     assert "f1_macro" in (run.folder / "scores.csv").read_text()
+    wrong = ~run.predictions.right
+    assert wrong.any() and (run.folder / "thumbnails" / "00.png").is_file()
 
 
 def test_its_audit_keeps_every_rule(run):

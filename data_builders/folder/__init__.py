@@ -1,5 +1,6 @@
 """A set of one's own: a table, and the folders of frames or videos that it names."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,9 +110,15 @@ class Folder(FrameSet):
 
     @property
     def names(self) -> Mapping[str, tuple[str, ...]]:
-        """Our columns, and what each may be called in the table."""
+        """Our columns, and what each may be called in the table: what one is said to
+        be called, no other is."""
         called = {ours: (theirs,) for ours, theirs in _called(self.columns).items()}
-        return {**COLUMNS, **called}
+        taken = {_plain(theirs) for (theirs,) in called.values()}
+        free = {
+            ours: tuple(name for name in names if _plain(name) not in taken)
+            for ours, names in COLUMNS.items()
+        }
+        return {**{o: names for o, names in free.items() if names}, **called}
 
     @property
     def rules(self) -> Labelling:
@@ -156,5 +163,13 @@ def _called(columns: tuple[str, ...]) -> dict[str, str]:
                 f"columns={text!r}: must be one of {', '.join(COLUMNS)}, = and what it "
                 f"is called in the table, such as subject=Who"
             )
-        made[ours] = theirs.strip()
+        if made.setdefault(ours, theirs.strip()) != theirs.strip():
+            raise UsageError(
+                f"columns: {ours} is said to be called {made[ours]!r} and "
+                f"{theirs.strip()!r}; leave out one of them"
+            )
     return made
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s_]+", "", text).lower()

@@ -179,6 +179,7 @@ class Builder(FrameBuilder):
     def row(self, line: Line) -> SheetRow:
         values = line.values
         subject, place = values["subject"], inside(self.root, values["clip"])
+        home = values.get("dataset", "")
         return SheetRow(
             where=line.where,
             number=line.number,
@@ -190,7 +191,7 @@ class Builder(FrameBuilder):
             offset=values.get("offset", ""),
             action_units=values.get("action_units", ""),
             folder=place,
-            dataset=values.get("dataset", ""),
+            dataset="" if home.lower() in EMPTY else home,
             frame_rate=self._rate(line),
             session=session_name(values.get("session", "")),
         )

@@ -38,6 +38,10 @@ class BaselineConfig(NetworkConfig):
         check.choices()
         check.whole("vectors", least=1)
 
+    @property
+    def takes_units(self) -> bool:
+        return self.machines == "each"
+
     def features(self, inputs: Inputs) -> Float[Array, "b d"]:
         """What is known of each clip of a batch, float32; nothing of another clip."""
         raise NotImplementedError

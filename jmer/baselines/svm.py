@@ -33,7 +33,8 @@ class SvmConfig(OptimConfig):
     c: float = 1.0
     """What a training clip on the wrong side costs."""
     gamma: float = 1.0
-    """With kernel=rbf, width of the Gaussians: exp(-gamma |x - y|² / features)."""
+    """With kernel=rbf, width of the Gaussians: exp(-gamma d² / features) at distance
+    d."""
     weights: Literal["none", "balanced"] = "none"
     """balanced: c is larger for rare classes, so that all weigh the same."""
     c_among: tuple[float, ...] = ()

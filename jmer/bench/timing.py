@@ -64,7 +64,7 @@ def bench_clips(experiment: Experiment) -> RandomClips:
         shapes=tuple(zip(network.inputs, network.input_shapes, strict=True)),
         sizes=data.subject_sizes or (PER_SUBJECT,) * SUBJECTS,
         dtype=data.stored_as,
-        classes=network.paper_classes,
+        classes=network.usual_classes,
     )
 
 

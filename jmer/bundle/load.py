@@ -157,10 +157,18 @@ def load_bundle(folder: str | Path) -> Bundle:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     file = folder / MANIFEST
+    if folder.is_file():
+        raise JmerError(f"{folder} is a file: give the folder of a bundle.")
+    if (folder / "experiment.json").is_file():
+        raise JmerError(
+            f"{folder} is a run, and no bundle. `jmer export "
+            f"{shlex.quote(str(folder))} --out BUNDLE` writes one of it."
+        )
     if not file.is_file():
+        place = "BUNDLE" if folder.exists() else shlex.quote(str(folder))
         raise JmerError(
             f"{folder} has no {MANIFEST}: it is no bundle. `jmer export RUN --out "
-            f"{shlex.quote(str(folder))}` writes one."
+            f"{place}` writes one."
         )
     manifest = read_json(file, required=True, remedy=AGAIN)
     found = manifest.get("bundle") if isinstance(manifest, dict) else None

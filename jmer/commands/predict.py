@@ -2,21 +2,21 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from jmer.commands.parsing import import_modules, note_owner, parse
-from jmer.errors import UsageError, option
+from jmer.errors import JmerError, UsageError, option
+from jmer.files.lock import tell
 from jmer.scores.spotting import Rule
 from jmer.text import counted, visible
 
 if TYPE_CHECKING:
     from jmer.predict.ask import Asking
     from jmer.predict.result import Found, Prediction
-    from jmer.predict.source import Source
 
 DEMO = "demo"
 OUT = Path("predictions")
@@ -75,6 +75,8 @@ class PredictOptions:
     """How long to film with `camera`."""
     most: int = 12
     """Intervals or windows that the page shows with pictures."""
+    overwrite: bool = False
+    """Replace the answer about something else that is in the folder already."""
     data_dir: Path | None = None
     """Folder of the prepared set, if it is no longer where the run found it."""
     imports: Annotated[tuple[str, ...], tyro.conf.arg(name="import")] = ()
@@ -101,24 +103,61 @@ def predict(words: list[str]) -> int:
     import_modules(options.imports)
     from jmer.predict.ask import Judge, judge
     from jmer.predict.page import write_prediction
+    from jmer.predict.room import held, require_room
+    from jmer.predict.source import opened
     from jmer.runner.progress import counting
     from jmer.runs.run import load_run
 
     how = _how(options)
-    with _sources(options) as every:
-        outs = _outs(options, [source.path for source in every], runs)
+    with _places(options) as every:
+        outs = _outs(options, every, runs)
+        for place, out in zip(every, outs, strict=True):
+            require_room(out, place, overwrite=options.overwrite)
         judges = [Judge.of(load_run(runs[0]), how)]
         judges += [Judge.spotting(load_run(run), how) for run in runs[1:]]
-        for source, out in zip(every, outs, strict=True):
-            with counting(f"looking at {source.path.name}") as watch:
-                found = judge(source, judges[0], [*judges, None][1], how, watch=watch)
-            with counting("drawing the page") as watch:
-                write_prediction(
-                    out, found, source, judges[0], most=options.most, watch=watch
-                )
+
+        def ask(place: Path, out: Path) -> None:
+            with held(out, place, overwrite=options.overwrite):
+                bits = None if options.bits is None else int(options.bits)
+                source = opened(place, options.fps, bits)
+                with counting(f"looking at {place.name}") as watch:
+                    found = judge(
+                        source, judges[0], [*judges, None][1], how, watch=watch
+                    )
+                with counting("drawing the page") as watch:
+                    write_prediction(
+                        out, found, source, judges[0], most=options.most, watch=watch
+                    )
             for line in lines(found, out):
                 print(visible(line))
+
+        _each(ask, every, outs)
     return 0
+
+
+def _each(
+    ask: Callable[[Path, Path], None], every: Sequence[Path], outs: Sequence[Path]
+) -> None:
+    """Asks about one after another; of several, those that cannot be looked at are
+    named, and the others are looked at all the same.
+
+    Raises: JmerError that counts them, or what is wrong with the only one.
+    """
+    failed = []
+    for place, out in zip(every, outs, strict=True):
+        try:
+            ask(place, out)
+        except JmerError as error:
+            if len(every) == 1:
+                raise
+            failed.append(place)
+            tell(visible(f"{place.name}: {error}"))
+    if failed:
+        names = ", ".join(place.name for place in failed)
+        raise JmerError(
+            f"{len(failed)} of {len(every)} were not looked at, for the reasons above: "
+            f"{names}."
+        )
 
 
 def _runs(options: PredictOptions) -> list[Path]:
@@ -178,17 +217,12 @@ def moments(text: str) -> tuple[float, float | None, float]:
 
 
 @contextlib.contextmanager
-def _sources(options: PredictOptions) -> "Iterator[list[Source]]":
+def _places(options: PredictOptions) -> Iterator[list[Path]]:
     """What there is to look at; what a camera filmed is gone afterwards."""
-    from jmer.predict.source import sources
+    from jmer.predict.source import places
 
-    bits = None if options.bits is None else int(options.bits)
     if options.camera is None:
-        yield [
-            source
-            for place in options.videos
-            for source in sources(place, options.fps, bits)
-        ]
+        yield [one for place in options.videos for one in places(place)]
         return
     from jmer.predict.camera import filmed
     from jmer.runner.progress import counting
@@ -196,7 +230,7 @@ def _sources(options: PredictOptions) -> "Iterator[list[Source]]":
     with counting("filming") as watch:
         film = filmed(options.camera, options.seconds, watch=watch)
     try:
-        yield sources(film)
+        yield places(film)
     finally:
         film.unlink(missing_ok=True)
 

@@ -42,7 +42,7 @@ class NetworkConfig:
 
     name: ClassVar[str]
     """Name on the command line."""
-    paper: ClassVar[str]
+    paper: ClassVar[str] = ""
     """Authors, year and venue."""
     inputs: ClassVar[tuple[str, ...]]
     """Features of the data set that the network sees."""
@@ -60,8 +60,9 @@ class NetworkConfig:
     """
     fitted: ClassVar[bool] = False
     """Whether its weights are found at once by a fit, as those of a baseline are."""
-    paper_classes: ClassVar[tuple[str, ...]]
-    """Classes of the paper's main result, in the order of its published weights."""
+    paper_classes: ClassVar[tuple[str, ...]] = ()
+    """Classes of the paper's main result, in the order of its published weights; of a
+    network without a paper, none."""
     trunk_besides: ClassVar[tuple[str, ...]] = ()
     """How names begin of what `trunk_from_torch` leaves, such as the trunk's head."""
     small_size: ClassVar[Mapping[str, Any]] = {}
@@ -77,6 +78,11 @@ class NetworkConfig:
     def idle(self) -> tuple[str, ...]:
         """Fields of `later` that make no difference, as the other fields are."""
         return ()
+
+    @property
+    def takes_units(self) -> bool:
+        """Whether labels may be sets of action units."""
+        return True
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -108,6 +114,11 @@ class NetworkConfig:
         """
         return {}
 
+    @property
+    def usual_classes(self) -> tuple[str, ...]:
+        """Those of its paper, or else three, where nothing says which there are."""
+        return self.paper_classes or ("negative", "positive", "surprise")
+
     def classes_of(self, told: Mapping[str, Any]) -> tuple[str, ...]:
         """The classes of published weights in the order of labels, where nobody says
         otherwise; `told` as in `fields_of`."""
@@ -127,7 +138,10 @@ class NetworkConfig:
 
         Raises: JmerError if nobody wrote down PyTorch's names.
         """
-        raise JmerError(f"{self.name} has no names in PyTorch that jmer knows.")
+        raise JmerError(
+            f"{self.name} has no names in PyTorch that jmer knows. `jmer export RUN "
+            f"--out DIR` writes the weights of a run by jmer's own names."
+        )
 
     def pretrained_part(self, name: str, fields: Mapping[str, Any]) -> str:
         """The path of the part that `jmer pretrain NAME` trained with these fields.
@@ -145,6 +159,11 @@ class NetworkConfig:
         try:
             module = importlib.import_module(f"jmer.peers.{self.name}")
         except ModuleNotFoundError as error:
+            if not type(self).__module__.startswith("jmer."):
+                raise JmerError(
+                    f"{self.name} has no PyTorch twin, as networks of jmer have: leave "
+                    f"--peer out."
+                ) from error
             raise JmerError(
                 f"{self.name} has no PyTorch twin, or PyTorch is not installed "
                 f"({error.name} is missing): pip install 'jmer[torch]'."
@@ -313,7 +332,7 @@ def describe(config: NetworkConfig) -> dict[str, str | int]:
 
     model = nnx.eval_shape(
         lambda: config.build(
-            len(config.paper_classes), dtype=jnp.float32, rngs=nnx.Rngs(params=0)
+            len(config.usual_classes), dtype=jnp.float32, rngs=nnx.Rngs(params=0)
         )
     )
     shapes = zip(config.inputs, config.input_shapes, strict=True)

@@ -11,6 +11,7 @@ from jmer.files import json_bytes, read_json, write_group, writing
 from jmer.predict import figures as draw
 from jmer.predict.ask import Judge
 from jmer.predict.result import Asked, Found, Prediction
+from jmer.predict.room import NAME, RECORD
 from jmer.predict.scan import Watch
 from jmer.predict.source import Source
 from jmer.report.attention import figures as attention
@@ -19,8 +20,6 @@ from jmer.report.render.blocks import Figure, Page, PageBlock, Paragraph, Sectio
 from jmer.report.render.pages import write_page
 from jmer.scores.intervals import NEUTRAL
 
-NAME = "predict"
-RECORD = f"{NAME}.json"
 ROWS = 200
 """Rows of the page's table; the CSV file has all."""
 

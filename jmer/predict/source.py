@@ -1,6 +1,7 @@
 """Frames to look at, in the order in which they are shown: of a video, or of a folder
 of images."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -60,7 +61,8 @@ class Film:
 
     def __init__(self, path: Path) -> None:
         self.path, self.notes = path, list[str]()
-        about = video_files.video(path)
+        with _of_no_table():
+            about = video_files.video(path)
         self.seconds = np.asarray(about.seconds, np.float64)
         self.rate = about.frame_rate if about.rounded else 0.0
         """Frames a second, as a training set takes them, where moments are rounded."""
@@ -83,9 +85,10 @@ class Film:
         if not frames:
             return
         try:
-            for frame, picture in video_files.pictures(frames):
-                last = frame.index
-                yield frame.index, picture
+            with _of_no_table():
+                for frame, picture in video_files.pictures(frames):
+                    last = frame.index
+                    yield frame.index, picture
         except JmerError:
             if last < 0:
                 raise
@@ -162,14 +165,22 @@ class Images:
 def sources(
     path: Path, fps: float | None = None, bits: int | None = None
 ) -> list[Source]:
-    """What there is to look at in a place: one video, one folder of frames, or each
-    video and each folder of frames in a folder, by name.
+    """What there is to look at in a place, opened.
+
+    Raises: JmerError as `places` and `opened`.
+    """
+    return [opened(place, fps, bits) for place in places(path)]
+
+
+def places(path: Path) -> list[Path]:
+    """One video, one folder of frames, or each video and each folder of frames in a
+    folder, by name.
 
     Raises: JmerError naming the place if it is nothing of that.
     """
     with looking(path):
         if path.is_file():
-            return [_film(path)]
+            return [path]
         if not path.is_dir():
             raise UsageError(
                 f"{path} does not exist: give a video file, a folder of frames, or a "
@@ -177,28 +188,52 @@ def sources(
             )
         below = sorted(path.iterdir())
     if _images_in(path):
-        return [Images(path, fps, bits)]
-    films = [file for file in below if video_files.is_video(file) and file.is_file()]
-    folders = [folder for folder in below if folder.is_dir() and _images_in(folder)]
-    found: list[Source] = [_film(file) for file in films]
-    found += [Images(folder, fps, bits) for folder in folders]
+        return [path]
+    found = [file for file in below if video_files.is_video(file) and file.is_file()]
+    found += [folder for folder in below if folder.is_dir() and _images_in(folder)]
     if not found:
         raise JmerError(
             f"{path} has no frames ({', '.join(image_files.ENDINGS)}) whose names "
             f"count them, and no videos ({', '.join(video_files.ENDINGS)}): give a "
             f"folder that has."
         )
-    return sorted(found, key=lambda one: one.path.name)
+    return sorted(found, key=lambda one: one.name)
 
 
-def _film(path: Path) -> Film:
-    if path.suffix.lower() in image_files.ENDINGS:
+def opened(path: Path, fps: float | None = None, bits: int | None = None) -> Source:
+    """A video, or a folder of frames.
+
+    Raises: JmerError if it is damaged, or an image alone; UsageError if nobody says
+    when the frames of a folder are shown.
+    """
+    if path.is_dir():
+        return Images(path, fps, bits)
+    if path.suffix.lower() in image_files.ENDINGS and not _moves(path):
+        folder = f" {path.parent}" if _images_in(path.parent) else ""
         raise UsageError(
             f"{path} is one image, in which nothing moves: give a video, or the folder "
-            f"of frames {path.parent}"
+            f"of frames{folder}"
         )
     return Film(path)
 
 
+def _moves(path: Path) -> bool:
+    """Whether a file that is called an image is a video all the same."""
+    try:
+        return len(video_files.video(path)) > 1
+    except JmerError:
+        return False
+
+
 def _images_in(folder: Path) -> bool:
     return bool(Disk().numbered(folder))
+
+
+@contextlib.contextmanager
+def _of_no_table() -> Iterator[None]:
+    """Errors of files that were given by themselves, and not by the rows of a table."""
+    try:
+        yield
+    except JmerError as error:
+        text = str(error).replace(video_files.RESTORE, "Restore the file")
+        raise JmerError(text) from error

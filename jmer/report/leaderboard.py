@@ -83,11 +83,12 @@ def board_page(
             Board(f"{label} of each method on each set", heads, rows),
             Paragraph(
                 f"Large: {label} of the predictions of all folds, pooled, mean over "
-                f"seeds; in brackets the 95\N{NO-BREAK SPACE}% interval over subjects. The oracle below "
-                f"is no result: its epoch was chosen on the test subject. Rows are in "
-                f"the order of the first set; a click on a set sorts them by it. A "
-                f"score leads to the report of its run. Device seconds are those of "
-                f"training and testing, times the devices that took part."
+                f"seeds; in brackets the 95\N{NO-BREAK SPACE}% interval over subjects. "
+                f"The oracle below is no result: its epoch was chosen on the test "
+                f"subject. Rows are in the order of the first set; a click on a set "
+                f"sorts them by it. A score leads to the report of its run. Device "
+                f"seconds are those of training and testing, times the devices that "
+                f"took part."
             ),
         ),
         (

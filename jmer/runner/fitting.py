@@ -15,7 +15,6 @@ from scipy.special import log_softmax
 from jmer.arrays import Array
 from jmer.baselines.config import FEATURES, BaselineConfig
 from jmer.baselines.svm import Arrays, SvmConfig, require_vectors
-from jmer.errors import UsageError
 from jmer.runner.laid_out import Pack
 from jmer.runner.outcome import mean_of
 from jmer.runner.progress import View
@@ -137,14 +136,8 @@ class Fits:
 
     @classmethod
     def of(cls, session: Session) -> "Fits":
-        """Raises: UsageError as `require_vectors`, or if labels are action units and
-        classes are told apart in pairs."""
+        """Raises: UsageError as `require_vectors`."""
         network, classes = _baseline(session), len(session.clips.classes)
-        if session.clips.of_units and network.machines != "each":
-            raise UsageError(
-                f"model.machines={network.machines}: a clip may show several action "
-                f"units: give --model.machines each"
-            )
         require_vectors(network, max(len(fold.train) for fold in session.folds))
         features = np.asarray(session.data.rows[FEATURES], np.float32)
         return cls(

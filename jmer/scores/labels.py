@@ -56,7 +56,7 @@ class LabelKind:
     """What the oracle chooses an epoch of a fold by, of labels [n, ...] and answers
     [e, n, ...]: how many clips are right, or the mean F1."""
     answer: Callable[[Any], Any]
-    """Answers of logits [*b, n, k]."""
+    """Answers of logits [..., n, k]."""
     shares: Callable[[np.ndarray], np.ndarray]
     """Probabilities of logits, on the host."""
     _table: Callable[..., Any]

@@ -206,6 +206,12 @@ def load_sweep(path: Path) -> Sweep:
         return Sweep(experiment)
     if isinstance(sweep, Sweep) and experiment is None:
         return sweep
+    if isinstance(sweep, Sweep):  # such as one whose base was imported by that name
+        raise UsageError(
+            f"experiment file {path} must define one of EXPERIMENT and SWEEP, and has "
+            f"both: call what the sweep starts from otherwise (from FILE import "
+            f"EXPERIMENT as BASE)."
+        )
     raise UsageError(
         f"experiment file {path} must define either EXPERIMENT = Experiment(...) or "
         f"SWEEP = Sweep(...)."

@@ -40,6 +40,7 @@ def figures(case: Case) -> list[Figure]:
         told = ", ".join(case.shown) or "nothing"
         raise JmerError(
             f"there is no figure for {case.network.name}, which shows {told} of its "
-            f"clips: jmer/report/attention/__init__.py lists those that have some."
+            f"clips. Let its explain return what super().explain(model, inputs) shows, "
+            f"too."
         )
     return made

@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from jmer.data.clips import ClipSet
 from jmer.errors import UsageError
 from jmer.preprocess.flow_colours import flow_colours
+from jmer.scores.labels import kind_of
 
 SAID = ("onset", "apex", "offset")
 SPECIAL = {
@@ -107,7 +108,7 @@ def card(clips: ClipSet, i: int, special: str = "none") -> Card:
         names = SPECIAL.get(special, ("special 1", "special 2"))
         images += map(Tile, names, inputs["special"])
     return Card(
-        title=clips.classes[clips.label[i]],
+        title=kind_of(clips.label).texts(clips.label[i : i + 1], clips.classes)[0],
         lines=tuple(_about(clips, i, fastest)),
         tiles=tuple(tuple(line) for line in (images, motion) if line),
     )
