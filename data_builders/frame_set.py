@@ -1,6 +1,6 @@
 """Fields of every set of annotated frames on disk. Imports no TFDS and no OpenCV."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -136,9 +136,10 @@ class FrameSet(FaceSet):
         """Every word that a column of labels may hold, in lower case."""
         raise NotImplementedError
 
-    def known_words(self, known: Sequence[str]) -> str:
-        """What is to be done about a word that is none of those that are known."""
-        return f"It must be one of {', '.join(known)}."
+    @property
+    def more_words(self) -> str:
+        """How a word may become one of those that are known, after a comma."""
+        return ""
 
     def without_class(self, word: str) -> str:
         """Why rows with a word that is known are left out."""

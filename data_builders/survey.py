@@ -144,8 +144,8 @@ def unknown_word(data: FrameSet, row: SheetRow, column: str) -> Problem | None:
     if word in known:
         return None
     return Problem(
-        f"{row.where}: unknown {column} {quoted(word)} of clip {row.title}. "
-        f"{data.known_words(known)}",
+        f"{row.where}: unknown {column} {quoted(word)} of clip {row.title}. It must be "
+        f"one of {', '.join(known)}{data.more_words}.",
         f"unknown {column}",
     )
 

@@ -289,10 +289,16 @@ TYPED: list[tuple[str, str]] = [
     ("there is no table {typed}: give the file", FOLDER),
     (" is a folder: give the table in it", FOLDER),
     ("Say how columns are called with", FOLDER),
-    ("are both clip {row.title}", f"{LISTS_CLIPS}two_files_of_one_name_are_no"),
+    (
+        "are both clip {row.title}",
+        f"{LISTS_CLIPS}two_files_of_one_name_are_no_duplicate",
+    ),
     ("no row of {data.table} is of", FOLDER),
     ("is there already, and stays: choose another with --out", FOLDER),
-    ("whose names count them. Give the folder", f"{LISTS_CLIPS}a_folder_without_clips"),
+    (
+        "whose names count them. Give the folder",
+        f"{LISTS_CLIPS}a_folder_without_clips_is_no_table",
+    ),
     # Bundles.
     ("or export the run again with `jmer export`", f"{BUNDLE}a_place_is_kept"),
     ("it is no bundle. `jmer export RUN", f"{BUNDLE}a_folder_that_is_no_bundle"),

@@ -652,7 +652,7 @@ def test_a_word_that_labels_lack_is_added_to_them(mine, tmp_path, capsys, word):
     words = ("--table", str(mine.table()), "--labels", str(labels))
     code, said = checked(capsys, mine, *words)
     assert code == 1 and f"unknown label '{word.lower()}'" in said
-    assert f"add it to {labels}, which has happy, sad; an empty class" in said
+    assert f"happy, sad, or be added to {labels}, where an empty class" in said
     labels.write_text(f"{labels.read_text()}{word};\n")
     code, said = checked(capsys, mine, *words)
     assert code == 0 and f"left out: 2 {word.lower()} (no class in {labels})" in said

@@ -1,7 +1,7 @@
 """A set of one's own: a table, and the folders of frames or videos that it names."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -137,12 +137,12 @@ class Folder(FrameSet):
 
         return {"label": words(self)}
 
-    def known_words(self, known: Sequence[str]) -> str:
-        if self.labels is None:
-            return super().known_words(known)
+    @property
+    def more_words(self) -> str:
         return (
-            f"Correct it, or add it to {self.labels}, which has {', '.join(known)}; an "
-            f"empty class there leaves it out."
+            f", or be added to {self.labels}, where an empty class leaves it out"
+            if self.labels is not None
+            else ""
         )
 
     def without_class(self, word: str) -> str:
