@@ -102,6 +102,10 @@ class FrameSet(FaceSet):
     labellings: ClassVar[Mapping[str, Labelling]]
     """By what `classes` calls them."""
 
+    each_cell: ClassVar[bool] = False
+    """Whether all moments of a row that are wrong are named, and not the first alone:
+    of a sheet that its owners filled in, a row without any is one fault."""
+
     classes: str = ""
     """Which classes there are."""
     source: str = "raw"

@@ -292,7 +292,7 @@ def _clip(
     shift: int,
     counted: list[Counted],
 ) -> Clip:
-    said = _numbers(row, source.data.missing_apex)
+    said = _numbers(row, source.data)
     onset, apex, offset = source.moments(*said)
     if not onset <= apex <= offset:
         raise Unusable(
@@ -334,11 +334,11 @@ def _clip(
     return Clip(row, label, onset, apex, offset, folder, chosen, len(before), *shown)
 
 
-def _numbers(row: SheetRow, missing_apex: str) -> Interval:
+def _numbers(row: SheetRow, data: FrameSet) -> Interval:
     """Onset, apex and offset as the row has them."""
     onset, offset = frame_number(row.onset), frame_number(row.offset)
     apex = frame_number(row.apex)
-    halfway = row.apex.lower() in NO_APEX and missing_apex == "middle"
+    halfway = row.apex.lower() in NO_APEX and data.missing_apex == "middle"
     if halfway and onset is not None and offset is not None:
         apex = (onset + offset) // 2
     if onset is not None and offset is not None and apex is not None:
@@ -352,7 +352,7 @@ def _numbers(row: SheetRow, missing_apex: str) -> Interval:
         for name, number in found.items()
         if number is None
     ]
-    raise together(wrong)
+    raise together(wrong if data.each_cell else wrong[:1])
 
 
 _NO_VALUE = " (the cell is empty, or a formula whose value was never saved)"

@@ -37,6 +37,7 @@ class Folder(FrameSet):
     source_is_given: ClassVar[bool] = True
     frame_rate: ClassVar[float] = 0.0  # as the table or the video says
     labellings: ClassVar[Mapping[str, Labelling]] = {}
+    each_cell: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = (*FrameSet.files, "labels")
 
     table: str = ""
