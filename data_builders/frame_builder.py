@@ -5,7 +5,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from data_builders import alignment, frame_pixels
+from data_builders import alignment, frame_pixels, people
 from data_builders.annotation import Clip, Correction, SheetRow, correct, out_of_order
 from data_builders.depth import Depth, depth
 from data_builders.frame_digests import with_clips
@@ -16,6 +16,7 @@ from jmer.data import exclusion
 from jmer.data.builder import Examples
 from jmer.data.problems import Problem
 from jmer.data.span import Session, Span
+from jmer.data.summary import population
 from jmer.preprocess.align import Square
 from jmer.preprocess.clip_recipe import Shapes
 
@@ -88,6 +89,7 @@ class FrameBuilder(FrameSheet):
         said += [self.sorted_anew] if self.sorted_anew else []
         said += self.second_opinions()
         said += self._without_rest()
+        said += people.doubts(self.survey.clips)
         if still:
             of = self.data.special if self.data.modality == "clip" else "apex-flow"
             said.append(
@@ -123,11 +125,9 @@ class FrameBuilder(FrameSheet):
         clips, left_out = self.survey.clips, self.survey.left_out
         changes = self.annotation.changes
         counts = collections.Counter(clip.label for clip in clips)
-        per_class = ", ".join(
-            f"{counts[i]} {name}" for i, name in enumerate(self.class_names())
-        )
+        per_class = {name: counts[i] for i, name in enumerate(self.class_names())}
         subjects = len({clip.row.subject for clip in clips})
-        lines = [f"{len(clips)} clips, {subjects} subjects ({per_class})"]
+        lines = [population(len(clips), subjects, per_class)]
         if extra := sum(clip.row.train_only for clip in clips):
             lines.append(f"  of these, for training alone: {extra}")
         lines += [f"  left out: {n} {why}" for why, n in sorted(left_out.items())]

@@ -1,12 +1,13 @@
 """What a set of annotated frames says of itself: names of files, columns, folders."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from data_builders.annotation import Correction, SheetRow, subject_number
 from data_builders.frame_set import FrameSet
 from data_builders.sheets import Columns, Line
 from jmer.data.builder import ClipBuilder
+from jmer.data.problems import Problem
 from jmer.preprocess.tensors import Interval
 
 
@@ -103,6 +104,19 @@ class FrameNames(ClipBuilder):
         """
         del row
         return ""
+
+    def also_wrong(self, row: SheetRow) -> Sequence[Problem]:
+        """What is wrong with single cells of a row, whatever else is."""
+        del row
+        return ()
+
+    def twice(self, row: SheetRow, first: SheetRow) -> Problem:
+        """What is said of a row whose clip has the name of another's."""
+        return Problem(
+            f"{row.where}: duplicate clip {row.title}, first in "
+            f"{first.where.rsplit(', ', 1)[-1]}. Remove one of the two.",
+            "clips that are there twice",
+        )
 
     def moments(self, onset: int, apex: int, offset: int) -> Interval:
         """Onset, apex and offset after repairs that a paper's code makes."""

@@ -137,6 +137,15 @@ class FrameSet(FaceSet):
         raise NotImplementedError
 
     @property
+    def more_words(self) -> str:
+        """How a word may become one of those that are known, after a comma."""
+        return ""
+
+    def without_class(self, word: str) -> str:
+        """Why rows with a word that is known are left out."""
+        return f"{word} (no class of {self.classes})"
+
+    @property
     def frame_rate(self) -> float:
         """Frames a second of its recordings."""
         raise NotImplementedError

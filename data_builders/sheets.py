@@ -45,6 +45,7 @@ def read_table(
     sheet: str = "",
     positions: Sequence[str] = (),
     numbers: Container[str] = (),
+    one_table: bool = False,
     remedy: str = "Restore the published file.",
 ) -> list[Line]:
     """The rows of a sheet (workbook or text) below the row that names the columns.
@@ -55,7 +56,7 @@ def read_table(
     counts, or else the only one that has the columns. `positions` names the columns of
     a sheet that has no header, `numbers` those whose decimal commas become points where
     a semicolon stands between cells, and `remedy` says what to do where a file is not
-    such a sheet.
+    such a sheet. `one_table`: a set without parts, of which a sheet might be one.
 
     Raises: JmerError if the file cannot be read, if no sheet has the columns or more
     than one, or if a row or a column would be passed over that may be meant.
@@ -64,10 +65,14 @@ def read_table(
     tables = {table.title: table for table in read_tables(path)}
     fitting = _fitting(tables, columns, needed, positions)
     if len(fitting) > 1 and sheet not in fitting:
+        many = (
+            "Remove all but one, or save that one as CSV"
+            if one_table
+            else "Rename or remove sheets, or ask for a part that is there"
+        )
         raise JmerError(
             f"{path}{f' has no sheet {sheet}, and' if sheet else ':'} sheets "
-            f"{', '.join(fitting)} all have the needed columns. Rename or remove "
-            f"sheets, or ask for a part that is there."
+            f"{', '.join(fitting)} all have the needed columns. {many}."
         )
     for name in (sheet, *fitting):
         if name in fitting:

@@ -4,6 +4,7 @@ Looks at names and at the ends of files; no frame is decoded.
 """
 
 import collections
+import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from data_builders.numbering import SHIFTS, Counted, judge
 from jmer.data.asking import data_option, other_choices
 from jmer.data.exclusion import about_clip, is_excluded
 from jmer.data.facs import objective_class, parse_action_units
-from jmer.data.problems import Problem, Unusable, problem_of
+from jmer.data.problems import Problem, Unusable, problems_of, together
 from jmer.errors import JmerError, UsageError, quoted
 from jmer.preprocess.temporal import native_times
 from jmer.preprocess.tensors import Interval
@@ -37,6 +38,8 @@ class Surveyed(Protocol):
     def first_frame(self) -> int | None: ...
     def require_manual_dir(self) -> Path: ...
     def left_out(self, row: SheetRow) -> str: ...
+    def also_wrong(self, row: SheetRow) -> Sequence[Problem]: ...
+    def twice(self, row: SheetRow, first: SheetRow) -> Problem: ...
     def moments(self, onset: int, apex: int, offset: int) -> Interval: ...
     def late_apex(self, onset: int, apex: int, offset: int) -> int | None: ...
     @property
@@ -60,7 +63,16 @@ class Annotation:
     def say(self, kind: str, text: str, clip: str = "") -> None:
         """Adds a problem; with one clip, if it has a name."""
         problem = Problem(text, kind)
-        self.problems.append(about_clip(problem, clip) if clip else problem)
+        self.problems.append(self.about(problem, clip) if clip else problem)
+
+    def about(self, problem: Problem, clip: str) -> Problem:
+        """A problem with a clip, and with how many rows `--exclude` would leave out."""
+        return about_clip(problem, clip, max(1, self.named[clip.casefold()]))
+
+    @functools.cached_property
+    def named(self) -> collections.Counter[str]:
+        """How many rows there are of each name, in capitals or not."""
+        return collections.Counter(clip.casefold() for clip in self.clips)
 
 
 class Survey(NamedTuple):
@@ -79,37 +91,32 @@ def annotate(
     """What the rows of a sheet say, after `changes`; needs no frames."""
     made = Annotation([], collections.Counter(), list(changes), [], [])
     seen: dict[tuple[str, str], SheetRow] = {}
+    made.clips.extend(row.name for row in rows if row.subject and row.clip)
     for row in rows:
         name = row.name if row.subject and row.clip else ""
-        if name:
-            made.clips.append(name)
-            if is_excluded(name, source.data.exclude):
-                made.left_out[f"{row.title}: excluded (--exclude)"] += 1
-                continue
+        if name and is_excluded(name, source.data.exclude):
+            made.left_out[f"{row.title}: excluded (--exclude)"] += 1
+            continue
         try:
             reason = source.left_out(row)
         except JmerError as error:
-            problem = problem_of(error)
-            made.say(problem.kind, problem, name)
+            for problem in (*problems_of(error), *source.also_wrong(row)):
+                made.say(problem.kind, problem, name)
             continue
         if reason:
             made.left_out[reason] += 1
-        elif not (row.subject and row.clip):
-            made.say(
-                "rows without subject or clip",
-                f"{row.where}: subject or clip is empty or no name. Fill it in or "
-                f"remove the row.",
-            )
+            continue
+        if not (row.subject and row.clip):
+            problem = nameless(row)
+            made.say(problem.kind, problem)
         elif (key := (row.subject, row.clip.lower())) in seen:
-            made.say(
-                "clips that are there twice",
-                f"{row.where}: duplicate clip {row.title}, first in "
-                f"{seen[key].where.rsplit(', ', 1)[-1]}. Remove one of the two.",
-                name,
-            )
+            problem = source.twice(row, seen[key])
+            made.say(problem.kind, problem, name)
         else:
             seen[key] = row
             _choose(source.data, row, made)
+        for problem in source.also_wrong(row):
+            made.say(problem.kind, problem, name)
     first = "Exclude fewer clips" if source.data.exclude else "Restore the sheet"
     if not made.chosen and not made.problems:
         made.say(
@@ -119,6 +126,28 @@ def annotate(
             f"{other_choices(source.data, 'classes')}.",
         )
     return made
+
+
+def nameless(row: SheetRow) -> Problem:
+    """What is said of a row that does not say whose clip, or which, it is."""
+    return Problem(
+        f"{row.where}: subject or clip is empty or no name. Fill it in or remove the "
+        f"row.",
+        "rows without subject or clip",
+    )
+
+
+def unknown_word(data: FrameSet, row: SheetRow, column: str) -> Problem | None:
+    """What is said of a row whose label is none of those that there are."""
+    word = row.labels[column]
+    known = data.vocabulary.get(column, sum(data.rules.classes.values(), ()))
+    if word in known:
+        return None
+    return Problem(
+        f"{row.where}: unknown {column} {quoted(word)} of clip {row.title}. It must be "
+        f"one of {', '.join(known)}{data.more_words}.",
+        f"unknown {column}",
+    )
 
 
 def _choose(data: FrameSet, row: SheetRow, made: Annotation) -> None:
@@ -137,17 +166,11 @@ def _choose(data: FrameSet, row: SheetRow, made: Annotation) -> None:
             made.left_out["without action units"] += 1
             return
     word = row.labels[rules.column]
-    known = data.vocabulary.get(rules.column, sum(rules.classes.values(), ()))
     names = [name for name, words in rules.classes.items() if word in words]
-    if word not in known:
-        made.say(
-            f"unknown {rules.column}",
-            f"{row.where}: unknown {rules.column} {quoted(word)} of clip "
-            f"{row.title}. It must be one of {', '.join(known)}.",
-            row.name,
-        )
+    if problem := unknown_word(data, row, rules.column):
+        made.say(problem.kind, problem, row.name)
     elif not names:
-        made.left_out[f"{word} (no class of {data.classes})"] += 1
+        made.left_out[data.without_class(word)] += 1
     elif row.key in rules.excluded:
         made.left_out[f"{row.title}: {rules.excluded[row.key]}"] += 1
     else:
@@ -200,7 +223,9 @@ def _survey(
         try:
             clip = _clip(source, root, row, names.index(name), shift, counted)
         except JmerError as error:
-            made.problems.append(about_clip(problem_of(error), row.name))
+            made.problems.extend(
+                annotation.about(problem, row.name) for problem in problems_of(error)
+            )
             continue
         if clip.offset - clip.onset + 1 < source.data.min_frames:
             made.left_out[f"fewer than {source.data.min_frames} frames"] += 1
@@ -316,22 +341,27 @@ def _numbers(row: SheetRow, missing_apex: str) -> Interval:
     halfway = row.apex.lower() in NO_APEX and missing_apex == "middle"
     if halfway and onset is not None and offset is not None:
         apex = (onset + offset) // 2
-    if onset is None:
-        raise _no_number(row, "onset", row.onset)
-    if offset is None:
-        raise _no_number(row, "offset", row.offset)
-    if apex is None:
-        absent = row.apex.lower() in NO_APEX
-        middle = f", or choose {data_option('missing_apex', 'middle')}"
-        raise _no_number(row, "apex", row.apex, middle * absent)
-    return onset, apex, offset
+    if onset is not None and offset is not None and apex is not None:
+        return onset, apex, offset
+    absent = row.apex.lower() in NO_APEX
+    middle = f", or choose {data_option('missing_apex', 'middle')}" * absent
+    # Halfway between ends that are none is no mistake of the apex.
+    found = {"onset": onset, "offset": offset, "apex": 0 if halfway else apex}
+    wrong = [
+        no_number(row, name, middle if name == "apex" else "")
+        for name, number in found.items()
+        if number is None
+    ]
+    raise together(wrong)
 
 
 _NO_VALUE = " (the cell is empty, or a formula whose value was never saved)"
 
 
-def _no_number(row: SheetRow, moment: str, text: str, remedy: str = "") -> JmerError:
-    return Unusable(
+def no_number(row: SheetRow, moment: str, remedy: str = "") -> Problem:
+    """What is said of a cell with an onset, apex or offset that is none."""
+    text = getattr(row, moment)
+    return Problem(
         f"{row.where}: {moment} {quoted(text)} of clip {row.title} is no frame number"
         f"{'' if text else _NO_VALUE}. Correct the sheet{remedy}.",
         f"{moment} that is no frame number",

@@ -13,6 +13,7 @@ FOREIGN = f"{RUNS}a_folder_of_something_else"
 AUDIT = f"{RUNS}the_audit_says_what_goes_with_what"
 BUNDLE = "test_bundle.py::test_"
 FOLDER = "test_folder.py: what errors tell to type"
+LISTS_CLIPS = "test_folder.py::test_"
 EXTRA = (
     f"{RUNS}pip_is_told_of_extras_that_are_there: nothing is installed, as tests have "
     f"no network, but each extra is there"
@@ -73,7 +74,7 @@ TYPED: list[tuple[str, str]] = [
     ("Nothing was spotted: the network", f"{ASKED}a_spotter_finds_what_another_names"),
     ("video is seen at {rate} frames", f"{ASKED}what_is_advised_works_when_typed"),
     ("{most} faces: {whose} is followed", f"{FACES}of_two_faces_one_is_chosen"),
-    ("faces where it was first", f"{FACES}of_two_faces_one_is_chosen"),
+    ("where it was first looked. Give a number", f"{FACES}of_two_faces_one_is_chosen"),
     ("--seed {seed}: {self.run", f"{ASKED}options_that_cannot_be_are_refused"),
     ("--fold {fold}: {self.run", f"{ASKED}one_fold_is_one_training"),
     ("--member {member}: must be", "in Python: the parser has the one name"),
@@ -127,7 +128,7 @@ TYPED: list[tuple[str, str]] = [
     ("have no frame before the onset", RECORDINGS),
     ("--protocol is given twice", "test_experiments.py: what is said"),
     ("no clip is called", f"{DATA}clips_to_exclude_have_names"),
-    ("without {counted(len(clips)", OPTION),
+    ("without {what}", OPTION),
     (" as in `{command}`", f"{DATA}a_run_says_what_to_run"),
     (" (and {more} more: ", f"{DATA}several_problems_and_their_commands"),
     (
@@ -286,9 +287,18 @@ TYPED: list[tuple[str, str]] = [
     ("if these are numbers of frames", FOLDER),
     ("`jmer data new folder` writes one", FOLDER),
     ("there is no table {typed}: give the file", FOLDER),
+    (" is a folder: give the table in it", FOLDER),
     ("Say how columns are called with", FOLDER),
+    (
+        "are both clip {row.title}",
+        f"{LISTS_CLIPS}two_files_of_one_name_are_no_duplicate",
+    ),
     ("no row of {data.table} is of", FOLDER),
     ("is there already, and stays: choose another with --out", FOLDER),
+    (
+        "whose names count them. Give the folder",
+        f"{LISTS_CLIPS}a_folder_without_clips_is_no_table",
+    ),
     # Bundles.
     ("or export the run again with `jmer export`", f"{BUNDLE}a_place_is_kept"),
     ("it is no bundle. `jmer export RUN", f"{BUNDLE}a_folder_that_is_no_bundle"),

@@ -14,8 +14,7 @@ from test_audit_foreign import (
 )
 
 from jmer.audit.lists import audit_lists
-from jmer.audit.names import name_keys, word_key
-from jmer.audit.rows import plain
+from jmer.data.names import name_keys, plain, word_key
 
 NAMES = {"s0": "001", "s1": "002", "s2": "1-2", "s3": "1000", "s4": "Sub_5"}
 

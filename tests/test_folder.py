@@ -452,6 +452,256 @@ def test_a_table_begins_with_the_clips_that_lie_there(mine, capsys):
     assert "6 clips, 3 subjects (3 a, 3 b)" in capsys.readouterr().out
 
 
+def listed(folder, code=0, **options):
+    """The places in a table that is begun of a folder."""
+    out = folder / "begun.csv"
+    out.unlink(missing_ok=True)
+    more = [word for name, value in options.items() for word in (f"--{name}", value)]
+    assert main(["data", "new", "folder", "--out", str(out), *map(str, more)]) == code
+    if code:
+        assert not out.exists()
+        return []
+    with out.open(encoding="utf-8-sig", newline="") as file:
+        return [row[0] for row in [*csv.reader(file)][1:]]
+
+
+def touched(*files):
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+
+
+def test_each_file_is_listed_once_by_whatever_links(tmp_path):
+    mine, outside = tmp_path / "mine", tmp_path / "outside"
+    films = [mine / "a/x.mkv", mine / "b/c/y.mp4", mine / "frames/1.png"]
+    films += [outside / "deep/z.avi", mine / ".git/annex/kept.mkv"]
+    touched(*films)
+    own = ["a/x.mkv", "b/c/y.mp4", "frames"]
+    for place, target in [
+        ("a/again", "."),  # itself
+        ("a/up", ".."),
+        ("b/c/top", mine),
+        ("b/other", "../a"),
+        ("b/round", "c/round"),  # each other
+        ("b/c/round", "../round"),
+        ("0.mkv", "a/x.mkv"),
+        ("0frames", "frames"),
+        ("around", tmp_path),
+    ]:
+        (mine / place).symlink_to(target)
+    assert listed(mine) == own
+    # Out of it, by two links, and into what is hidden.
+    (mine / "out").symlink_to(outside)
+    (mine / "out2").symlink_to(outside / "deep")
+    (outside / "back").symlink_to(mine / "a")
+    (mine / "kept.mkv").symlink_to(".git/annex/kept.mkv")
+    assert listed(mine) == [*own, "kept.mkv", "out/deep/z.avi"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [],
+        ["notes.txt", "a/b/face.png"],
+        ["a/.x.mkv"],
+        ["r/experiment.json", "r/thumbnails/01.png"],
+    ],
+)
+def test_a_folder_without_clips_is_no_table(tmp_path, capsys, files):
+    mine = tmp_path / "mine"
+    touched(mine / "empty/none", *(mine / file for file in files))
+    listed(mine, code=1)
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {mine} has no clips") and said.count("\n") == 1
+    assert all(word in said for word in (".mkv", ".png", "--root DIR"))
+    touched(tmp_path / "films/a.mkv")
+    assert listed(mine, root=tmp_path / "films") == ["a.mkv"]
+
+
+def test_what_jmer_wrote_is_no_clip(tmp_path, capsys):
+    touched(
+        *(tmp_path / "runs/one" / name for name in
+          ("experiment.json", "thumbnails/01.png", "explain/1/figures/1.png")),
+        *(tmp_path / "predictions/x-one" / name for name in
+          ("predict.md", "predict.html", "figures/classes-001.png")),
+        # A prediction of films among them, and figures that are nobody's page.
+        *(tmp_path / "films" / name for name in
+          ("predict.md", "predict.html", "figures/face-1.png", "a.mkv")),
+        *(tmp_path / "lab" / name for name in ("figures/1.png", "index.html")),
+    )  # fmt: skip
+    assert listed(tmp_path) == ["films/a.mkv", "lab/figures"]
+    assert "2 clips of" in capsys.readouterr().out
+
+
+def frames_at(mine, *places):
+    """Rows of one subject, each of frames of its own."""
+    mine.rows = []
+    for n, place in enumerate(places):
+        folder = mine.folder / place
+        folder.mkdir(parents=True)
+        for i in range(1, 4):
+            cv2.imwrite(f"{folder}/{i}.png", mine.written[n][i])
+        mine.rows.append([place, "s9", "ab"[n % 2], 1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    "places", [("a-b/c", "a/b-c"), ("x/Film", "x/film"), ("s9/q-r", "s9/q/r")]
+)
+def test_two_files_of_one_name_are_no_duplicate(mine, capsys, places):
+    frames_at(mine, *places, "z")
+    for n, row in enumerate(mine.rows):
+        row.append(f"own{n}" if n < 2 else "")
+    header = ["clip", "subject", "label", "onset", "apex", "offset", "Name"]
+    table = mine.table(header=header)
+    (problem,) = mine.builder(table=table).problems()
+    for words in (f"row 3: two files have one name: {places[1]} here", places[0],
+                  "in row 2", "Or leave both rows out"):  # fmt: skip
+        assert words in problem
+    code, said = checked(capsys, mine, "--table", str(table))
+    assert code == 1 and "files that have one name: 1" in said
+    assert "without 2 rows: `" in said
+    # Each remedy, as it is typed.
+    whole = ("--table", str(table))
+    code, said = checked(capsys, mine, *whole, "--columns", "clip_name=Name")
+    assert code == 0 and "3 clips, 1 subject" in said
+    named = mine.clips(table=table, columns=("clip_name=Name",))
+    assert [clip["clip_id"] for clip in named] == ["own0", "own1", "z"]
+    out = problem.rpartition("--exclude ")[2]
+    code, said = checked(capsys, mine, *whole, "--exclude", out)
+    assert code == 0 and "1 clip, 1 subject" in said
+    (mine.folder / places[1]).rename(mine.folder / "renamed")
+    mine.rows[1][0] = "renamed"
+    assert len(mine.clips(table=mine.table(header=header))) == 3
+
+
+@pytest.mark.parametrize("times, more", [(2, "both rows"), (3, "all 3 rows")])
+@pytest.mark.parametrize("place", ["films/1.mkv", "./films/1.mkv"])
+def test_leaving_a_duplicate_out_says_what_it_drops(mine, capsys, times, more, place):
+    mine.rows = [mine.rows[0], *[[*mine.rows[1]] for _ in range(times)]]
+    mine.rows[2][0] = place
+    mine.rows[2][2] = "sad" if times == 2 else "happy"
+    table = mine.table()
+    problems = mine.builder(table=table).problems()
+    assert len(problems) == times - 1
+    assert all("duplicate clip" in p and f"leave {more} out" in p for p in problems)
+    _, said = checked(capsys, mine, "--table", str(table))
+    assert f"without {times} rows: `" in said
+    out = problems[0].rpartition("--exclude ")[2].strip("'")
+    code, said = checked(capsys, mine, "--table", str(table), "--exclude", out)
+    assert code == 0 and f"left out: {times} " in said
+
+
+@pytest.mark.parametrize("times", ["frames", "seconds"])
+def test_all_bad_rates_are_named_at_once(mine, capsys, times):
+    moments = [0, 0, 0.1] if times == "seconds" else [3, 5, 8]
+    mine.rows = [[*mine.rows[0][:3], *moments] for _ in range(7)]
+    rates = [-25, 0, "1.5.2", "inf", "1e9", "fast", 10]
+    mine.rows = [[*row, rate] for row, rate in zip(mine.rows, rates, strict=True)]
+    for n, row in enumerate(mine.rows):
+        row[1] = f"p{n}"
+    header = ["clip", "subject", "label", "onset", "apex", "offset", "fps"]
+    table = str(mine.table(header=header))
+    problems = mine.builder(table=table, times=times).problems()
+    assert len(problems) == 6
+    for n, (problem, rate) in enumerate(zip(problems, rates, strict=False), start=2):
+        assert f"row {n}: fps '{rate}' is no number" in problem
+    out = [p.rpartition("--exclude ")[2] for p in problems]
+    words = ["--table", table, "--times", times, "--exclude", *out]
+    code, said = checked(capsys, mine, *words)
+    assert code == 0 and "1 clip, 1 subject" in said and "left out: 1 p0/" in said
+
+
+def test_all_bad_cells_of_a_row_are_named_at_once(mine, tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("label;class\nhappy;a\nsad;b\n")
+    header = ["clip", "subject", "label", "onset", "apex", "offset", "fps"]
+    happy = [*mine.rows[0], ""]
+    mine.rows = [
+        happy,
+        ["frames/2", "p2", "sad", "x", "-1", "3.5", "fast"],
+        ["frames/none", "p3", "fear", "x", 5, 8, -1],
+        ["films/none.mkv", "", "fear", 3, 5, "y", 10],
+        ["films/1.mkv", "p4", "sad", 3, "3-May", "", 0],
+    ]
+    table = mine.table(header=header)
+    found = {n: [] for n in range(2, 7)}
+    for problem in mine.builder(table=table, labels=labels).problems():
+        found[int(problem.partition("row ")[2].partition(":")[0])].append(problem)
+    wanted = {
+        2: [],
+        3: ["fps 'fast'", "onset 'x'", "offset '3.5'", "apex '-1'"],
+        4: ["no folder of clip", "fps '-1'", "unknown label 'fear'", "onset 'x'"],
+        5: ["no folder of clip", "subject or clip is empty", "unknown label 'fear'",
+            "offset 'y'"],
+        6: ["fps '0'", "apex '3-May'"],
+    }  # fmt: skip
+    for row, words in wanted.items():
+        assert len(found[row]) == len(words), found[row]
+        assert all(w in p for w, p in zip(words, found[row], strict=True))
+    mine.rows = [["frames/0", "p0", "happy", "a", -1, 99, 10], happy]
+    problems = mine.builder(table=mine.table(header=header), times="seconds").problems()
+    assert [p.partition(": ")[2][:9] for p in problems[:3]] == [
+        "onset 'a'", "apex '-1'", "offset '9"]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", ["calm", "Very Calm", "7"])
+def test_a_word_that_labels_lack_is_added_to_them(mine, tmp_path, capsys, word):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("label;class\nHappy;Good\nsad;bad\n")
+    mine.rows[2][2] = mine.rows[5][2] = word
+    words = ("--table", str(mine.table()), "--labels", str(labels))
+    code, said = checked(capsys, mine, *words)
+    assert code == 1 and f"unknown label '{word.lower()}'" in said
+    assert f"happy, sad, or be added to {labels}, where an empty class" in said
+    labels.write_text(f"{labels.read_text()}{word};\n")
+    code, said = checked(capsys, mine, *words)
+    assert code == 0 and f"left out: 2 {word.lower()} (no class in {labels})" in said
+    code, said = checked(capsys, mine, *words, "--classes", "Good")
+    assert "left out: 2 sad (no class of Good)" in said
+    assert f"left out: 2 {word.lower()} (no class in {labels})" in said
+    labels.write_text(labels.read_text().replace(";\n", ";calm\n"))
+    code, said = checked(capsys, mine, *words)
+    assert code == 0 and "(2 Good, 2 bad, 2 calm)" in said
+
+
+def test_capitals_make_no_other_class(mine):
+    words = ("Up", "up", "UP", "down", "Down", "down")
+    for row, word in zip(mine.rows, words, strict=True):
+        row[2] = word
+    builder = mine.builder()
+    assert builder.problems() == [] and builder.class_names() == ("Up", "down")
+
+
+@pytest.mark.parametrize("titles", [("a", "b"), ("2023", "2024", "Copy")])
+def test_two_sheets_of_a_workbook_are_no_parts(mine, capsys, titles):
+    path = mine.table("t.xlsx")
+    book = openpyxl.load_workbook(path)
+    first = book.active
+    first.title = titles[0]
+    for title in titles[1:]:
+        book.copy_worksheet(first).title = title
+    book.save(path)
+    code, said = checked(capsys, mine, "--table", str(path))
+    assert code == 1 and "part" not in said and ", ".join(titles) in said
+    assert "Remove all but one, or save that one as CSV." in said
+    for title in titles[1:]:
+        book.remove(book[title])
+    book.save(path)
+    assert checked(capsys, mine, "--table", str(path))[0] == 0
+
+
+@pytest.mark.parametrize("inside", [[], ["mine.csv"], ["b.xlsx", "mine.csv", "x.txt"]])
+def test_a_folder_is_no_table(mine, capsys, inside):
+    path = mine.folder / "tables"
+    path.mkdir()
+    touched(*(path / name for name in inside))
+    code, said = checked(capsys, mine, "--table", str(path))
+    assert code == 1 and f"error: {path} is a folder: give the table in it" in said
+    shown = [str(path / name) for name in inside if not name.endswith(".txt")]
+    assert (f"(such as {', '.join(shown)})" if shown else "workbook, with") in said
+    assert "`jmer data new folder`" in said and "--table FILE" in said
+
+
 def checked(capsys, mine, *words):
     """The code of a check of the table, and what it said."""
     home = ["--data-dir", str(mine.folder / "made")]

@@ -133,9 +133,9 @@ def test_the_check_of_a_sound_source_counts(tree):
     assert not problems
     assert summary.splitlines() == [
         "7 clips, 3 subjects",
-        "  casme2: 3 clips of 1 subjects (1 negative, 2 positive, 0 surprise)",
-        "  samm: 2 clips of 1 subjects (1 negative, 0 positive, 1 surprise)",
-        "  smic: 2 clips of 1 subjects (1 negative, 0 positive, 1 surprise)",
+        "  casme2: 3 clips, 1 subject (1 negative, 2 positive, 0 surprise)",
+        "  samm: 2 clips, 1 subject (1 negative, 0 positive, 1 surprise)",
+        "  smic: 2 clips, 1 subject (1 negative, 0 positive, 1 surprise)",
     ]
     assert not tree.prepared()
 

@@ -109,6 +109,49 @@ def test_what_may_be_one_sitting_is_said(mine):
     assert "sessions: 5, of 2 subjects; clips without one: 1" in builder.summary()
 
 
+@pytest.mark.parametrize(
+    "names, pairs",
+    [
+        (["syn01", "SYN01"], ["'syn01' and 'SYN01'"]),
+        (["1", "01", "2"], ["'1' and '01'"]),
+        (["007", "7", "07"], ["'007' and '7'", "'007' and '07'"]),
+        (["EP01", "\u0415\u042001"], ["'EP01' and '\u0415\u042001'"]),
+        (["Subject 3", "s03", "sub_3"], ["'Subject 3' and 's03'"]),
+        (["J\u00f6rg", "jorg", "Anna M", "anna-m"], ["'Anna M' and 'anna-m'"]),
+        (["a", "b"], []),
+        (["01a", "1b", "10"], []),
+        (["A/1", "B/1"], []),  # of two data sets
+    ],
+)
+def test_who_may_be_one_person_is_said(mine, capsys, names, pairs):
+    split = [name.rpartition("/")[::2] for name in names]
+    rows = [
+        [f"c{n}", name, "ab"[n % 2], dataset]
+        for n, (dataset, name) in enumerate((split * 3)[:6])
+    ]
+    if rows[0][3]:
+        rows = [
+            [c, f"{name}.{dataset}", *rest, dataset] for c, name, *rest, dataset in rows
+        ]
+    path = mine / "people.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([[*HEADER, "dataset"], *rows])
+    builder = builder_of(data_of(path))
+    said = [note for note in builder.notes() if "one person" in note]
+    assert len(said) == bool(pairs) and all(pair in said[0] for pair in pairs)
+    words = ["data", "check", "folder", "--table", str(path), "--modality", "clip"]
+    assert main([*words, "--data-dir", str(mine / "made")]) == 0
+    assert ("note: subjects" in capsys.readouterr().out) == bool(pairs)
+
+
+def test_one_person_alone_is_said(mine):
+    path = table(mine, "alone.csv", None)
+    path.write_text(path.read_text().replace("p1", "p0"))
+    builder = builder_of(data_of(path))
+    assert any("'p0': leave-one-subject-out needs two" in n for n in builder.notes())
+    assert builder.summary().startswith("6 clips, 1 subject (3 a, 3 b)")
+
+
 def test_they_are_kept_with_the_set_and_change_no_other(mine, tmp_path, monkeypatch):
     monkeypatch.setenv("JMER_CACHE", str(tmp_path))
     cells = ["1", "1.0", "2", "1", "1", ""]

@@ -20,9 +20,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "action_units": ("action units", "aus", "au"),
     "dataset": ("dataset", "database", "source"),
     "session": ("session", "sitting"),
+    "clip_name": (),
 }
 """Our columns, and what they may be called in a table; compared without regard to case,
-blanks and underscores."""
+blanks and underscores. Where a clip lies is its name, unless a column of names is asked
+for."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class Folder(FrameSet):
     """How columns are called that no default fits: subject=Who clip=Datei."""
     labels: Path | None = None
     """A table of two columns, label and class: which words of the table mean which
-    class. Rows whose word has no class there are left out; without it, each word is a
-    class of its own."""
+    class. Words with an empty class there are left out, and those that it lacks are
+    refused; without it, each word is a class of its own, in capitals or not."""
     classes: str = ""
     """The classes that take part, in the order of their labels, with commas between
     (default: all, by alphabet)."""
@@ -134,6 +136,21 @@ class Folder(FrameSet):
         from data_builders.folder.words import words
 
         return {"label": words(self)}
+
+    @property
+    def more_words(self) -> str:
+        return (
+            f", or be added to {self.labels}, where an empty class leaves it out"
+            if self.labels is not None
+            else ""
+        )
+
+    def without_class(self, word: str) -> str:
+        from data_builders.folder.words import is_mapped
+
+        if is_mapped(self, word):
+            return super().without_class(word)
+        return f"{word} (no class in {self.labels})"
 
 
 def _called(columns: tuple[str, ...]) -> dict[str, str]:

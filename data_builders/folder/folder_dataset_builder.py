@@ -2,6 +2,8 @@
 
 import collections
 import functools
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +20,11 @@ from data_builders.folder.words import EMPTY, lines, table_of
 from data_builders.frame_builder import FrameBuilder
 from data_builders.frame_files import Frame
 from data_builders.sheets import Line
+from data_builders.survey import nameless, no_number, unknown_word
 from data_builders.video_files import VideoFrame, is_video, video
 from jmer.data.asking import data_option
 from jmer.data.prepared import complete
-from jmer.data.problems import Unusable, problem_of
+from jmer.data.problems import Problem, Unusable, problem_of, problems_of, together
 from jmer.errors import JmerError, quoted
 from jmer.preprocess.align import Square
 
@@ -69,14 +72,15 @@ class Builder(FrameBuilder):
         return "\n".join([super().summary(), *described(self.survey.clips)])
 
     def rows(self) -> list[SheetRow]:
-        every = [self._whole(self.row(line)) for line in self.lines()]
+        lines = self.lines()
+        every = [self._whole(self.row(line)) for line in lines]
         clips_of = collections.Counter(row.folder for row in every)
         # Of one video there may be several clips; an onset tells them apart.
         return [
             replace(row, clip=f"{row.clip}@{row.onset or 'start'}")
-            if clips_of[row.folder] > 1
+            if clips_of[row.folder] > 1 and not _given(line)
             else row
-            for row in every
+            for row, line in zip(every, lines, strict=True)
         ]
 
     @functools.cached_property
@@ -87,6 +91,11 @@ class Builder(FrameBuilder):
     @functools.cached_property
     def odd(self) -> dict[int, JmerError]:
         """What is wrong with the moments of a row, by its number."""
+        return {}
+
+    @functools.cached_property
+    def bad_rates(self) -> dict[int, Problem]:
+        """What is wrong with the frame rate of a row, by its number."""
         return {}
 
     @property
@@ -120,9 +129,7 @@ class Builder(FrameBuilder):
             return row
         if self.data.times == "seconds":
             try:
-                seconds = self._seconds(row, folder, known)
-                given = {n: str(known[_at(row, n, t, seconds)])
-                         for n, t in given.items()}  # fmt: skip
+                given = self._frames(row, folder, known, given)
             except JmerError as error:
                 self.odd[row.number] = error
                 return row
@@ -134,6 +141,24 @@ class Builder(FrameBuilder):
                 made["apex"] = str(sum(n for n in ends if n is not None) // 2)
         return replace(row, **made)
 
+    def _frames(
+        self, row: SheetRow, folder: Path, known: Sequence[int], given: dict[str, str]
+    ) -> dict[str, str]:
+        """Moments that are given in seconds, as numbers of frames.
+
+        Raises: JmerError of all that are none.
+        """
+        seconds = self._seconds(row, folder, known)
+        made, wrong = dict[str, str](), list[Problem]()
+        for name, text in given.items():
+            try:
+                made[name] = str(known[_at(row, name, text, seconds)])
+            except JmerError as error:
+                wrong.append(problem_of(error))
+        if wrong:
+            raise together(wrong)
+        return made
+
     def _seconds(self, row: SheetRow, folder: Path, known: Sequence[int]) -> np.ndarray:
         """When each frame is shown, from the first one on.
 
@@ -142,6 +167,8 @@ class Builder(FrameBuilder):
         if folder.is_file():
             return video(folder).seconds
         if not row.frame_rate:
+            if row.number in self.bad_rates:
+                raise together([self.bad_rates[row.number]])
             raise Unusable(
                 f"{row.where}: when the frames in {folder} are shown is not known. "
                 f"Fill in a column fps, or give {data_option('fps', 'RATE')}.",
@@ -157,7 +184,7 @@ class Builder(FrameBuilder):
             where=line.where,
             number=line.number,
             subject=subject,
-            clip=_name(place, subject),
+            clip=_given(line) or _name(place, subject),
             labels={"label": values["label"].lower()},
             onset=values.get("onset", ""),
             apex=values.get("apex", ""),
@@ -170,10 +197,8 @@ class Builder(FrameBuilder):
         )
 
     def _rate(self, line: Line) -> float:
-        """Frames a second of a folder, 0 where neither row nor option says.
-
-        Raises: JmerError if the row says what is none.
-        """
+        """Frames a second of a folder, 0 where neither row nor option says, or the row
+        says what is none."""
         text = line.values.get("fps", "")
         if text.lower() in EMPTY:
             return self.data.fps
@@ -182,25 +207,69 @@ class Builder(FrameBuilder):
         except ValueError:
             rate = 0.0
         if not 0 < rate < 1e6:
-            raise JmerError(
+            self.bad_rates[line.number] = Problem(
                 f"{line.where}: fps {quoted(text)} is no number of frames a second. "
-                f"Correct the table, or empty the cell."
+                f"Correct the table, or empty the cell.",
+                "frame rates that are none",
             )
+            return 0.0
         return rate
+
+    def also_wrong(self, row: SheetRow) -> Sequence[Problem]:
+        """The cells of a row that are wrong, also where its clip cannot be found."""
+        odd, rate = self.odd.get(row.number), self.bad_rates.get(row.number)
+        said = problems_of(odd) if odd else []
+        found = [rate] if rate and rate not in said else []
+        if odd is None and self._homes.get(row.subject, row.dataset) == row.dataset:
+            return found
+        if not (row.subject and row.clip):
+            found.append(nameless(row))
+        if row.labels["label"] and (word := unknown_word(self.data, row, "label")):
+            found.append(word)
+        if self.data.times == "frames":
+            found += [
+                no_number(row, name)
+                for name in MOMENTS
+                if (text := getattr(row, name)).lower() not in EMPTY
+                and frame_number(text) is None
+            ]
+        return found
+
+    def twice(self, row: SheetRow, first: SheetRow) -> Problem:
+        if self._file(row) == self._file(first):
+            return super().twice(row, first)
+        return Problem(
+            f"{row.where}: two files have one name: {row.folder} here and "
+            f"{first.folder} in {first.where.rsplit(', ', 1)[-1]} are both clip "
+            f"{row.title}. A clip is called by its folders and its file, without the "
+            f"ending: rename one of the two, or fill in a column with other names and "
+            f"add {data_option('columns', 'clip_name=COLUMN')}.",
+            "files that have one name",
+        )
+
+    def _file(self, row: SheetRow) -> str:
+        """Where its clip lies, however that is written."""
+        try:
+            return os.path.realpath(self.clip_folder(row))
+        except JmerError:
+            return row.folder
 
     def left_out(self, row: SheetRow) -> str:
         """Rows whose word has no class in the table of labels. Raises: JmerError if
-        the subject is one of another data set too."""
+        the subject is one of another data set too, or the clip cannot be found."""
         home = self._homes.setdefault(row.subject, row.dataset)
+        odd = self.odd.get(row.number)
+        wrong = [*problems_of(odd)] if odd else []
         if home != row.dataset:
-            raise Unusable(
+            other = Problem(
                 f"{row.where}: subject {quoted(row.subject)} is of data set "
                 f"{quoted(row.dataset)} here, and of {quoted(home)} above, but a "
                 f"subject is one person. Name one of the two otherwise.",
                 "subjects of two data sets",
             )
-        if row.number in self.odd:
-            raise self.odd[row.number]
+            wrong.insert(0, other)
+        if wrong:
+            raise together(wrong)
         return "" if row.labels["label"] else "without a label"
 
     @functools.cached_property
@@ -247,6 +316,12 @@ def _cut_off(row: SheetRow, file: Path) -> JmerError:
         f"or fill in the offset of the clip.",
         "videos that were cut off",
     )
+
+
+def _given(line: Line) -> str:
+    """What the table calls a clip, if it does."""
+    name = line.values.get("clip_name", "")
+    return "" if name.lower() in EMPTY else re.sub(r"[/\\]", "-", name)
 
 
 def _name(place: str, subject: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from data_builders.annotation import Clip
 from data_builders.folder.words import EMPTY
+from jmer.data.names import alike, bare
 from jmer.errors import quoted
 
 MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d) 00:00:00")
@@ -32,28 +33,27 @@ def described(clips: Sequence[Clip]) -> list[str]:
     without = sum(not clip.row.session for clip in clips)
     rest = f"; clips without one: {without}" if without else ""
     people = len({subject for subject, _ in found})
-    return [f"  sessions: {len(found)}, of {people} subjects{rest}"]
+    whose = f"{people} subject{'s' * (people != 1)}"
+    return [f"  sessions: {len(found)}, of {whose}{rest}"]
 
 
 def doubts(clips: Sequence[Clip]) -> list[str]:
     """What may be one sitting, spelt in two ways."""
-    seen = dict[tuple[str, str], str]()
-    said = list[str]()
+    known = dict[str, list[str]]()
     for clip in clips:
-        row = clip.row
-        if not row.session:
-            continue
-        first = seen.setdefault((row.subject, _plain(row.session)), row.session)
-        text = (
-            f"sessions {quoted(first)} and {quoted(row.session)} of subject "
-            f"{quoted(row.subject)} are taken for two: write them alike if they are one"
-        )
-        if first != row.session and text not in said:
-            said.append(text)
-    return said
+        if clip.row.session:
+            known.setdefault(clip.row.subject, []).append(clip.row.session)
+    return [
+        f"sessions {quoted(several[0])} and {quoted(other)} of subject "
+        f"{quoted(subject)} are taken for two: write them alike if they are one"
+        for subject, names in known.items()
+        for several in alike(names, _plain)
+        for other in several[1:]
+    ]
 
 
 def _plain(text: str) -> str:
-    """The same for names that differ in capitals, blanks, or zeros before a number."""
-    plain = re.sub(r"[\s_-]+", "", text).lower()
+    """The same for names that differ in capitals, alphabets, blanks, or zeros before a
+    number."""
+    plain = re.sub(r"[\s_-]+", "", bare(text))
     return re.sub(r"(?<!\d)0+(?=\d)", "", plain)

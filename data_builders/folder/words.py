@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
+from data_builders.disk import looking
 from data_builders.folder import Folder
 from data_builders.frame_set import Labelling
 from data_builders.sheets import Line, read_table
@@ -12,6 +13,7 @@ from jmer.errors import JmerError, quoted
 
 EMPTY = ("", "-", "/", "nan", "n/a", "na", "none", "null")
 """What an empty cell may hold, in lower case."""
+TABLES = (".csv", ".tsv", ".xlsx", ".xls", ".xlsm", ".ods")
 NEEDED = ("clip", "subject", "label")
 Stamp = tuple[tuple[int, int], ...]
 
@@ -30,9 +32,25 @@ def table_of(data: Folder) -> Path:
     for path in (typed, (data.manual_dir or Path()) / typed):
         if path.is_file():
             return path
+    if typed.is_dir():
+        raise JmerError(
+            f"{typed} is a folder: give the table in it, a CSV file or a workbook"
+            f"{_tables_in(typed)}, with {data_option('table', 'FILE')}, or begin one "
+            f"with `jmer data new folder`."
+        )
     raise JmerError(
         f"there is no table {typed}: give the file with {data_option('table', 'FILE')}"
     )
+
+
+def _tables_in(folder: Path) -> str:
+    """Up to three files of a folder that may be meant."""
+    with looking(folder):
+        found = sorted(
+            path for path in folder.iterdir()
+            if path.suffix.lower() in TABLES and path.is_file()
+        )  # fmt: skip
+    return f" (such as {', '.join(map(str, found[:3]))})" if found else ""
 
 
 def lines(data: Folder) -> list[Line]:
@@ -42,6 +60,7 @@ def lines(data: Folder) -> list[Line]:
         data.names,
         optional=set(data.names) - set(NEEDED),
         numbers=("onset", "apex", "offset", "fps"),
+        one_table=True,
         remedy=f"Say how columns are called with "
         f"{data_option('columns', 'clip=NAME', 'subject=NAME', 'label=NAME')}.",
     )
@@ -84,6 +103,11 @@ def words(data: Folder) -> tuple[str, ...]:
     return tuple(word for word in _meanings(data, _stamp(data)) if word)
 
 
+def is_mapped(data: Folder, word: str) -> bool:
+    """Whether a word, in lower case, has a class, be it one that takes part or not."""
+    return bool(_meanings(data, _stamp(data)).get(word))
+
+
 def _stamp(data: Folder) -> Stamp:
     """What tells whether the table, or that of labels, was changed since."""
     files = [table_of(data), *([data.labels] if data.labels is not None else [])]
@@ -105,6 +129,7 @@ def _meanings(data: Folder, stamp: Stamp) -> Mapping[str, str]:
     for line in read_table(
         data.labels,
         {"label": ("label", "word", "emotion"), "class": ("class", "meaning")},
+        one_table=True,
         remedy="It needs two columns, label and class.",
     ):
         word, name = line.values["label"].lower(), line.values["class"]

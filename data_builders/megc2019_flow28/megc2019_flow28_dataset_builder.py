@@ -16,6 +16,7 @@ from data_builders.disk import looking
 from data_builders.sheet_files import is_file
 from data_builders.sheets import whole
 from jmer.data.builder import ClipBuilder
+from jmer.data.summary import population
 from jmer.data.tables import read_tables
 from jmer.errors import JmerError, quoted
 from jmer.preprocess.clip_recipe import Shapes
@@ -141,17 +142,13 @@ class Builder(ClipBuilder):
 
     def summary(self) -> str:
         names = self.class_names()
-        lines = [
-            f"{len(self.rows)} clips, {len({r.subject for r in self.rows})} subjects"
-        ]
+        lines = [population(len(self.rows), len({r.subject for r in self.rows}))]
         for dataset in sorted({row.dataset for row in self.rows}):
             own = [row for row in self.rows if row.dataset == dataset]
             counts = collections.Counter(names[int(row.label)] for row in own)
-            per_class = ", ".join(f"{counts[name]} {name}" for name in names)
-            lines.append(
-                f"  {dataset}: {len(own)} clips of {len({r.subject for r in own})} "
-                f"subjects ({per_class})"
-            )
+            per_class = {name: counts[name] for name in names}
+            found = population(len(own), len({r.subject for r in own}), per_class)
+            lines.append(f"  {dataset}: {found}")
         return "\n".join(lines)
 
     def examples(self) -> Iterator[dict[str, Any]]:

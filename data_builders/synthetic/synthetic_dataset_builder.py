@@ -7,6 +7,7 @@ import numpy as np
 
 from data_builders.synthetic import Synthetic
 from jmer.data.builder import ClipBuilder
+from jmer.data.summary import population
 from jmer.preprocess.clip_recipe import Shapes
 from jmer.preprocess.tensors import Interval, features
 from jmer.synthetic.rendering import SyntheticClip, render_clip
@@ -37,9 +38,9 @@ class Builder(ClipBuilder):
         clips = plan_clips(self.data.spec)
         names = self.class_names()
         counts = collections.Counter(names[clip.label] for clip in clips)
-        per_class = ", ".join(f"{counts[name]} {name}" for name in names)
         subjects = len({clip.subject for clip in clips})
-        return f"{len(clips)} clips, {subjects} subjects ({per_class}); generated"
+        per_class = {name: counts[name] for name in names}
+        return f"{population(len(clips), subjects, per_class)}; generated"
 
     def look(self, item: int) -> None:
         """Nothing is read."""

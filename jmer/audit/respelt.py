@@ -6,10 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from jmer.audit.finding import Finding
-from jmer.audit.names import name_keys
 from jmer.audit.roster import title
-from jmer.audit.rows import plain
 from jmer.data.clips import ClipSet
+from jmer.data.names import name_keys, plain
 from jmer.data.splits import Fold
 from jmer.runs.run import Run
 from jmer.text import counted

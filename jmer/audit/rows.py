@@ -2,12 +2,12 @@
 
 import re
 import shlex
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jmer.audit.roster import Name
+from jmer.data.names import plain
 from jmer.data.tables import Table, read_tables
 from jmer.errors import JmerError, UsageError, quoted
 from jmer.files.cells import as_it_was
@@ -80,15 +80,6 @@ class ListedRow:
             video = self.text("video").lower()
             clip = video if onset is None else f"{video}_{onset}"
         return (self.text("dataset"), self.text("subject"), clip) if clip else None
-
-
-def plain(text: str) -> str:
-    """A value without what cannot be seen: blanks around it and of other kinds, marks
-    of byte order, digits and letters of full width.
-    """
-    text = unicodedata.normalize("NFKC", text)
-    seen = "".join(c for c in text if unicodedata.category(c) != "Cf")
-    return " ".join(seen.split())
 
 
 def parse_columns(words: Sequence[str]) -> dict[str, str]:

@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from jmer.audit.finding import Finding
-from jmer.audit.names import bare, name_keys, person_keys, set_keys, word_key
 from jmer.audit.rows import ListedRow
+from jmer.data import names
+from jmer.data.names import bare, name_keys, person_keys, set_keys, word_key
 from jmer.text import counted
 
 
@@ -93,13 +94,9 @@ def _alike(
 
 def _together(own: Mapping[str, set[str]]) -> list[list[str]]:
     """Spellings with the lists that have them, those that may be one together."""
-    same: dict[str, list[str]] = {}
-    for spelling in own:
-        same.setdefault(bare(spelling), []).append(spelling)
-    if _in_one_list(
-        set[str]().union(*(own[s] for s in some)) for some in same.values()
-    ):
-        return [*same.values()]
+    same = names.alike(own, bare)
+    if _in_one_list(set[str]().union(*(own[s] for s in some)) for some in same):
+        return same
     return [[*own]]
 
 

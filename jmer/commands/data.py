@@ -143,6 +143,7 @@ def prepare(words: list[str]) -> int:
 
 def _prepare(options: PrepareOptions) -> None:
     from jmer.data import prepare, summary
+    from jmer.data.summary import population
 
     beam = options.beam and [f"--{option}" for option in options.beam]
     with counting(f"preparing {options.data.name}") as watch:
@@ -154,8 +155,7 @@ def _prepare(options: PrepareOptions) -> None:
             wait=not options.no_wait,
         )
     found = summary(options.data)
-    counts = ", ".join(f"{n} {name}" for name, n in found["per_class"].items())
-    print(f"{found['n_clips']} clips, {found['n_subjects']} subjects ({counts})")
+    print(population(found["n_clips"], found["n_subjects"], found["per_class"]))
     if extra := found.get("n_train_only"):
         print(f"{extra} of them for training alone")
     if clips := getattr(options.data, "exclude", ()):

@@ -9,6 +9,7 @@ from pathlib import Path
 from jmer.commands.parsing import parse, read_name
 from jmer.errors import UsageError
 from jmer.files import write_text
+from jmer.text import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +20,8 @@ class NewTableOptions:
     out: Path = Path("clips.csv")
     """The table to write (.csv)."""
     root: Path | None = None
-    """The folder to look for clips in (default: that of the table)."""
+    """The folder to look for clips in (default: that of the table). Each file comes
+    once, by whatever links; what jmer wrote is passed over."""
 
     def __post_init__(self) -> None:
         if self.out.suffix.lower() != ".csv":
@@ -41,7 +43,7 @@ def new(words: list[str]) -> int:
     csv.writer(table, lineterminator="\n").writerows(found)
     # Spreadsheets take a table for UTF-8 if it begins so.
     write_text(out, "\ufeff" + table.getvalue())
-    print(f"{out}: {len(found) - 1} clips of {root}. Fill in of each")
+    print(f"{out}: {counted(len(found) - 1, 'clip')} of {root}. Fill in of each")
     print("  subject  who it is: clips of one person have the same word")
     print("  label    what it shows: each word is a class")
     print("  onset, apex, offset  frames, from 1 in a video and as image files are")

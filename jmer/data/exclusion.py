@@ -13,11 +13,13 @@ class ClipProblem(Problem):
     """What is wrong with one clip, `clip`, which `--exclude` leaves out."""
 
     clip: str
+    rows: int = 1
+    """How many rows are of that name, all of which it leaves out."""
 
 
-def about_clip(problem: Problem, clip: str) -> Problem:
-    """A problem with one more remedy: to leave the clip out. A name that no error shows
-    in whole can be none.
+def about_clip(problem: Problem, clip: str, rows: int = 1) -> Problem:
+    """A problem with one more remedy: to leave the clip out, which is all `rows` of its
+    name. A name that no error shows in whole can be none.
 
     >>> about_clip(Problem("row 3: onset 'x' is no number."), "sub01/EP02")
     "row 3: onset 'x' is no number. Or leave the clip out: --exclude sub01/EP02"
@@ -25,8 +27,9 @@ def about_clip(problem: Problem, clip: str) -> Problem:
     if shortened(clip) != clip:
         return problem
     leave = data_option("exclude", clip)
-    made = ClipProblem(f"{problem} Or leave the clip out: {leave}", problem.kind)
-    made.clip = clip
+    what = {1: "the clip", 2: "both rows"}.get(rows, f"all {rows} rows")
+    made = ClipProblem(f"{problem} Or leave {what} out: {leave}", problem.kind)
+    made.clip, made.rows = clip, rows
     return made
 
 
@@ -82,9 +85,12 @@ def refusal(config: DataConfig, problems: Sequence[str]) -> JmerError:
 
 def leave_all_out(config: DataConfig, problems: Sequence[str]) -> str:
     """The command at work without the clips that have problems; "" if none has."""
-    clips = [problem.clip for problem in problems if isinstance(problem, ClipProblem)]
+    clips = dict[str, int]()
+    for problem in problems:
+        if isinstance(problem, ClipProblem):
+            clips[problem.clip] = max(problem.rows, clips.get(problem.clip, 1))
     if not clips:
         return ""
-    clips = list(dict.fromkeys(clips))
-    command = without(config, clips)
-    return f"without {counted(len(clips), 'clip')}: `{command}`" if command else ""
+    command, rows = without(config, list(clips)), sum(clips.values())
+    what = counted(rows, "row" if rows > len(clips) else "clip")
+    return f"without {what}: `{command}`" if command else ""

@@ -29,9 +29,31 @@ class Unusable(JmerError):
         self.problem = Problem(text, kind)
 
 
+class Several(JmerError):
+    """Problems of a source that are known at once, of which the first is said."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(problems[0])
+        self.problems = tuple(problems)
+
+
+def together(problems: Sequence[Problem]) -> JmerError:
+    """One error of all problems, of which there is at least one."""
+    if len(problems) > 1:
+        return Several(problems)
+    return Unusable(problems[0], problems[0].kind)
+
+
 def problem_of(error: JmerError) -> Problem:
-    """What an error says is wrong."""
-    return error.problem if isinstance(error, Unusable) else Problem(str(error))
+    """What an error says is wrong, first of all."""
+    return problems_of(error)[0]
+
+
+def problems_of(error: JmerError) -> Sequence[Problem]:
+    """All that an error says is wrong."""
+    if isinstance(error, Several):
+        return error.problems
+    return [error.problem if isinstance(error, Unusable) else Problem(str(error))]
 
 
 def grouped(problems: Sequence[str], shown: int | None = SHOWN) -> Iterator[str]:

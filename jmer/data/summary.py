@@ -7,6 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from jmer.text import counted
+
+
+def population(
+    clips: int, subjects: int, per_class: Mapping[str, int] | None = None
+) -> str:
+    """How many clips there are, of how many people, and how many of each class.
+
+    >>> population(3, 1, {"happy": 1, "sad": 2})
+    '3 clips, 1 subject (1 happy, 2 sad)'
+    """
+    classes = ", ".join(f"{n} {name}" for name, n in (per_class or {}).items())
+    text = f"{counted(clips, 'clip')}, {counted(subjects, 'subject')}"
+    return f"{text} ({classes})" if classes else text
+
 
 class Summary:
     """Counts the clips of a set and hashes all there is to see of them: names, labels,

@@ -12,6 +12,7 @@ from jmer.predict.source import Picture
 from jmer.preprocess.align import Box, Pose, Square
 from jmer.preprocess.faces import SMALLEST_FACE, Detector, FoundFace, find_faces
 from jmer.synthetic.face import Face
+from jmer.text import counted
 
 Cut = Literal["none", "crop", "landmarks", "drawn"]
 """As `ClipRecipe.align`; and drawn: a face laid as synthetic faces lie in their frames.
@@ -144,9 +145,11 @@ class Watcher:
         if self.which in ("left", "right"):
             return faces[0 if self.which == "left" else -1]
         if int(self.which) > len(faces):
+            there = "is" if len(faces) == 1 else "are"
             raise JmerError(
-                f"--face {self.which}: there are {len(faces)} faces where it was first "
-                f"looked. Give a number from 1 to {len(faces)}, from the left."
+                f"--face {self.which}: there {there} {counted(len(faces), 'face')} "
+                f"where it was first looked. Give a number from 1 to {len(faces)}, "
+                f"from the left."
             )
         return faces[int(self.which) - 1]
 

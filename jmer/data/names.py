@@ -12,8 +12,6 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from jmer.audit.rows import plain
-
 Key = Callable[[str], str]
 
 LOOKS = str.maketrans(
@@ -56,6 +54,27 @@ PERSON = re.compile(
     r"part|participant|proband|vp|id|no|nr|n|#)?[-_ .:#]*(\d+(?:\.0+)?)"
 )
 ROMAN = {"iii": "3", "ii": "2"}
+
+
+def plain(text: str) -> str:
+    """A value without what cannot be seen: blanks around it and of other kinds, marks
+    of byte order, digits and letters of full width.
+    """
+    text = unicodedata.normalize("NFKC", text)
+    seen = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    return " ".join(seen.split())
+
+
+def alike(names: Iterable[str], key: Key) -> list[list[str]]:
+    """Names that `key` finds the same in, together; each once, in the order they come.
+
+    >>> alike(["syn01", "SYN01", "syn02", "7", "007"], person_keys([]))
+    [['syn01', 'SYN01'], ['syn02'], ['7', '007']]
+    """
+    groups = dict[str, list[str]]()
+    for name in dict.fromkeys(names):
+        groups.setdefault(key(name), []).append(name)
+    return [*groups.values()]
 
 
 def bare(text: str) -> str:
