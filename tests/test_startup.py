@@ -85,7 +85,7 @@ def test_a_mistake_is_one_line_with_what_may_be_meant(words, said, capsys):
 
 
 def test_networks_state_what_building_them_finds():
-    stated = {one["name"]: one for one in classes("jmer.models") if "paper" in one}
+    stated = {one["name"]: one for one in classes("jmer.models") if one.get("paper")}
     assert list(stated) == [kind.name for kind in networks()]
     for kind in networks():
         said = {key: stated[kind.name][key] for key in ("name", "paper")}
