@@ -116,6 +116,7 @@ def written(tmp_path_factory):
             batches="own",
             epochs=EPOCHS[-1],
             data=RandomClips(),
+            patience=0,
         ),
         folds=folds,
         clips=clips,

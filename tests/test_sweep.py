@@ -295,7 +295,8 @@ def test_a_file_defines_one_or_the_other(tmp_path, text):
     )
     file = tmp_path / "x.py"
     file.write_text(FILE.format(f"{base}\n{text}"))
-    with pytest.raises(UsageError, match=r"must define either EXPERIMENT .* or SWEEP"):
+    said = r"must define (either EXPERIMENT .* or|one of EXPERIMENT and) SWEEP"
+    with pytest.raises(UsageError, match=said):
         load_sweep(file)
     file.write_text(
         FILE.format(f"{base}\nSWEEP = Sweep(BASE, values={{'epochs': (1, 2)}})")

@@ -161,10 +161,16 @@ def _missing(folder: Path) -> list[Path]:
 def _take(lock: Path, what: str, say: Callable[[str], Any]) -> int | None:
     """The open file, locked and signed; None if somebody else has it."""
     with writing(lock):
-        lock.parent.mkdir(parents=True, exist_ok=True)
+        # Its last owner removes the folder if that is empty, at any moment.
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:  # it was there, and was gone when that was looked at
+            if os.path.lexists(lock.parent) and not lock.parent.is_dir():
+                raise
+            return None
         try:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        except FileNotFoundError:  # its last owner has just removed the empty folder
+        except FileNotFoundError:
             return None
         try:
             knows_locks = _knows_locks(descriptor)
