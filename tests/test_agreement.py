@@ -18,6 +18,7 @@ from jmer.data.clips import ClipSet
 from jmer.data.random_clips import RandomClips
 from jmer.data.splits import Fold, Loso
 from jmer.files import read_json, write_json
+from jmer.optim import AdamConfig
 from jmer.report import write_report
 from jmer.runner.run import write_results
 from jmer.scores.predictions import Predictions
@@ -117,6 +118,7 @@ def written(tmp_path_factory):
             epochs=EPOCHS[-1],
             data=RandomClips(),
             patience=0,
+            optim=AdamConfig(),
         ),
         folds=folds,
         clips=clips,
