@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,65 @@ def test_imports_go_down(file):
     room = room_of(module_of(file))
     others = {room_of(name) for name in imported(file)} - {room}
     assert not {other for other in others if FLOOR[other] >= FLOOR[room]}
+
+
+def at_once(body: list[ast.stmt]) -> Iterator[str]:
+    """What a module imports as it is imported itself."""
+    for line in body:
+        match line:
+            case ast.Import(names):
+                yield from (one.name for one in names)
+            case ast.ImportFrom(module=str(module), names=names):
+                yield from (module, *(f"{module}.{one.name}" for one in names))
+            case ast.If(test=ast.Name("TYPE_CHECKING"), orelse=other):
+                yield from at_once(other)
+            case ast.If(body=then, orelse=other):
+                yield from at_once([*then, *other])
+            case ast.Try(body=then):
+                yield from at_once(then)
+
+
+def needed() -> dict[str, set[str]]:
+    """What has to be imported before each module: packages come before their parts."""
+    files = [*FILES, *sorted((ROOT / "data_builders").rglob("*.py"))]
+    modules = {module_of(file): file for file in files}
+    found = {}
+    for name, file in modules.items():
+        wanted = set(at_once(ast.parse(file.read_text(encoding="utf-8")).body))
+        parents = {".".join(one.split(".")[:i]) for one in wanted for i in range(1, 9)}
+        around = {p for p in parents if f"{name}.".startswith(f"{p}.")}
+        found[name] = ((wanted | parents - around) & modules.keys()) - {name}
+    return found
+
+
+def circle_from(start: str, needs: dict[str, set[str]]) -> list[str]:
+    """A way from a module outside of its package and back to it; empty if none."""
+    package = start.rpartition(".")[0]
+    ways = [[start]]
+    seen = {start}
+    while ways:
+        way = ways.pop()
+        for after in sorted(needs[way[-1]]):
+            left = any(not one.startswith(package) for one in way)
+            if after == start and left:
+                return [*way, after]
+            if after not in seen:
+                seen.add(after)
+                ways.append([*way, after])
+    return []
+
+
+def test_modules_can_be_imported_first():
+    """Whichever a process begins with: none waits for one that waits for it."""
+    needs = needed()
+    assert {"jmer.runs.plots", "data_builders.disk"} <= needs.keys()
+    assert [circle for name in needs if (circle := circle_from(name, needs))] == []
+
+
+def test_circles_are_seen():
+    needs = {"jmer.a.x": {"jmer.b"}, "jmer.b": {"jmer.b.y"}, "jmer.b.y": {"jmer.a.x"}}
+    assert circle_from("jmer.a.x", needs)[-1] == "jmer.a.x"
+    assert not circle_from("jmer.a.x", {**needs, "jmer.b.y": set()})
 
 
 def test_networks_do_not_import_one_another():

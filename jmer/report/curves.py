@@ -6,8 +6,7 @@ import numpy as np
 
 from jmer.report.draw.lines import Points, lines_png
 from jmer.report.render.blocks import Figure, Section
-from jmer.runs.curves import recorded_curve
-from jmer.runs.plots import held_out_unit
+from jmer.runs.curves import held_out_unit, recorded_curve
 from jmer.runs.run import Run
 
 Curve = tuple[np.ndarray, np.ndarray]

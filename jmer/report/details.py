@@ -12,7 +12,7 @@ from jmer.report.looks import hardest, looks, trust_of
 from jmer.report.pictures import anchors
 from jmer.report.render.blocks import Figure, PageBlock, Paragraph, Section, Table
 from jmer.report.units import units_sections
-from jmer.runs.plots import held_out_unit, uf1_of_tests
+from jmer.runs.curves import held_out_unit, uf1_of_tests
 from jmer.runs.run import Run
 from jmer.scores.labels import CLASSES, UNITS
 from jmer.scores.recognition import band

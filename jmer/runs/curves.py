@@ -3,13 +3,17 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jmer.errors import MOST_COUNT, is_whole
 from jmer.files.shape import is_number
 from jmer.runs.lines import read_lines
+from jmer.scores.labels import kind_in
+
+if TYPE_CHECKING:
+    from jmer.runs.run import Run
 
 CURVES = ("loss", "test_acc", "inner_uf1", "inner_loss")
 
@@ -55,6 +59,19 @@ def recorded_curve(found: object, name: str) -> tuple[np.ndarray, np.ndarray] | 
         ):
             return np.array(epochs), np.array(values, float)
     return None
+
+
+def held_out_unit(run: "Run") -> str:
+    """What a run held out of its training clips to choose an epoch by."""
+    unit = run.experiment["experiment"].get("inner_unit")
+    return "clips" if unit == "clip" else "subjects"
+
+
+def uf1_of_tests(found: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of the run's own variant after each evaluation; nothing of older runs."""
+    name = kind_in(found).headlines[0].name
+    curve = recorded_curve(found.get("test_curve"), name)
+    return {} if curve is None else {f"test_{name}": curve}
 
 
 def _evaluations(path: Path) -> Iterator[dict[str, Any]]:

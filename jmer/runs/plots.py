@@ -3,18 +3,15 @@
 A figure shows itself in a notebook, whatever backend Matplotlib has there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from jmer.errors import JmerError
 from jmer.report.draw.confusion import confusion_figure, draw_confusion
 from jmer.report.draw.learning import draw_curves, learning_figure, panels_of
 from jmer.report.draw.settings import own_settings
 from jmer.report.draw.subjects import draw_subjects, subjects_figure
-from jmer.runs.curves import recorded_curve
-from jmer.scores.labels import kind_in
+from jmer.runs.curves import held_out_unit, uf1_of_tests
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,16 +69,3 @@ def _without_curves(run: "Run") -> str:
         f"{run.folder} has no learning curves: its progress.jsonl has no evaluation. "
         f"Restore that file from a copy."
     )
-
-
-def held_out_unit(run: "Run") -> str:
-    """What a run held out of its training clips to choose an epoch by."""
-    unit = run.experiment["experiment"].get("inner_unit")
-    return "clips" if unit == "clip" else "subjects"
-
-
-def uf1_of_tests(found: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Of the run's own variant after each evaluation; nothing of older runs."""
-    name = kind_in(found).headlines[0].name
-    curve = recorded_curve(found.get("test_curve"), name)
-    return {} if curve is None else {f"test_{name}": curve}
