@@ -82,6 +82,14 @@ def test_any_part_of_the_tasks_trains_the_same(seed, mode, data):
         assert_trees_close(row(part, i), row(everything, tasks.index(task)))
 
 
+def fewest(clips, held_out, options):
+    """Clips of the smallest batch of an epoch that are trained on, at least."""
+    held, size = int((clips.subject == held_out).sum()), options["batch_size"]
+    own = options["mode"] == "own"
+    rest = (len(clips.subject) - held * own) % size or size
+    return rest if own else rest - held
+
+
 @pytest.mark.slow
 @settings(max_examples=4, deadline=None)
 @given(st.data())
@@ -112,7 +120,7 @@ def test_random_networks_and_splits_keep_every_promise(data):
     alone = make_program(clips, **options, chunk=1, lowering="backend")
     i = draw(st.integers(0, subjects - 1))
     state, own = train(alone, clips, [tasks[i]], epochs=2)
-    if options["batch_size"] > 3:  # norms of fewer clips make much of rounding
+    if fewest(clips, tasks[i].fold, options) > 3:  # of fewer, norms enlarge roundings
         assert_trees_close(row(together, i), row(state, 0))
         assert_trees_close(row(record.test_logits, i), row(own.test_logits, 0))
     held_out = np.flatnonzero(clips.subject == tasks[i].fold)
