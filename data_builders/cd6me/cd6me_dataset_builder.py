@@ -4,17 +4,14 @@ import functools
 from typing import Any
 
 from data_builders.cd6me import CLASSES, SETS, Cd6me
+from data_builders.composite import CompositeBuilder
 from data_builders.frame_builder import FrameBuilder
-from jmer.data import exclusion
 from jmer.data.asking import data_option
-from jmer.data.builder import ClipBuilder
-from jmer.data.maker import builder_of
-from jmer.data.problems import Problem, Unusable
+from jmer.data.problems import Unusable
 from jmer.data.span import Session, Span
-from jmer.preprocess.clip_recipe import Shapes
 
 
-class Builder(ClipBuilder):
+class Builder(CompositeBuilder):
     """All clips of CASME, CASME II, SAMM, 4DME, MMEW and CAS(ME)³ part A.
 
     The manual directory holds a folder for each, in its own layout. Subjects of
@@ -39,26 +36,13 @@ class Builder(ClipBuilder):
                 f"the folder that has them with {data_option('manual_dir')}.",
                 "data sets that are not there",
             )
-        return [builder_of(part) for part in self.data.parts]
+        return super().parts
 
     def class_names(self) -> tuple[str, ...]:
         return CLASSES
 
-    def tensors(self) -> Shapes:
-        return self.data.shapes
-
-    def problems(self) -> list[str]:
-        known = [clip for part in self.parts for clip in part.annotation.clips]
-        return [
-            *exclusion.unknown(self.data.exclude, known),
-            *(problem for part in self.parts for problem in part.clip_problems()),
-        ]
-
-    def flaws(self) -> list[Problem]:
-        return [flaw for part in self.parts for flaw in part.flaws()]
-
     def notes(self) -> list[str]:
-        said = [f"{p.data.name}: {note}" for p in self.parts for note in p.notes()]
+        said = super().notes()
         for part, (published, _) in zip(self.parts, SETS.values(), strict=True):
             if (found := len(part.survey.clips)) != published:
                 said.append(
@@ -74,33 +58,20 @@ class Builder(ClipBuilder):
             for file, digest in part.digests().items()
         }
 
-    def summary(self) -> str:
-        return "\n".join(f"{part.data.name}: {part.summary()}" for part in self.parts)
-
     def spans(self) -> list[Span]:
         return [
             span._replace(subject=_named(span.dataset, span.subject))
-            for part in self.parts
-            for span in part.spans()
+            for span in super().spans()
         ]
 
     def sessions(self) -> list[Session]:
         return [
             one._replace(subject=_named(one.dataset, one.subject))
-            for part in self.parts
-            for one in part.sessions()
+            for one in super().sessions()
         ]
 
-    def items(self) -> list[tuple[int, Any]]:
-        return [(i, x) for i, part in enumerate(self.parts) for x in part.items()]
-
-    def look(self, item: tuple[int, Any]) -> None:
-        part, its_own = item
-        self.parts[part].look(its_own)
-
     def example(self, item: tuple[int, Any]) -> dict[str, Any]:
-        part, its_own = item
-        made = self.parts[part].example(its_own)
+        made = super().example(item)
         return {**made, "subject": _named(made["dataset"], made["subject"])}
 
 
