@@ -19,8 +19,26 @@ ENDINGS = (".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm")
 """Of the files that are taken for videos."""
 ROUNDED = 2
 """Units of time by which steps may differ because moments are rounded."""
-RESTORE = "Restore the file, or remove its rows"
+OUT = "remove its rows"
+NO_VIDEOS = "videos that are no videos"
 Picture = UInt8[np.ndarray, "h w 3"]
+
+
+class Unreadable(Unusable):
+    """A file that cannot be read as a video, or not to its end; its text is for a table
+    that names it."""
+
+    alone: str = ""
+    """The same of a file that no table names."""
+
+    @classmethod
+    def of(
+        cls, fault: str, remedy: str, in_table: str = OUT, kind: str = NO_VIDEOS
+    ) -> "Unreadable":
+        """`fault`, then what to do: `remedy`, or in a table `in_table` instead."""
+        made = cls(f"{fault} {remedy}, or {in_table}.", kind)
+        made.alone = f"{fault} {remedy}."
+        return made
 
 
 @dataclass(frozen=True)
@@ -108,7 +126,7 @@ def video(path: Path) -> Video:
 def _video(path: Path, size: int, changed: int) -> Video:
     del changed  # another file under the same name
     if not size:
-        raise Unusable(f"{path} is empty. {RESTORE}.", "videos that are no videos")
+        raise Unreadable.of(f"{path} is empty.", "Restore the file")
     with _opened(path) as (container, stream):
         ticks: list[int | None] = [
             packet.pts
@@ -184,9 +202,10 @@ def _from_the_start(
 
 
 def _broken(frame: VideoFrame) -> JmerError:
-    return Unusable(
-        f"{frame} cannot be decoded: the file is damaged, or was cut off. Restore it, "
-        f"or end its clips before that frame.",
+    return Unreadable.of(
+        f"{frame} cannot be decoded: the file is damaged, or was cut off.",
+        "Restore it",
+        "end its clips before that frame",
         "frames that cannot be decoded",
     )
 
@@ -216,10 +235,7 @@ class _opened:
         streams = self.container.streams.video
         if not streams:
             self.container.close()
-            raise Unusable(
-                f"{self.path} has no pictures. Name the video, or remove its rows.",
-                "videos that are no videos",
-            )
+            raise Unreadable.of(f"{self.path} has no pictures.", "Name the video")
         streams[0].codec_context.thread_count = 1
         return self.container, streams[0]
 
@@ -230,10 +246,8 @@ class _opened:
 
     def _unreadable(self, error: BaseException) -> JmerError:
         reason = getattr(error, "strerror", None) or str(error)
-        return Unusable(
-            f"{self.path} cannot be read as a video ({reason}). {RESTORE}.",
-            "videos that are no videos",
-        )
+        fault = f"{self.path} cannot be read as a video ({reason})."
+        return Unreadable.of(fault, "Restore the file")
 
 
 def av() -> Any:

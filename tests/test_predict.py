@@ -2,6 +2,7 @@
 
 import csv
 import json
+import wave
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from untrained import write_untrained_run
 from data_builders.synthetic import Synthetic
 from jmer.cli import main
 from jmer.data import load
+from jmer.errors import JmerError
 from jmer.models.ststnet import STSTNetConfig
 from jmer.models.visual_memory import VisualMemoryConfig
 from jmer.synthetic.rendering import render_clip
@@ -289,6 +291,20 @@ def test_two_processes_do_not_share_a_folder(namer, video, tmp_path, capsys):
     (out / "predict.html").write_text("half")
     assert main(["predict", *map(str, (namer, video, *words))]) == 0
     assert told(out)["windows"] and not (out / LOCK).exists()
+
+
+def test_sound_alone_is_no_video_and_is_in_no_table(tmp_path):
+    from data_builders import video_files
+    from jmer.predict.source import opened
+
+    file = tmp_path / "voice.mp4"
+    with wave.open(str(file), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(1600))
+    with pytest.raises(JmerError, match=r"no pictures\. Name the video\.$"):
+        opened(file)
+    with pytest.raises(JmerError, match=r"Name the video, or remove its rows\.$"):
+        video_files.video(file)
 
 
 def test_a_film_that_was_cut_off_is_looked_at_as_far_as_it_goes(namer, tmp_path):

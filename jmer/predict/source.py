@@ -234,6 +234,5 @@ def _of_no_table() -> Iterator[None]:
     """Errors of files that were given by themselves, and not by the rows of a table."""
     try:
         yield
-    except JmerError as error:
-        text = str(error).replace(video_files.RESTORE, "Restore the file")
-        raise JmerError(text) from error
+    except video_files.Unreadable as error:
+        raise JmerError(error.alone) from error
