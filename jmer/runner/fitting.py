@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from scipy.special import log_softmax
 from jmer.arrays import Array
 from jmer.baselines.config import FEATURES, BaselineConfig
 from jmer.baselines.svm import Arrays, SvmConfig, require_vectors
+from jmer.data.splits import Fold
 from jmer.runner.laid_out import Pack
 from jmer.runner.outcome import mean_of
 from jmer.runner.progress import View
@@ -41,6 +43,7 @@ class Fitted:
     """What one fit found, and how it did."""
 
     arrays: Arrays
+    logits: np.ndarray  # n k, of all clips of the set
     loss: float  # mean cross-entropy of the training clips, nats
     inner: tuple[float, float] = (np.nan, np.nan)
     """UF1 and loss on the inner clips, of the setting that was chosen."""
@@ -152,16 +155,20 @@ class Fits:
         """The fit of a task to its training clips, with the setting that does best on
         inner clips where there is a choice: fitted without them to choose, and then
         with them."""
-        session, options = self.session, self._options(task)
-        fold = {fold.name: fold for fold in session.folds}[task.fold]
+        options, train = self._options(task), self.folds[task.fold].train
         inner = (np.nan, np.nan)
         if len(options.settings) > 1:
             chosen, inner = self._chosen(task, options)
         else:
             chosen = options.settings[0]
-        arrays = self._fit(chosen, fold.train)
-        logits = self.logits(arrays)[fold.train]
-        return Fitted(arrays, _loss(logits, self.label[fold.train]), inner)
+        arrays = self._fit(chosen, train)
+        logits = self.logits(arrays)
+        return Fitted(arrays, logits, _loss(logits[train], self.label[train]), inner)
+
+    @functools.cached_property
+    def folds(self) -> dict[str, Fold]:
+        """By name."""
+        return {fold.name: fold for fold in self.session.folds}
 
     def _options(self, task: Task) -> SvmConfig:
         options = self.session.experiment.optim
@@ -204,9 +211,8 @@ class Fits:
         Raises: Leak otherwise.
         """
         begun, session = time.monotonic(), self.session
-        fold = {fold.name: fold for fold in session.folds}[task.fold]
         unseen = np.ones(len(self.label), bool)
-        unseen[fold.train] = False
+        unseen[self.folds[task.fold].train] = False
         other = without(session.data, unseen, self.classes)
         changed = dataclasses.replace(
             self,
@@ -224,12 +230,11 @@ class Fits:
 
     def stacked(self, tasks: Sequence[Task], found: Sequence[Fitted]) -> Flat:
         """What a finished pack holds, as `jmer.train.pack` saves it."""
-        tests = {fold.name: fold.test for fold in self.session.folds}
-        longest = max(map(len, tests.values()))
+        longest = max(len(fold.test) for fold in self.folds.values())
         logits = np.zeros((1, len(tasks), longest, self.classes), np.float32)
         for i, (task, one) in enumerate(zip(tasks, found, strict=True)):
-            test = tests[task.fold]
-            logits[0, i, : len(test)] = self.logits(one.arrays)[test]
+            test = self.folds[task.fold].test
+            logits[0, i, : len(test)] = one.logits[test]
         inner = np.array([one.inner for one in found], np.float32)
         names = found[0].arrays
         return {
