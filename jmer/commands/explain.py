@@ -6,7 +6,6 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import tyro
 
 from jmer.commands.parsing import import_modules, note_owner, parse
@@ -102,7 +101,7 @@ def _cases(run: "Run", clips: "ClipSet", chosen: list[int], seed: int) -> list["
             which=lambda task: (task.seed, task.variant) == wanted,
         )
     }  # fmt: skip
-    labels = {i: label_in(np.asarray(clips.label[i]), found[i].logits) for i in chosen}
+    labels = {i: label_in(clips.label[i], found[i].logits) for i in chosen}
     return [
         Case(
             folder=run.folder,

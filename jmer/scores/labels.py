@@ -28,7 +28,6 @@ from jmer.scores.units import (
     OUTCOMES,
     UNIT_METRICS,
     unit_counts,
-    unit_f1,
 )
 
 Label = Int[Any, "*b n"] | Bool[Any, "*b n k"]
@@ -148,17 +147,9 @@ def _sigmoid(logits: Float[np.ndarray, "*b k"]) -> Float[np.ndarray, "*b k"]:
     return expit(logits.astype(np.float64)).astype(np.float32)
 
 
-def _confusion(label: Any, answer: Any, k: int, weight: Any = None) -> Any:
-    return confusion_matrix(label, answer, k, weight)
-
-
 def _units(label: Any, answer: Any, k: int, weight: Any = None) -> Any:
     del k
     return unit_counts(label, answer, weight)
-
-
-def _mean_f1(counts: Any) -> Any:
-    return unit_f1(counts).mean(-1)
 
 
 CLASSES = LabelKind(
@@ -171,7 +162,7 @@ CLASSES = LabelKind(
     best=lambda label, answer: (answer == label).sum(1),
     answer=lambda logits: logits.argmax(-1),
     shares=_softmax,
-    _table=_confusion,
+    _table=confusion_matrix,
     extra=0,
 )
 """One class of several, the one with the highest logit."""
@@ -182,8 +173,8 @@ UNITS = LabelKind(
     many="action units",
     metrics=UNIT_METRICS,
     each=EACH_UNIT,
-    goal=_mean_f1,
-    best=lambda label, answer: _mean_f1(
+    goal=UNIT_METRICS["f1"],
+    best=lambda label, answer: UNIT_METRICS["f1"](
         unit_counts(np.broadcast_to(label, answer.shape), answer)
     ),
     answer=lambda logits: logits > 0,

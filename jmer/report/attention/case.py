@@ -84,10 +84,10 @@ class Case:
 
 
 def label_in(
-    label: np.ndarray, logits: np.ndarray
+    label: np.ndarray | np.integer, logits: np.ndarray
 ) -> tuple[int, tuple[int, ...] | None]:
     """`label` and `shown_units` of a case, of what a set says of its clip."""
-    if label.ndim == 0:
+    if not isinstance(label, np.ndarray):
         return int(label), None
     shown = np.flatnonzero(label)
     among = shown if len(shown) else np.arange(len(label))
