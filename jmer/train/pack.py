@@ -253,9 +253,9 @@ class _PackRun:
         """The program that a training which was not interrupted has by now."""
         if not self.program.trainer.patience:
             return
-        for record in self.history.records[self.program.evaluations - 1 : :][
-            :: self.program.evaluations
-        ]:
+        # It looks once a call, after the last evaluation of that.
+        every = self.program.evaluations
+        for record in self.history.records[every - 1 :: every]:
             if (found := self._smaller(record)) is not None:
                 self._go_on(*found, state)
 
