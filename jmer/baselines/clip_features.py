@@ -43,3 +43,17 @@ class ClipBaselineConfig(BaselineConfig):
                 f"model.size={self.size}: {self.blocks} blocks a side, and margins of "
                 f"{max(rx, ry)}, need {self.blocks + 2 * max(rx, ry)} pixels or more"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatternBaselineConfig(ClipBaselineConfig):
+    """Features of voxels that are compared with neighbours in space and time."""
+
+    radii: tuple[int, int, int] = (1, 1, 4)
+    """How far neighbours are along x, y (pixels) and t (frames)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fits = min(self.radii) >= 1
+        FieldCheck(self, "model").must("radii", fits, "be at least 1 each")
+        self._require_room(self.radii)

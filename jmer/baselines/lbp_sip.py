@@ -12,15 +12,14 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from jmer.arrays import Array, Float
-from jmer.baselines.clip_features import ClipBaselineConfig
+from jmer.baselines.clip_features import PatternBaselineConfig
 from jmer.baselines.grey import grey
 from jmer.baselines.lbp import codes, histograms, plane_ways
-from jmer.errors import FieldCheck
 from jmer.models.base import Inputs
 
 
 @dataclass(frozen=True, kw_only=True)
-class LbpSipConfig(ClipBaselineConfig):
+class LbpSipConfig(PatternBaselineConfig):
     """The twelve neighbours of LBP-TOP are six points, on three lines that cross in the
     voxel: a histogram of the four in its frame (16 bins) and one of the two before and
     after it (4 bins), for each block.
@@ -30,15 +29,6 @@ class LbpSipConfig(ClipBaselineConfig):
 
     name: ClassVar[str] = "lbpsip"
     paper: ClassVar[str] = "Wang et al., ACCV 2014"
-
-    radii: tuple[int, int, int] = (1, 1, 4)
-    """How far the points are along x, y (pixels) and t (frames)."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        fits = min(self.radii) >= 1
-        FieldCheck(self, "model").must("radii", fits, "be at least 1 each")
-        self._require_room(self.radii)
 
     def features(self, inputs: Inputs) -> Float[Array, "b d"]:
         rx, ry, rt = self.radii

@@ -12,17 +12,16 @@ from typing import ClassVar, Literal
 import jax.numpy as jnp
 
 from jmer.arrays import Array, Float
-from jmer.baselines.clip_features import ClipBaselineConfig
+from jmer.baselines.clip_features import PatternBaselineConfig
 from jmer.baselines.grey import grey
 from jmer.baselines.lbp import codes, histograms, plane_ways, uniform_bins
-from jmer.errors import FieldCheck
 from jmer.models.base import Inputs
 
 PLANES = ("XY", "XT", "YT")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LbpTopConfig(ClipBaselineConfig):
+class LbpTopConfig(PatternBaselineConfig):
     """A histogram of patterns for each plane and each block of the face.
 
     Voxels nearer to an end of the clip than a radius have no pattern, in any plane, and
@@ -35,16 +34,8 @@ class LbpTopConfig(ClipBaselineConfig):
 
     points: Literal[4, 8] = 4
     """Neighbours of a voxel in each plane."""
-    radii: tuple[int, int, int] = (1, 1, 4)
-    """How far they are along x, y (pixels) and t (frames)."""
     patterns: Literal["all", "uniform"] = "all"
     """uniform: patterns that change more than twice along the circle share a bin."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        fits = min(self.radii) >= 1
-        FieldCheck(self, "model").must("radii", fits, "be at least 1 each")
-        self._require_room(self.radii)
 
     def features(self, inputs: Inputs) -> Float[Array, "b d"]:
         rx, ry, rt = self.radii
