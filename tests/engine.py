@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jmer import trees
 from jmer.data.clips import ClipSet
@@ -213,3 +214,30 @@ def assert_same(a: PackResult, b: PackResult) -> None:
     names = ("epoch", "alive", "loss", "test_logits", "inner_uf1", "inner_loss")
     for name in (*names, "selected"):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+
+
+def assert_resumes(
+    program: Program, clips: ClipSet, tasks: Sequence[Task], folder: Path
+) -> PackResult:
+    """That a training which is killed after its second epoch, the first being saved,
+    ends as one that never was, to the bit. Returns what it found."""
+    whole = result(program, clips, tasks, folder / "whole", epochs=3)
+
+    def kill(progress: Progress) -> None:
+        if progress.epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        result(program, clips, tasks, folder / "cut", epochs=3, watch=kill)
+    epochs: list[int] = []
+    resumed = result(
+        program,
+        clips,
+        tasks,
+        folder / "cut",
+        epochs=3,
+        watch=lambda progress: epochs.append(progress.epoch),
+    )
+    assert epochs == [2, 3]
+    assert_same(whole, resumed)
+    return whole

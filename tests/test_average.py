@@ -7,12 +7,10 @@ import numpy as np
 import optax
 import pytest
 from engine import (
-    Killed,
-    assert_same,
+    assert_resumes,
     assert_trees_close,
     assert_trees_equal,
     make_program,
-    result,
     row,
     tasks_of,
     train,
@@ -92,15 +90,7 @@ def test_what_is_saved_is_what_was_tested_and_resumes_to_the_bit(
     if inner:
         program = make_program(clips, ema=DECAY, chunk=4, inner=True)
     tasks = tasks_of(clips)
-
-    def kill(progress):
-        if progress.epoch == 2:
-            raise Killed
-
-    whole = result(program, clips, tasks, tmp_path / "whole", epochs=3)
-    with pytest.raises(Killed):
-        result(program, clips, tasks, tmp_path / "cut", epochs=3, watch=kill)
-    assert_same(whole, result(program, clips, tasks, tmp_path / "cut", epochs=3))
+    whole = assert_resumes(program, clips, tasks, tmp_path)
     if not inner:
         state, _ = train(program, clips, tasks)
         means = {"params": state.average.params, "stats": state.average.stats}

@@ -10,12 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from engine import (
-    Killed,
-    assert_same,
+    assert_resumes,
     assert_trees_close,
     assert_trees_equal,
     make_program,
-    result,
     row,
     tasks_of,
     train,
@@ -151,25 +149,3 @@ def with_another_subject(clips, subject):
         inputs[name] = np.where(own, noise, value)
     label = np.where(chosen, (clips.label + 1) % 3, clips.label)
     return dataclasses.replace(clips, inputs=inputs, label=label)
-
-
-def assert_resumes(program, clips, tasks, folder):
-    whole = result(program, clips, tasks, folder / "whole", epochs=3)
-
-    def kill(progress):
-        if progress.epoch == 2:
-            raise Killed
-
-    with pytest.raises(Killed):
-        result(program, clips, tasks, folder / "cut", epochs=3, watch=kill)
-    epochs = []
-    resumed = result(
-        program,
-        clips,
-        tasks,
-        folder / "cut",
-        epochs=3,
-        watch=lambda progress: epochs.append(progress.epoch),
-    )
-    assert epochs == [2, 3]  # the first was saved
-    assert_same(whole, resumed)

@@ -9,11 +9,10 @@ import numpy as np
 import optax
 import pytest
 from engine import (
-    assert_same,
+    assert_resumes,
     assert_trees_close,
     assert_trees_equal,
     make_program,
-    result,
     row,
     tasks_of,
     train,
@@ -268,16 +267,7 @@ def test_weights_are_of_the_training_clips_of_each_fold(clips):
 
 def test_a_run_with_all_of_them_is_resumed_to_the_bit(clips, tmp_path):
     program = make_program(clips, chunk=4, mode="own", loss=ALL, batch_size=8)
-    tasks = tasks_of(clips)
-
-    def cut(progress):
-        if progress.epoch == 2:
-            raise KeyboardInterrupt
-
-    whole = result(program, clips, tasks, tmp_path / "whole", epochs=3)
-    with pytest.raises(KeyboardInterrupt):
-        result(program, clips, tasks, tmp_path / "cut", epochs=3, watch=cut)
-    assert_same(whole, result(program, clips, tasks, tmp_path / "cut", epochs=3))
+    assert_resumes(program, clips, tasks_of(clips), tmp_path)
 
 
 # --- the experiment
