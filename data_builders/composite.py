@@ -16,6 +16,9 @@ class CompositeBuilder(ClipBuilder):
     """Asks the builders of `data.parts`, in their order, each of which has its own
     clips, problems and sources."""
 
+    data: Any
+    """A configuration that has `parts` and `shapes`, and what to `exclude`."""
+
     @functools.cached_property
     def parts(self) -> list[FrameBuilder]:
         """Raises: JmerError if the manual directory is not there."""
