@@ -85,7 +85,7 @@ CD6ME_TABLES = (
             "Flow is by another method than ours, of faces that the owners cut out; "
             "MDMO's is between the first frame and every other, in regions around the "
             "points of each face. LBP-TOP has 8x8 blocks, radii 3, uniform patterns of "
-            "8 neighbours, and machines with a polynomial kernel, which jmer has not. "
+            "8 neighbours, and machines with a polynomial kernel; these are not here. "
             "Always shown is 2p / (1 + p) of each unit."
         ),
     ),
