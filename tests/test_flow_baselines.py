@@ -158,7 +158,8 @@ def test_regions_are_drawn_between_points_and_do_not_meet():
         assert found.any((1, 2)).all() and found.sum(0).max() == 1
         assert_array_equal(found[18:], found[:18, :, ::-1])
     square = np.array([[0.2, 0.2], [0.6, 0.2], [0.6, 0.5], [0.2, 0.5]])
-    areas = [0.5 * abs(np.cross(q[2] - q[0], q[3] - q[1])) for q in (square, *quads)]
+    diagonals = [(q[2] - q[0], q[3] - q[1]) for q in (square, *quads)]
+    areas = [abs(a[0] * b[1] - a[1] * b[0]) / 2 for a, b in diagonals]
     assert areas[0] == pytest.approx(0.12)
     assert_allclose(drawn(TEMPLATE_68, 224).mean((1, 2)), areas[1:], atol=1e-3)
     # Too small an image has one pixel of each.
