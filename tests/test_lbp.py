@@ -3,6 +3,7 @@
 import math
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -190,6 +191,14 @@ def test_lbp_top_is_that_of_plain_numpy(frames, radii):
     for own, clip in zip(found, clips, strict=True):
         expected = plain.by_numpy(plain.grey(clip), network)
         assert_allclose(own, expected, rtol=1e-6)
+
+
+def test_its_program_is_one_for_all_devices():
+    network = LbpTopConfig(frames=10, size=8, blocks=2)
+    clips = jax.ShapeDtypeStruct((2, *network.input_shapes[0]), jnp.uint8)
+    devices = ("cpu", "cuda", "tpu")
+    made = jax.export.export(jitted(network), platforms=devices)({"clip": clips})
+    assert made.platforms == devices
 
 
 def test_a_clip_knows_nothing_of_the_others():
