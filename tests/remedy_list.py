@@ -37,6 +37,7 @@ FITTED_UNITS = "test_baselines.py::test_action_units_are_fitted_one_by_one"
 SPOTTERS = "test_spotters.py::test_a_run_is_spotted_as_that_of_a_network"
 FITS = "test_baselines.py::test_what_errors_tell_to_type"
 UNITS = "test_units_training.py::test_"
+UNITS_ASKED = "test_units_asked.py::test_"
 BY_CLASS = f"{UNITS}what_goes_by_class_is_refused_until_its_remedies_are_typed"
 
 TYPED: list[tuple[str, str]] = [
@@ -72,6 +73,10 @@ TYPED: list[tuple[str, str]] = [
     ),
     ("cannot be opened ({reason}). Close", "a camera, which CI has none of"),
     ("Nothing was spotted: the network", f"{ASKED}a_spotter_finds_what_another_names"),
+    (
+        "Nothing was spotted: each window",
+        f"{UNITS_ASKED}who_spots_for_units_is_told_and_does",
+    ),
     ("video is seen at {rate} frames", f"{ASKED}what_is_advised_works_when_typed"),
     ("{most} faces: {whose} is followed", f"{FACES}of_two_faces_one_is_chosen"),
     ("where it was first looked. Give a number", f"{FACES}of_two_faces_one_is_chosen"),
