@@ -12,9 +12,10 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from jmer.arrays import Array, Float
+from jmer.baselines.bit_planes import pattern_shares
 from jmer.baselines.clip_features import PatternBaselineConfig
 from jmer.baselines.grey import grey
-from jmer.baselines.lbp import codes, histograms, plane_ways
+from jmer.baselines.lbp import plane_ways
 from jmer.models.base import Inputs
 
 
@@ -32,11 +33,8 @@ class LbpSipConfig(PatternBaselineConfig):
 
     def features(self, inputs: Inputs) -> Float[Array, "b d"]:
         rx, ry, rt = self.radii
-        volume, margin = grey(inputs["clip"]), (rt, ry, rx)
+        volume, grid = grey(inputs["clip"]), (self.blocks, self.blocks)
         within = plane_ways("XY", 4, self.radii)
         around = [(-float(rt), 0.0, 0.0), (float(rt), 0.0, 0.0)]
-        found = []
-        for ways in (within, around):
-            made, every = codes(volume, ways, margin), range(2 ** len(ways))
-            found.append(histograms(made, every, self.blocks, self.blocks))
+        found = pattern_shares(volume, (within, around), (rt, ry, rx), grid)
         return jnp.concatenate(found, -1).reshape(len(volume), -1)
