@@ -25,7 +25,8 @@ class LbpSipConfig(PatternBaselineConfig):
     voxel: a histogram of the four in its frame (16 bins) and one of the two before and
     after it (4 bins), for each block.
 
-    Without the Gaussian pyramid of the paper's second half.
+    Neighbours as light as the voxel count as lighter, as in LBP-TOP. Without the
+    Gaussian pyramid of the paper's second half.
     """
 
     name: ClassVar[str] = "lbpsip"

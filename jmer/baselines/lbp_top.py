@@ -26,8 +26,9 @@ class LbpTopConfig(PatternBaselineConfig):
     """A histogram of patterns for each plane and each block of the face.
 
     Voxels nearer to an end of the clip than a radius have no pattern, in any plane, and
-    blocks divide what is left. Zhao's code cuts blocks first, so that each loses its
-    own margins.
+    blocks divide what is left, as in Zhao's own code, whose blocks may overlap; planes,
+    neighbours, ties and shares of each plane are those of it (Huang's MATLAB of it).
+    The challenge does not print whether all 16 patterns have bins, or 15 do.
     """
 
     name: ClassVar[str] = "lbptop"

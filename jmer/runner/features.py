@@ -241,6 +241,8 @@ def _file(
         [lowering, device.platform, device.device_kind],
         [VERSION, FORMAT, metadata.version("jax"), metadata.version("jaxlib")],
     ]
+    if network.prefix_version > 1:  # files of the first versions say nothing of it
+        facts.append(network.prefix_version)
     name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
     return cache_folder() / "features" / f"{network.name}-{name}.npz"
 
