@@ -44,6 +44,10 @@ TYPED: list[tuple[str, str]] = [
     ("names in PyTorch that jmer knows", "test_own_typed.py::test_all_commands_take"),
     ("as networks of jmer have: leave", "test_own_typed.py::test_all_commands_take"),
     ("add --selection inner", f"{RUNS}inner_clips_that_nobody_can_spare"),
+    (
+        "and the PyTorch loop has none of it",
+        "test_bench.py::test_what_the_torch_loop_has_not_is_refused",
+    ),
     ("leave out --loss, or call", f"{RUNS}losses_that_a_network_cannot_have"),
     ("its own: leave out --loss", f"{RUNS}losses_that_a_network_cannot_have"),
     ("Leave out --loss.mixup", f"{RUNS}losses_that_a_network_cannot_have"),

@@ -287,12 +287,18 @@ def test_what_goes_by_class_is_refused_until_its_remedies_are_typed(place, capsy
     assert main([*words_of(place), *typed]) == 0  # which is the run that is there
 
 
-@pytest.mark.parametrize(
-    ("option", "value"), [("--loss.focal", "2"), ("--loss.mixup", "0.2")]
-)
-def test_losses_of_classes_are_refused(option, value, place, capsys):
-    assert main([*words_of(place), option, value]) != 0
-    assert "leave out what begins with --loss" in capsys.readouterr().err
+@pytest.mark.slow
+def test_units_learn_by_every_loss_that_is_asked_for(place, run):
+    """All of them at once change the weights, and the audit finds nothing in it."""
+    words = ["--loss.class-weights", "balanced", "--loss.focal", "2", "--loss.mixup"]
+    words += ["0.2", "--loss.smoothing", "0.1", "--run-dir", str(place / "loss")]
+    assert main([*words_of(place), *words, "--seeds", "0", "--selection", "last"]) == 0
+    other = load_run(place / "loss")
+    assert other.experiment["experiment"]["loss"]["focal"] == 2
+    assert other.predictions.probabilities.shape == (12, 3)
+    path = next(iter(other.weights.arrays))
+    assert not np.allclose(other.weights.arrays[path][0], run.weights.arrays[path][0])
+    assert audit_run(other).sound
 
 
 def test_units_that_no_clip_shows_can_be_left_out_as_is_said(place, capsys):
