@@ -23,7 +23,9 @@ from jmer.data.maker import builder_of
 from jmer.data.splits import Loso, make_folds
 from jmer.errors import JmerError
 from jmer.experiment import load_experiment
+from jmer.optim import AdamConfig
 from jmer.papers import table
+from jmer.papers.cd6me import CD6ME_TABLES
 from jmer.report.reproduction import differences, is_row
 from jmer.scores.units import UNIT_METRICS, constant_one
 from jmer.sweep.cells import load_sweep
@@ -226,7 +228,20 @@ def test_the_experiments_are_those_of_the_benchmark(name):
     made = load_experiment(EXPERIMENTS / f"{name}.py")
     assert made.extract.action_units == UNITS and made.protocol == Lodo()
     assert made.seeds == (45, 46, 47, 48, 49) and made.batch_size == 32
-    assert made.optim.weight_decay == 1e-3
+    assert made.optim == AdamConfig(lr=1e-4, weight_decay=1e-3) and made.epochs == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "own"), [("STSTNet", (5e-5, 500)), ("Off-ApexNet", (1e-4, 3000))]
+)
+def test_a_row_of_the_table_has_the_epochs_of_its_network(name, own):
+    (found,) = CD6ME_TABLES
+    (row,) = [row for row in found.rows if row.name == name]
+    stated = found.settings(row)
+    assert (stated["optim.lr"], stated["epochs"]) == own
+    assert stated["seeds"] == (45, 46, 47, 48, 49) and stated["batch_size"] == 32
+    assert found.wanted(row)["data.name"] == "cd6me"
+    assert not {"optim.lr", "epochs"} & {*found.wanted(row)}
 
 
 @pytest.mark.parametrize("name", ["svm_flow_cd6me", "mdmo_cd6me"])
