@@ -121,3 +121,18 @@ def test_no_array_has_all_scores(monkeypatch):
         with nn.use_lowering(lowering):
             text = step.lower(*shapes).compile().as_text()
         assert "[4,3,5,7]" not in text and "[12,5,7]" not in text
+
+
+@pytest.mark.parametrize(("dtype", "least"), [(np.float32, 1e-5), (jnp.bfloat16, 0.03)])
+def test_blocks_as_a_tpu_has_them(dtype, least, monkeypatch):
+    """Their program runs here too, on a CPU."""
+    few_scores(monkeypatch, 3 * 4 * 7)
+    monkeypatch.setattr(
+        blockwise, "_by_platform", lambda forms, *arrays: forms["tpu"](*arrays)
+    )
+    arrays = some(4, 5, 7, 3, 8, dtype)
+    value, gradients = jax.jit(functools.partial(pulled, nn.attention))(*arrays)
+    assert {a.dtype for a in (value, *gradients)} == {jnp.dtype(dtype)}
+    expected = pulled(definition, *(a.astype(jnp.float32) for a in arrays))
+    found = [np.float32(a) for a in (value, *gradients)]
+    close(found, [expected[0], *expected[1]], least)

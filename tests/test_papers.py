@@ -39,6 +39,7 @@ ROWS = {
     **{"aman-3": 9, "visual-memory-1": 3, "visual-memory-2": 6, "hsta-1": 16},
     **{
         "cd6me-1": 9,
+        "megc2019-1": 3,
         "hsta-2": 6,
         "hsta-3": 12,
         "hsta-4": 30,

@@ -12,7 +12,9 @@ from numeric import close, normal
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import nn
-from jmer.nn.gelu import gelu
+from jmer.nn.cross import with_first
+from jmer.nn.gelu import dropped_gelu, gelu
+from jmer.nn.noise import at_least, integers
 from jmer.nn.patch_embed import patches
 
 KEY = jax.random.key(0)
@@ -155,3 +157,59 @@ def test_gelu_of_narrow_numbers_is_as_right_as_they_are():
         wrong = abs(np.asarray(found, np.float64) - right)
         allowed = 2.0**-8 * abs(right) + 2e-6 * np.maximum(1, np.minimum(abs(x), 9))
         assert (wrong <= allowed).all()
+
+
+def test_gelu_that_drops_on_a_tpu_drops_what_it_would_in_two_steps():
+    x, dy = normal(0, 4, 3, 8), normal(1, 4, 3, 8)
+
+    def both(lowering, dtype):
+        with nn.use_lowering(lowering):
+            drop = functools.partial(dropped_gelu, rate=0.3, key=KEY)
+            y, pull = jax.vjp(drop, jnp.asarray(x, dtype))
+            return np.float32(y), np.float32(pull(jnp.asarray(dy, dtype))[0])
+
+    plain, narrow = both("patches", jnp.float32), both("tpu", jnp.bfloat16)
+    close(narrow, plain, 0.02)
+    for found, known in zip(narrow, plain, strict=True):
+        assert_array_equal(found == 0, known == 0)
+    with nn.use_lowering("tpu"):
+        assert_array_equal(dropped_gelu(x, 0.3, None), gelu(x))
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 5, 2), (2, 8, 3), (1, 3, 4, 2)], ids=str)
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("lowering", ["tpu", "gpu"])
+def test_bits_of_blocks_are_of_the_same_integers(shape, bits, lowering):
+    lowest = 2**bits // 5
+    expected = integers(KEY, shape, bits) >= lowest
+    with nn.use_lowering(lowering):
+        assert_array_equal(at_least(KEY, shape, bits, lowest), expected)
+
+
+@pytest.mark.parametrize("lowering", ["tpu", "gpu"])
+def test_one_that_looks_at_many_needs_no_keys_of_them(lowering):
+    """Of accelerators: what a class token sees, and all gradients, as without."""
+    fusion = nn.CrossFusion(6, 8, 2, rngs=nnx.Rngs(params=3))
+    graphdef, params = nnx.split(fusion)
+    params = jax.tree.map(lambda p: p + 0.3 * normal(p.size, *p.shape), params)
+    token, other, dy = normal(0, 3, 1, 6), normal(1, 3, 5, 8), normal(2, 3, 1, 6)
+
+    def run(lowering):
+        def forward(params, token, other):
+            with nn.use_lowering(lowering):
+                return nnx.merge(graphdef, params)(token, other)
+
+        y, pull = jax.vjp(forward, params, token, other)
+        gradients = pull(jnp.asarray(dy))
+        # Of what changes nothing: 0, or what rounding leaves of it.
+        none = gradients[0]["attention"]["key"].pop("bias")
+        assert_allclose(none[...], 0, atol=1e-6)
+        return y, gradients
+
+    close(run(lowering), run("patches"), 1e-5)
+
+
+def test_another_first_token():
+    tokens, token = normal(0, 2, 3, 4), normal(1, 2, 1, 4)
+    expected = np.concatenate([token, tokens[:, 1:]], axis=1)
+    assert_array_equal(with_first(token, tokens), expected)

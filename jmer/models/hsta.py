@@ -18,6 +18,7 @@ from jmer.errors import FieldCheck
 from jmer.losses import label_loss, squared_error, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn import remat
+from jmer.nn.cross import with_first
 from jmer.nn.frames import drawn, spread
 from jmer.nn.lowering.choice import current
 from jmer.weights import hsta as published
@@ -392,12 +393,12 @@ class HstaLayer(nnx.Module):
         x = tokens[name]
         if name not in self.csta:
             return x
-        patches = tokens[OTHER[name]][:, 1:]
+        other = tokens[OTHER[name]]
         if maps is not None:
             place = f"{name}_over_{OTHER[name]}"
-            maps[place].append(self.csta[name].weights(x[:, :1], patches))
-        token = self.csta[name](x[:, :1], patches, key=keys.within(key, "csta"))
-        return jnp.concatenate([token, x[:, 1:]], axis=1)
+            maps[place].append(self.csta[name].weights(x[:, :1], other))
+        token = self.csta[name](x[:, :1], other, key=keys.within(key, "csta"))
+        return with_first(token, x)
 
 
 def _layer(

@@ -53,27 +53,37 @@ class CrossFusion(nnx.Module):
     def __call__(
         self,
         token: Float[Array, "b 1 d"],
-        patches: Float[Array, "b p e"],
+        other: Float[Array, "b t e"],
         *,
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "b 1 d"]:
-        """The new token in float32; with a key, dropout."""
-        return remat.layer(self, CrossFusion._token, token, patches, key)
+        """The new token in float32; with a key, dropout. The first of `other` is its
+        class token, whose place the guest takes."""
+        return remat.layer(self, CrossFusion._token, token, other, key)
 
-    def _token(self, token: Array, patches: Array, key: PRNGKeyArray | None) -> Array:
-        guest, tokens = self._visit(token, patches)
+    def _token(self, token: Array, other: Array, key: PRNGKeyArray | None) -> Array:
+        guest, tokens = self._visit(token, other)
         seen = self.attention(tokens[:, :1], tokens, key=keys.within(key, "attention"))
         return self.back(guest + seen).astype(jnp.float32)
 
     @typed
     def weights(
-        self, token: Float[Array, "b 1 d"], patches: Float[Array, "b p e"]
-    ) -> Float[Array, "b h p+1"]:
+        self, token: Float[Array, "b 1 d"], other: Float[Array, "b t e"]
+    ) -> Float[Array, "b h t"]:
         """How much the token takes from itself, first, and from each patch."""
-        _, tokens = self._visit(token, patches)
+        _, tokens = self._visit(token, other)
         return self.attention.weights(tokens[:, :1], tokens)[:, :, 0]
 
-    def _visit(self, token: Array, patches: Array) -> tuple[Array, Array]:
-        """The token at the width of `patches`, and all of them normalised."""
+    def _visit(self, token: Array, other: Array) -> tuple[Array, Array]:
+        """The token at the width of `other`, and all of them normalised."""
         guest = self.there(token).astype(jnp.float32)
-        return guest, self.norm(jnp.concatenate([guest, patches], axis=1))
+        return guest, self.norm(with_first(guest, other))
+
+
+def with_first(
+    token: Float[Array, "b 1 d"], tokens: Float[Array, "b t d"]
+) -> Float[Array, "b t d"]:
+    """`tokens` with another first one."""
+    # No concatenation, which would move all others by one place and, on a TPU, lay
+    # them out anew.
+    return jnp.where(jnp.arange(tokens.shape[1])[:, None] == 0, token, tokens)

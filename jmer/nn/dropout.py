@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, PRNGKeyArray, typed
 from jmer.nn.lowering.choice import current
-from jmer.nn.noise import integers
+from jmer.nn.noise import at_least, integers
 
 _part: ContextVar[tuple[Array | int, int]] = ContextVar("part", default=(0, 1))
 
@@ -38,22 +38,28 @@ def dropout(
 
     Raises: ValueError if `rate` is outside [0, 1).
     """
+    keep = kept(x.shape, rate, key)
+    return x if keep is None else jnp.where(keep, x * kept_scale(rate), 0)
+
+
+def kept(shape: Sequence[int], rate: float, key: PRNGKeyArray | None) -> Array | None:
+    """Which elements dropout keeps; None where it keeps all."""
     if _is_none(rate) or key is None:
-        return x
+        return None
     levels, dropped = _threshold(rate)
-    keep = _noise(key, x.shape, _bits(_word(levels))) >= dropped
-    if current() != "patches":
-        # Else accelerators' compilers make the random bits anew for each of its users.
-        keep = jax.lax.optimization_barrier(keep)
-    return jnp.where(keep, x * kept_scale(rate), 0)
+    return _kept(key, shape, _bits(_word(levels)), dropped)
 
 
-def _noise(key: PRNGKeyArray, shape: Sequence[int], bits: int) -> Array:
+def _kept(key: PRNGKeyArray, shape: Sequence[int], bits: int, dropped: int) -> Array:
     index, count = _part.get()
+    whole = (shape[0] * count, *shape[1:]) if count > 1 else shape
+    if current() == "patches":
+        keep = integers(key, whole, bits) >= dropped
+    else:
+        keep = at_least(key, whole, bits, dropped)
     if count == 1:
-        return integers(key, shape, bits)
-    whole = integers(key, (shape[0] * count, *shape[1:]), bits)
-    return jax.lax.dynamic_slice_in_dim(whole, index * shape[0], shape[0])
+        return keep
+    return jax.lax.dynamic_slice_in_dim(keep, index * shape[0], shape[0])
 
 
 def keep_words(

@@ -18,20 +18,43 @@ def integers(key: PRNGKeyArray, shape: Sequence[int], bits: int) -> Array:
     `jax.random.bits` takes a block of 64 bits for each, whatever its width, and blocks
     are most of what dropout costs. Salmon et al. 2011, Parallel random numbers.
     """
-    each = 64 // bits
-    # Along an axis that is no lane, and whose choice is the same for any number of
-    # clips: a clip's values do not depend on how many come after it.
-    axis = next((i for i, n in enumerate(shape[1:-1], 1) if n % each == 0), 0)
+    each, axis = 64 // bits, _axis(shape, bits)
     before, size, after = shape[:axis], shape[axis], shape[axis + 1 :]
     halves = jnp.stack(_blocks(key, (*before, -(-size // each), *after)), axis + 1)
-    if current() != "patches":
-        # Else accelerators' compilers make a block anew for each of its pieces.
-        halves = lax.optimization_barrier(halves)
     shifts = jnp.arange(0, 32, bits, dtype=jnp.uint32)
     shifts = lax.broadcast_in_dim(shifts, (each // 2,) + (1,) * len(after), (0,))
     pieces = jnp.expand_dims(halves, axis + 2) >> shifts
     pieces = (pieces & jnp.uint32(2**bits - 1)).reshape(*before, -1, *after)
     return lax.slice_in_dim(pieces, 0, size, axis=axis)
+
+
+def at_least(key: PRNGKeyArray, shape: Sequence[int], bits: int, lowest: int) -> Array:
+    """Which of the same integers are `lowest` or more, for an accelerator: of a block
+    it keeps a bit for each, instead of writing and reading all of them, or of making
+    the block anew wherever a bit is used.
+    """
+    each, axis = 64 // bits, _axis(shape, bits)
+    before, size, after = shape[:axis], shape[axis], shape[axis + 1 :]
+    halves = _blocks(key, (*before, -(-size // each), *after))
+    word = jnp.uint32 if current() == "tpu" else jnp.uint8  # TPUs have no small ones
+    words = jnp.zeros(halves[0].shape, jnp.uint32)
+    for i in range(each):
+        half, shift = divmod(i * bits, 32)
+        piece = (halves[half] >> shift) & jnp.uint32(2**bits - 1)
+        words |= (piece >= lowest).astype(jnp.uint32) << i
+    words = lax.optimization_barrier(words.astype(word))
+    bit = word(1) << jnp.arange(each, dtype=word)
+    bit = lax.broadcast_in_dim(bit, (each,) + (1,) * len(after), (0,))
+    found = (jnp.expand_dims(words, axis + 1) & bit) != 0
+    return lax.slice_in_dim(found.reshape(*before, -1, *after), 0, size, axis=axis)
+
+
+def _axis(shape: Sequence[int], bits: int) -> int:
+    """Along which the integers of a block lie."""
+    # One that is no lane, and whose choice is the same for any number of clips: a
+    # clip's values do not depend on how many come after it.
+    each = 64 // bits
+    return next((i for i, n in enumerate(shape[1:-1], 1) if n % each == 0), 0)
 
 
 def _blocks(key: PRNGKeyArray, shape: Sequence[int]) -> tuple[Array, Array]:

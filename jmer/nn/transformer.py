@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -12,10 +13,11 @@ from jmer.nn import remat
 from jmer.nn.attention import attention, attention_weights
 from jmer.nn.drop_path import drop_path
 from jmer.nn.dropout import dropout
-from jmer.nn.gelu import gelu
+from jmer.nn.gelu import dropped_gelu
 from jmer.nn.init import narrow_normal
 from jmer.nn.layer_norm import LayerNorm
 from jmer.nn.linear import Linear
+from jmer.nn.lowering.choice import current
 
 ZEROS = nnx.initializers.zeros_init()
 
@@ -78,8 +80,36 @@ class Attention(nnx.Module):
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "b t d"]:
         """What each of `x` gathers from `tokens`; with a key, some of it dropped."""
-        seen = attention(*(self._heads(n, v) for n, v in self._roles(x, tokens)))
+        if x.shape[1] == 1 and current() != "patches":
+            seen = self._seen_by_one(x, tokens)
+        else:
+            seen = attention(*(self._heads(n, v) for n, v in self._roles(x, tokens)))
         return dropout(self.out(seen.reshape(x.shape)), self.dropout, key)
+
+    def _seen_by_one(self, x: Array, tokens: Array) -> Array:
+        """What one of `x` [b, 1, d] gathers from `tokens` [b, s, d], without keys and
+        values of all of them: the query goes through the matrix of the keys instead,
+        and what it takes of the tokens through that of the values.
+
+        A bias of the keys would change nothing.
+        """
+        dtype, dim = self.query.dtype, x.shape[-1]
+        size = dim // self.heads
+        heads = jnp.arange(dim) // size == jnp.arange(self.heads)[:, None]  # h d
+        tokens = tokens.astype(dtype)
+        to_keys, to_values = (
+            layer.kernel[...].astype(dtype) for layer in (self.key, self.value)
+        )
+        query = jnp.where(heads, self.query(x), 0)
+        asked = _product("bhd,cd->bhc", query, to_keys).astype(dtype)
+        score = _product("bhc,bsc->bhs", asked, tokens)
+        share = jax.nn.softmax(score * size**-0.5).astype(dtype)
+        taken = _product("bhs,bsc->bhc", share, tokens).astype(dtype)
+        seen = jnp.where(heads, _product("bhc,cd->bhd", taken, to_values), 0)
+        seen = seen.sum(1, keepdims=True)
+        if self.value.bias is not None:  # shares have a sum of 1
+            seen = seen + self.value.bias[...]
+        return seen.astype(dtype)
 
     @typed
     def weights(
@@ -95,6 +125,10 @@ class Attention(nnx.Module):
 
     def _heads(self, layer: Linear, x: Array) -> Array:
         return layer(x).reshape(*x.shape[:2], self.heads, -1)
+
+
+def _product(axes: str, a: Array, b: Array) -> Array:
+    return jnp.einsum(axes, a, b, preferred_element_type=jnp.float32)
 
 
 class Perceptron(nnx.Module):
@@ -118,8 +152,8 @@ class Perceptron(nnx.Module):
         self, x: Float[Array, "b t d"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "b t d"]:
         """Each token by itself; with a key, dropout."""
-        hidden = gelu(self.wide(x))
-        hidden = dropout(hidden, self.dropout, keys.within(key, "hidden"))
+        inner = keys.within(key, "hidden")
+        hidden = dropped_gelu(self.wide(x), self.dropout, inner)
         return dropout(self.narrow(hidden), self.dropout, keys.within(key, "out"))
 
 
