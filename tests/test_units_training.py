@@ -1,5 +1,6 @@
 """Trainings on action units: networks, the engine's promises, and whole runs."""
 
+import csv
 import dataclasses
 import json
 import re
@@ -22,6 +23,7 @@ from engine import (
 )
 from flax import nnx
 from numpy.testing import assert_allclose
+from sealing import reseal
 from test_networks import NETWORKS, with_another_subject
 from test_units import of_units
 from toy import clips_for, make_clips
@@ -39,6 +41,7 @@ from jmer.optim import SgdConfig
 from jmer.report import write_comparison, write_report
 from jmer.runs.run import Run, load_run
 from jmer.scores.labels import UNITS
+from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
 
 EXPERIMENT = Experiment(
@@ -236,6 +239,93 @@ def test_the_audit_sees_a_mean_over_folds_in_place_of_pooled_units(run, tmp_path
     assert {f.rule: f.verdict for f in found}["pooling"] == "violation"
     with pytest.raises(JmerError, match="changed after"):
         load_run(folder)
+
+
+def edited(run, folder, change):
+    """A copy whose predictions somebody changed, scored and sealed anew."""
+    shutil.copytree(run.folder, folder)
+    with (folder / "predictions.csv").open(newline="") as table:
+        head, *rows = csv.reader(table)
+    change(head, rows)
+    with (folder / "predictions.csv").open("w", newline="") as table:
+        csv.writer(table, lineterminator="\n").writerows([head, *rows])
+    told = json.loads((folder / "metrics.json").read_text())
+    told |= score(Predictions.load(folder / "predictions.csv"))
+    (folder / "metrics.json").write_text(json.dumps(told))
+    reseal(folder)
+    return load_run(folder)
+
+
+def in_cells(head, rows, names, change):
+    for line in rows:
+        for name in names:
+            at = head.index(name)
+            line[at] = change(line[at])
+
+
+def flipped(head, rows):
+    at, clip = head.index("label"), rows[0][2]
+    for line in rows:
+        if line[2] == clip:
+            line[at] = "AU1" if line[at] != "AU1" else "none"
+
+
+def without_a_unit(head, rows):
+    def rest(text):
+        return "+".join(u for u in text.split("+") if u != "AU12") or "none"
+
+    at = head.index("unit_AU12")
+    for line in (head, *rows):
+        del line[at]
+    in_cells(head, rows, ("label", "predicted"), rest)
+
+
+def renamed(head, rows):
+    head[head.index("unit_AU12")] = "unit_AU9"
+    names = ("label", "predicted")
+    in_cells(head, rows, names, lambda text: text.replace("AU12", "AU9"))
+
+
+def of_a_lower_threshold(head, rows):
+    units = [name for name in head if name.startswith("unit_")]
+    for line in rows:
+        shown = [u[5:] for u in units if float(line[head.index(u)]) > 0.1]
+        line[head.index("predicted")] = "+".join(shown) or "none"
+
+
+def answered_by_the_truth(head, rows):
+    for line in rows:
+        line[head.index("predicted")] = line[head.index("label")]
+
+
+def without_a_clip(head, rows):
+    clip = rows[0][: head.index("fold")]
+    rows[:] = [line for line in rows if line[: head.index("fold")] != clip]
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (flipped, "labels"),
+        (without_a_unit, "selection"),
+        (renamed, "labels"),
+        (of_a_lower_threshold, "selection"),
+        (answered_by_the_truth, "selection"),
+        (without_a_clip, "never"),
+    ],
+)
+def test_the_audit_finds_what_was_done_to_units(run, tmp_path, change, rule):
+    found = audit_run(edited(run, tmp_path / "edited", change))
+    assert {f.rule: f.verdict for f in found.findings}[rule] == "violation"
+
+
+@pytest.mark.parametrize("text", ["AU99", "AU1+AU1", "AU1+none", ""])
+def test_labels_that_are_no_units_are_named(run, tmp_path, text):
+    def unknown(head, rows):
+        rows[0][head.index("label")] = text
+
+    with pytest.raises(JmerError, match=r"row 2 has unknown label .*AU1, AU4, AU12"):
+        edited(run, tmp_path / "edited", unknown)
 
 
 def test_explain_shows_the_units(place, capsys):

@@ -41,6 +41,8 @@ def check_selection(
     if not packs:
         text = "The checkpoints, which record every epoch, are gone."
         return Finding(rule, "unknown", text)
+    if others := _other_number(run.predictions, packs):
+        return Finding(rule, "violation", others)
     answers = _answers(run.predictions)
     known = {task: (pack, i) for pack in packs for i, task in enumerate(pack.tasks)}
     criterion = run.experiment["experiment"].get("inner_criterion", "uf1")
@@ -77,6 +79,19 @@ def check_selection(
     if unlike := _other_seeds(run, {task.seed for task in known}):
         return Finding(rule, "warning", f"{text} {unlike}")
     return Finding(rule, "ok", text)
+
+
+def _other_number(p: Predictions, packs: Sequence[PackResult]) -> str:
+    """Whether predictions are of more or fewer classes or action units than were
+    trained; who leaves out a unit may have seen its score on the test clips."""
+    trained = {pack.test_logits.shape[-1] for pack in packs}
+    if trained == {len(p.classes)}:
+        return ""
+    return (
+        f"The predictions are of {len(p.classes)} {p.kind.many} "
+        f"({', '.join(p.classes)}), and what was trained told "
+        f"{' or '.join(map(str, sorted(trained)))} apart: some were left out or added."
+    )
 
 
 def _cut_short(pack: PackResult, epochs: Any) -> str:
