@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from numeric import close, normal
+from numeric import close, normal, pulled
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import nn
@@ -211,5 +211,9 @@ def test_one_that_looks_at_many_needs_no_keys_of_them(lowering):
 
 def test_another_first_token():
     tokens, token = normal(0, 2, 3, 4), normal(1, 2, 1, 4)
-    expected = np.concatenate([token, tokens[:, 1:]], axis=1)
-    assert_array_equal(with_first(token, tokens), expected)
+
+    def joined(token, tokens):
+        return jnp.concatenate([token, tokens[:, 1:]], axis=1)
+
+    found, expected = (pulled(f, token, tokens) for f in (with_first, joined))
+    jax.tree.map(assert_array_equal, found, expected)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -80,10 +81,22 @@ class CrossFusion(nnx.Module):
         return guest, self.norm(with_first(guest, other))
 
 
+@jax.custom_vjp
 def with_first(
     token: Float[Array, "b 1 d"], tokens: Float[Array, "b t d"]
 ) -> Float[Array, "b t d"]:
     """`tokens` with another first one."""
     # No concatenation, which would move all others by one place and, on a TPU, lay
-    # them out anew.
-    return jnp.where(jnp.arange(tokens.shape[1])[:, None] == 0, token, tokens)
+    # them out anew, there and back.
+    return jnp.where(_is_first(tokens), token, tokens)
+
+
+def _parts(_: None, dy: Array) -> tuple[Array, Array]:
+    return dy[:, :1], jnp.where(_is_first(dy), 0, dy)
+
+
+with_first.defvjp(lambda token, tokens: (with_first(token, tokens), None), _parts)
+
+
+def _is_first(tokens: Array) -> Array:
+    return jnp.arange(tokens.shape[1])[:, None] == 0
