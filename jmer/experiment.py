@@ -319,12 +319,6 @@ def _require_units(experiment: Experiment) -> None:
             f"{units}: {experiment.model.name} tells classes apart in pairs, and a "
             f"clip may show several action units: give --model.machines each"
         )
-    if experiment.loss != PLAIN:
-        raise UsageError(
-            f"{units}: loss={experiment.loss} changes the cross-entropy of classes, "
-            f"and sets of action units are no classes: leave out what begins with "
-            f"--loss"
-        )
     if experiment.sampling == "balanced":
         raise UsageError(
             f"{units}: sampling=balanced draws classes alike, and sets of action units "

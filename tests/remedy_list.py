@@ -37,12 +37,17 @@ FITTED_UNITS = "test_baselines.py::test_action_units_are_fitted_one_by_one"
 SPOTTERS = "test_spotters.py::test_a_run_is_spotted_as_that_of_a_network"
 FITS = "test_baselines.py::test_what_errors_tell_to_type"
 UNITS = "test_units_training.py::test_"
+UNITS_ASKED = "test_units_asked.py::test_"
 BY_CLASS = f"{UNITS}what_goes_by_class_is_refused_until_its_remedies_are_typed"
 
 TYPED: list[tuple[str, str]] = [
     ("names in PyTorch that jmer knows", "test_own_typed.py::test_all_commands_take"),
     ("as networks of jmer have: leave", "test_own_typed.py::test_all_commands_take"),
     ("add --selection inner", f"{RUNS}inner_clips_that_nobody_can_spare"),
+    (
+        "and the PyTorch loop has none of it",
+        "test_bench.py::test_what_the_torch_loop_has_not_is_refused",
+    ),
     ("leave out --loss, or call", f"{RUNS}losses_that_a_network_cannot_have"),
     ("its own: leave out --loss", f"{RUNS}losses_that_a_network_cannot_have"),
     ("Leave out --loss.mixup", f"{RUNS}losses_that_a_network_cannot_have"),
@@ -72,6 +77,10 @@ TYPED: list[tuple[str, str]] = [
     ),
     ("cannot be opened ({reason}). Close", "a camera, which CI has none of"),
     ("Nothing was spotted: the network", f"{ASKED}a_spotter_finds_what_another_names"),
+    (
+        "Nothing was spotted: each window",
+        f"{UNITS_ASKED}who_spots_for_units_is_told_and_does",
+    ),
     ("video is seen at {rate} frames", f"{ASKED}what_is_advised_works_when_typed"),
     ("{most} faces: {whose} is followed", f"{FACES}of_two_faces_one_is_chosen"),
     ("where it was first looked. Give a number", f"{FACES}of_two_faces_one_is_chosen"),

@@ -109,6 +109,25 @@ def test_units_are_those_of_a_machine_each(kernel):
         assert value.tobytes() == same[name].tobytes()
 
 
+def test_scaled_all_together_gamma_is_that_of_scikit_learn():
+    label = RNG.random((60, 2)) < [0.5, 0.4]
+    network = Plain(kernel="rbf", vectors=60, machines="each")
+    arrays = SvmConfig(c=28.0, scaling="all").fit(network, FEATURES, label, 2)
+    found = logits(network, arrays, TESTED, 2)
+    for unit in range(2):
+        theirs = SVC(C=28, gamma="scale", tol=1e-6).fit(FEATURES, label[:, unit])
+        assert_allclose(found[:, unit], theirs.decision_function(TESTED), atol=2e-2)
+    arrays = SvmConfig(c=0.01, scaling="none").fit(Plain(), FEATURES, LABEL, 3)
+    theirs = SVC(C=0.01, kernel="linear", tol=1e-6, break_ties=True)
+    theirs.fit(FEATURES, LABEL)
+    found = logits(Plain(), arrays, TESTED)
+    assert_allclose(found, theirs.decision_function(TESTED), atol=2e-3)
+    still = np.full((4, 7), 3, np.float32)
+    for scaling in ("all", "none"):
+        made = SvmConfig(scaling=scaling).fit(Plain(), still, LABEL[:4], 3)
+        assert all(np.isfinite(x).all() for x in made.values())
+
+
 @pytest.mark.parametrize("classes", [2, 3, 5])
 def test_votes_by_hand(classes):
     pairs = classes * (classes - 1) // 2
@@ -195,6 +214,7 @@ def test_what_a_fit_has_not_is_refused(fields, text):
         ({"gamma": np.inf}, "optim.gamma=inf must be"),
         ({"c_among": (1.0, -1.0)}, "optim.c-among=.* must be"),
         ({"weights": "some"}, "optim.weights=some must be one of"),
+        ({"scaling": "some"}, "optim.scaling=some must be one of"),
     ],
 )
 def test_numbers_of_a_fit_that_cannot_be(fields, text):
@@ -374,7 +394,7 @@ def test_a_baseline_that_is_gone_is_named(place, finished, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["lbp_top", "lbp_sip", "hog3d", "hoof", "bi_woof", "mdmo"]
+    "name", ["lbp_top", "lbp_sip", "hog3d", "hoof", "bi_woof", "mdmo", "svm_flow"]
 )
 def test_every_baseline_beats_chance_on_the_synthetic_faces(name, tmp_path):
     data = ("--data.data-dir", str(tmp_path / "tfds"))

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from test_hosts import EXPERIMENT
 
 from jmer.bench import results, torch_loop
 from jmer.bench.timing import bench_clips, interleave, spread
-from jmer.bench.torch_loop import Loop, Variant
+from jmer.bench.torch_loop import Loop, Variant, require_plain
 from jmer.cli import main
 from jmer.data.random_clips import RandomClips
 from jmer.data.splits import make_folds
@@ -198,6 +199,27 @@ def loop(file):
     clips = bench_clips(experiment).clips()
     folds = make_folds(experiment.protocol, clips)
     return lambda **options: Loop(experiment, clips, folds, Variant("x", **options))
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("loss", "loss=LossConfig(focal=2.0)"),
+        ("ema", "ema=0.9"),
+        ("patience", 'patience=3, selection="inner"'),
+    ],
+)
+def test_what_the_torch_loop_has_not_is_refused(name, fields, tmp_path, capsys):
+    asked = EXPERIMENT.replace("epochs=3,", f"epochs=3, {fields},")
+    text = f"from jmer.train.objective import LossConfig\n{asked}"
+    file = tmp_path / "asked.py"
+    file.write_text(text)
+    assert main(["bench", str(file), "--peer", "torch"]) == 2
+    said = capsys.readouterr().err
+    assert f"{file}: {name}=" in said and said.count("\n") == 1
+    (remedy,) = re.findall(r"give the experiment (\S+)$", said.strip())
+    file.write_text(text.replace(fields.split(", ")[0], remedy))
+    require_plain(load_experiment(file), file)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ from conftest import SHARED
 from numpy.testing import assert_array_equal
 from remedies import said
 
+import jmer
 from data_builders.casme2 import Casme2
 from data_builders.cd6me import SETS, Cd6me
+from jmer.cli import main
 from jmer.data import load
 from jmer.data.action_units import units_of
 from jmer.data.by_set import Lodo
@@ -21,6 +23,10 @@ from jmer.data.maker import builder_of
 from jmer.data.splits import Loso, make_folds
 from jmer.errors import JmerError
 from jmer.experiment import load_experiment
+from jmer.optim import AdamConfig
+from jmer.papers import table
+from jmer.papers.cd6me import CD6ME_TABLES
+from jmer.report.reproduction import differences, is_row
 from jmer.scores.units import UNIT_METRICS, constant_one
 from jmer.sweep.cells import load_sweep
 from jmer.synthetic.layouts.write import find_layout, synthesize
@@ -166,6 +172,29 @@ def test_the_six_layouts_are_read_as_one(tree):
     assert len(make_folds(Loso(), made)) == len(set(clips.subject.tolist()))
 
 
+@pytest.mark.slow
+def test_machines_of_units_are_fitted_on_the_composite(tree, tmp_path):
+    clips = load(config_of(tree))
+    seen = collections.Counter(u for text in clips.action_units for u in units_of(text))
+    units = sorted(seen, key=lambda unit: -seen[unit])[:2]
+    run = tmp_path / "run"
+    words = ["run", str(EXPERIMENTS / "baselines/svm_flow_cd6me.py")]
+    words += ["--data.manual-dir", str(tree), "--data.data-dir", str(tree / "prepared")]
+    words += ["--data.size", "8", "--data.flow", "dis", "--model.size", "8"]
+    words += ["--data.align", "none", "--run-dir", str(run)]
+    words += ["--extract.action-units", *map(str, units)]
+    assert main(words) == 0
+    made = jmer.load_run(run)
+    assert made.predictions.predicted.shape == (36, 2)
+    assert set(made.predictions.fold.tolist()) == set(CLIPS)
+    one = table("cd6me-1")
+    (row,) = (row for row in one.rows if row.name == "SVM on flow")
+    # It is the row but for what is smaller here.
+    assert not is_row(made, one.wanted(row))
+    differing = list(differences(made, one.settings(row)))
+    assert differing == ["model.size 8, paper 32"]
+
+
 def test_frames_are_told_by_the_names_of_the_composite(tree):
     builder = builder_of(config_of(tree))
     names = {span[:3] for span in builder.spans()}
@@ -199,7 +228,30 @@ def test_the_experiments_are_those_of_the_benchmark(name):
     made = load_experiment(EXPERIMENTS / f"{name}.py")
     assert made.extract.action_units == UNITS and made.protocol == Lodo()
     assert made.seeds == (45, 46, 47, 48, 49) and made.batch_size == 32
-    assert made.optim.weight_decay == 1e-3
+    assert made.optim == AdamConfig(lr=1e-4, weight_decay=1e-3) and made.epochs == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "own"), [("STSTNet", (5e-5, 500)), ("Off-ApexNet", (1e-4, 3000))]
+)
+def test_a_row_of_the_table_has_the_epochs_of_its_network(name, own):
+    (found,) = CD6ME_TABLES
+    (row,) = [row for row in found.rows if row.name == name]
+    stated = found.settings(row)
+    assert (stated["optim.lr"], stated["epochs"]) == own
+    assert stated["seeds"] == (45, 46, 47, 48, 49) and stated["batch_size"] == 32
+    assert found.wanted(row)["data.name"] == "cd6me"
+    assert not {"optim.lr", "epochs"} & {*found.wanted(row)}
+
+
+@pytest.mark.parametrize("name", ["svm_flow_cd6me", "mdmo_cd6me"])
+def test_the_baselines_are_those_of_the_benchmark(name):
+    made = load_experiment(EXPERIMENTS / "baselines" / f"{name}.py")
+    assert made.extract.action_units == UNITS and made.protocol == Lodo()
+    assert made.optim.c == 28 and made.optim.gamma == 1 and made.optim.scaling == "all"
+    assert made.model.kernel == "rbf" and made.model.takes_units
+    # Room for all that a fold may train on.
+    assert made.model.vectors >= sum(CLIPS.values()) - min(CLIPS.values())
 
 
 def test_single_sets_have_the_units_that_they_show():

@@ -19,6 +19,7 @@ from jmer import nn
 from jmer.nn.conv import conv
 from jmer.nn.lowering import by_task, patches
 from jmer.nn.lowering.choice import use_lowering
+from jmer.nn.lowering.kept import kept
 
 # x, kernel, strides, padding, dilation
 CONVS = {
@@ -91,6 +92,12 @@ LOWERINGS = {
     "first axis whole": lambda x, *a, **k: patches.by_blocks(
         x, *a, **k, tile=(patches.WHOLE, *(1,) * (x.ndim - 3))
     ),
+    "rows summed": lambda x, *a, **k: patches.by_blocks(
+        x, *a, **k, tile=(1,) * (x.ndim - 2), summed=x.ndim - 3
+    ),
+    "all summed": lambda x, *a, **k: patches.by_blocks(
+        x, *a, **k, tile=(1, 2, 1)[: x.ndim - 2], summed=x.ndim - 2
+    ),
     "backend": by_task.plain,
     "by task": by_task.convolve,
 }
@@ -101,9 +108,31 @@ def test_conv_and_its_gradients_match_float64(case, lowering):
     check(LOWERINGS[lowering], case)
 
 
+PLANNED = {
+    "two pixels": ((2, 2, 2, 9), (3, 3, 9, 4), (1, 1), ((1, 1),) * 2),
+    "wide window": ((2, 9, 8, 3), (5, 5, 3, 2), (2, 2), ((2, 2),) * 2),
+    "few channels strided": ((2, 7, 6, 8), (3, 3, 8, 4), (2, 2), ((1, 1),) * 2),
+    "frames strided": ((2, 5, 5, 6, 9), (3, 3, 3, 9, 4), (2, 2, 2), ((1, 1),) * 3),
+    "frames": ((2, 5, 5, 6, 8), (3, 3, 3, 8, 2), (1, 1, 1), ((1, 1),) * 3),
+}
+
+
+@pytest.mark.parametrize("name", PLANNED)
+def test_conv_as_planned_matches_float64(name):
+    x, kernel, strides, padding = PLANNED[name]
+    check(conv, (x, kernel, strides, padding, (1,) * len(strides)))
+
+
+def test_values_kept_are_the_same_and_so_is_their_gradient():
+    x = normal(0, 2, 3, 5)
+    value, (gradient,) = pulled(kept, x)
+    assert_array_equal(value, x)
+    assert_allclose(gradient, pulled(lambda x: x, x)[1][0], rtol=0, atol=0)
+
+
 @st.composite
 def geometries(draw):
-    """A case, and a tile for it, of one to three axes."""
+    """A case, a tile for it, of one to three axes, and how many of them are summed."""
     rank = draw(st.integers(1, 3))
 
     def each(low, high):
@@ -121,15 +150,15 @@ def geometries(draw):
     channels = draw(st.sampled_from((2, 9, 17)))
     padding = tuple(zip(low, high, strict=True))
     shapes = (2, *space, channels), (*window, channels, 3)
-    return (*shapes, strides, padding, dilation), each(0, 3)
+    return (*shapes, strides, padding, dilation), each(0, 3), draw(st.integers(0, rank))
 
 
 @settings(max_examples=8, deadline=None)
 @given(geometries())
 def test_conv_of_any_geometry_matches_float64(drawn):
-    case, tile = drawn
+    case, tile, summed = drawn
     check(conv, case)
-    check(functools.partial(patches.by_blocks, tile=tile), case)
+    check(functools.partial(patches.by_blocks, tile=tile, summed=summed), case)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Features of flow and of gradients against plain loops, by hand and scikit-image."""
 
+import dataclasses
 import math
 
 import jax
@@ -9,11 +10,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skimage.feature import hog
 
 from jmer.baselines.bi_woof import BiWoofConfig
+from jmer.baselines.flow_pixels import FlowPixelsConfig
 from jmer.baselines.hog3d import Hog3dConfig
 from jmer.baselines.hoof import HoofConfig
 from jmer.baselines.lbp_sip import LbpSipConfig
 from jmer.baselines.mdmo import MdmoConfig
-from jmer.baselines.regions import COUNT, middles, regions
+from jmer.baselines.regions import COUNT, corners, drawn, middles, regions
 from jmer.errors import UsageError
 from jmer.preprocess.points68 import TEMPLATE_68
 
@@ -77,7 +79,7 @@ def test_what_is_mirrored_has_the_same_mirrored_hoof():
 
 
 def test_bi_woof_is_that_of_a_plain_loop():
-    network = BiWoofConfig(size=11, blocks=4, bins=8)
+    network = BiWoofConfig(size=11, blocks=4, bins=8, normal=False)
     flow = flows(2, 11)
     for own, found in zip(flow, features(network, apex_flow=flow), strict=True):
         made, strain, pixels = (np.zeros((4, 4, k)) for k in (8, 1, 1))
@@ -89,11 +91,17 @@ def test_bi_woof_is_that_of_a_plain_loop():
                 strain[cell] += e
                 pixels[cell] += 1
         assert_allclose(found, (made * strain / pixels).ravel(), rtol=1e-4, atol=1e-5)
+        # As its authors' code: of length 1, and each block in parts of its sum.
+        weighed = made / made.sum(-1, keepdims=True) * strain / pixels
+        normal = dataclasses.replace(network, normal=True)
+        (unit,) = features(normal, apex_flow=own[None])
+        assert_allclose(unit, (weighed / np.linalg.norm(weighed)).ravel(), atol=1e-5)
 
 
 @pytest.mark.parametrize("coordinates", ["polar", "cartesian"])
 def test_mdmo_is_that_of_a_plain_loop(coordinates):
-    network = MdmoConfig(size=28, coordinates=coordinates)
+    old = {"regions": "nearest", "centred": False, "mean": "vector"}
+    network = MdmoConfig(size=28, coordinates=coordinates, **old)
     flow = flows(2, 28)
     place = regions(TEMPLATE_68, 28)
     for own, found in zip(flow, features(network, apex_flow=flow), strict=True):
@@ -111,6 +119,65 @@ def test_mdmo_is_that_of_a_plain_loop(coordinates):
             angle = np.arctan2(mean[:, 1], mean[:, 0])
             expected = [length / length.max(), angle]
         assert_allclose(found, np.concatenate(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("lengths", [None, 0.8])
+def test_mdmo_as_meb_has_it_is_that_of_a_plain_loop(lengths):
+    flow = flows(2, 28)
+    flow[0, ..., :2] = np.abs(flow[0, ..., :2]) * [-1, 0.2]  # around π
+    found = features(MdmoConfig(size=28, lengths=lengths), apex_flow=flow)
+    for own, one in zip(flow, found, strict=True):
+        made = np.zeros((36, 2))
+        for r, inside in enumerate(drawn(TEMPLATE_68, 28)):
+            of_bin = {}
+            for u, v, _ in own[inside]:
+                # Bins of 45 degrees around the axes and their bisectors.
+                k = round(math.degrees(math.atan2(v, u)) / 45) % 8
+                of_bin.setdefault(k, []).append((u, v))
+            most = max(sorted(of_bin), key=lambda k: len(of_bin[k]))
+            angles = [
+                math.degrees(math.atan2(v, u)) - 45 * most for u, v in of_bin[most]
+            ]
+            angle = 45 * most + np.mean([(a + 180) % 360 - 180 for a in angles])
+            made[r] = np.mean([math.hypot(*x) for x in of_bin[most]]), angle
+        weight = (1, 1) if lengths is None else (lengths, 1 - lengths)
+        length = made[:, 0] / made[:, 0].max()
+        angle = np.radians((made[:, 1] + 180) % 360 - 180)
+        assert_allclose(one, [*length * weight[0], *angle * weight[1]], atol=1e-4)
+
+
+def test_regions_are_drawn_between_points_and_do_not_meet():
+    quads = corners(TEMPLATE_68)
+    # The first one, by hand: the left brow's outer half, and 20 of 112 above it.
+    outer, middle = TEMPLATE_68[17], TEMPLATE_68[19]
+    lift = np.array([0, 20 / 112])
+    assert_allclose(quads[0], [outer, outer - lift, middle - lift, middle])
+    assert_allclose(quads[18:], quads[:18] * [-1, 1] + [1, 0], atol=1e-9)
+    for size in (28, 64):
+        found = drawn(TEMPLATE_68, size)
+        assert found.any((1, 2)).all() and found.sum(0).max() == 1
+        assert_array_equal(found[18:], found[:18, :, ::-1])
+    square = np.array([[0.2, 0.2], [0.6, 0.2], [0.6, 0.5], [0.2, 0.5]])
+    diagonals = [(q[2] - q[0], q[3] - q[1]) for q in (square, *quads)]
+    areas = [abs(a[0] * b[1] - a[1] * b[0]) / 2 for a, b in diagonals]
+    assert areas[0] == pytest.approx(0.12)
+    assert_allclose(drawn(TEMPLATE_68, 224).mean((1, 2)), areas[1:], atol=1e-3)
+    # Too small an image has one pixel of each.
+    assert (drawn(TEMPLATE_68, 5).sum((1, 2)) >= 1).all()
+
+
+def test_pixels_of_flow_are_stretched_one_by_one():
+    flow = flows(3, 5)
+    flow[1, ..., 2] = 4  # nothing varies
+    found = features(FlowPixelsConfig(size=5), apex_flow=flow).reshape(3, 3, 5, 5)
+    for own, clip in zip(found, flow, strict=True):
+        for channel in range(3):
+            x = clip[..., channel]
+            room = x.max() - x.min()
+            expected = (x - x.min()) / room if room else np.zeros((5, 5))
+            assert_allclose(own[channel], expected, atol=1e-6)
+    plain = features(FlowPixelsConfig(size=5, stretched=False), apex_flow=flow)
+    assert_array_equal(plain, np.moveaxis(flow, -1, 1).reshape(3, -1))
 
 
 def test_regions_are_36_and_lie_alike_on_both_sides():
@@ -210,6 +277,7 @@ def test_3d_hog_is_that_of_a_plain_loop():
         HoofConfig(size=9),
         BiWoofConfig(size=9),
         MdmoConfig(size=9),
+        FlowPixelsConfig(size=9),
         LbpSipConfig(frames=9, size=9),
         Hog3dConfig(frames=9, size=9),
     ],
@@ -232,6 +300,8 @@ def test_a_clip_knows_nothing_of_the_others_and_stillness_is_finite(network):
         (HoofConfig, {"blocks": 29}, "model.blocks=29: flow of 28 pixels has at most"),
         (BiWoofConfig, {"bins": 0}, "model.bins=0 must be a whole number"),
         (MdmoConfig, {"bins": 1.5}, "model.bins=1.5 must be a whole number"),
+        (MdmoConfig, {"lengths": 1.5}, "model.lengths=1.5 must be from 0 to 1"),
+        (MdmoConfig, {"regions": "none"}, "model.regions=none must be one of"),
         (MdmoConfig, {"zero": "mean"}, "model.zero=mean must be one of"),
         (Hog3dConfig, {"bins": (0, 1, 1)}, "model.bins=.* must be at least 1 each"),
         (Hog3dConfig, {"frames": 2}, "model.frames=2: radius 1 in time needs 3"),

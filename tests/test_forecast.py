@@ -11,7 +11,15 @@ from jmer.data.splits import Loso, make_folds
 from jmer.experiment import EngineConfig, Experiment
 from jmer.optim import SgdConfig
 from jmer.runner import forecast as forecasting
-from jmer.runner.forecast import FEW, Forecast, bytes_of, forecast, of_plan, of_work
+from jmer.runner.forecast import (
+    FEW,
+    Forecast,
+    bytes_of,
+    forecast,
+    of_plan,
+    of_work,
+    side_by_side,
+)
 from jmer.runner.plan import Plan
 from jmer.runner.session import Session
 from jmer.train.probe import Layout
@@ -40,6 +48,32 @@ def test_a_range_by_hand():
     # A step has a price, whatever is in it; devices share it.
     small = of_work("narrow", 1, 1000, 1e11, 0, 2)
     assert small.seconds == pytest.approx((0.1, 5.0)) and not small.long
+    # So do tasks that take their steps together.
+    together = of_work("narrow", 1, 1000, 1e11, 0, 2, 5)
+    assert together.seconds == pytest.approx((0.02, 1.0), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("platform", "options", "many", "side"),
+    [
+        ("cpu", {}, 3e7, 1),
+        ("gpu", {}, 3e7, 340),  # of 667 that would fill it
+        ("gpu", {}, 1e9, 20),
+        ("gpu", {"chunk": 68}, 3e7, 68),
+        ("cpu", {"chunk": 6}, 3e7, 6),
+        ("gpu", {"chunk": 1000}, 3e7, 340),
+        ("tpu", {"strategy": "map"}, 3e7, 1),
+        ("tpu", {"strategy": "loop"}, 3e7, 1),
+        ("gpu", {"strategy": "vmap"}, 1e12, 340),
+        ("cpu", {"strategy": "vmap"}, 1e12, 340),
+    ],
+)
+def test_tasks_that_take_their_steps_together(
+    platform, options, many, side, monkeypatch
+):
+    monkeypatch.setattr(forecasting.jax, "default_backend", lambda: platform)
+    assert side_by_side(EngineConfig(**options), many, 340, 1) == side
+    assert side_by_side(EngineConfig(**options), many, 340, 340) == 1
 
 
 def test_what_was_measured_is_believed():

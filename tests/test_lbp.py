@@ -3,15 +3,18 @@
 import math
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from skimage.feature import local_binary_pattern
 
+from jmer.baselines.bit_planes import bit_planes, pattern_counts
 from jmer.baselines.grey import cells, grey, in_cells
 from jmer.baselines.lbp import codes, histograms, plane_ways, uniform_bins
 from jmer.baselines.lbp_top import LbpTopConfig
+from jmer.bench import lbp_top as plain
 from jmer.errors import UsageError
 
 RNG = np.random.default_rng(3)
@@ -151,6 +154,49 @@ def test_more_frames_than_a_byte_counts():
     patterns[0, :300, 0, 0] = 1
     found = np.asarray(histograms(jnp.asarray(patterns), range(4), 1, 1))
     assert_allclose(found[0, 0, 0], [0, 1 / 8, 0, 7 / 8])
+
+
+def test_bits_are_comparisons_and_counts_those_of_patterns():
+    clips, margin = volumes(2, 19, 6, 7), (1, 1, 1)
+    ways = [(0.0, 0.0, 1.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0)]
+    planes = np.asarray(jax.jit(lambda v: bit_planes(v, ways, margin))(clips))
+    assert planes.shape == (3, 2, 3, 4, 5)  # 17 frames: two bytes, and a bit
+    here = clips[:, 1:-1, 1:-1, 1:-1]
+    lighter = np.stack(
+        [
+            clips[:, 1:-1, 1:-1, 2:] >= here,
+            clips[:, 2:, 1:-1, 1:-1] >= here,
+            clips[:, 1:-1, :-2, 1:-1] >= here,
+        ]
+    )
+    bits = np.unpackbits(planes, axis=2, bitorder="little")
+    assert_array_equal(bits[:, :, :17], lighter)
+    assert not bits[:, :, 17:].any()
+    counted = jax.jit(lambda p: pattern_counts([p, p[1:]], 17, 2, 1))(planes)
+    for found, known in zip(counted, (lighter, lighter[1:]), strict=True):
+        codes_ = sum(bit.astype(int) << i for i, bit in enumerate(known))
+        for b, row in np.ndindex(2, 2):
+            block = codes_[b, :, 2 * row : 2 * row + 2]
+            counts = np.bincount(block.ravel(), minlength=len(found))
+            assert_array_equal(found[:, b, row, 0], counts)
+
+
+@pytest.mark.parametrize(("frames", "radii"), [(10, (1, 1, 4)), (300, (2, 1, 3))])
+def test_lbp_top_is_that_of_plain_numpy(frames, radii):
+    clips = rgb(volumes(2, frames, 12, 12))
+    network = LbpTopConfig(frames=frames, size=12, blocks=3, radii=radii)
+    found = jitted(network)({"clip": clips})
+    for own, clip in zip(found, clips, strict=True):
+        expected = plain.by_numpy(plain.grey(clip), network)
+        assert_allclose(own, expected, rtol=1e-6)
+
+
+def test_its_program_is_one_for_all_devices():
+    network = LbpTopConfig(frames=10, size=8, blocks=2)
+    clips = jax.ShapeDtypeStruct((2, *network.input_shapes[0]), jnp.uint8)
+    devices = ("cpu", "cuda", "tpu")
+    made = jax.export.export(jitted(network), platforms=devices)({"clip": clips})
+    assert made.platforms == devices
 
 
 def test_a_clip_knows_nothing_of_the_others():

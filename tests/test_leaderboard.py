@@ -82,8 +82,8 @@ def test_numbers_are_those_of_the_runs(runs, page):
         ]
     assert "not tried" in found["c_svm", "one"]
     # Two devices, for 125 seconds.
-    assert " 250 device s" in found["a_net", "one"]
-    assert " 125 device s" in found["b_net", "one"]
+    assert " 250 device s (cpu)" in found["a_net", "one"]
+    assert " 125 device s (cpu)" in found["b_net", "one"]
     assert device_seconds(read_run(runs["a_net", "one"])) == 250
 
 

@@ -328,7 +328,7 @@ def test_lists_fit_80_columns_and_say_all(folder, monkeypatch):
         assert works_for_help(["run", name])
         break
     assert tables.count("jmer run experiments/") == len(
-        re.findall(r"experiments/\w+\.py$", tables, re.MULTILINE)
+        re.findall(r"experiments/[\w/]+\.py$", tables, re.MULTILINE)
     )
     for line in works(["list", "datasets", "--json"]).splitlines():
         if '"what"' in line:

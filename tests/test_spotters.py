@@ -38,8 +38,17 @@ def test_differences_are_those_of_a_plain_loop():
             before, after = max(t - half, 0), min(t + half, 8)
             mean = (curve[b, before] + curve[b, after]) / 2
             stands_out[b, t] = max(curve[b, t] - mean, 0)
+    found = difference(jnp.asarray(made), half, clamped=True)
+    assert_allclose(found, curve, rtol=1e-4)
+    assert_allclose(contrast(found, half, clamped=True), stands_out, atol=1e-5)
+    # As the baseline of MEGC 2019: ends are as the nearest frame that is not near one.
+    curve[:, :half], curve[:, -half:] = curve[:, [half]], curve[:, [-half - 1]]
     found = difference(jnp.asarray(made), half)
     assert_allclose(found, curve, rtol=1e-4)
+    inner = slice(half, 9 - half)
+    around = (curve[:, : 9 - 2 * half] + curve[:, 2 * half :]) / 2
+    stands_out = np.zeros((2, 9))
+    stands_out[:, inner] = np.maximum(curve[:, inner] - around, 0)
     assert_allclose(contrast(found, half), stands_out, atol=1e-5)
 
 

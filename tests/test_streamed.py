@@ -23,6 +23,7 @@ from jmer.cli import main
 from jmer.optim import AdamConfig
 from jmer.train.canary import Leak, sing
 from jmer.train.feed import evaluation_room
+from jmer.train.folds import Program
 from jmer.train.step import Data
 from jmer.train.streamed import Streamed
 
@@ -108,6 +109,37 @@ def test_what_is_cut_off_goes_on_as_if_it_had_never_stopped(tmp_path):
     with pytest.raises(Killed):
         result(fed, clips, tasks, tmp_path / "moved", watch=kill)
     assert_same(whole, result(program, clips, tasks, tmp_path / "moved"))
+
+
+@pytest.mark.slow
+def test_tasks_that_stop_early_leave_it_as_they_leave_any(tmp_path, monkeypatch):
+    """The same programs after one another, the same numbers, and less is sent."""
+    clips = make_clips(8, 4)
+    options = {"inner": True, "patience": 2, "chunk": 4, **SHARED}
+    program = make_program(clips, network=LINEAR, **options)
+    tasks, sizes = tasks_of(clips), {Program: [], Streamed: []}
+    for kind, seen in sizes.items():
+        made = kind.running
+
+        def noted(self, table, data, turns, made=made, seen=seen):
+            seen.append((self.chunk, len(table.test)))
+            return made(self, table, data, turns)
+
+        monkeypatch.setattr(kind, "running", noted)
+    whole = result(program, clips, tasks, tmp_path / "whole", epochs=8)
+    fed = streamed(program, clips, tasks)
+    assert_same(whole, result(fed, clips, tasks, tmp_path / "fed", epochs=8))
+    assert sizes[Program] == sizes[Streamed] and len(sizes[Streamed]) > 1
+    left = table_of(program, clips, tasks[:1])
+    assert fed.fitting(left, len(clips)).tested < fed.tested
+
+    def kill(progress):
+        if progress.epoch == 6:
+            raise Killed
+
+    with pytest.raises(Killed):
+        result(fed, clips, tasks, tmp_path / "cut", epochs=8, watch=kill)
+    assert_same(whole, result(fed, clips, tasks, tmp_path / "cut", epochs=8))
 
 
 def test_nothing_of_a_held_out_subject_reaches_its_fold(tmp_path):

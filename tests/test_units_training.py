@@ -36,7 +36,6 @@ from jmer.experiment import Experiment
 from jmer.models.ststnet import STSTNetConfig
 from jmer.models.visual_memory import VisualMemoryConfig
 from jmer.optim import SgdConfig
-from jmer.predict.members import Members
 from jmer.report import write_comparison, write_report
 from jmer.runs.run import Run, load_run
 from jmer.scores.labels import UNITS
@@ -257,16 +256,8 @@ def test_runs_are_compared_with_those_of_their_kind(place, tmp_path):
         jmer.compare(units, place / "classes")
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["spot", "{run}"],
-        ["export", "{run}", "--out", "{run}-bundle"],
-    ],
-)
-def test_what_needs_classes_says_so(place, words, capsys):
-    words = [word.format(run=place / "units") for word in words]
-    assert main(words) != 0
+def test_what_needs_classes_says_so(place, capsys):
+    assert main(["spot", str(place / "units")]) != 0
     assert "needs one class of each clip" in capsys.readouterr().err
 
 
@@ -274,10 +265,6 @@ def test_the_classes_of_a_run_of_units_are_refused_in_python(run):
     for ask in (lambda: run.confusion, run.plot_confusion):
         with pytest.raises(JmerError, match="a confusion matrix needs one class"):
             ask()
-    with pytest.raises(JmerError, match="jmer predict needs one class"):
-        Members(run)
-    with pytest.raises(JmerError, match="predict needs one class"):
-        run.predict(np.zeros((1, 8, 8, 3)), subject=run.predictions.fold[0])
 
 
 def test_what_goes_by_class_is_refused_until_its_remedies_are_typed(place, capsys):
@@ -300,12 +287,18 @@ def test_what_goes_by_class_is_refused_until_its_remedies_are_typed(place, capsy
     assert main([*words_of(place), *typed]) == 0  # which is the run that is there
 
 
-@pytest.mark.parametrize(
-    ("option", "value"), [("--loss.focal", "2"), ("--loss.mixup", "0.2")]
-)
-def test_losses_of_classes_are_refused(option, value, place, capsys):
-    assert main([*words_of(place), option, value]) != 0
-    assert "leave out what begins with --loss" in capsys.readouterr().err
+@pytest.mark.slow
+def test_units_learn_by_every_loss_that_is_asked_for(place, run):
+    """All of them at once change the weights, and the audit finds nothing in it."""
+    words = ["--loss.class-weights", "balanced", "--loss.focal", "2", "--loss.mixup"]
+    words += ["0.2", "--loss.smoothing", "0.1", "--run-dir", str(place / "loss")]
+    assert main([*words_of(place), *words, "--seeds", "0", "--selection", "last"]) == 0
+    other = load_run(place / "loss")
+    assert other.experiment["experiment"]["loss"]["focal"] == 2
+    assert other.predictions.probabilities.shape == (12, 3)
+    path = next(iter(other.weights.arrays))
+    assert not np.allclose(other.weights.arrays[path][0], run.weights.arrays[path][0])
+    assert audit_run(other).sound
 
 
 def test_units_that_no_clip_shows_can_be_left_out_as_is_said(place, capsys):

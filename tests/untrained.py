@@ -9,9 +9,11 @@ import numpy as np
 
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
+from jmer.data.extract import Extract
 from jmer.files import write_json
 from jmer.models.base import NetworkConfig
 from jmer.runs.weights import structure
+from jmer.scores.labels import kind_of
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import score
 from jmer.train.checkpoint import Checkpoints, Flat
@@ -23,10 +25,14 @@ def write_untrained_run(
     data: DataConfig,
     clips: ClipSet,
     seeds: Sequence[int] = (0,),
+    units: tuple[int, ...] = (),
 ) -> Path:
     """A leave-one-subject-out run, whose every fold and seed has weights of its own,
-    and whose predictions, some right and some wrong, no network made.
+    and whose predictions, some right and some wrong, no network made; with `units`, of
+    these action units.
     """
+    if units:
+        clips = Extract(action_units=units).of(clips, {})
     folds = np.unique(clips.subject).tolist()
     tasks = [{"seed": s, "fold": f, "variant": 0} for s in seeds for f in folds]
     checkpoints = Checkpoints(folder / "checkpoints/pack-000")
@@ -52,6 +58,7 @@ def write_untrained_run(
         "experiment": {
             "model": model,
             "data": {n: str(v) if n == "data_dir" else v for n, v in fields.items()},
+            **({"extract": {"action_units": list(units)}} if units else {}),
         },
         "data": {"classes": list(clips.classes), "fingerprint": clips.fingerprint},
     }
@@ -85,7 +92,10 @@ def _leaves(tree: Any) -> dict[str, Any]:
 
 def guesses(clips: ClipSet, seeds: Sequence[int]) -> Predictions:
     n, k = len(clips), len(clips.classes)
-    shares = np.random.default_rng(3).dirichlet(np.ones(k), n * len(seeds))
+    rng = np.random.default_rng(3)
+    shares = rng.dirichlet(np.ones(k), n * len(seeds))
+    if clips.of_units:
+        shares = rng.uniform(size=shares.shape)
     subject = np.tile(clips.subject, len(seeds))
     return Predictions(
         classes=clips.classes,
@@ -95,7 +105,7 @@ def guesses(clips: ClipSet, seeds: Sequence[int]) -> Predictions:
         fold=subject,
         seed=np.repeat(seeds, n),
         variant=np.zeros(len(subject), int),
-        label=np.tile(clips.label, len(seeds)),
-        predicted=shares.argmax(1),
+        label=np.concatenate([clips.label] * len(seeds)),
+        predicted=kind_of(clips.label).pick(shares),
         probabilities=shares.astype(np.float32),
     )

@@ -3,7 +3,7 @@
 Paper:  Liong et al. 2018
 Run:    jmer run baselines/bi_woof_megc2019_flow28 --data.manual-dir DIR
 Cost:   seconds
-Expect: UF1 0.636 (0.568 to 0.702 over subjects); from frames the challenge has 0.630
+Expect: UF1 0.654 (0.583 to 0.714 over subjects); from frames the challenge has 0.630
 Flow there is stretched to 0..255 image by image: the median stands for no motion.
 """
 

@@ -3,7 +3,7 @@
 Paper:  Liong et al. 2018
 Run:    jmer run baselines/bi_woof_synthetic
 Cost:   seconds
-Expect: UF1 0.830 (0.758 to 0.912 over subjects)
+Expect: UF1 0.930 (0.871 to 0.987 over subjects)
 """
 
 from data_builders.synthetic import Synthetic

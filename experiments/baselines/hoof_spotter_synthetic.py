@@ -6,8 +6,8 @@ Paper:  Li et al. 2018, on other data
 Run:    jmer run baselines/hoof_spotter_synthetic, then
         jmer spot runs/hoof_spotter_synthetic --threshold 0.5
 Cost:   a minute
-Expect: AUC of frames 0.592, F1 of intervals 0.020; what is spotted is classified no
-        better than by chance: UF1 0.376 (0.281 to 0.463 over people). Blinks and moves
+Expect: AUC of frames 0.600, F1 of intervals 0.010; what is spotted is classified no
+        better than by chance: UF1 0.332 (0.237 to 0.407 over people). Blinks and moves
         of the head differ as much as expressions
 """
 

@@ -6,8 +6,8 @@ Paper:  Moilanen et al. 2014; Li et al. 2018, on other data
 Run:    jmer run baselines/lbp_spotter_synthetic, then
         jmer spot runs/lbp_spotter_synthetic --threshold 0.5
 Cost:   a minute
-Expect: AUC of frames 0.591, F1 of intervals 0.011; what is spotted is classified no
-        better than by chance: UF1 0.363 (0.311 to 0.405 over people). Blinks and moves
+Expect: AUC of frames 0.649, F1 of intervals 0.004; what is spotted is classified no
+        better than by chance: UF1 0.297 (0.199 to 0.386 over people). Blinks and moves
         of the head differ as much as expressions
 """
 

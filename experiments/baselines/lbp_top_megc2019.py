@@ -1,7 +1,7 @@
 """LBP-TOP with linear support vector machines, on the MEGC 2019 composite.
 
 Paper:  Zhao & Pietikäinen 2007; as the baseline of MEGC 2019 (See et al. 2019):
-        UF1 0.5882, UAR 0.5785
+        UF1 0.5882, UAR 0.5785: jmer report --table megc2019-1
 Run:    jmer run baselines/lbp_top_megc2019 --data.manual-dir DIR
 Cost:   seconds, once the set is prepared
 Expect: no figure of ours: the set needs a licence

@@ -3,7 +3,7 @@
 Paper:  Liu et al. 2016
 Run:    jmer run baselines/mdmo_megc2019_flow28 --data.manual-dir DIR
 Cost:   seconds
-Expect: UF1 0.532 (0.470 to 0.592 over subjects)
+Expect: UF1 0.580 (0.513 to 0.639 over subjects)
 Flow there is stretched to 0..255 image by image: the median stands for no motion.
 """
 

@@ -12,6 +12,7 @@ class ClipBaselineConfig(BaselineConfig):
     """Features of the levels of grey of a clip."""
 
     inputs: ClassVar[tuple[str, ...]] = ("clip",)
+    prefix_batch: ClassVar[int] = 2  # which a processor's cache holds
 
     frames: int = 10
     """Frames of a clip."""

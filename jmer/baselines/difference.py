@@ -3,14 +3,18 @@
 Moilanen, Zhao & Pietikäinen 2014, "Spotting rapid facial movements from videos using
 appearance-based feature difference analysis"; Li et al. 2018, "Towards reading hidden
 emotions: a comparative study of spontaneous micro-expression spotting and recognition
-methods", section 3.
+methods", section 3. What the papers leave out, frames that are nearer to an end of the
+clip than half an expression, is as in the baseline of MEGC 2019's spotting (Li, Soladié
+& Séguier; jingtingEmmaLi/MEGC_spotting): they differ as the nearest one that is not,
+and stand out by nothing. `clamped`, they have the clip's first or last frame there.
 """
 
 import math
 
 import jax.numpy as jnp
+import numpy as np
 
-from jmer.arrays import Array, Float, typed
+from jmer.arrays import Array, Float, Int, typed
 
 LEAST = 1e-12
 
@@ -28,26 +32,33 @@ def chi_squared(
 
 @typed
 def difference(
-    histograms: Float[Array, "b t c k"], half: int, share: float = 1 / 3
+    histograms: Float[Array, "b t c k"],
+    half: int,
+    share: float = 1 / 3,
+    *,
+    clamped: bool = False,
 ) -> Float[Array, "b t"]:
     """How far each frame is from the mean of those `half` frames before and after it:
     χ² of each of its `c` blocks, and of these the mean of the largest `share`.
-
-    Frames nearer to an end of the clip have its first or last frame there, where the
-    paper leaves them out.
     """
     blocks = histograms.shape[2]
     around = (_away(histograms, -half) + _away(histograms, half)) / 2
     far = jnp.sort(chi_squared(histograms, around), -1)
-    return far[..., blocks - math.ceil(share * blocks) :].mean(-1)
+    curve = far[..., blocks - math.ceil(share * blocks) :].mean(-1)
+    frames = curve.shape[1]
+    return curve if clamped else curve[:, _inner(frames, half)]
 
 
 @typed
-def contrast(curve: Float[Array, "b t"], half: int) -> Float[Array, "b t"]:
+def contrast(
+    curve: Float[Array, "b t"], half: int, *, clamped: bool = False
+) -> Float[Array, "b t"]:
     """What of a difference stands out from the mean of those `half` frames before and
     after it; 0 where it does not."""
     around = (_away(curve, -half) + _away(curve, half)) / 2
-    return jnp.maximum(curve - around, 0)
+    found = jnp.maximum(curve - around, 0)
+    frames = np.arange(curve.shape[1])
+    return jnp.where(clamped | (_inner(len(frames), half) == frames), found, 0)
 
 
 @typed
@@ -65,3 +76,8 @@ def _away(frames: Array, step: int) -> Array:
     """What is `step` frames off, or at that end of the clip."""
     t = frames.shape[1]
     return frames[:, jnp.clip(jnp.arange(t) + step, 0, t - 1)]
+
+
+def _inner(frames: int, half: int) -> Int[np.ndarray, " t"]:
+    """The nearest frame to each that has `half` frames on either side."""
+    return np.clip(np.arange(frames), half, max(frames - half - 1, half))

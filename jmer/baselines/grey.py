@@ -12,16 +12,19 @@ def grey(clip: Real[Array, "b t h w 3"]) -> Real[Array, "b t h w"]:
     that patterns depend on no rounding of a device."""
     if jnp.issubdtype(clip.dtype, jnp.floating):
         clip = jnp.rint(clip)
-    red, green, blue = jnp.moveaxis(clip.astype(jnp.int32), -1, 0)
+    red, green, blue = jnp.moveaxis(clip.astype(jnp.uint32), -1, 0)
     thousandths = 299 * red + 587 * green + 114 * blue
     return ((thousandths + 500) // 1000).astype(jnp.uint8)
 
 
+def starts(size: int, count: int) -> list[int]:
+    """Where each of `count` equal cells of `size` places begins."""
+    return [i * size // count for i in range(count)]
+
+
 def cells(size: int, count: int) -> Float[np.ndarray, "{size} {count}"]:
-    """Which of `count` equal cells each of `size` places lies in, as ones: cell i has
-    the places from floor(i size / count) on."""
-    starts = np.arange(count) * size // count
-    of_place = np.searchsorted(starts, np.arange(size), side="right") - 1
+    """Which of `count` equal cells each of `size` places lies in, as ones."""
+    of_place = np.searchsorted(starts(size, count), np.arange(size), side="right") - 1
     return np.eye(count, dtype=np.float32)[of_place]
 
 

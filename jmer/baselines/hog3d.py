@@ -2,7 +2,7 @@
 
 Polikovsky, Kameda & Ohta 2009, "Facial micro-expressions recognition using high speed
 camera and 3D-gradient descriptor", section 3. Regions there are 12 cubes that experts
-drew around muscles; here they are blocks.
+drew around muscles; here they are blocks. No public code of it is known.
 """
 
 import math

@@ -2,8 +2,9 @@
 
 Chaudhry, Ravichandran, Hager & Vidal 2009, "Histograms of oriented optical flow and
 Binet-Cauchy kernels on nonlinear dynamical systems for the recognition of human
-actions", section 3. They take one histogram of a frame; of faces, papers on
-micro-expressions take one of each block.
+actions", section 3. They take one histogram of a frame, of 30 bins that left and right
+share (`mirrored`), in parts of its sum; of faces, papers on micro-expressions take one
+of each block, of 8 directions.
 """
 
 import math

@@ -49,16 +49,19 @@ def codes(
     Neighbours between pixels are interpolated linearly. At most 8 of them.
     """
     volume = lax.optimization_barrier(volume)
-    centre = _moved(volume, (0, 0, 0), margin)
-    made = jnp.zeros_like(centre)
-    for p, way in enumerate(ways):
-        if all(step == int(step) for step in way):
-            lighter = _moved(volume, tuple(map(int, way)), margin) >= centre
-        else:
-            wide = centre.astype(jnp.float32) - TIE
-            lighter = _between(volume, way, margin) >= wide
-        made |= lighter.astype(jnp.uint8) << p
+    bits = (lighter(volume, way, margin).astype(jnp.uint8) for way in ways)
+    made, *others = (bit << p for p, bit in enumerate(bits))
+    for bit in others:
+        made |= bit
     return made
+
+
+def lighter(volume: Array, way: Way, margin: tuple[int, int, int]) -> Array:
+    """Whether the neighbour of each voxel within the margin is at least as light."""
+    centre = _moved(volume, (0, 0, 0), margin)
+    if all(step == int(step) for step in way):
+        return _moved(volume, tuple(map(int, way)), margin) >= centre
+    return _between(volume, way, margin) >= centre.astype(jnp.float32) - TIE
 
 
 def _moved(volume: Array, way: Sequence[int], margin: Sequence[int]) -> Array:

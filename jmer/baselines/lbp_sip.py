@@ -12,9 +12,10 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from jmer.arrays import Array, Float
+from jmer.baselines.bit_planes import pattern_shares
 from jmer.baselines.clip_features import PatternBaselineConfig
 from jmer.baselines.grey import grey
-from jmer.baselines.lbp import codes, histograms, plane_ways
+from jmer.baselines.lbp import plane_ways
 from jmer.models.base import Inputs
 
 
@@ -24,7 +25,8 @@ class LbpSipConfig(PatternBaselineConfig):
     voxel: a histogram of the four in its frame (16 bins) and one of the two before and
     after it (4 bins), for each block.
 
-    Without the Gaussian pyramid of the paper's second half.
+    Neighbours as light as the voxel count as lighter, as in LBP-TOP. Without the
+    Gaussian pyramid of the paper's second half.
     """
 
     name: ClassVar[str] = "lbpsip"
@@ -32,11 +34,8 @@ class LbpSipConfig(PatternBaselineConfig):
 
     def features(self, inputs: Inputs) -> Float[Array, "b d"]:
         rx, ry, rt = self.radii
-        volume, margin = grey(inputs["clip"]), (rt, ry, rx)
+        volume, grid = grey(inputs["clip"]), (self.blocks, self.blocks)
         within = plane_ways("XY", 4, self.radii)
         around = [(-float(rt), 0.0, 0.0), (float(rt), 0.0, 0.0)]
-        found = []
-        for ways in (within, around):
-            made, every = codes(volume, ways, margin), range(2 ** len(ways))
-            found.append(histograms(made, every, self.blocks, self.blocks))
+        found = pattern_shares(volume, (within, around), (rt, ry, rx), grid)
         return jnp.concatenate(found, -1).reshape(len(volume), -1)

@@ -4,8 +4,9 @@ See `jmer.baselines.difference`. Nothing that finds expressions is trained: `jme
 scores the curves of such a run as those of any network that tells intensities.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 from flax import nnx
@@ -28,6 +29,8 @@ class SpotterConfig(BaselineConfig):
     frame of the highest intensity differs from the mean of all.
     """
 
+    later: ClassVar[Mapping[str, Any]] = {"ends": "clamped"}
+
     frames: int = 40
     """Frames of a clip."""
     size: int = 64
@@ -36,10 +39,14 @@ class SpotterConfig(BaselineConfig):
     """Blocks a side."""
     half: int = 5
     """Half of an expression, in frames: how far off a frame is compared."""
+    ends: Literal["apart", "clamped"] = "apart"
+    """Frames that have less than half an expression on one side. apart: they are no
+    expression. clamped: they are compared with the clip's first or last frame."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check = FieldCheck(self, "model")
+        check.choices()
         check.whole("frames", least=3)
         check.whole("size", "blocks", "half", least=1)
         if 2 * self.half >= self.frames:
@@ -71,7 +78,9 @@ class SpotterConfig(BaselineConfig):
         return (there - made.mean(1)).reshape(len(made), -1)
 
     def _intensity(self, made: Float[Array, "b t c k"]) -> Float[Array, "b t"]:
-        return relative(contrast(difference(made, self.half), self.half))
+        clamped = self.ends == "clamped"
+        curve = difference(made, self.half, clamped=clamped)
+        return relative(contrast(curve, self.half, clamped=clamped))
 
     def explain(self, model: nnx.Module, inputs: Inputs) -> Shown:
         """Logits, and `intensity` [b, t]: that of frames."""

@@ -3,7 +3,7 @@
 import importlib
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -23,9 +23,10 @@ TOLERANCE = 1e-4
 @dataclass(frozen=True, kw_only=True)
 class SvmConfig(OptimConfig):
     """Support vector machines, one against one, by LIBSVM (scikit-learn), of features
-    standardised by the mean and deviation of the fold's training clips."""
+    in deviations of the fold's training clips."""
 
     fits: ClassVar[bool] = True
+    later: ClassVar[Mapping[str, Any]] = {"scaling": "each"}
     values: ClassVar[tuple[str, ...]] = ("c", "gamma")
     # No field: nothing is stepped.
     lr: ClassVar[float] = 1.0  # type: ignore[misc]
@@ -37,6 +38,10 @@ class SvmConfig(OptimConfig):
     d."""
     weights: Literal["none", "balanced"] = "none"
     """balanced: c is larger for rare classes, so that all weigh the same."""
+    scaling: Literal["each", "all", "none"] = "each"
+    """each: every feature by its own mean and deviation. all: by those of all features
+    together, so that large ones weigh more; with kernel=rbf and gamma 1, what
+    scikit-learn calls gamma="scale". none: as they are."""
     c_among: tuple[float, ...] = ()
     """With --selection inner, the values of c to choose from on inner clips."""
     gamma_among: tuple[float, ...] = ()
@@ -97,7 +102,7 @@ class SvmConfig(OptimConfig):
         Raises: JmerError without scikit-learn; UsageError as `require_vectors`.
         """
         require_vectors(network, len(label))
-        ready = _Ready.of(features)
+        ready = _Ready.of(features, self.scaling)
         x = ready.rows.astype(np.float64)
         kernel, gamma = x @ x.T, np.float32(self.gamma / x.shape[1])
         if network.kernel == "rbf":
@@ -182,18 +187,25 @@ def _each(label: Label, classes: int, *, balanced: bool) -> Iterator[_Sides]:
 
 
 class _Ready(NamedTuple):
-    """Training clips, standardised by themselves."""
+    """Training clips, scaled by themselves."""
 
     mean: Float[np.ndarray, " d"]
     scale: Float[np.ndarray, " d"]
     rows: Float[np.ndarray, "n d"]
 
     @classmethod
-    def of(cls, features: Float[np.ndarray, "n d"]) -> "_Ready":
+    def of(cls, features: Float[np.ndarray, "n d"], scaling: str) -> "_Ready":
         wide = features.astype(np.float64)
         mean, deviation = wide.mean(0), wide.std(0)
+        if scaling == "all":
+            mean = np.full_like(mean, wide.mean())
+            deviation = np.full_like(deviation, wide.std())
+        if scaling == "none":
+            mean, deviation = np.zeros_like(mean), np.ones_like(deviation)
         # What only rounding sets apart would be blown up.
         varies = deviation > 1e-6 * np.maximum(np.abs(wide).max(0), 1e-12)
+        if scaling != "each":
+            varies = np.full_like(varies, varies.any())
         scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
         mean, scale = mean.astype(np.float32), scale.astype(np.float32)
         return cls(mean, scale, (features.astype(np.float32) - mean) * scale)

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +15,10 @@ import numpy as np
 from jmer.data.clips import ClipSet
 from jmer.data.machine import cores
 from jmer.data.splits import Fold
-from jmer.errors import JmerError
+from jmer.errors import JmerError, UsageError
 from jmer.experiment import Experiment
 from jmer.optim import AdamWConfig, MomentsConfig, RmspropConfig, SgdConfig
+from jmer.train.objective import PLAIN
 
 if TYPE_CHECKING:
     import torch
@@ -223,6 +225,22 @@ def _serve(pipe: Connection, core: int, make: Made) -> None:
     while pipe.recv() == "go":
         loop.epoch_seconds()
         pipe.send(len(loop._folds))
+
+
+def require_plain(experiment: Experiment, file: Path) -> None:
+    """Raises: UsageError for what the loop does not do, so that its times would stand
+    beside those of another training."""
+    asked = {
+        "loss": (experiment.loss, PLAIN, "LossConfig()"),
+        "ema": (experiment.ema, 0, "0"),
+        "patience": (experiment.patience, 0, "0"),
+    }
+    for name, (value, plain, shown) in asked.items():
+        if value != plain:
+            raise UsageError(
+                f"{file}: {name}={value}, and the PyTorch loop has none of it: leave "
+                f"out --peer, or give the experiment {name}={shown}"
+            )
 
 
 def import_torch() -> Any:

@@ -6,8 +6,11 @@ from typing import Any
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
-FORMAT = 1
-"""Of the manifest; a reader refuses a later one."""
+OLDEST, FORMAT = 1, 2
+"""Of the manifest; a reader refuses a later one. Of classes it is 1, of action units,
+which a reader of 1 would take for classes, 2."""
+CLASSES, UNITS = "classes", "action units"
+"""What a manifest says under `labels`, which is not there for classes."""
 PLATFORMS = ("cpu", "cuda", "tpu")
 FEATURES, NETWORK = "features", "network"
 """Programs: the part that is the same for all members, where there is one, and the

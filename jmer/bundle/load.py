@@ -9,12 +9,14 @@ import jax
 import numpy as np
 
 from jmer.bundle.layout import (
+    CLASSES,
     FEATURES,
     FORMAT,
     LOGITS,
     MANIFEST,
     MODULE,
     NETWORK,
+    UNITS,
     WEIGHTS,
     ArraySpec,
     ProgramSpec,
@@ -35,6 +37,8 @@ class Bundle:
 
     `bundle(clip)`, of clips [b, 16, 128, 128, 3], are the probabilities [b, classes];
     `bundle.inputs` says what a call takes, `bundle.manifest` all that is known of it.
+    Where `bundle.labels` is `action units`, `bundle.classes` names them, each
+    probability is by itself, and a unit is found where it is above one half.
     """
 
     def __init__(
@@ -48,6 +52,10 @@ class Bundle:
         self.weights: Mapping[str, np.ndarray] = weights
         """By path, a member after another on the first axis."""
         self.classes: tuple[str, ...] = tuple(manifest["classes"])
+        self.labels: str = manifest.get("labels", CLASSES)
+        """What `classes` are: `classes`, of which a clip has one, or `action units`,
+        of which it shows any."""
+        self._shares = SHARES[self.labels]
         self.inputs: tuple[ArraySpec, ...] = tuple(
             ArraySpec.read(each) for each in manifest["inputs"]
         )
@@ -85,7 +93,7 @@ class Bundle:
         """
         each = self._each(self._checked(arrays, named))
         stacked = {name: np.stack([one[name] for one in each]) for name in each[0]}
-        members = _softmax(stacked.pop(LOGITS))
+        members = self._shares(stacked.pop(LOGITS))
         means = {name: value.mean(0) for name, value in stacked.items()}
         return {"probabilities": members.mean(0), **means, "members": members}
 
@@ -254,3 +262,12 @@ def _fitting(spec: ArraySpec, given: Any) -> np.ndarray:
 def _softmax(logits: np.ndarray) -> np.ndarray:
     shares = np.exp(logits - logits.max(-1, keepdims=True))
     return shares / shares.sum(-1, keepdims=True)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    less = np.exp(-np.abs(logits))  # which never overflows
+    return np.where(logits > 0, 1, less) / (1 + less)
+
+
+SHARES = {CLASSES: _softmax, UNITS: _sigmoid}
+"""Probabilities of logits, by kind of labels."""

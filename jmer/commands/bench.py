@@ -123,6 +123,10 @@ def bench(words: Sequence[str]) -> int:
     from jmer.train.mesh import use_cpu_cores
 
     experiment = _experiment(options.file, options)
+    if options.peer:
+        from jmer.bench.torch_loop import require_plain
+
+        require_plain(experiment, options.file)
     use_cpu_cores(max(options.devices, default=None))
     say = functools.partial(console.print, style="dim")
     say("measuring what the device can do")

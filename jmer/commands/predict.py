@@ -281,26 +281,38 @@ def lines(found: "Prediction", out: Path) -> Iterator[str]:
 
 
 def answer(found: "Prediction", one: "Found") -> str:
-    """The class of a clip and how sure the members are of it, in words."""
+    """The class of a clip and how sure the members are of it, in words; or its action
+    units, and the probability of the likeliest."""
+    from jmer.scores.labels import UNITS
+
     if one.probabilities is None:
         return (
             "no face at its onset" if found.namer != found.spotter else "an expression"
         )
     mean, spread = one.probabilities.mean(0), one.probabilities.std(0)
     best = int(mean.argmax())
-    text = f"{found.namer.classes[best]}, probability {mean[best]:.2f}"
+    what = f"{found.namer.classes[best]} " * (found.namer.kind is UNITS)
+    text = f"{found.namer.label(one)}, {what}probability {mean[best]:.2f}"
     if len(one.probabilities) > 1:
-        text += f" ± {spread[best]:.2f} over members, {one.agreed():.0%} agree"
+        agreed = found.namer.agreed(one)
+        text += f" ± {spread[best]:.2f} over members, {agreed:.0%} agree"
     return text
 
 
 def _summary(found: "Prediction") -> Iterator[str]:
-    """Of windows, how many have which class."""
-    labels = [one.label(found.namer.classes) for one in found.found]
+    """Of windows, how many have which class, or which action unit."""
+    from jmer.scores.labels import JOINED, UNITS
+    from jmer.scores.units import NOBODY
+
+    labels = [found.namer.label(one) for one in found.found]
     if len(labels) == 1:
         one = found.found[0]
         yield f"  {one.onset:.2f} to {one.offset:.2f} s: {answer(found, one)}"
         return
-    for name in found.namer.classes:
+    names = found.namer.classes
+    if found.namer.kind is UNITS:
+        labels = [unit for label in labels for unit in label.split(JOINED)]
+        names = (*names, NOBODY)
+    for name in names:
         if number := labels.count(name):
             yield f"  {name}: {counted(number, 'window')}"

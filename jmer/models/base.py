@@ -58,6 +58,12 @@ class NetworkConfig:
     """Whether the loss of a batch is the mean of what its clips lose each by itself, so
     that a batch can go through in parts. (Batch norm is found out without being told.)
     """
+    prefix_version: ClassVar[int] = 1
+    """Goes up by one whenever the same fields make another `prefix` of the same clips:
+    what was kept by an earlier version is not read. An output of each version is in
+    tests/test_prefix_versions.py."""
+    prefix_batch: ClassVar[int] = 8
+    """Clips whose `prefix` is computed at once."""
     fitted: ClassVar[bool] = False
     """Whether its weights are found at once by a fit, as those of a baseline are."""
     paper_classes: ClassVar[tuple[str, ...]] = ()

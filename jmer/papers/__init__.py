@@ -4,6 +4,7 @@ from jmer.errors import UsageError
 from jmer.papers.aman import AMAN
 from jmer.papers.cd6me import CD6ME_TABLES
 from jmer.papers.hsta import HSTA
+from jmer.papers.megc2019 import MEGC2019
 from jmer.papers.meranet import MERANET
 from jmer.papers.stanet import STANET
 from jmer.papers.table import PaperRow, PaperTable
@@ -13,7 +14,9 @@ from jmer.text import did_you_mean
 __all__ = ["TABLES", "PaperRow", "PaperTable", "table"]
 
 TABLES = {
-    t.name: t for t in (*STANET, *HSTA, *MERANET, *AMAN, *VISUAL_MEMORY, *CD6ME_TABLES)
+    t.name: t
+    for tables in (STANET, HSTA, MERANET, AMAN, VISUAL_MEMORY, CD6ME_TABLES, MEGC2019)
+    for t in tables
 }
 
 

@@ -102,6 +102,7 @@ class Judge:
             data=self.seen.data,
             classes=self.members.classes,
             members=tuple(f"{t.fold}, seed {t.seed}" for t in self.members.tasks),
+            kind=self.members.kind,
         )
 
 
@@ -403,7 +404,7 @@ def _said(
                 f"video is from them."
             )
     if spotter is None and how.clip is None:
-        yield cautions.without_spotter(namer.members.classes)
+        yield cautions.without_spotter(namer.members.classes, namer.members.kind)
     yield from cautions.of_rate(source, walker.known, walked.rate)
     side = watcher.side
     if watcher.finder is not None:

@@ -9,6 +9,7 @@ from jmer.predict.faces import Look
 from jmer.predict.members import Members
 from jmer.predict.recipe import Seen
 from jmer.predict.source import Source, frame_rate
+from jmer.scores.labels import UNITS, LabelKind
 
 DRAWN = "synthetic"
 """What sets call clips of drawn faces."""
@@ -135,8 +136,15 @@ def of_members(spread: float) -> list[str]:
     ]
 
 
-def without_spotter(classes: Sequence[str]) -> str:
-    """Of classes that take an expression for granted."""
+def without_spotter(classes: Sequence[str], kind: LabelKind) -> str:
+    """Of classes that take an expression for granted, or units of which some may be
+    shown."""
+    if kind is UNITS:
+        return (
+            f"Nothing was spotted: each window is asked which of {', '.join(classes)} "
+            f"it shows, by a network that was trained on clips of expressions alone. "
+            f"Add --spotter RUN with a run that tells the intensity of frames."
+        )
     return (
         f"Nothing was spotted: the network knows no face at rest, so that each window "
         f"is given one of {', '.join(classes)}, whether or not anything moved. Add "

@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from jmer.predict.faces import Look
-from jmer.predict.result import Found, Prediction
+from jmer.predict.result import Asked, Found, Prediction
 from jmer.predict.source import Picture
 from jmer.preprocess.align import Box
 from jmer.report.draw.settings import own_settings
@@ -21,6 +21,7 @@ from jmer.report.draw.style import (
     short_name,
     verbatim,
 )
+from jmer.scores.labels import UNITS
 
 SIDE = 220
 """Of a face in a picture, in pixels."""
@@ -94,7 +95,7 @@ def curve_png(found: Prediction, threshold: float) -> bytes:
 
 @own_settings()
 def windows_png(found: Prediction) -> bytes:
-    """The probability of each class over the middles of windows."""
+    """The probability of each class or action unit over the middles of windows."""
     figure = new_figure(6.2, 2.5)
     axes = figure.add_subplot()
     shown = [one for one in found.found if one.probabilities is not None]
@@ -109,7 +110,8 @@ def windows_png(found: Prediction) -> bytes:
             times, shares[:, i], style + dot, color=COLOURS[i % len(COLOURS)],
             linewidth=1.2, markersize=2.5, label=short_name(name),
         )  # fmt: skip
-    axes.axhline(1 / shares.shape[1], color=MUTED, linewidth=0.8, linestyle=":")
+    level = 0.5 if found.namer.kind is UNITS else 1 / shares.shape[1]
+    axes.axhline(level, color=MUTED, linewidth=0.8, linestyle=":")
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("seconds (middle of the window)", color=MUTED, size=8.5)
     axes.set_ylabel("probability", color=MUTED, size=8.5)
@@ -150,10 +152,11 @@ def _difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 @own_settings()
-def classes_png(one: Found, classes: tuple[str, ...]) -> bytes:
-    """A bar for each class, with the spread over members."""
+def classes_png(one: Found, asked: Asked) -> bytes:
+    """A bar for each class or action unit, with the spread over members."""
     assert one.probabilities is not None
     mean, spread = one.probabilities.mean(0), one.probabilities.std(0)
+    classes, chosen = asked.classes, asked.picked(one)
     k = len(classes)
     figure = new_figure(4.4, 0.45 + 0.24 * k)
     axes = figure.add_subplot()
@@ -165,7 +168,8 @@ def classes_png(one: Found, classes: tuple[str, ...]) -> bytes:
     )  # fmt: skip
     for i, share in enumerate(mean):
         place = min(1.02, share + (spread[i] if several else 0) + 0.02)
-        bold = "bold" if i == mean.argmax() else "normal"
+        said = chosen[i] if asked.kind is UNITS else i == chosen
+        bold = "bold" if said else "normal"
         axes.text(place, i, f"{share:.2f}", va="center", size=8, color=INK, weight=bold)
     axes.set_yticks(range(k), [short_name(name) for name in classes], size=8, color=INK)
     verbatim(axes.get_yticklabels())

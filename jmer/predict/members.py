@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from flax import nnx
-from scipy.special import softmax
 
 from jmer.annotations import Float
 from jmer.arrays import Array
 from jmer.errors import UsageError
 from jmer.models.base import Inputs
 from jmer.runs.run import Run
-from jmer.scores.labels import require_classes
+from jmer.scores.labels import UNITS
 from jmer.text import did_you_mean
 from jmer.train.numerics import pinned
 from jmer.train.tasks import Task
@@ -25,13 +24,14 @@ BATCH = 16
 
 
 class Answer(NamedTuple):
-    """What members say of clips: the first axis is that of members, the next clips."""
+    """What members say of clips: the first axis is that of members, the next clips.
+    Of action units each has a probability by itself."""
 
     probabilities: Float[np.ndarray, "m n k"]
     intensity: Float[np.ndarray, "m n s"] | None
     """Of the last frames of each clip, where the network tells it."""
     steps: Float[np.ndarray, "m n s k"] | None
-    """Class probabilities of the same frames, where the network tells them."""
+    """The same of each of these frames, where the network tells it."""
 
 
 class Members:
@@ -40,8 +40,7 @@ class Members:
     `fold` is the name of one; `seed` one of the run's seeds; `member` best-inner for
     the training that was best on its own inner clips.
 
-    Raises: JmerError if the run has no weights, or sets of action units for labels;
-    UsageError if there is no such fold,
+    Raises: JmerError if the run has no weights; UsageError if there is no such fold,
     seed or member.
     """
 
@@ -54,8 +53,7 @@ class Members:
         member: str | None = None,
     ) -> None:
         self.run = run
-        require_classes("jmer predict", run.kind)
-        self.weights = run.weights
+        self.weights, self.kind = run.weights, run.kind
         self.network, self.classes = self.weights.config, self.weights.classes
         variant = run.metrics.get("variant", 0)
         self.rows = [
@@ -131,9 +129,9 @@ class Members:
         }
         steps = shown.get("step_logits")
         return Answer(
-            softmax(logits.astype(np.float64), -1),
+            self.kind.shares(logits),
             shown.get("intensity"),
-            None if steps is None else softmax(steps.astype(np.float64), -1),
+            None if steps is None else self.kind.shares(steps),
         )
 
     def explained(
@@ -186,7 +184,11 @@ class Members:
         def explain(
             state: tuple[nnx.State, nnx.State], inputs: Inputs
         ) -> tuple[Array, Mapping[str, Array]]:
-            return self.network.explain(nnx.merge(self._structure[0], *state), inputs)
+            model = nnx.merge(self._structure[0], *state)
+            logits, shown = self.network.explain(model, inputs)
+            if self.kind is UNITS:
+                logits = self.network.predict_units(model, inputs)
+            return logits, shown
 
         return jax.jit(explain)
 
@@ -194,14 +196,18 @@ class Members:
     def _answer(self) -> Any:
         """Logits of clips as `prefix` leaves them, and by frame what `Answer` has."""
         wanted = ("intensity", "step_logits") if self.spots else ()
+        of_units, network = self.kind is UNITS, self.network
 
         def answer(
             state: tuple[nnx.State, nnx.State], seen: Inputs
         ) -> tuple[Array, dict[str, Array]]:
             model = nnx.merge(self._structure[0], *state)
             if not wanted:
-                return self.network.apply(model, seen, train=False), {}
-            logits, shown = self.network.explain(model, seen)
+                ask = network.apply_units if of_units else network.apply
+                return ask(model, seen, train=False), {}
+            logits, shown = network.explain(model, seen)
+            if of_units:
+                logits = network.predict_units(model, seen)
             return logits, {name: shown[name] for name in wanted if name in shown}
 
         return jax.jit(answer)

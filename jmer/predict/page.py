@@ -15,13 +15,16 @@ from jmer.predict.room import NAME, RECORD
 from jmer.predict.scan import Watch
 from jmer.predict.source import Source
 from jmer.report.attention import figures as attention
-from jmer.report.attention.case import Case
+from jmer.report.attention.case import Case, label_in
 from jmer.report.render.blocks import Figure, Page, PageBlock, Paragraph, Section, Table
 from jmer.report.render.pages import write_page
 from jmer.scores.intervals import NEUTRAL
+from jmer.scores.labels import CLASSES, UNITS
 
 ROWS = 200
 """Rows of the page's table; the CSV file has all."""
+WANTED = {CLASSES: "a class", UNITS: "action units"}
+"""What is asked of a clip."""
 
 
 def write_prediction(
@@ -85,12 +88,17 @@ def _lead(found: Prediction) -> Iterator[PageBlock]:
         one = found.found[0]
         yield Paragraph(
             f"One clip, from {one.onset:.2f} to {one.offset:.2f} s: "
-            f"{one.label(found.namer.classes) or 'no face'}, by {who}."
+            f"{found.namer.label(one) or 'no face'}, by {who}."
         )
     else:
+        each = (
+            "each has the action units whose probability is above one half"
+            if found.namer.kind is UNITS
+            else "each has the class that fits it best, whether or not anything moved "
+            "in it"
+        )
         yield Paragraph(
-            f"{count} windows of {found.window[0]:.2f} s in {of}, by {who}: each has "
-            f"the class that fits it best, whether or not anything moved in it."
+            f"{count} windows of {found.window[0]:.2f} s in {of}, by {who}: {each}."
         )
     for caution in found.cautions[:1]:
         yield Paragraph(caution, "warning")
@@ -121,7 +129,7 @@ def _sections(
 
 
 def _title(found: Prediction, one: Found) -> str:
-    label = one.label(found.namer.classes)
+    label = found.namer.label(one)
     return f"{one.onset:.2f} to {one.offset:.2f} s" + (f": {label}" if label else "")
 
 
@@ -138,11 +146,16 @@ def _curve(found: Prediction, threshold: float) -> Figure:
 
 
 def _windows(found: Prediction) -> Figure:
+    what = f"Probability of each {found.namer.kind.one}"
+    dotted = (
+        "What is above the dotted line is found."
+        if found.namer.kind is UNITS
+        else "Lines near the dotted one say nothing."
+    )
     return Figure(
         "figures/windows.png",
-        "Probability of each class over time",
-        "Probability of each class, at the middle of each window: the mean over the "
-        "trainings. Lines near the dotted one say nothing.",
+        f"{what} over time",
+        f"{what}, at the middle of each window: the mean over the trainings. {dotted}",
         draw.windows_png(found),
         chart=True,
     )
@@ -156,15 +169,18 @@ def _table(found: Prediction) -> Iterator[PageBlock]:
         if one.probabilities is not None:
             mean, spread = one.probabilities.mean(0), one.probabilities.std(0)
             share = f"{mean.max():.2f} ± {spread[mean.argmax()]:.2f}"
-            agree = f"{one.agreed():.0%}"
-        label = one.label(found.namer.classes) or "–"
+            agree = f"{found.namer.agreed(one):.0%}"
+        label = found.namer.label(one) or "–"
         moments = (f"{x:.2f}" for x in (one.onset, one.apex, one.offset))
         rows.append((label, *moments, *([level] * found.spotted), share, agree))
         links.append(f"clip-{i}" if one.clip is not None else None)
     more = ("Intensity",) if found.spotted else ()
-    head = ("Class", "Onset (s)", "Apex (s)", "Offset (s)")
+    of_units = found.namer.kind is UNITS
+    first = "Action units" if of_units else "Class"
+    share = "Highest probability" if of_units else "Probability"
+    head = (first, "Onset (s)", "Apex (s)", "Offset (s)")
     yield Table(
-        (*head, *more, "Probability", "Members agree"),
+        (*head, *more, share, "Members agree"),
         tuple(rows),
         links=tuple(links),
         cards=True,
@@ -180,6 +196,7 @@ def _clip(
     found: Prediction, one: Found, number: int, source: Source, namer: Judge
 ) -> Iterator[PageBlock]:
     assert one.clip is not None
+    kind = found.namer.kind
     wanted = dict(zip(("onset", "apex", "offset"), one.frames, strict=True))
     seen = dict(source.pictures(sorted({*one.frames})))
     look = one.clip.look
@@ -195,14 +212,16 @@ def _clip(
             draw.moments_png(one, faces),
         )
     if one.probabilities is None:
-        yield Paragraph("There was no face at the onset: nobody was asked for a class.")
+        yield Paragraph(
+            f"There was no face at the onset: nobody was asked for {WANTED[kind]}."
+        )
         return
     yield Figure(
         f"figures/classes-{number:03d}.png",
-        "Probability of each class",
-        "Probability of each class: the mean over the trainings, and their standard "
-        "deviation.",
-        draw.classes_png(one, found.namer.classes),
+        f"Probability of each {kind.one}",
+        f"Probability of each {kind.one}: the mean over the trainings, and their "
+        f"standard deviation.",
+        draw.classes_png(one, found.namer),
         chart=True,
     )
     yield from _looked_at(found, one, number, namer)
@@ -218,6 +237,9 @@ def _looked_at(
     row = namer.members.rows[near]
     logits, shown = namer.members.explained(one.clip.inputs, row)
     task = namer.members.tasks[near]
+    label, units = int(logits.argmax()), None
+    if found.namer.kind is UNITS:  # nobody knows the true ones
+        label, units = label_in(logits > 0, logits)
     case = Case(
         folder=found.source,  # no figures of the run's own clips
         network=namer.members.network,
@@ -227,7 +249,8 @@ def _looked_at(
         dataset=found.source.name,
         subject="",
         clip=found.source.stem,
-        label=int(logits.argmax()),
+        label=label,
+        shown_units=units,
         interval=(-1, -1),
         inputs={n: a for n, a in one.clip.inputs.items() if n != "intensity"},
         logits=logits,
@@ -278,7 +301,7 @@ def _asked(found: Prediction) -> Iterator[PageBlock]:
         return [
             (does, f"{one.network} of {one.run}"),
             ("Trained on", one.data),
-            ("Classes", ", ".join(one.classes)),
+            (one.kind.many.capitalize(), ", ".join(one.classes)),
             ("Trainings", f"{len(one.members)}: {some}"),
         ]
 

@@ -1,7 +1,7 @@
 """What was found in a source: as values, as JSON, and as tables."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from jmer.files.cells import csv_text
 from jmer.predict.curve import Curve
 from jmer.predict.faces import Look
 from jmer.predict.scan import Clip
+from jmer.scores.labels import CLASSES, UNITS, LabelKind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,25 +26,14 @@ class Found:
     frames: tuple[int, int, int]
     """The same as numbers of the source's frames, from 0."""
     probabilities: Float[np.ndarray, "m k"] | None = None
-    """Of the classes, by each member; None where nobody was asked, or saw a face."""
+    """Of the classes or action units, by each member; None where nobody was asked, or
+    saw a face."""
     intensity: float | None = None
     """Of the apex, the middle of the members, as `Curve.middle`."""
     spread: float | None = None
     """Standard deviation of that over members."""
     clip: Clip | None = None
     """What the network saw."""
-
-    def label(self, classes: Sequence[str]) -> str:
-        """The most probable class; nothing where there are none."""
-        if self.probabilities is None:
-            return ""
-        return classes[int(self.probabilities.mean(0).argmax())]
-
-    def agreed(self) -> float:
-        """Share of the members whose most probable class is that of their mean."""
-        assert self.probabilities is not None
-        chosen = self.probabilities.mean(0).argmax()
-        return float((self.probabilities.argmax(1) == chosen).mean())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,17 +44,41 @@ class Asked:
     network: str
     data: str
     classes: tuple[str, ...]
+    """Or action units, as `kind` says."""
     members: tuple[str, ...]
     """Fold and seed of each."""
+    kind: LabelKind = CLASSES
 
     def record(self) -> dict[str, Any]:
+        of_units = self.kind is UNITS
         return {
             "run": str(self.run),
             "network": self.network,
             "data": self.data,
+            **({"labels": self.kind.name} if of_units else {}),
             "classes": list(self.classes),
             "members": list(self.members),
         }
+
+    def label(self, one: Found) -> str:
+        """The most probable class by the mean of the members, or the units that it
+        finds, as AU1+AU4 or none; nothing where nobody was asked."""
+        if one.probabilities is None:
+            return ""
+        return self.kind.texts(self.picked(one)[None], self.classes)[0]
+
+    def picked(self, one: Found) -> np.ndarray:
+        """What the mean of the members answers: the place of a class, or a truth of
+        each unit [k]."""
+        assert one.probabilities is not None
+        return np.asarray(self.kind.pick(one.probabilities.mean(0)))
+
+    def agreed(self, one: Found) -> float:
+        """Share of the members whose answer is that of their mean: the class, or all of
+        the units."""
+        assert one.probabilities is not None
+        same = self.kind.pick(one.probabilities) == self.picked(one)
+        return float((same.all(1) if same.ndim > 1 else same).mean())
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -146,8 +160,12 @@ class Prediction:
             made["intensity"] = _plain(one.intensity)
             made["intensity_spread"] = _plain(one.spread)
         if one.probabilities is not None:
-            made["class"] = one.label(self.namer.classes)
-            made["members_agreed"] = _plain(one.agreed())
+            if self.namer.kind is UNITS:
+                every = np.array(self.namer.classes)
+                made["units"] = every[self.namer.picked(one)].tolist()
+            else:
+                made["class"] = self.namer.label(one)
+            made["members_agreed"] = _plain(self.namer.agreed(one))
             made["probabilities"] = {
                 name: {"mean": _plain(mean), "spread": _plain(spread)}
                 for name, mean, spread in zip(
@@ -163,7 +181,8 @@ class Prediction:
         """CSV with a row for each interval or window."""
         names = [f"{kind}_{name}" for name in self.namer.classes for kind in "ps"]
         head = ("onset", "apex", "offset", "frame_onset", "frame_apex", "frame_offset")
-        rows = [(*head, "intensity", "class", *names), *self._rows()]
+        what = "units" if self.namer.kind is UNITS else "class"
+        rows = [(*head, "intensity", what, *names), *self._rows()]
         return csv_text(rows, "\n")
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
@@ -175,7 +194,7 @@ class Prediction:
             if p is not None:
                 both = np.stack([p.mean(0), p.std(0)], 1)
                 shares = [f"{x:.4f}" for x in both.ravel()]
-            label = one.label(self.namer.classes)
+            label = self.namer.label(one)
             yield (*moments, *one.frames, level, label, *shares)
 
     def curve_table(self) -> str:

@@ -52,7 +52,8 @@ def score_unseen(
             false, minutes = false + len(found.found), minutes + found.duration / 60
         for onset, apex, offset in (np.array(m) / one.rate for m in one.moments):
             given = Asking(clip=(float(onset), float(apex), float(offset)))
-            if told := judge(source, names, None, given).found[0].label(classes):
+            alone = judge(source, names, None, given)
+            if told := alone.namer.label(alone.found[0]):
                 confusion[label, classes.index(told)] += 1
         watch(i + 1, len(shown))
     score, both = interval_score(videos), spot_then_recognise(videos, len(classes))
@@ -88,7 +89,7 @@ def _video(found: Prediction, one: Shown, classes: Sequence[str], label: int) ->
     """Intervals in frames of the video."""
     seen = [[f.frames[0], f.frames[2]] for f in found.found]
     true = [[onset, offset] for onset, _, offset in one.moments]
-    named = [f.label(classes) for f in found.found]
+    named = [found.namer.label(f) for f in found.found]
     return Video(
         _pairs(seen),
         _pairs(true),

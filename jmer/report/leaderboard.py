@@ -22,7 +22,7 @@ from jmer.runs.apart import KEPT, LABELS, PROTOCOL, SELECTION, UNFAIR, apart
 from jmer.runs.folder import REPORT
 from jmer.runs.run import Run
 from jmer.scores.recognition import band
-from jmer.text import banded, counted, points
+from jmer.text import banded, counted, points, visible
 
 DISAGREE = (LABELS, PROTOCOL, KEPT, SELECTION, "seeds")
 """In what runs of one set may differ, and the page says so; inputs are a network's."""
@@ -142,7 +142,9 @@ def _cell(entry: Entry | None, score: str, out: Path) -> BoardCell | None:
     if entry is None:
         return None
     found = entry.run.metrics
-    marks = [f"{device_seconds(entry.run):,.0f} device s", entry.audit]
+    cost = f"{device_seconds(entry.run):,.0f} device s"
+    kind = str(entry.run.experiment["device"]["kind"])
+    marks = [f"{cost} ({visible(kind)})", entry.audit]
     marks += ["subjects mixed"] * _mixed(entry.run)
     marks += ["small size"] * _small(entry.run)
     marks += ["not all seeds or folds"] * _lacks(entry.run)

@@ -150,12 +150,13 @@ def features(
     network: NetworkConfig,
     inputs: Inputs,
     lowering: Lowering,
-    batch: int = 8,
+    batch: int | None = None,
     watch: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> Inputs:
     """What tasks see of all clips: the network's frozen prefix, run once for each.
 
-    `watch` is told of how many clips that is done, and of how many there are.
+    `batch` clips at once, or as many as the network says. `watch` is told of how many
+    clips that is done, and of how many there are.
     """
     if not network.has_prefix:
         return inputs
@@ -169,7 +170,7 @@ def _computed(
     network: NetworkConfig,
     inputs: Inputs,
     lowering: Lowering,
-    batch: int = 8,
+    batch: int | None = None,
     watch: Callable[[int, int | None], None] = lambda done, total: None,
     parts: Sequence[Any] | None = None,
 ) -> Mapping[str, np.ndarray]:
@@ -184,13 +185,15 @@ def _computed(
             return {name: x[:, None] for name, x in network.prefix(part).items()}
 
     clips = len(next(iter(inputs.values())))
-    batch = min(batch, clips)
+    batch = min(batch or network.prefix_batch, clips)
     made: dict[str, np.ndarray] = {}
     for start in range(0, clips, batch):
-        # The last ones are filled up, so that one program serves all.
-        index = np.resize(np.arange(start, min(start + batch, clips)), batch)
-        part = jax.device_get(run({name: x[index] for name, x in inputs.items()}))
         stop = min(start + batch, clips)
+        # The last ones are filled up, so that one program serves all.
+        rows: Any = slice(start, stop)
+        if stop - start < batch:
+            rows = np.resize(np.arange(start, stop), batch)
+        part = jax.device_get(run({name: x[rows] for name, x in inputs.items()}))
         for name, x in part.items():
             if name not in made:
                 made[name] = np.empty((clips, *x.shape[1:]), x.dtype)
@@ -238,6 +241,8 @@ def _file(
         [lowering, device.platform, device.device_kind],
         [VERSION, FORMAT, metadata.version("jax"), metadata.version("jaxlib")],
     ]
+    if network.prefix_version > 1:  # files of the first versions say nothing of it
+        facts.append(network.prefix_version)
     name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
     return cache_folder() / "features" / f"{network.name}-{name}.npz"
 

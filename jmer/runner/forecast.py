@@ -13,7 +13,7 @@ from jmer.experiment import EngineConfig
 from jmer.runner.plan import Plan, known_plan
 from jmer.text import duration
 from jmer.train.feed import set_bytes
-from jmer.train.first_guesses import Kind, kind_of
+from jmer.train.first_guesses import Kind, kind_of, tasks_to_fill
 from jmer.train.probe import Work
 
 LONG = 120.0
@@ -30,13 +30,16 @@ multiply, by what they are made of (`experiments/benchmarks`, with some room).""
 FEW = 500
 """Steps of all tasks together: those of fewer are soon seen to go on."""
 STEP = (2e-4, 1e-2)
-"""Seconds that a step takes at least, whatever is in it, at best and at worst."""
+"""Seconds that a step takes at least, whatever is in it, at best and at worst; one of
+all tasks that are side by side."""
 MEASURED = (0.8, 1.5)
 """Of what was measured, such as a machine has it that does something else as well."""
 COMPILED = (2.0, 180.0)
 """Seconds that compiling takes where nobody has measured it."""
-SIDE = 512
-"""Of the matrices whose product tells how fast a device is."""
+SIDES: Mapping[str, int] = {"cpu": 512}
+SIDE = 4096
+"""Of the matrices whose product tells how fast a device is, by platform: smaller ones
+would tell how long an accelerator takes to begin."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +95,23 @@ def forecast(engine: EngineConfig, work: Work, tasks: int) -> Forecast | None:
         return None
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), work.data)
     kind, many = kind_of(work.trainer, shapes)
-    return of_work(kind, many, steps, rate(), bytes_of(work, tasks, devices), devices)
+    size = bytes_of(work, tasks, devices)
+    side = side_by_side(engine, many, tasks, devices)
+    return of_work(kind, many, steps, rate(), size, devices, side)
+
+
+def side_by_side(engine: EngineConfig, many: float, tasks: int, devices: int) -> int:
+    """Tasks of a device that take their steps together, with so `many` multiplications
+    each. Of a CPU one: its cores are busy with it."""
+    if engine.chunk is not None:
+        chunk = engine.chunk
+    elif engine.strategy == "vmap":
+        chunk = tasks
+    elif engine.strategy != "auto" or jax.default_backend() == "cpu":
+        chunk = 1
+    else:
+        chunk = tasks_to_fill(many)
+    return min(chunk, math.ceil(tasks / devices))
 
 
 def of_plan(plan: Plan, epochs: float, devices: int) -> Forecast:
@@ -113,19 +132,22 @@ def of_work(
     per_second: float,
     size: float,
     devices: int,
+    side: int = 1,
 ) -> Forecast:
     """Of `steps` of all tasks together with so `many` multiplications forward each, on
-    `devices` that share `per_second` at best."""
+    `devices` that share `per_second` at best, `side` tasks side by side on each."""
     low, high = SHARES[kind]
     best, worst = (BACKWARD * many * steps / (per_second * x) for x in (high, low))
-    first, last = (each * steps / devices for each in STEP)
+    first, last = (each * steps / devices / side for each in STEP)
     return Forecast((max(best, first), worst + last), COMPILED, size, False)
 
 
 def rate() -> float:
     """Multiplications a second of the machine as busy as it is now, in large products
     of float32: some tens of milliseconds."""
-    one = jnp.ones((SIDE, SIDE), jnp.float32)
+    platform = jax.default_backend()
+    side = SIDES.get(platform, SIDE)
+    one = jnp.ones((side, side), jnp.float32)
     product = jax.jit(lambda x: x @ x)
     product(one).block_until_ready()
     best = math.inf
@@ -133,8 +155,8 @@ def rate() -> float:
         start = time.perf_counter()
         product(one).block_until_ready()
         best = min(best, time.perf_counter() - start)
-    cores = jax.local_device_count() if jax.default_backend() != "cpu" else 1
-    return SIDE**3 / best * cores
+    devices = jax.local_device_count() if platform != "cpu" else 1
+    return side**3 / best * devices
 
 
 def bytes_of(work: Work, tasks: int, devices: int) -> float:

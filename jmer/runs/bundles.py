@@ -16,6 +16,7 @@ from jmer.bundle.layout import (
     MANIFEST,
     MODULE,
     NETWORK,
+    OLDEST,
     ONNX,
     PLATFORMS,
     WEIGHTS,
@@ -35,13 +36,19 @@ from jmer.runs.preparation import about_inputs, preparation
 from jmer.runs.programs import Programs, programs_of, random_clips
 from jmer.runs.run import Run
 from jmer.runs.weights import Weights
-from jmer.scores.labels import require_classes
-from jmer.scores.metrics import reported
+from jmer.scores.labels import CLASSES, UNITS
 
 NO_LICENCE = (
     "not stated. Weights learnt from a licensed data set are bound by its licence: ask "
     "its owners before passing them on"
 )
+COMBINED = {
+    CLASSES: "mean of the members' probabilities (softmax of their logits)",
+    UNITS: (
+        "mean of the members' probabilities (sigmoid of their logits), each action "
+        "unit by itself; one is found where that is above 0.5"
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +79,6 @@ def write_bundle(
     Raises: UsageError if something else is at `out`, or a bundle without `overwrite`;
     JmerError if the run has no such training or cannot be exported.
     """
-    require_classes("a bundle", run.kind)
     out = out.absolute()
     require_place(out, overwrite)
     seed = seed_of(run, options.seed)
@@ -171,7 +177,8 @@ def agreement(members: Weights, programs: Programs, clips: int = 3) -> float:
         name: np.zeros((clips, *shape), np.float32)
         for name, shape in zip(network.inputs, network.input_shapes, strict=True)
     }
-    wanted = np.asarray(network.predict(model, {**zeros, **batch}))
+    ask = network.predict_units if members.kind is UNITS else network.predict
+    wanted = np.asarray(ask(model, {**zeros, **batch}))
     seen: Any = batch
     if FEATURES in programs.made:
         seen = jax.jit(programs.made[FEATURES].call)({}, batch)
@@ -253,7 +260,7 @@ def _manifest(
     programs: Programs,
     options: BundleOptions,
 ) -> dict[str, Any]:
-    network, about = members.config, run.experiment
+    network, about, of_units = members.config, run.experiment, members.kind is UNITS
     here = environment()
     epochs = {(t.seed, t.subject, t.variant): t.selected_epoch for t in run.tasks}
     scores = ["protocol", "selection", "n_samples", "n_subjects", "n_folds", "seeds"]
@@ -262,7 +269,7 @@ def _manifest(
     for path in sorted(members.arrays):
         digest.update(path.encode() + members.arrays[path].tobytes())
     return {
-        "bundle": FORMAT,
+        "bundle": FORMAT if of_units else OLDEST,
         "versions": here["versions"],
         "trained_with": about.get("versions", {}),
         "platforms": list(PLATFORMS),
@@ -275,6 +282,7 @@ def _manifest(
             "frozen_files": network.file_hashes,
             "weights_of_a_member": sum(x[0].size for x in members.arrays.values()),
         },
+        **({"labels": members.kind.name} if of_units else {}),
         "classes": list(members.classes),
         "inputs": [about_inputs(spec, data) for spec in programs.inputs],
         "outputs": {
@@ -287,7 +295,7 @@ def _manifest(
         },
         "preparation": preparation(data),
         "ensemble": {
-            "combined": "mean of the members' probabilities (softmax of their logits)",
+            "combined": COMBINED[members.kind],
             "members": [
                 {
                     "fold": task.fold,
@@ -303,7 +311,7 @@ def _manifest(
                 "the run: each clip by the member that held its subject out. No score "
                 "of the members together is known, for every clip trained some of them"
             ),
-            **{n: run.metrics[n] for n in reported() if n in run.metrics},
+            **{n: run.metrics[n] for n in run.kind.reported if n in run.metrics},
             **{n: run.metrics[n] for n in scores if n in run.metrics},
         },
         "data": {

@@ -15,6 +15,7 @@ from jmer.errors import JmerError
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import use_lowering
 from jmer.runs.weights import Weights
+from jmer.scores.labels import UNITS
 from jmer.train.checkpoint import unflatten
 from jmer.train.numerics import pinned
 
@@ -78,6 +79,7 @@ def network_of(weights: Weights) -> Program:
     """What training trained: logits [b, classes], and the intensity of frames where it
     tells that."""
     network, (graphdef, states) = weights.config, weights.states()
+    ask = network.apply_units if weights.kind is UNITS else network.apply
     template = {"params": states[0], "stats": states[1]}
     single = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), template
@@ -86,7 +88,7 @@ def network_of(weights: Weights) -> Program:
     def of_clips(arrays: Arrays, seen: Inputs) -> Arrays:
         state = unflatten(single, arrays, weights.file)
         model = nnx.merge(graphdef, state["params"], state["stats"])
-        made = {LOGITS: network.apply(model, seen, train=False)}
+        made = {LOGITS: ask(model, seen, train=False)}
         if INTENSITY in network.inputs and not network.has_prefix:
             _, shown = network.explain(model, seen)
             made |= {INTENSITY: shown[INTENSITY]} if INTENSITY in shown else {}

@@ -304,6 +304,7 @@ class Run:
             sources=(str(self.folder.absolute()),),
             held_out=self.held_out,
             file=file,
+            kind=self.kind,
         )
 
     def require_weights(self) -> None:
@@ -341,15 +342,15 @@ class Run:
         variant: int = 0,
         **named: "ArrayLike",
     ) -> np.ndarray:
-        """Probabilities of `metrics["classes"]`, float32 [n, k], by one training.
+        """Probabilities of `metrics["classes"]`, float32 [n, k], by one training; of
+        action units, each by itself.
 
         `arrays` are clips [n, ...] as the data set of the run stores them, in the order
         of the network's inputs, or by their names.
 
-        Raises: JmerError, with the shapes and types that are wanted, for others, if
-        there is no such training, or if labels are sets of action units.
+        Raises: JmerError, with the shapes and types that are wanted, for others, or if
+        there is no such training.
         """
-        require_classes("predict", self.kind)
         return self.weights.predict(
             *arrays, subject=subject, seed=seed, variant=variant, **named
         )

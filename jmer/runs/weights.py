@@ -24,6 +24,7 @@ from jmer.models.base import NetworkConfig
 from jmer.models.origin import made_again, origin
 from jmer.runs.older import completed
 from jmer.runs.wanted import as_inputs, telling
+from jmer.scores.labels import CLASSES, UNITS, LabelKind
 from jmer.train.checkpoint import Flat, unflatten
 from jmer.train.numerics import X64, pinned
 from jmer.train.tasks import Task
@@ -55,6 +56,8 @@ class Weights:
     held_out: HeldOut | None = None
     file: Path = Path(INDEX)
     """What says which network it is, for errors to name."""
+    kind: LabelKind = CLASSES
+    """What `classes` are."""
 
     def index(self, subject: str, seed: int | None = None, variant: int = 0) -> int:
         """Row of a task; `seed` may be left out where there is only one.
@@ -124,8 +127,9 @@ class Weights:
         inputs = as_inputs(self.config, arrays, named)
         model = self.model(subject=subject, seed=seed, variant=variant)
         with pinned():  # whatever a notebook has set
-            logits = self.config.predict(model, inputs)
-            return np.asarray(jax.nn.softmax(logits.astype(jnp.float32)))
+            config, of_units = self.config, self.kind is UNITS
+            ask = config.predict_units if of_units else config.predict
+            return self.kind.shares(np.asarray(ask(model, inputs), np.float32))
 
     def states(
         self, where: Path | None = None

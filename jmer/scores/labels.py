@@ -56,6 +56,8 @@ class LabelKind:
     [e, n, ...]: how many clips are right, or the mean F1."""
     answer: Callable[[Any], Any]
     """Answers of logits [..., n, k]."""
+    pick: Callable[[np.ndarray], np.ndarray]
+    """Answers of probabilities [..., n, k], such as means over trainings."""
     shares: Callable[[np.ndarray], np.ndarray]
     """Probabilities of logits, on the host."""
     _table: Callable[..., Any]
@@ -161,6 +163,7 @@ CLASSES = LabelKind(
     goal=uf1,
     best=lambda label, answer: (answer == label).sum(1),
     answer=lambda logits: logits.argmax(-1),
+    pick=lambda shares: shares.argmax(-1),
     shares=_softmax,
     _table=confusion_matrix,
     extra=0,
@@ -178,11 +181,13 @@ UNITS = LabelKind(
         unit_counts(np.broadcast_to(label, answer.shape), answer)
     ),
     answer=lambda logits: logits > 0,
+    pick=lambda shares: shares > 0.5,
     shares=_sigmoid,
     _table=_units,
     extra=1,
 )
-"""Any of several action units: those whose logit is above 0."""
+"""Any of several action units: those whose logit is above 0, or whose mean probability
+is above one half."""
 
 KINDS = {kind.name: kind for kind in (CLASSES, UNITS)}
 

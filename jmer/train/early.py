@@ -48,7 +48,7 @@ def smaller(program: Program, tasks: Sequence[Task], rows: int) -> Program | Non
     It follows from the tasks alone, so that a training that was interrupted goes on as
     it would have.
     """
-    if type(program) is not Program or program.chunk == program.mesh.size == 1:
+    if program.chunk == program.mesh.size == 1:
         return None
     chunk = program.chunk
     share = 4 if chunk == 1 else 2

@@ -56,7 +56,13 @@ def first_guess(trainer: Trainer, data: Data, platform: str) -> Guess | None:
     if not any(known == platform for known, _ in GUESSES):
         return None
     kind, operations = kind_of(trainer, data)
-    return Guess(GUESSES[platform, kind], max(1, round(FULL / max(operations, 1))))
+    return Guess(GUESSES[platform, kind], tasks_to_fill(operations))
+
+
+def tasks_to_fill(operations: float) -> int:
+    """Tasks side by side that keep an accelerator busy, of so many multiplications of
+    a batch forward."""
+    return max(1, round(FULL / max(operations, 1)))
 
 
 def kind_of(trainer: Trainer, data: Data) -> tuple[Kind, float]:

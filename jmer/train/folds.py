@@ -60,6 +60,12 @@ class Program:
         chunks = [row for group in groups for row in _whole(group, self.chunk)]
         return np.concatenate(_filled(chunks, self.mesh.size))
 
+    def fitting(self, table: TaskTable, clips: int) -> "Program":
+        """The program for some of its tasks, those of this table, of so many clips in
+        all: where it has room for what they need together, for less of that."""
+        del table, clips
+        return self
+
     @functools.cached_property
     def init(self) -> Callable[[jax.Array], TaskState]:
         """States from the tasks' keys."""

@@ -245,7 +245,9 @@ class _PackRun:
 
     def _go_on(self, program: Program, places: np.ndarray, state: TaskState) -> None:
         self.close()
-        self.program, self.left, self.running = program, state, None
+        own = trees.take(self.every, places)
+        self.program = program.fitting(own, len(self.data.label))
+        self.left, self.running = state, None
         self._lay_out(places)
         self._put(state)
 

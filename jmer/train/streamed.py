@@ -62,6 +62,10 @@ class Streamed(Program):
         tested = evaluation_room(work.table, layout.chunk, len(work.data.label))
         return cls(plain.trainer, plain.mesh, plain.chunk, steps=steps, tested=tested)
 
+    def fitting(self, table: TaskTable, clips: int) -> "Streamed":
+        room = evaluation_room(table, self.chunk, clips)
+        return dataclasses.replace(self, tested=room)
+
     def rows(self, tasks: Sequence[Task]) -> np.ndarray:
         if len({task.seed for task in tasks}) > 1:
             raise AssertionError("tasks that are fed together have one seed")

@@ -9,57 +9,72 @@ of the zeros in the kernel between blocks.
 
 import itertools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jmer.arrays import Array
+from jmer.nn.lowering.correlate import correlate, indices
 from jmer.nn.lowering.sizes import Pads, Sizes
 
 WHOLE = 0
 """The tile that makes a single block of an axis: a dense product, without patches."""
-FEW = 8  # channels below which a product is too narrow without larger blocks
-WIDE = 5  # pixels of a window above which larger blocks add few zeros
-SHORT = 8  # frames of a clip that are worth multiplying densely
-TINY = 4  # pixels so few that patches of them are mostly padding
+FEW = 8  # channels up to which a product is narrow
+WIDE = 5  # pixels of a window above which its rows are better summed than in patches
+SHORT = 4  # frames of a clip that are worth multiplying densely
+DENSE = 2
+"""Elements of a kernel between all pixels, for each of a window's, up to which it pays:
+what lies beyond the edges of a small image is then left out."""
+
+
+class Plan(NamedTuple):
+    """How a convolution becomes a product."""
+
+    tile: Sizes
+    """Outputs of a block along each axis."""
+    summed: int
+    """First axes of the window that are summed afterwards (`correlate`)."""
 
 
 def convolve(
     x: Array, kernel: Array, strides: Sizes, padding: Pads, dilation: Sizes
 ) -> Array:
     """Convolution of `x` [b, *space, c] with `kernel` [*window, c, d]."""
-    tile = plan(x.shape[1:-1], kernel.shape, strides, dilation)
-    if tile is None:
+    found = plan(x.shape[1:-1], kernel.shape, strides, dilation)
+    if found is None:
         return by_taps(x, kernel, strides, padding, dilation)
-    return by_blocks(x, kernel, strides, padding, dilation, tile)
+    return by_blocks(
+        x, kernel, strides, padding, dilation, found.tile, summed=found.summed
+    )
 
 
-def plan(space: Sizes, kernel: Sizes, strides: Sizes, dilation: Sizes) -> Sizes | None:
-    """Outputs of a block along each axis; None for taps.
-
-    What was fastest, forward and backward, in small networks on two cores with AVX-512.
-    """
+def plan(space: Sizes, kernel: Sizes, strides: Sizes, dilation: Sizes) -> Plan | None:
+    """What was fastest, forward and backward, in small networks on a core with AVX-512
+    (`experiments/benchmarks/cpu.md`); None for taps."""
     *window, channels, _ = kernel
     rank = len(window)
     strided = max(strides) > 1
     if math.prod(window) == 1 or max(dilation) > 1:
         return None
+    pairs = math.prod(n * -(-n // s) for n, s in zip(space, strides, strict=True))
+    if pairs <= DENSE * math.prod(window):
+        return Plan((WHOLE,) * rank, 0)
     if rank == 3:
         if channels < FEW:
-            return (1, 2, 2)
+            return Plan((1, 2, 2), 1)
         if space[0] <= SHORT:
-            return (WHOLE, 1, 1)
+            return Plan((WHOLE, 1, 1), 0)
         if strided:
-            return None
-        return (1, 2, 2) if channels <= FEW else (1, 1, 1)
-    if channels < FEW and rank == 2:
-        return (2, 2) if min(window) >= WIDE else (1, 2)
-    if strided or math.prod(space) <= TINY:
+            return Plan((1, 1, 1), 2)
+        return Plan((1, 1, 2 if channels <= FEW else 1), 1)
+    if rank == 2 and channels < FEW:
+        return Plan((1, 2), 1 if min(window) >= WIDE else 0)
+    if strided and (rank == 1 or channels > FEW):
         return None
-    return (1,) * (rank - 1) + (2 if channels <= 16 else 1,)
+    last = 2 if rank == 1 and channels <= 2 * FEW else 1
+    return Plan((1,) * (rank - 1) + (last,), 1 if rank > 1 and channels <= FEW else 0)
 
 
 def by_taps(
@@ -73,7 +88,7 @@ def by_taps(
         for n, k, s, d in zip(x.shape[1:-1], window, strides, dilation, strict=True)
     ]
     products = []
-    for tap in _indices(window):
+    for tap in indices(window):
         seen = tuple(
             slice(i * d, i * d + (o - 1) * s + 1, s)
             for i, o, s, d in zip(tap, out, strides, dilation, strict=True)
@@ -89,13 +104,15 @@ def by_blocks(
     padding: Pads,
     dilation: Sizes,
     tile: Sizes,
+    summed: int = 0,
 ) -> Array:
-    """The same between blocks of `tile` outputs along each axis."""
+    """The same between blocks of `tile` outputs along each axis; the places of the
+    first `summed` axes are summed last (`correlate`)."""
     sizes = zip(
         x.shape[1:-1], kernel.shape, strides, padding, dilation, tile, strict=False
     )
     cuts = [AxisBlocks.of(*axis) for axis in sizes]
-    y = _correlate(_into_blocks(x, cuts), _between_blocks(kernel, cuts))
+    y = correlate(_into_blocks(x, cuts), _between_blocks(kernel, cuts), summed)
     return _out_of_blocks(y, cuts)
 
 
@@ -190,59 +207,3 @@ def _between_blocks(kernel: Array, cuts: list[AxisBlocks]) -> Array:
     )
     inputs = math.prod(cut.inputs for cut in cuts) * c
     return kernel.reshape(*(cut.reach for cut in cuts), inputs, -1)
-
-
-@jax.custom_vjp
-def _correlate(x: Array, kernel: Array) -> Array:
-    """Convolution of stride 1 without padding."""
-    return _patches(x, kernel.shape[:-2]) @ kernel.reshape(-1, kernel.shape[-1])
-
-
-def _forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-    return _correlate(x, kernel), (x, kernel)
-
-
-def _backward(residuals: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
-    # Each gradient stands alone, so that the compiler can drop the one nobody asks for.
-    # The input's adds up overlaps: patches of `dy` would be many times its size.
-    x, kernel = residuals
-    window = kernel.shape[:-2]
-    dx = _overlap_add(dy @ kernel.reshape(-1, kernel.shape[-1]).T, window)
-    rows = _patches(x, window)
-    dkernel = lax.dot_general(
-        rows.reshape(-1, rows.shape[-1]),
-        dy.reshape(-1, dy.shape[-1]),
-        (((0,), (0,)), ((), ())),
-    )
-    return dx, dkernel.reshape(kernel.shape)
-
-
-_correlate.defvjp(_forward, _backward)
-
-
-def _patches(x: Array, window: Sizes) -> Array:
-    """[b, *out, window * c]: the inputs of each output, in the kernel's order."""
-    if math.prod(window) == 1:
-        return x
-    out = [n - k + 1 for n, k in zip(x.shape[1:-1], window, strict=True)]
-    shifted = [
-        x[(slice(None), *(slice(i, i + n) for i, n in zip(tap, out, strict=True)))]
-        for tap in _indices(window)
-    ]
-    return jnp.concatenate(shifted, axis=-1)
-
-
-def _overlap_add(rows: Array, window: Sizes) -> Array:
-    """[b, *space, c] of [b, *out, window * c]: the transpose of `_patches`."""
-    nothing = jnp.zeros((), rows.dtype)
-    whole = []
-    for tap, part in zip(
-        _indices(window), jnp.split(rows, math.prod(window), axis=-1), strict=True
-    ):
-        pads = [(i, k - 1 - i, 0) for i, k in zip(tap, window, strict=True)]
-        whole.append(lax.pad(part, nothing, [(0, 0, 0), *pads, (0, 0, 0)]))
-    return sum(whole[1:], whole[0])
-
-
-def _indices(window: Sizes) -> Iterator[Sizes]:
-    return itertools.product(*map(range, window))
