@@ -1,6 +1,7 @@
 """The benchmark command: what it measures, writes and compares."""
 
 import functools
+import importlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 from rich.console import Console
 from test_hosts import EXPERIMENT
 
+from jmer import shipped
 from jmer.bench import results, torch_loop
 from jmer.bench.timing import bench_clips, interleave, spread
 from jmer.bench.torch_loop import Loop, Variant, require_plain
@@ -64,6 +66,22 @@ def test_a_benchmark_says_all_there_is_to_know(written):
         assert 0 < cell["share_of_flops"] < 1
         assert cell["devices"] == 2 and cell["lowering"] == "patches"
     assert content["memory_bytes_per_task"] is not None
+
+
+@pytest.mark.parametrize("name", ["stanet_casme2", "hsta_samm", "offapexnet_megc2019"])
+def test_a_small_size_is_the_networks_own_with_few_clips(name):
+    command = importlib.import_module("jmer.commands.bench")
+    options = command._parser().parse_args([name, "--small"])
+    file = shipped.find(Path(name))
+    small = command._experiment(file, options)
+    assert command._name(file, options) == f"{name}_small"
+    for field, value in small.model.small_size.items():
+        assert np.all(np.asarray(getattr(small.model, field)) <= np.asarray(value))
+    clips = bench_clips(small).clips()
+    assert len(clips) == 64 and small.batch_size == 8 and small.variants == ()
+    assert len(make_folds(small.protocol, clips)) == 8
+    for given, shape in zip(small.model.inputs, small.model.input_shapes, strict=True):
+        assert clips.inputs[given].shape == (64, *shape)
 
 
 def test_rounds_are_interleaved():

@@ -21,6 +21,7 @@ from jmer.runner.session import Session
 from jmer.train.probe import Layout, Probe, out_of_memory, step_flops
 
 SUBJECTS, PER_SUBJECT = 26, 10  # of CASME II, about, where a set does not say
+FEW = 8
 FEW_STEPS = 400  # an epoch of more steps, over all tasks, is measured in part
 PART = 3
 
@@ -53,6 +54,18 @@ class TimedProgram:
 
     def round(self) -> None:
         self.seconds.append(self.probe.epoch_seconds() / self.pack)
+
+
+def few_clips(experiment: Experiment) -> RandomClips:
+    """Random clips of the network's shapes, of few people."""
+    network = experiment.model
+    return RandomClips(
+        shapes=tuple(zip(network.inputs, network.input_shapes, strict=True)),
+        subjects=FEW,
+        per_subject=FEW,
+        dtype=experiment.data.stored_as,
+        classes=network.usual_classes,
+    )
 
 
 def bench_clips(experiment: Experiment) -> RandomClips:

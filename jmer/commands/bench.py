@@ -61,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--dtypes", nargs="+", default=[], choices=("float32", "bfloat16"))
     add("--devices", nargs="+", type=int, default=[], help="devices (CPU: threads)")
     add("--batch-size", type=int, help="clips in a batch")
+    add(
+        "--small",
+        action="store_true",
+        help="the network's small size, and 8 people of 8 clips in batches of 8",
+    )
     add("--seeds", nargs="+", type=int, default=[], help="as of `jmer run`")
     add("--variants", nargs="+", default=[], help="as of `jmer run`")
     add("--remat", action="store_true", help="layers made anew for the gradients")
@@ -135,7 +140,9 @@ def bench(words: Sequence[str]) -> int:
     with contextlib.ExitStack() as stack:
         peers = _peers(options, experiment, stack) if options.peer else []
         seconds = interleave(cells, peers, rounds=options.rounds, say=say)
-    results = summary(options.file.stem, experiment, cells, seconds, ceilings)
+    results = summary(
+        _name(options.file, options), experiment, cells, seconds, ceilings
+    )
     show(results, console)
     if options.json:
         write_json(options.json, results)
@@ -187,7 +194,7 @@ def _elsewhere(options: argparse.Namespace) -> int:
         for machine in wanted:
             for aim in aims(experiment, _grid(options), machine):
                 try:
-                    elsewhere.compiled_for(aim, file.stem, kept, say)
+                    elsewhere.compiled_for(aim, _name(file, options), kept, say)
                 except elsewhere.TooLarge as error:
                     failed.append(str(error))
                     say(f"error: {error}")
@@ -211,6 +218,10 @@ def _require_place(file: Path | None) -> None:
             raise UsageError(f"--json {file} is a folder: name a file in it.")
 
 
+def _name(file: Path, options: argparse.Namespace) -> str:
+    return file.stem + "_small" * options.small
+
+
 def _experiment(file: Path, options: argparse.Namespace) -> "Experiment":
     """As the options want it; weights that its network reads from files are not needed,
     since clips are random."""
@@ -219,6 +230,14 @@ def _experiment(file: Path, options: argparse.Namespace) -> "Experiment":
     experiment = load_experiment(file)
     network = experiment.model.without_files
     experiment = dataclasses.replace(experiment, model=network)
+    if options.small:
+        from jmer.bench.timing import few_clips
+        from jmer.sweep.small import made_small
+
+        experiment, _ = made_small(experiment)
+        data = few_clips(experiment)
+        batch = min(experiment.batch_size, data.per_subject)
+        experiment = dataclasses.replace(experiment, data=data, batch_size=batch)
     given: dict[str, Any] = {
         "batch_size": options.batch_size,
         "seeds": tuple(options.seeds),
