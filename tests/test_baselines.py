@@ -394,7 +394,7 @@ def test_a_baseline_that_is_gone_is_named(place, finished, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["lbp_top", "lbp_sip", "hog3d", "hoof", "bi_woof", "mdmo"]
+    "name", ["lbp_top", "lbp_sip", "hog3d", "hoof", "bi_woof", "mdmo", "svm_flow"]
 )
 def test_every_baseline_beats_chance_on_the_synthetic_faces(name, tmp_path):
     data = ("--data.data-dir", str(tmp_path / "tfds"))

@@ -3,6 +3,7 @@
 import math
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -158,7 +159,7 @@ def test_more_frames_than_a_byte_counts():
 def test_bits_are_comparisons_and_counts_those_of_patterns():
     clips, margin = volumes(2, 19, 6, 7), (1, 1, 1)
     ways = [(0.0, 0.0, 1.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0)]
-    planes = np.asarray(bit_planes(jnp.asarray(clips), ways, margin))
+    planes = np.asarray(jax.jit(lambda v: bit_planes(v, ways, margin))(clips))
     assert planes.shape == (3, 2, 3, 4, 5)  # 17 frames: two bytes, and a bit
     here = clips[:, 1:-1, 1:-1, 1:-1]
     lighter = np.stack(
@@ -171,10 +172,8 @@ def test_bits_are_comparisons_and_counts_those_of_patterns():
     bits = np.unpackbits(planes, axis=2, bitorder="little")
     assert_array_equal(bits[:, :, :17], lighter)
     assert not bits[:, :, 17:].any()
-    pairs = [jnp.asarray(planes), jnp.asarray(planes[1:])]
-    for found, known in zip(
-        pattern_counts(pairs, 17, 2, 1), (lighter, lighter[1:]), strict=True
-    ):
+    counted = jax.jit(lambda p: pattern_counts([p, p[1:]], 17, 2, 1))(planes)
+    for found, known in zip(counted, (lighter, lighter[1:]), strict=True):
         codes_ = sum(bit.astype(int) << i for i, bit in enumerate(known))
         for b, row in np.ndindex(2, 2):
             block = codes_[b, :, 2 * row : 2 * row + 2]
@@ -190,6 +189,14 @@ def test_lbp_top_is_that_of_plain_numpy(frames, radii):
     for own, clip in zip(found, clips, strict=True):
         expected = plain.by_numpy(plain.grey(clip), network)
         assert_allclose(own, expected, rtol=1e-6)
+
+
+def test_its_program_is_one_for_all_devices():
+    network = LbpTopConfig(frames=10, size=8, blocks=2)
+    clips = jax.ShapeDtypeStruct((2, *network.input_shapes[0]), jnp.uint8)
+    devices = ("cpu", "cuda", "tpu")
+    made = jax.export.export(jitted(network), platforms=devices)({"clip": clips})
+    assert made.platforms == devices
 
 
 def test_a_clip_knows_nothing_of_the_others():
