@@ -179,6 +179,11 @@ def test_a_page_names_its_source_and_says_what_is_best(table):
     assert " 1.00" in line
     write_page(table.with_suffix(".md"), content)
     assert table.with_suffix(".md").read_text() == text
+    # Each record tells by what it was made, whoever makes the page.
+    content["targets"][0]["made_by"]["python"] = "3.99.1"
+    text = page(content)
+    assert f"Python {content['versions']['python']}, " in text
+    assert text.count("Python 3.99.1, ") == 1
 
 
 @pytest.mark.parametrize("content", ["[]", '{"schema": 2}', '{"targets": [], "a": 1}'])

@@ -11,6 +11,7 @@ from jmer.runs.environment import environment
 SCHEMA = 2  # of records, and of how a program's text is read
 SAME = ("experiment", "program", "target")
 MADE = ("created", "revision")
+MAKERS = ("jmer", "python")  # beside the compilers, which a record has
 
 _RECORD = fields(dict.fromkeys(SAME, text), SAME)
 TABLE_SHAPE: Shape = fields(
@@ -35,6 +36,7 @@ class Kept:
         self._refused = [dict(old) for old in self._found.get("refused", [])]
         made = environment()
         self._made = {name: made[name] for name in MADE}
+        self._made["made_by"] = {name: made["versions"][name] for name in MAKERS}
         self._environment = made
 
     def record(self, about: Mapping[str, Any]) -> dict[str, Any] | None:

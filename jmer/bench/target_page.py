@@ -51,17 +51,17 @@ def page(content: Mapping[str, Any]) -> str:
 def _origin(versions: Mapping[str, str], records: Sequence[Mapping[str, Any]]) -> str:
     """Date, versions and revision, of each that there is."""
     lines = []
-    made = {(r["created"][:10], r["revision"], _compilers(r)) for r in records}
-    for created, revision, compilers in sorted(made, key=str):
-        lines.append(
-            f"- {created}, revision {revision or 'unknown'}, jmer {versions['jmer']}, "
-            f"Python {versions['python']}, {compilers}"
-        )
+    made = {(r["created"][:10], r["revision"], _makers(r, versions)) for r in records}
+    for created, revision, makers in sorted(made, key=str):
+        lines.append(f"- {created}, revision {revision or 'unknown'}, {makers}")
     return "\n".join(lines)
 
 
-def _compilers(record: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {text}" for name, text in record["compilers"].items())
+def _makers(record: Mapping[str, Any], versions: Mapping[str, str]) -> str:
+    """What made a record; earlier ones say only their compilers."""
+    by = record.get("made_by", versions)
+    compilers = (f"{name} {text}" for name, text in record["compilers"].items())
+    return ", ".join((f"jmer {by['jmer']}", f"Python {by['python']}", *compilers))
 
 
 def _rows(records: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
