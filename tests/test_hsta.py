@@ -425,7 +425,7 @@ def test_csta_replaces_the_class_token_and_leaves_patches_alone():
     for name, other in (("special", "video"), ("video", "special")):
         assert_array_equal(after[name][:, 1:], tokens[name][:, 1:])
         # No residual: what becomes of it went through the other stream's width.
-        expected = layer.csta[name](tokens[name][:, :1], tokens[other][:, 1:])
+        expected = layer.csta[name](tokens[name][:, :1], tokens[other])
         assert_array_equal(after[name][:, :1], expected)
         assert (abs(expected - tokens[name][:, :1]) > 1e-3).any()
 
