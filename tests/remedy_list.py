@@ -12,6 +12,7 @@ UNFINISHED = f"{RUNS}a_run_that_is_not_finished_or_none"
 FOREIGN = f"{RUNS}a_folder_of_something_else"
 AUDIT = f"{RUNS}the_audit_says_what_goes_with_what"
 BUNDLE = "test_bundle.py::test_"
+GIVEN = "test_given_places.py::test_"
 FOLDER = "test_folder.py: what errors tell to type"
 LISTS_CLIPS = "test_folder.py::test_"
 EXTRA = (
@@ -304,6 +305,10 @@ TYPED: list[tuple[str, str]] = [
     ),
     ("no row of {data.table} is of", FOLDER),
     ("is there already, and stays: choose another with --out", FOLDER),
+    (
+        "stays. Choose another place with --out",
+        f"{GIVEN}what_is_not_the_commands_stays",
+    ),
     (
         "whose names count them. Give the folder",
         f"{LISTS_CLIPS}a_folder_without_clips_is_no_table",

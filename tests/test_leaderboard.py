@@ -312,3 +312,29 @@ def test_a_board_of_action_units(tmp_path):
     assert "by F1." in html and "UF1" not in html
     (cell, _) = [text for *_, text in cells(html)]
     assert cell.split()[0] == f"{metrics['f1']:.4f}" and "oracle" not in cell
+
+
+def test_parts_of_one_set_share_its_column(tmp_path):
+    made = {"casme2": 4, "samm": 3}, {"casme2": 4, "samm": 3, "smic": 3}, {"smic": 3}
+    folders = [
+        make(tmp_path / name, name, predictions_of(sets, 0.6, seed=i), data=data)
+        for i, (name, sets, data) in enumerate(
+            (
+                ("some", made[0], "folder"),
+                ("whole", made[1], "folder"),
+                ("last", made[2], "folder"),
+                ("other", {"mmew": 3}, "folder"),  # another table of one's own
+            )
+        )
+    ]
+    html = board({}, tmp_path / "b.html", *map(str, folders))
+    found = [(m, name) for m, name, text in cells(html) if "not tried" not in text]
+    whole = "casme2 + samm + smic"
+    assert {name for method, name in found if method in ("some", "whole", "last")} == {
+        whole
+    }
+    assert ("other", "mmew") in found
+    assert "runs were tested on other clips: " in parse(html).text
+    reversed_ = board({}, tmp_path / "c.html", *map(str, folders[::-1]))
+    again = [(m, n) for m, n, text in cells(reversed_) if "not tried" not in text]
+    assert sorted(again) == sorted(found)

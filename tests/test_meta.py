@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from numpy.testing import assert_allclose
 from scipy import stats
 from several import make, predictions_of, units_of
 
+from jmer.audit.worth import _unit_balance
 from jmer.cli import main
 from jmer.errors import JmerError
+from jmer.report import write_comparison
 from jmer.report.meta import meta_analysis
 from jmer.report.meta_page import meta_csv, meta_page
 from jmer.report.methods import Tried, tried
@@ -266,3 +269,54 @@ def test_action_units_are_combined_by_their_own_score(runs, tmp_path, capsys):
     assert "F1 difference" in text and "b − a" in text
     assert main(["meta", words[0], str(runs[0])]) == 1
     assert "labels of two kinds have no score in common" in capsys.readouterr().err
+
+
+def test_the_same_units_in_another_order_are_the_same(tmp_path):
+    first, second = (
+        units_of(predictions_of({"casme2": 4, "samm": 4}, share, seed=i))
+        for i, share in enumerate((0.5, 0.8))
+    )
+    turned = second.in_order(("AU4", "AU1"))
+    assert turned.classes == ("AU4", "AU1") and turned.kind is second.kind
+    np.testing.assert_array_equal(turned.label[:, 1], second.label[:, 0])
+    one, other = paired(first, second), paired(first, turned)
+    assert other.overall == one.overall and other.per_class == one.per_class
+    folders = [
+        make(tmp_path / name, name, found)
+        for name, found in (("one", first), ("two", second), ("turned", turned))
+    ]
+    runs = tried([("", folder) for folder in folders])
+    pairs = {pair.name: pair for pair in meta_analysis(runs, "f1").pairs}
+    same, exact = pairs["two − one"], pairs["turned − one"]
+    assert exact.combined == same.combined
+    text = write_comparison(folders[1:], tmp_path / "out")
+    assert "other classes" not in text and "not tested on the same clips" not in text
+    assert "is inflated" in text
+    for i, folder in enumerate(folders[:2]):
+        found = (first, second)[i]
+        folders[i] = make(folder.parent / f"fit {i}", f"fit{i}", found, oracle=None)
+    text = write_comparison(folders[:2], tmp_path / "fits")
+    assert "is inflated" not in text  # where there is no oracle
+
+
+def test_a_clip_without_units_is_called_so():
+    found = units_of(predictions_of({"casme2": 2}, 0.5))
+    other = replace(found, label=found.label[np.r_[1, 0, 2 : len(found)]])
+    with pytest.raises(JmerError, match=r"The first of them is 'none' and 'AU1'"):
+        paired(found, other)
+
+
+@pytest.mark.parametrize(
+    ("units", "said"),
+    [
+        (
+            {"AU1": 12, "AU4": 6},
+            "12 clips of 20 show AU1, 6 AU4: always answering that",
+        ),
+        ({"AU1": 12}, "12 clips of 20 show AU1: always answering that it is shown has"),
+    ],
+)
+def test_the_audit_counts_each_unit_once(units, said):
+    about = {"n_samples": 20, "n_subjects": 1, "classes": [*units]}
+    scores = {"per_class": {name: {"n": n} for name, n in units.items()}, **about}
+    assert said in _unit_balance(scores).text

@@ -254,3 +254,20 @@ def test_it_goes_on_as_it_began(ran, capsys):
     assert "small size, to try things out" in shown.err
     assert main(["run", file, "--epochs", "1", "--run-dir", str(ran)]) == 1
     assert "is the run of another experiment" in capsys.readouterr().err
+
+
+def test_people_are_the_first_two_of_each_class_then_others_at_even_distances():
+    clips = make_clips(subjects=9, per_subject=2)
+    label = np.zeros(len(clips), np.int32)
+    label[12:] = 1  # the last three people alone
+    clips = dataclasses.replace(clips, label=label)
+    people = list(dict.fromkeys(clips.subject.tolist()))
+
+    def chosen(most):
+        part = Extract(subjects=most).of(clips, {})
+        return [people.index(one) for one in dict.fromkeys(part.subject.tolist())]
+
+    assert chosen(2) == [0, 1]
+    assert chosen(4) == [0, 1, 6, 7]
+    assert chosen(6) == [0, 1, 2, 6, 7, 8]  # of 2, 3, 4, 5 and 8 the first and the last
+    assert chosen(7) == [0, 1, 2, 4, 6, 7, 8]

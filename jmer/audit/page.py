@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from jmer.audit.finding import RULES, Audit, Finding, Verdict
-from jmer.files import write_json, write_text
+from jmer.errors import JmerError
+from jmer.files import read_json, write_json, write_text
 from jmer.report.render.blocks import Page, PageBlock, Paragraph, Section, Table
 from jmer.report.render.markdown import render
+from jmer.report.render.place import require_room
 from jmer.runs.folder import AUDIT
 from jmer.text import counted
 
@@ -117,10 +119,24 @@ def record(audit: Audit) -> dict[str, Any]:
     }
 
 
-def write_audit(audit: Audit, folder: Path) -> None:
-    """Writes `audit.md` and `audit.json` into a folder.
+def write_audit(audit: Audit, folder: Path, *, own: bool = False) -> None:
+    """Writes `audit.json` and `audit.md` into a folder, which is that of the audited
+    run (`own`), or else one where what is no audit stays.
 
-    Raises: JmerError if it cannot be written.
+    Raises: JmerError if it cannot be written; UsageError, before anything is, if there
+    is something of these names that is no audit.
     """
-    write_text(folder / f"{AUDIT}.md", render(page(audit)))
-    write_json(folder / f"{AUDIT}.json", record(audit))
+    whole, text = folder / f"{AUDIT}.json", folder / f"{AUDIT}.md"
+    if not own:
+        require_room((text, whole), AUDIT, known=_is_audit(whole))
+    # First: whoever types the command again, after it was killed, is known by it.
+    write_json(whole, record(audit))
+    write_text(text, render(page(audit)))
+
+
+def _is_audit(file: Path) -> bool:
+    try:
+        found = read_json(file, changed=True)
+    except JmerError:
+        return False
+    return isinstance(found, dict) and {"verdict", "findings"} <= found.keys()

@@ -92,8 +92,9 @@ def _unit_balance(scores: dict[str, Any]) -> Finding:
     always = float(UNITS.metrics["f1"](constant_one(counts, scores["n_samples"])))
     rare, most = (f(sizes, key=lambda name: sizes[name]) for f in (min, max))
     text = (
-        f"{counted(sizes[most], 'clip')} of {scores['n_samples']} show {most}, "
-        f"{sizes[rare]} {rare}: always answering that all units are shown has F1 "
+        f"{counted(sizes[most], 'clip')} of {scores['n_samples']} show {most}"
+        f"{f', {sizes[rare]} {rare}' if len(sizes) > 1 else ''}: always answering that "
+        f"{'all units are' if len(sizes) > 1 else 'it is'} shown has F1 "
         f"{points(always)}."
     )
     rows = tuple({"action unit": name, "clips": n} for name, n in sizes.items())

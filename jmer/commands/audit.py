@@ -67,7 +67,8 @@ def audit(words: list[str]) -> int:
     found = _audited(options)
     folder = options.out or options.run
     if folder is not None:
-        write_audit(found, folder)
+        own = options.run and options.run.absolute() == folder.absolute()
+        write_audit(found, folder, own=bool(own))
     with contextlib.suppress(BrokenPipeError):  # the verdict counts, read or not
         print(text(found), flush=True)
     return 0 if found.sound else 1

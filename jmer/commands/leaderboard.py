@@ -15,6 +15,7 @@ from jmer.text import counted, visible
 if TYPE_CHECKING:
     from jmer.runs.run import Run
 
+BY = "leaderboard"
 CLAIMED = "claimed: "
 """Begins the line of an audit that has the scores of the run."""
 
@@ -51,6 +52,7 @@ def leaderboard(words: list[str]) -> int:
     from jmer.report.leaderboard import Entry, LeftOut, board_page
     from jmer.report.methods import Tried, method_of, score_of
     from jmer.report.render import html, markdown
+    from jmer.report.render.place import require_room, wrote
 
     entries = list[Entry]()
     left_out = [LeftOut(one, "It is not finished.") for one in unfinished]
@@ -65,7 +67,8 @@ def leaderboard(words: list[str]) -> int:
         raise JmerError(f"no run is left for a leaderboard. {named_all}")
     score = score_of(options.score, [one.tried for one in entries])
     page = board_page(options.title, entries, left_out, score, options.out)
-    write_text(options.out, html.render(page))
+    require_room([options.out], BY, known=wrote(options.out, BY))
+    write_text(options.out, html.render(page, BY))
     shown = markdown.render(dataclasses.replace(page, sections=()))
     print(visible(shown))
     print(f"{counted(len(entries), 'run')} on the board: {options.out}")

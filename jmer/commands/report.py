@@ -64,11 +64,12 @@ def report(words: list[str]) -> int:
             text = write_sweep(options.runs[0], options.out)
             kept = options.out or options.runs[0]
         else:
+            several = options.out is not None or len(runs) > 1 or unfinished
+            if several:  # first, since what is there may stay
+                text = write_comparison(runs, out, unfinished=unfinished)
             for folder in runs:
                 write_report(folder)
-            if options.out is not None or len(runs) > 1 or unfinished:
-                text = write_comparison(runs, out, unfinished=unfinished)
-            else:
+            if not several:
                 text = (runs[0] / f"{REPORT}.md").read_text(encoding="utf-8")
                 kept = runs[0]
     text = visible(text)

@@ -24,8 +24,9 @@ class Extract:
     """What a training sees of a prepared set: all of it, unless it says otherwise."""
 
     subjects: int | None = None
-    """At most so many people, at even distances in the order of data sets and names
-    (default: all)."""
+    """At most so many people (default: all): in the order of data sets and names the
+    first two of each class, so that folds can train on it, then others at even
+    distances. Few of them may all be of one data set."""
     clips: int | None = None
     """At most so many clips, about as many of each person and each class (default:
     all)."""

@@ -235,7 +235,10 @@ def _looked_at(
     mean = one.probabilities.mean(0)
     near = int(np.abs(one.probabilities - mean).sum(1).argmin())
     row = namer.members.rows[near]
-    logits, shown = namer.members.explained(one.clip.inputs, row)
+    try:
+        logits, shown = namer.members.explained(one.clip.inputs, row)
+    except JmerError:
+        return  # a baseline, or whatever else has nothing to show
     task = namer.members.tasks[near]
     label, units = int(logits.argmax()), None
     if found.namer.kind is UNITS:  # nobody knows the true ones

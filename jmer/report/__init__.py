@@ -59,6 +59,7 @@ def write_comparison(
     more: tuple[Section, ...] = (),
     variants: bool = False,
     unfinished: Sequence[Path] = (),
+    own: bool = False,
 ) -> str:
     """Writes the comparison of runs into `out`, and returns its Markdown.
 
@@ -66,10 +67,12 @@ def write_comparison(
     row per run and its paired differences from the first. `names` are those of the runs
     (default: of their experiments); sections of `more` follow the scores. With
     `variants` each variant of each run is compared, not the first of each alone. Runs
-    that are `unfinished` are named, and left out.
+    that are `unfinished` are named, and left out. `out` is theirs, as the folder of a
+    sweep is, or else (not `own`) what is there of something else stays.
 
     Raises: JmerError if one is no finished run, or if `out` is a run itself, whose
-    own report would be lost.
+    own report would be lost; UsageError if it has files of these names that are of
+    no comparison.
     """
     if not run_dirs:
         raise JmerError("there is no run to compare: name one or more run directories.")
@@ -87,14 +90,17 @@ def write_comparison(
     at = 1 + [section.title for section in page.sections].index(SCORES)
     sections = (*page.sections[:at], *more, *page.sections[at:])
     page = dataclasses.replace(page, title=title or page.title, sections=sections)
-    write_text(out / COMPARISON_CSV, tables.comparison_csv(each, against))
     shown = [("Scores", runs_table(names, runs))]
     shown += [
         (f"Paired differences from {each[0][0]}: {what}", table)
         for what, table in paired_tables(against)
     ]
-    write_text(out / COMPARISON_TEX, latex.render(shown))
-    return write_page(page, out, REPORT)
+    beside = {
+        COMPARISON_CSV: tables.comparison_csv(each, against),
+        COMPARISON_TEX: latex.render(shown),
+    }
+    by = None if own else "report"
+    return write_page(page, out, REPORT, beside=beside, by=by)
 
 
 def write_table(
@@ -112,4 +118,4 @@ def write_table(
     """
     require_no_run(out)
     page = reproduction_page(table, run_dirs, other_data=other_data, read=read)
-    return write_page(page, out, REPORT)
+    return write_page(page, out, REPORT, by="report")

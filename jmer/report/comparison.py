@@ -11,7 +11,7 @@ from jmer.report.curves import curves_section
 from jmer.report.render.blocks import Gauge, Gauges, Page, Paragraph, Section, Table
 from jmer.report.words import words
 from jmer.runs.run import Run
-from jmer.scores.labels import LabelKind
+from jmer.scores.labels import UNITS, LabelKind
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import band
 from jmer.text import banded, counted, duration, points
@@ -87,6 +87,8 @@ def _apart(run: Run) -> bool:
 
 
 def _clips(p: Predictions) -> set[tuple]:
+    if p.kind is UNITS:
+        p = p.in_order(sorted(p.classes))
     return set(zip(p.names, p.kind.texts(p.label, p.classes), strict=True))
 
 
@@ -133,19 +135,22 @@ def comparison_page(
             if first.name in r.metrics
         )
     )
-    notes = (
+    notes: tuple[Paragraph, ...] = (
         Paragraph(
             "Intervals come from drawing subjects again (bootstrap) within each run. "
             "Two runs on the same clips can differ reliably although their intervals "
             "overlap: the paired differences say so.",
             "small",
         ),
-        Paragraph(
-            f"Oracle {first.label} is inflated: its epoch was chosen on the test "
-            f"subject.",
-            "small",
-        ),
     )
+    if any(run.metrics["oracle"] for run in runs):
+        notes += (
+            Paragraph(
+                f"Oracle {first.label} is inflated: its epoch was chosen on the test "
+                f"subject.",
+                "small",
+            ),
+        )
     where = tuple(
         (
             n,

@@ -75,6 +75,11 @@ def board_page(
     )
     heads = tuple((name, _tested(own.values())) for name, own in columns.items())
     sets = counted(len(columns), "data set")
+    oracle = ""
+    if any(one.run.metrics["oracle"] for one in entries):
+        oracle = (
+            "The oracle below is no result: its epoch was chosen on the test subject. "
+        )
     return Page(
         title,
         f"{counted(len(methods), 'method')} on {sets}, by {label}.",
@@ -84,8 +89,7 @@ def board_page(
             Paragraph(
                 f"Large: {label} of the predictions of all folds, pooled, mean over "
                 f"seeds; in brackets the 95\N{NO-BREAK SPACE}% interval over subjects. "
-                f"The oracle below is no result: its epoch was chosen on the test "
-                f"subject. Rows are in the order of the first set; a click on a set "
+                f"{oracle}Rows are in the order of the first set; a click on a set "
                 f"sorts them by it. A score leads to the report of its run. Device "
                 f"seconds are those of training and testing, times the devices that "
                 f"took part."
@@ -106,14 +110,21 @@ Columns = Mapping[str, Mapping[str, Entry]]
 
 
 def _columns(entries: Sequence[Entry]) -> Columns:
-    """By the sets that predictions are of, those with most methods first."""
-    found: dict[tuple[str, ...], dict[str, Entry]] = {}
+    """By the data set of runs, those with most methods first."""
+    groups: list[list[Entry]] = []
     for one in entries:
-        key = tuple(np.unique(one.run.shown.dataset).tolist())
+        near = [g for g in groups if any(_on_one_set(one, other) for other in g)]
+        at = groups.index(near[0]) if near else len(groups)
+        rest = [g for g in groups if g not in near]
+        groups = [*rest[:at], [*(e for g in near for e in g), one], *rest[at:]]
+    found: dict[tuple[str, ...], dict[str, Entry]] = {}
+    for group in groups:
+        key = tuple(sorted({name for one in group for name in _sets(one)}))
         own = found.setdefault(key, {})
-        if before := own.get(one.method):
-            raise twice(before.tried, one.tried, " + ".join(key))
-        own[one.method] = one
+        for one in group:
+            if before := own.get(one.method):
+                raise twice(before.tried, one.tried, " + ".join(key))
+            own[one.method] = one
     ordered = sorted(found.items(), key=lambda item: -len(item[1]))
     titles = [_title(key, [e.run for e in own.values()]) for key, own in ordered]
     unique = [
@@ -121,6 +132,18 @@ def _columns(entries: Sequence[Entry]) -> Columns:
         for title, (key, _) in zip(titles, ordered, strict=True)
     ]
     return dict(zip(unique, (own for _, own in ordered), strict=True))
+
+
+def _sets(entry: Entry) -> set[str]:
+    """The sets that predictions are of."""
+    return {*np.unique(entry.run.shown.dataset).tolist()}
+
+
+def _on_one_set(one: Entry, other: Entry) -> bool:
+    """Whether two runs are of one data set: of all of it or of some of its sets."""
+    both = _sets(one), _sets(other)
+    names = {str(entry.run.experiment["data"]["name"]) for entry in (one, other)}
+    return both[0] == both[1] or (len(names) == 1 and bool(both[0] & both[1]))
 
 
 def _title(sets: Sequence[str], runs: Sequence[Run]) -> str:

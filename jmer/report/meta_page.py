@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from jmer.files import write_text
 from jmer.files.cells import csv_text
 from jmer.report.apart import apart_section
 from jmer.report.draw.forest import Line, forest_png
@@ -25,10 +24,11 @@ def write_meta(meta: Meta, out: Path) -> str:
     """Writes `report.md`, `report.html`, the forest plots and `meta.csv` into a folder,
     and returns the Markdown.
 
-    Raises: JmerError if it cannot be written.
+    Raises: JmerError if it cannot be written; UsageError, before anything is, if there
+    is something of these names that is of no meta-analysis.
     """
-    write_text(out / META_CSV, meta_csv(meta))
-    return write_page(meta_page(meta), out, REPORT)
+    beside = {META_CSV: meta_csv(meta)}
+    return write_page(meta_page(meta), out, REPORT, beside=beside, by="meta")
 
 
 def meta_page(meta: Meta) -> Page:

@@ -72,6 +72,7 @@ def write_sweep(folder: Path, out: Path | None = None) -> str:
         title=f"Sweep of {counted(len(cells), 'cell')}",
         more=(_section(finished, missing), *_over(finished)),
         variants=True,
+        own=out is None or out.absolute() == folder.absolute(),
     )
 
 

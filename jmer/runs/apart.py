@@ -47,9 +47,16 @@ def apart(runs: Sequence[Run]) -> tuple[Apart, ...]:
     found = []
     for what in dict.fromkeys(name for one in told for name in one):
         values = [one.get(what, NOT_SAID) for one in told]
-        if NOT_SAID not in values and len({*values}) > 1:
+        if NOT_SAID not in values and len({_alike(what, one) for one in values}) > 1:
             found.append(Apart(what, tuple(values), UNFAIR.get(what, "")))
     return tuple(sorted(found, key=lambda one: not one.unfair))
+
+
+def _alike(what: str, value: str) -> str:
+    """A value that does not tell two that mean the same: the order of labels."""
+    if what not in (LABELS, "extract.action_units"):
+        return value
+    return ", ".join(sorted(value.strip("[]").split(", ")))
 
 
 DATA, LABELS = "content of the data set", "classes"

@@ -66,7 +66,9 @@ def programs_of(weights: Weights, stored: Mapping[str, np.dtype]) -> Programs:
     if network.has_prefix:
         add(FEATURES, _whole_batch(lambda _, clips: network.prefix(clips)), {}, inputs)
         given = {spec.name: spec for spec in specs[FEATURES].gives}
-        seen = tuple(given[name] for name in network.inputs)
+        # What the network sees, in its order; a baseline has features instead.
+        named = [name for name in network.inputs if name in given]
+        seen = tuple(given[name] for name in named or given)
     function = network_of(weights)
     used = _used(function, one, seen)
     if used != seen:

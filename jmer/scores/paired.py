@@ -12,10 +12,11 @@ import numpy as np
 
 from jmer.annotations import Float, Real
 from jmer.errors import JmerError, UsageError
-from jmer.scores.labels import CLASSES, LabelKind, every_label
+from jmer.scores.labels import CLASSES, JOINED, LabelKind, every_label
 from jmer.scores.metrics import drawn_subjects
 from jmer.scores.predictions import Predictions
 from jmer.scores.recognition import Answer, Counts, count
+from jmer.scores.units import NOBODY
 from jmer.text import counted
 
 NAMED_CLIPS = 3
@@ -95,6 +96,8 @@ def paired(
     if draws < 1:
         raise UsageError(f"{draws=} must be positive")
     _require_one_kind(a, b)
+    if a.kind is not CLASSES:
+        b = b.in_order(a.classes)
     kind, classes = a.kind, tuple(dict.fromkeys((*a.classes, *b.classes)))
     first, second = _count(a, classes), _count(b, classes)
     _check_alike(first, second, classes)
@@ -126,7 +129,7 @@ def _require_one_kind(a: Predictions, b: Predictions) -> None:
             f"the first has labels that are {a.kind.name}, and the second "
             f"{b.kind.name}: they have no score in common."
         )
-    if a.kind is not CLASSES and a.classes != b.classes:
+    if a.kind is not CLASSES and {*a.classes} != {*b.classes}:
         raise JmerError(
             f"the first has the action units {', '.join(a.classes)}, and the second "
             f"{', '.join(b.classes)}: their means are of other units."
@@ -193,7 +196,7 @@ def _named(clips: list[tuple[str, str, str]]) -> str:
 
 
 def _named_label(label: Answer, classes: Sequence[str]) -> str:
-    return repr("+".join(classes[i] for i in _places(label)))
+    return repr(JOINED.join(classes[i] for i in _places(label)) or NOBODY)
 
 
 def _scores(

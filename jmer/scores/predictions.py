@@ -4,7 +4,7 @@ import csv
 import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,15 @@ class Predictions:
                     f"no predictions with {name} {wanted!r}; there are: {known}."
                 )
         return self.where(keep)
+
+    def in_order(self, units: Sequence[str]) -> "Predictions":
+        """The same predictions of action units, these `units` in another order."""
+        if tuple(units) == self.classes:
+            return self
+        places = [self.classes.index(name) for name in units]
+        columns = ("label", "predicted", "probabilities")
+        changed = {name: getattr(self, name)[:, places] for name in columns}
+        return replace(self, classes=tuple(units), **changed)
 
     def where(self, keep: np.ndarray) -> "Predictions":
         """The rows that `keep` [n] is True for."""

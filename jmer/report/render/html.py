@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from jmer.report.draw.style import DPI
 from jmer.report.render.blocks import Page
+from jmer.report.render.place import mark
 from jmer.text import ends, interval, points, visible
 
 FOLDER = Path(__file__).parent
@@ -21,8 +22,9 @@ WIDTH = 1.2 * 96 / DPI
 """Pixels of the page for one of a figure: somewhat larger than its inches."""
 
 
-def render(page: Page) -> str:
-    """The page as HTML; every text is escaped by the template."""
+def render(page: Page, by: str = "") -> str:
+    """The page as HTML; every text is escaped by the template. It says which command
+    it is `by`, for `jmer.report.render.place`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
@@ -43,6 +45,7 @@ def render(page: Page) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("page.html").render(
         page=page,
+        mark=Markup(mark(by)),
         anchors=page.anchors(),
         terms=page.terms(),
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
