@@ -1,5 +1,6 @@
 """Folds from lists of clips that somebody wrote down, such as a paper's authors."""
 
+import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -55,6 +56,7 @@ class ClipLists(Protocol):
         check.at_least(2, "k")
         object.__setattr__(self, "subject_independent", self.apart)
         object.__setattr__(self, "exhaustive", self.untested == "refuse")
+        object.__setattr__(self, "others_train", self.train == "others")
 
     def divided(
         self, clips: ClipSet, among: Int[np.ndarray, " n"]
@@ -156,6 +158,13 @@ class ClipLists(Protocol):
         """The files. Raises: JmerError if there are none of who is tested."""
         if self.place.is_file():
             return [self.place]
+        if not self.place.exists():
+            near = did_you_mean(self.place.name, self._beside())
+            raise JmerError(
+                f"protocol.lists={self.lists} is not there: no file or folder is "
+                f"called {self.place.absolute()}{near}. Correct the path, or put the "
+                f"lists there."
+            )
         found = sorted(self.place.glob(f"{side}_*.csv"))
         if found or side == TRAIN:
             return found
@@ -163,6 +172,12 @@ class ClipLists(Protocol):
             f"protocol.lists={self.lists} has no {TEST}_NAME.csv: give the folder "
             f"that holds a list for each fold, or the CSV file of all."
         )
+
+    def _beside(self) -> Sequence[str]:
+        """Names that may have been meant."""
+        with contextlib.suppress(OSError):
+            return sorted(file.name for file in self.place.absolute().parent.iterdir())
+        return ()
 
     def content(self) -> str:
         """A hash of what the lists say, wherever they lie."""

@@ -50,6 +50,8 @@ class Protocol:
     """Whether clips are drawn class by class, so that each must have one."""
     by_set: ClassVar[bool] = False
     """Whether folds are data sets, of which none is on both sides of a fold."""
+    others_train: ClassVar[bool] = True
+    """Whether all train in a fold that it does not test, where every clip is tested."""
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file: results depend on its `content`, and not on its place.
     """
