@@ -237,6 +237,8 @@ TYPED: list[tuple[str, str]] = [
     ("--lists goes with a run directory", CHANGED_LISTS),
     ("was not made from lists of folds", f"{CHANGED_LIST}a_run_without_lists_has_none"),
     ("({shown}). Prepare the set with them, or", LISTED),
+    ("and is not asked: all others train", LISTED),
+    ("fold, or leave out --protocol.apart", "test_told_lists.py: what is left out"),
     ("nothing says who trains in fold {name}", LISTED),
     ("names none of {counted(len(left)", LISTED),
     ("makes such a folder", "names of a command: test_importers.py types it"),
