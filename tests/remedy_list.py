@@ -22,6 +22,8 @@ EXTRA = (
 IMPORTED = "test_importers.py::test_"
 BY_SET = "test_by_set.py::test_the_command_line_says_which_sets_there_are"
 LISTED = "test_listed.py::test_the_command_line_says_what_to_give"
+CHANGED_LIST = "test_changed_lists.py::test_"
+CHANGED_LISTS = f"{CHANGED_LIST}lists_elsewhere_are_named"
 PYTHON = "test_notebook.py::test_"
 FED = "test_streamed.py::test_own_batches_of_such_a_set_are_refused"
 RECORDINGS = "test_native.py::test_what_is_said_of_recordings_works_when_typed"
@@ -232,7 +234,12 @@ TYPED: list[tuple[str, str]] = [
     ("are small sizes (--small), and no results", NO_REMEDY),
     ("no score is called so", "test_meta.py::test_words_that_are_no_runs"),
     ("protocol.lists: give the folder", LISTED),
+    ("name a copy of that with --lists", CHANGED_LISTS),
+    ("--lists goes with a run directory", CHANGED_LISTS),
+    ("was not made from lists of folds", f"{CHANGED_LIST}a_run_without_lists_has_none"),
     ("({shown}). Prepare the set with them, or", LISTED),
+    ("and is not asked: all others train", LISTED),
+    ("fold, or leave out --protocol.apart", "test_told_lists.py: what is left out"),
     ("nothing says who trains in fold {name}", LISTED),
     ("names none of {counted(len(left)", LISTED),
     ("makes such a folder", "names of a command: test_importers.py types it"),

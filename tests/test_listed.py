@@ -215,9 +215,7 @@ def test_lists_say_who_trains(tmp_path, folder):
     (fold,) = folds = make_folds(protocol, clips_of())
     assert fold.test.tolist() == [0, 1] and fold.train.tolist() == [3, 4, 5]
     said = protocol.describe(folds, clips_of())
-    assert said == (
-        "1 fold from lists of clips, 4 clips never tested, NOT subject-independent"
-    )
+    assert said == "1 fold from lists of clips, 4 clips never tested"
     # The same in one CSV file, and in a folder of files.
     lines = ["once,spNO.1,,test", "once,spNO.3,,Train", "once,spNO.2,,train"]
     write(tmp_path, one=["fold,subject,note,side", *lines])

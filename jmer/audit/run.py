@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from jmer.audit.evidence import Evidence
+from jmer.audit.evidence import RESTORE, Evidence
 from jmer.audit.figures import check_figures
 from jmer.audit.finding import Audit, Finding
 from jmer.audit.lookalikes import check_alike
@@ -35,9 +35,10 @@ from jmer.scores.predictions import Predictions
 from jmer.text import counted
 
 
-def audit_run(run: Run, **places: Path | None) -> Audit:
-    """All that can be checked of a run; `places` as in `explain.set_of`. A data set
-    that cannot be read leaves the checks that need it unknown.
+def audit_run(run: Run, *, lists: Path | None = None, **places: Path | None) -> Audit:
+    """All that can be checked of a run; `places` as in `explain.set_of`, and `lists`
+    where its lists of folds are by now. A data set that cannot be read leaves the
+    checks that need it unknown, and so do lists that have changed.
 
     Raises: JmerError if the run itself cannot be read.
     """
@@ -48,17 +49,21 @@ def audit_run(run: Run, **places: Path | None) -> Audit:
         config = data_of(run, **places)
         known = spans(config.without_source())
     except JmerError as error:
-        return audit_against(run, None, missing=str(error))
-    return audit_against(run, clips, known)
+        return audit_against(run, None, missing=str(error), lists=lists)
+    return audit_against(run, clips, known, lists=lists)
 
 
 def audit_against(
-    run: Run, clips: ClipSet | None, known: Sequence[Span] = (), missing: str = ""
+    run: Run,
+    clips: ClipSet | None,
+    known: Sequence[Span] = (),
+    missing: str = "",
+    lists: Path | None = None,
 ) -> Audit:
     """The same by a set in memory and the frames its clips were cut from; without a
     set, because of what is `missing`.
     """
-    evidence = Evidence.of(run, clips, known, missing)
+    evidence = Evidence.of(run, clips, known, missing, lists)
     taken: dict[tuple[str, ...], tuple[str, ...]] = {}
     if clips is not None:
         run, taken = respelt(run, clips, evidence.folds)
@@ -116,6 +121,10 @@ def _about(evidence: Evidence) -> tuple[str, ...]:
         f"{metrics['selection']}",
         f"claimed: {scores}",
         f"data set {data['name']}, fingerprint {data['fingerprint']}: {state}",
+        *(
+            [f"folds not derived: {evidence.changed} {RESTORE}"]
+            * bool(evidence.changed)
+        ),
         *([f"left out by name: {', '.join(left_out)}"] * bool(left_out)),
         *(
             [f"started from {start}: what that was trained on is not known"]

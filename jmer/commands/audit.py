@@ -39,6 +39,8 @@ class AuditOptions:
     """Folder of the prepared set, if it is no longer where the run found it."""
     manual_dir: Path | None = None
     """Folder of its source, likewise."""
+    lists: Path | None = None
+    """Its lists of folds, likewise: as they were, or it is said that they are not."""
     imports: Annotated[tuple[str, ...], tyro.conf.arg(name="import")] = ()
     """Modules to import first, such as that of a data set of your own; their code
     runs."""
@@ -56,6 +58,8 @@ class AuditOptions:
             raise UsageError("--columns goes with --predictions FILE or --folds DIR.")
         if self.run is None and (self.data_dir or self.manual_dir):
             raise UsageError("--data-dir and --manual-dir go with a run directory.")
+        if self.run is None and self.lists:
+            raise UsageError("--lists goes with a run directory; --folds has no run.")
 
 
 def audit(words: list[str]) -> int:
@@ -95,4 +99,9 @@ def _audited(options: AuditOptions) -> Audit:
 
     assert options.run is not None
     run = load_run(options.run, changed=True)  # the audit says so of each
-    return audit_run(run, data_dir=options.data_dir, manual_dir=options.manual_dir)
+    return audit_run(
+        run,
+        lists=options.lists,
+        data_dir=options.data_dir,
+        manual_dir=options.manual_dir,
+    )

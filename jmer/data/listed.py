@@ -1,5 +1,6 @@
 """Folds from lists of clips that somebody wrote down, such as a paper's authors."""
 
+import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,8 +41,8 @@ class ClipLists(Protocol):
     k: int | None = None
     """How many folds there must be (default: as many as there are)."""
     apart: bool = False
-    """Refuse lists with a subject on both sides of a fold; reports of others say that
-    they mix them."""
+    """Refuse lists with a subject on both sides of a fold; of others, reports say
+    whether they mix subjects."""
     absent: Literal["refuse", "skip"] = "refuse"
     """What happens to a line whose clip the data set lacks."""
     train: Literal["others", "listed"] = "others"
@@ -55,6 +56,7 @@ class ClipLists(Protocol):
         check.at_least(2, "k")
         object.__setattr__(self, "subject_independent", self.apart)
         object.__setattr__(self, "exhaustive", self.untested == "refuse")
+        object.__setattr__(self, "others_train", self.train == "others")
 
     def divided(
         self, clips: ClipSet, among: Int[np.ndarray, " n"]
@@ -63,6 +65,7 @@ class ClipLists(Protocol):
         there, or not all that are."""
         rows = list(self.rows())
         found = self._places([r for r in rows if r.side == TEST], clips, among)
+        self._check_once(found, clips, among)
         if self.train == "listed":
             _check_tested([r for r in rows if r.fold not in found])
         listed = {at for own in found.values() for at in own}
@@ -87,8 +90,24 @@ class ClipLists(Protocol):
         self, clips: ClipSet, name: str, test: Int[np.ndarray, " m"]
     ) -> Int[np.ndarray, " train"]:
         """Raises: JmerError if a list must say who trains, and none does."""
-        if self.train == "others":
-            return super().trained(clips, name, test)
+        others = self.train == "others"
+        train = (
+            super().trained(clips, name, test)
+            if others
+            else self._listed(clips, name, test)
+        )
+        if self.apart and (both := _both(clips, train, test)):
+            raise JmerError(
+                f"protocol.lists={self.lists}: in fold {name}, subject {both[0]} is "
+                f"trained on and tested. Put all clips of a subject on one side of a "
+                f"fold, or leave out --protocol.apart: reports then say that subjects "
+                f"are mixed."
+            )
+        return train
+
+    def _listed(
+        self, clips: ClipSet, name: str, test: Int[np.ndarray, " m"]
+    ) -> Int[np.ndarray, " train"]:
         rows = [row for row in self.rows(name, TRAIN) if row.fold == name]
         rows = [row for row in rows if row.side == TRAIN]
         if not rows:
@@ -106,6 +125,26 @@ class ClipLists(Protocol):
                 f"Take it out of one of its lists."
             )
         return train
+
+    def _check_once(
+        self,
+        found: Mapping[str, Sequence[int]],
+        clips: ClipSet,
+        among: Int[np.ndarray, " n"],
+    ) -> None:
+        """Raises: JmerError if several folds test a clip."""
+        tests: dict[int, list[str]] = {}
+        for name, own in found.items():
+            for at in {*own}:
+                tests.setdefault(at, []).append(name)
+        for at, names in sorted(tests.items()):
+            if len(names) > 1:
+                i = among[at]
+                raise JmerError(
+                    f"protocol.lists={self.lists}: clip {clips.clip_id[i]} of subject "
+                    f"{clips.subject[i]} is tested {len(names)} times, in folds "
+                    f"{', '.join(names)}. Leave it in the list of one of them."
+                )
 
     def _places(
         self, rows: Iterable[Row], clips: ClipSet, among: Int[np.ndarray, " n"]
@@ -156,6 +195,13 @@ class ClipLists(Protocol):
         """The files. Raises: JmerError if there are none of who is tested."""
         if self.place.is_file():
             return [self.place]
+        if not self.place.exists():
+            near = did_you_mean(self.place.name, self._beside())
+            raise JmerError(
+                f"protocol.lists={self.lists} is not there: no file or folder is "
+                f"called {self.place.absolute()}{near}. Correct the path, or put the "
+                f"lists there."
+            )
         found = sorted(self.place.glob(f"{side}_*.csv"))
         if found or side == TRAIN:
             return found
@@ -163,6 +209,12 @@ class ClipLists(Protocol):
             f"protocol.lists={self.lists} has no {TEST}_NAME.csv: give the folder "
             f"that holds a list for each fold, or the CSV file of all."
         )
+
+    def _beside(self) -> Sequence[str]:
+        """Names that may have been meant."""
+        with contextlib.suppress(OSError):
+            return sorted(file.name for file in self.place.absolute().parent.iterdir())
+        return ()
 
     def content(self) -> str:
         """A hash of what the lists say, wherever they lie."""
@@ -174,12 +226,39 @@ class ClipLists(Protocol):
         )
         return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
+    def keeps_apart(self, folds: Sequence[Fold], clips: ClipSet) -> bool:
+        return not any(_both(clips, fold.train, fold.test) for fold in folds)
+
+    def remark(self) -> str:
+        """That there are lists of who trains, and nobody asks them."""
+        if self.train == "listed":
+            return ""
+        if self.place.is_file():
+            named = {row.fold for row in self.rows() if row.side == TRAIN}
+        else:
+            named = {file.stem for file in self.lists_of(TRAIN)}
+        if not named:
+            return ""
+        return (
+            f"protocol.lists={self.lists} says who trains in "
+            f"{counted(len(named), 'fold')}, and is not asked: all others train. "
+            f"With --protocol.train listed, it is."
+        )
+
     def describe(self, folds: Sequence[Fold], clips: ClipSet) -> str:
-        mixed = "" if self.apart else ", NOT subject-independent"
+        apart = self.keeps_apart(folds, clips)
+        mixed = "" if apart else ", NOT subject-independent"
         tested = np.unique(np.concatenate([fold.test for fold in folds]))
         left = len(clips.testable) - len(tested)
         untested = f", {counted(left, 'clip')} never tested" if left else ""
         return f"{counted(len(folds), 'fold')} from lists of clips{untested}{mixed}"
+
+
+def _both(
+    clips: ClipSet, train: Int[np.ndarray, " n"], test: Int[np.ndarray, " m"]
+) -> list[str]:
+    """Who is on both sides of a fold."""
+    return sorted({*clips.subject[train].tolist()} & {*clips.subject[test].tolist()})
 
 
 def _check_tested(rows: Sequence[Row]) -> None:

@@ -50,6 +50,8 @@ class Protocol:
     """Whether clips are drawn class by class, so that each must have one."""
     by_set: ClassVar[bool] = False
     """Whether folds are data sets, of which none is on both sides of a fold."""
+    others_train: ClassVar[bool] = True
+    """Whether all train in a fold that it does not test, where every clip is tested."""
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file: results depend on its `content`, and not on its place.
     """
@@ -106,6 +108,16 @@ class Protocol:
         if self.subject_independent:
             out |= clips.train_only & np.isin(clips.subject, clips.subject[test])
         return np.flatnonzero(~out)
+
+    def keeps_apart(self, folds: Sequence[Fold], clips: ClipSet) -> bool:
+        """Whether nobody is on both sides of one of its folds: as the protocol is, of
+        folds that are written down as they are."""
+        del folds, clips
+        return self.subject_independent
+
+    def remark(self) -> str:
+        """What whoever starts a run may not expect, in a line; nothing, mostly."""
+        return ""
 
     def content(self) -> str:
         """A hash of what `files` say; nothing where there are none."""
@@ -396,13 +408,19 @@ def make_folds(protocol: Protocol, clips: ClipSet) -> list[Fold]:
     for name, tested in protocol.divided(clips, core):
         test = core[tested]
         folds.append(Fold(name, protocol.trained(clips, name, test), test))
-    audit(
-        folds,
-        clips,
-        exhaustive=protocol.exhaustive,
-        subject_independent=protocol.subject_independent,
-        by_set=protocol.by_set,
-    )
+    try:
+        audit(
+            folds,
+            clips,
+            exhaustive=protocol.exhaustive,
+            subject_independent=protocol.subject_independent,
+            by_set=protocol.by_set,
+        )
+    except JmerError as error:
+        named = [f"protocol.{n}={getattr(protocol, n)}: " for n in protocol.files]
+        if not named:
+            raise
+        raise JmerError(f"{''.join(named)}{error}") from error
     return folds
 
 

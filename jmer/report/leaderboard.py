@@ -18,13 +18,13 @@ from jmer.report.render.blocks import (
     Table,
 )
 from jmer.report.words import words
-from jmer.runs.apart import KEPT, LABELS, PROTOCOL, SELECTION, UNFAIR, apart
+from jmer.runs.apart import KEPT, LABELS, LISTS, PROTOCOL, SELECTION, UNFAIR, apart
 from jmer.runs.folder import REPORT
 from jmer.runs.run import Run
 from jmer.scores.recognition import band
 from jmer.text import banded, counted, points, visible
 
-DISAGREE = (LABELS, PROTOCOL, KEPT, SELECTION, "seeds")
+DISAGREE = (LABELS, PROTOCOL, LISTS, KEPT, SELECTION, "seeds")
 """In what runs of one set may differ, and the page says so; inputs are a network's."""
 
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from jmer.errors import JmerError
 from jmer.report.methods import Tried, in_order, twice
-from jmer.runs.apart import KEPT, LABELS, PROTOCOL, SELECTION, apart
+from jmer.runs.apart import KEPT, LABELS, LISTS, PROTOCOL, SELECTION, apart
 from jmer.runs.run import Run
 from jmer.scores.meta import Combined, combine
 from jmer.scores.paired import Difference, benjamini_hochberg, holm, paired
 from jmer.scores.predictions import Predictions
 
-MUST_AGREE = (PROTOCOL, KEPT, SELECTION, LABELS)
+MUST_AGREE = (PROTOCOL, LISTS, KEPT, SELECTION, LABELS)
 """In what two runs of one data set may not differ; what they were fed may."""
 
 

@@ -37,7 +37,7 @@ def account(
         "protocol": experiment.protocol.describe(folds, clips),
         "selection": experiment.selection,
         "batches": experiment.batches,
-        "subject_independent": experiment.protocol.subject_independent,
+        "subject_independent": experiment.protocol.keeps_apart(folds, clips),
         **score(predictions.select(variant=shown)),
         "oracle": brief(oracle.select(variant=shown), *OF_ORACLE),
         "epochs": chosen_epochs(results, own, folds, clips),

@@ -101,7 +101,7 @@ def _evaluate(
         "selection": "imported weights",
         "held_out": kept.known,
         "batches": None,
-        "subject_independent": experiment.protocol.subject_independent,
+        "subject_independent": experiment.protocol.keeps_apart(folds, clips),
         **score(predictions.select(variant=int(predictions.variant.min()))),
         "oracle": None,
         "diverged": [],

@@ -99,6 +99,8 @@ def _run(
 
     folds, start, about = hosts.all_or_none(prepared)
     require_same_data(about["identity"], folds)
+    if hosts.is_first() and (remark := experiment.protocol.remark()):
+        view.say(remark)
     hosts.first_then_all(
         lambda: open_run(run_dir, about, overwrite=overwrite, say=view.say)
     )

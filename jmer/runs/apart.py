@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jmer.runs.folds import digests, places
 from jmer.runs.run import Run
 from jmer.text import flattened
 
@@ -44,10 +45,18 @@ def apart(runs: Sequence[Run]) -> tuple[Apart, ...]:
     them does not say, as those of older versions do not, is passed over.
     """
     told = [dict(_told(run)) for run in runs]
+    if _same_folds(told):
+        told = [
+            {n: x for n, x in one.items() if n not in (PROTOCOL, KEPT)} for one in told
+        ]
     found = []
     for what in dict.fromkeys(name for one in told for name in one):
         values = [one.get(what, NOT_SAID) for one in told]
         if NOT_SAID not in values and len({_alike(what, one) for one in values}) > 1:
+            if what == LISTS:
+                values = [
+                    f"{_place(r)} ({x})" for r, x in zip(runs, values, strict=True)
+                ]
             found.append(Apart(what, tuple(values), UNFAIR.get(what, "")))
     return tuple(sorted(found, key=lambda one: not one.unfair))
 
@@ -61,10 +70,12 @@ def _alike(what: str, value: str) -> str:
 
 DATA, LABELS = "content of the data set", "classes"
 PROTOCOL, SELECTION, KEPT = "protocol", "selection of the epoch", "subjects kept apart"
+LISTS = "lists of folds"
 UNFAIR = {
     DATA: "they saw other data",
     LABELS: "they tell other classes apart",
     PROTOCOL: "other clips train and are tested together",
+    LISTS: "other clips train and are tested together",
     KEPT: "where subjects are mixed, known people are recognised",
     SELECTION: "one has more to choose from than the other",
 }
@@ -85,8 +96,12 @@ def _told(run: Run) -> Iterator[tuple[str, str]]:
     ):
         if value is not None:
             yield what, _shown(value)
+    listed = digests(run)
+    by_content = {f"protocol.{name}" for name in listed}
+    if listed:
+        yield LISTS, ", ".join(listed.values())
     for name, value in flattened(about["experiment"]):
-        if name != "seeds" and not name.startswith(PLACES):
+        if name not in ("seeds", *by_content) and not name.startswith(PLACES):
             word = WORDS.get(name)
             yield (f"{word} ({name})" if word and word != name else name), value
     device = about.get("device", {})
@@ -104,3 +119,17 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _place(run: Run) -> str:
+    """Where its lists of folds were."""
+    return ", ".join(places(run).values())
+
+
+def _same_folds(told: Sequence[Mapping[str, str]]) -> bool:
+    """Whether all runs divide the same clips by lists that say the same: whatever each
+    of them calls its folds, they are one division."""
+    what = (DATA, LISTS, "protocol.apart")
+    return bool(told) and all(
+        name in one and one[name] == told[0].get(name) for one in told for name in what
+    )

@@ -9,7 +9,9 @@ from typing import Any
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold, make_folds, protocol_of
 from jmer.errors import JmerError
-from jmer.runs.folder import DESCRIPTION, PREDICTIONS
+from jmer.files.lock import tell
+from jmer.runs.folder import CHECKPOINTS, DESCRIPTION, PREDICTIONS
+from jmer.runs.folds import changed_since
 from jmer.runs.run import Run
 from jmer.runs.weights import INDEX, HeldOut, Weights
 
@@ -80,13 +82,16 @@ def kept_from_weights(weights: Weights, folder: Path) -> KeptFrom:
 
 def kept_from_run(run: Run, clips: ClipSet) -> KeptFrom:
     """Of a run: what its checkpoints say. Those of older versions do not; then it is
-    what follows from the protocol, if `clips` are those of the run, or else what the
-    predictions say.
+    what follows from the protocol, if `clips` are those of the run and its lists of
+    folds are as they were, or else what the predictions say.
 
     Raises: JmerError if the predictions say otherwise, as edited ones do.
     """
     said = _predicted(run)
-    known, made = run.held_out, _made(run, clips)
+    known, (made, changed) = run.held_out, _made(run, clips)
+    if changed:
+        instead = PREDICTIONS if known is None else CHECKPOINTS
+        tell(f"{changed} Its folds are those that its {instead} tell")
     if known is None:
         known = made
     elif made is not None and (other := [f for f in known if known[f] != made.get(f)]):
@@ -109,16 +114,19 @@ def kept_from_run(run: Run, clips: ClipSet) -> KeptFrom:
     return KeptFrom(run.folder, known)
 
 
-def _made(run: Run, clips: ClipSet) -> HeldOut | None:
-    """What the protocol of a run holds out; None if `clips` are of another set."""
+def _made(run: Run, clips: ClipSet) -> tuple[HeldOut | None, str]:
+    """What the protocol of a run holds out; None if `clips` are of another set, or
+    files that it names have changed, which is said then."""
     identity: Mapping[str, Any] = run.experiment.get("identity", {})
     if identity.get("data_fingerprint") != clips.fingerprint:
-        return None
+        return None, ""
     # A protocol of the user's own cannot be made from its name.
     with contextlib.suppress(JmerError):
         protocol = protocol_of(run.experiment["experiment"]["protocol"])
-        return held_out(make_folds(protocol, clips), clips)
-    return None
+        if changed := changed_since(run, protocol):
+            return None, changed
+        return held_out(make_folds(protocol, clips), clips), ""
+    return None, ""
 
 
 def _predicted(run: Run) -> HeldOut:

@@ -22,7 +22,8 @@ def made_small(
     experiment: Experiment, given: Collection[str] = ()
 ) -> tuple[Experiment, tuple[str, ...]]:
     """The small size of an experiment, and what it changed, in words. Fields that were
-    `given`, by dotted name, stay; of a whole part that was given, all of them.
+    `given`, by dotted name, stay; of a whole part that was given, all of them, but for
+    lists of folds.
 
     Raises: UsageError if what was given does not go with the rest.
     """
@@ -30,7 +31,7 @@ def made_small(
     changes = {
         name: value
         for name, value in wanted.items()
-        if not {name, name.partition(".")[0]} & {*given}
+        if (name == "protocol" or not {name, name.partition(".")[0]} & {*given})
         and get_field(experiment, name) != value
     }
     words = tuple(
@@ -82,7 +83,8 @@ def _wanted(experiment: Experiment, own: dict[str, Any]) -> Iterable[tuple[str, 
     yield "seeds", experiment.seeds[:1]
     # What others trained has other sizes.
     yield from (("variants", ()), ("pretrained", None), ("start_from", None))
-    if experiment.protocol.files:  # lists of clips, of which some may be left out
+    # Lists of clips, of which some are left out, whoever gave them.
+    if experiment.protocol.files:
         yield "protocol", Loso()
     # Few people may be of one data set, of which no fold can be made.
     known = bool(experiment.model.small_size) or experiment.protocol.by_set
