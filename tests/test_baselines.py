@@ -46,6 +46,7 @@ TESTED[:, 6] = 4
 class Plain(LbpTopConfig):
     """Seven features, whatever the clip is."""
 
+    name = "plain"
     width = 7
 
 
