@@ -15,8 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jmer.arrays import Array, Float, Int, typed
-
-LEAST = 1e-12
+from jmer.baselines.orientation import LEAST
 
 
 @typed

@@ -12,9 +12,8 @@ import jax.numpy as jnp
 
 from jmer.arrays import Array, Float
 from jmer.baselines.flow_features import FlowBaselineConfig
+from jmer.baselines.orientation import LEAST
 from jmer.models.base import Inputs
-
-LEAST = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,13 +17,11 @@ import numpy as np
 
 from jmer.arrays import Array, Float
 from jmer.baselines.flow_features import FlowBaselineConfig
-from jmer.baselines.orientation import direction_bins
+from jmer.baselines.orientation import LEAST, direction_bins
 from jmer.baselines.regions import COUNT, drawn, regions
 from jmer.errors import FieldCheck
 from jmer.models.base import Inputs
 from jmer.preprocess.points68 import TEMPLATE_68
-
-LEAST = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,25 +58,23 @@ class TimedProgram:
 
 def few_clips(experiment: Experiment) -> RandomClips:
     """Random clips of the network's shapes, of few people."""
-    network = experiment.model
-    return RandomClips(
-        shapes=tuple(zip(network.inputs, network.input_shapes, strict=True)),
-        subjects=FEW,
-        per_subject=FEW,
-        dtype=experiment.data.stored_as,
-        classes=network.usual_classes,
-    )
+    return _random_clips(experiment, (FEW,) * FEW)
 
 
 def bench_clips(experiment: Experiment) -> RandomClips:
     """Random clips of the network's shapes, with folds of the data set's sizes."""
     if isinstance(experiment.data, RandomClips):
         return experiment.data
-    network, data = experiment.model, experiment.data
+    sizes = experiment.data.subject_sizes or (PER_SUBJECT,) * SUBJECTS
+    return _random_clips(experiment, sizes)
+
+
+def _random_clips(experiment: Experiment, sizes: tuple[int, ...]) -> RandomClips:
+    network = experiment.model
     return RandomClips(
         shapes=tuple(zip(network.inputs, network.input_shapes, strict=True)),
-        sizes=data.subject_sizes or (PER_SUBJECT,) * SUBJECTS,
-        dtype=data.stored_as,
+        sizes=sizes,
+        dtype=experiment.data.stored_as,
         classes=network.usual_classes,
     )
 

@@ -231,13 +231,15 @@ def _experiment(file: Path, options: argparse.Namespace) -> "Experiment":
     network = experiment.model.without_files
     experiment = dataclasses.replace(experiment, model=network)
     if options.small:
-        from jmer.bench.timing import few_clips
+        from jmer.bench.timing import FEW, few_clips
         from jmer.sweep.small import made_small
 
         experiment, _ = made_small(experiment)
-        data = few_clips(experiment)
-        batch = min(experiment.batch_size, data.per_subject)
-        experiment = dataclasses.replace(experiment, data=data, batch_size=batch)
+        experiment = dataclasses.replace(
+            experiment,
+            data=few_clips(experiment),
+            batch_size=min(experiment.batch_size, FEW),
+        )
     given: dict[str, Any] = {
         "batch_size": options.batch_size,
         "seeds": tuple(options.seeds),

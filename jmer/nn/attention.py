@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jmer.arrays import Array, Float, typed
 from jmer.nn import blockwise
+from jmer.nn.blockwise import product
 from jmer.nn.lowering.choice import current
 
 
@@ -39,7 +40,7 @@ def attention_weights(
     hands out, and some of its programs never hold.
     """
     return jax.nn.softmax(
-        _product("bthd,bshd->bhts", query * query.shape[-1] ** -0.5, key)
+        product("bthd,bshd->bhts", query * query.shape[-1] ** -0.5, key)
     )
 
 
@@ -70,10 +71,10 @@ def _attend(query: Array, key: Array, value: Array) -> Array:
 def _forward(query: Array, key: Array, value: Array) -> tuple[Array, _Residuals]:
     # The weights stay as they are, and the result is divided by their sum instead: it
     # has d values for each query where the weights have s.
-    score = _product("ntd,nsd->nts", query, key)
+    score = product("ntd,nsd->nts", query, key)
     weight = jnp.exp(score - score.max(-1, keepdims=True))
     rate = 1 / weight.sum(-1, keepdims=True)
-    y = rate * _product("nts,nsd->ntd", weight.astype(value.dtype), value)
+    y = rate * product("nts,nsd->ntd", weight.astype(value.dtype), value)
     return y.astype(value.dtype), _Residuals(query, key, value, weight, rate, y)
 
 
@@ -82,17 +83,13 @@ def _backward(residuals: _Residuals, dy: Array) -> tuple[Array, Array, Array]:
     dy = dy * rate
     mean = (dy * y).sum(-1, keepdims=True)
     narrow = dy.astype(value.dtype)
-    dscore = weight * (_product("ntd,nsd->nts", narrow, value) - mean)
+    dscore = weight * (product("ntd,nsd->nts", narrow, value) - mean)
     dscore = dscore.astype(value.dtype)
-    dquery = _product("nts,nsd->ntd", dscore, key)
-    dkey = _product("nts,ntd->nsd", dscore, query)
-    dvalue = _product("nts,ntd->nsd", weight.astype(value.dtype), narrow)
+    dquery = product("nts,nsd->ntd", dscore, key)
+    dkey = product("nts,ntd->nsd", dscore, query)
+    dvalue = product("nts,ntd->nsd", weight.astype(value.dtype), narrow)
     dtype = value.dtype
     return dquery.astype(dtype), dkey.astype(dtype), dvalue.astype(dtype)
 
 
 _attend.defvjp(_forward, _backward)
-
-
-def _product(axes: str, a: Array, b: Array) -> Array:
-    return jnp.einsum(axes, a, b, preferred_element_type=jnp.float32)

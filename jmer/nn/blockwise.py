@@ -93,10 +93,10 @@ def _there(
         v = jnp.concatenate([v, jnp.ones((*v.shape[:-1], 1), v.dtype)], axis=-1)
 
         def rows(q: Array) -> tuple[Array, Array]:
-            score = scale * _product("bhtd,bhsd->bhts", q, k)
+            score = scale * product("bhtd,bhsd->bhts", q, k)
             largest = score.max(-1, keepdims=True)
             weight = jnp.exp(score - largest).astype(v.dtype)
-            y = _product("bhts,bhsd->bhtd", weight, v)
+            y = product("bhts,bhsd->bhtd", weight, v)
             total = (largest + jnp.log(y[..., -1:]))[..., 0]
             return (y[..., :-1] / y[..., -1:]).astype(query.dtype), total
 
@@ -149,12 +149,12 @@ def _of_block(
     """Gradients, float32, of queries and `dy` [b, h, t, d] over all keys and values."""
     scale = q.shape[-1] ** -0.5
     scaled = q * scale
-    weight = jnp.exp(_product("bhtd,bhsd->bhts", scaled, k) - total[..., None])
-    dweight = _product("bhtd,bhsd->bhts", dy, v)
+    weight = jnp.exp(product("bhtd,bhsd->bhts", scaled, k) - total[..., None])
+    dweight = product("bhtd,bhsd->bhts", dy, v)
     dscore = (weight * (dweight - mean[..., None])).astype(q.dtype)
-    dquery = scale * _product("bhts,bhsd->bhtd", dscore, k)
-    dkey = _product("bhts,bhtd->bhsd", dscore, scaled)
-    dvalue = _product("bhts,bhtd->bhsd", weight.astype(q.dtype), dy)
+    dquery = scale * product("bhts,bhsd->bhtd", dscore, k)
+    dkey = product("bhts,bhtd->bhsd", dscore, scaled)
+    dvalue = product("bhts,bhtd->bhsd", weight.astype(q.dtype), dy)
     return dquery, dkey, dvalue
 
 
@@ -171,13 +171,13 @@ def _of_block_on_tpu(
     """
     del mean
     scale = q.shape[-1] ** -0.5
-    score = scale * _product("bhsd,bhtd->bhst", k, q)
+    score = scale * product("bhsd,bhtd->bhst", k, q)
     weight = jnp.exp(score - total[..., None, :])
-    dweight = _product("bhsd,bhtd->bhst", v, dy)
+    dweight = product("bhsd,bhtd->bhst", v, dy)
     dscore = weight * (dweight - (weight * dweight).sum(2, keepdims=True))
-    dquery = _product("bhst,bhsd->bhtd", (scale * dscore).astype(q.dtype), k)
-    dkey = scale * _product("bhst,bhtd->bhsd", dscore.astype(q.dtype), q)
-    dvalue = _product("bhst,bhtd->bhsd", weight.astype(q.dtype), dy)
+    dquery = product("bhst,bhsd->bhtd", (scale * dscore).astype(q.dtype), k)
+    dkey = scale * product("bhst,bhtd->bhsd", dscore.astype(q.dtype), q)
+    dvalue = product("bhst,bhtd->bhsd", weight.astype(q.dtype), dy)
     return dquery, dkey, dvalue
 
 
@@ -302,5 +302,6 @@ def _heads_first(x: Array) -> Array:
     return x.swapaxes(1, 2)
 
 
-def _product(axes: str, a: Array, b: Array) -> Array:
+def product(axes: str, a: Array, b: Array) -> Array:
+    """Of two arrays, added up in float32."""
     return jnp.einsum(axes, a, b, preferred_element_type=jnp.float32)

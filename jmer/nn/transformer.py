@@ -11,6 +11,7 @@ from jmer import keys
 from jmer.arrays import Array, Float, PRNGKeyArray, typed
 from jmer.nn import remat
 from jmer.nn.attention import attention, attention_weights
+from jmer.nn.blockwise import product
 from jmer.nn.drop_path import drop_path
 from jmer.nn.dropout import dropout
 from jmer.nn.gelu import dropped_gelu
@@ -101,11 +102,11 @@ class Attention(nnx.Module):
             layer.kernel[...].astype(dtype) for layer in (self.key, self.value)
         )
         query = jnp.where(heads, self.query(x), 0)
-        asked = _product("bhd,cd->bhc", query, to_keys).astype(dtype)
-        score = _product("bhc,bsc->bhs", asked, tokens)
+        asked = product("bhd,cd->bhc", query, to_keys).astype(dtype)
+        score = product("bhc,bsc->bhs", asked, tokens)
         share = jax.nn.softmax(score * size**-0.5).astype(dtype)
-        taken = _product("bhs,bsc->bhc", share, tokens).astype(dtype)
-        seen = jnp.where(heads, _product("bhc,cd->bhd", taken, to_values), 0)
+        taken = product("bhs,bsc->bhc", share, tokens).astype(dtype)
+        seen = jnp.where(heads, product("bhc,cd->bhd", taken, to_values), 0)
         seen = seen.sum(1, keepdims=True)
         if self.value.bias is not None:  # shares have a sum of 1
             seen = seen + self.value.bias[...]
@@ -125,10 +126,6 @@ class Attention(nnx.Module):
 
     def _heads(self, layer: Linear, x: Array) -> Array:
         return layer(x).reshape(*x.shape[:2], self.heads, -1)
-
-
-def _product(axes: str, a: Array, b: Array) -> Array:
-    return jnp.einsum(axes, a, b, preferred_element_type=jnp.float32)
 
 
 class Perceptron(nnx.Module):
