@@ -11,13 +11,14 @@ import jax
 import numpy as np
 
 from jmer.bench.torch_loop import Loop, Processes
+from jmer.data.clips import ClipSet
 from jmer.data.random_clips import RandomClips
-from jmer.data.splits import make_folds
+from jmer.data.splits import Fold, make_folds
 from jmer.experiment import Experiment
 from jmer.nn.lowering.choice import current
 from jmer.runner.features import seen_by_tasks
 from jmer.runner.plan import make_plan
-from jmer.runner.session import Session
+from jmer.runner.session import Session, as_divided
 from jmer.train.probe import Layout, Probe, out_of_memory, step_flops
 
 SUBJECTS, PER_SUBJECT = 26, 10  # of CASME II, about, where a set does not say
@@ -67,6 +68,18 @@ def bench_clips(experiment: Experiment) -> RandomClips:
         return experiment.data
     sizes = experiment.data.subject_sizes or (PER_SUBJECT,) * SUBJECTS
     return _random_clips(experiment, sizes)
+
+
+def peer_folds(experiment: Experiment, clips: ClipSet) -> list[Fold]:
+    """What a loop has to do for each fold: clips that choose the epoch are not learnt
+    from, and are answered with those of the test."""
+    folds = make_folds(experiment.protocol, clips)
+    return [
+        dataclasses.replace(fold, train=learnt, test=np.append(fold.test, inner))
+        for fold, (learnt, inner) in zip(
+            folds, as_divided(experiment, folds, clips), strict=True
+        )
+    ]
 
 
 def _random_clips(experiment: Experiment, sizes: tuple[int, ...]) -> RandomClips:

@@ -185,16 +185,20 @@ class Loop:
 
 
 class Processes:
-    """The tuned loop in one process for each core: the best that users do on a CPU."""
+    """The tuned loop in one process for each core, or for each of so many trainings
+    where they are fewer: the best that users do on a CPU."""
 
-    def __init__(self, make: Made) -> None:
-        self.name = "torch, tuned, a process a core"
+    def __init__(self, make: Made, trainings: int) -> None:
+        own = sorted(os.sched_getaffinity(0))[: cores()]
+        count = min(len(own), trainings)
+        each = "a process a core" if count == len(own) else "a process a training"
+        self.name = f"torch, tuned, {each}"
         context = multiprocessing.get_context("spawn")
         self._pipes: list[Connection] = []
-        for core in sorted(os.sched_getaffinity(0))[: cores()]:
+        for part in np.array_split(own, count):
             here, there = context.Pipe()
             context.Process(
-                target=_serve, args=(there, core, make), daemon=True
+                target=_serve, args=(there, set(part.tolist()), make), daemon=True
             ).start()
             self._pipes.append(here)
         for pipe in self._pipes:
@@ -214,9 +218,9 @@ class Processes:
             pipe.send("stop")
 
 
-def _serve(pipe: Connection, core: int, make: Made) -> None:
-    os.sched_setaffinity(0, {core})
-    import_torch().set_num_threads(1)
+def _serve(pipe: Connection, own: set[int], make: Made) -> None:
+    os.sched_setaffinity(0, own)
+    import_torch().set_num_threads(len(own))
     experiment, clips, folds = make()
     tuned = Variant("tuned", channels_last=True, tuned=True)
     loop = Loop(experiment, clips, folds, tuned)

@@ -295,12 +295,11 @@ def _make(
     """What a worker process needs; made there, since an experiment of a file of its
     own cannot be sent.
     """
-    from jmer.bench.timing import bench_clips
-    from jmer.data.splits import make_folds
+    from jmer.bench.timing import bench_clips, peer_folds
 
     experiment = _experiment(file, options)
     clips = bench_clips(experiment).clips()
-    return experiment, clips, make_folds(experiment.protocol, clips)
+    return experiment, clips, peer_folds(experiment, clips)
 
 
 def _peers(
@@ -310,19 +309,19 @@ def _peers(
 ) -> "list[Loop | Processes]":
     import jax
 
-    from jmer.bench.timing import bench_clips
+    from jmer.bench.timing import bench_clips, peer_folds
     from jmer.bench.torch_loop import Loop, Processes, import_torch, variants
-    from jmer.data.splits import make_folds
 
     cuda = import_torch().cuda.is_available()
     clips = bench_clips(experiment).clips()
-    folds = make_folds(experiment.protocol, clips)
+    folds = peer_folds(experiment, clips)
     peers: list[Loop | Processes] = [
         Loop(experiment, clips, folds, variant) for variant in variants(cuda)
     ]
     if jax.default_backend() == "cpu" and not cuda:
         make = functools.partial(_make, options.file, options)
-        processes = Processes(make)
+        each = len(experiment.seeds) * len(experiment.variant_values)
+        processes = Processes(make, trainings=each * len(folds))
         stack.callback(processes.close)
         peers.append(processes)
     return peers

@@ -1,6 +1,7 @@
 """The tasks of an experiment on this machine: laid out in packs."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -38,7 +39,7 @@ from jmer.train.checkpoint import drop_superseded
 from jmer.train.mesh import compute_dtype
 from jmer.train.probe import Work
 from jmer.train.step import Data, Trainer
-from jmer.train.tasks import Task, make_table, training_sizes
+from jmer.train.tasks import Task, divided, make_table, training_sizes
 from jmer.train.variants import columns
 
 
@@ -88,7 +89,7 @@ class Session:
         self.device = jax.local_devices()[0]
         dtype = compute_dtype(experiment.dtype, self.device.platform)
         self.dtype_name = np.dtype(dtype).name
-        sizes = training_sizes(folds, clips, **self._inner)
+        sizes = training_sizes(folds, clips, **_inner(experiment))
         self.trainer = Trainer(
             network=experiment.model,
             classes=len(clips.classes),
@@ -112,31 +113,12 @@ class Session:
             patience=experiment.patience,
         )
 
-    @property
-    def _inner(self) -> dict[str, Any]:
-        """Which clips choose the epoch."""
-        experiment = self.experiment
-        return {
-            "selection": experiment.selection,
-            "inner_fraction": experiment.inner_fraction,
-            "inner_unit": experiment.inner_unit,
-        }
-
-    @property
-    def _drawn(self) -> dict[str, Any]:
-        """How they are drawn."""
-        protocol = self.experiment.protocol
-        split = getattr(protocol, "split_seed", 0)
-        return {
-            "inner_seed": split if self.experiment.inner_draw == "split" else None,
-            "rounding": getattr(protocol, "rounding", "class"),
-        }
-
-    @property
+    @functools.cached_property
     def training_clips(self) -> float:
-        """Clips that a fold trains on in an epoch, on average, in all versions."""
+        """Clips that a task learns from in an epoch, on average, in all versions."""
         versions = self.experiment.model.versions
-        return versions * float(np.mean([len(fold.train) for fold in self.folds]))
+        folds = as_divided(self.experiment, self.folds, self.clips)
+        return versions * float(np.mean([len(learnt) for learnt, _ in folds]))
 
     def held_out(self, tasks: Sequence[Task]) -> dict[str, Any]:
         """What these tasks are kept from, to be saved with their weights."""
@@ -148,7 +130,7 @@ class Session:
         """These tasks, as the planner wants them."""
         experiment = self.experiment
         values = columns(self.variants, experiment.parts)
-        rule = {**self._inner, **self._drawn}
+        rule = {**_inner(experiment), "inner_seed": _inner_seed(experiment)}
         table = make_table(tasks, self.folds, self.clips, **rule, values=values)
         return Work(
             self.trainer,
@@ -279,3 +261,29 @@ class Session:
         told = hosts.gather_json([size, plan.layout.chunk, plan.record()])
         size, _, record = min(told, key=lambda one: one[:2])
         return Plan.of(record), size
+
+
+def as_divided(
+    experiment: Experiment, folds: Sequence[Fold], clips: ClipSet
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of each fold, for the first seed: clips that are learnt from, and those that
+    choose the epoch."""
+    rule = {**_inner(experiment), "inner_seed": _inner_seed(experiment)}
+    first = experiment.seeds[0]
+    return [divided(Task(first, fold.name), fold, clips, **rule) for fold in folds]
+
+
+def _inner(experiment: Experiment) -> dict[str, Any]:
+    """Which clips choose the epoch."""
+    return {
+        "selection": experiment.selection,
+        "inner_fraction": experiment.inner_fraction,
+        "inner_unit": experiment.inner_unit,
+        "rounding": getattr(experiment.protocol, "rounding", "class"),
+    }
+
+
+def _inner_seed(experiment: Experiment) -> int | None:
+    """What they are drawn by, where it is not the seed of each task."""
+    split = getattr(experiment.protocol, "split_seed", 0)
+    return split if experiment.inner_draw == "split" else None

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from jmer import keys
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray
 from jmer.data.clips import ClipSet
-from jmer.data.splits import Fold, Rounding, stratified
+from jmer.data.splits import Fold, Rounding, shares, stratified
 from jmer.errors import JmerError
 
 Selection = Literal["last", "inner"]
@@ -72,26 +72,24 @@ def make_table(
     train = np.zeros((len(tasks), len(clips)), bool)
     inner = []
     for row, task in zip(train, tasks, strict=True):
-        fold = by_name[task.fold]
-        row[fold.train] = True
-        chosen = (
-            inner_clips(
-                task,
-                fold,
-                clips,
-                inner_fraction,
-                inner_unit,
-                seed=inner_seed,
-                rounding=rounding,
-            )
-            if selection == "inner"
-            else np.zeros(0, int)
+        learnt, chosen = divided(
+            task,
+            by_name[task.fold],
+            clips,
+            selection=selection,
+            inner_fraction=inner_fraction,
+            inner_unit=inner_unit,
+            inner_seed=inner_seed,
+            rounding=rounding,
         )
-        row[chosen] = False
-        inner.append(chosen[~clips.train_only[chosen]])
-    # Any inner set of any seed fits.
-    most = _most_inner(folds, clips, inner_fraction, inner_unit)
-    room = most if selection == "inner" else 0
+        row[learnt] = True
+        inner.append(chosen)
+    room = 0
+    if selection == "inner":  # any inner set of any seed fits
+        room = max(
+            _inner_sizes(fold, clips, inner_fraction, inner_unit, rounding)[1]
+            for fold in folds
+        )
     return TaskTable(
         key=jnp.stack([task.key() for task in tasks]),
         seed=jnp.stack([keys.seed_key(task.seed) for task in tasks]),
@@ -125,27 +123,72 @@ def training_sizes(
     selection: Selection,
     inner_fraction: float,
     inner_unit: InnerUnit = "subject",
+    rounding: Rounding = "class",
 ) -> tuple[int, int]:
     """Bounds on how many clips a task of any seed trains on: (least, most)."""
     sizes = [len(fold.train) for fold in folds]
     if selection == "last":
         return min(sizes), max(sizes)
-    held_out = _most_inner(folds, clips, inner_fraction, inner_unit)
-    return max(1, min(sizes) - held_out), max(sizes)
+    held_out = [
+        _inner_sizes(fold, clips, inner_fraction, inner_unit, rounding)
+        for fold in folds
+    ]
+    left = [
+        (size - most, size - least)
+        for size, (least, most) in zip(sizes, held_out, strict=True)
+    ]
+    return max(1, min(few for few, _ in left)), max(1, max(many for _, many in left))
 
 
-def _most_inner(
-    folds: Sequence[Fold], clips: ClipSet, fraction: float, unit: InnerUnit
-) -> int:
-    """A bound on how many inner clips a task of any seed has."""
-    most = max(len(fold.train) for fold in folds)
-    if unit == "subject":
-        _, of_subject = np.unique(clips.subject, return_counts=True)
-        # Whole subjects are held out until they have the fraction.
-        beyond = int(of_subject.max())
-    else:
-        beyond = len(clips.classes)  # one of each class at least
-    return min(most, int(fraction * most) + beyond)
+def _inner_sizes(
+    fold: Fold, clips: ClipSet, fraction: float, unit: InnerUnit, rounding: Rounding
+) -> tuple[int, int]:
+    """Bounds on how many clips `inner_clips` holds out of a fold, whatever the seed:
+    (least, most)."""
+    able = fold.train[~clips.train_only[fold.train]]
+    if unit == "clip":
+        _, of_label = np.unique(clips.label[able], return_counts=True)
+        count = sum(shares(of_label.tolist(), fraction, rounding))
+        return count, count
+    subject = clips.subject[fold.train]
+    sizes = sorted(int((subject == s).sum()) for s in np.unique(clips.subject[able]))
+    wanted = fraction * len(fold.train)
+    sums = {0}
+    for size in sizes:
+        sums |= {total + size for total in sums}
+    enough = [total for total in sums if total >= wanted]
+    most = max(total for total in sums if total < wanted) + max(sizes, default=0)
+    # Who is passed over is alone in showing a class, and each another one: among many
+    # more subjects than classes what is wanted is always found.
+    shown = clips.label.shape[1] if clips.of_units else len(clips.classes)
+    others = sum(sizes[: max(1, len(sizes) - shown)])
+    if others < wanted:
+        enough.append(others)
+    return min(enough), min(most, sum(sizes))
+
+
+def divided(
+    task: Task,
+    fold: Fold,
+    clips: ClipSet,
+    *,
+    selection: Selection,
+    inner_fraction: float,
+    inner_unit: InnerUnit = "subject",
+    inner_seed: int | None = None,
+    rounding: Rounding = "class",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Clips that a task learns from, and those that choose its epoch, which are none
+    if the last one is taken."""
+    if selection == "last":
+        return fold.train, np.zeros(0, int)
+    chosen = inner_clips(
+        *(task, fold, clips, inner_fraction, inner_unit),
+        seed=inner_seed,
+        rounding=rounding,
+    )
+    learnt = np.setdiff1d(fold.train, chosen)
+    return learnt, chosen[~clips.train_only[chosen]]
 
 
 def inner_clips(

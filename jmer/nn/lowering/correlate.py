@@ -6,12 +6,16 @@ its places along these become columns of the product instead, and what belongs t
 output is added up afterwards. Patches are that much smaller, and the product with their
 transpose, the gradient of the kernel, has more columns: it is XLA's slowest product
 where those are few.
+
+Where the pixels of `x` are blocks of an image's, a window can end within its last block
+(`Ends`): what lies beyond is in no patch, and is not multiplied with zeros.
 """
 
 import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,23 +26,37 @@ from jmer.nn.lowering.kept import kept
 from jmer.nn.lowering.sizes import Sizes
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def correlate(x: Array, kernel: Array, summed: int = 0) -> Array:
+class Ends(NamedTuple):
+    """Where windows end within blocks."""
+
+    block: Sizes
+    """Values of a pixel of `x`: its features are [*block, channels]."""
+    last: Sizes
+    """So many of them, along each axis, that the last pixel of a window sees."""
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def correlate(
+    x: Array, kernel: Array, summed: int = 0, ends: Ends | None = None
+) -> Array:
     """[b, *out, d] of `x` [b, *space, c] and `kernel` [*window, c, d]; the first
-    `summed` axes of the window are no part of patches."""
+    `summed` axes of the window are no part of patches, and what the kernel has beyond
+    `ends` is zero."""
     window = kernel.shape[:-2]
-    columns = _patches(x, _within(window, summed)) @ _matrix(kernel, summed)
+    columns = _patches(x, _within(window, summed), ends) @ _matrix(kernel, summed, ends)
     if not summed:
         return columns
     return kept(_add_up(columns, window[:summed]))
 
 
-def _forward(x: Array, kernel: Array, summed: int) -> tuple[Array, tuple[Array, Array]]:
-    return correlate(x, kernel, summed), (x, kernel)
+def _forward(
+    x: Array, kernel: Array, summed: int, ends: Ends | None
+) -> tuple[Array, tuple[Array, Array]]:
+    return correlate(x, kernel, summed, ends), (x, kernel)
 
 
 def _backward(
-    summed: int, residuals: tuple[Array, Array], dy: Array
+    summed: int, ends: Ends | None, residuals: tuple[Array, Array], dy: Array
 ) -> tuple[Array, Array]:
     # Each gradient stands alone, so that the compiler can drop the one nobody asks for.
     # The input's adds up overlaps: patches of `dy` would be many times its size.
@@ -46,14 +64,15 @@ def _backward(
     window = kernel.shape[:-2]
     dcolumns = _spread(kept(dy), window[:summed]) if summed else dy
     within = _within(window, summed)
-    dx = _overlap_add(dcolumns @ _matrix(kernel, summed).T, within)
-    rows = _patches(x, within)
+    drows = dcolumns @ _matrix(kernel, summed, ends).T
+    rows = _patches(x, within, ends)
     dmatrix = lax.dot_general(
         rows.reshape(-1, rows.shape[-1]),
         dcolumns.reshape(-1, dcolumns.shape[-1]),
         (((0,), (0,)), ((), ())),
     )
-    return dx, _kernel(dmatrix, kernel.shape, summed)
+    dx = _overlap_add(drows, within, x.shape[-1], ends)
+    return dx, _kernel(dmatrix, kernel.shape, summed, ends)
 
 
 correlate.defvjp(_forward, _backward)
@@ -69,20 +88,28 @@ def _within(window: Sizes, summed: int) -> Sizes:
     return (1,) * summed + window[summed:]
 
 
-def _matrix(kernel: Array, summed: int) -> Array:
+def _matrix(kernel: Array, summed: int, ends: Ends | None) -> Array:
     """[window of patches * c, window summed * d] of [*window, c, d]."""
     rank = kernel.ndim - 2
     first = range(summed)
-    kernel = kernel.transpose(*range(summed, rank + 1), *first, rank + 1)
-    return kernel.reshape(math.prod(kernel.shape[: rank + 1 - summed]), -1)
+    kernel = kernel.transpose(*range(summed, rank), *first, rank + 1, rank)
+    within, c = kernel.shape[: rank - summed], kernel.shape[-1]
+    rows = kernel.reshape(math.prod(within), -1, c)
+    taps = indices((1,) * summed + within)
+    window = (1,) * summed + within
+    seen = [_seen(row, tap, window, ends) for row, tap in zip(rows, taps, strict=True)]
+    return jnp.concatenate(seen, axis=-1).T
 
 
-def _kernel(matrix: Array, shape: Sizes, summed: int) -> Array:
+def _kernel(matrix: Array, shape: Sizes, summed: int, ends: Ends | None) -> Array:
     """The transpose of `_matrix`."""
     *window, c, d = shape
-    rest = len(window) + 1 - summed
-    kernel = matrix.reshape(*window[summed:], c, *window[:summed], d)
-    return kernel.transpose(*range(rest, rest + summed), *range(rest), rest + summed)
+    within = _within(tuple(window), summed)
+    parts = _split(matrix.T, within, c, ends)
+    rest = len(window) - summed
+    kernel = jnp.stack(parts).reshape(*window[summed:], *window[:summed], d, c)
+    back = range(rest, rest + summed), range(rest), (rest + summed + 1, rest + summed)
+    return kernel.transpose(*itertools.chain(*back))
 
 
 def _add_up(columns: Array, window: Sizes) -> Array:
@@ -104,26 +131,71 @@ def _spread(dy: Array, window: Sizes) -> Array:
     )
 
 
-def _patches(x: Array, window: Sizes) -> Array:
+def _patches(x: Array, window: Sizes, ends: Ends | None) -> Array:
     """[b, *out, window * c]: the inputs of each output, in the kernel's order."""
     if math.prod(window) == 1:
-        return x
+        return _seen(x, (0,) * len(window), window, ends)
     out = [n - k + 1 for n, k in zip(x.shape[1:-1], window, strict=True)]
     shifted = [
-        x[(slice(None), *(slice(i, i + n) for i, n in zip(tap, out, strict=True)))]
+        _seen(
+            x[(slice(None), *(slice(i, i + n) for i, n in zip(tap, out, strict=True)))],
+            *(tap, window, ends),
+        )
         for tap in indices(window)
     ]
     return jnp.concatenate(shifted, axis=-1)
 
 
-def _overlap_add(rows: Array, window: Sizes) -> Array:
+def _overlap_add(rows: Array, window: Sizes, c: int, ends: Ends | None) -> Array:
     """[b, *space, c] of [b, *out, window * c]: the transpose of `_patches`."""
-    parts = jnp.split(rows, math.prod(window), axis=-1)
+    parts = _split(rows, window, c, ends)
     whole = [
         _placed(part, tap, window)
         for tap, part in zip(indices(window), parts, strict=True)
     ]
     return sum(whole[1:], whole[0])
+
+
+def _used(tap: Sizes, window: Sizes, ends: Ends) -> Sizes:
+    """Of a block, along each axis, what a pixel of the window sees."""
+    places = zip(tap, window, *ends, strict=True)
+    return tuple(last if i == k - 1 else n for i, k, n, last in places)
+
+
+def _seen(part: Array, tap: Sizes, window: Sizes, ends: Ends | None) -> Array:
+    """Of the features of blocks [..., c] those that a pixel of the window sees."""
+    if ends is None or _used(tap, window, ends) == ends.block:
+        return part
+    *rest, c = part.shape
+    part = part.reshape(*rest, *ends.block, c // math.prod(ends.block))
+    sizes = (*part.shape[: len(rest)], *_used(tap, window, ends), part.shape[-1])
+    return lax.slice(part, (0,) * part.ndim, sizes).reshape(*rest, -1)
+
+
+def _unseen(part: Array, tap: Sizes, window: Sizes, c: int, ends: Ends) -> Array:
+    """The transpose of `_seen`: zeros where nothing was seen."""
+    used = _used(tap, window, ends)
+    if used == ends.block:
+        return part
+    rest = part.shape[:-1]
+    part = part.reshape(*rest, *used, c // math.prod(ends.block))
+    pads = [(0, n - m, 0) for n, m in zip(ends.block, used, strict=True)]
+    zero = jnp.zeros((), part.dtype)
+    part = lax.pad(part, zero, [*[(0, 0, 0)] * len(rest), *pads, (0, 0, 0)])
+    return part.reshape(*rest, c)
+
+
+def _split(rows: Array, window: Sizes, c: int, ends: Ends | None) -> Sequence[Array]:
+    """[..., c] for each pixel of the window, of what they see side by side."""
+    if ends is None:
+        return jnp.split(rows, math.prod(window), axis=-1)
+    channels = c // math.prod(ends.block)
+    sizes = [math.prod(_used(tap, window, ends)) * channels for tap in indices(window)]
+    parts = jnp.split(rows, list(itertools.accumulate(sizes))[:-1], axis=-1)
+    return [
+        _unseen(part, tap, window, c, ends)
+        for tap, part in zip(indices(window), parts, strict=True)
+    ]
 
 
 def _placed(part: Array, tap: Sizes, window: Sizes) -> Array:

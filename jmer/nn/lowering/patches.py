@@ -16,13 +16,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from jmer.arrays import Array
-from jmer.nn.lowering.correlate import correlate, indices
+from jmer.nn.lowering.correlate import Ends, correlate, indices
 from jmer.nn.lowering.sizes import Pads, Sizes
 
 WHOLE = 0
 """The tile that makes a single block of an axis: a dense product, without patches."""
 FEW = 8  # channels up to which a product is narrow
-WIDE = 5  # pixels of a window above which its rows are better summed than in patches
+WIDE = 5  # pixels of a window from which on blocks are square
 SHORT = 4  # frames of a clip that are worth multiplying densely
 DENSE = 2
 """Elements of a kernel between all pixels, for each of a window's, up to which it pays:
@@ -53,28 +53,28 @@ def convolve(
 def plan(space: Sizes, kernel: Sizes, strides: Sizes, dilation: Sizes) -> Plan | None:
     """What was fastest, forward and backward, in small networks on a core with AVX-512
     (`experiments/benchmarks/cpu.md`); None for taps."""
-    *window, channels, _ = kernel
+    *window, channels, outputs = kernel
     rank = len(window)
-    strided = max(strides) > 1
+    single = (1,) * rank
     if math.prod(window) == 1 or max(dilation) > 1:
         return None
     pairs = math.prod(n * -(-n // s) for n, s in zip(space, strides, strict=True))
     if pairs <= DENSE * math.prod(window):
         return Plan((WHOLE,) * rank, 0)
-    if rank == 3:
-        if channels < FEW:
-            return Plan((1, 2, 2), 1)
-        if space[0] <= SHORT:
-            return Plan((WHOLE, 1, 1), 0)
-        if strided:
-            return Plan((1, 1, 1), 2)
-        return Plan((1, 1, 2 if channels <= FEW else 1), 1)
     if rank == 2 and channels < FEW:
-        return Plan((1, 2), 1 if min(window) >= WIDE else 0)
-    if strided and (rank == 1 or channels > FEW):
-        return None
+        if min(window) >= WIDE:
+            return Plan((2, 2), 1 if outputs < FEW else 0)
+        return Plan(single if outputs >= FEW else (1, 2), 0)
+    if rank == 3 and channels < FEW:
+        return Plan((1, 2, 2), 1)
+    if max(strides) > 1:
+        return Plan(single, 0)
+    if rank == 3 and space[0] <= SHORT:
+        return Plan((WHOLE, 1, 1), 0)
+    if rank == 3:
+        return Plan((1, 1, 2 if channels <= FEW else 1), 1)
     last = 2 if rank == 1 and channels <= 2 * FEW else 1
-    return Plan((1,) * (rank - 1) + (last,), 1 if rank > 1 and channels <= FEW else 0)
+    return Plan((*single[1:], last), 1 if rank > 1 and channels <= FEW else 0)
 
 
 def by_taps(
@@ -112,7 +112,12 @@ def by_blocks(
         x.shape[1:-1], kernel.shape, strides, padding, dilation, tile, strict=False
     )
     cuts = [AxisBlocks.of(*axis) for axis in sizes]
-    y = correlate(_into_blocks(x, cuts), _between_blocks(kernel, cuts), summed)
+    ends = Ends(
+        tuple(cut.inputs for cut in cuts),
+        tuple(cut.inputs if i < summed else cut.last for i, cut in enumerate(cuts)),
+    )
+    blocks = _into_blocks(x, cuts), _between_blocks(kernel, cuts)
+    y = correlate(*blocks, summed, None if ends.block == ends.last else ends)
     return _out_of_blocks(y, cuts)
 
 
@@ -126,6 +131,8 @@ class AxisBlocks:
     """Pixels of an output block."""
     reach: int
     """Input blocks, one after the other, that an output block reads."""
+    last: int
+    """Pixels that it reads of the last of them."""
     blocks: int
     """Input blocks in all."""
     low: int
@@ -151,13 +158,14 @@ class AxisBlocks:
         length = (low + n + high - extent) // stride + 1
         if tile == WHOLE:
             shifts = tuple(o * stride - low for o in range(length))
-            return cls(n, length, 1, 1, 0, length, shifts, dilation)
+            return cls(n, length, 1, n, 1, 0, length, shifts, dilation)
         tile = min(tile, length)
         inputs = tile * stride
         shifts = tuple(o * stride for o in range(tile))
         reach = -(-(shifts[-1] + extent) // inputs)
+        last = shifts[-1] + extent - (reach - 1) * inputs
         blocks = -(-length // tile) + reach - 1
-        return cls(inputs, tile, reach, blocks, low, length, shifts, dilation)
+        return cls(inputs, tile, reach, last, blocks, low, length, shifts, dilation)
 
 
 def _into_blocks(x: Array, cuts: list[AxisBlocks]) -> Array:
