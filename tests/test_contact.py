@@ -269,6 +269,17 @@ def test_the_command_prepares_and_draws(tmp_path, capsys):
     one = [*words, "--out", str(tmp_path / "c.png"), "--class", "surprise", "positive"]
     assert main(one) == 0
     assert picture(tmp_path / "c.png").shape == picture(files[0]).shape
+    # A sheet is replaced, and another picture stays.
+    before = (tmp_path / "c.png").read_bytes()
+    assert main([*words, "--out", str(tmp_path / "c.png")]) == 0
+    assert (tmp_path / "c.png").read_bytes() == files[0].read_bytes() != before
+    mine = cv2.imencode(".png", np.zeros((5, 7, 3), np.uint8))[1].tobytes()
+    (tmp_path / "c.png").write_bytes(mine)
+    assert main([*words, "--out", str(tmp_path / "c.png")]) == 2
+    assert (tmp_path / "c.png").read_bytes() == mine
+    error = capsys.readouterr().err
+    assert "c.png' is there already, and not from `jmer data show`: it stays." in error
+    assert "Choose another place with --out" in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(

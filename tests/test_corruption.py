@@ -4,8 +4,10 @@ clear error, or a note, names it. Never other numbers without a word, nor a trac
 
 import contextlib
 import itertools
+import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -57,18 +59,46 @@ TARGETS = (
 )
 
 
+Contents = dict[str, bytes | int]
+
+
+def contents(folder: Path) -> Contents:
+    """What is in each file below a folder, and of all that is no file its kind."""
+    found: Contents = {}
+    with contextlib.chdir(folder):
+        for path in Path().rglob("*"):
+            kind = stat.S_IFMT(path.lstat().st_mode)  # links are not followed
+            found[str(path)] = path.read_bytes() if kind == stat.S_IFREG else kind
+    return found
+
+
+def put_back(folder: Path, pristine: Path, expected: Contents) -> None:
+    """Makes a folder what a pristine one is, whose contents are expected: of hundreds
+    of files a case changes a few, and neither their sizes nor their times tell."""
+    found = contents(folder)
+    same = {path for path, content in found.items() if expected.get(path) == content}
+    for path in sorted(found.keys() - same, reverse=True):  # a folder after its files
+        gone = folder / path
+        gone.rmdir() if found[path] == stat.S_IFDIR else gone.unlink()
+    for path in sorted(expected.keys() - same):
+        if expected[path] == stat.S_IFDIR:
+            (folder / path).mkdir()
+        else:
+            shutil.copy2(pristine / path, folder / path)
+
+
 class Place:
     """The same folder for each case, as it was at the beginning."""
 
     def __init__(self, folder: Path):
         self.pristine = make_place(folder / "pristine")
-        self.folder = folder / "place"
+        self.contents = contents(self.pristine)
+        self.folder = Path(shutil.copytree(self.pristine, folder / "place"))
         self._expected: dict[Reader, Outcome] = {}
 
     @contextlib.contextmanager
     def fresh(self) -> Iterator[None]:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.copytree(self.pristine, self.folder)
+        put_back(self.folder, self.pristine, self.contents)
         with contextlib.chdir(self.folder):
             yield
 
@@ -164,3 +194,26 @@ def test_damage_that_people_do_is_told_or_changes_nothing(place, kind):
 def test_there_are_hundreds_of_damages():
     assert sum(target.cases for target in TARGETS) >= 300
     assert len({name for name, *_ in CASES}) == len(CASES) >= 60
+
+
+def test_what_is_put_back_is_all_as_it_was(tmp_path):
+    for name in ("a/b/c", "a/d", "e/f/g", "h"):
+        (tmp_path / "was" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "was" / name).write_text(name)
+    was = contents(tmp_path / "was")
+    place = Path(shutil.copytree(tmp_path / "was", tmp_path / "place"))
+    written = (place / "a/d").stat()
+    (place / "a/d").write_text("a/D")  # of the same size, and no later
+    os.utime(place / "a/d", ns=(written.st_atime_ns, written.st_mtime_ns))
+    shutil.rmtree(place / "a/b")
+    (place / "a/b").write_text("a file")
+    (place / "e/f").rename(place / "i")
+    (place / "h").unlink()
+    (place / "h/j").mkdir(parents=True)
+    (place / "h/j/k").touch()
+    (place / "loop").symlink_to(place / "loop")
+    os.mkfifo(place / "h/pipe")
+    untouched = (place / "i/g").stat().st_mtime_ns
+    put_back(place, tmp_path / "was", was)
+    assert contents(place) == was == contents(tmp_path / "was")
+    assert (place / "e/f/g").stat().st_mtime_ns == untouched

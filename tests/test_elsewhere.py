@@ -19,6 +19,7 @@ from jmer.commands.bench import TABLED
 from jmer.data.random_clips import RandomClips
 from jmer.errors import JmerError
 from jmer.experiment import Experiment, load_experiment
+from jmer.files import write_json
 from jmer.models.aman import AmanConfig
 from jmer.models.base import networks
 from jmer.models.ststnet import STSTNetConfig
@@ -131,13 +132,31 @@ def test_what_is_kept_is_not_compiled_again(machine, table, monkeypatch):
 
 
 def test_an_interrupted_table_keeps_what_it_has(machine, table):
-    """What is not made again is gone at the end only, and other experiments stay."""
+    """What is compiled anew replaces its cell at the end only."""
     assert there(table) == [("many", 1), ("toy", 1), ("toy", 2)]
-    kept = Kept(table)
-    records_of(machine, kept, dataclasses.replace(EXPERIMENT, batch_size=3))
+    kept, before = Kept(table), json.loads(table.read_text())["targets"]
+    wider = dataclasses.replace(EXPERIMENT.model, filters=(3,))
+    (new,) = records_of(machine, kept, dataclasses.replace(EXPERIMENT, model=wider))
     assert sorted(there(table)) == [("many", 1), ("toy", 1), ("toy", 1), ("toy", 2)]
     kept.finish()
-    assert there(table) == [("many", 1), ("toy", 1)]
+    assert json.loads(table.read_text())["targets"] == [before[0], new, before[2]]
+
+
+def test_layouts_that_are_not_asked_for_again_stay(machine, table):
+    """Each with its own date and makers."""
+    content = json.loads(table.read_text())
+    before = content["targets"]
+    before[2] |= {"revision": "long ago", "made_by": {"jmer": "0", "python": "3.99.1"}}
+    write_json(table, content)
+    kept = Kept(table)
+    assert records_of(machine, kept) == before[1:2]
+    other = dataclasses.replace(EXPERIMENT, batch_size=3)
+    (new,) = records_of(machine, kept, other)
+    after = kept.finish()["targets"]
+    assert after == json.loads(table.read_text())["targets"]
+    assert after == [before[0], before[1], new, before[2]]
+    assert kept.summary()["targets"] == [before[1], new]  # what --json has
+    assert "Python 3.99.1, " in page(json.loads(table.read_text()))
 
 
 def test_a_pack_that_does_not_fit(machine, table):

@@ -428,6 +428,21 @@ def test_wrong_usage_is_one_line(words, said, capsys, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_table_of_somebody_else_stays(tmp_path, capsys):
+    """It is told before anything is read or measured."""
+    table = tmp_path / "table.csv"
+    line = ["weights", "measure", "nowhere.npz", "--out", str(table)]
+    for mine in ("", "clip,motion\n", "motion,factor,found,errors\n"):
+        table.write_text(mine)
+        assert cli.main(line) == 2
+        error = capsys.readouterr().err
+        assert "is there already, and not from `jmer weights measure`" in error
+        assert "Choose another place with --out" in error and error.count("\n") == 1
+        assert table.read_text() == mine
+    table.write_text("motion,factor,found,error\n1.0,2.0,1.9,0.1\n")  # its own
+    assert cli.main(line) == 1 and "nowhere.npz: No such" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_the_command_measures(trained, tmp_path, capsys):
     table = tmp_path / "table.csv"
@@ -444,6 +459,7 @@ def test_the_command_measures(trained, tmp_path, capsys):
         "--scenes",
         "1",
     ]
+    table.write_text("motion,factor,found,error\nof,an,older,one\n")
     assert cli.main([*words, *more]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["motion", "x2", "x3"] and len(lines) == 4

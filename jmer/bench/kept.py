@@ -10,6 +10,11 @@ from jmer.runs.environment import environment
 
 SCHEMA = 2  # of records, and of how a program's text is read
 SAME = ("experiment", "program", "target")
+CELL = (
+    *("experiment", "target", "batches", "batch_size", "dtype", "lowering"),
+    *("chunk", "remat", "accumulate", "devices", "tasks"),
+)
+"""What `jmer bench` is asked for: of one cell there is one record."""
 MADE = ("created", "revision")
 MAKERS = ("jmer", "python")  # beside the compilers, which a record has
 
@@ -74,10 +79,10 @@ class Kept:
         }
 
     def finish(self) -> dict[str, Any]:
-        """All records as JSON values: those of now, and of other experiments and
-        machines those that were there. What was found and is no longer made is gone."""
-        visited = {_place(record) for record in self.records}
-        others = [old for old in self._before if _place(old) not in visited]
+        """All records as JSON values: those of now, and of what was there all other
+        experiments, machines and layouts. A cell that was compiled again is gone."""
+        visited = {_cell(record) for record in self.records}
+        others = [old for old in self._before if _cell(old) not in visited]
         return self._write(others)
 
     def _write(self, others: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -96,6 +101,10 @@ class Kept:
 
 def _place(record: Mapping[str, Any]) -> tuple[str, str]:
     return record["experiment"], record["target"]
+
+
+def _cell(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(record.get(name) for name in CELL)
 
 
 def _like(

@@ -173,9 +173,12 @@ def measure(words: list[str]) -> int:
     from jmer.magnet.magnify import magnified
     from jmer.magnet.weight_files import load_magnet
     from jmer.nn import use_lowering
-    from jmer.pretrain.measure import measure
+    from jmer.pretrain.measure import COLUMNS, measure
+    from jmer.report.render.place import has_columns, require_room
     from jmer.runner.plan import keep_compiled_programs
 
+    if (out := options.out) is not None:
+        require_room([out], "weights measure", known=has_columns(out, COLUMNS))
     keep_compiled_programs()
     network = nnx.merge(*jax.tree.map(jnp.asarray, load_magnet(options.weights)))
     with use_lowering("backend"):  # without gradients the faster one on a CPU too
@@ -189,8 +192,7 @@ def measure(words: list[str]) -> int:
         )
     print("how far from its place, over the motion; and the factor that came out")
     print(found.table())
-    if options.out is not None:
-        rows = found.rows()
-        table = csv_text([[*rows[0]], *(row.values() for row in rows)], "\n")
-        write_text(options.out, table)
+    if out is not None:
+        rows = (row.values() for row in found.rows())
+        write_text(out, csv_text([COLUMNS, *rows], "\n"))
     return 0

@@ -13,6 +13,7 @@ from jmer.arrays import Array, Float, typed
 from jmer.pretrain.texture import NUMBERS, Texture, random_texture
 
 SHORTEST = 8.0  # pixels of a wave, so that shifts of some pixels stay unambiguous
+COLUMNS = ("motion", "factor", "found", "error")
 TRIED = np.linspace(-0.5, 2.0, 51, dtype=np.float32)  # shares of the motion expected
 UPDATES = 8  # of Gauss and Newton: each about squares the error
 Magnify = Callable[[Array, Array, Array], Array]
@@ -48,16 +49,10 @@ class Measured:
 
     def rows(self) -> list[dict[str, float]]:
         """One for each motion and factor; means over scenes."""
-        return [
-            {
-                "motion": float(motion),
-                "factor": float(factor),
-                "found": float(self.found[i, j].mean()),
-                "error": float(self.error[i, j].mean()),
-            }
-            for i, motion in enumerate(self.motions)
-            for j, factor in enumerate(self.factors)
-        ]
+        motion, factor = np.meshgrid(self.motions, self.factors, indexing="ij")
+        columns = (motion, factor, self.found.mean(-1), self.error.mean(-1))
+        rows = np.stack([column.ravel() for column in columns], axis=-1)
+        return [dict(zip(COLUMNS, row, strict=True)) for row in rows.tolist()]
 
 
 def measure(

@@ -18,12 +18,14 @@ from jmer.preprocess.flow_colours import flow_colours
 from jmer.report.draw.settings import own_settings
 from jmer.report.draw.style import INK, MUTED, any_script, png
 from jmer.report.draw.tiles import Card, card, spread_over_classes
+from jmer.report.render.place import require_room, software, wrote
 
 if TYPE_CHECKING:
     from matplotlib.backend_bases import RendererBase
     from matplotlib.figure import Figure
 
 Image = UInt8[np.ndarray, "h w 3"]
+BY = "data show"
 WIDTH = 1700  # of the sheet at most, unless a single card is wider
 TILE = 128  # side of a tile at most
 GAP, MARGIN = 6, 20
@@ -70,14 +72,16 @@ def write_sheet(
 
     `special` is the field of the recipe that says which special images there are.
 
-    Raises: JmerError if it cannot be written, or a class has no clip.
+    Raises: JmerError if it cannot be written, `out` is there and no such sheet, or a
+    class has no clip.
     """
+    require_room([out], BY, known=wrote(out, BY))
     chosen = spread_over_classes(clips, count, classes)
     sheet = compose(
         [card(clips, i, special) for i in chosen],
         f"{clips.name}: {len(chosen)} of {len(clips)} clips",
     )
-    write_bytes(out, png(figure(sheet)))
+    write_bytes(out, png(figure(sheet), software(BY)))
     return chosen
 
 

@@ -64,12 +64,13 @@ def any_script() -> Iterator[None]:
         yield
 
 
-def png(figure: "Figure") -> bytes:
-    """The figure as it is, at its own resolution."""
+def png(figure: "Figure", software: str | None = None) -> bytes:
+    """The figure as it is, at its own resolution; `software` is said to have drawn
+    it."""
     file = io.BytesIO()
     with any_script():
         # No version inside: the same run gives the same bytes.
-        figure.savefig(file, format="png", metadata={"Software": None})
+        figure.savefig(file, format="png", metadata={"Software": software})
     return file.getvalue()
 
 

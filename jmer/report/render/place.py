@@ -1,13 +1,18 @@
 """Places that a command is given with --out: what it did not write there stays."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jmer.errors import UsageError, quoted
 
 MARK = '<meta name="generator" content="{}">'
 BEGINNING = 4096
-"""Bytes of a page in which the mark is."""
+"""Bytes of a file in which the mark is."""
+
+
+def software(by: str) -> str:
+    """What a picture says of who wrote it, in its field of that name."""
+    return f"jmer {by}"
 
 
 def mark(by: str) -> str:
@@ -16,12 +21,23 @@ def mark(by: str) -> str:
 
 
 def wrote(page: Path, by: str) -> bool:
-    """Whether `page` is one that this command wrote, to a place that it was given."""
+    """Whether `page`, or a picture, is one that this command wrote, to a place that it
+    was given."""
+    marks = (mark(by).encode(), b"Software\0" + software(by).encode())
+    return any(one in _beginning(page) for one in marks)
+
+
+def has_columns(table: Path, columns: Sequence[str]) -> bool:
+    """Whether a CSV file begins with this header: it has no place for a mark."""
+    return _beginning(table).startswith(f"{','.join(columns)}\n".encode())
+
+
+def _beginning(file: Path) -> bytes:
     try:
-        with page.open("rb") as file:
-            return mark(by).encode() in file.read(BEGINNING)
+        with file.open("rb") as opened:
+            return opened.read(BEGINNING)
     except OSError:
-        return False
+        return b""
 
 
 def require_room(files: Iterable[Path], by: str, *, known: bool) -> None:
