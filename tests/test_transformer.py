@@ -176,14 +176,18 @@ def test_gelu_that_drops_on_a_tpu_drops_what_it_would_in_two_steps():
         assert_array_equal(dropped_gelu(x, 0.3, None), gelu(x))
 
 
-@pytest.mark.parametrize("shape", [(5,), (3, 5, 2), (2, 8, 3), (1, 3, 4, 2)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(5,), (3, 5, 2), (2, 8, 3), (1, 3, 4, 2), (37, 3, 2), (64, 1, 2)], ids=str
+)
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("lowering", ["tpu", "gpu"])
-def test_bits_of_blocks_are_of_the_same_integers(shape, bits, lowering):
+@pytest.mark.parametrize("clips_inside", [False, True])
+def test_bits_of_blocks_are_of_the_same_integers(shape, bits, lowering, clips_inside):
     lowest = 2**bits // 5
     expected = integers(KEY, shape, bits) >= lowest
     with nn.use_lowering(lowering):
-        assert_array_equal(at_least(KEY, shape, bits, lowest), expected)
+        found = at_least(KEY, shape, bits, lowest, clips_inside=clips_inside)
+    assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("lowering", ["tpu", "gpu"])
