@@ -141,15 +141,16 @@ def test_gelu_of_accelerators_matches_torch():
     close(pull(jnp.asarray(dy))[0], leaf.grad.numpy())
 
 
-def test_gelu_of_narrow_numbers_is_as_right_as_they_are():
+@pytest.mark.parametrize("lowering", ["tpu", "gpu"])
+def test_gelu_of_narrow_numbers_is_as_right_as_they_are(lowering):
     """Every bfloat16 number there is, against math.erf in float64: a rounding apart, or
-    the 2e-6 by which the quick form errs."""
+    the 2e-6 by which the quick form of TPUs errs."""
     every = np.arange(2**16, dtype=np.uint16).view(jnp.bfloat16)
     x = every[np.isfinite(every.astype(np.float32))].astype(np.float64)
     below = np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in x])
     slope = below + x * np.exp(-0.5 * np.minimum(x * x, 1e4)) / math.sqrt(2 * math.pi)
     narrow = jnp.asarray(x, jnp.bfloat16)
-    with nn.use_lowering("tpu"):
+    with nn.use_lowering(lowering):
         y, pull = jax.vjp(gelu, narrow)
     (slopes,) = pull(jnp.ones_like(narrow))
     assert y.dtype == slopes.dtype == jnp.bfloat16

@@ -49,7 +49,7 @@ def at_least(
     before, size, after = shape[:axis], shape[axis], shape[axis + 1 :]
     halves = _blocks(key, (*before, -(-size // each), *after))
     word = jnp.uint32 if current() == "tpu" else jnp.uint8  # TPUs have no small ones
-    words = jnp.zeros(halves[0].shape, jnp.uint32)
+    words: Array = jnp.zeros(halves[0].shape, jnp.uint32)
     for i in range(each):
         half, shift = divmod(i * bits, 32)
         piece = (halves[half] >> shift) & jnp.uint32(2**bits - 1)
