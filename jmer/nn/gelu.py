@@ -12,6 +12,8 @@ from jmer.arrays import Array, PRNGKeyArray
 from jmer.nn.dropout import dropout, kept, kept_scale
 from jmer.nn.lowering.choice import current
 
+ROOT = math.sqrt(0.5)
+
 
 def gelu(x: Array) -> Array:
     """x times the normal distribution up to x (Hendrycks & Gimpel 2016, section 2)."""
@@ -35,14 +37,22 @@ def _is_quick(x: Array) -> bool:
 
 @jax.custom_vjp
 def _gelu(x: Array) -> Array:
-    value: Array = nnx.gelu(x, approximate=False)
-    return value
+    # In float32: of what erfc has in bfloat16 XLA makes an array of its own on a GPU.
+    wide = x.astype(jnp.float32)
+    return (wide * _below_by_erfc(wide, ROOT)).astype(x.dtype)
 
 
 def _gradient(x: Array, dy: Array) -> tuple[Array]:
-    wide = x.astype(jnp.float32)
-    below = 0.5 * lax.erfc(-wide * math.sqrt(0.5))
-    return ((_slope(wide, below) * dy.astype(jnp.float32)).astype(x.dtype),)
+    # With a number that XLA does not know: where the value and its gradient had the
+    # same product, it would be kept from one to the other, in float32.
+    wide, root = x.astype(jnp.float32), lax.optimization_barrier(jnp.float32(ROOT))
+    slope = _slope(wide, _below_by_erfc(wide, root))
+    return ((slope * dy.astype(jnp.float32)).astype(x.dtype),)
+
+
+def _below_by_erfc(x: Array, root: Array | float) -> Array:
+    """The normal distribution up to `x`, float32."""
+    return 0.5 * lax.erfc(-x * root)
 
 
 _gelu.defvjp(lambda x: (_gelu(x), x), _gradient)
@@ -55,7 +65,7 @@ is farthest off; beyond z = 3.2 both are 1. A TPU has tanh, and no erf."""
 
 def _below(x: Array) -> Array:
     """The normal distribution up to `x`, float32."""
-    z = x * math.sqrt(0.5)
+    z = x * ROOT
     square = z * z
     slope = jnp.float32(QUICK[-1])
     for factor in QUICK[-2::-1]:
