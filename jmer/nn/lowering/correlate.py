@@ -90,26 +90,28 @@ def _within(window: Sizes, summed: int) -> Sizes:
 
 def _matrix(kernel: Array, summed: int, ends: Ends | None) -> Array:
     """[window of patches * c, window summed * d] of [*window, c, d]."""
-    rank = kernel.ndim - 2
-    first = range(summed)
-    kernel = kernel.transpose(*range(summed, rank), *first, rank + 1, rank)
-    within, c = kernel.shape[: rank - summed], kernel.shape[-1]
-    rows = kernel.reshape(math.prod(within), -1, c)
-    taps = indices((1,) * summed + within)
-    window = (1,) * summed + within
-    seen = [_seen(row, tap, window, ends) for row, tap in zip(rows, taps, strict=True)]
+    *window, c, _ = kernel.shape
+    rank = len(window)
+    kernel = kernel.transpose(*range(summed, rank + 1), *range(summed), rank + 1)
+    within = _within(tuple(window), summed)
+    rows = kernel.reshape(math.prod(within) * c, -1)
+    if ends is None:
+        return rows
+    blocks = jnp.split(rows.T, math.prod(within), axis=-1)
+    taps = indices(within)
+    seen = [_seen(x, tap, within, ends) for x, tap in zip(blocks, taps, strict=True)]
     return jnp.concatenate(seen, axis=-1).T
 
 
 def _kernel(matrix: Array, shape: Sizes, summed: int, ends: Ends | None) -> Array:
     """The transpose of `_matrix`."""
     *window, c, d = shape
-    within = _within(tuple(window), summed)
-    parts = _split(matrix.T, within, c, ends)
-    rest = len(window) - summed
-    kernel = jnp.stack(parts).reshape(*window[summed:], *window[:summed], d, c)
-    back = range(rest, rest + summed), range(rest), (rest + summed + 1, rest + summed)
-    return kernel.transpose(*itertools.chain(*back))
+    if ends is not None:
+        blocks = _split(matrix.T, _within(tuple(window), summed), c, ends)
+        matrix = jnp.concatenate(blocks, axis=-1).T
+    rest = len(window) + 1 - summed
+    kernel = matrix.reshape(*window[summed:], c, *window[:summed], d)
+    return kernel.transpose(*range(rest, rest + summed), *range(rest), rest + summed)
 
 
 def _add_up(columns: Array, window: Sizes) -> Array:
