@@ -86,10 +86,8 @@ def make_table(
         inner.append(chosen)
     room = 0
     if selection == "inner":  # any inner set of any seed fits
-        room = max(
-            _inner_sizes(fold, clips, inner_fraction, inner_unit, rounding)[1]
-            for fold in folds
-        )
+        sizes = _inner_sizes(folds, clips, inner_fraction, inner_unit, rounding)
+        room = max(most for _, most in sizes)
     return TaskTable(
         key=jnp.stack([task.key() for task in tasks]),
         seed=jnp.stack([keys.seed_key(task.seed) for task in tasks]),
@@ -129,42 +127,51 @@ def training_sizes(
     sizes = [len(fold.train) for fold in folds]
     if selection == "last":
         return min(sizes), max(sizes)
-    held_out = [
-        _inner_sizes(fold, clips, inner_fraction, inner_unit, rounding)
-        for fold in folds
-    ]
-    left = [
-        (size - most, size - least)
-        for size, (least, most) in zip(sizes, held_out, strict=True)
-    ]
-    return max(1, min(few for few, _ in left)), max(1, max(many for _, many in left))
+    inner = _inner_sizes(folds, clips, inner_fraction, inner_unit, rounding)
+    least = min(n - most for n, (_, most) in zip(sizes, inner, strict=True))
+    most = max(n - least for n, (least, _) in zip(sizes, inner, strict=True))
+    return max(1, least), max(1, most)
 
 
 def _inner_sizes(
-    fold: Fold, clips: ClipSet, fraction: float, unit: InnerUnit, rounding: Rounding
-) -> tuple[int, int]:
-    """Bounds on how many clips `inner_clips` holds out of a fold, whatever the seed:
+    folds: Sequence[Fold],
+    clips: ClipSet,
+    fraction: float,
+    unit: InnerUnit,
+    rounding: Rounding,
+) -> list[tuple[int, int]]:
+    """Bounds on how many clips `inner_clips` holds out of each fold, whatever the seed:
     (least, most)."""
-    able = fold.train[~clips.train_only[fold.train]]
-    if unit == "clip":
-        _, of_label = np.unique(clips.label[able], return_counts=True)
-        count = sum(shares(of_label.tolist(), fraction, rounding))
-        return count, count
-    subject = clips.subject[fold.train]
-    sizes = sorted(int((subject == s).sum()) for s in np.unique(clips.subject[able]))
-    wanted = fraction * len(fold.train)
-    sums = {0}
+    _, subject = np.unique(clips.subject, return_inverse=True)
+    # Who is passed over is alone in showing a class, and each another one.
+    passed = clips.label.shape[1] if clips.of_units else len(clips.classes)
+    found = []
+    for fold in folds:
+        able = fold.train[~clips.train_only[fold.train]]
+        if unit == "clip":
+            _, of_label = np.unique(clips.label[able], return_counts=True)
+            count = sum(shares(of_label.tolist(), fraction, rounding))
+            found.append((count, count))
+            continue
+        of_subject = np.bincount(subject[fold.train])[np.unique(subject[able])]
+        wanted = fraction * len(fold.train)
+        found.append(_drawn_until(wanted, sorted(of_subject.tolist()), passed))
+    return found
+
+
+def _drawn_until(wanted: float, sizes: list[int], passed: int) -> tuple[int, int]:
+    """Bounds on the sum of `sizes`, smallest first, that are drawn in any order until
+    it is `wanted`, where at most so many are passed over, and one at least is not."""
+    reached = 1  # bit n: whether some of them sum to n
     for size in sizes:
-        sums |= {total + size for total in sums}
-    enough = [total for total in sums if total >= wanted]
-    most = max(total for total in sums if total < wanted) + max(sizes, default=0)
-    # Who is passed over is alone in showing a class, and each another one: among many
-    # more subjects than classes what is wanted is always found.
-    shown = clips.label.shape[1] if clips.of_units else len(clips.classes)
-    others = sum(sizes[: max(1, len(sizes) - shown)])
-    if others < wanted:
+        reached |= reached << size
+    sums = [n for n in range(sum(sizes) + 1) if reached >> n & 1]
+    enough = [n for n in sums if n >= wanted]
+    others = sum(sizes[: max(1, len(sizes) - passed)])
+    if others < wanted:  # the sum may fall short
         enough.append(others)
-    return min(enough), min(most, sum(sizes))
+    short = max(n for n in sums if n < wanted)
+    return min(enough), min(short + max(sizes, default=0), sum(sizes))
 
 
 def divided(
