@@ -9,6 +9,7 @@ from jax.typing import DTypeLike
 from jmer.arrays import Array, Float, typed
 from jmer.nn.init import torch_bias, torch_kernel
 from jmer.nn.lowering.choice import current
+from jmer.nn.lowering.transposed import transposed_product
 
 
 class Linear(nnx.Module):
@@ -89,7 +90,7 @@ def _backward(residuals: tuple[Array, Array], dy: Array) -> tuple[Array, Array, 
     # The bias as one more row of the kernel: XLA's sum over rows is slow on a CPU.
     x, kernel = residuals
     ones = jnp.ones((x.shape[0], 1), x.dtype)
-    both = jnp.concatenate([x, ones], axis=1).T @ dy
+    both = transposed_product(jnp.concatenate([x, ones], axis=1), dy)
     return dy @ kernel.T, both[:-1], both[-1]
 
 

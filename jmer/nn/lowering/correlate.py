@@ -24,6 +24,7 @@ from jax import lax
 from jmer.arrays import Array
 from jmer.nn.lowering.kept import kept
 from jmer.nn.lowering.sizes import Sizes
+from jmer.nn.lowering.transposed import transposed_product
 
 
 class Ends(NamedTuple):
@@ -66,10 +67,8 @@ def _backward(
     within = _within(window, summed)
     drows = dcolumns @ _matrix(kernel, summed, ends).T
     rows = _patches(x, within, ends)
-    dmatrix = lax.dot_general(
-        rows.reshape(-1, rows.shape[-1]),
-        dcolumns.reshape(-1, dcolumns.shape[-1]),
-        (((0,), (0,)), ((), ())),
+    dmatrix = transposed_product(
+        rows.reshape(-1, rows.shape[-1]), dcolumns.reshape(-1, dcolumns.shape[-1])
     )
     dx = _overlap_add(drows, within, x.shape[-1], ends)
     return dx, _kernel(dmatrix, kernel.shape, summed, ends)
