@@ -64,7 +64,9 @@ def plan(space: Sizes, kernel: Sizes, strides: Sizes, dilation: Sizes) -> Plan |
     if rank == 2 and channels < FEW:
         if min(window) >= WIDE:
             return Plan((2, 2), 1 if outputs < FEW else 0)
-        return Plan(single if outputs >= FEW else (1, 2), 0)
+        if outputs < FEW:
+            return Plan((1, 2), 0)
+        return Plan(single if max(strides) > 1 else (2, 2), 0)
     if rank == 3 and channels < FEW:
         return Plan((1, 2, 2), 1)
     if max(strides) > 1:
@@ -73,8 +75,8 @@ def plan(space: Sizes, kernel: Sizes, strides: Sizes, dilation: Sizes) -> Plan |
         return Plan((WHOLE, 1, 1), 0)
     if rank == 3:
         return Plan((1, 1, 2 if channels <= FEW else 1), 1)
-    last = 2 if rank == 1 and channels <= 2 * FEW else 1
-    return Plan((*single[1:], last), 1 if rank > 1 and channels <= FEW else 0)
+    narrow = channels <= (2 * FEW if rank == 1 else FEW)
+    return Plan((*single[1:], 2 if narrow else 1), 0)
 
 
 def by_taps(
