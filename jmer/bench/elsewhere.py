@@ -59,7 +59,8 @@ def _record(
     rows = len(program.rows(work.tasks))
     lowered = program.lowered(trees.shapes(work.table, rows), work.data)
     versions = machines.compiler_versions(machine)
-    fingerprint = _fingerprint(lowered, machine, versions)
+    options = program.compiler_options
+    fingerprint = _fingerprint(lowered, machine, options, versions)
     about = {"experiment": name, "program": fingerprint, "target": machine.name}
     if (refused := kept.refusal(about)) is not None:
         raise TooLarge(aim, refused["bytes_per_device"])
@@ -70,7 +71,7 @@ def _record(
     start = time.monotonic()
     size: int | None
     try:
-        compiled: Any = lowered.compile(compiler_options=dict(program.options or {}))
+        compiled: Any = lowered.compile(options)
         size = device_bytes(compiled)
     except jax.errors.JaxRuntimeError as error:
         if not out_of_memory(error):
@@ -110,11 +111,15 @@ def _record(
 
 
 def _fingerprint(
-    lowered: jax.stages.Lowered, machine: machines.Target, versions: Mapping[str, str]
+    lowered: jax.stages.Lowered,
+    machine: machines.Target,
+    options: Mapping[str, Any],
+    versions: Mapping[str, str],
 ) -> str:
     """A name for all that a record depends on: the traced program, who compiles it for
     what, and how its text is read."""
-    facts = (lowered.as_text(), machine.name, sorted(versions.items()), SCHEMA)
+    told, made_by = sorted(options.items()), sorted(versions.items())
+    facts = (lowered.as_text(), machine.name, told, made_by, SCHEMA)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:24]
 
 

@@ -13,6 +13,7 @@ from jax.sharding import PartitionSpec as P
 
 from jmer import keys
 from jmer.targets.scopes import CHUNKS, EPOCHS, EVALUATION
+from jmer.train.compiling import compiler_options
 from jmer.train.step import Data, Record, TaskState, Trainer
 from jmer.train.tasks import Task, TaskTable
 
@@ -39,7 +40,14 @@ class Program:
     chunk: int
     evaluations: int = 1
     options: Mapping[str, Any] | None = None
-    """For the compiler."""
+    """For the compiler, beside what the lowering asks for."""
+
+    @property
+    def compiler_options(self) -> dict[str, Any]:
+        """For the compiler, all of them."""
+        platform = self.mesh.devices.flat[0].platform
+        asked = compiler_options(platform, self.trainer.lowering, self.trainer.dtype)
+        return asked | dict(self.options or {})
 
     @property
     def per_task(self) -> NamedSharding:
@@ -95,9 +103,7 @@ class Program:
         rows = table.key.shape[0]
         if rows not in self._compiled:
             lowered = self.lowered(table, data)
-            self._compiled[rows] = lowered.compile(
-                compiler_options=dict(self.options or {})
-            )
+            self._compiled[rows] = lowered.compile(self.compiler_options)
         return self._compiled[rows]
 
     def lowered(self, table: TaskTable, data: Data) -> jax.stages.Lowered:

@@ -167,7 +167,7 @@ class Streamed(Program):
             is_leaf=lambda leaf: isinstance(leaf, P),
         )
         lowered = jax.jit(every, donate_argnums=(0, 1)).lower(*specs)
-        return lowered.compile(compiler_options=dict(self.options or {}))
+        return lowered.compile(self.compiler_options)
 
     def _arguments(
         self, table: TaskTable, data: Data, room: int, *, order: bool

@@ -40,9 +40,8 @@ def current() -> Lowering:
 WORTH_TRYING: dict[str, tuple[Lowering, ...]] = {
     # On a CPU, convolutions in a loop are 10 to 30 times slower.
     "cpu": ("patches",),
-    # No patches: a fifth as fast as `gpu` where they were measured, and XLA's compiler
-    # aborted over some (experiments/benchmarks/h100.md).
-    "gpu": ("gpu", "backend"),
+    # Patches were 0.2 to 1.3 times as fast as `gpu` (experiments/benchmarks/h200.md).
+    "gpu": ("gpu", "patches", "backend"),
     "tpu": ("tpu", "backend", "patches"),
 }
 """Lowerings for a platform, the one that suits it first."""

@@ -1,0 +1,27 @@
+"""What XLA is told of a program, beside the program."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from jmer.nn.lowering.choice import Lowering
+
+
+def compiler_options(
+    platform: str, lowering: Lowering, dtype: DTypeLike
+) -> dict[str, Any]:
+    """Settings of the compiler for a program of this lowering that multiplies in
+    `dtype`, on a platform (`cpu`, `gpu`, `tpu`). They change roundings, not results.
+    """
+    if platform != "gpu":
+        return {}
+    if lowering == "patches":
+        # XLA 0.11 ends the process over some of these products, in a failed check of
+        # its tiling for Triton (experiments/benchmarks/h200.md).
+        return {"xla_gpu_enable_triton_gemm": False}
+    if lowering == "gpu" and jnp.dtype(dtype).itemsize == 2:
+        # As XLA lays out two dimensions of such numbers, but not three: there, cuDNN
+        # turned the arrays of each convolution to channels last, and its result back.
+        return {"xla_gpu_force_conv_nhwc": True}
+    return {}
