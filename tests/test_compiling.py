@@ -1,6 +1,5 @@
-"""What the compiler is told for a GPU, and what it makes of it, where it is installed."""
+"""What the compiler is told for a GPU, and what it makes of it where it is there."""
 
-import dataclasses
 import re
 
 import jax
@@ -48,7 +47,7 @@ def compiled_for(name, lowering, dtype, *, told=True):
 
 
 def layouts(text):
-    """Of the arrays of cuDNN's convolutions: where the channels (f) stand among them."""
+    """Of the arrays of cuDNN's convolutions: where the channels (f) stand."""
     found = re.findall(r'dim_labels=(\w+?)_\w+->(\w+),.*"__cudnn\$conv', text)
     return {labels for pair in found for labels in pair}
 
@@ -58,7 +57,9 @@ def test_convolutions_of_three_dimensions_have_channels_last_on_an_h100(dtype):
     assert layouts(compiled_for("h100", "gpu", dtype)) == {"b012f"}
 
 
-@pytest.mark.parametrize(("lowering", "dtype"), [("gpu", "float32"), ("backend", "bfloat16")])
+@pytest.mark.parametrize(
+    ("lowering", "dtype"), [("gpu", "float32"), ("backend", "bfloat16")]
+)
 def test_others_are_laid_out_as_the_compiler_of_an_h100_likes(lowering, dtype):
     assert layouts(compiled_for("h100", lowering, dtype)) == {"bf012"}
 
