@@ -46,9 +46,11 @@ def values_of(space):
     return x, np.clip(np.round(x), -4, -3), np.full_like(x, -1)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "lowering"), [("max", "patches"), ("max", "gpu"), ("avg", "patches")]
+)
 @pytest.mark.parametrize("name", POOLS)
-def test_pools_match_torch_gradients_and_ties_included(name, kind):
+def test_pools_match_torch_gradients_and_ties_included(name, kind, lowering):
     space, *sizes = POOLS[name]
     window, strides, padding = sizes
     pool = functools.partial(
@@ -56,7 +58,8 @@ def test_pools_match_torch_gradients_and_ties_included(name, kind):
     )
     step = jax.jit(functools.partial(pulled, pool))
     for x in values_of(space):
-        y, (gradient,) = step(x)
+        with nn.use_lowering(lowering):
+            y, (gradient,) = step(x)
         expected = torch_pool(kind, x, normal(9, *y.shape), *sizes)
         assert_allclose(y, expected[0], rtol=1e-6)
         assert_allclose(gradient, expected[1], rtol=1e-5, atol=1e-6)
@@ -88,7 +91,8 @@ def test_pools_of_any_size_match_reduce_window(kind, drawn):
             return pulled(lambda x: KINDS[kind](x, sizes[0], **options), x)
 
     options = {"strides": sizes[1], "padding": sizes[2]}
-    close(run("patches"), run("backend"), 1e-6)
+    for lowering in ("patches", "gpu"):
+        close(run(lowering), run("backend"), 1e-6)
 
 
 def test_each_lowering_pools_overlapping_windows_its_own_way():
@@ -97,8 +101,9 @@ def test_each_lowering_pools_overlapping_windows_its_own_way():
             pool = functools.partial(nn.max_pool, window=(3, 3), strides=(2, 2))
             return str(jax.make_jaxpr(pool)(normal(0, 2, 7, 9, 3)))
 
-    assert "reduce_window" in program("backend")
-    assert "reduce_window" not in program("patches")
+    for lowering in nn.LOWERINGS:
+        left_to_it = lowering in ("backend", "tpu")
+        assert ("reduce_window" in program(lowering)) == left_to_it
 
 
 def test_overlapping_pool_of_narrow_values_keeps_their_type():
@@ -109,14 +114,16 @@ def test_overlapping_pool_of_narrow_values_keeps_their_type():
     assert_array_equal(value, pool(x.astype(jnp.float32)))
 
 
+@pytest.mark.parametrize("lowering", ["patches", "gpu"])
 @pytest.mark.parametrize("strides", [(3, 2), (2, 1)])
-def test_pools_mapped_over_tasks_match_a_loop(strides):
+def test_pools_mapped_over_tasks_match_a_loop(strides, lowering):
     x = normal(0, 5, 2, 7, 11, 3)
     for pool in KINDS.values():
         step = jax.jit(
             jax.grad(lambda x, p=pool: (p(x, (3, 2), strides=strides) ** 2).sum())
         )
-        close(jax.vmap(step)(x), np.stack([step(one) for one in x]))
+        with nn.use_lowering(lowering):
+            close(jax.vmap(step)(x), np.stack([step(one) for one in x]))
 
 
 def test_pools_refuse_a_window_of_another_rank():

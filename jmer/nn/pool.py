@@ -10,8 +10,8 @@ import numpy as np
 from jax import lax
 
 from jmer.arrays import Array, Float, typed
+from jmer.nn.lowering import overlap
 from jmer.nn.lowering.choice import current
-from jmer.nn.lowering.overlap import overlapping_max
 from jmer.nn.lowering.sizes import Pads, Sizes
 
 MAX_SLOTS = 32  # elements of a window; the time to compile grows with their square
@@ -33,7 +33,9 @@ def max_pool(
     if _is_split(size, step):
         return _max_of_slots(x, x.shape[1:-1], size, pads)
     if current() == "patches" and max(size) <= MAX_SLOTS:
-        return overlapping_max(x, size, step, pads)
+        return overlap.by_axes(x, size, step, pads)
+    if current() == "gpu" and math.prod(size) <= MAX_SLOTS:
+        return overlap.at_once(x, size, step, pads)
     low = -jnp.inf
     return lax.reduce_window(
         x, low, lax.max, (1, *size, 1), (1, *step, 1), ((0, 0), *pads, (0, 0))

@@ -1,6 +1,12 @@
-"""Max-pooling of windows that overlap, one axis at a time."""
+"""Max-pooling of windows that overlap, with a gradient that adds up element by element.
+
+The gradient of XLA's own is a scatter on a GPU, from four arrays of places as large as
+the result, in no fixed order.
+"""
 
 import functools
+import itertools
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -10,40 +16,38 @@ from jmer.arrays import Array
 from jmer.nn.lowering.sizes import Pads, Sizes
 
 
-def overlapping_max(x: Array, window: Sizes, strides: Sizes, padding: Pads) -> Array:
-    """The largest value in each window of `x` [b, *space, c].
+def by_axes(x: Array, window: Sizes, strides: Sizes, padding: Pads) -> Array:
+    """The largest value in each window of `x` [b, *space, c], one axis at a time: the
+    fewest comparisons.
 
     The last axis goes first: of equal values the first in each row, then the first
     such row, hence the first in row-major order.
     """
     for axis in reversed(range(len(window))):
-        x = _max_along(
-            x, axis + 1, x.shape[axis + 1], window[axis], strides[axis], padding[axis]
+        one = slice(axis, axis + 1)
+        x = _largest(
+            x, axis + 1, x.shape[1:-1], *(window[one], strides[one]), padding[one]
         )
     return x
 
 
+def at_once(x: Array, window: Sizes, strides: Sizes, padding: Pads) -> Array:
+    """The same in one pass over memory, for a device that has comparisons to spare."""
+    return _largest(x, 1, x.shape[1:-1], window, strides, padding)
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4, 5))
-def _max_along(
-    x: Array,
-    axis: int,
-    size: int,
-    window: int,
-    stride: int,
-    padding: tuple[int, int],
+def _largest(
+    x: Array, axis: int, space: Sizes, window: Sizes, strides: Sizes, padding: Pads
 ) -> Array:
-    return functools.reduce(jnp.maximum, _taps(x, axis, window, stride, padding))
+    """Over windows of some axes, from `axis` on."""
+    return functools.reduce(jnp.maximum, _taps(x, axis, window, strides, padding))
 
 
 def _forward(
-    x: Array,
-    axis: int,
-    size: int,
-    window: int,
-    stride: int,
-    padding: tuple[int, int],
+    x: Array, axis: int, space: Sizes, window: Sizes, strides: Sizes, padding: Pads
 ) -> tuple[Array, Array]:
-    best, *others = _taps(x, axis, window, stride, padding)
+    best, *others = _taps(x, axis, window, strides, padding)
     winner = jnp.zeros(best.shape, jnp.int8)
     for tap, value in enumerate(others, start=1):
         winner = jnp.where(value > best, jnp.int8(tap), winner)
@@ -53,35 +57,55 @@ def _forward(
 
 def _backward(
     axis: int,
-    size: int,
-    window: int,
-    stride: int,
-    padding: tuple[int, int],
+    space: Sizes,
+    window: Sizes,
+    strides: Sizes,
+    padding: Pads,
     winner: Array,
     dy: Array,
 ) -> tuple[Array]:
-    low, _ = padding
-    extent = (dy.shape[axis] - 1) * stride + 1
     zero = jnp.zeros((), dy.dtype)
-    pads = [(0, 0, 0)] * dy.ndim
     dx = []
-    for tap in range(window):
-        pads[axis] = (tap - low, size - extent - (tap - low), stride - 1)
+    for tap, place in enumerate(_places(window)):
+        pads = [(0, 0, 0)] * dy.ndim
+        for i, at in enumerate(place, start=axis):
+            stride, (low, _) = strides[i - axis], padding[i - axis]
+            extent = (dy.shape[i] - 1) * stride + 1
+            pads[i] = (at - low, space[i - 1] - extent - (at - low), stride - 1)
         dx.append(lax.pad(jnp.where(winner == tap, dy, zero), zero, pads))
     return (sum(dx[1:], dx[0]),)
 
 
-_max_along.defvjp(_forward, _backward)
+_largest.defvjp(_forward, _backward)
 
 
 def _taps(
-    x: Array, axis: int, window: int, stride: int, padding: tuple[int, int]
+    x: Array, axis: int, window: Sizes, strides: Sizes, padding: Pads
 ) -> list[Array]:
-    """The k-th element of every window along an axis, for each k."""
-    pads = [(0, 0, 0)] * x.ndim
-    pads[axis] = (*padding, 0)
+    """The k-th element of every window, for each k."""
+    rest = x.ndim - axis - len(window)
+    pads = [(low, high, 0) for low, high in padding]
+    pads = [(0, 0, 0)] * axis + pads + [(0, 0, 0)] * rest
     x = lax.pad(x, jnp.asarray(-jnp.inf, x.dtype), pads)
-    extent = (x.shape[axis] - window) // stride * stride + 1
-    return [
-        lax.slice_in_dim(x, tap, tap + extent, stride, axis) for tap in range(window)
+    space = x.shape[axis : axis + len(window)]
+    extents = [
+        (n - size) // stride * stride + 1
+        for n, size, stride in zip(space, window, strides, strict=True)
     ]
+    return [
+        lax.slice(
+            x,
+            (0,) * axis + place + (0,) * rest,
+            (
+                *x.shape[:axis],
+                *(at + extent for at, extent in zip(place, extents, strict=True)),
+                *x.shape[x.ndim - rest :],
+            ),
+            (1,) * axis + strides + (1,) * rest,
+        )
+        for place in _places(window)
+    ]
+
+
+def _places(window: Sizes) -> Iterator[tuple[int, ...]]:
+    return itertools.product(*(range(n) for n in window))
