@@ -137,6 +137,8 @@ def _rows(rows: Shaped[Array, "n values"], index: Int[Array, " b"]) -> Array:
 LEAST_TESTED = 16
 """Clips that are tested at once, however small a batch is."""
 FEW = 8
+SMALL = 2**14
+"""Values of a gradient that are not worth a kernel."""
 LONG = 2**16
 """Bytes."""
 
@@ -267,7 +269,7 @@ class Trainer:
             gradient = in_parts(gradient, self.accumulate)
         (loss, stats), grads = gradient(state.params, inputs, labels, weight)
         updates, opt_state = optimiser.update(grads, state.opt_state, state.params)
-        finite = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(grads))
+        finite = jnp.isfinite(loss) & jnp.isfinite(_squares(grads))
         empty = weight.sum() == 0
         moved = dataclasses.replace(
             state,
@@ -478,3 +480,14 @@ def _mean(losses: Float[Array, " s"], weight: Float[Array, "s b"]) -> Array:
     counts = weight.sum(1)
     total = jnp.where(counts > 0, losses * counts, 0).sum()
     return total / counts.sum()
+
+
+def _squares(grads: nnx.State) -> Float[Array, ""]:
+    """The sum of the squares of all gradients. Many small arrays are one sum: each
+    of its own would be a kernel of its own."""
+    leaves = jax.tree.leaves(grads)
+    small = [leaf.ravel() for leaf in leaves if leaf.size <= SMALL]
+    large = [leaf for leaf in leaves if leaf.size > SMALL]
+    if small:
+        large.append(jnp.concatenate(small))
+    return sum((jnp.sum(leaf**2) for leaf in large), jnp.zeros(()))
