@@ -51,6 +51,13 @@ def clips_of(network):
 
 
 @functools.cache
+def started(tasks):
+    """The states of so many tasks before any update, which no lowering changes."""
+    trainer = make_program(clips_of(HSTA), network=HSTA).trainer
+    return jax.jit(jax.vmap(trainer.init))(jax.random.split(jax.random.key(0), tasks))
+
+
+@functools.cache
 def stepped(lowering="patches", tasks=1, **changes):
     """A state after one update of HSTA by four clips, one of which does not count."""
     clips = clips_of(HSTA)
@@ -59,10 +66,11 @@ def stepped(lowering="patches", tasks=1, **changes):
     batch = Data.of(clips.inputs, clips.label).take(jnp.arange(4))
     label, weight = jnp.asarray(clips.label[:4]), jnp.float32([1, 1, 0, 1])
 
-    def step(key):
-        return trainer.step(trainer.init(key), key, batch, label, weight)
+    def step(state, key):
+        return trainer.step(state, key, batch, label, weight)
 
-    return jax.jit(jax.vmap(step))(jax.random.split(jax.random.key(0), tasks))
+    keys = jax.random.split(jax.random.key(0), tasks)
+    return jax.jit(jax.vmap(step))(started(tasks), keys)
 
 
 @pytest.mark.parametrize("lowering", nn.LOWERINGS)
