@@ -43,6 +43,9 @@ OF_KIND = {
     ),
 }
 TASKS = 8
+# Bytes say little of a GPU's patches: of STANet's, which an H200 took 1.3 times as long
+# for (experiments/benchmarks/h200.md).
+ESTIMATED = {"tpu": WORTH_TRYING["tpu"], "gpu": ("gpu", "backend")}
 
 
 def trained(network, **options):
@@ -128,7 +131,7 @@ def test_the_guess_is_near_the_best(name, kind, monkeypatch):
     suited = GUESSES[machine.chip.platform, kind]
     found = {
         (lowering, chunk): expected(OF_KIND[kind], machine, lowering, chunk).amount
-        for lowering in WORTH_TRYING[machine.chip.platform]
+        for lowering in ESTIMATED[machine.chip.platform]
         for chunk in (1, TASKS)
     }
     # So small, all are side by side.

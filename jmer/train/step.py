@@ -137,10 +137,10 @@ def _rows(rows: Shaped[Array, "n values"], index: Int[Array, " b"]) -> Array:
 LEAST_TESTED = 16
 """Clips that are tested at once, however small a batch is."""
 FEW = 8
-SMALL = 2**14
-"""Values of a gradient that are not worth a kernel."""
 LONG = 2**16
 """Bytes."""
+SMALL = 2**14
+"""Values of a gradient that are not worth a kernel of their own."""
 
 
 @struct.dataclass
