@@ -7,8 +7,7 @@ import tempfile
 os.environ["JMER_TYPECHECK"] = "1"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JMER_CACHE"] = tempfile.mkdtemp(prefix="jmer-cache-")
-# Many tests make the same small program: one compiles it, of all pytest's processes.
-os.environ.setdefault("JMER_TEST_PROGRAMS", os.environ["JMER_CACHE"] + "/programs")
+# Many tests make the same small program: of each process, one compiles it.
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 os.environ["XLA_FLAGS"] = " ".join(
@@ -43,7 +42,7 @@ settings.register_profile(
 )
 settings.load_profile("jmer")
 atexit.register(shutil.rmtree, os.environ["JMER_CACHE"], ignore_errors=True)
-jax.config.update("jax_compilation_cache_dir", os.environ["JMER_TEST_PROGRAMS"])
+jax.config.update("jax_compilation_cache_dir", os.environ["JMER_CACHE"] + "/programs")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
