@@ -5,11 +5,10 @@ the result, in no fixed order.
 """
 
 import functools
-import itertools
-from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jmer.arrays import Array
@@ -66,7 +65,7 @@ def _backward(
 ) -> tuple[Array]:
     zero = jnp.zeros((), dy.dtype)
     dx = []
-    for tap, place in enumerate(_places(window)):
+    for tap, place in enumerate(np.ndindex(*window)):
         pads = [(0, 0, 0)] * dy.ndim
         for i, at in enumerate(place, start=axis):
             stride, (low, _) = strides[i - axis], padding[i - axis]
@@ -103,9 +102,5 @@ def _taps(
             ),
             (1,) * axis + strides + (1,) * rest,
         )
-        for place in _places(window)
+        for place in np.ndindex(*window)
     ]
-
-
-def _places(window: Sizes) -> Iterator[tuple[int, ...]]:
-    return itertools.product(*(range(n) for n in window))
