@@ -17,7 +17,7 @@ from scipy import stats
 
 from jmer import nn
 from jmer.nn.conv import conv
-from jmer.nn.lowering import by_task, patches
+from jmer.nn.lowering import by_task, cudnn, patches
 from jmer.nn.lowering.choice import use_lowering
 from jmer.nn.lowering.kept import kept
 
@@ -99,7 +99,7 @@ LOWERINGS = {
         x, *a, **k, tile=(1, 2, 1)[: x.ndim - 2], summed=x.ndim - 2
     ),
     "backend": by_task.plain,
-    "by task": by_task.convolve,
+    "by task": cudnn.convolve,
 }
 
 
@@ -201,7 +201,7 @@ def test_conv_matches_torch_conv3d():
 def test_on_a_gpu_large_convolutions_of_tasks_are_no_groups(tasks, axes, monkeypatch):
     """There and back."""
     many = (2 * 4 * 6 * 5) * (3 * 2 * 3)  # of the result; of the window, each
-    monkeypatch.setattr(by_task, "WORTH", many)
+    monkeypatch.setattr(cudnn, "WORTH", many)
     geometry = ((2, 1), ((1, 1), (0, 2)), (1, 2))
     both = normal(0, tasks, 2, 7, 6, 3), normal(1, tasks, 3, 2, 3, 5)
     x, kernel = (a if axis == 0 else a[0] for a, axis in zip(both, axes, strict=True))
@@ -217,7 +217,7 @@ def test_on_a_gpu_large_convolutions_of_tasks_are_no_groups(tasks, axes, monkeyp
 
     grouped = {1, tasks} if axes == (0, 0) else {1}
     assert groups("gpu") == {1} and groups("backend") == grouped
-    monkeypatch.setattr(by_task, "WORTH", many + 1)
+    monkeypatch.setattr(cudnn, "WORTH", many + 1)
     assert groups("gpu") == grouped
 
 
@@ -227,8 +227,8 @@ def test_on_a_gpu_large_convolutions_of_tasks_are_no_groups(tasks, axes, monkeyp
 def test_conv_mapped_over_kernels_matches_a_loop(case, own, lowering, monkeypatch):
     """Values and gradients, by `vmap` and by `lax.map`."""
     monkeypatch.setattr(by_task, "UNROLLED", 2)
-    monkeypatch.setattr(by_task, "WORTH", 0)
-    conv = {"patches": patches.convolve, "gpu": by_task.convolve}[lowering]
+    monkeypatch.setattr(cudnn, "WORTH", 0)
+    conv = {"patches": patches.convolve, "gpu": cudnn.convolve}[lowering]
     x_shape, kernel_shape, *geometry = case
     tasks = 3
     kernels = normal(1, tasks, *kernel_shape)

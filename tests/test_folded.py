@@ -12,6 +12,7 @@ from numeric import close, normal, pulled
 from numpy.testing import assert_array_equal
 
 from jmer import nn
+from jmer.nn.conv import conv
 from jmer.nn.lowering import folded, gated
 
 
@@ -104,7 +105,8 @@ def test_a_row_as_channels_convolves_its_pixels(kernel):
         )[..., 0]  # fmt: skip
 
     def by_rows(planes, weights):
-        return gated.rows_convolved((planes[:, 0], planes[:, 1]), weights, jnp.float32)
+        pair = planes[:, 0], planes[:, 1]
+        return gated.rows_convolved(pair, weights, jnp.float32, conv)
 
     both = jax.jit(lambda *of: (pulled(by_rows, *of), pulled(plain, *of)))
     close(*both(planes, weights))

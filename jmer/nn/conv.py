@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, typed
 from jmer.nn.init import torch_bias, torch_kernel
-from jmer.nn.lowering import by_task, patches
+from jmer.nn.lowering import by_task, cudnn, patches
 from jmer.nn.lowering.choice import Lowering, current
 from jmer.nn.lowering.folded import folded_kernel
 from jmer.nn.lowering.sizes import Pads, Sizes
@@ -91,5 +91,5 @@ _LOWERED: dict[Lowering, Callable[[Array, Array, Sizes, Pads, Sizes], Array]] = 
     "backend": by_task.plain,
     "patches": patches.convolve,
     "tpu": by_task.plain,
-    "gpu": by_task.convolve,
+    "gpu": cudnn.convolve,
 }

@@ -11,7 +11,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, typed
-from jmer.nn.conv import Conv
+from jmer.nn.conv import Conv, conv
 from jmer.nn.init import torch_kernel
 from jmer.nn.linear import Linear
 from jmer.nn.lowering import gated
@@ -122,18 +122,24 @@ class SpaceTimeGate(nnx.Module):
         if current() == "tpu":
             return self.folded(x, 1)
         wide = x.astype(jnp.float32)
-        pooled = [wide.mean(-1, keepdims=True), max_along(wide, -1)]
-        score = self.conv(jnp.concatenate(pooled, axis=-1))
+        pooled = wide.mean(-1, keepdims=True), max_along(wide, -1)
+        if current() == "gpu":
+            score = self._by_rows(pooled[0][..., 0], pooled[1][..., 0])[..., None]
+        else:
+            score = self.conv(jnp.concatenate(pooled, axis=-1))
         weight = nnx.sigmoid(score.astype(jnp.float32))
         return x * weight.astype(x.dtype), {"space_time": weight[..., 0]}
 
     def folded(self, x: Array, n: int) -> tuple[Array, dict[str, Array]]:
         """The same on a TPU, where `n` pixels share channels."""
-        planes = gated.over_channels(x, n)
-        kernel = self.conv.kernel[...]
-        score = gated.rows_convolved(planes, kernel, self.conv.dtype)
+        score = self._by_rows(*gated.over_channels(x, n))
         weight = nnx.sigmoid(score.astype(jnp.float32))
         return gated.weighed(x, weight, n), {"space_time": weight}
+
+    def _by_rows(self, *planes: Array) -> Array:
+        """What the convolution makes of them, its kernel a matrix of whole rows."""
+        kernel, dtype = self.conv.kernel[...], self.conv.dtype
+        return gated.rows_convolved(planes, kernel, dtype, conv)
 
 
 class Gates(nnx.Module):

@@ -1,4 +1,4 @@
-"""Convolution task by task, the program that suits a GPU where it is large.
+"""Convolution task by task, which a GPU is faster at where it is large.
 
 Of a convolution mapped over tasks, whose clips and kernels both differ, JAX makes one
 of as many groups. cuDNN's grouped convolutions keep an H100 at some 3e12
@@ -7,8 +7,6 @@ units' rate, and costs a launch a task: 42 times faster in a 3D ResNet-18, and s
 in networks of few channels (`experiments/benchmarks/h100.md`).
 """
 
-import functools
-import math
 from collections.abc import Callable, Sequence
 
 import jax
@@ -19,27 +17,15 @@ from jax.custom_batching import custom_vmap
 from jmer.arrays import Array
 from jmer.nn.lowering.sizes import Pads, Sizes
 
-WORTH = 3e7
-"""Multiplications of a task that take as long among groups as a launch does, some 10
-microseconds."""
 UNROLLED = 8
 """Tasks that are written out; of more, a loop keeps programs small."""
-
-
-def convolve(
-    x: Array, kernel: Array, strides: Sizes, padding: Pads, dilation: Sizes
-) -> Array:
-    """Convolution of `x` [b, *space, c] with `kernel` [*window, c, d]."""
-    y = jax.eval_shape(lambda: plain(x, kernel, strides, padding, dilation))
-    if y.size * math.prod(kernel.shape[:-1]) < WORTH:
-        return plain(x, kernel, strides, padding, dilation)
-    return _convolution(strides, padding, dilation)(x, kernel)
 
 
 def plain(
     x: Array, kernel: Array, strides: Sizes, padding: Pads, dilation: Sizes
 ) -> Array:
-    """The same, as the compiler's library has it."""
+    """Convolution of `x` [b, *space, c] with `kernel` [*window, c, d], as the
+    compiler's library has it."""
     space = "DHW"[-len(strides) :]
     return lax.conv_general_dilated(
         jnp.asarray(x),
@@ -51,46 +37,7 @@ def plain(
     )
 
 
-@functools.cache
-def _convolution(
-    strides: Sizes, padding: Pads, dilation: Sizes
-) -> Callable[[Array, Array], Array]:
-    of = functools.partial(plain, strides=strides, padding=padding, dilation=dilation)
-    forward = _by_task(of)
-
-    # JAX cannot transpose what is mapped by a rule of its own: gradients are written
-    # out, each apart, so that the compiler drops the one that nobody asks for.
-    @functools.cache
-    def gradients(
-        x: jax.ShapeDtypeStruct, kernel: jax.ShapeDtypeStruct
-    ) -> tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]]:
-        def of_input(dy: Array, kernel: Array) -> Array:
-            (dx,) = jax.linear_transpose(lambda x: of(x, kernel), x)(dy)
-            return dx
-
-        def of_kernel(dy: Array, x: Array) -> Array:
-            (dkernel,) = jax.linear_transpose(lambda k: of(x, k), kernel)(dy)
-            return dkernel
-
-        return _by_task(of_input), _by_task(of_kernel)
-
-    @jax.custom_vjp
-    def convolution(x: Array, kernel: Array) -> Array:
-        return forward(x, kernel)
-
-    def there(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-        return forward(x, kernel), (x, kernel)
-
-    def back(saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
-        x, kernel = saved
-        of_input, of_kernel = gradients(jax.typeof(x), jax.typeof(kernel))
-        return of_input(dy, kernel), of_kernel(dy, x)
-
-    convolution.defvjp(there, back)
-    return convolution
-
-
-def _by_task(
+def by_task(
     function: Callable[[Array, Array], Array],
 ) -> Callable[[Array, Array], Array]:
     """`function` of two arrays; mapped over both, one task after another. Over one of

@@ -82,6 +82,12 @@ def indices(window: Sizes) -> Iterator[Sizes]:
     return itertools.product(*map(range, window))
 
 
+def patches_of(x: Array, window: Sizes) -> Array:
+    """[b, *out, window * c]: the inputs of each output of a window over `x`
+    [b, *space, c], in the kernel's order."""
+    return _patches(x, window, None)
+
+
 def _within(window: Sizes, summed: int) -> Sizes:
     """The part of a window that is in patches."""
     return (1,) * summed + window[summed:]

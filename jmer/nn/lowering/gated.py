@@ -10,7 +10,7 @@ that: one with the identity hands its values on to a reduction as they come, exa
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,9 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from jmer.arrays import Array
+from jmer.nn.lowering.sizes import Pads, Sizes
+
+Convolve = Callable[[Array, Array, Sizes, Pads, Sizes], Array]
 
 Pooled = tuple[Array, Array]
 """Means and maxima, in float32."""
@@ -168,23 +171,24 @@ def _lanes(parts: Sequence[Array], x: Array) -> Array:
     return made
 
 
-def rows_convolved(planes: tuple[Array, ...], kernel: Array, dtype: DTypeLike) -> Array:
+def rows_convolved(
+    planes: tuple[Array, ...], kernel: Array, dtype: DTypeLike, convolve: Convolve
+) -> Array:
     """[b, *space] of as many planes [b, *space] as `kernel` [*window, planes, 1] has;
     its sizes are odd, and what lies outside is 0.
 
     A row is a pixel with as many channels as it is long, and the kernel is a band of a
     matrix: `window[-1] / row` of the products count, but none has a single channel.
+    `convolve` is `jmer.nn.conv.conv`.
     """
     width, reach = planes[0].shape[-1], kernel.shape[-3]
     window = kernel.shape[:-3]
     shifts = jnp.stack([jnp.eye(width, k=reach // 2 - i) for i in range(reach)])
     band = jnp.einsum("...kp,kvw->...pvw", kernel[..., 0], shifts.astype(kernel.dtype))
     band = band.reshape(*window, len(planes) * width, width)
-    space = "DHW"[-len(window) :] if window else ""
-    return lax.conv_general_dilated(
-        jnp.concatenate(planes, -1).astype(dtype),
-        band.astype(dtype),
-        (1,) * len(window),
-        [(n // 2, n // 2) for n in window],
-        dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
-    )
+    rows = jnp.concatenate(planes, -1).astype(dtype)
+    band = band.astype(dtype)
+    if not window:
+        return rows @ band
+    ones, pads = (1,) * len(window), tuple((n // 2, n // 2) for n in window)
+    return convolve(rows, band, ones, pads, ones)

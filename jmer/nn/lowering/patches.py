@@ -123,6 +123,16 @@ def by_blocks(
     return _out_of_blocks(y, cuts)
 
 
+def blocked(
+    x: Array, kernel: Array, strides: Sizes, padding: Pads
+) -> tuple[Array, Array]:
+    """`x` [b, *blocks, pixels * c] in blocks of as many pixels as the convolution
+    advances by, and the kernel between them: with stride 1 and no padding, the same."""
+    axes = zip(x.shape[1:-1], kernel.shape, strides, padding, strict=False)
+    cuts = [AxisBlocks.of(*axis, dilation=1, tile=1) for axis in axes]
+    return _into_blocks(x, cuts), _between_blocks(kernel, cuts)
+
+
 @dataclass(frozen=True)
 class AxisBlocks:
     """How one axis is cut into blocks."""
