@@ -150,7 +150,7 @@ class _Tiny:
         table = trees.take(self.table, np.array(rows))
         table = jax.device_put(table, program.per_task)
         data = jax.device_put(self.data, program.shared)
-        states = program.init(table.key)
+        states = program.first_states(table.key)
         advance = program.compiled(table, data)
         for epoch in range(2):
             numbers = np.int32(epoch), np.ones(1, np.int32)

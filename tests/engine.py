@@ -138,7 +138,7 @@ def train(
     whole = table_of(program, clips, tasks, values, protocol)
     table = jax.device_put(trees.take(whole, rows), program.per_task)
     data = jax.device_put(Data.of(clips.inputs, clips.label), program.shared)
-    states = program.init(table.key)
+    states = program.first_states(table.key)
     advance = program.compiled(table, data)
     for epoch in range(epochs):
         numbers = np.int32(epoch), np.ones(1, np.int32)

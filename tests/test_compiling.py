@@ -11,6 +11,7 @@ from jmer import nn
 from jmer.nn.conv import conv
 from jmer.targets import machines
 from jmer.train.compiling import compiler_options
+from jmer.train.numerics import bits_by_kernel
 
 
 @pytest.fixture(autouse=True)
@@ -52,16 +53,14 @@ def layouts(text):
     return {labels for pair in found for labels in pair}
 
 
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
 def test_convolutions_of_three_dimensions_have_channels_last_on_an_h100(dtype):
     assert layouts(compiled_for("h100", "gpu", dtype)) == {"b012f"}
 
 
-@pytest.mark.parametrize(
-    ("lowering", "dtype"), [("gpu", "float32"), ("backend", "bfloat16")]
-)
-def test_others_are_laid_out_as_the_compiler_of_an_h100_likes(lowering, dtype):
-    assert layouts(compiled_for("h100", lowering, dtype)) == {"bf012"}
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
+def test_others_are_laid_out_as_the_compiler_of_an_h100_likes(dtype):
+    assert layouts(compiled_for("h100", "backend", dtype)) == {"bf012"}
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
@@ -69,3 +68,20 @@ def test_no_triton_in_the_products_of_patches_on_an_h100(dtype):
     triton = re.compile("gemm_fusion_dot|triton_gemm")
     assert not triton.search(compiled_for("h100", "patches", dtype))
     assert triton.search(compiled_for("h100", "patches", dtype, told=False))
+
+
+def test_random_bits_by_a_kernel_are_one_on_an_h100():
+    """Not the twenty rounds of each array, which take long to compile."""
+    machine = machine_or_skip("h100")
+    place = jax.sharding.SingleDeviceSharding(machines.devices(machine)[0])
+
+    def compiled():
+        key = jax.ShapeDtypeStruct((2,), jnp.uint32, sharding=place)
+        lowered = jax.jit(lambda key: jax.random.normal(key, (512,))).lower(key)
+        return lowered.compile(machines.compiler_options(machine)).as_text()
+
+    assert "threefry2x32" not in compiled()
+    with bits_by_kernel():
+        text = compiled()
+    assert re.search(r'custom_call_target="\w*threefry2x32', text)
+    assert text.count(" xor(") < 5

@@ -25,6 +25,7 @@ from jmer import trees
 from jmer.models.ststnet import STSTNetConfig
 from jmer.nn.lowering.choice import LOWERINGS
 from jmer.optim import AdamConfig, SgdConfig
+from jmer.train.numerics import BITS_BY_KERNEL
 from jmer.train.step import Data
 from jmer.train.tasks import Task
 
@@ -348,6 +349,23 @@ def test_seeds_and_folds_start_from_different_weights(clips):
     kernels = np.asarray(program.init(table.key).params["block"]["conv"]["kernel"][...])
     flat = kernels.reshape(len(tasks), -1)
     assert len(np.unique(flat, axis=0)) == len(tasks)
+
+
+@pytest.mark.parametrize("platform", ["gpu", "cpu"])
+def test_first_states_of_a_gpu_have_their_bits_by_a_kernel(
+    clips, platform, monkeypatch
+):
+    program = make_program(clips)
+    monkeypatch.setattr(type(program), "_platform", platform)
+    seen = []
+
+    def init(key):
+        seen.append(getattr(jax.config, BITS_BY_KERNEL))
+        return key
+
+    program.__dict__["init"] = init
+    assert program.first_states(7) == 7
+    assert seen == [platform == "gpu"]
 
 
 def test_training_learns(clips):

@@ -17,7 +17,9 @@ from jmer.runs.folder import CHECKPOINTS
 from jmer.runs.opening import open_run
 from jmer.train import numerics
 from jmer.train.numerics import (
+    BITS_BY_KERNEL,
     PINNED,
+    bits_by_kernel,
     clean_environment,
     explain_setting,
     flags,
@@ -66,6 +68,18 @@ def test_keys_and_types_are_those_of_a_plain_process():
         jax.config.update("jax_enable_x64", False)
         jax.config.update("jax_default_prng_impl", "threefry2x32")
     assert found.dtype == expected.dtype and (found == expected).all()
+
+
+def test_random_bits_are_by_a_kernel_inside_and_as_before_afterwards():
+    for before in (False, True):
+        try:
+            jax.config.update(BITS_BY_KERNEL, before)
+            with contextlib.suppress(ValueError), bits_by_kernel():
+                assert plain(getattr(jax.config, BITS_BY_KERNEL)) is True
+                raise ValueError
+            assert plain(getattr(jax.config, BITS_BY_KERNEL)) is before
+        finally:
+            jax.config.update(BITS_BY_KERNEL, False)
 
 
 def test_variables_are_taken_out_and_named():

@@ -20,8 +20,9 @@ def compiler_options(
         # XLA 0.11 ends the process over some of these products, in a failed check of
         # its tiling for Triton (experiments/benchmarks/h200.md).
         return {"xla_gpu_enable_triton_gemm": False}
-    if lowering == "gpu" and jnp.dtype(dtype).itemsize == 2:
-        # As XLA lays out two dimensions of such numbers, but not three: there, cuDNN
-        # turned the arrays of each convolution to channels last, and its result back.
+    if lowering == "gpu" and jnp.dtype(dtype).itemsize <= 4:
+        # As tensor cores want them, float32 too (TF32), and as XLA lays out 16-bit
+        # numbers in two dimensions by itself. In three, cuDNN turned the arrays of each
+        # convolution to channels last, and its result back.
         return {"xla_gpu_force_conv_nhwc": True}
     return {}

@@ -1,5 +1,6 @@
 """Many tasks at once: the only file that knows of the task axis."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from jax.sharding import PartitionSpec as P
 from jmer import keys
 from jmer.targets.scopes import CHUNKS, EPOCHS, EVALUATION
 from jmer.train.compiling import compiler_options
+from jmer.train.numerics import bits_by_kernel
 from jmer.train.step import Data, Record, TaskState, Trainer
 from jmer.train.tasks import Task, TaskTable
 
@@ -45,9 +47,14 @@ class Program:
     @property
     def compiler_options(self) -> dict[str, Any]:
         """For the compiler, all of them."""
-        platform = self.mesh.devices.flat[0].platform
-        asked = compiler_options(platform, self.trainer.lowering, self.trainer.dtype)
+        lowering, dtype = self.trainer.lowering, self.trainer.dtype
+        asked = compiler_options(self._platform, lowering, dtype)
         return asked | dict(self.options or {})
+
+    @property
+    def _platform(self) -> str:
+        platform: str = self.mesh.devices.flat[0].platform
+        return platform
 
     @property
     def per_task(self) -> NamedSharding:
@@ -80,6 +87,11 @@ class Program:
 
         each = jax.vmap(self.trainer.init)
         return jax.jit(self.on_devices(each, inputs=(P(AXIS),), outputs=P(AXIS)))
+
+    def first_states(self, key: jax.Array) -> TaskState:
+        """`init` of the tasks' keys; HSTA's took 80 seconds to compile for a GPU."""
+        with bits_by_kernel() if self._platform == "gpu" else contextlib.nullcontext():
+            return self.init(key)
 
     @functools.cached_property
     def advance(self) -> Any:

@@ -17,13 +17,14 @@ from typing import Any
 
 from jmer.errors import UsageError, shortened
 
+BITS_BY_KERNEL = "jax_threefry_gpu_kernel_lowering"
 PINNED: dict[str, Any] = {
     "jax_enable_x64": False,
     "jax_default_matmul_precision": None,
     "jax_numpy_dtype_promotion": "standard",
     "jax_numpy_rank_promotion": "allow",
     "jax_threefry_partitionable": True,
-    "jax_threefry_gpu_kernel_lowering": False,
+    BITS_BY_KERNEL: False,
     "jax_default_prng_impl": "threefry2x32",
     "jax_enable_custom_prng": False,
     "jax_legacy_prng_key": "allow",
@@ -93,6 +94,21 @@ def pinned() -> Iterator[None]:
     finally:
         for name, value in changed.items():
             jax.config.update(name, getattr(value, "value", value))
+
+
+@contextlib.contextmanager
+def bits_by_kernel() -> Iterator[None]:
+    """What is traced inside takes a GPU's random bits from JAX's kernel: the same ones,
+    but the compiler need not write out twenty rounds for each array. For all threads.
+    """
+    import jax
+
+    before = getattr(jax.config, BITS_BY_KERNEL)
+    jax.config.update(BITS_BY_KERNEL, True)
+    try:
+        yield
+    finally:
+        jax.config.update(BITS_BY_KERNEL, before)
 
 
 def _has(name: str) -> bool:

@@ -351,7 +351,7 @@ def first_state(
     own = {
         path: value[rows] if len(value) > 1 else value for path, value in start.items()
     }
-    return _started(program.init(key), own)
+    return _started(program.first_states(key), own)
 
 
 def _started(state: TaskState, start: Mapping[str, np.ndarray]) -> TaskState:

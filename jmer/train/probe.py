@@ -123,7 +123,7 @@ class Probe:
     def _run(self, epochs: int) -> float:
         table, data = self._placed
         if self._state is None:
-            self._state = self._program.init(table.key)
+            self._state = self._program.first_states(table.key)
         put = (np.int32(0), np.full(1, epochs, np.int32))
         first, counts = jax.device_put(put, self._program.shared)
         jax.block_until_ready((self._state, table, data, first, counts))
