@@ -5,6 +5,8 @@ the result, in no fixed order.
 """
 
 import functools
+import itertools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -63,16 +65,50 @@ def _backward(
     winner: Array,
     dy: Array,
 ) -> tuple[Array]:
+    # Elements that lie alike between the starts of windows are in the same places of
+    # them: each kind adds up these alone, whole arrays beside one another.
+    end = axis + len(window)
+    space = space[axis - 1 : end - 1]
+    counts = tuple(-(-n // stride) for n, stride in zip(space, strides, strict=True))
     zero = jnp.zeros((), dy.dtype)
-    dx = []
-    for tap, place in enumerate(np.ndindex(*window)):
-        pads = [(0, 0, 0)] * dy.ndim
-        for i, at in enumerate(place, start=axis):
-            stride, (low, _) = strides[i - axis], padding[i - axis]
-            extent = (dy.shape[i] - 1) * stride + 1
-            pads[i] = (at - low, space[i - 1] - extent - (at - low), stride - 1)
-        dx.append(lax.pad(jnp.where(winner == tap, dy, zero), zero, pads))
-    return (sum(dx[1:], dx[0]),)
+    places = list(np.ndindex(*window))
+    kinds = []
+    for kind in np.ndindex(*strides):
+        dx = jnp.zeros((*dy.shape[:axis], *counts, *dy.shape[end:]), dy.dtype)
+        for tap, place in enumerate(places):
+            behind = [
+                divmod(at + low - k, stride)
+                for at, k, stride, (low, _) in zip(
+                    kind, place, strides, padding, strict=True
+                )
+            ]
+            if any(rest for _, rest in behind):
+                continue
+            pads = [(0, 0, 0)] * dy.ndim
+            for i, (windows, _) in enumerate(behind):
+                # Of that many windows before the element's own.
+                pads[axis + i] = (-windows, counts[i] + windows - dy.shape[axis + i], 0)
+            dx += lax.pad(jnp.where(winner == tap, dy, zero), zero, pads)
+        kinds.append(dx)
+    return (_mixed(kinds, axis, strides, space),)
+
+
+def _mixed(kinds: list[Array], axis: int, strides: Sizes, space: Sizes) -> Array:
+    """Elements of every kind in their places: the i-th of a kind is `i * strides` from
+    its first, along the axes from `axis` on."""
+    rank = len(strides)
+    x = jnp.stack(kinds, axis)
+    x = x.reshape(*x.shape[:axis], *strides, *x.shape[axis + 1 :])
+    pairs = ((axis + rank + i, axis + i) for i in range(rank))
+    rest = range(axis + 2 * rank, x.ndim)
+    x = x.transpose(*range(axis), *itertools.chain(*pairs), *rest)
+    before, after = x.shape[:axis], x.shape[axis + 2 * rank :]
+    x = x.reshape(
+        *before,
+        *(math.prod(x.shape[axis + 2 * i :][:2]) for i in range(rank)),
+        *after,
+    )
+    return lax.slice(x, (0,) * x.ndim, (*before, *space, *after))
 
 
 _largest.defvjp(_forward, _backward)
