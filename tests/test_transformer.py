@@ -144,7 +144,7 @@ def test_gelu_of_accelerators_matches_torch():
 @pytest.mark.parametrize("lowering", ["tpu", "gpu"])
 def test_gelu_of_narrow_numbers_is_as_right_as_they_are(lowering):
     """Every bfloat16 number there is, against math.erf in float64: a rounding apart, or
-    the 2e-6 by which the quick form of TPUs errs."""
+    the 2e-6 by which the quick form errs."""
     every = np.arange(2**16, dtype=np.uint16).view(jnp.bfloat16)
     x = every[np.isfinite(every.astype(np.float32))].astype(np.float64)
     below = np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in x])
@@ -160,7 +160,8 @@ def test_gelu_of_narrow_numbers_is_as_right_as_they_are(lowering):
         assert (wrong <= allowed).all()
 
 
-def test_gelu_that_drops_on_a_tpu_drops_what_it_would_in_two_steps():
+@pytest.mark.parametrize("accelerator", ["tpu", "gpu"])
+def test_gelu_that_drops_in_one_pass_drops_what_it_would_in_two(accelerator):
     x, dy = normal(0, 4, 3, 8), normal(1, 4, 3, 8)
 
     def both(lowering, dtype):
@@ -169,11 +170,11 @@ def test_gelu_that_drops_on_a_tpu_drops_what_it_would_in_two_steps():
             y, pull = jax.vjp(drop, jnp.asarray(x, dtype))
             return np.float32(y), np.float32(pull(jnp.asarray(dy, dtype))[0])
 
-    plain, narrow = both("patches", jnp.float32), both("tpu", jnp.bfloat16)
+    plain, narrow = both("patches", jnp.float32), both(accelerator, jnp.bfloat16)
     close(narrow, plain, 0.02)
     for found, known in zip(narrow, plain, strict=True):
         assert_array_equal(found == 0, known == 0)
-    with nn.use_lowering("tpu"):
+    with nn.use_lowering(accelerator):
         assert_array_equal(dropped_gelu(x, 0.3, None), gelu(x))
 
 
