@@ -35,6 +35,7 @@ from toy import make_clips
 
 from jmer.data.clips import ClipSet
 from jmer.runner import progress
+from jmer.train import compiling
 
 # No test fails because the machine is slow, or busy with something else.
 settings.register_profile(
@@ -62,6 +63,13 @@ def _no_line_says_that_it_takes_long() -> Iterator[None]:
     """Tests compare what commands print, and lines of progress come after seconds."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(progress, "PAUSE", math.inf)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _first_states_are_optimised_no_more_than_all_else() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delitem(compiling.ONCE, "cpu")
         yield
 
 

@@ -25,6 +25,7 @@ from jmer import trees
 from jmer.models.ststnet import STSTNetConfig
 from jmer.nn.lowering.choice import LOWERINGS
 from jmer.optim import AdamConfig, SgdConfig
+from jmer.train.compiling import FEW_PASSES, ONCE
 from jmer.train.numerics import BITS_BY_KERNEL
 from jmer.train.step import Data
 from jmer.train.tasks import Task
@@ -355,7 +356,7 @@ def test_seeds_and_folds_start_from_different_weights(clips):
 def test_first_states_of_a_gpu_have_their_bits_by_a_kernel(
     clips, platform, monkeypatch
 ):
-    program = make_program(clips)
+    program = dataclasses.replace(make_program(clips))
     monkeypatch.setattr(type(program), "_platform", platform)
     seen = []
 
@@ -366,6 +367,25 @@ def test_first_states_of_a_gpu_have_their_bits_by_a_kernel(
     program.__dict__["init"] = init
     assert program.first_states(7) == 7
     assert seen == [platform == "gpu"]
+
+
+def test_first_states_are_compiled_as_is_said_for_what_runs_once(clips, monkeypatch):
+    monkeypatch.setitem(ONCE, "cpu", {"xla_no_such_setting": 1})
+    program = dataclasses.replace(make_program(clips))
+    table = table_of(program, clips, tasks_of(clips))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_setting"):
+        program.first_states(table.key)
+
+
+def test_first_states_have_the_same_bits_with_fewer_passes(clips):
+    program = dataclasses.replace(make_program(clips))
+    key = table_of(program, clips, tasks_of(clips)).key
+    lowered = program.init.lower(key)
+    few, every = (
+        lowered.compile({**level, "xla_llvm_disable_expensive_passes": False})(key)
+        for level in (FEW_PASSES, {"xla_backend_optimization_level": 3})
+    )
+    assert_trees_equal(few, every)
 
 
 def test_training_learns(clips):

@@ -7,6 +7,11 @@ from jax.typing import DTypeLike
 
 from jmer.nn.lowering.choice import Lowering
 
+FEW_PASSES = {"xla_backend_optimization_level": 1}
+ONCE: dict[str, dict[str, Any]] = {"cpu": FEW_PASSES}
+"""By platform, settings for a program that runs once and for an instant, as the one of
+first states. LLVM's later passes took a minute over MERANet's, and changed no bit."""
+
 
 def compiler_options(
     platform: str, lowering: Lowering, dtype: DTypeLike

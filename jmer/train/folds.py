@@ -14,7 +14,7 @@ from jax.sharding import PartitionSpec as P
 
 from jmer import keys
 from jmer.targets.scopes import CHUNKS, EPOCHS, EVALUATION
-from jmer.train.compiling import compiler_options
+from jmer.train.compiling import ONCE, compiler_options
 from jmer.train.numerics import bits_by_kernel
 from jmer.train.step import Data, Record, TaskState, Trainer
 from jmer.train.tasks import Task, TaskTable
@@ -84,9 +84,11 @@ class Program:
     @functools.cached_property
     def init(self) -> Callable[[jax.Array], TaskState]:
         """States from the tasks' keys."""
-
         each = jax.vmap(self.trainer.init)
-        return jax.jit(self.on_devices(each, inputs=(P(AXIS),), outputs=P(AXIS)))
+        return jax.jit(
+            self.on_devices(each, inputs=(P(AXIS),), outputs=P(AXIS)),
+            compiler_options=ONCE.get(self._platform),
+        )
 
     def first_states(self, key: jax.Array) -> TaskState:
         """`init` of the tasks' keys; HSTA's took 80 seconds to compile for a GPU."""
