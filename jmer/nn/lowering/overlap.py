@@ -7,6 +7,7 @@ the result, in no fixed order.
 import functools
 import itertools
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -93,7 +94,7 @@ def _backward(
     return (_mixed(kinds, axis, strides, space),)
 
 
-def _mixed(kinds: list[Array], axis: int, strides: Sizes, space: Sizes) -> Array:
+def _mixed(kinds: Sequence[Array], axis: int, strides: Sizes, space: Sizes) -> Array:
     """Elements of every kind in their places: the i-th of a kind is `i * strides` from
     its first, along the axes from `axis` on."""
     rank = len(strides)
