@@ -12,16 +12,7 @@ import pytest
 from flax import nnx
 from numeric import close, filled, first_of
 from numpy.testing import assert_allclose, assert_array_equal
-from small_aman import (
-    CLASSES,
-    CLIP,
-    SMALL,
-    SWITCHES,
-    explain,
-    pairs,
-    seen,
-    split,
-)
+from small_aman import CLASSES, CLIP, SMALL, SWITCHES, explain, pairs, seen, split
 
 from jmer import keys
 from jmer.models.aman import AmanConfig

@@ -10,13 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from jmer.errors import JmerError
 from jmer.models.hsta import HstaConfig
 from jmer.models.ststnet import STSTNetConfig
-from jmer.report.attention import (
-    activation,
-    figures,
-    hsta,
-    saliency,
-    stanet,
-)
+from jmer.report.attention import activation, figures, hsta, saliency, stanet
 from jmer.report.attention.case import as_rgb
 from jmer.report.draw.heat import Scale, shades
 from jmer.report.draw.layout import StripLayout, Tiles

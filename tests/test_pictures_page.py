@@ -11,13 +11,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from test_report import EVIL, parse
 
 from jmer.models.aman import AmanConfig
-from jmer.report.attention import (
-    activation,
-    aman,
-    grid,
-    page,
-    shaded,
-)
+from jmer.report.attention import activation, aman, grid, page, shaded
 from jmer.report.attention.page import explanation
 from jmer.report.draw import spotting
 from jmer.report.draw.heat import Scale, over, scale_of
