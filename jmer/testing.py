@@ -17,7 +17,7 @@ from flax import nnx
 from jmer import trees
 from jmer.data.clips import ClipSet
 from jmer.data.random_clips import CLASSES, RandomClips
-from jmer.data.splits import Loso, make_folds
+from jmer.data.splits import Fold, Loso, make_folds
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn.lowering.choice import LOWERINGS, Lowering
 from jmer.optim import SgdConfig
@@ -30,7 +30,6 @@ from jmer.train.tasks import Task, TaskTable, make_table, training_sizes
 
 RELATIVE, ABSOLUTE = 2e-3, 2e-4
 """How near two programs of the same training must come after two epochs of SGD."""
-INNER: dict[str, Any] = {"selection": "last", "inner_fraction": 0.0}
 
 
 def check_network(
@@ -120,13 +119,15 @@ class _Tiny:
         return [Task(0, str(s)) for s in np.unique(self.clips.subject)]
 
     @property
+    def folds(self) -> list[Fold]:
+        return make_folds(Loso(), self.clips)
+
+    @property
     def table(self) -> TaskTable:
-        return make_table(
-            self.tasks, make_folds(Loso(), self.clips), self.clips, **INNER
-        )
+        return make_table(self.tasks, self.folds, self.clips, inner=None)
 
     def program(self, chunk: int, lowering: Lowering = "patches") -> Program:
-        sizes = training_sizes(make_folds(Loso(), self.clips), self.clips, **INNER)
+        sizes = training_sizes(self.folds, self.clips, inner=None)
         batch = max(2, len(self.clips) // 2)
         plan = BatchPlan.of(
             *(self.mode, batch, len(self.clips), *sizes),

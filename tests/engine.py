@@ -24,13 +24,14 @@ from jmer.train.mesh import make_mesh
 from jmer.train.objective import PLAIN, LossConfig
 from jmer.train.pack import PackResult, Progress, Schedule, train_pack
 from jmer.train.step import Data, Record, TaskState, Trainer
-from jmer.train.tasks import Task, TaskTable, make_table, training_sizes
+from jmer.train.tasks import InnerSplit, Task, TaskTable, make_table, training_sizes
 
 NETWORK = STSTNetConfig(size=7, filters=(2, 3))
 # Adam turns rounding into real steps where a gradient is zero: packs are compared
 # under SGD.
 SGD = SgdConfig(lr=0.05, momentum=0.9)
 LOSO = Loso()
+INNER = InnerSplit(0.3)
 
 
 def make_program(
@@ -52,12 +53,8 @@ def make_program(
     patience: int = 0,
     protocol: Protocol = LOSO,
 ) -> Program:
-    sizes = training_sizes(
-        make_folds(protocol, clips),
-        clips,
-        selection="inner" if inner else "last",
-        inner_fraction=0.3,
-    )
+    split = INNER if inner else None
+    sizes = training_sizes(make_folds(protocol, clips), clips, split)
     plan = BatchPlan.of(
         *(mode, batch_size, len(clips), *sizes),
         sampling=sampling,
@@ -114,8 +111,7 @@ def table_of(
         tasks,
         make_folds(protocol, clips),
         clips,
-        selection="inner" if program.trainer.inner else "last",
-        inner_fraction=0.3,
+        inner=INNER if program.trainer.inner else None,
         values=values,
     )
 

@@ -68,3 +68,10 @@ def turned(path: Path, degrees: int) -> Path:
     struct.pack_into(">9i", content, at, *matrix, 0, 0, 1 << 30)
     path.write_bytes(content)
     return path
+
+
+def cut(path: Path, part: float = 0.6) -> Path:
+    """The file, of which only the first part is left."""
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * part)])
+    return path

@@ -78,7 +78,7 @@ def strings(file: Path) -> Iterator[str]:
             yield node.value
         elif isinstance(node, ast.JoinedStr):
             yield "".join(
-                part.value
+                str(part.value)
                 if isinstance(part, ast.Constant)
                 else f"{{{ast.unparse(part.value)}}}"  # type: ignore[attr-defined]
                 for part in node.values

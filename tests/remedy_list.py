@@ -3,6 +3,8 @@ or why none does."""
 
 DATA = "test_remedies_data.py::test_"
 RUNS = "test_remedies.py::test_"
+MISTYPED = "test_remedies_typed.py::test_"
+MENDED = "test_remedies_damage.py::test_"
 OPTION = f"{DATA}an_option_is_named_as_the_command_knows_it"
 CHANGED = f"{DATA}a_changed_set_is_prepared_by_its_whole_recipe"
 DAMAGED = f"{DATA}a_prepared_set_that_is_damaged"
@@ -10,14 +12,15 @@ MARKS = f"{DATA}landmarks_that_changed_or_lack_a_clip"
 LIST = f"{RUNS}a_folder_is_no_experiment"
 UNFINISHED = f"{RUNS}a_run_that_is_not_finished_or_none"
 FOREIGN = f"{RUNS}a_folder_of_something_else"
-AUDIT = f"{RUNS}the_audit_says_what_goes_with_what"
+AUDIT = f"{MISTYPED}the_audit_says_what_goes_with_what"
 BUNDLE = "test_bundle.py::test_"
 GIVEN = "test_given_places.py::test_"
-FOLDER = "test_folder.py: what errors tell to type"
-LISTS_CLIPS = "test_folder.py::test_"
+FOLDER = "test_folder_mistakes.py: what errors tell to type"
+FOLDER_NAMES = "test_folder_mistakes.py::test_"
+LISTS_CLIPS = "test_folder_begun.py::test_"
 EXTRA = (
-    f"{RUNS}pip_is_told_of_extras_that_are_there: nothing is installed, as tests have "
-    f"no network, but each extra is there"
+    "test_remedy_list.py::test_pip_is_told_of_extras_that_are_there: nothing is "
+    "installed, as tests have no network, but each extra is there"
 )
 IMPORTED = "test_importers.py::test_"
 BY_SET = "test_by_set.py::test_the_command_line_says_which_sets_there_are"
@@ -175,7 +178,7 @@ TYPED: list[tuple[str, str]] = [
     ("`jmer run FILE --run-dir {shlex.quote(str(home))}`", UNFINISHED),
     (
         "the files beside it are of another",
-        f"{RUNS}a_damaged_description_has_a_remedy_that_ends_it",
+        f"{MENDED}a_damaged_description_has_a_remedy_that_ends_it",
     ),
     ("is not what jmer drew there", "test_looks.py: what is said is no command"),
     ("is not the figure that jmer drew", "test_looks.py removes it"),
@@ -185,7 +188,7 @@ TYPED: list[tuple[str, str]] = [
     ("shows those that come with jmer", LIST),
     ("{what}, but a run: give the file", LIST),
     ("every task diverged", f"{RUNS}all_that_diverges"),
-    ("was begun with XLA_FLAGS", f"{RUNS}a_run_that_other_flags_began"),
+    ("was begun with XLA_FLAGS", f"{MENDED}a_run_that_other_flags_began"),
     ("All of it: add --out FOLDER", "test_terminal.py: the report is in that folder"),
     ("Run with --batches shared --overwrite", FED),
     ("engine.data=streamed needs batches", FED),
@@ -196,13 +199,13 @@ TYPED: list[tuple[str, str]] = [
     ("the device has no room left", DEVICE),
     ("NVIDIA driver is too old", DEVICE),
     ("cannot write checkpoint", "test_checkpoint.py: full disks, and the run goes on"),
-    ("restore it from a copy, or choose another", f"{RUNS}what_was_edited"),
-    ("was edited or damaged, and does not say", f"{RUNS}what_was_edited"),
+    ("restore it from a copy, or choose another", f"{MENDED}what_was_edited"),
+    ("was edited or damaged, and does not say", f"{MENDED}what_was_edited"),
     ("was changed after jmer wrote it", NO_REMEDY),
     ("changed after jmer wrote it, or of another", NO_REMEDY),
     ("the files are those that jmer wrote", NO_REMEDY),
     ("is not what jmer wrote there", "test_corruption.py: what is said of each file"),
-    ("their report could not be written", f"{RUNS}a_report_that_failed"),
+    ("their report could not be written", f"{MENDED}a_report_that_failed"),
     ("puts them into the report of the run", "test_explain.py: the report has them"),
     ("AUC of {record['frames']}", "test_spot.py: the report has it"),
     ("add --import {shlex.join(ways)} (in", f"{RUNS}a_set_of_the_experiment_file"),
@@ -253,18 +256,21 @@ TYPED: list[tuple[str, str]] = [
         "hours: test_pretrain.py trains such a file",
     ),
     ("no {votes.TABLE} in", "test_fer2013.py: votes that are not there"),
-    ("aman takes the weights", "test_aman.py: what is said"),
-    ("is not given: give {what} as", f"{RUNS}what_aman_can_do_without"),
+    ("aman takes the weights", "test_aman_fields.py: what is said"),
+    ("is not given: give {what} as", f"{MISTYPED}what_aman_can_do_without"),
     ("were trained with --{typed_as}", "test_pretrain_motion.py: what is said"),
     # Whole commands, and how they are used.
-    ("explains them all", f"{RUNS}a_mistake_of_options_is_one_line"),
-    ("`jmer {command} FILE --help`", f"{RUNS}commands_that_need_a_file_say_so"),
-    ("`jmer {command} NAME --help`", f"{RUNS}commands_that_need_a_file_say_so"),
-    ("what to list comes first", f"{RUNS}commands_that_need_a_file_say_so"),
-    ("the name of an experiment comes first", f"{RUNS}a_copy_beside_one_that_is_there"),
-    ("edit it, then `{command}`", f"{RUNS}a_copy_beside_one_that_is_there"),
-    ("is there already, and stays", f"{RUNS}a_copy_beside_one_that_is_there"),
-    ("  jmer run {path}", f"{RUNS}lists_fit_80_columns_and_say_all"),
+    ("explains them all", f"{MISTYPED}a_mistake_of_options_is_one_line"),
+    ("`jmer {command} FILE --help`", f"{MISTYPED}commands_that_need_a_file_say_so"),
+    ("`jmer {command} NAME --help`", f"{MISTYPED}commands_that_need_a_file_say_so"),
+    ("what to list comes first", f"{MISTYPED}commands_that_need_a_file_say_so"),
+    (
+        "the name of an experiment comes first",
+        f"{MISTYPED}a_copy_beside_one_that_is_there",
+    ),
+    ("edit it, then `{command}`", f"{MISTYPED}a_copy_beside_one_that_is_there"),
+    ("is there already, and stays", f"{MISTYPED}a_copy_beside_one_that_is_there"),
+    ("  jmer run {path}", f"{MISTYPED}lists_fit_80_columns_and_say_all"),
     ("jmer run {re.escape(options.name)}", NO_REMEDY),
     ("jmer audit needs one of", AUDIT),
     ("--stated goes with", AUDIT),
@@ -273,9 +279,12 @@ TYPED: list[tuple[str, str]] = [
     ("Choose one with --columns", AUDIT),
     ("has no column {chosen", AUDIT),
     ("{path} names no clips", "test_audit_foreign.py: what is said"),
-    ("jmer bench needs an experiment file", f"{RUNS}commands_that_need_a_file_say_so"),
-    ("jmer report needs one or more", f"{RUNS}commands_that_need_a_file_say_so"),
-    ("--other-data goes with", f"{RUNS}commands_that_need_a_file_say_so"),
+    (
+        "jmer bench needs an experiment file",
+        f"{MISTYPED}commands_that_need_a_file_say_so",
+    ),
+    ("jmer report needs one or more", f"{MISTYPED}commands_that_need_a_file_say_so"),
+    ("--other-data goes with", f"{MISTYPED}commands_that_need_a_file_say_so"),
     ("--rounds {options.rounds}", NO_REMEDY),
     ("--packs {' '.join", NO_REMEDY),
     ("--json {file} is a folder", NO_REMEDY),
@@ -308,7 +317,7 @@ TYPED: list[tuple[str, str]] = [
     ("Say how columns are called with", FOLDER),
     (
         "are both clip {row.title}",
-        f"{LISTS_CLIPS}two_files_of_one_name_are_no_duplicate",
+        f"{FOLDER_NAMES}two_files_of_one_name_are_no_duplicate",
     ),
     ("no row of {data.table} is of", FOLDER),
     ("is there already, and stays: choose another with --out", FOLDER),

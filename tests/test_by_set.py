@@ -20,7 +20,7 @@ from jmer.data.splits import Fold, Loso, audit, make_folds, protocol_of
 from jmer.errors import JmerError, UsageError
 from jmer.models.ststnet import STSTNetConfig
 from jmer.sweep.small import made_small
-from jmer.train.tasks import Task, inner_clips
+from jmer.train.tasks import InnerSplit, Task, inner_clips
 
 SETS = ("one", "two", "two", "two", "three", "three", "three")
 """Of the subjects s0 to s6: one has one person, who has clips of each class."""
@@ -118,7 +118,7 @@ def test_a_set_on_both_sides_is_refused():
 def test_the_epoch_is_chosen_by_people_of_the_sets_that_train():
     clips = composite()
     for fold in make_folds(Lodo(), clips):
-        inner = inner_clips(Task(0, fold.name), fold, clips, 0.2)
+        inner = inner_clips(Task(0, fold.name), fold, clips, InnerSplit(0.2))
         assert len(inner) and set(inner) < set(fold.train)
         left = np.setdiff1d(fold.train, inner)
         assert not {*clips.subject[inner]} & {*clips.subject[left]}

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from engine import tasks_of
+from engine import INNER, tasks_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy import make_clips
 
 from jmer.data.splits import Fold, Loso, make_folds
 from jmer.errors import JmerError
-from jmer.train.tasks import Task, inner_clips, make_table
+from jmer.train.tasks import InnerSplit, Task, inner_clips, make_table
 
 
 @settings(max_examples=20, deadline=None)
@@ -18,7 +18,7 @@ def test_train_inner_and_test_are_apart(subjects, per, seed, fraction):
     clips = make_clips(subjects, per)
     folds = make_folds(Loso(), clips)
     tasks = tasks_of(clips, seeds=(seed,))
-    table = make_table(tasks, folds, clips, selection="inner", inner_fraction=fraction)
+    table = make_table(tasks, folds, clips, inner=InnerSplit(fraction))
     for i, fold in enumerate(folds):
         train = set(np.flatnonzero(table.train[i]))
         inner = set(table.inner[i][table.inner_weight[i] > 0])
@@ -32,9 +32,9 @@ def test_train_inner_and_test_are_apart(subjects, per, seed, fraction):
 
 def test_inner_clips_depend_on_seed_and_fold_alone(clips):
     folds = make_folds(Loso(), clips)
-    chosen = [inner_clips(Task(s, "s1"), folds[1], clips, 0.3) for s in range(8)]
+    chosen = [inner_clips(Task(s, "s1"), folds[1], clips, INNER) for s in range(8)]
     np.testing.assert_array_equal(
-        chosen[0], inner_clips(Task(0, "s1"), folds[1], clips, 0.3)
+        chosen[0], inner_clips(Task(0, "s1"), folds[1], clips, INNER)
     )
     assert len({tuple(c) for c in chosen}) > 1
 
@@ -42,10 +42,11 @@ def test_inner_clips_depend_on_seed_and_fold_alone(clips):
 def test_inner_clips_can_be_a_share_of_each_class():
     clips = make_clips(5, 9)
     (fold, *_) = make_folds(Loso(), clips)
-    chosen = inner_clips(Task(0, fold.name), fold, clips, 0.25, "clip")
+    quarter = InnerSplit(0.25, "clip")
+    chosen = inner_clips(Task(0, fold.name), fold, clips, quarter)
     assert set(chosen) < set(fold.train)
     assert np.bincount(clips.label[chosen]).tolist() == [3, 3, 3]  # of 12 each
-    other = inner_clips(Task(1, fold.name), fold, clips, 0.25, "clip")
+    other = inner_clips(Task(1, fold.name), fold, clips, quarter)
     assert chosen.tolist() != other.tolist()
 
 
@@ -55,12 +56,14 @@ def test_inner_clips_can_be_the_same_for_all_seeds(unit):
     clips = make_clips(6, 9)
     fold, *_ = make_folds(Loso(), clips)
     drawn = {
-        tuple(inner_clips(Task(s, fold.name), fold, clips, 0.3, unit, seed=split))
+        tuple(
+            inner_clips(Task(s, fold.name), fold, clips, InnerSplit(0.3, unit, split))
+        )
         for split in (0, 0, 7)
         for s in range(4)
     }
     assert len(drawn) == 2  # one for each split seed
-    own = inner_clips(Task(7, fold.name), fold, clips, 0.3, unit)
+    own = inner_clips(Task(7, fold.name), fold, clips, InnerSplit(0.3, unit))
     assert tuple(own) in drawn  # drawn as a training of that seed draws them
 
 
@@ -68,26 +71,19 @@ def test_inner_clips_are_counted_as_the_division_counts():
     clips = make_clips(5, 9)
     fold, *_ = make_folds(Loso(), clips)  # 12 of each class: 2.4 of each, 7.2 in all
     for rounding, counts in (("class", [2, 2, 2]), ("total", [3, 3, 2])):
-        chosen = inner_clips(
-            Task(0, fold.name), fold, clips, 0.2, "clip", rounding=rounding
-        )
+        inner = InnerSplit(0.2, "clip", rounding=rounding)
+        chosen = inner_clips(Task(0, fold.name), fold, clips, inner)
         assert np.bincount(clips.label[chosen]).tolist() == counts
 
 
 def test_no_subject_to_spare_is_an_error(clips):
     fold = Fold("s0", np.array([3, 4, 5]), np.array([0, 1, 2]))
     with pytest.raises(JmerError, match=r"fold s0: .*--selection last"):
-        inner_clips(Task(0, "s0"), fold, clips, 0.3)
+        inner_clips(Task(0, "s0"), fold, clips, INNER)
 
 
 def test_a_fold_of_one_clip_is_padded(clips):
     folds = make_folds(Loso(), clips)
     short = Fold("s0", folds[0].train, folds[0].test[:1])
-    table = make_table(
-        [Task(0, "s0")],
-        [short, *folds[1:]],
-        clips,
-        selection="last",
-        inner_fraction=0.2,
-    )
+    table = make_table([Task(0, "s0")], [short, *folds[1:]], clips, inner=None)
     assert table.test.tolist() == [[0, 0, 0]] and table.inner.shape == (1, 0)

@@ -17,6 +17,7 @@ from jmer.errors import JmerError
 from jmer.train.batches import BatchPlan
 from jmer.train.step import LEAST_TESTED, Data
 from jmer.train.tasks import (
+    InnerSplit,
     Task,
     _whole_subjects,
     divided,
@@ -55,21 +56,21 @@ def test_in_parts_as_at_once(many, lowering):
 def test_any_inner_clips_have_room(subjects, per_subject, fraction, unit, seed):
     clips = make_clips(subjects, per_subject)
     folds = make_folds(Loso(), clips)
-    inner = {"selection": "inner", "inner_fraction": fraction, "inner_unit": unit}
+    inner = InnerSplit(fraction, unit)
     tasks = [Task(seed, fold.name) for fold in folds]
     try:
         chosen = [
-            inner_clips(task, fold, clips, fraction, unit)
+            inner_clips(task, fold, clips, inner)
             for task, fold in zip(tasks, folds, strict=True)
         ]
     except JmerError:  # nobody can be spared
         return
-    table = make_table(tasks, folds, clips, **inner)
+    table = make_table(tasks, folds, clips, inner=inner)
     for row, weight, own in zip(table.inner, table.inner_weight, chosen, strict=True):
         assert row[weight > 0].tolist() == own.tolist()
     # As large for any choice of the tasks.
-    assert make_table(tasks[:1], folds, clips, **inner).inner.shape[1] == len(row)
-    least, most = training_sizes(folds, clips, **inner)
+    assert make_table(tasks[:1], folds, clips, inner=inner).inner.shape[1] == len(row)
+    least, most = training_sizes(folds, clips, inner)
     assert all(least <= n <= most for n in table.train.sum(1))
 
 
@@ -106,8 +107,7 @@ def test_bounds_hold_for_every_order_of_subjects(labels, fraction):
     }
     if held_out == {0}:  # nobody can be spared, and the run ends with an error
         return
-    inner = {"selection": "inner", "inner_fraction": fraction}
-    least, most = training_sizes([fold], clips, **inner)
+    least, most = training_sizes([fold], clips, InnerSplit(fraction))
     assert least <= len(subject) - max(held_out)
     assert most >= len(subject) - min(held_out)
 
@@ -117,12 +117,12 @@ def test_people_who_choose_the_epoch_take_no_steps():
     are left, which are five batches. More steps would change nothing, to the bit."""
     clips = make_clips(8, 8)
     folds = make_folds(Loso(), clips)
-    inner = {"selection": "inner", "inner_fraction": 0.2}
-    sizes = training_sizes(folds, clips, **inner)
+    inner = InnerSplit(0.2)
+    sizes = training_sizes(folds, clips, inner)
     assert sizes == (40, 40)
     plan = BatchPlan.of("own", 8, len(clips), *sizes)
     assert plan.steps == 5
-    table = make_table([Task(0, folds[0].name)], folds, clips, **inner)
+    table = make_table([Task(0, folds[0].name)], folds, clips, inner=inner)
     task = jax.tree.map(lambda column: column[0], table)
     data, key = Data.of(clips.inputs, clips.label), jax.random.key(4)
     trainer = make_program(clips, batch_size=8).trainer
@@ -143,10 +143,10 @@ def test_people_who_choose_the_epoch_take_no_steps():
 def test_clips_that_choose_the_epoch_are_counted(rounding):
     clips = make_clips(4, 7)
     folds = make_folds(Loso(), clips)
-    inner: dict = {"selection": "inner", "inner_fraction": 0.3, "inner_unit": "clip"}
-    least, most = training_sizes(folds, clips, **inner, rounding=rounding)
+    inner = InnerSplit(0.3, "clip", rounding=rounding)
+    least, most = training_sizes(folds, clips, inner)
     learnt = {
-        len(divided(Task(seed, f.name), f, clips, **inner, rounding=rounding)[0])
+        len(divided(Task(seed, f.name), f, clips, inner)[0])
         for seed in range(3)
         for f in folds
     }

@@ -21,7 +21,7 @@ from jmer.data.splits import (
     make_folds,
 )
 from jmer.errors import JmerError, UsageError
-from jmer.train.tasks import Task, make_table
+from jmer.train.tasks import InnerSplit, Task, make_table
 
 # Of 5 subjects with 6 clips each, two; everything of a sixth.
 EXTRA = np.concatenate([np.tile([0, 0, 0, 0, 1, 1], 5), np.ones(6)]).astype(bool)
@@ -74,9 +74,7 @@ def test_folds_do_not_depend_on_them(clips, protocol):
 def test_they_never_choose_the_epoch(clips, unit):
     folds = make_folds(Loso(), clips)
     tasks = [Task(seed, fold.name) for seed in range(3) for fold in folds]
-    table = make_table(
-        tasks, folds, clips, selection="inner", inner_fraction=0.3, inner_unit=unit
-    )
+    table = make_table(tasks, folds, clips, inner=InnerSplit(0.3, unit))
     for i, task in enumerate(tasks):
         inner = np.asarray(table.inner[i])[np.asarray(table.inner_weight[i]) > 0]
         assert len(inner) and not clips.train_only[inner].any()

@@ -33,7 +33,7 @@ from jmer.scores.units import (
     unit_precision,
     unit_recall,
 )
-from jmer.train.tasks import Task, inner_clips
+from jmer.train.tasks import InnerSplit, Task, inner_clips
 
 CD6ME = np.array([304, 280, 708, 134, 60, 252, 117, 75, 176, 277, 52, 86])
 TABLES = hnp.arrays(bool, st.tuples(st.just(2), st.integers(1, 9), st.integers(2, 5)))
@@ -296,7 +296,7 @@ def test_numbers_that_are_no_units_are_refused(units):
 def test_inner_subjects_leave_every_unit_to_train_on():
     clips = of_units(make_clips(subjects=5, per_subject=6))
     fold = make_folds(Loso(), clips)[0]
-    inner = inner_clips(Task(0, fold.name), fold, clips, 0.3)
+    inner = inner_clips(Task(0, fold.name), fold, clips, InnerSplit(0.3))
     left = np.setdiff1d(fold.train, inner)
     assert len(inner) and clips.label[left].any(0).all()
     assert len(np.unique(clips.subject[inner])) == len(inner) / 6

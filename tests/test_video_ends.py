@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from filmed import film, noise
+from filmed import cut, film, noise
 
 from data_builders.folder import Folder
 from data_builders.video_ends import lacks_bytes
@@ -22,12 +22,6 @@ KINDS = [
     ("c.webm", {"codec": "libvpx"}),
     ("d.avi", {}),
 ]
-
-
-def cut(path, part=0.6):
-    content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * part)])
-    return path
 
 
 def written(folder, name, options, count=30, rate=30):

@@ -1,12 +1,11 @@
 """Time-contrasted features with visual memory: spotting and recognition in one."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax import lax
 from jax.typing import DTypeLike
@@ -16,13 +15,10 @@ from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.errors import FieldCheck, JmerError, UsageError, option
 from jmer.losses import label_loss, share_cross_entropy, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig, Shown
-from jmer.nn.imagenet import DEVIATION
-from jmer.nn.imagenet import MEAN as IMAGENET_MEAN
+from jmer.nn import vgg
+from jmer.nn.steps import in_turn, log_mean, shares, windows
 from jmer.weights import torch_names
 from jmer.weights.torch_names import PathArrays, TorchState
-
-MEAN = np.array([103.939, 116.779, 123.68], np.float32)
-"""Of blue, green and red over ImageNet, 0 to 255, as VGG-16 was trained."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,19 +200,15 @@ class VisualMemoryConfig(NetworkConfig):
         """torchvision's `vgg16` of images, for the spatial network up to its fc6.
 
         It takes red first, over a deviation, where ours takes blue first, as the
-        original did. The two agree, but for some thousandths of the border: what lies
-        around the image is the mean, which is rounded differently.
+        original did (`jmer.nn.vgg`).
         """
         if state["features.0.weight"].shape != (self.width, 3, 3, 3):
             raise ValueError(f"not a VGG-16 of {self.width} channels for images")
         arrays = torch_names.vgg16(state, "spatial")
         first = "params.spatial.groups.0.0"
-        kernel = arrays[f"{first}.kernel"] / (255 * DEVIATION[:, None])
-        offset = MEAN[::-1] - 255 * IMAGENET_MEAN
-        bias = arrays[f"{first}.bias"] + np.einsum("ijcd,c->d", kernel, offset)
-        arrays[f"{first}.bias"] = bias.astype(np.float32)
-        arrays[f"{first}.kernel"] = np.ascontiguousarray(kernel[:, :, ::-1])
-        return arrays
+        names = f"{first}.kernel", f"{first}.bias"
+        layer = vgg.first_layer(*(arrays[name] for name in names))
+        return arrays | dict(zip(names, layer, strict=True))
 
     def augment(self, inputs: Inputs, key: PRNGKeyArray, version: Array) -> Inputs:
         """A random window of each clip, all of it turned, scaled and moved alike.
@@ -233,7 +225,7 @@ class VisualMemoryConfig(NetworkConfig):
             start = jax.random.randint(keys.named(key, "window"), *where)
             for name, value in made.items():
                 length = self.steps + (name != "flow")
-                made[name] = _windows(value, start, length)
+                made[name] = windows(value, start, length)
         if self.augmented:
             matrix = augment.random_similarity(
                 made["clip"].shape[0],
@@ -271,7 +263,7 @@ class VisualMemoryConfig(NetworkConfig):
         there = _of_steps(inputs, value.shape[1])
         if there is not None:
             # Clips count alike, however many of their steps are there.
-            counts = counts * (there if self.by_intensity else _shares(there))
+            counts = counts * (there if self.by_intensity else shares(there))
         if self.intensity:
             # Of the last frames, one for each step: in pairs, a step is of the second.
             true = inputs["intensity"][:, -value.shape[1] :].astype(jnp.float32)
@@ -284,7 +276,7 @@ class VisualMemoryConfig(NetworkConfig):
                 if self.intensity_loss == "absolute"
                 else share_cross_entropy(found, true)
             )
-            each = error.mean(1) if there is None else (error * _shares(there)).sum(1)
+            each = error.mean(1) if there is None else (error * shares(there)).sum(1)
             total += self.intensity_weight * weighted_mean(each, weight)
         return total
 
@@ -301,8 +293,8 @@ class VisualMemoryConfig(NetworkConfig):
             counts = jnp.log(shown["intensity"])
         if (there := _of_steps(inputs, steps.shape[1])) is not None:
             counts = jnp.where(there > 0, counts, -jnp.inf)
-        return _mean_of(jax.nn.log_sigmoid, steps, counts) - _mean_of(
-            lambda x: jax.nn.log_sigmoid(-x), steps, counts
+        return log_mean(steps, counts, jax.nn.log_sigmoid) - log_mean(
+            steps, counts, lambda x: jax.nn.log_sigmoid(-x)
         )
 
     def explain(self, model: nnx.Module, inputs: Inputs) -> Shown:
@@ -316,53 +308,12 @@ class VisualMemoryConfig(NetworkConfig):
         return model.explain(inputs["clip"], **options)
 
 
-def _about_zero(frames: Array) -> Array:
-    """Frames [n, h, w, 3], blue first and about 0, of RGB from 0 to 255."""
-    return frames.astype(jnp.float32)[..., ::-1] - MEAN
-
-
-def _of_clip(logits: Array, counts: Array) -> Array:
-    """Logarithm of the mean over steps [b, s, k] of the class probabilities, where each
-    step counts as much as the exponential of `counts` [b, s].
-    """
-    return _mean_of(jax.nn.log_softmax, logits, counts)
-
-
-def _mean_of(log: Callable[[Array], Array], logits: Array, counts: Array) -> Array:
-    """The same of the probabilities of which `log` makes the logarithms."""
-    counts = counts - jax.nn.logsumexp(counts, axis=1, keepdims=True)
-    return jax.nn.logsumexp(log(logits) + counts[..., None], axis=1)
-
-
 def _of_steps(inputs: Inputs, steps: int) -> Array | None:
     """1 for each step [b, s] that is there, else 0; None where all are. A step is of
     the later frame of a pair."""
     if "present" not in inputs:
         return None
     return inputs["present"][:, -steps:].astype(jnp.float32)
-
-
-def _shares(there: Array) -> Array:
-    """What each step that is there has of its clip, [b, s]."""
-    return there / jnp.maximum(there.sum(1, keepdims=True), 1)
-
-
-def _in_turn(function: Callable[[Array], Array], x: Array, size: int) -> Array:
-    """`function` of `size` rows of `x` at a time, which bounds its memory: until then
-    they lie flat, since colours as a last axis are padded to 128 on a TPU."""
-    parts = -(-len(x) // size)
-    flat = x.reshape(len(x), -1)
-    rows = jnp.pad(flat, [(0, parts * size - len(x)), (0, 0)])
-    made = lax.map(
-        lambda part: function(part.reshape(size, *x.shape[1:])),
-        rows.reshape(parts, size, -1),
-    )
-    return made.reshape(-1, *made.shape[2:])[: len(x)]
-
-
-def _windows(x: Array, start: Array, length: int) -> Array:
-    """`length` frames of each clip, from its `start` [b]."""
-    return jax.vmap(lambda x, i: lax.dynamic_slice_in_dim(x, i, length))(x, start)
 
 
 class VisualMemory(nnx.Module):
@@ -479,7 +430,7 @@ class VisualMemory(nnx.Module):
             counts = jax.nn.log_sigmoid(height) if self.by_intensity else counts
         if present is not None:
             counts = jnp.where(present[:, 1:] > 0, counts, -jnp.inf)
-        return _of_clip(shown["step_logits"], counts), shown
+        return log_mean(shown["step_logits"], counts), shown
 
     def _look(
         self, clip: Array, train: bool, key: PRNGKeyArray | None, turn: int | None
@@ -489,7 +440,7 @@ class VisualMemory(nnx.Module):
         alone = "spatial" in self.left_alone
 
         def of(frames: Array) -> Array:
-            frames = _about_zero(frames)
+            frames = vgg.about_zero(frames)
             x: Array = self.spatial(frames, train=train and not alone, key=key)
             x = lax.stop_gradient(x) if alone else x
             for layer in self.reduce:
@@ -497,7 +448,7 @@ class VisualMemory(nnx.Module):
             return x
 
         frames = clip.reshape(-1, *clip.shape[2:])
-        x = of(frames) if turn is None else _in_turn(of, frames, turn)
+        x = of(frames) if turn is None else in_turn(of, frames, turn)
         return x.reshape(*clip.shape[:2], *x.shape[1:])
 
     def _move(
@@ -525,7 +476,7 @@ class VisualMemory(nnx.Module):
         if turn is None:
             mask = of(images, train=train and not alone, weight=fields)
         else:  # of tests, which ask for no statistics
-            mask = _in_turn(of, images, turn)
+            mask = in_turn(of, images, turn)
         mask = lax.stop_gradient(mask) if alone else mask
         mask = nn.avg_pool(mask, (2, 2))
         return mask.reshape(b, s, *mask.shape[1:])
@@ -582,19 +533,19 @@ class FrameClassifier(nnx.Module):
         del weight
 
         def of(frames: Array) -> Array:
-            x = self.spatial(_about_zero(frames), train=train, key=key)
+            x = self.spatial(vgg.about_zero(frames), train=train, key=key)
             x = self.emotion(x.astype(jnp.float32).mean((1, 2)))
             return x.astype(jnp.float32)
 
         frames = clip.reshape(-1, *clip.shape[2:])
         apart = present is not None and not train
         size = len(clip) * (self.steps + 1)
-        logits = _in_turn(of, frames, size) if apart else of(frames)
+        logits = in_turn(of, frames, size) if apart else of(frames)
         logits = logits.reshape(*clip.shape[:2], -1)
         counts = jnp.zeros(logits.shape[:2])
         if present is not None:
             counts = jnp.where(present > 0, counts, -jnp.inf)
-        return _of_clip(logits, counts), {"step_logits": logits}
+        return log_mean(logits, counts), {"step_logits": logits}
 
 
 class Head(nnx.Module):

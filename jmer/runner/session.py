@@ -39,7 +39,7 @@ from jmer.train.checkpoint import drop_superseded
 from jmer.train.mesh import compute_dtype
 from jmer.train.probe import Work
 from jmer.train.step import Data, Trainer
-from jmer.train.tasks import Task, divided, make_table, training_sizes
+from jmer.train.tasks import InnerSplit, Task, divided, make_table, training_sizes
 from jmer.train.variants import columns
 
 
@@ -89,7 +89,7 @@ class Session:
         self.device = jax.local_devices()[0]
         dtype = compute_dtype(experiment.dtype, self.device.platform)
         self.dtype_name = np.dtype(dtype).name
-        sizes = training_sizes(folds, clips, **_inner(experiment))
+        sizes = training_sizes(folds, clips, _inner_split(experiment))
         self.trainer = Trainer(
             network=experiment.model,
             classes=len(clips.classes),
@@ -130,8 +130,8 @@ class Session:
         """These tasks, as the planner wants them."""
         experiment = self.experiment
         values = columns(self.variants, experiment.parts)
-        rule = {**_inner(experiment), "inner_seed": _inner_seed(experiment)}
-        table = make_table(tasks, self.folds, self.clips, **rule, values=values)
+        inner = _inner_split(experiment)
+        table = make_table(tasks, self.folds, self.clips, inner=inner, values=values)
         return Work(
             self.trainer,
             tuple(tasks),
@@ -268,22 +268,19 @@ def as_divided(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Of each fold, for the first seed: clips that are learnt from, and those that
     choose the epoch."""
-    rule = {**_inner(experiment), "inner_seed": _inner_seed(experiment)}
-    first = experiment.seeds[0]
-    return [divided(Task(first, fold.name), fold, clips, **rule) for fold in folds]
+    inner, first = _inner_split(experiment), experiment.seeds[0]
+    return [divided(Task(first, fold.name), fold, clips, inner) for fold in folds]
 
 
-def _inner(experiment: Experiment) -> dict[str, Any]:
-    """Which clips choose the epoch."""
-    return {
-        "selection": experiment.selection,
-        "inner_fraction": experiment.inner_fraction,
-        "inner_unit": experiment.inner_unit,
-        "rounding": getattr(experiment.protocol, "rounding", "class"),
-    }
-
-
-def _inner_seed(experiment: Experiment) -> int | None:
-    """What they are drawn by, where it is not the seed of each task."""
-    split = getattr(experiment.protocol, "split_seed", 0)
-    return split if experiment.inner_draw == "split" else None
+def _inner_split(experiment: Experiment) -> InnerSplit | None:
+    """Which clips choose the epoch; None if the last one is tested."""
+    if experiment.selection == "last":
+        return None
+    protocol = experiment.protocol
+    by_split = experiment.inner_draw == "split"
+    return InnerSplit(
+        experiment.inner_fraction,
+        experiment.inner_unit,
+        getattr(protocol, "split_seed", 0) if by_split else None,
+        getattr(protocol, "rounding", "class"),
+    )

@@ -36,6 +36,23 @@ class Task:
         return keys.named(keys.seed_key(self.seed), self.fold)
 
 
+@dataclasses.dataclass(frozen=True)
+class InnerSplit:
+    """How inner clips, which choose the epoch, are held out of the training clips of a
+    fold. Where the last epoch is taken there are none, and None stands in its place."""
+
+    fraction: float
+    """Share of the training clips that is held out; 0 to 1, exclusive."""
+    unit: InnerUnit = "subject"
+    """Whole subjects, drawn until they have that share of the clips, or single clips,
+    that share of each class."""
+    seed: int | None = None
+    """What they are drawn by, 0 or more, so that all tasks of a fold have the same;
+    None: by the seed of each task."""
+    rounding: Rounding = "class"
+    """How single clips are counted: each class by itself, or to the share of all."""
+
+
 @struct.dataclass
 class TaskTable:
     """What the program needs to know of each task; task axis first in every array."""
@@ -55,39 +72,24 @@ def make_table(
     folds: Sequence[Fold],
     clips: ClipSet,
     *,
-    selection: Selection,
-    inner_fraction: float,
-    inner_unit: InnerUnit = "subject",
-    inner_seed: int | None = None,
-    rounding: Rounding = "class",
+    inner: InnerSplit | None,
     values: Mapping[str, Sequence[float]] | None = None,
 ) -> TaskTable:
     """The table of `tasks`; array sizes depend on `folds` alone, not on the choice.
 
-    Inner clips are drawn by `inner_seed`, or by the seed of each task. `values` has the
-    numbers of every variant, by name of the field.
+    `values` has the numbers of every variant, by name of the field.
     """
     by_name = {fold.name: fold for fold in folds}
     longest = max(len(fold.test) for fold in folds)
     train = np.zeros((len(tasks), len(clips)), bool)
-    inner = []
+    choosing = []
     for row, task in zip(train, tasks, strict=True):
-        learnt, chosen = divided(
-            task,
-            by_name[task.fold],
-            clips,
-            selection=selection,
-            inner_fraction=inner_fraction,
-            inner_unit=inner_unit,
-            inner_seed=inner_seed,
-            rounding=rounding,
-        )
+        learnt, chosen = divided(task, by_name[task.fold], clips, inner)
         row[learnt] = True
-        inner.append(chosen)
+        choosing.append(chosen)
     room = 0
-    if selection == "inner":  # any inner set of any seed fits
-        sizes = _inner_sizes(folds, clips, inner_fraction, inner_unit, rounding)
-        room = max(most for _, most in sizes)
+    if inner is not None:  # any inner set of any seed fits
+        room = max(most for _, most in _inner_sizes(folds, clips, inner))
     return TaskTable(
         key=jnp.stack([task.key() for task in tasks]),
         seed=jnp.stack([keys.seed_key(task.seed) for task in tasks]),
@@ -96,8 +98,8 @@ def make_table(
         test_weight=_padded(
             [np.ones(len(by_name[t.fold].test)) for t in tasks], longest, np.float32
         ),
-        inner=_padded(inner, room),
-        inner_weight=_padded([np.ones(len(i)) for i in inner], room, np.float32),
+        inner=_padded(choosing, room),
+        inner_weight=_padded([np.ones(len(c)) for c in choosing], room, np.float32),
         values={
             name: np.array([of_variant[task.variant] for task in tasks], np.float32)
             for name, of_variant in (values or {}).items()
@@ -115,30 +117,20 @@ def _padded(
 
 
 def training_sizes(
-    folds: Sequence[Fold],
-    clips: ClipSet,
-    *,
-    selection: Selection,
-    inner_fraction: float,
-    inner_unit: InnerUnit = "subject",
-    rounding: Rounding = "class",
+    folds: Sequence[Fold], clips: ClipSet, inner: InnerSplit | None
 ) -> tuple[int, int]:
     """Bounds on how many clips a task of any seed trains on: (least, most)."""
     sizes = [len(fold.train) for fold in folds]
-    if selection == "last":
+    if inner is None:
         return min(sizes), max(sizes)
-    inner = _inner_sizes(folds, clips, inner_fraction, inner_unit, rounding)
-    least = min(n - most for n, (_, most) in zip(sizes, inner, strict=True))
-    most = max(n - least for n, (least, _) in zip(sizes, inner, strict=True))
+    held_out = _inner_sizes(folds, clips, inner)
+    least = min(n - most for n, (_, most) in zip(sizes, held_out, strict=True))
+    most = max(n - least for n, (least, _) in zip(sizes, held_out, strict=True))
     return max(1, least), max(1, most)
 
 
 def _inner_sizes(
-    folds: Sequence[Fold],
-    clips: ClipSet,
-    fraction: float,
-    unit: InnerUnit,
-    rounding: Rounding,
+    folds: Sequence[Fold], clips: ClipSet, inner: InnerSplit
 ) -> list[tuple[int, int]]:
     """Bounds on how many clips `inner_clips` holds out of each fold, whatever the seed:
     (least, most)."""
@@ -148,13 +140,13 @@ def _inner_sizes(
     found = []
     for fold in folds:
         able = fold.train[~clips.train_only[fold.train]]
-        if unit == "clip":
+        if inner.unit == "clip":
             _, of_label = np.unique(clips.label[able], return_counts=True)
-            count = sum(shares(of_label.tolist(), fraction, rounding))
+            count = sum(shares(of_label.tolist(), inner.fraction, inner.rounding))
             found.append((count, count))
             continue
         of_subject = np.bincount(subject[fold.train])[np.unique(subject[able])]
-        wanted = fraction * len(fold.train)
+        wanted = inner.fraction * len(fold.train)
         found.append(_drawn_until(wanted, sorted(of_subject.tolist()), passed))
     return found
 
@@ -175,58 +167,39 @@ def _drawn_until(wanted: float, sizes: list[int], passed: int) -> tuple[int, int
 
 
 def divided(
-    task: Task,
-    fold: Fold,
-    clips: ClipSet,
-    *,
-    selection: Selection,
-    inner_fraction: float,
-    inner_unit: InnerUnit = "subject",
-    inner_seed: int | None = None,
-    rounding: Rounding = "class",
+    task: Task, fold: Fold, clips: ClipSet, inner: InnerSplit | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Clips that a task learns from, and those that choose its epoch, which are none
     if the last one is taken."""
-    if selection == "last":
+    if inner is None:
         return fold.train, np.zeros(0, int)
-    chosen = inner_clips(
-        *(task, fold, clips, inner_fraction, inner_unit),
-        seed=inner_seed,
-        rounding=rounding,
-    )
+    chosen = inner_clips(task, fold, clips, inner)
     learnt = np.setdiff1d(fold.train, chosen)
     return learnt, chosen[~clips.train_only[chosen]]
 
 
 def inner_clips(
-    task: Task,
-    fold: Fold,
-    clips: ClipSet,
-    fraction: float,
-    unit: InnerUnit = "subject",
-    *,
-    seed: int | None = None,
-    rounding: Rounding = "class",
+    task: Task, fold: Fold, clips: ClipSet, inner: InnerSplit
 ) -> np.ndarray:
-    """Training clips held out to choose the epoch on, drawn by fold and `seed` (of the
-    task, unless given): whole subjects, or `fraction` of the clips of each class.
+    """Training clips held out to choose the epoch on, drawn by fold and seed.
 
-    Subjects are drawn until they have `fraction` of the clips; one whose absence would
-    leave a class, or an action unit that others show, untrained is passed
-    over. Their clips that are for training alone are held out too, but choose nothing.
+    A subject whose absence would leave a class, or an action unit that others show,
+    untrained is passed over. A subject's clips that are for training alone are held out
+    with it, but choose nothing.
 
     Raises: JmerError if no subject or clip can be spared.
     """
     code = keys.name_code(f"inner/{fold.name}")
-    rng = np.random.default_rng((task.seed if seed is None else seed, code))
-    if unit == "clip":
+    seed = task.seed if inner.seed is None else inner.seed
+    rng = np.random.default_rng((seed, code))
+    if inner.unit == "clip":
         able = fold.train[~clips.train_only[fold.train]]
-        chosen = stratified(able, clips.label, fraction, rng, rounding)
+        chosen = stratified(able, clips.label, inner.fraction, rng, inner.rounding)
     else:
-        chosen = _whole_subjects(fold, clips, fraction, rng)
+        chosen = _whole_subjects(fold, clips, inner.fraction, rng)
     if not len(chosen):
         raise JmerError(
-            f"fold {fold.name}: no training {unit} can be held out to choose the "
+            f"fold {fold.name}: no training {inner.unit} can be held out to choose the "
             f"epoch without losing a class. Use --selection last."
         )
     return np.sort(chosen)
