@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jmer.arrays import Array
+from jmer.nn.lowering import winograd
 from jmer.nn.lowering.correlate import Ends, correlate, indices
 from jmer.nn.lowering.sizes import Pads, Sizes
 
@@ -42,6 +43,8 @@ def convolve(
     x: Array, kernel: Array, strides: Sizes, padding: Pads, dilation: Sizes
 ) -> Array:
     """Convolution of `x` [b, *space, c] with `kernel` [*window, c, d]."""
+    if (sums := winograd.plan(x, kernel, strides, dilation)) is not None:
+        return winograd.convolve(x, kernel, padding, *sums)
     found = plan(x.shape[1:-1], kernel.shape, strides, dilation)
     if found is None:
         return by_taps(x, kernel, strides, padding, dilation)
