@@ -29,9 +29,16 @@ def close(actual: Any, expected: Any, rtol: float = 1e-5) -> None:
 def pulled(
     function: Callable[..., jax.Array], *arguments: Any
 ) -> tuple[jax.Array, tuple[Any, ...]]:
-    """The value, and the gradients of a random projection of it."""
-    value, pull = jax.vjp(function, *arguments)
-    return value, pull(jnp.asarray(normal(9, *value.shape), value.dtype))
+    """The value, and the gradients of a random projection of it, by one program: each
+    operation by itself would be one more to compile."""
+
+    @jax.jit
+    def both(*arguments: Any) -> tuple[jax.Array, tuple[Any, ...]]:
+        value, pull = jax.vjp(function, *arguments)
+        return value, pull(jnp.asarray(normal(9, *value.shape), value.dtype))
+
+    found: tuple[jax.Array, tuple[Any, ...]] = both(*arguments)
+    return found
 
 
 def first_of(names: Iterable[Any], first: Any) -> list[Any]:

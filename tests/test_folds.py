@@ -334,12 +334,13 @@ def test_a_diverging_task_leaves_its_neighbours_alone(clips):
 def test_a_batch_without_a_clip_of_the_task_changes_nothing(clips):
     program = make_program(clips, optim=AdamConfig(lr=0.1))
     trainer = program.trainer
-    state = trainer.init(jax.random.key(0))
+    state = jax.jit(trainer.init)(jax.random.key(0))
     inputs = {"apex_flow": jnp.asarray(clips.inputs["apex_flow"][:4])}
     label = jnp.asarray(clips.label[:4])
-    after, _ = trainer.step(state, jax.random.key(1), inputs, label, jnp.zeros(4))
+    step = jax.jit(trainer.step)
+    after, _ = step(state, jax.random.key(1), inputs, label, jnp.zeros(4))
     assert_trees_equal(state, after)
-    moved, _ = trainer.step(state, jax.random.key(1), inputs, label, jnp.ones(4))
+    moved, _ = step(state, jax.random.key(1), inputs, label, jnp.ones(4))
     assert trees_differ(state.params, moved.params)
     assert int(moved.step) == 1
 

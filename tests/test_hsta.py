@@ -417,15 +417,22 @@ def test_fused_attention_of_the_tuned_twin_is_the_same_function(twins):
 
 
 def test_csta_replaces_the_class_token_and_leaves_patches_alone():
-    model = nnx.merge(*split(dataclasses.replace(TINY, depth=(1, 0, 0))))
-    layer = model.layers[0]
+    graphdef, *state = split(dataclasses.replace(TINY, depth=(1, 0, 0)))
     shapes = {"special": (CLIPS, 5, 6), "video": (CLIPS, 19, 12)}
     tokens = {n: RNG.normal(size=s).astype(np.float32) for n, s in shapes.items()}
-    after = layer(tokens)
-    for name, other in (("special", "video"), ("video", "special")):
+
+    @jax.jit
+    def both(state, tokens):
+        """What the layer makes of tokens, and what its part makes of the first ones."""
+        layer = nnx.merge(graphdef, *state).layers[0]
+        pairs = ("special", "video"), ("video", "special")
+        alone = {a: layer.csta[a](tokens[a][:, :1], tokens[b]) for a, b in pairs}
+        return layer(tokens), alone
+
+    after, alone = both(state, tokens)
+    for name, expected in alone.items():
         assert_array_equal(after[name][:, 1:], tokens[name][:, 1:])
         # No residual: what becomes of it went through the other stream's width.
-        expected = layer.csta[name](tokens[name][:, :1], tokens[other])
         assert_array_equal(after[name][:, :1], expected)
         assert (abs(expected - tokens[name][:, :1]) > 1e-3).any()
 
