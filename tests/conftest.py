@@ -2,8 +2,6 @@
 
 import os
 import tempfile
-from importlib.metadata import version
-from platform import machine
 
 # Before JAX is imported anywhere: the backend reads them once.
 os.environ["JMER_TYPECHECK"] = "1"
@@ -19,13 +17,6 @@ os.environ["XLA_FLAGS"] = " ".join(
         # Programs this small take longer to optimise than to run.
         "--xla_backend_optimization_level=0",
         "--xla_llvm_disable_expensive_passes=true",
-        # The older way to write fusions takes a third of the time to compile. It adds
-        # products in one rounding wherever a processor can, in other places in each
-        # program: one of AVX cannot, so that programs agree to the bit. Later jaxlibs
-        # end a process that asks for what they no longer have.
-        "--xla_cpu_use_fusion_emitters=false --xla_cpu_max_isa=AVX"
-        if version("jaxlib").startswith("0.10.") and machine() == "x86_64"
-        else "",
     )
 )
 
