@@ -1,5 +1,7 @@
 """Tables of tasks: who trains on what."""
 
+import re
+
 import numpy as np
 import pytest
 from engine import INNER, tasks_of
@@ -87,3 +89,19 @@ def test_a_fold_of_one_clip_is_padded(clips):
     short = Fold("s0", folds[0].train, folds[0].test[:1])
     table = make_table([Task(0, "s0")], [short, *folds[1:]], clips, inner=None)
     assert table.test.tolist() == [[0, 0, 0]] and table.inner.shape == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"fraction": 0.0}, "fraction is 0.0"),
+        ({"fraction": 1.5}, "fraction is 1.5"),
+        ({"fraction": float("nan")}, "fraction is nan"),
+        ({"fraction": 0.2, "unit": "face"}, "unit is 'face', and not 'subject' or"),
+        ({"fraction": 0.2, "rounding": "x"}, "rounding is 'x', and not 'class' or"),
+        ({"fraction": 0.2, "seed": -1}, "seed is -1"),
+    ],
+)
+def test_an_inner_split_that_is_none_is_refused(fields, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        InnerSplit(**fields)

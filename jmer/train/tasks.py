@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -39,7 +39,10 @@ class Task:
 @dataclasses.dataclass(frozen=True)
 class InnerSplit:
     """How inner clips, which choose the epoch, are held out of the training clips of a
-    fold. Where the last epoch is taken there are none, and None stands in its place."""
+    fold. Where the last epoch is taken there are none, and None stands in its place.
+
+    Raises: ValueError for what is none of a field's values.
+    """
 
     fraction: float
     """Share of the training clips that is held out; 0 to 1, exclusive."""
@@ -51,6 +54,16 @@ class InnerSplit:
     None: by the seed of each task."""
     rounding: Rounding = "class"
     """How single clips are counted: each class by itself, or to the share of all."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fraction < 1:
+            raise ValueError(f"fraction is {self.fraction}, and not between 0 and 1")
+        if self.seed is not None and self.seed < 0:
+            raise ValueError(f"seed is {self.seed}, and not 0 or more")
+        for name, kind in (("unit", InnerUnit), ("rounding", Rounding)):
+            if (value := getattr(self, name)) not in get_args(kind):
+                known = " or ".join(map(repr, get_args(kind)))
+                raise ValueError(f"{name} is {value!r}, and not {known}")
 
 
 @struct.dataclass

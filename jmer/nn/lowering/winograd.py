@@ -4,7 +4,9 @@ Winograd 1980; Lavin & Gray 2016, Fast algorithms for convolutional neural netwo
 section 4. Two neighbouring outputs along an axis see four inputs, and take six products
 with a kernel of 3. Four sums of the inputs times four sums of the kernel make do with
 four: F(2, 3). Along two axes 16 products are left of 36, and as many patches. In
-float32 that costs a rounding or two, of the largest of the inputs that are added.
+float32 that costs a rounding or two, of the largest of the inputs that are added: one
+of a million among ones leaves its neighbours few digits, and numbers beyond 1e37 may
+overflow.
 """
 
 import math
