@@ -41,7 +41,7 @@ NETWORKS = [
     AmanConfig(k=2, n=2, frames=3, size=19, width=2, magnify="linear", pretrain="none"),
     Resnet18Config(size=9, shown=19, width=2),
     HstaConfig(
-        depth=(1, 1, 1),
+        depth=(1, 1, 2),
         num_frames=2,
         stored_frames=4,
         size=9,
