@@ -10,6 +10,7 @@ from numeric import close, normal, pulled
 from test_conv import check, geometries
 
 from jmer.nn.lowering import by_task, cudnn
+from jmer.train.multiplications import _parts
 
 # x, kernel, strides, padding, dilation
 STEMS = {
@@ -75,13 +76,8 @@ def convolutions(function, *arrays):
                 ends = (*equation.invars, *equation.outvars)
                 shapes = [v.aval.shape for v in ends]
                 found.append((*shapes, equation.params["window_strides"]))
-            for inner in jax.tree.leaves(
-                equation.params,
-                is_leaf=lambda of: hasattr(of, "eqns") or hasattr(of, "jaxpr"),
-            ):
-                inner = getattr(inner, "jaxpr", inner)
-                if hasattr(inner, "eqns"):
-                    look(inner)
+            for inner in _parts(equation):
+                look(inner)
 
     look(jaxpr.jaxpr)
     return found

@@ -122,13 +122,13 @@ class SpaceTimeGate(nnx.Module):
         if current() == "tpu":
             return self.folded(x, 1)
         wide = x.astype(jnp.float32)
-        pooled = wide.mean(-1, keepdims=True), max_along(wide, -1)
+        planes = wide.mean(-1), max_along(wide, -1)[..., 0]
         if current() == "gpu":
-            score = self._by_rows(pooled[0][..., 0], pooled[1][..., 0])[..., None]
+            score = self._by_rows(*planes)
         else:
-            score = self.conv(jnp.concatenate(pooled, axis=-1))
+            score = self.conv(jnp.stack(planes, -1))[..., 0]
         weight = nnx.sigmoid(score.astype(jnp.float32))
-        return x * weight.astype(x.dtype), {"space_time": weight[..., 0]}
+        return x * weight[..., None].astype(x.dtype), {"space_time": weight}
 
     def folded(self, x: Array, n: int) -> tuple[Array, dict[str, Array]]:
         """The same on a TPU, where `n` pixels share channels."""

@@ -44,7 +44,9 @@ def correlate(
     `summed` axes of the window are no part of patches, and what the kernel has beyond
     `ends` is zero."""
     window = kernel.shape[:-2]
-    columns = _patches(x, _within(window, summed), ends) @ _matrix(kernel, summed, ends)
+    columns = patches_of(x, _within(window, summed), ends) @ _matrix(
+        kernel, summed, ends
+    )
     if not summed:
         return columns
     return kept(_add_up(columns, window[:summed]))
@@ -66,7 +68,7 @@ def _backward(
     dcolumns = _spread(kept(dy), window[:summed]) if summed else dy
     within = _within(window, summed)
     drows = dcolumns @ _matrix(kernel, summed, ends).T
-    rows = _patches(x, within, ends)
+    rows = patches_of(x, within, ends)
     dmatrix = transposed_product(
         rows.reshape(-1, rows.shape[-1]), dcolumns.reshape(-1, dcolumns.shape[-1])
     )
@@ -80,12 +82,6 @@ correlate.defvjp(_forward, _backward)
 def indices(window: Sizes) -> Iterator[Sizes]:
     """Of all pixels of a window, in the kernel's order."""
     return itertools.product(*map(range, window))
-
-
-def patches_of(x: Array, window: Sizes) -> Array:
-    """[b, *out, window * c]: the inputs of each output of a window over `x`
-    [b, *space, c], in the kernel's order."""
-    return _patches(x, window, None)
 
 
 def _within(window: Sizes, summed: int) -> Sizes:
@@ -138,8 +134,9 @@ def _spread(dy: Array, window: Sizes) -> Array:
     )
 
 
-def _patches(x: Array, window: Sizes, ends: Ends | None) -> Array:
-    """[b, *out, window * c]: the inputs of each output, in the kernel's order."""
+def patches_of(x: Array, window: Sizes, ends: Ends | None = None) -> Array:
+    """[b, *out, window * c]: the inputs of each output of a window over `x`
+    [b, *space, c], in the kernel's order."""
     if math.prod(window) == 1:
         return _seen(x, (0,) * len(window), window, ends)
     out = [n - k + 1 for n, k in zip(x.shape[1:-1], window, strict=True)]
@@ -154,7 +151,7 @@ def _patches(x: Array, window: Sizes, ends: Ends | None) -> Array:
 
 
 def _overlap_add(rows: Array, window: Sizes, c: int, ends: Ends | None) -> Array:
-    """[b, *space, c] of [b, *out, window * c]: the transpose of `_patches`."""
+    """[b, *space, c] of [b, *out, window * c]: the transpose of `patches_of`."""
     parts = _split(rows, window, c, ends)
     whole = [
         _placed(part, tap, window)

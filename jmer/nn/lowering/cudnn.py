@@ -18,6 +18,7 @@ from jmer.nn.lowering.by_task import by_task, plain
 from jmer.nn.lowering.correlate import patches_of
 from jmer.nn.lowering.patches import blocked
 from jmer.nn.lowering.sizes import Pads, Sizes
+from jmer.nn.lowering.transposed import transposed_product
 
 WORTH = 3e7
 """Multiplications of a task that take as long among groups as a launch does, some 10
@@ -92,7 +93,7 @@ def _convolution(
             x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
             rows = patches_of(x, kernel.shape[:-2])
             flat = (a.reshape(-1, a.shape[-1]) for a in (rows, dy))
-            return jnp.einsum("nk,nd->kd", *flat).reshape(kernel.shape)
+            return transposed_product(*flat).reshape(kernel.shape)
 
         return each(of_input), product if short else each(of_kernel)
 
