@@ -237,6 +237,17 @@ class Experiment:
         """
         return [parse_variant(text, self.parts) for text in self.variants] or [{}]
 
+    @property
+    def unread(self) -> dict[str, str]:
+        """Fields that make no difference as the others are, by dotted name, and the
+        option that would make them count."""
+        found = {f"optim.{name}": asked for name, asked in self.optim.unread.items()}
+        if self.selection != "inner":
+            names = (field.name for field in dataclasses.fields(self))
+            inner = (name for name in names if name.startswith("inner_"))
+            found.update(dict.fromkeys(inner, "--selection inner"))
+        return found
+
     def resolved(self) -> dict[str, Any]:
         """All fields as JSON values, and the names of the parts."""
         fields = _plain(dataclasses.asdict(self))

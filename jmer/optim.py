@@ -61,6 +61,12 @@ class OptimConfig:
     def _check(self) -> FieldCheck:
         return FieldCheck(self, "optim")
 
+    @property
+    def unread(self) -> dict[str, str]:
+        """Fields that make no difference as the others are, and the option that would
+        make them count."""
+        return {}
+
     def require_selection(self, selection: str) -> None:
         """Raises: UsageError if a fit cannot go with that selection."""
 
@@ -87,6 +93,10 @@ class SteppedConfig(OptimConfig):
         super().__post_init__()
         self._check.not_negative("every")
         self._check.must("factor", 0 < self.factor <= 1, "be above 0 and at most 1")
+
+    @property
+    def unread(self) -> dict[str, str]:
+        return {} if self.every else {"factor": "--optim.every 10"}
 
     def rate(self, step: Number, horizon: Horizon) -> jax.Array:
         """Learning rate of update `step`, from 0."""
@@ -187,6 +197,11 @@ class AdamWConfig(MomentsConfig):
         self._check.not_negative("warmup_epochs", "warmup_lr", "final_lr")
         fits = 0 < self.layer_decay <= 1
         self._check.must("layer_decay", fits, "be above 0 and at most 1")
+
+    @property
+    def unread(self) -> dict[str, str]:
+        rising = {"warmup_lr": "--optim.warmup-epochs 5"}
+        return {} if self.warmup_epochs else rising
 
     def transform(
         self, horizon: Horizon = FOREVER, depth: Depth = lambda path: 0

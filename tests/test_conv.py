@@ -295,3 +295,40 @@ def test_initial_values_are_distributed_as_torch_draws_them():
         a, b = np.asarray(a[...]).ravel(), b.detach().numpy().ravel()
         assert stats.ks_2samp(a, b).pvalue > 1e-3
         assert_allclose(np.abs(a).max(), np.abs(b).max(), rtol=0.01)
+
+
+@pytest.mark.parametrize("lowering", nn.LOWERINGS)
+def test_convolutions_refuse_what_does_not_go_together(lowering):
+    def layer(kernel, **options):
+        return nn.Conv(3, 2, kernel, rngs=nnx.Rngs(0), **options)
+
+    x = normal(0, 2, 5, 4, 3)
+    with nn.use_lowering(lowering):
+        for kernel, options, told in (
+            ((6, 2), {}, "6 x 2 do not fit in images of 5 x 4$"),
+            ((2, 7), {"padding": (0, 1)}, "5 x 4, 5 x 6 with padding"),
+            ((3, 3), {"dilation": (3, 1)}, "7 x 3 do not fit"),
+            ((3, 3), {"strides": (1, 0)}, "strides=.* above 0"),
+            ((3, 3, 3), {}, "each of 2 spatial axes"),
+        ):
+            with pytest.raises(ValueError, match=told):
+                layer(kernel, **options)(x)
+        with pytest.raises(ValueError, match="of 2 channels, and a kernel for 3"):
+            layer((3, 3))(x[..., :2])
+
+
+@pytest.mark.parametrize("lowering", nn.LOWERINGS)
+@pytest.mark.parametrize("name", CONVS)
+def test_no_clips_have_no_outputs_and_no_gradient(name, lowering):
+    shape, kernel, *sizes = CONVS[name]
+    kernel = normal(1, *kernel)
+
+    def step(x):
+        with nn.use_lowering(lowering):
+            return pulled(lambda x, kernel: conv(x, kernel, *sizes), x, kernel)
+
+    some, _ = jax.eval_shape(step, jnp.zeros(shape))
+    y, (dx, dkernel) = step(jnp.zeros((0, *shape[1:])))
+    assert y.shape == (0, *some.shape[1:])
+    assert dx.shape == (0, *shape[1:])
+    assert_array_equal(dkernel, np.zeros_like(kernel))

@@ -41,13 +41,16 @@ def torch_pool(kind, x, dy, window, strides, padding):
 
 
 def values_of(space):
-    """Below zero, so that padding with zeros would win; the last two have ties."""
+    """Below zero, so that padding with zeros would win; all but the first have ties,
+    the last with padding of its own kind."""
     x = normal(0, 2, *space, 3) - 2
-    return x, np.clip(np.round(x), -4, -3), np.full_like(x, -1)
+    ties = np.clip(np.round(x), -4, -3), np.full_like(x, -1), np.full_like(x, -np.inf)
+    return x, *ties
 
 
 @pytest.mark.parametrize(
-    ("kind", "lowering"), [("max", "patches"), ("max", "gpu"), ("avg", "patches")]
+    ("kind", "lowering"),
+    [("max", "patches"), ("max", "gpu"), ("max", "backend"), ("avg", "patches")],
 )
 @pytest.mark.parametrize("name", POOLS)
 def test_pools_match_torch_gradients_and_ties_included(name, kind, lowering):
@@ -57,7 +60,8 @@ def test_pools_match_torch_gradients_and_ties_included(name, kind, lowering):
         KINDS[kind], window=window, strides=strides, padding=padding
     )
     step = jax.jit(functools.partial(pulled, pool))
-    for x in values_of(space):
+    # JAX's own gradient goes to the padding where all else is -inf, too.
+    for x in values_of(space)[: 3 if lowering == "backend" else 4]:
         with nn.use_lowering(lowering):
             y, (gradient,) = step(x)
         expected = torch_pool(kind, x, normal(9, *y.shape), *sizes)
@@ -129,3 +133,25 @@ def test_pools_mapped_over_tasks_match_a_loop(strides, lowering):
 def test_pools_refuse_a_window_of_another_rank():
     with pytest.raises(ValueError, match="2 spatial axes"):
         nn.max_pool(normal(0, 2, 5, 7, 3), (2, 2, 2))
+
+
+@pytest.mark.parametrize("pool", KINDS.values())
+@pytest.mark.parametrize("lowering", nn.LOWERINGS)
+def test_pools_refuse_what_they_cannot_pool(pool, lowering):
+    x = normal(0, 2, 5, 4, 3)
+    with nn.use_lowering(lowering):
+        for window, options, told in (
+            ((6, 2), {}, "6 x 2 do not fit in images of 5 x 4$"),
+            ((2, 8), {"padding": (0, 1)}, "5 x 4, 5 x 6 with padding"),
+            ((3, 3), {"strides": (2, 2), "padding": (2, 1)}, "more than half"),
+            ((2, 2), {"strides": (2, 0)}, "strides=.* above 0"),
+            ((2, 2), {"strides": (2,)}, "strides=.* each of 2"),
+            ((0, 2), {}, "window=.* above 0"),
+        ):
+            with pytest.raises(ValueError, match=told):
+                pool(x, window, **options)
+        for kind in (np.int32, np.uint8, bool):
+            with pytest.raises(TypeError):
+                pool(x.astype(kind), (2, 2))
+        assert pool(x[:0], (2, 2)).shape == (0, 2, 2, 3)
+        assert pool(x[:0], (3, 3), strides=(2, 1)).shape == (0, 2, 2, 3)

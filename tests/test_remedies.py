@@ -1,5 +1,6 @@
 """What errors of runs and sweeps tell a user to type is typed, and works."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -138,6 +139,48 @@ def test_inner_clips_that_nobody_can_spare(folder):
     if "can be held out" in text:
         assert code == 1
         works([*RUN, *option(text, "--selection")])
+    two = EXPERIMENT.replace("subjects=3, per_subject=4", "subjects=2, per_subject=9")
+    Path(RUN[1]).write_text(two, encoding="utf-8")
+    inner = [*RUN, "--selection", "inner", "--run-dir", "two"]
+    text = error(inner)
+    assert "no training subject can be held out" in text
+    works([*inner, *option(text, "--inner-unit")])
+    assert "is the run of another experiment" in error(inner)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--inner-fraction", "0.3"], "inner-fraction=0.3"),
+        (["--inner-unit=clip"], "inner-unit=clip"),
+        (["--inner-criterion", "loss", "--selection", "last"], "inner-criterion=loss"),
+        (["--inner-draw", "split"], "inner-draw=split"),
+        (["--optim.factor", "0.5"], "optim.factor=0.5"),
+        (["--optim.warmup-lr=1e-5"], "optim.warmup-lr=1e-05"),
+    ],
+)
+def test_options_that_make_no_difference(folder, given, told):
+    many = EXPERIMENT.replace("subjects=3, per_subject=4", "subjects=6, per_subject=6")
+    if "warmup" in given[0]:
+        many = many.replace("SgdConfig(", "AdamWConfig(warmup_epochs=0, ")
+        many = many.replace("SgdConfig", "AdamWConfig")
+    Path(RUN[1]).write_text(many, encoding="utf-8")
+    text = error([*RUN, *given])
+    assert f"{told} makes no difference" in text
+    (name,) = re.findall(r"add (--\S+)", text)
+    works([*RUN, *given, *option(text, name)])
+
+
+def test_options_of_a_sweep_count_where_one_of_its_cells_has_use_for_them(folder):
+    many = EXPERIMENT.replace("subjects=3, per_subject=4", "subjects=6, per_subject=6")
+    rows = "from jmer.sweep.cells import Sweep\n"
+    rows += "SWEEP = Sweep(EXPERIMENT, values={{{}}})\ndel EXPERIMENT\n"
+    given = ["--inner-fraction", "0.3"]
+    Path(RUN[1]).write_text(many + rows.format('"epochs": (1, 2)'), encoding="utf-8")
+    assert "inner-fraction=0.3 makes no difference" in error([*RUN, *given])
+    one = many + rows.format('"selection": ("last", "inner")')
+    Path(RUN[1]).write_text(one, encoding="utf-8")
+    works([*RUN, *given])
 
 
 @pytest.mark.slow

@@ -27,8 +27,9 @@ from jmer.report.reproduction import matches
 from jmer.runs.explain import set_of
 from jmer.runs.run import load_run
 from jmer.sweep.cells import Sweep
+from jmer.sweep.given import given_in
 from jmer.sweep.readings import readings
-from jmer.sweep.small import given_in, made_small, small_cells
+from jmer.sweep.small import made_small, small_cells
 
 TRAINED = [kind for kind in networks() if kind.name != "magnet"]
 

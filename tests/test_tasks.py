@@ -105,3 +105,12 @@ def test_a_fold_of_one_clip_is_padded(clips):
 def test_an_inner_split_that_is_none_is_refused(fields, said):
     with pytest.raises(ValueError, match=re.escape(said)):
         InnerSplit(**fields)
+
+
+def test_a_table_of_no_tasks_or_of_other_folds_is_none(clips):
+    folds = make_folds(Loso(), clips)
+    with pytest.raises(ValueError, match="tasks is empty"):
+        make_table([], folds, clips, inner=None)
+    tasks = [Task(0, folds[0].name), Task(0, "nobody")]
+    with pytest.raises(ValueError, match=r"tasks of \['nobody'\]: the folds are \['s0"):
+        make_table(tasks, folds, clips, inner=None)

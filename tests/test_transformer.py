@@ -142,7 +142,7 @@ def test_gelu_of_accelerators_matches_torch():
     close(pull(jnp.asarray(dy))[0], leaf.grad.numpy())
 
 
-@pytest.mark.parametrize("lowering", ["tpu", "gpu"])
+@pytest.mark.parametrize("lowering", nn.LOWERINGS)
 def test_gelu_of_narrow_numbers_is_as_right_as_they_are(lowering):
     """Every bfloat16 number there is, against math.erf in float64: a rounding apart, or
     the 2e-6 by which the quick form errs."""

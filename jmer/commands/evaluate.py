@@ -26,7 +26,8 @@ def evaluate(words: list[str]) -> int:
     from jmer.files.lock import tell
     from jmer.runner.evaluate import evaluate
     from jmer.runs.folder import command_line
-    from jmer.sweep.small import given_in, made_small, told
+    from jmer.sweep.given import given_in
+    from jmer.sweep.small import made_small, told
 
     tested = options.experiment
     if tested.small:  # what a small run was trained on

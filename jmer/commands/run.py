@@ -22,7 +22,8 @@ def run(words: list[str]) -> int:
     from jmer.commands.targets import asking
     from jmer.data.asking import asked_as
     from jmer.sweep.cells import load_sweep
-    from jmer.sweep.small import given_in, small_cells, told
+    from jmer.sweep.given import given_in, require_read
+    from jmer.sweep.small import small_cells, told
 
     sweep = load_sweep(file)
     default = RunOptions(sweep.base, run_dir=Path("runs") / file.stem)
@@ -31,6 +32,8 @@ def run(words: list[str]) -> int:
     if options.cells and sweep.single:
         raise UsageError(f"cells={options.cells}: {words[0]} is no sweep")
     cells = sweep.choose(options.cells)
+    given = given_in(rest, options.experiment)
+    require_read(given, cells)
     from jmer.files.lock import tell
     from jmer.runner.interrupt import Interruption
     from jmer.runner.plan import keep_compiled_programs
@@ -43,7 +46,6 @@ def run(words: list[str]) -> int:
     every = list(sweep.cells)
     changed: tuple[str, ...] = ()
     if options.experiment.small:
-        given = given_in(rest, options.experiment)
         every, changed = small_cells(sweep, every, given)
         cells = [cell for cell in every if cell.name in {c.name for c in cells}]
         tell(told(changed))

@@ -12,7 +12,7 @@ from jmer.nn.init import torch_bias, torch_kernel
 from jmer.nn.lowering import by_task, cudnn, patches
 from jmer.nn.lowering.choice import Lowering, current
 from jmer.nn.lowering.folded import folded_kernel
-from jmer.nn.lowering.sizes import Pads, Sizes
+from jmer.nn.lowering.sizes import Pads, Sizes, require_fit
 
 
 class Conv(nnx.Module):
@@ -83,8 +83,17 @@ class Conv(nnx.Module):
 def conv(
     x: Array, kernel: Array, strides: Sizes, padding: Pads, dilation: Sizes
 ) -> Array:
-    """Convolution of `x` [b, *space, c] with `kernel` [*window, c, d]."""
-    return _LOWERED[current()](x, kernel, strides, padding, dilation)
+    """Convolution of `x` [b, *space, c] with `kernel` [*window, c, d].
+
+    Raises: ValueError for sizes that do not go with each other.
+    """
+    if x.shape[-1] != kernel.shape[-2]:
+        raise ValueError(
+            f"images of {x.shape[-1]} channels, and a kernel for {kernel.shape[-2]}"
+        )
+    require_fit(x.shape[1:-1], kernel.shape[:-2], strides, padding, dilation)
+    lowered = _LOWERED[current()] if x.shape[0] else by_task.plain
+    return lowered(x, kernel, strides, padding, dilation)
 
 
 _LOWERED: dict[Lowering, Callable[[Array, Array, Sizes, Pads, Sizes], Array]] = {

@@ -12,7 +12,7 @@ from jax import lax
 from jmer.arrays import Array, Float, typed
 from jmer.nn.lowering import overlap
 from jmer.nn.lowering.choice import current
-from jmer.nn.lowering.sizes import Pads, Sizes
+from jmer.nn.lowering.sizes import Pads, Sizes, require_fit
 
 MAX_SLOTS = 32  # elements of a window; the time to compile grows with their square
 
@@ -27,7 +27,12 @@ def max_pool(
 ) -> Float[Array, "b *out c"]:
     """The largest value in each window; `strides` are the window's unless given.
 
-    Padding never wins. As in PyTorch, the first of equal values gets the gradient.
+    Padding never wins, and is at most half a window. As in PyTorch, the first of equal
+    values gets the gradient (where all are -inf: of padding, too, as JAX has it by the
+    lowerings `backend` and `tpu`).
+
+    Raises: ValueError for sizes that do not go with each other or with the images;
+    TypeError for numbers that are not floating.
     """
     size, step, pads = _sizes(x, window, strides, padding)
     if _is_split(size, step):
@@ -50,7 +55,10 @@ def avg_pool(
     strides: Sequence[int] | None = None,
     padding: Sequence[int] | None = None,
 ) -> Float[Array, "b *out c"]:
-    """The mean of each window; padded zeros count, as in PyTorch's default."""
+    """The mean of each window; padded zeros count, as in PyTorch's default.
+
+    Raises: as `max_pool`.
+    """
     size, step, pads = _sizes(x, window, strides, padding)
     if _is_split(size, step):
         slots = _slots(x, size, pads, fill=0.0)
@@ -93,15 +101,17 @@ def _sizes(
     strides: Sequence[int] | None,
     padding: Sequence[int] | None,
 ) -> tuple[Sizes, Sizes, Pads]:
-    size = tuple(window)
-    rank = x.ndim - 2
+    size, rank = tuple(window), x.ndim - 2
     if len(size) != rank:
         raise ValueError(f"{window=} needs one size for each of {rank} spatial axes")
-    return (
-        size,
-        tuple(strides or size),
-        tuple((n, n) for n in padding or (0,) * rank),
-    )
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"{x.dtype} values cannot be pooled: make them float32")
+    step, more = tuple(strides or size), tuple(padding or (0,) * rank)
+    if any(2 * n > k for n, k in zip(more, size, strict=True)):
+        raise ValueError(f"{padding=} is more than half of {window=}")
+    pads = tuple((n, n) for n in more)
+    require_fit(x.shape[1:-1], size, step, pads)
+    return size, step, pads
 
 
 def _is_split(size: Sizes, step: Sizes) -> bool:
@@ -174,7 +184,9 @@ def _forward(
     x: Array, space: Sizes, window: Sizes, padding: Pads
 ) -> tuple[Array, Array]:
     slots = _slots(x, window, padding, -jnp.inf)
-    best, winner = slots[0], jnp.zeros(slots[0].shape, jnp.int8)
+    best = slots[0]
+    first = overlap.first_inside(best.shape[1:-1], window, window, padding)
+    winner = jnp.broadcast_to(jnp.asarray(first[..., None], jnp.int8), best.shape)
     for k, slot in enumerate(slots[1:], start=1):
         winner = jnp.where(slot > best, jnp.int8(k), winner)
         best = jnp.maximum(best, slot)

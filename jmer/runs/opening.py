@@ -40,10 +40,10 @@ def open_run(
 ) -> None:
     """Makes `folder` the run of `description`, or finds it to be that already.
 
-    `description["identity"]` decides: a folder of another experiment is refused, and
-    so is one with files that are no run's. With `overwrite` a run is replaced, and
-    files that are not jmer's stay. A description that was changed, but says the same of
-    the experiment, is written anew.
+    `description["identity"]` decides: a folder of another experiment is refused, unless
+    that ended before anything was trained, and so is one with files that are no run's.
+    With `overwrite` a run is replaced, and files that are not jmer's stay. A
+    description that was changed, but says the same of the experiment, is written anew.
 
     Raises: JmerError naming the first field that differs.
     """
@@ -58,6 +58,9 @@ def open_run(
         if not overwrite:
             _require_named(existing, names, description)
             say(f"{existing} was gone, edited or damaged: it is written anew")
+    if found is not None and _is_untrained(folder, found, description):
+        say(f"{folder} was another experiment's, of which nothing was trained")
+        overwrite = True
     if found is not None and not overwrite:
         description = _gone_on(folder, found, names, description, say)
     elif overwrite and contents(folder):
@@ -86,6 +89,17 @@ def _names(folder: Path) -> set[str]:
             if isinstance(found, dict) and isinstance(found.get(RUN), str):
                 names.add(found[RUN])
     return names
+
+
+def _is_untrained(
+    folder: Path, found: Mapping[str, Any], description: Mapping[str, Any]
+) -> bool:
+    """Whether it is the run of another experiment that ended before it had trained
+    anything, such as one that its data refused: nothing is lost with it."""
+    if contents(folder / CHECKPOINTS) or (folder / METRICS).exists():
+        return False
+    other = first_difference(found["identity"], description["identity"])
+    return bool(other) and not is_changed(folder / DESCRIPTION)
 
 
 def _require_named(file: Path, names: set[str], description: Mapping[str, Any]) -> None:

@@ -54,20 +54,6 @@ def small_cells(
     return [dataclasses.replace(c, experiment=one) for c, (one, _) in made], words
 
 
-def given_in(words: Sequence[str], experiment: Experiment) -> set[str]:
-    """The fields that the words of a command name, by dotted name."""
-    found = set()
-    for word in words:
-        if not word.startswith("--"):
-            continue
-        name = word[2:].partition("=")[0].replace("-", "_")
-        part, dot, field = name.rpartition(".")
-        if field.startswith("no_") and get_field(experiment, name) is None:
-            field = field.removeprefix("no_")
-        found.add(f"{part}{dot}{field}")
-    return found
-
-
 def told(words: Sequence[str]) -> str:
     """What is said of a small size: all that it changed."""
     changed = "; ".join(words) or "nothing had to be changed"

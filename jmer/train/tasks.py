@@ -91,8 +91,15 @@ def make_table(
     """The table of `tasks`; array sizes depend on `folds` alone, not on the choice.
 
     `values` has the numbers of every variant, by name of the field.
+
+    Raises: ValueError if there are no tasks, or one is of none of the `folds`;
+    JmerError if inner clips cannot be spared.
     """
     by_name = {fold.name: fold for fold in folds}
+    if not tasks:
+        raise ValueError("tasks is empty: a table needs one at least")
+    if unknown := sorted({task.fold for task in tasks} - by_name.keys()):
+        raise ValueError(f"tasks of {unknown}: the folds are {sorted(by_name)}")
     longest = max(len(fold.test) for fold in folds)
     train = np.zeros((len(tasks), len(clips)), bool)
     choosing = []
@@ -211,11 +218,21 @@ def inner_clips(
     else:
         chosen = _whole_subjects(fold, clips, inner.fraction, rng)
     if not len(chosen):
+        clipwise = _has_clips_to_spare(fold, clips, inner)
+        others = "--inner-unit clip or " if clipwise else ""
         raise JmerError(
             f"fold {fold.name}: no training {inner.unit} can be held out to choose the "
-            f"epoch without losing a class. Use --selection last."
+            f"epoch without losing a class. Use {others}--selection last."
         )
     return np.sort(chosen)
+
+
+def _has_clips_to_spare(fold: Fold, clips: ClipSet, inner: InnerSplit) -> bool:
+    """Whether single clips can be held out where no subject can."""
+    if inner.unit == "clip" or clips.of_units:
+        return False
+    ((count, _),) = _inner_sizes([fold], clips, dataclasses.replace(inner, unit="clip"))
+    return count > 0
 
 
 def _whole_subjects(

@@ -50,7 +50,10 @@ def _forward(
     x: Array, axis: int, space: Sizes, window: Sizes, strides: Sizes, padding: Pads
 ) -> tuple[Array, Array]:
     best, *others = _taps(x, axis, window, strides, padding)
-    winner = jnp.zeros(best.shape, jnp.int8)
+    out = best.shape[axis : axis + len(window)]
+    first = first_inside(out, window, strides, padding)
+    first = first.reshape(first.shape + (1,) * (best.ndim - axis - len(window)))
+    winner = jnp.broadcast_to(jnp.asarray(first, jnp.int8), best.shape)
     for tap, value in enumerate(others, start=1):
         winner = jnp.where(value > best, jnp.int8(tap), winner)
         best = jnp.maximum(best, value)
@@ -113,6 +116,18 @@ def _mixed(kinds: Sequence[Array], axis: int, strides: Sizes, space: Sizes) -> A
 
 
 _largest.defvjp(_forward, _backward)
+
+
+def first_inside(
+    out: Sizes, window: Sizes, strides: Sizes, padding: Pads
+) -> np.ndarray:
+    """[*out], which place of each window is its first that is no padding: it has the
+    gradient where all are -inf, as padding is."""
+    first = np.zeros((), int)
+    for n, size, stride, (low, _) in zip(out, window, strides, padding, strict=True):
+        place = np.clip(low - stride * np.arange(n), 0, size - 1)
+        first = first[..., None] * size + place
+    return first
 
 
 def _taps(
