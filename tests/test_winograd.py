@@ -2,32 +2,37 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 from test_conv import check
 
 from jmer.nn.lowering import patches, winograd
 
 CASES = {
-    "rows": ((2, 5, 6, 4), 4, ((1, 1), (1, 1)), (1,), 0),
-    "rows, columns summed": ((2, 5, 7, 4), 3, ((1, 1), (1, 1)), (1,), 1),
-    "images": ((2, 5, 6, 4), 3, ((1, 1), (1, 1)), (0, 1), 0),
-    "without padding": ((2, 6, 5, 4), 3, ((0, 0), (0, 0)), (0, 1), 0),
-    "one output": ((1, 3, 3, 2), 3, ((0, 0), (0, 0)), (0, 1), 0),
-    "clips": ((2, 4, 5, 6, 4), 3, ((1, 1),) * 3, (0, 2), 0),
-    "all axes": ((1, 4, 3, 5, 2), 3, ((1, 1), (2, 0), (0, 1)), (0, 1, 2), 0),
-    "frames summed": ((2, 5, 4, 6, 4), 3, ((1, 1),) * 3, (2,), 1),
+    "rows": ((2, 5, 6, 4), 4, ((1, 1), (1, 1)), (1, 2), 0),
+    "rows of four": ((2, 5, 7, 4), 4, ((1, 1), (1, 1)), (1, 4), 0),
+    "rows, columns summed": ((2, 5, 7, 4), 3, ((1, 1), (1, 1)), (1, 2), 1),
+    "images": ((2, 5, 6, 4), 3, ((1, 1), (1, 1)), (2, 2), 0),
+    "images by both": ((2, 5, 6, 4), 3, ((1, 1), (1, 1)), (2, 4), 0),
+    "images by fours": ((2, 9, 6, 4), 3, ((1, 1), (1, 1)), (4, 4), 0),
+    "without padding": ((2, 6, 5, 4), 3, ((0, 0), (0, 0)), (2, 2), 0),
+    "one output": ((1, 3, 3, 2), 3, ((0, 0), (0, 0)), (4, 2), 0),
+    "clips": ((2, 4, 5, 6, 4), 3, ((1, 1),) * 3, (2, 1, 2), 0),
+    "all axes": ((1, 4, 3, 5, 2), 3, ((1, 1), (2, 0), (0, 1)), (2, 2, 4), 0),
+    "frames summed": ((2, 5, 4, 6, 4), 3, ((1, 1),) * 3, (1, 1, 4), 1),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_values_and_gradients_match_float64(name):
-    x, outputs, padding, axes, summed = CASES[name]
+    x, outputs, padding, tiles, summed = CASES[name]
     rank = len(padding)
 
     def convolve(x, kernel, strides, padding, dilation):
-        return winograd.convolve(x, kernel, padding, axes, summed)
+        return winograd.convolve(x, kernel, padding, tiles, summed)
 
     ones = (1,) * rank
     check(convolve, (x, (3,) * rank + (x[-1], outputs), ones, padding, ones))
@@ -38,31 +43,45 @@ def geometries(draw):
     rank = draw(st.integers(1, 3))
     pads = st.tuples(st.integers(0, 2), st.integers(0, 2))
     padding = draw(st.tuples(*[pads] * rank))
-    space = tuple(max(1, 3 - sum(p)) + draw(st.integers(0, 4)) for p in padding)
-    axes = draw(st.lists(st.sampled_from(range(rank)), unique=True))
-    return (2, *space, 3), 2, padding, tuple(sorted(axes))
+    space = tuple(max(1, 3 - sum(p)) + draw(st.integers(0, 6)) for p in padding)
+    tiles = draw(st.tuples(*[st.sampled_from([1, 2, 4])] * rank))
+    return (2, *space, 3), 2, padding, tiles
 
 
 @settings(max_examples=10, deadline=None)
 @given(geometries())
-def test_any_sizes_and_axes_match_float64(drawn):
-    x, outputs, padding, axes = drawn
+def test_any_sizes_and_tiles_match_float64(drawn):
+    x, outputs, padding, tiles = drawn
     ones = (1,) * len(padding)
 
     def convolve(x, kernel, strides, padding, dilation):
-        return winograd.convolve(x, kernel, padding, axes)
+        return winograd.convolve(x, kernel, padding, tiles)
 
     check(convolve, (x, (3,) * len(padding) + (3, outputs), ones, padding, ones))
+
+
+@pytest.mark.parametrize("tile", winograd.SUMS)
+def test_sums_are_those_of_a_convolution_to_the_bit(tile):
+    """Of polynomials: outputs of every input times every tap, in whole numbers."""
+    sums = [np.array(each) for each in winograd.SUMS[tile]]
+    inputs, kernel, outputs = (np.round(24 * each) for each in sums)
+    found = np.einsum("op,pi,pk->oik", outputs, inputs, kernel) / 24**3
+    shifted = np.subtract.outer(np.arange(tile + 2), np.arange(3))
+    assert_array_equal(found, shifted == np.arange(tile)[:, None, None])
 
 
 @pytest.mark.parametrize(
     ("x", "kernel", "sums"),
     [
-        ((16, 24, 24, 64), (3, 3, 64, 64), ((0, 1), 0)),
-        ((16, 24, 24, 16), (3, 3, 16, 64), ((1,), 0)),
-        ((8, 14, 14, 32), (3, 3, 32, 32), ((1,), 0)),
-        ((4, 8, 14, 14, 64), (3, 3, 3, 64, 64), ((0, 2), 0)),
-        ((8, 4, 6, 6, 16), (3, 3, 3, 16, 16), ((2,), 1)),
+        ((16, 24, 24, 64), (3, 3, 64, 64), ((2, 2), 0)),
+        ((16, 24, 24, 16), (3, 3, 16, 64), ((1, 2), 0)),
+        ((8, 14, 14, 32), (3, 3, 32, 32), ((1, 2), 0)),
+        ((4, 8, 14, 14, 64), (3, 3, 3, 64, 64), ((2, 1, 2), 0)),
+        ((8, 4, 6, 6, 16), (3, 3, 3, 16, 16), ((1, 1, 2), 1)),
+        ((8, 8, 14, 14, 16), (3, 3, 3, 16, 16), ((1, 1, 4), 1)),
+        ((16, 8, 6, 6, 16), (3, 3, 3, 16, 16), ((2, 1, 2), 0)),
+        ((8, 16, 12, 12, 8), (3, 3, 3, 8, 8), ((1, 1, 4), 1)),
+        ((8, 16, 12, 14, 8), (3, 3, 3, 8, 8), None),
         # Few channels, few products, few frames, other windows.
         ((16, 96, 96, 8), (3, 3, 8, 64), None),
         ((16, 96, 96, 64), (3, 3, 64, 8), None),
