@@ -156,6 +156,7 @@ def test_a_run_says_what_was_computed(cache):
 def test_another_run_is_refused_before_anything_is_computed(cache, tmp_path):
     folder = tmp_path / "run"
     open_run(folder, {"identity": {"epochs": 9}}, overwrite=False)
+    (folder / "checkpoints").mkdir()
     experiment = Experiment(model=CONFIG, data=DATA, optim=SgdConfig(), epochs=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "load", lambda data, **options: CLIPS)

@@ -1,5 +1,6 @@
 """A run directory belongs to one experiment, and nothing foreign is ever deleted."""
 
+import contextlib
 import errno
 import json
 import os
@@ -74,6 +75,29 @@ def test_another_experiment_is_refused(tmp_path, identity, words):
     assert str(tmp_path) in str(caught.value)
     assert "--run-dir" in str(caught.value)
     assert "--overwrite" in str(caught.value)
+    assert content(tmp_path) == before
+
+
+def test_a_folder_whose_run_trained_nothing_is_free(tmp_path, capsys):
+    open_run(tmp_path, description(), overwrite=False)
+    with contextlib.closing(EventLog(tmp_path)):
+        pass
+    open_run(tmp_path, description(epochs=8), overwrite=False)
+    assert content(tmp_path).keys() == {DESCRIPTION}
+    assert read_json(tmp_path / DESCRIPTION)["identity"]["epochs"] == 8
+    assert "of which nothing was trained" in capsys.readouterr().err
+    open_run(tmp_path, description(epochs=8), overwrite=False)
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["checkpoints/pack-0/1/d", "metrics.json", "my.txt"])
+def test_a_folder_with_anything_else_in_it_is_not(tmp_path, name):
+    open_run(tmp_path, description(), overwrite=False)
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("{}")
+    before = content(tmp_path)
+    with pytest.raises(JmerError, match="is the run of another experiment"):
+        open_run(tmp_path, description(epochs=8), overwrite=False)
     assert content(tmp_path) == before
 
 

@@ -15,6 +15,7 @@ from jmer.runs.folder import (
     CHECKSUMS,
     DESCRIPTION,
     METRICS,
+    PROGRESS,
     RUN,
     contents,
     first_difference,
@@ -96,7 +97,7 @@ def _is_untrained(
 ) -> bool:
     """Whether it is the run of another experiment that ended before it had trained
     anything, such as one that its data refused: nothing is lost with it."""
-    if contents(folder / CHECKPOINTS) or (folder / METRICS).exists():
+    if {path.name for path in contents(folder)} - {DESCRIPTION, PROGRESS}:
         return False
     other = first_difference(found["identity"], description["identity"])
     return bool(other) and not is_changed(folder / DESCRIPTION)
