@@ -1,7 +1,7 @@
 """STSTNet on the embedded synthetic faces: a first LOSO, for a laptop.
 
 Run:    jmer run quickstart
-Cost:   about a minute on 2 CPU cores
+Cost:   a quarter of a minute on 2 CPU cores
 Expect: UF1 well above chance (1/3) and well below 1; see the README
 """
 

@@ -124,6 +124,7 @@ def test_fields_are_replaced(place, monkeypatch):
         ("quickstart", {"optim": {"rl": 3}}, "optim.rl is no field"),
         ("quickstart", {"model": "ststnet"}, "model='ststnet' must be"),
         ("quickstart", {"protocol": "lopo"}, "loso"),
+        ("quickstart", {"inner_fraction": 0.3}, "makes no difference"),
     ],
 )
 def test_mistakes_are_one_line(experiment, fields, text, tmp_path, monkeypatch):

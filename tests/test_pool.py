@@ -118,6 +118,19 @@ def test_overlapping_pool_of_narrow_values_keeps_their_type():
     assert_array_equal(value, pool(x.astype(jnp.float32)))
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("window", [(2, 2), (4, 8), (14, 14), (28, 28)])
+def test_means_of_narrow_values_are_right_to_a_rounding(window, dtype):
+    """Of the values as they are, in float64; 196 numbers of 400 fit no float16."""
+    x = jnp.asarray(400 * abs(normal(0, 2, 28, 28, 3)), dtype)
+    means = nn.avg_pool(x, window)
+    assert means.dtype == dtype
+    h, w = window
+    wide = np.asarray(x, np.float64)[:, :, : 28 // w * w]
+    expected = wide.reshape(2, 28 // h, h, 28 // w, w, 3).mean((2, 4))
+    assert_allclose(np.asarray(means, np.float64), expected, rtol=jnp.finfo(dtype).eps)
+
+
 @pytest.mark.parametrize("lowering", ["patches", "gpu"])
 @pytest.mark.parametrize("strides", [(3, 2), (2, 1)])
 def test_pools_mapped_over_tasks_match_a_loop(strides, lowering):
@@ -147,6 +160,8 @@ def test_pools_refuse_what_they_cannot_pool(pool, lowering):
             ((2, 2), {"strides": (2, 0)}, "strides=.* above 0"),
             ((2, 2), {"strides": (2,)}, "strides=.* each of 2"),
             ((0, 2), {}, "window=.* above 0"),
+            ((2, 2), {"padding": (1,)}, "padding=.* each of 2"),
+            ((2, 2), {"padding": (0, -1)}, "padding=.* from 0"),
         ):
             with pytest.raises(ValueError, match=told):
                 pool(x, window, **options)

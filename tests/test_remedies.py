@@ -178,9 +178,31 @@ def test_options_of_a_sweep_count_where_one_of_its_cells_has_use_for_them(folder
     given = ["--inner-fraction", "0.3"]
     Path(RUN[1]).write_text(many + rows.format('"epochs": (1, 2)'), encoding="utf-8")
     assert "inner-fraction=0.3 makes no difference" in error([*RUN, *given])
+    alone = many + rows.format('"inner_unit": ("clip",)')
+    Path(RUN[1]).write_text(alone, encoding="utf-8")
+    assert "inner-unit=clip makes no difference" in error(RUN)
     one = many + rows.format('"selection": ("last", "inner")')
     Path(RUN[1]).write_text(one, encoding="utf-8")
+    works([*RUN, *given, "--cells", "selection=last"])
     works([*RUN, *given])
+
+
+def test_a_sweep_that_its_data_refused_leaves_its_folder_free(folder):
+    """And so does the run of a cell."""
+    few = EXPERIMENT.replace("subjects=3, per_subject=4", "subjects=2, per_subject=6")
+    rows = (
+        "from jmer.sweep.cells import Sweep\n"
+        "SWEEP = Sweep(EXPERIMENT, values={'epochs': (1, 2)})\ndel EXPERIMENT\n"
+    )
+    Path(RUN[1]).write_text(few + rows, encoding="utf-8")
+    text = error([*RUN, "--selection", "inner"])
+    works([*RUN, *option(text, "--selection")])
+
+
+def test_a_pretrained_file_that_is_not_there(folder):
+    pytest.importorskip("torch")
+    text = error([*RUN, "--pretrained", "nowhere.pth"])
+    assert "nowhere.pth is no file" in text
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Tables of tasks: who trains on what."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -11,7 +12,7 @@ from toy import make_clips
 
 from jmer.data.splits import Fold, Loso, make_folds
 from jmer.errors import JmerError
-from jmer.train.tasks import InnerSplit, Task, inner_clips, make_table
+from jmer.train.tasks import InnerSplit, Task, inner_clips, make_table, training_sizes
 
 
 @settings(max_examples=20, deadline=None)
@@ -100,6 +101,7 @@ def test_a_fold_of_one_clip_is_padded(clips):
         ({"fraction": 0.2, "unit": "face"}, "unit is 'face', and not 'subject' or"),
         ({"fraction": 0.2, "rounding": "x"}, "rounding is 'x', and not 'class' or"),
         ({"fraction": 0.2, "seed": -1}, "seed is -1"),
+        ({"fraction": 0.2, "seed": 1.5}, "seed is 1.5"),
     ],
 )
 def test_an_inner_split_that_is_none_is_refused(fields, said):
@@ -114,3 +116,20 @@ def test_a_table_of_no_tasks_or_of_other_folds_is_none(clips):
     tasks = [Task(0, folds[0].name), Task(0, "nobody")]
     with pytest.raises(ValueError, match=r"tasks of \['nobody'\]: the folds are \['s0"):
         make_table(tasks, folds, clips, inner=None)
+
+
+@pytest.mark.parametrize(("first", "offered"), [(3, False), (6, True)])
+def test_single_clips_are_offered_where_every_fold_has_some_to_spare(first, offered):
+    clips = make_clips(2, 6)
+    subject = np.repeat(["s0", "s1"], [first, 12 - first])
+    clips = dataclasses.replace(clips, subject=subject)
+    folds = make_folds(Loso(), clips)
+    with pytest.raises(JmerError, match="no training subject can be") as refused:
+        training_sizes(folds, clips, InnerSplit(0.2))
+    assert ("--inner-unit clip" in str(refused.value)) == offered
+    by_clip = InnerSplit(0.2, "clip")
+    if offered:
+        training_sizes(folds, clips, by_clip)
+    else:
+        with pytest.raises(JmerError, match="no training clip can be held out"):
+            training_sizes(folds, clips, by_clip)

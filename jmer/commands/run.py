@@ -33,7 +33,8 @@ def run(words: list[str]) -> int:
         raise UsageError(f"cells={options.cells}: {words[0]} is no sweep")
     cells = sweep.choose(options.cells)
     given = given_in(rest, options.experiment)
-    require_read(given, cells)
+    every = list(sweep.cells)
+    require_read(given | {*sweep.values}, [cell.experiment for cell in every])
     from jmer.files.lock import tell
     from jmer.runner.interrupt import Interruption
     from jmer.runner.plan import keep_compiled_programs
@@ -43,7 +44,6 @@ def run(words: list[str]) -> int:
     from jmer.train import hosts
     from jmer.train.mesh import use_cpu_cores
 
-    every = list(sweep.cells)
     changed: tuple[str, ...] = ()
     if options.experiment.small:
         every, changed = small_cells(sweep, every, given)

@@ -20,6 +20,7 @@ from jmer.runner.run import run as run_experiment
 from jmer.runs.run import load_run
 from jmer.sweep.cells import load_sweep
 from jmer.sweep.fields import read_value, with_fields
+from jmer.sweep.given import require_read
 from jmer.sweep.small import made_small, told
 from jmer.train import hosts
 from jmer.train.backend import explain
@@ -58,6 +59,7 @@ def run(
     """
     base, name, file = _found(experiment)
     made = _changed(base, overrides)
+    require_read(_flat(overrides), [made])
     changed: tuple[str, ...] = ()
     if made.small:
         made, changed = made_small(made, _flat(overrides))

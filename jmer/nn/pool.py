@@ -55,18 +55,21 @@ def avg_pool(
     strides: Sequence[int] | None = None,
     padding: Sequence[int] | None = None,
 ) -> Float[Array, "b *out c"]:
-    """The mean of each window; padded zeros count, as in PyTorch's default.
+    """The mean of each window, added up in float32; padded zeros count, as in PyTorch's
+    default.
 
     Raises: as `max_pool`.
     """
     size, step, pads = _sizes(x, window, strides, padding)
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     if _is_split(size, step):
-        slots = _slots(x, size, pads, fill=0.0)
-        return sum(slots[1:], slots[0]) / len(slots)
-    total = lax.reduce_window(
-        x, 0.0, lax.add, (1, *size, 1), (1, *step, 1), ((0, 0), *pads, (0, 0))
-    )
-    return total / math.prod(size)
+        slots = _slots(wide, size, pads, fill=0.0)
+        total = sum(slots[1:], slots[0])
+    else:
+        total = lax.reduce_window(
+            wide, 0.0, lax.add, (1, *size, 1), (1, *step, 1), ((0, 0), *pads, (0, 0))
+        )
+    return (total / math.prod(size)).astype(x.dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
@@ -102,11 +105,13 @@ def _sizes(
     padding: Sequence[int] | None,
 ) -> tuple[Sizes, Sizes, Pads]:
     size, rank = tuple(window), x.ndim - 2
-    if len(size) != rank:
+    if rank < 1 or len(size) != rank:
         raise ValueError(f"{window=} needs one size for each of {rank} spatial axes")
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(f"{x.dtype} values cannot be pooled: make them float32")
     step, more = tuple(strides or size), tuple(padding or (0,) * rank)
+    if len(more) != rank or min(more, default=0) < 0:
+        raise ValueError(f"{padding=} needs a number from 0 for each of {rank} axes")
     if any(2 * n > k for n, k in zip(more, size, strict=True)):
         raise ValueError(f"{padding=} is more than half of {window=}")
     pads = tuple((n, n) for n in more)

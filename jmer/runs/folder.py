@@ -118,6 +118,13 @@ def contents(folder: Path) -> list[Path]:
     return [p for p in folder.iterdir() if p.name != LOCK and not is_part(p)]
 
 
+def is_untrained(folder: Path) -> bool:
+    """Whether a run directory holds no more than a run has that ended before it trained
+    anything, such as one that its data refused: nothing is lost with it."""
+    names = {path.name for path in contents(folder)}
+    return names <= {DESCRIPTION, PROGRESS} and not is_changed(folder / DESCRIPTION)
+
+
 def refuse_foreign(folder: Path) -> NoReturn:
     """Raises: JmerError, for it holds something else than a run."""
     raise JmerError(

@@ -15,11 +15,11 @@ from jmer.runs.folder import (
     CHECKSUMS,
     DESCRIPTION,
     METRICS,
-    PROGRESS,
     RUN,
     contents,
     first_difference,
     is_changed,
+    is_untrained,
     refuse_foreign,
     require_folder,
     run_name,
@@ -59,7 +59,8 @@ def open_run(
         if not overwrite:
             _require_named(existing, names, description)
             say(f"{existing} was gone, edited or damaged: it is written anew")
-    if found is not None and _is_untrained(folder, found, description):
+    another = found and first_difference(found["identity"], description["identity"])
+    if another and is_untrained(folder):
         say(f"{folder} was another experiment's, of which nothing was trained")
         overwrite = True
     if found is not None and not overwrite:
@@ -90,17 +91,6 @@ def _names(folder: Path) -> set[str]:
             if isinstance(found, dict) and isinstance(found.get(RUN), str):
                 names.add(found[RUN])
     return names
-
-
-def _is_untrained(
-    folder: Path, found: Mapping[str, Any], description: Mapping[str, Any]
-) -> bool:
-    """Whether it is the run of another experiment that ended before it had trained
-    anything, such as one that its data refused: nothing is lost with it."""
-    if {path.name for path in contents(folder)} - {DESCRIPTION, PROGRESS}:
-        return False
-    other = first_difference(found["identity"], description["identity"])
-    return bool(other) and not is_changed(folder / DESCRIPTION)
 
 
 def _require_named(file: Path, names: set[str], description: Mapping[str, Any]) -> None:

@@ -1,10 +1,9 @@
 """What the words of a command say of an experiment."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from jmer.errors import UsageError, option
 from jmer.experiment import Experiment
-from jmer.sweep.cells import Cell
 from jmer.sweep.fields import get_field, shown
 
 
@@ -22,10 +21,9 @@ def given_in(words: Sequence[str], experiment: Experiment) -> set[str]:
     return found
 
 
-def require_read(given: Collection[str], cells: Iterable[Cell]) -> None:
+def require_read(given: Collection[str], experiments: Sequence[Experiment]) -> None:
     """Raises: UsageError for a field that was `given` and makes no difference in any of
-    the cells: whoever gives it expects one."""
-    experiments = [cell.experiment for cell in cells]
+    the experiments: whoever gives it expects one."""
     unread = [experiment.unread for experiment in experiments]
     for name in sorted(given):
         if unread and all(name in found for found in unread):

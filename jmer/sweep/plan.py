@@ -19,7 +19,7 @@ from jmer.runner.feeding import first_plan, room_for, whole
 from jmer.runner.plan import memory_limit
 from jmer.runner.run import load_everywhere
 from jmer.runner.session import Session, check_inputs
-from jmer.runs.folder import DESCRIPTION, METRICS, first_difference
+from jmer.runs.folder import DESCRIPTION, METRICS, first_difference, is_untrained
 from jmer.runs.older import renewed
 from jmer.sweep.cells import Cell
 from jmer.text import counted, duration
@@ -191,6 +191,8 @@ def _stage_of_run(experiment: Experiment, folder: Path, found: dict[str, Any]) -
     theirs = {**found["identity"], "dtype": found["experiment"]["dtype"]}
     ours = experiment.identity()
     difference = first_difference({name: theirs.get(name) for name in ours}, ours)
+    if difference and is_untrained(folder):
+        return "new"
     if difference:
         raise JmerError(
             f"{folder} is the run of another experiment: {difference}. Choose another "

@@ -13,7 +13,7 @@ from jmer import keys
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray
 from jmer.data.clips import ClipSet
 from jmer.data.splits import Fold, Rounding, shares, stratified
-from jmer.errors import JmerError
+from jmer.errors import MOST_SEED, JmerError, is_whole
 
 Selection = Literal["last", "inner"]
 InnerUnit = Literal["subject", "clip"]
@@ -58,8 +58,8 @@ class InnerSplit:
     def __post_init__(self) -> None:
         if not 0 < self.fraction < 1:
             raise ValueError(f"fraction is {self.fraction}, and not between 0 and 1")
-        if self.seed is not None and self.seed < 0:
-            raise ValueError(f"seed is {self.seed}, and not 0 or more")
+        if self.seed is not None and not is_whole(self.seed, 0, MOST_SEED):
+            raise ValueError(f"seed is {self.seed}, and no whole number from 0")
         for name, kind in (("unit", InnerUnit), ("rounding", Rounding)):
             if (value := getattr(self, name)) not in get_args(kind):
                 known = " or ".join(map(repr, get_args(kind)))
@@ -139,10 +139,14 @@ def _padded(
 def training_sizes(
     folds: Sequence[Fold], clips: ClipSet, inner: InnerSplit | None
 ) -> tuple[int, int]:
-    """Bounds on how many clips a task of any seed trains on: (least, most)."""
+    """Bounds on how many clips a task of any seed trains on: (least, most).
+
+    Raises: JmerError if inner clips cannot be spared.
+    """
     sizes = [len(fold.train) for fold in folds]
     if inner is None:
         return min(sizes), max(sizes)
+    _require_spare(folds, clips, inner)
     held_out = _inner_sizes(folds, clips, inner)
     least = min(n - most for n, (_, most) in zip(sizes, held_out, strict=True))
     most = max(n - least for n, (least, _) in zip(sizes, held_out, strict=True))
@@ -218,21 +222,40 @@ def inner_clips(
     else:
         chosen = _whole_subjects(fold, clips, inner.fraction, rng)
     if not len(chosen):
-        clipwise = _has_clips_to_spare(fold, clips, inner)
-        others = "--inner-unit clip or " if clipwise else ""
-        raise JmerError(
-            f"fold {fold.name}: no training {inner.unit} can be held out to choose the "
-            f"epoch without losing a class. Use {others}--selection last."
-        )
+        raise _none_to_spare(fold, inner.unit)
     return np.sort(chosen)
 
 
-def _has_clips_to_spare(fold: Fold, clips: ClipSet, inner: InnerSplit) -> bool:
-    """Whether single clips can be held out where no subject can."""
-    if inner.unit == "clip" or clips.of_units:
-        return False
-    ((count, _),) = _inner_sizes([fold], clips, dataclasses.replace(inner, unit="clip"))
-    return count > 0
+def _require_spare(folds: Sequence[Fold], clips: ClipSet, inner: InnerSplit) -> None:
+    """Raises: JmerError, with what can be done, if a fold has no inner clips."""
+    single = dataclasses.replace(inner, unit="clip")
+    for fold in folds:
+        if _can_spare(fold, clips, inner):
+            continue
+        others = inner.unit == "subject" and not clips.of_units
+        if others and all(_can_spare(each, clips, single) for each in folds):
+            raise _none_to_spare(fold, inner.unit, "--inner-unit clip or ")
+        raise _none_to_spare(fold, inner.unit)
+
+
+def _can_spare(fold: Fold, clips: ClipSet, inner: InnerSplit) -> bool:
+    """Whether any clips of a fold can be held out, in whatever order they are drawn."""
+    if inner.unit == "clip":
+        ((count, _),) = _inner_sizes([fold], clips, inner)
+        return count > 0
+    of_subject = clips.subject[fold.train]
+    every = set(fold.train.tolist())
+    return any(
+        _covers(clips, every - {*fold.train[of_subject == subject]}, fold.train)
+        for subject in np.unique(of_subject[~clips.train_only[fold.train]])
+    )
+
+
+def _none_to_spare(fold: Fold, unit: InnerUnit, others: str = "") -> JmerError:
+    return JmerError(
+        f"fold {fold.name}: no training {unit} can be held out to choose the epoch "
+        f"without losing a class. Use {others}--selection last."
+    )
 
 
 def _whole_subjects(

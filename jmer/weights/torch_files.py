@@ -69,6 +69,8 @@ def _load(file: Path) -> Any:
         raise JmerError(
             "reading PyTorch checkpoints needs PyTorch: pip install 'jmer[torch]'."
         ) from error
+    if not file.is_file():
+        raise JmerError(f"{file} is no file: check its name, and that it is there.")
     require_small(file)
     try:
         with _plain_objects(torch):
