@@ -16,7 +16,7 @@ from jmer.nn.lowering.sizes import Pads, Sizes, require_fit
 
 
 class Conv(nnx.Module):
-    """Convolution over any number of spatial axes, channels last.
+    """Convolution over one to three spatial axes, channels last.
 
     Weights start as PyTorch's do, since the published networks were trained with it,
     unless `kernel_init` says otherwise.

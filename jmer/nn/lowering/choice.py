@@ -24,7 +24,10 @@ _chosen: ContextVar[Lowering | None] = ContextVar("lowering", default=None)
 
 @contextlib.contextmanager
 def use_lowering(name: Lowering) -> Iterator[None]:
-    """Layers called inside become that program. It changes roundings, not results."""
+    """Layers called inside become that program. It changes roundings, not results, nor
+    gradients. Forward mode and gradients of gradients are promised by `backend` alone:
+    the others' are written out.
+    """
     token = _chosen.set(name)
     try:
         yield
