@@ -186,11 +186,12 @@ class Experiment:
                 "sampling=balanced needs batches=own: a batch that is balanced for all "
                 "folds would tell each of its held-out labels"
             )
-        check.must("variants", _different(self.variants), "be different")
         if self.extract.action_units:
             _require_units(self)
         for text in self.variants:
             check_variant(text, self.parts)
+        values = [tuple(sorted(each.items())) for each in self.variant_values]
+        check.must("variants", _different(values), "be different")
         some = bool(self.seeds) and _different(self.seeds)
         check.must("seeds", some, "be different numbers")
         rule = f"be whole numbers from 0 to {MOST_SEED}"

@@ -34,6 +34,7 @@ BASE = Experiment(
         ({"inner_fraction": 1.0}, "inner-fraction=1.0 must be between 0 and 1"),
         ({"inner_fraction": float("nan")}, "inner-fraction=nan must be between"),
         ({"seeds": ()}, r"seeds=\(\) must be different numbers"),
+        ({"variants": ("optim.lr=0.01", "optim.lr=1e-2")}, "must be different"),
         ({"seeds": (1, 2, 1)}, r"seeds=\(1, 2, 1\) must be different numbers"),
         ({"seeds": (0, -1)}, r"seeds=\(0, -1\) must not be negative"),
         ({"batches": "Shared"}, "batches=Shared must be one of .*own.*shared"),
