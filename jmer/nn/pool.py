@@ -104,18 +104,15 @@ def _sizes(
     strides: Sequence[int] | None,
     padding: Sequence[int] | None,
 ) -> tuple[Sizes, Sizes, Pads]:
-    size, rank = tuple(window), x.ndim - 2
-    if rank < 1 or len(size) != rank:
-        raise ValueError(f"{window=} needs one size for each of {rank} spatial axes")
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(f"{x.dtype} values cannot be pooled: make them float32")
-    step, more = tuple(strides or size), tuple(padding or (0,) * rank)
-    if len(more) != rank or min(more, default=0) < 0:
-        raise ValueError(f"{padding=} needs a number from 0 for each of {rank} axes")
+    size, more = tuple(window), tuple(padding or (0,) * (x.ndim - 2))
+    step, pads = tuple(strides or size), tuple((n, n) for n in more)
+    require_fit(x.shape[1:-1], size, step, pads)
+    if min(more) < 0:
+        raise ValueError(f"{padding=} needs numbers from 0")
     if any(2 * n > k for n, k in zip(more, size, strict=True)):
         raise ValueError(f"{padding=} is more than half of {window=}")
-    pads = tuple((n, n) for n in more)
-    require_fit(x.shape[1:-1], size, step, pads)
     return size, step, pads
 
 

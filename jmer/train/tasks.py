@@ -213,17 +213,20 @@ def inner_clips(
 
     Raises: JmerError if no subject or clip can be spared.
     """
-    code = keys.name_code(f"inner/{fold.name}")
     seed = task.seed if inner.seed is None else inner.seed
-    rng = np.random.default_rng((seed, code))
-    if inner.unit == "clip":
-        able = fold.train[~clips.train_only[fold.train]]
-        chosen = stratified(able, clips.label, inner.fraction, rng, inner.rounding)
-    else:
-        chosen = _whole_subjects(fold, clips, inner.fraction, rng)
+    chosen = _drawn(seed, fold, clips, inner)
     if not len(chosen):
         raise _none_to_spare(fold, inner.unit)
     return np.sort(chosen)
+
+
+def _drawn(seed: int, fold: Fold, clips: ClipSet, inner: InnerSplit) -> np.ndarray:
+    """Inner clips in the order of drawing; none if no seed has any."""
+    rng = np.random.default_rng((seed, keys.name_code(f"inner/{fold.name}")))
+    if inner.unit == "subject":
+        return _whole_subjects(fold, clips, inner.fraction, rng)
+    able = fold.train[~clips.train_only[fold.train]]
+    return stratified(able, clips.label, inner.fraction, rng, inner.rounding)
 
 
 def _require_spare(folds: Sequence[Fold], clips: ClipSet, inner: InnerSplit) -> None:
@@ -233,28 +236,19 @@ def _require_spare(folds: Sequence[Fold], clips: ClipSet, inner: InnerSplit) -> 
         if _can_spare(fold, clips, inner):
             continue
         others = inner.unit == "subject" and not clips.of_units
-        if others and all(_can_spare(each, clips, single) for each in folds):
-            raise _none_to_spare(fold, inner.unit, "--inner-unit clip or ")
-        raise _none_to_spare(fold, inner.unit)
+        others = others and all(_can_spare(each, clips, single) for each in folds)
+        instead = "--inner-unit clip or " if others else ""
+        raise _none_to_spare(fold, inner.unit, instead)
 
 
 def _can_spare(fold: Fold, clips: ClipSet, inner: InnerSplit) -> bool:
-    """Whether any clips of a fold can be held out, in whatever order they are drawn."""
-    if inner.unit == "clip":
-        ((count, _),) = _inner_sizes([fold], clips, inner)
-        return count > 0
-    of_subject = clips.subject[fold.train]
-    every = set(fold.train.tolist())
-    return any(
-        _covers(clips, every - {*fold.train[of_subject == subject]}, fold.train)
-        for subject in np.unique(of_subject[~clips.train_only[fold.train]])
-    )
+    return len(_drawn(0, fold, clips, inner)) > 0
 
 
-def _none_to_spare(fold: Fold, unit: InnerUnit, others: str = "") -> JmerError:
+def _none_to_spare(fold: Fold, unit: InnerUnit, instead: str = "") -> JmerError:
     return JmerError(
         f"fold {fold.name}: no training {unit} can be held out to choose the epoch "
-        f"without losing a class. Use {others}--selection last."
+        f"without losing a class. Use {instead}--selection last."
     )
 
 

@@ -21,7 +21,7 @@ def require_fit(
     dilation = dilation or (1,) * rank
     every = {"window": window, "strides": strides, "dilation": dilation}
     for name, sizes in every.items():
-        if len(sizes) != rank or min(sizes) < 1:
+        if len(sizes) != rank or min(sizes, default=0) < 1:
             raise ValueError(
                 f"{name}={sizes} needs a number above 0 for each of {rank} spatial axes"
             )
