@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +18,10 @@ from jmer.errors import FieldCheck
 from jmer.losses import label_loss, squared_error, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn import remat
-from jmer.nn.cross import with_first
 from jmer.nn.frames import drawn, spread
+from jmer.nn.layer_norm import standardised
 from jmer.nn.lowering.choice import current
+from jmer.nn.tokens import with_first
 from jmer.weights import hsta as published
 from jmer.weights import torch_names
 from jmer.weights.hsta import BRANCHES
@@ -292,8 +293,17 @@ POSITIVE = (
     *("patch_v", "patch_s", "dim_v", "dim_s", "heads", "mlp_ratio"),
 )
 
-Tokens = dict[str, Array]
-"""Tokens [b, 1 + patches, features] of each stream, that of the class first."""
+
+class Stream(NamedTuple):
+    """Tokens [b, 1 + patches, features] of a stream, that of the class first."""
+
+    x: Array
+    standard: Array | None
+    """`standardised(x)`, if something reads it that is not the last to do so."""
+
+
+Tokens = dict[str, Stream]
+"""Of each stream."""
 Kept = dict[str, list[Array]]
 """What stochastic depth multiplies the branches of each unit by, by stream."""
 Maps = dict[str, list[Array]]
@@ -315,6 +325,7 @@ class HstaLayer(nnx.Module):
             "dtype": dtype,
             "rngs": rngs,
         }
+        self.dtype = dtype
         ratio = config.mlp_ratio if config.usta_mlp else 0
         rates = config.depth_rates(index)
 
@@ -348,9 +359,9 @@ class HstaLayer(nnx.Module):
         kept = self.depth(tokens, key=key) if kept is None else kept
         tokens = {
             name: self._units(
-                name, x, kept[name], key=keys.within(key, name), maps=maps
+                name, stream, kept[name], key=keys.within(key, name), maps=maps
             )
-            for name, x in tokens.items()
+            for name, stream in tokens.items()
         }
         return {
             name: self._fused(name, tokens, key=keys.within(key, name), maps=maps)
@@ -361,26 +372,30 @@ class HstaLayer(nnx.Module):
         """What the branches of the units are multiplied by, those of each stream."""
         return {
             name: [
-                unit.depth(len(x), keys.within(key, name, "usta", i))
+                unit.depth(len(stream.x), keys.within(key, name, "usta", i))
                 for i, unit in enumerate(self.usta[name])
             ]
-            for name, x in tokens.items()
+            for name, stream in tokens.items()
         }
 
     def _units(
         self,
         name: str,
-        x: Array,
+        stream: Stream,
         kept: list[Array],
         *,
         key: PRNGKeyArray | None,
         maps: Maps | None,
-    ) -> Array:
+    ) -> Stream:
+        x, standard = stream
         for i, unit in enumerate(self.usta[name]):
             if maps is not None:
                 maps[name].append(unit.weights_of_first(x))
-            x = unit(x, key=keys.within(key, "usta", i), kept=kept[i])
-        return x
+            key_of = keys.within(key, "usta", i)
+            x, standard = unit(x, key=key_of, kept=kept[i], standard=standard), None
+        if name in self.csta and standard is None:
+            standard = _shared(x, self.dtype)
+        return Stream(x, standard)
 
     def _fused(
         self,
@@ -389,16 +404,24 @@ class HstaLayer(nnx.Module):
         *,
         key: PRNGKeyArray | None,
         maps: Maps | None,
-    ) -> Array:
-        x = tokens[name]
+    ) -> Stream:
         if name not in self.csta:
-            return x
-        other = tokens[OTHER[name]]
+            return tokens[name]
+        (x, standard), other = tokens[name], tokens[OTHER[name]]
         if maps is not None:
             place = f"{name}_over_{OTHER[name]}"
-            maps[place].append(self.csta[name].weights(x[:, :1], other))
-        token = self.csta[name](x[:, :1], other, key=keys.within(key, "csta"))
-        return with_first(token, x)
+            maps[place].append(self.csta[name].weights(x[:, :1], other.x))
+        key = keys.within(key, "csta")
+        token = self.csta[name](x[:, :1], other.x, key=key, standard=other.standard)
+        if standard is not None:  # that of patches stays as they do
+            standard = with_first(standardised(token, self.dtype), standard)
+        return Stream(with_first(token, x), standard)
+
+
+def _shared(x: Array, dtype: DTypeLike) -> Array | None:
+    """What a stream has as `standard`. A GPU makes it anew for all that reads it, in a
+    pass over the tokens that it needs in any case."""
+    return standardised(x, dtype) if current() == "tpu" else None
 
 
 def _layer(
@@ -414,7 +437,7 @@ class Hsta(nnx.Module):
     def __init__(
         self, config: HstaConfig, classes: int, *, dtype: DTypeLike, rngs: nnx.Rngs
     ) -> None:
-        self.config = config
+        self.config, self.dtype = config, dtype
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.streams = nnx.Dict(
             {
@@ -478,8 +501,9 @@ class Hsta(nnx.Module):
             clip = spread(clip, self.config.num_frames)
         frames = {"special": self._resized(special), "video": nn.imagenet(clip)}
         tokens = {
-            name: embed(frames[name], key=keys.within(key, "positions", name))
-            for name, embed in self.streams.items()
+            name: self._embedded(name, x, key=keys.within(key, "positions", name))
+            for name, x in frames.items()
+            if name in self.streams
         }
         own = [keys.within(key, "layer", i) for i in range(self.config.layers)]
         if maps is None and current() != "patches" and remat.in_use():
@@ -494,8 +518,14 @@ class Hsta(nnx.Module):
         else:
             for layer, k in zip(self.layers, own, strict=True):
                 tokens = layer(tokens, key=k, maps=maps)
-        of_class = [self.norms[n](tokens[n][:, 0]) for n in self.config.kept]
+        of_class = [self.norms[n](tokens[n].x[:, 0]) for n in self.config.kept]
         return self.head(jnp.concatenate(of_class, axis=-1)).astype(jnp.float32)
+
+    def _embedded(
+        self, name: str, frames: Array, *, key: PRNGKeyArray | None
+    ) -> Stream:
+        x = self.streams[name](frames, key=key)
+        return Stream(x, _shared(x, self.dtype) if self.config.csta else None)
 
     def _resized(self, special: Array) -> Array:
         b, t, _, _, c = special.shape

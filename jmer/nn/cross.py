@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -10,6 +9,8 @@ from jax.typing import DTypeLike
 from jmer import keys
 from jmer.arrays import Array, Float, PRNGKeyArray, typed
 from jmer.nn import remat
+from jmer.nn.layer_norm import Standard, standardised
+from jmer.nn.tokens import with_first
 from jmer.nn.transformer import Attention, layer_norm, narrow_linear
 
 
@@ -57,14 +58,30 @@ class CrossFusion(nnx.Module):
         other: Float[Array, "b t e"],
         *,
         key: PRNGKeyArray | None = None,
+        standard: Float[Array, "b t e"] | None = None,
     ) -> Float[Array, "b 1 d"]:
         """The new token in float32; with a key, dropout. The first of `other` is its
-        class token, whose place the guest takes."""
-        return remat.layer(self, CrossFusion._token, token, other, key)
+        class token, whose place the guest takes. `standard` is `standardised(other)`,
+        where that is there already."""
+        return remat.layer(self, CrossFusion._token, token, other, key, standard)
 
-    def _token(self, token: Array, other: Array, key: PRNGKeyArray | None) -> Array:
-        guest, tokens = self._visit(token, other)
-        seen = self.attention(tokens[:, :1], tokens, key=keys.within(key, "attention"))
+    def _token(
+        self,
+        token: Array,
+        other: Array,
+        key: PRNGKeyArray | None,
+        standard: Array | None,
+    ) -> Array:
+        guest = self.there(token).astype(jnp.float32)
+        key, dtype = keys.within(key, "attention"), self.attention.dtype
+        own = standardised(guest, dtype)
+        if own is None:
+            tokens = self.norm(with_first(guest, other))
+            seen = self.attention(tokens[:, :1], tokens, key=key)
+        else:
+            others = self.norm.tokens(other, dtype, standard)
+            assert isinstance(others, Standard)
+            seen = self.attention.of_guest(own, others, key=key)
         return self.back(guest + seen).astype(jnp.float32)
 
     @typed
@@ -72,31 +89,6 @@ class CrossFusion(nnx.Module):
         self, token: Float[Array, "b 1 d"], other: Float[Array, "b t e"]
     ) -> Float[Array, "b h t"]:
         """How much the token takes from itself, first, and from each patch."""
-        _, tokens = self._visit(token, other)
-        return self.attention.weights(tokens[:, :1], tokens)[:, :, 0]
-
-    def _visit(self, token: Array, other: Array) -> tuple[Array, Array]:
-        """The token at the width of `other`, and all of them normalised."""
         guest = self.there(token).astype(jnp.float32)
-        return guest, self.norm(with_first(guest, other))
-
-
-@jax.custom_vjp
-def with_first(
-    token: Float[Array, "b 1 d"], tokens: Float[Array, "b t d"]
-) -> Float[Array, "b t d"]:
-    """`tokens` with another first one."""
-    # No concatenation, which would move all others by one place and, on a TPU, lay
-    # them out anew, there and back.
-    return jnp.where(_is_first(tokens), token, tokens)
-
-
-def _parts(_: None, dy: Array) -> tuple[Array, Array]:
-    return dy[:, :1], jnp.where(_is_first(dy), 0, dy)
-
-
-with_first.defvjp(lambda token, tokens: (with_first(token, tokens), None), _parts)
-
-
-def _is_first(tokens: Array) -> Array:
-    return jnp.arange(tokens.shape[1])[:, None] == 0
+        tokens = self.norm(with_first(guest, other))
+        return self.attention.weights(tokens[:, :1], tokens)[:, :, 0]

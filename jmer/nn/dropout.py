@@ -38,34 +38,25 @@ def dropout(
 
     Raises: ValueError if `rate` is outside [0, 1).
     """
-    keep = kept(x.shape, rate, key, clips_inside=True)
+    keep = kept(x.shape, rate, key)
     return x if keep is None else jnp.where(keep, x * kept_scale(rate), 0)
 
 
-def kept(
-    shape: Sequence[int],
-    rate: float,
-    key: PRNGKeyArray | None,
-    *,
-    clips_inside: bool = False,
-) -> Array | None:
-    """Which elements dropout keeps; None where it keeps all. `clips_inside` is that of
-    `at_least`."""
+def kept(shape: Sequence[int], rate: float, key: PRNGKeyArray | None) -> Array | None:
+    """Which elements dropout keeps; None where it keeps all."""
     if _is_none(rate) or key is None:
         return None
     levels, dropped = _threshold(rate)
-    return _kept(key, shape, _bits(_word(levels)), dropped, clips_inside)
+    return _kept(key, shape, _bits(_word(levels)), dropped)
 
 
-def _kept(
-    key: PRNGKeyArray, shape: Sequence[int], bits: int, dropped: int, clips_inside: bool
-) -> Array:
+def _kept(key: PRNGKeyArray, shape: Sequence[int], bits: int, dropped: int) -> Array:
     index, count = _part.get()
     whole = (shape[0] * count, *shape[1:]) if count > 1 else shape
     if current() == "patches":
         keep = integers(key, whole, bits) >= dropped
     else:
-        keep = at_least(key, whole, bits, dropped, clips_inside=clips_inside)
+        keep = at_least(key, whole, bits, dropped)
     if count == 1:
         return keep
     return jax.lax.dynamic_slice_in_dim(keep, index * shape[0], shape[0])

@@ -102,8 +102,7 @@ def _forward(x: Array, keep: Array | None, scale: float) -> tuple[Array, Array]:
 
 
 def _backward(_: float, slope: Array, dy: Array) -> tuple[Array, None]:
-    wide = slope.astype(jnp.float32) * dy.astype(jnp.float32)
-    return wide.astype(slope.dtype), None
+    return slope * dy, None
 
 
 def _kept(x: Array, keep: Array | None, scale: float) -> Array:

@@ -1,5 +1,7 @@
 """Linear layer whose lowering suits the device that runs it."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -8,6 +10,7 @@ from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, typed
 from jmer.nn.init import torch_bias, torch_kernel
+from jmer.nn.layer_norm import Standard, Tokens
 from jmer.nn.lowering.choice import current
 from jmer.nn.lowering.transposed import transposed_product
 
@@ -38,6 +41,11 @@ class Linear(nnx.Module):
             else None
         )
 
+    @property
+    def own_bias(self) -> Float[Array, " d"] | None:
+        """The bias as an array, if there is one."""
+        return None if self.bias is None else self.bias[...]
+
     @typed
     def __call__(self, x: Float[Array, "*b c"]) -> Float[Array, "*b d"]:
         """`x` times the kernel, plus the bias, in the layer's dtype."""
@@ -51,6 +59,35 @@ class Linear(nnx.Module):
             return x @ kernel + bias
         rows = _affine(x.reshape(-1, x.shape[-1]), kernel, bias)
         return rows.reshape(*x.shape[:-1], -1)
+
+
+def linear(tokens: Tokens, layer: Linear) -> Array:
+    """What a layer makes of `tokens` [*b, c]: [*b, d]."""
+    if not isinstance(tokens, Standard):
+        return layer(tokens)
+    return _of_standard(tokens, layer.kernel[...], layer.own_bias, layer.dtype)
+
+
+def side_by_side(tokens: Standard, *layers: Linear) -> list[Array]:
+    """The same of several layers of one type, by one product, there and back."""
+    kernel = jnp.concatenate([layer.kernel[...] for layer in layers], axis=1)
+    biases = []
+    for layer in layers:
+        bias = layer.own_bias
+        biases.append(jnp.zeros(layer.kernel.shape[1]) if bias is None else bias)
+    y = _of_standard(tokens, kernel, jnp.concatenate(biases), layers[0].dtype)
+    ends = itertools.accumulate(len(bias) for bias in biases[:-1])
+    return list(jnp.split(y, list(ends), axis=-1))
+
+
+def _of_standard(
+    tokens: Standard, kernel: Array, bias: Array | None, dtype: DTypeLike
+) -> Array:
+    y = tokens.x.astype(dtype) @ tokens.scaled(kernel).astype(dtype)
+    bias = tokens.shift(kernel, bias)
+    if bias is None:
+        return y
+    return _with_bias(y, bias) if current() == "tpu" else y + bias.astype(dtype)
 
 
 @jax.custom_vjp

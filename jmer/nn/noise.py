@@ -1,13 +1,11 @@
 """Random integers, as many from a block of Threefry as fit in it."""
 
-import functools
 import math
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.experimental.layout import Layout, with_layout_constraint
 from jax.extend.random import threefry2x32_p
 
 from jmer.arrays import Array, PRNGKeyArray
@@ -30,20 +28,10 @@ def integers(key: PRNGKeyArray, shape: Sequence[int], bits: int) -> Array:
     return lax.slice_in_dim(pieces, 0, size, axis=axis)
 
 
-def at_least(
-    key: PRNGKeyArray,
-    shape: Sequence[int],
-    bits: int,
-    lowest: int,
-    *,
-    clips_inside: bool = False,
-) -> Array:
+def at_least(key: PRNGKeyArray, shape: Sequence[int], bits: int, lowest: int) -> Array:
     """Which of the same integers are `lowest` or more, for an accelerator: of a block
     it keeps a bit for each, instead of writing and reading all of them, or of making
     the block anew wherever a bit is used.
-
-    `clips_inside`: where the compiler for TPUs is expected to have clips in the
-    sublanes of a tile, and not tokens. It changes no result.
     """
     each, axis = 64 // bits, _axis(shape, bits)
     before, size, after = shape[:axis], shape[axis], shape[axis + 1 :]
@@ -55,36 +43,10 @@ def at_least(
         piece = (halves[half] >> shift) & jnp.uint32(2**bits - 1)
         words |= (piece >= lowest).astype(jnp.uint32) << i
     words = lax.optimization_barrier(words.astype(word))
-    distant = clips_inside and axis == 0 and len(after) > 1 and current() == "tpu"
-    if distant:
-        words = _of_distant(words, each)
     bit = word(1) << jnp.arange(each, dtype=word)
-    bit = lax.broadcast_in_dim(bit, (each,) + (1,) * (len(after) + distant), (0,))
-    found = (jnp.expand_dims(words, axis if distant else axis + 1) & bit) != 0
+    bit = lax.broadcast_in_dim(bit, (each,) + (1,) * len(after), (0,))
+    found = (jnp.expand_dims(words, axis + 1) & bit) != 0
     return lax.slice_in_dim(found.reshape(*before, -1, *after), 0, size, axis=axis)
-
-
-def _of_distant(words: Array, each: int) -> Array:
-    """The bits of words [n, ...], with n made a multiple of `each`: bit i of the new
-    word j is that of clip i n + j, where it was of clip `each` j + i.
-
-    Neighbours in the sublanes then read neighbouring words, and not one that must be
-    spread over them. Bits are moved where clips are not in the sublanes, or moving them
-    would take as long as that.
-    """
-    lacking = -len(words) % each
-    words = jnp.pad(words, ((0, lacking), *[(0, 0)] * (words.ndim - 1)))
-    outside = Layout(major_to_minor=tuple(range(words.ndim)))
-    old = with_layout_constraint(words, outside).reshape(each, -1, *words.shape[1:])
-    moved = [
-        functools.reduce(
-            lax.bitwise_or,
-            [((of >> place & 1) << i).astype(of.dtype) for i, of in enumerate(old)],
-        )
-        for place in range(each)
-    ]
-    words = jnp.stack(moved, 1).reshape(words.shape)
-    return lax.optimization_barrier(with_layout_constraint(words, outside))
 
 
 def _axis(shape: Sequence[int], bits: int) -> int:

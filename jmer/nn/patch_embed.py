@@ -5,13 +5,16 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, PRNGKeyArray, typed
 from jmer.nn.dropout import dropout
 from jmer.nn.init import narrow_normal
 from jmer.nn.linear import Linear
+from jmer.nn.lowering.choice import current
 from jmer.nn.sinusoid import sinusoid
+from jmer.nn.tokens import in_rows, with_first
 
 
 class PatchEmbed(nnx.Module):
@@ -37,7 +40,25 @@ class PatchEmbed(nnx.Module):
     @typed
     def __call__(self, x: Float[Array, "b *space c"]) -> Float[Array, "b p d"]:
         """A token for each whole patch."""
-        return self.proj(patches(x, self.window))
+        return self.proj(self.patches(x))
+
+    def patches(self, x: Float[Array, "b *space c"]) -> Float[Array, "b p q"]:
+        """The values of each patch, in the type of the product."""
+        x = x.astype(self.proj.dtype)
+        return patches(
+            _by_rows(x, self.window) if current() == "tpu" else x, self.window
+        )
+
+
+def _by_rows(x: Array, window: Sequence[int]) -> Array:
+    """`x` [b, *space, c] without what fills no patch. The compiler for TPUs has whole
+    rows of pixels in the lanes until they are taken apart: else it would do all that
+    comes before with three values in 128 lanes."""
+    *outer, width, c = x.shape
+    counts = [n // size * size for n, size in zip(x.shape[1:-1], window, strict=True)]
+    rows = x.reshape(*outer, width * c)
+    rows = rows[(slice(None), *map(slice, counts[:-1]), slice(counts[-1] * c))]
+    return lax.optimization_barrier(rows).reshape(-1, *counts, c)
 
 
 @typed
@@ -82,7 +103,9 @@ class PatchTokens(nnx.Module):
         self, frames: Float[Array, "b t h w 3"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "b p d"]:
         """The class token, then those of the patches, all with their places added."""
-        patches = self.embed(frames).astype(jnp.float32)
-        token = jnp.broadcast_to(self.token[...], (len(patches), 1, patches.shape[-1]))
-        x = jnp.concatenate([token, patches], axis=1)
-        return dropout(x + sinusoid(*x.shape[1:]), self.dropout, key)
+        # The class token has a place of its own from the start: to put it before the
+        # others would lay them out anew, there and back.
+        patches = jnp.pad(self.embed.patches(frames), ((0, 0), (1, 0), (0, 0)))
+        tokens = self.embed.proj(patches).astype(jnp.float32)
+        x = with_first(jnp.broadcast_to(self.token[...], tokens[:, :1].shape), tokens)
+        return dropout(in_rows(x + sinusoid(*x.shape[1:])), self.dropout, key)

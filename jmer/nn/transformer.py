@@ -16,14 +16,15 @@ from jmer.nn.drop_path import drop_path
 from jmer.nn.dropout import dropout
 from jmer.nn.gelu import dropped_gelu
 from jmer.nn.init import narrow_normal
-from jmer.nn.layer_norm import LayerNorm
-from jmer.nn.linear import Linear
+from jmer.nn.layer_norm import EPSILON, LayerNorm, Standard
+from jmer.nn.linear import Linear, linear, side_by_side
 from jmer.nn.lowering.choice import current
+from jmer.nn.tokens import in_rows
 
 ZEROS = nnx.initializers.zeros_init()
 
 
-def layer_norm(dim: int, *, epsilon: float = 1e-6, rngs: nnx.Rngs) -> LayerNorm:
+def layer_norm(dim: int, *, epsilon: float = EPSILON, rngs: nnx.Rngs) -> LayerNorm:
     """Layer normalisation (Ba et al. 2016) in float32, whatever the input."""
     return LayerNorm(dim, epsilon=epsilon, rngs=rngs)
 
@@ -66,6 +67,7 @@ class Attention(nnx.Module):
             raise ValueError(f"{heads=} must divide {dim=}")
         self.heads = heads
         self.dropout = dropout
+        self.dtype = dtype
         same: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.query = narrow_linear(dim, dim, **same)
         self.key = narrow_linear(dim, dim, bias=key_bias, **same)
@@ -81,36 +83,60 @@ class Attention(nnx.Module):
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "b t d"]:
         """What each of `x` gathers from `tokens`; with a key, some of it dropped."""
-        if x.shape[1] == 1 and current() != "patches":
-            seen = self._seen_by_one(x, tokens)
-        else:
-            seen = attention(*(self._heads(n, v) for n, v in self._roles(x, tokens)))
-        return dropout(self.out(seen.reshape(x.shape)), self.dropout, key)
+        roles = self.query(x), self.key(tokens), self.value(tokens)
+        return self._out(attention(*map(self._heads, roles)), key)
 
-    def _seen_by_one(self, x: Array, tokens: Array) -> Array:
-        """What one of `x` [b, 1, d] gathers from `tokens` [b, s, d], without keys and
-        values of all of them: the query goes through the matrix of the keys instead,
-        and what it takes of the tokens through that of the values.
+    @typed
+    def over_itself(
+        self, tokens: Float[Array, "b t d"] | Standard, *, key: PRNGKeyArray | None
+    ) -> Float[Array, "b t d"]:
+        """What each of `tokens` gathers from all; with a key, some of it dropped."""
+        if not isinstance(tokens, Standard):
+            return self(tokens, tokens, key=key)
+        if current() == "gpu":
+            roles = side_by_side(tokens, self.query, self.key, self.value)
+        else:  # a TPU would have to take it apart
+            keys_of = tokens.unshifted()  # what all have in common changes nothing
+            pairs = (tokens, self.query), (keys_of, self.key), (tokens, self.value)
+            roles = [linear(*pair) for pair in pairs]
+        return self._out(attention(*map(self._heads, roles)), key)
 
-        A bias of the keys would change nothing.
+    @typed
+    def of_guest(
+        self,
+        guest: Float[Array, "b 1 d"],
+        tokens: Standard,
+        *,
+        key: PRNGKeyArray | None,
+    ) -> Float[Array, "b 1 d"]:
+        """What a guest gathers from itself, and from all of `tokens` but the first, in
+        whose place it is; like them it is still to be scaled.
+
+        Without keys and values of all of them: the query goes through the matrix of the
+        keys instead, and what it takes of the tokens through that of the values. A bias
+        of the keys would change nothing.
         """
-        dtype, dim = self.query.dtype, x.shape[-1]
+        dtype, dim = self.dtype, guest.shape[-1]
         size = dim // self.heads
         heads = jnp.arange(dim) // size == jnp.arange(self.heads)[:, None]  # h d
-        tokens = tokens.astype(dtype)
+        is_first = jnp.arange(tokens.x.shape[1]) == 0
         to_keys, to_values = (
-            layer.kernel[...].astype(dtype) for layer in (self.key, self.value)
+            tokens.scaled(layer.kernel[...]).astype(dtype)
+            for layer in (self.key, self.value)
         )
-        query = jnp.where(heads, self.query(x), 0)
-        asked = product("bhd,cd->bhc", query, to_keys).astype(dtype)
-        score = product("bhc,bsc->bhs", asked, tokens)
+        query = linear(tokens._replace(x=guest), self.query)
+        asked = product("bhd,cd->bhc", jnp.where(heads, query, 0), to_keys)
+        asked = asked.astype(dtype)
+        score = product("bhc,bsc->bhs", asked, tokens.x)
+        score = jnp.where(is_first, product("bhc,bsc->bhs", asked, guest), score)
         share = jax.nn.softmax(score * size**-0.5).astype(dtype)
-        taken = product("bhs,bsc->bhc", share, tokens).astype(dtype)
-        seen = jnp.where(heads, product("bhc,cd->bhd", taken, to_values), 0)
-        seen = seen.sum(1, keepdims=True)
-        if self.value.bias is not None:  # shares have a sum of 1
-            seen = seen + self.value.bias[...]
-        return seen.astype(dtype)
+        taken = product("bhs,bsc->bhc", jnp.where(is_first, 0, share), tokens.x)
+        taken += product("bhs,bsc->bhc", share[..., :1], guest)
+        seen = product("bhc,cd->bhd", taken.astype(dtype), to_values)
+        seen = jnp.where(heads, seen, 0).sum(1, keepdims=True)
+        shift = tokens.shift(self.value.kernel[...], self.value.own_bias)
+        seen = seen if shift is None else seen + shift  # shares have a sum of 1
+        return self._out(seen.astype(dtype), key)
 
     @typed
     def weights(
@@ -118,14 +144,15 @@ class Attention(nnx.Module):
     ) -> Float[Array, "b h t s"]:
         """How much each of `x` takes from each of `tokens`: shares that sum to 1."""
         return attention_weights(
-            self._heads(self.query, x), self._heads(self.key, tokens)
+            self._heads(self.query(x)), self._heads(self.key(tokens))
         )
 
-    def _roles(self, x: Array, tokens: Array) -> tuple[tuple[Linear, Array], ...]:
-        return (self.query, x), (self.key, tokens), (self.value, tokens)
+    def _heads(self, x: Array) -> Array:
+        return x.reshape(*x.shape[:2], self.heads, -1)
 
-    def _heads(self, layer: Linear, x: Array) -> Array:
-        return layer(x).reshape(*x.shape[:2], self.heads, -1)
+    def _out(self, seen: Array, key: PRNGKeyArray | None) -> Array:
+        merged = seen.reshape(*seen.shape[:2], -1)
+        return dropout(self.out(merged), self.dropout, key)
 
 
 class Perceptron(nnx.Module):
@@ -146,11 +173,11 @@ class Perceptron(nnx.Module):
 
     @typed
     def __call__(
-        self, x: Float[Array, "b t d"], *, key: PRNGKeyArray | None = None
+        self, x: Float[Array, "b t d"] | Standard, *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "b t d"]:
         """Each token by itself; with a key, dropout."""
         inner = keys.within(key, "hidden")
-        hidden = dropped_gelu(self.wide(x), self.dropout, inner)
+        hidden = dropped_gelu(linear(x, self.wide), self.dropout, inner)
         return dropout(self.narrow(hidden), self.dropout, keys.within(key, "out"))
 
 
@@ -186,14 +213,16 @@ class TransformerBlock(nnx.Module):
         *,
         key: PRNGKeyArray | None = None,
         kept: Float[Array, "2 b"] | None = None,
+        standard: Float[Array, "b t d"] | None = None,
     ) -> Float[Array, "b t d"]:
         """Float32 tokens, as they came in; with a key, dropout and stochastic depth.
 
-        `kept` is what `depth` said, where the layer cannot know it by itself.
+        `kept` is what `depth` said, where the layer cannot know it by itself, and
+        `standard` is `standardised(x)`, where that is there already.
         """
         if kept is None:
             kept = self.depth(len(x), key)
-        return remat.layer(self, TransformerBlock._tokens, x, key, kept)
+        return remat.layer(self, TransformerBlock._tokens, x, key, kept, standard)
 
     def depth(self, clips: int, key: PRNGKeyArray | None) -> Float[Array, "2 b"]:
         """What the two branches of each clip are multiplied by: 0 where stochastic
@@ -205,15 +234,22 @@ class TransformerBlock(nnx.Module):
         ]
         return jnp.stack(parts)
 
-    def _tokens(self, x: Array, key: PRNGKeyArray | None, kept: Array) -> Array:
+    def _tokens(
+        self,
+        x: Array,
+        key: PRNGKeyArray | None,
+        kept: Array,
+        standard: Array | None,
+    ) -> Array:
         first, second = kept[..., None, None]
-        part = self.norm1(x)
-        part = self.attention(part, part, key=keys.within(key, "attention"))
-        x = x + part * first.astype(part.dtype)
+        tokens = self.norm1.tokens(x, self.attention.dtype, standard)
+        part = self.attention.over_itself(tokens, key=keys.within(key, "attention"))
+        x = in_rows(x + part * first.astype(part.dtype))
         if self.norm2 is None or self.mlp is None:
             return x
-        part = self.mlp(self.norm2(x), key=keys.within(key, "mlp"))
-        return x + part * second.astype(part.dtype)
+        tokens = self.norm2.tokens(x, self.attention.dtype)
+        part = self.mlp(tokens, key=keys.within(key, "mlp"))
+        return in_rows(x + part * second.astype(part.dtype))
 
     @typed
     def weights_of_first(self, x: Float[Array, "b t d"]) -> Float[Array, "b h t"]:
