@@ -1,7 +1,7 @@
 """The errors that a user is meant to read, and the checks of what a user may set."""
 
 import math
-from collections.abc import Container
+from collections.abc import Container, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -50,6 +50,25 @@ def is_whole(value: object, least: int, most: int) -> bool:
 def option(name: str) -> str:
     """The name of a field as on the command line."""
     return name.replace("_", "-")
+
+
+Need = Mapping[str, Any] | None
+"""What a field of a configuration needs to make a difference: other fields and their
+values; nothing ({}) where it makes one, None where nothing helps."""
+Needs = Mapping[str, Need]
+"""The same of several fields, by name."""
+
+
+def lacking(config: object, **wanted: Sequence[Any]) -> dict[str, Any]:
+    """The fields of a configuration that have none of the values `wanted` of them, each
+    with the first of these.
+
+    >>> from jmer.models.meranet import MeranetConfig
+    >>> lacking(MeranetConfig(attn="ca"), attn=("both", "st"), flip=(True,))
+    {'attn': 'both'}
+    """
+    found = {name: getattr(config, name) for name in wanted}
+    return {n: values[0] for n, values in wanted.items() if found[n] not in values}
 
 
 class FieldCheck:

@@ -239,14 +239,21 @@ class Experiment:
         return [parse_variant(text, self.parts) for text in self.variants] or [{}]
 
     @property
-    def unread(self) -> dict[str, str]:
-        """Fields that make no difference as the others are, by dotted name, and the
-        option that would make them count."""
-        found = {f"optim.{name}": asked for name, asked in self.optim.unread.items()}
+    def unread(self) -> dict[str, dict[str, Any]]:
+        """Fields that make no difference as the others are, by dotted name, and what
+        others would have to be for them to count; nothing, where nothing helps."""
+        found: dict[str, dict[str, Any]] = {}
+        for part in ("model", "data", "optim"):
+            for name, needed in getattr(self, part).needs.items():
+                if needed != {}:
+                    whole = name if "." in name else f"{part}.{name}"
+                    found[whole] = {f"{part}.{n}": v for n, v in (needed or {}).items()}
+        if type(self.model).layers_above is NetworkConfig.layers_above:
+            found["optim.layer_decay"] = {}
         if self.selection != "inner":
-            names = (field.name for field in dataclasses.fields(self))
-            inner = (name for name in names if name.startswith("inner_"))
-            found.update(dict.fromkeys(inner, "--selection inner"))
+            names = [field.name for field in dataclasses.fields(self)]
+            inner = [name for name in names if name.startswith("inner_")]
+            found |= {name: {"selection": "inner"} for name in inner}
         return found
 
     def resolved(self) -> dict[str, Any]:

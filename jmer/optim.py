@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from jmer import trees
-from jmer.errors import FieldCheck
+from jmer.errors import FieldCheck, Needs
 
 Depth = Callable[[tuple[str, ...]], int]
 Number = float | jax.Array
@@ -62,9 +62,8 @@ class OptimConfig:
         return FieldCheck(self, "optim")
 
     @property
-    def unread(self) -> dict[str, str]:
-        """Fields that make no difference as the others are, and the option that would
-        make them count."""
+    def needs(self) -> Needs:
+        """What fields need that make a difference beside others alone; see `Needs`."""
         return {}
 
     def require_selection(self, selection: str) -> None:
@@ -95,8 +94,8 @@ class SteppedConfig(OptimConfig):
         self._check.must("factor", 0 < self.factor <= 1, "be above 0 and at most 1")
 
     @property
-    def unread(self) -> dict[str, str]:
-        return {} if self.every else {"factor": "--optim.every 10"}
+    def needs(self) -> Needs:
+        return {"factor": {} if self.every else {"every": 10}}
 
     def rate(self, step: Number, horizon: Horizon) -> jax.Array:
         """Learning rate of update `step`, from 0."""
@@ -199,9 +198,8 @@ class AdamWConfig(MomentsConfig):
         self._check.must("layer_decay", fits, "be above 0 and at most 1")
 
     @property
-    def unread(self) -> dict[str, str]:
-        rising = {"warmup_lr": "--optim.warmup-epochs 5"}
-        return {} if self.warmup_epochs else rising
+    def needs(self) -> Needs:
+        return {"warmup_lr": {} if self.warmup_epochs else {"warmup_epochs": 5}}
 
     def transform(
         self, horizon: Horizon = FOREVER, depth: Depth = lambda path: 0

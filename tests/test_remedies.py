@@ -171,6 +171,50 @@ def test_options_that_make_no_difference(folder, given, told):
     works([*RUN, *given, *option(text, name)])
 
 
+def test_options_of_networks_and_data_that_make_no_difference(folder):
+    own = (
+        "import dataclasses\n"
+        "from jmer.errors import lacking\n"
+        "@dataclasses.dataclass(frozen=True)\n"
+        "class Gated(STSTNetConfig):\n"
+        "    gate: bool = GATE\n"
+        "    strength: float = 3.0\n"
+        "    @property\n"
+        "    def needs(self):\n"
+        "        return {'strength': lacking(self, gate=(True,))}\n"
+    )
+    for gate, given, words in (
+        (True, ["--model.no-gate", "--model.strength", "2"], "do without model.gate"),
+        (False, ["--model.strength", "2"], "add --model.gate"),
+    ):
+        whole = EXPERIMENT.replace("STSTNetConfig(", "Gated(", 1)
+        whole = whole.replace("\nEXPERIMENT", f"\n{own}\nEXPERIMENT", 1)
+        whole = whole.replace("GATE", str(gate))
+        Path(RUN[1]).write_text(whole, encoding="utf-8")
+        works([*RUN, "--overwrite"])  # what the file itself says is no mistake
+        text = error([*RUN, *given, "--overwrite"])
+        assert "model.strength=2.0 makes no difference" in text and words in text
+        added = re.findall(r"add (--\S+),", text)
+        works(
+            [*RUN, *[w for w in given if w != "--model.no-gate"], *added, "--overwrite"]
+        )
+    fixed = EXPERIMENT.replace("subjects=3, per_subject=4", "sizes=(4, 5, 3)")
+    Path(RUN[1]).write_text(fixed, encoding="utf-8")
+    text = error([*RUN, "--data.subjects", "4"])
+    (added,) = re.findall("add (.*), or leave", text)
+    works([*RUN, "--data.subjects", "4", added, "--run-dir", "alike"])
+
+
+def test_options_that_make_no_difference_to_weights(folder):
+    works(RUN)
+    test = ["evaluate", RUN[1], "--weights", RUN[-1], "--run-dir", "tested"]
+    for name, value in (("epochs", 3), ("inner-fraction", 0.3), ("model.size", 9)):
+        text = error([*test, f"--{name}", str(value)])
+        assert f"{name}={value} makes no difference to weights that are" in text
+        assert text.endswith("leave it out")
+    works([*test, "--protocol", "loso"])
+
+
 def test_options_of_a_sweep_count_where_one_of_its_cells_has_use_for_them(folder):
     many = EXPERIMENT.replace("subjects=3, per_subject=4", "subjects=6, per_subject=6")
     rows = "from jmer.sweep.cells import Sweep\n"

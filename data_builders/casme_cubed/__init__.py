@@ -13,7 +13,7 @@ from data_builders.frame_set import (
     objective,
     same,
 )
-from jmer.errors import UsageError
+from jmer.errors import Needs, UsageError, lacking
 
 EMOTIONS = ("others", "disgust", "surprise", "fear", "anger", "sad", "happy")
 THREE = {
@@ -90,6 +90,10 @@ class CasmeCubed(FrameSet):
     def idle(self) -> tuple[str, ...]:
         repaired = self.repairs == "hsta"
         return super().idle if repaired else (*super().idle, "late_apex")
+
+    @property
+    def needs(self) -> Needs:
+        return {**super().needs, "late_apex": lacking(self, repairs=("hsta",))}
 
     @property
     def vocabulary(self) -> Mapping[str, tuple[str, ...]]:

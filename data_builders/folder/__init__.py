@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from data_builders.frame_set import FrameSet, Labelling
-from jmer.errors import UsageError
+from jmer.errors import Need, Needs, UsageError
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "clip": ("clip", "file", "video", "path", "folder", "filename"),
@@ -25,6 +25,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 """Our columns, and what they may be called in a table; compared without regard to case,
 blanks and underscores. Where a clip lies is its name, unless a column of names is asked
 for."""
+
+WITH_APEX = ("sf", "apex-offset", "of", "dense")
+"""Special images that depend on the apex."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,21 @@ class Folder(FrameSet):
             object.__setattr__(self, "numbering", "same")
         if self.fps < 0:
             raise UsageError(f"fps={self.fps}: must be above 0")
+
+    @property
+    def needs(self) -> Needs:
+        """Nothing stands for a moment that nobody looks at, and files of a table in
+        seconds are counted by none."""
+        counted: Need = {} if self.times == "frames" else None
+        apex: Need = {} if self.needs_apex else None
+        own = {"numbering": counted, "missing_apex": apex, "source": None}
+        return {**super().needs, **own}
+
+    @property
+    def needs_apex(self) -> bool:
+        """Whether what is stored depends on the apex."""
+        shown = self.modality in ("apex-flow", "video") or self.special in WITH_APEX
+        return shown or self.resample == "apex-window"
 
     unread: ClassVar[bool] = False
     """Whether the table is not to be looked at, nor anything else of the source."""

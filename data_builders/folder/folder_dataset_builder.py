@@ -28,7 +28,6 @@ from jmer.data.problems import Problem, Unusable, problem_of, problems_of, toget
 from jmer.errors import JmerError, quoted
 from jmer.preprocess.align import Square
 
-WITH_APEX = ("sf", "apex-offset", "of", "dense")
 MOMENTS = ("onset", "apex", "offset")
 
 
@@ -98,13 +97,6 @@ class Builder(FrameBuilder):
         """What is wrong with the frame rate of a row, by its number."""
         return {}
 
-    @property
-    def needs_apex(self) -> bool:
-        """Whether what is stored depends on it."""
-        data = self.data
-        shown = data.modality in ("apex-flow", "video") or data.special in WITH_APEX
-        return shown or data.resample == "apex-window"
-
     def _whole(self, row: SheetRow) -> SheetRow:
         """With the numbers of onset, apex and offset, as far as the files tell them."""
         if not row.clip:
@@ -134,7 +126,7 @@ class Builder(FrameBuilder):
                 self.odd[row.number] = error
                 return row
         made = {"onset": f"{known[0]}", "offset": f"{known[-1]}"} | given
-        if "apex" not in made and not self.needs_apex:
+        if "apex" not in made and not self.data.needs_apex:
             self.without_apex.add(row.number)
             ends = [frame_number(made[name]) for name in ("onset", "offset")]
             if None not in ends:

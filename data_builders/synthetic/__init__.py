@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from jmer.data.config import DataConfig
-from jmer.errors import UsageError
+from jmer.errors import Need, Needs, UsageError
 from jmer.preprocess.clip_recipe import ClipRecipe, Shapes
 from jmer.synthetic.spec import SyntheticSpec
 
@@ -55,6 +55,12 @@ class Synthetic(SyntheticSpec, ClipRecipe, DataConfig):
                 f"choose how the others are left out, such as resample=uniform"
             )
         ClipRecipe.__post_init__(self.stored)
+
+    @property
+    def needs(self) -> Needs:
+        flow_size: Need = {} if self.modality == "apex-flow" else None
+        # Frames are drawn in the size that is stored.
+        return {**super().needs, "flow_size": flow_size, "resize": None}
 
     @property
     def spec(self) -> SyntheticSpec:

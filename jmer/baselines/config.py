@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float
 from jmer.baselines.machine import Machines
-from jmer.errors import FieldCheck, JmerError
+from jmer.errors import FieldCheck, JmerError, Needs, lacking
 from jmer.models.base import Inputs, NetworkConfig, Shown
 
 FEATURES = "features"
@@ -37,6 +37,12 @@ class BaselineConfig(NetworkConfig):
         check = FieldCheck(self, "model")
         check.choices()
         check.whole("vectors", least=1)
+
+    @property
+    def needs(self) -> Needs:
+        gaussians = lacking(self, kernel=("rbf",))
+        optim = {"optim.gamma": gaussians, "optim.gamma_among": gaussians}
+        return {"vectors": gaussians, **optim}
 
     @property
     def takes_units(self) -> bool:

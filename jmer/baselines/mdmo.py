@@ -19,7 +19,7 @@ from jmer.arrays import Array, Float
 from jmer.baselines.flow_features import FlowBaselineConfig
 from jmer.baselines.orientation import LEAST, direction_bins
 from jmer.baselines.regions import COUNT, drawn, regions
-from jmer.errors import FieldCheck
+from jmer.errors import FieldCheck, Needs, lacking
 from jmer.models.base import Inputs
 from jmer.preprocess.points68 import TEMPLATE_68
 
@@ -64,6 +64,11 @@ class MdmoConfig(FlowBaselineConfig):
         check.whole("bins", least=1)
         known = self.lengths is None or 0 <= self.lengths <= 1
         check.must("lengths", known, "be from 0 to 1")
+
+    @property
+    def needs(self) -> Needs:
+        polar = lacking(self, coordinates=("polar",))
+        return {**super().needs, "lengths": polar}
 
     def features(self, inputs: Inputs) -> Float[Array, "b d"]:
         u, v, _ = self.motion(inputs)

@@ -12,7 +12,7 @@ import numpy as np
 from jmer.annotations import Bool, Float, Int
 from jmer.baselines.config import BaselineConfig
 from jmer.baselines.machine import pairs_of
-from jmer.errors import JmerError, UsageError
+from jmer.errors import JmerError, Needs, UsageError
 from jmer.optim import OptimConfig
 
 Arrays = dict[str, np.ndarray]
@@ -55,6 +55,10 @@ class SvmConfig(OptimConfig):
             among = f"{name}_among"
             fit = all(map(_usable, getattr(self, among)))
             check.must(among, fit, "be positive and finite")
+
+    @property
+    def needs(self) -> Needs:
+        return {n: None if getattr(self, f"{n}_among") else {} for n in ("c", "gamma")}
 
     @property
     def settings(self) -> list["SvmConfig"]:

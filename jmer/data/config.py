@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from jmer.errors import UsageError
+from jmer.errors import Needs, UsageError
 from jmer.files.places import expanded, from_environment
 from jmer.files.recorded import unasked
 from jmer.own import origin as of_class
@@ -62,6 +62,11 @@ class DataConfig:
     def idle(self) -> tuple[str, ...]:
         """Fields of `later` that make no difference, as the other fields are."""
         return ()
+
+    @property
+    def needs(self) -> Needs:
+        """What fields need that make a difference beside others alone; see `Needs`."""
+        return {}
 
     @property
     def stored_as(self) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from jmer.data.clips import ClipSet
 from jmer.data.config import DataConfig
-from jmer.errors import UsageError
+from jmer.errors import Needs, UsageError
 
 CLASSES = ("negative", "positive", "surprise")
 
@@ -51,6 +51,11 @@ class RandomClips(DataConfig):
             known = False
         if not known:
             raise UsageError(f"data.dtype={self.dtype} must be a type of numbers")
+
+    @property
+    def needs(self) -> Needs:
+        alike = {"sizes": ()} if self.sizes else {}
+        return {"subjects": alike, "per_subject": alike}
 
     @property
     def bytes(self) -> float:

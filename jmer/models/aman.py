@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 
 from jmer import nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
-from jmer.errors import FieldCheck, JmerError, UsageError
+from jmer.errors import FieldCheck, JmerError, Needs, UsageError, lacking
 from jmer.magnet.magnify import resized
 from jmer.magnet.network import LEAST, MULTIPLE
 from jmer.magnet.one_by_one import Part, each_image
@@ -158,6 +158,20 @@ class AmanConfig(NetworkConfig):
             name = "magnify_size" if self.magnify_size else name
             rest = ", for model.magnify=network"
             check.multiple(MULTIPLE, name, least=LEAST, rest=rest)
+
+    @property
+    def needs(self) -> Needs:
+        learnt = lacking(self, magnify=("network",))
+        single = self.n * len(self.factors) == 1
+        every = self.n == self.frames > 1
+        return {
+            "k": {} if single_factor(self.ma) is None else {"ma": "attn"},
+            "pick": {"n": self.frames - 1} if every else {},
+            "norm": {"k": 9, "ma": "attn"} if single else {},
+            **{"magnifier": learnt, "magnify_size": learnt},
+            "backbone": lacking(self, pretrain=("all", "frozen")),
+            "init": lacking(self, pretrain=("frozen", "none")),
+        }
 
     @property
     def factors(self) -> tuple[float, ...]:

@@ -16,7 +16,7 @@ from jax.typing import DTypeLike
 
 from jmer import trees
 from jmer.arrays import Array, PRNGKeyArray
-from jmer.errors import JmerError
+from jmer.errors import JmerError, Needs
 from jmer.files import content_hash
 from jmer.files.recorded import made_from
 from jmer.losses import label_loss, weighted_mean
@@ -84,6 +84,12 @@ class NetworkConfig:
     def idle(self) -> tuple[str, ...]:
         """Fields of `later` that make no difference, as the other fields are."""
         return ()
+
+    @property
+    def needs(self) -> Needs:
+        """What fields need that make a difference beside others alone; see `Needs`.
+        Who gives one that makes none is told so, and what would have to be added."""
+        return {}
 
     @property
     def takes_units(self) -> bool:

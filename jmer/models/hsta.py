@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 from jmer import keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.data.facs import OBJECTIVE
-from jmer.errors import FieldCheck
+from jmer.errors import FieldCheck, Needs, lacking
 from jmer.losses import label_loss, squared_error, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn import remat
@@ -29,6 +29,9 @@ from jmer.weights.torch_names import PathArrays, TorchState
 
 LOSSES = {"cross_entropy": label_loss, "mse": squared_error}
 OTHER = {"special": "video", "video": "special"}
+OWN = {"special": ("dim_s", "patch_s", "special_size"), "video": ("dim_v", "patch_v")}
+"""Fields of one stream."""
+Rule = Literal["authors", "by-unit", "video"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +113,7 @@ class HstaConfig(NetworkConfig):
     drop_path: float = 0.2
     """Share of clips that leave out the last USTA unit, 0 to below 1; 0 at the first,
     in equal steps."""
-    drop_path_rates: Literal["authors", "by-unit", "video"] = "authors"
+    drop_path_rates: Rule = "authors"
     """Which unit has which step. authors: as their code deals them out: of as many
     steps as there are video units in all, a layer takes one for each unit of its longer
     stream; once they run out, in the middle of a layer too, all are 0. by-unit: as many
@@ -145,6 +148,38 @@ class HstaConfig(NetworkConfig):
     def idle(self) -> tuple[str, ...]:
         same = self.ls <= self.lv or self.drop_path == 0
         return ("drop_path_rates",) if same else ()
+
+    @property
+    def needs(self) -> Needs:
+        ls, lv = max(self.ls, 1), max(self.lv, 1)
+        some = {"depth": (self.layers, ls, lv)}  # units of either stream
+        both = lacking(self, streams=("both",)) | ({} if self.ls and self.lv else some)
+        units = {"special": self.ls, "video": self.lv}
+        found: dict[str, Mapping[str, Any]] = {}
+        for stream, fields in OWN.items():
+            found |= dict.fromkeys(fields, {} if stream in self.kept else both)
+        lone = {} if any(units[stream] for stream in self.kept) else some
+        at_half = dataclasses.replace(self, drop_path=0.5)
+        drops = [rate for rates in at_half._rates for rate in rates]
+        rules = get_args(Rule)
+        by_rule = [dataclasses.replace(at_half, drop_path_rates=r) for r in rules]
+        alike = all(one._rates == at_half._rates for one in by_rule)
+        more = max(self.layers, 2)
+        return {
+            **found,
+            "heads": {} if self.csta else lone,
+            "usta_mlp": lone,
+            "mlp_ratio": lacking(self, usta_mlp=(True,)) | lone,
+            "drop_path": {} if any(drops) else {"depth": (more, 1, max(lv, 2))},
+            "drop_path_rates": ({} if self.drop_path else {"drop_path": 0.2})
+            | ({"depth": (more, lv + 1, lv)} if alike else {}),
+        }
+
+    @property
+    def _rates(self) -> list[list[float]]:
+        """Of stochastic depth, those of each layer and stream."""
+        every = (self.depth_rates(layer) for layer in range(self.layers))
+        return [rates[stream] for rates in every for stream in self.kept]
 
     @property
     def layers(self) -> int:

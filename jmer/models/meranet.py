@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from jmer import keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
 from jmer.augment import Deviation, normalise_clip, random_flip
-from jmer.errors import FieldCheck, JmerError
+from jmer.errors import FieldCheck, JmerError, Needs, lacking
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.weights import torch_names
 from jmer.weights.torch_names import PathArrays, TorchState
@@ -132,9 +132,18 @@ class MeranetConfig(Resnet3dConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        fits = self.reduction >= 1 and self.width % self.reduction == 0
-        rule = f"divide model.width={self.width}"
-        FieldCheck(self, "model").must("reduction", fits, rule)
+        check = FieldCheck(self, "model")
+        check.at_least(1, "reduction")
+        fits = self.needs["reduction"] or self.width % self.reduction == 0
+        check.must("reduction", bool(fits), f"divide model.width={self.width}")
+
+    @property
+    def needs(self) -> Needs:
+        channels = lacking(self, attn=("both", "ca"))
+        return {
+            "st_kernel": lacking(self, attn=("both", "st")),
+            **{"ca_shared": channels, "reduction": channels},
+        }
 
     def gate(self, channels: int, **options: Any) -> Any:
         gates: list[Any] = []

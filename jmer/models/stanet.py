@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 
 from jmer import augment, keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
-from jmer.errors import FieldCheck
+from jmer.errors import FieldCheck, Needs, lacking
 from jmer.losses import label_loss, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.weights import torch_names
@@ -117,6 +117,16 @@ class STANetConfig(NetworkConfig):
             0 < self.crop <= min(self.rescales),
             f"be positive and fit into the smallest of model.rescales={self.rescales}",
         )
+
+    @property
+    def needs(self) -> Needs:
+        space, time = lacking(self, sab=(True,)), lacking(self, tab=(True,))
+        changed = lacking(self, augmented=(True,))
+        return {
+            **dict.fromkeys(("levels", "mask", "lambda_l1"), space),
+            **dict.fromkeys(("lstm", "directions", "affinity_scale"), time),
+            **dict.fromkeys(("every_crop", "crop", "rescales", "flip"), changed),
+        }
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:

@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 
 from jmer import augment, keys, nn
 from jmer.arrays import Array, Float, PRNGKeyArray, Shaped, typed
-from jmer.errors import FieldCheck, JmerError, UsageError, option
+from jmer.errors import FieldCheck, JmerError, Needs, UsageError, lacking, option
 from jmer.losses import label_loss, share_cross_entropy, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig, Shown
 from jmer.nn import vgg
@@ -129,6 +129,25 @@ class VisualMemoryConfig(NetworkConfig):
                 "model.steps-count=by-intensity needs model.intensity: without it, "
                 "leave model.steps-count=alike"
             )
+
+    @property
+    def needs(self) -> Needs:
+        whole = {"phase": ("joint", "memory")}
+        alone = ("hidden", "contrast", "temporal_net", "memory")
+        contrast = {**whole, "contrast": (True,)}
+        moves = ("rotate", "rescale", "shift")
+        heights = ("intensity_loss", "intensity_weight")
+        motion = lacking(self, temporal_net=(True,)) if self.phase == "memory" else {}
+        return {
+            **dict.fromkeys(alone, lacking(self, **whole)),
+            "context": lacking(self, **contrast),
+            "context_dilation": lacking(self, **contrast, context=("dilated",)),
+            "flow_channels": lacking(self, **whole, temporal_net=(True,)),
+            "train_motion": motion,
+            "memory_channels": lacking(self, **whole, memory=("convgru",)),
+            **dict.fromkeys(heights, lacking(self, **whole, intensity=(True,))),
+            **dict.fromkeys(moves, lacking(self, augmented=(True,))),
+        }
 
     @property
     def small_size(self) -> Mapping[str, Any]:  # type: ignore[override]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from jmer.errors import UsageError
+from jmer.errors import Need, Needs, UsageError
 
 Shapes = dict[str, tuple[tuple[int, ...], type]]
 
@@ -17,6 +17,8 @@ MOST = {"frames": 10_000, "size": 2048, "context": 100_000}
 """What a recipe can ask for: beyond it, no device has the memory of a clip."""
 
 
+FILLED = ("uniform", "random-sorted", "apex-window")
+"""What chooses frames that a clip may lack."""
 ROUNDED = 1e-6
 """Share by which a frame rate may be off."""
 
@@ -144,6 +146,26 @@ class ClipRecipe:
     def idle(self) -> tuple[str, ...]:
         """Fields that make no difference, as the other fields are."""
         return () if self.special == "of" else ("tracks",)
+
+    @property
+    def needs(self) -> Needs:
+        """What fields need that make a difference beside others alone; see `Needs`.
+        Other features than the network sees would be of no help to it."""
+        frames: Need = None if self.modality == "apex-flow" else {}
+        padding = frames
+        if frames is not None and self.resample not in FILLED:
+            filled = {"resample": "apex-window" if self.context else "uniform"}
+            padding = filled if self.resample in ("linear", "tim", "whole") else None
+        flow: Need = {}
+        if self.modality == "clip" and self.special != "dense":
+            flow = None if self.special == "none" else {"special": "dense"}
+        tracks: Need = {}
+        if self.special != "of":
+            tracks = None if self.special == "none" else {"special": "of"}
+        return {
+            **{"frames": frames, "resample": frames, "padding": padding},
+            **{"flow": flow, "flow_weights": flow, "tracks": tracks},
+        }
 
     def _check_stride(self) -> None:
         if self.stride < 1:

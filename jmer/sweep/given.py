@@ -1,6 +1,8 @@
 """What the words of a command say of an experiment."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
 
 from jmer.errors import UsageError, option
 from jmer.experiment import Experiment
@@ -22,13 +24,53 @@ def given_in(words: Sequence[str], experiment: Experiment) -> set[str]:
 
 
 def require_read(given: Collection[str], experiments: Sequence[Experiment]) -> None:
-    """Raises: UsageError for a field that was `given` and makes no difference in any of
-    the experiments: whoever gives it expects one."""
+    """Raises: UsageError for a field that was `given`, by itself or in variants, and
+    makes no difference in any of the experiments: whoever gives it expects one."""
     unread = [experiment.unread for experiment in experiments]
-    for name in sorted(given):
+    names = {*given}
+    if "variants" in given:
+        names.update(*(v for one in experiments for v in one.variant_values))
+    for name in sorted(names):
         if unread and all(name in found for found in unread):
             raise UsageError(
                 f"{option(name)}={shown(get_field(experiments[0], name))} makes no "
-                f"difference as the other options are: add {unread[0][name]}, or leave "
-                f"it out"
+                f"difference as the other options are: "
+                f"{_remedy(unread[0][name], given)}leave it out"
             )
+
+
+def require_tested(given: Collection[str], experiment: Experiment) -> None:
+    """Raises: UsageError for a field that was `given` to a command that tests weights,
+    which are trained already: it makes no difference to that."""
+    tells = {"data", "protocol", "extract", "small"}
+    trains = {field.name for field in fields(experiment)} - tells
+    for name in sorted(given):
+        if name.partition(".")[0] in trains:
+            raise UsageError(
+                f"{option(name)}={shown(get_field(experiment, name))} makes no "
+                f"difference to weights that are trained already: leave it out"
+            )
+    require_read(given, [experiment])
+
+
+def _remedy(needed: Mapping[str, Any], given: Collection[str]) -> str:
+    """What makes the fields what is needed, in words, and "or" after them. A switch
+    that was given has no other word that would turn it back."""
+    switches = [name for name, value in needed.items() if isinstance(value, bool)]
+    back = [name for name in switches if name in given]
+    added = [typed(name, value) for name, value in needed.items() if name not in back]
+    words = [f"do without {option(name)}={not needed[name]}" for name in back]
+    words += [f"add {' '.join(added)}"] if added else []
+    return f"{' and '.join(words)}, or " if words else ""
+
+
+def typed(name: str, value: Any) -> str:
+    """A field and its value as on the command line.
+
+    >>> typed("model.sab", False), typed("model.depth", (2, 1, 2))
+    ('--model.no-sab', '--model.depth 2 1 2')
+    """
+    part, dot, field = option(name).rpartition(".")
+    if isinstance(value, bool):
+        return f"--{part}{dot}{'' if value else 'no-'}{field}"
+    return f"--{part}{dot}{field} {shown(value)}".rstrip()
