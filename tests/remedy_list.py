@@ -196,8 +196,6 @@ TYPED: list[tuple[str, str]] = [
     ("--selection last.", f"{RUNS}inner_clips_that_nobody_can_spare"),
     ("--inner-unit clip or ", f"{RUNS}inner_clips_that_nobody_can_spare"),
     ("--selection inner", f"{RUNS}options_that_make_no_difference"),
-    ("--optim.every 10", f"{RUNS}options_that_make_no_difference"),
-    ("--optim.warmup-epochs 5", f"{RUNS}options_that_make_no_difference"),
     ("Or run with --batches own", "test_canary.py"),
     ("is not the same twice", DEVICE),
     ("the device has no room left", DEVICE),

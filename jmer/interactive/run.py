@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jmer import shipped
 from jmer.data.asking import Asked, asked_as
 from jmer.data.splits import chosen_protocol
-from jmer.errors import JmerError, UsageError, option, quoted
+from jmer.errors import JmerError, UsageError, quoted
 from jmer.experiment import Experiment
 from jmer.files.places import expanded
 from jmer.interactive.view import views
@@ -20,7 +20,7 @@ from jmer.runner.run import run as run_experiment
 from jmer.runs.run import load_run
 from jmer.sweep.cells import load_sweep
 from jmer.sweep.fields import read_value, with_fields
-from jmer.sweep.given import require_read
+from jmer.sweep.given import require_read, typed
 from jmer.sweep.small import made_small, told
 from jmer.train import hosts
 from jmer.train.backend import explain
@@ -162,14 +162,10 @@ def _read(base: Experiment, name: str, value: Any) -> Any:
 
 def _typed(base: Experiment, overrides: Mapping[str, Any]) -> Iterator[str]:
     """The overrides as words of a command, as far as it can say them."""
+    kinds = str | int | float | Path | list | tuple
     for name, value in _flat(overrides).items():
-        if isinstance(value, bool):
-            part, dot, field = name.rpartition(".")
-            yield f"--{option(part)}{dot}{'' if value else 'no-'}{option(field)}"
-        elif isinstance(value, list | tuple):
-            yield from (f"--{option(name)}", *map(str, value))
-        elif value is None or isinstance(value, str | int | float | Path):
-            yield from (f"--{option(name)}", str(value))
+        if value is None or isinstance(value, kinds):
+            yield from typed(name, value)
 
 
 @contextlib.contextmanager

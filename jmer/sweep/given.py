@@ -58,19 +58,20 @@ def _remedy(needed: Mapping[str, Any], given: Collection[str]) -> str:
     that was given has no other word that would turn it back."""
     switches = [name for name, value in needed.items() if isinstance(value, bool)]
     back = [name for name in switches if name in given]
-    added = [typed(name, value) for name, value in needed.items() if name not in back]
-    words = [f"do without {option(name)}={not needed[name]}" for name in back]
-    words += [f"add {' '.join(added)}"] if added else []
-    return f"{' and '.join(words)}, or " if words else ""
+    added = [w for n, v in needed.items() if n not in back for w in typed(n, v)]
+    told = [f"do without {option(name)}={not needed[name]}" for name in back]
+    told += [f"add {' '.join(added)}"] if added else []
+    return f"{' and '.join(told)}, or " if told else ""
 
 
-def typed(name: str, value: Any) -> str:
-    """A field and its value as on the command line.
+def typed(name: str, value: Any) -> list[str]:
+    """A field and its value as words of a command.
 
     >>> typed("model.sab", False), typed("model.depth", (2, 1, 2))
-    ('--model.no-sab', '--model.depth 2 1 2')
+    (['--model.no-sab'], ['--model.depth', '2', '1', '2'])
     """
-    part, dot, field = option(name).rpartition(".")
     if isinstance(value, bool):
-        return f"--{part}{dot}{'' if value else 'no-'}{field}"
-    return f"--{part}{dot}{field} {shown(value)}".rstrip()
+        part, dot, field = name.rpartition(".")
+        return [f"--{option(part)}{dot}{'' if value else 'no-'}{option(field)}"]
+    values = value if isinstance(value, list | tuple) else [value]
+    return [f"--{option(name)}", *map(str, values)]
