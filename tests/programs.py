@@ -1,5 +1,6 @@
 """What a network does, as one value: two that agree in it give the same numbers."""
 
+import contextlib
 import dataclasses
 import re
 import typing
@@ -61,7 +62,8 @@ def program(network: NetworkConfig) -> Hashable:
 def others(config: Any, name: str) -> Iterator[Any]:
     """Configurations that differ in that field alone, as far as they can be."""
     kind, now = typing.get_type_hints(type(config))[name], getattr(config, name)
-    values: tuple[Any, ...] = (8, 0.25, "other")  # of fields that may be None
+    # Of fields that are text, or may be None.
+    values: tuple[Any, ...] = (8, 0.25, "mean", "single:5")
     if typing.get_origin(kind) is Literal:
         values = typing.get_args(kind)
     elif isinstance(now, bool):
@@ -71,9 +73,6 @@ def others(config: Any, name: str) -> Iterator[Any]:
         values = values[:3] if isinstance(now, int) else values[3:]
     elif isinstance(now, tuple):
         values = (tuple(2 * value for value in now), now[:-1], (*now, *now[-1:]))
-    for value in values:
-        if value != now:
-            try:
-                yield dataclasses.replace(config, **{name: value})
-            except (UsageError, TypeError, ValueError):
-                continue
+    for value in [value for value in values if value != now]:
+        with contextlib.suppress(UsageError, TypeError, LookupError, AttributeError):
+            yield dataclasses.replace(config, **{name: value})
