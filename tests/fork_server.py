@@ -1,9 +1,10 @@
 """Runs jmer's commands in forks of a process that has imported everything, and kills
 them at a chosen operation on a file, in the midst of a write, or after a time.
 
-The modules to import are its arguments; then a line of JSON comes in for commands to be
-run at once, and one goes out: `killing.py` is who asks. Nothing here may start JAX's
-backend, whose threads a fork would not have.
+The modules to import are its arguments; then a line of JSON comes in and one goes out:
+for a list of commands to be run at once, how they ended; for a program to be started,
+its number, and for such a number its exit code. `killing.py` is who asks. Nothing here
+may start JAX's backend, whose threads a fork would not have.
 """
 
 import importlib
@@ -14,11 +15,13 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
 class Operations:
@@ -61,7 +64,7 @@ class Operations:
 
 def command(request: dict[str, Any]) -> None:
     """In the fork: never returns."""
-    out = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    out = os.open(request["output"], NEW)
     os.dup2(out, 1)
     os.dup2(out, 2)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -91,7 +94,34 @@ def command(request: dict[str, Any]) -> None:
         os._exit(code)
 
 
-def answer(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def program(request: dict[str, Any]) -> NoReturn:
+    """In the fork: all that `python -m jmer` does, from its streams to its end."""
+    files = (os.devnull, os.O_RDONLY), *((request[n], NEW) for n in ("output", "error"))
+    for number, (file, flags) in enumerate(files):
+        os.dup2(os.open(file, flags), number)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.chdir(request["folder"])
+    os.environ.update(request["environment"])
+    sys.argv = ["jmer", *request["words"]]
+    from jmer.cli import main
+
+    sys.exit(main())
+
+
+def started(request: dict[str, Any]) -> int:
+    if (child := os.fork()) == 0:
+        program(request)
+    return child
+
+
+def code_of(child: int) -> int | None:
+    """Of a program that was started; None while it runs."""
+    ended, status = os.waitpid(child, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
+def run(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """How each of these ended, which ran at once."""
     start, children = time.monotonic(), []
     for request in requests:
@@ -119,8 +149,10 @@ def main() -> None:
     speak = os.fdopen(os.dup(1), "w")
     for name in sys.argv[1:]:
         importlib.import_module(name)
+    answers: dict[type, Callable[[Any], Any]] = {list: run, dict: started, int: code_of}
     for line in sys.stdin:
-        print(json.dumps(answer(json.loads(line))), file=speak, flush=True)
+        asked = json.loads(line)
+        print(json.dumps(answers[type(asked)](asked)), file=speak, flush=True)
 
 
 if __name__ == "__main__":

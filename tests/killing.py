@@ -1,6 +1,7 @@
 """Commands that are killed and typed again, and what must be the same in the end."""
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -8,7 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +36,8 @@ EVERYTHING = (
     *("jmer.runs.importers", "data_builders.casme2.casme2_dataset_builder"),
     *REPORTING,
 )
+NUMBERS = itertools.count()
+"""Of the files in which programs say something."""
 KILLED = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGXFSZ, 130}
 # What is of another process at every start, and the checksums of that.
 TIMES = {"created", "wall_seconds", "throughput", "seconds", "time"}
@@ -120,15 +124,24 @@ class Server:
             }
             for i, (words, kill) in enumerate(zip(commands, kills, strict=True))
         ]
-        assert self.process.stdin and self.process.stdout
-        print(json.dumps(requests), file=self.process.stdin, flush=True)
-        found = json.loads(self.process.stdout.readline())
+        found = self.ask(requests)
         self.cpu += sum(one["cpu"] for one in found)
         outputs = [
             Path(r["output"]).read_text(encoding="utf-8", errors="replace")
             for r in requests
         ]
         return [Done(output=o, **f) for o, f in zip(outputs, found, strict=True)]
+
+    def start(
+        self, folder: Path, words: Sequence[str], environment: Mapping[str, str]
+    ) -> "Program":
+        """`python -m jmer words` in a folder, which goes on beside the test."""
+        return Program(self, folder, words, environment)
+
+    def ask(self, what: Any) -> Any:
+        assert self.process.stdin and self.process.stdout
+        print(json.dumps(what), file=self.process.stdin, flush=True)
+        return json.loads(self.process.stdout.readline())
 
     def operations(self) -> list[str]:
         """What the last command that was not killed did to files."""
@@ -138,6 +151,53 @@ class Server:
         assert self.process.stdin
         with self.process:  # which closes both ends
             self.process.stdin.close()
+
+
+class Program:
+    """What a server has started: of `subprocess.Popen`, all that tests ask for."""
+
+    def __init__(
+        self,
+        server: Server,
+        folder: Path,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+    ):
+        self._ask = server.ask
+        self._said = [Path(f"{server.output}{next(NUMBERS)}") for _ in range(2)]
+        output, error = map(str, self._said)
+        self.returncode: int | None = None
+        self.pid: int = self._ask(
+            {
+                "folder": str(folder),
+                "words": list(words),
+                "environment": dict(environment),
+                "output": output,
+                "error": error,
+            }
+        )
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = self._ask(self.pid)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:  # else the number may be another one's by now
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        """What it said, and its errors, once it has ended."""
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"process {self.pid} has not ended")
+            time.sleep(0.02)
+        output, error = (path.read_text(encoding="utf-8") for path in self._said)
+        return output, error
 
 
 def left_behind(folder: Path) -> list[str]:

@@ -1,18 +1,20 @@
 """Several processes: the same predictions, and clear errors."""
 
+import contextlib
 import csv
 import json
 import os
 import re
 import socket
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
 import pytest
+from killing import Program, Server
 
 from jmer.data.splits import Fold
 from jmer.errors import JmerError, UsageError
@@ -20,7 +22,10 @@ from jmer.experiment import load_experiment
 from jmer.runner.together import require_same_data, require_same_options
 from jmer.train import hosts
 
-ROOT = Path(__file__).resolve().parent.parent
+ONE_DEVICE = "--xla_force_host_platform_device_count=1"
+EPOCHS = ("--epochs", "60")
+SAVED_EACH = ("--engine.checkpoint-seconds", "0")
+SOON = 0.01  # seconds to the next look whether something has happened
 LATE = 3.0  # seconds after the others
 HANGING = 900  # seconds that no process takes, on however busy a machine
 EXPERIMENT = """
@@ -39,21 +44,48 @@ EXPERIMENT = Experiment(
 """
 
 
-def start(folder: Path, run_dir: str, *options: str, devices: int = 1):
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
-        "JMER_CACHE": str(folder / "cache"),
-    }
-    command = [sys.executable, "-m", "jmer.cli", "run", "tiny.py"]
-    return subprocess.Popen(
-        [*command, "--run-dir", run_dir, *options],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Server]:
+    """Starts processes that need not import everything first."""
+    with contextlib.closing(Server(tmp_path_factory.mktemp("server"))) as server:
+        yield server
+
+
+class Starting(NamedTuple):
+    """Starts `jmer run` of the experiment in a folder."""
+
+    server: Server
+    folder: Path
+
+    def __call__(self, run_dir: str, *options: str, **environment: str) -> Program:
+        (self.folder / "tiny.py").write_text(EXPERIMENT)
+        words = ["run", "tiny.py", "--run-dir", run_dir, *options]
+        own = {"XLA_FLAGS": ONE_DEVICE, "JMER_CACHE": str(self.folder / "cache")}
+        return self.server.start(self.folder, words, own | environment)
+
+    def together(self, run_dir: str, *options: str, count: int = 2, late: float = 0):
+        """As many processes of one run; the last comes so many seconds later."""
+        own = ("--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", count)
+        processes = []
+        for i in range(count):
+            if i == count - 1:
+                time.sleep(late)
+            words = (*options, *map(str, own), "--process-id", str(i))
+            processes.append(self(run_dir, *words))
+        return processes
+
+
+@pytest.fixture
+def start(server, tmp_path) -> Starting:
+    return Starting(server, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(server, tmp_path_factory) -> Path:
+    """The run of two processes that nobody stops."""
+    folder = tmp_path_factory.mktemp("whole")
+    finish(*Starting(server, folder).together("whole", *EPOCHS))
+    return folder / "whole"
 
 
 def finish(*processes) -> list[str]:
@@ -75,13 +107,9 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.slow
-def test_two_processes_give_what_one_gives(tmp_path):
-    (tmp_path / "tiny.py").write_text(EXPERIMENT)
-    finish(start(tmp_path, "alone"))
-    together = ("--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", "2")
-    first, second = finish(
-        *(start(tmp_path, "both", *together, "--process-id", str(i)) for i in (0, 1))
-    )
+def test_two_processes_give_what_one_gives(start, tmp_path):
+    finish(start("alone"))
+    first, second = finish(*start.together("both"))
     # Each trains its part; the first one writes and tells.
     assert "3 tasks to train" in first and "UF1" in first
     assert "2 tasks to train" in second and "UF1" not in second
@@ -93,24 +121,18 @@ def test_two_processes_give_what_one_gives(tmp_path):
             [float(r[name]) for r in both], [float(r[name]) for r in alone], atol=1e-5
         )
     # One process can go on from there.
-    (again,) = finish(start(tmp_path, "both", "--seeds", "0", "1"))
+    (again,) = finish(start("both", "--seeds", "0", "1"))
     assert "5 tasks to train (5 folds, seeds 0 1; 5 done)" in again
 
 
 @pytest.mark.slow
-def test_a_set_in_blocks_comes_to_each_of_two_processes(tmp_path):
+def test_a_set_in_blocks_comes_to_each_of_two_processes(start, tmp_path):
     """Each feeds its own devices, at its own pace, also of different seeds."""
     pytest.importorskip("grain")
-    (tmp_path / "tiny.py").write_text(EXPERIMENT)
     shared = ("--batches", "shared", "--seeds", "0", "1")
-    finish(start(tmp_path, "alone", *shared))
-    blocks = (*shared, "--engine.data", "streamed")
-    together = ("--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", "2")
+    finish(start("alone", *shared))
     first, second = finish(
-        *(
-            start(tmp_path, "both", *blocks, *together, "--process-id", str(i))
-            for i in (0, 1)
-        )
+        *start.together("both", *shared, "--engine.data", "streamed")
     )
     assert "5 tasks to train" in first and "5 tasks to train" in second
     assert "is streamed: blocks of" in first
@@ -217,12 +239,11 @@ def test_what_fails_on_one_fails_on_all(monkeypatch):
 @pytest.mark.parametrize(
     "options", [("--optim.lr", "0.02"), ("--seeds", "0", "1"), ("--epochs", "2")]
 )
-def test_two_processes_that_differ_do_not_begin(tmp_path, options):
-    (tmp_path / "tiny.py").write_text(EXPERIMENT)
+def test_two_processes_that_differ_do_not_begin(start, tmp_path, options):
     together = ("--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", "2")
     processes = [
-        start(tmp_path, "both", *together, "--process-id", "0"),
-        start(tmp_path, "both", *together, "--process-id", "1", *options),
+        start("both", *together, "--process-id", "0"),
+        start("both", *together, "--process-id", "1", *options),
     ]
     outputs = [process.communicate(timeout=HANGING) for process in processes]
     for process, (_, error) in zip(processes, outputs, strict=True):
@@ -232,26 +253,22 @@ def test_two_processes_that_differ_do_not_begin(tmp_path, options):
     assert not (tmp_path / "both").exists()
 
 
+def saved_packs(run_dir: Path) -> int:
+    """How many packs of a run have a checkpoint."""
+    packs = (run_dir / "checkpoints").glob("pack*")
+    return sum(any(pack.glob("[0-9]*")) for pack in packs)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_the_others_end_when_one_is_killed_and_the_run_goes_on_to_the_same_bits(
-    tmp_path, victim
+    start, whole, tmp_path, victim
 ):
-    (tmp_path / "tiny.py").write_text(EXPERIMENT)
-
-    def both(run_dir: str, epochs: int):
-        place = f"127.0.0.1:{free_port()}"
-        options = ("--epochs", str(epochs), "--engine.checkpoint-seconds", "0")
-        options += ("--coordinator", place, "--num-processes", "2")
-        each = [(*options, "--process-id", str(i)) for i in (0, 1)]
-        return [start(tmp_path, run_dir, *words) for words in each]
-
-    finish(*both("whole", 60))
-    processes = both("cut", 60)
-    saved = tmp_path / "cut" / "checkpoints"
+    processes = start.together("cut", *EPOCHS, *SAVED_EACH)
     # Both have begun, and saved something.
-    while sum(any(pack.glob("[0-9]*")) for pack in saved.glob("pack*")) < 2:
+    while saved_packs(tmp_path / "cut") < 2:
         assert processes[victim].poll() is None
+        time.sleep(SOON)
     processes[victim].kill()
     other = processes[1 - victim]
     _, error = other.communicate(timeout=HANGING)
@@ -261,35 +278,21 @@ def test_the_others_end_when_one_is_killed_and_the_run_goes_on_to_the_same_bits(
         last = error.strip().splitlines()[-1]
         assert last.startswith(f"error: process {victim} of 2 (")
         assert "has died without a word" in last
-    finish(*both("cut", 60))
-    whole, cut = (tmp_path / name / "predictions.csv" for name in ("whole", "cut"))
-    assert cut.read_bytes() == whole.read_bytes()
+    finish(*start.together("cut", *EPOCHS))
+    mine, other = (f / "predictions.csv" for f in (tmp_path / "cut", whole))
+    assert mine.read_bytes() == other.read_bytes()
 
 
 @pytest.mark.slow
-def test_eight_processes_one_late_and_one_killed_give_what_one_gives(tmp_path):
+def test_eight_processes_one_late_and_one_killed_give_what_one_gives(start, tmp_path):
     """As on a slice of hosts: one comes late, one dies, the job is started again."""
-    (tmp_path / "tiny.py").write_text(EXPERIMENT)
     count, victim, options = 8, 3, ("--seeds", "0", "1", "--epochs", "300")
-    finish(start(tmp_path, "alone", *options))
-
-    def all_of_them(late: float):
-        place = f"127.0.0.1:{free_port()}"
-        own = ("--coordinator", place, "--num-processes", str(count))
-        own += ("--engine.checkpoint-seconds", "0")
-        processes = []
-        for i in range(count):
-            if i == count - 1:
-                time.sleep(late)
-            words = (*options, *own, "--process-id", str(i))
-            processes.append(start(tmp_path, "eight", *words))
-        return processes
-
-    processes = all_of_them(late=LATE)
-    saved = tmp_path / "eight" / "checkpoints"
+    finish(start("alone", *options))
+    processes = start.together("eight", *options, *SAVED_EACH, count=count, late=LATE)
     # Ten trainings, two to a process: the last three have none.
-    while sum(any(pack.glob("[0-9]*")) for pack in saved.glob("pack*")) < 5:
+    while saved_packs(tmp_path / "eight") < 5:
         assert all(process.poll() is None for process in processes)
+        time.sleep(SOON)
     processes[victim].kill()
     killed = time.monotonic()
     others = [process for process in processes if process is not processes[victim]]
@@ -301,7 +304,7 @@ def test_eight_processes_one_late_and_one_killed_give_what_one_gives(tmp_path):
             assert process.returncode == 1 and "Traceback" not in error
             last = error.strip().splitlines()[-1]
             assert last.startswith(f"error: process {victim} of {count} (")
-    first, *_ = finish(*all_of_them(late=0))
+    first, *_ = finish(*start.together("eight", *options, count=count))
     assert "UF1" in first
     alone, eight = rows(tmp_path / "alone"), rows(tmp_path / "eight")
     same = ("clip", "seed", "fold", "label", "predicted")
@@ -315,21 +318,17 @@ def test_eight_processes_one_late_and_one_killed_give_what_one_gives(tmp_path):
 
 
 @pytest.mark.slow
-def test_one_process_of_a_step_says_that_it_waits_and_runs_alone_if_told(tmp_path):
-    (tmp_path / "tiny.py").write_text(EXPERIMENT)
+def test_one_process_of_a_step_says_that_it_waits_and_runs_alone_if_told(start):
     step = {
         "SLURM_JOB_ID": str(os.getpid()),
         "SLURM_STEP_NUM_TASKS": "4",
         "SLURM_STEP_NODELIST": "localhost",
         "SLURM_PROCID": "0",
     }
-    with pytest.MonkeyPatch.context() as patched:
-        for name, value in step.items():
-            patched.setenv(name, value)
-        waiting = start(tmp_path, "r", "--meeting-seconds", "5")
-        _, error = waiting.communicate(timeout=HANGING)
-        assert waiting.returncode == 1 and "Traceback" not in error
-        assert "1 of 4 processes have come to localhost:" in error
-        assert "missing: 1, 2, 3 (Slurm (SLURM_STEP_NUM_TASKS=4))" in error
-        (output,) = finish(start(tmp_path, "r", "--alone"))
+    waiting = start("r", "--meeting-seconds", "5", **step)
+    _, error = waiting.communicate(timeout=HANGING)
+    assert waiting.returncode == 1 and "Traceback" not in error
+    assert "1 of 4 processes have come to localhost:" in error
+    assert "missing: 1, 2, 3 (Slurm (SLURM_STEP_NUM_TASKS=4))" in error
+    (output,) = finish(start("r", "--alone", **step))
     assert "5 tasks to train" in output
