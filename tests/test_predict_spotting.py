@@ -19,6 +19,8 @@ from jmer.scores.intervals import annotated, interval_score
 from jmer.scores.spotting import Rule, Watched, frame_roc
 from jmer.synthetic.rendering import render_clip
 from jmer.synthetic.spec import SyntheticSpec
+from jmer.train import folds
+from jmer.train.compiling import FEW_PASSES
 
 FACES = {
     "length": 24, "size": 32, "difficulty": 0.0, "noise": 0.1, "imbalance": 0.0,
@@ -46,7 +48,18 @@ def experiment(place):
     )  # fmt: skip
 
 
+@pytest.fixture
+def _trained_fast(monkeypatch):
+    """Here it is training that takes the time, for which programs that nothing was
+    optimised of take three times as long."""
+    real = folds.compiler_options
+    monkeypatch.setattr(
+        folds, "compiler_options", lambda *given: real(*given) | FEW_PASSES
+    )
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_trained_fast")
 def test_all_folds_spot_in_new_people_as_well_as_each_in_those_held_out(tmp_path):
     pytest.importorskip("av")
     run = jmer.run(experiment(tmp_path), run_dir=tmp_path / "run")
