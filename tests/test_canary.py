@@ -215,9 +215,6 @@ QUICK = ("stanet", "hsta")
 
 
 @pytest.mark.parametrize(
-    "mode", ["shared", pytest.param("own", marks=pytest.mark.slow)]
-)
-@pytest.mark.parametrize(
     "network",
     [
         # Two that have most parts; `test_every_promise` looks for leaks in all of them.
@@ -225,8 +222,9 @@ QUICK = ("stanet", "hsta")
         for n in NETWORKS
     ],
 )
-def test_networks_of_jmer_pass(network, mode):
-    assert canary(network, mode=mode, chunk=3, batch_size=12).clips == 4
+def test_networks_of_jmer_pass_in_shared_batches(network):
+    """In those of their own they do in `test_every_promise`."""
+    assert canary(network, mode="shared", chunk=3, batch_size=12).clips == 4
 
 
 @pytest.mark.parametrize("lowering", ["patches", "backend"])

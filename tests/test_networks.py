@@ -31,6 +31,8 @@ from jmer.models.resnet18 import Resnet18Config
 from jmer.models.stanet import STANetConfig
 from jmer.models.visual_memory import VisualMemoryConfig
 from jmer.optim import SgdConfig
+from jmer.train.canary import sing
+from jmer.train.step import Data
 
 # Random numbers where the paper has them: augmentation, dropout, stochastic depth.
 NETWORKS = [
@@ -111,7 +113,8 @@ def test_networks_are_listed_with_their_sizes():
     ids=["own batches", "shared batches in bfloat16"],
 )
 def test_every_promise(network, mode, dtype, close, tmp_path):
-    """Together as alone; nothing of a held-out subject; resumed as never stopped.
+    """Together as alone; nothing of a held-out subject, which the canary sees too;
+    resumed as never stopped.
 
     One test, since compiling takes most of its time.
     """
@@ -141,6 +144,8 @@ def test_every_promise(network, mode, dtype, close, tmp_path):
     other, _ = train(program, with_another_subject(clips, tasks[1].fold), tasks, EPOCHS)
     assert_trees_equal(row(together, 1), row(other, 1))
     assert trees_differ(row(together.params, 0), row(other.params, 0))
+    data = Data.of(clips.inputs, clips.label)
+    assert sing(program, tasks, table_of(program, clips, tasks), data).clips == 4
 
     assert_resumes(program, clips, tasks, tmp_path)
 
