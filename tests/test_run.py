@@ -1,17 +1,21 @@
 """Whole runs through the command line, on synthetic faces."""
 
+import contextlib
 import csv
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from holding import held
+from killing import REPORTING, Program, Server
 from sklearn.metrics import f1_score, recall_score
 
 import jmer
@@ -264,29 +268,42 @@ def test_a_run_in_which_all_diverge_says_so(place, tmp_path, capsys):
     assert "every task diverged" in capsys.readouterr().err
 
 
-def process(place: Path, run_dir: Path, *options: str, before=()) -> subprocess.Popen:
-    """A run of its own, started by the command `before`, if any."""
-    shell = [*before, "bash"] if before else []
-    return subprocess.Popen(
-        [*shell, sys.executable, "-m", "jmer", *words(place, run_dir, *options)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    with contextlib.closing(Server(folder, ["jmer.commands.run", *REPORTING])) as one:
+        yield one
+
+
+@pytest.fixture
+def process(server, place) -> Callable[..., Program]:
+    """Starts runs that are processes of their own."""
+    own = {name: os.environ[name] for name in ("JMER_CACHE", "XLA_FLAGS")}
+    return lambda folder, *options: server.start(
+        ROOT, words(place, folder, *options), own
     )
 
 
-def to_the_end(place: Path, run_dir: Path, *options: str) -> int:
-    running = process(place, run_dir, *options)
-    running.communicate(timeout=HANGING)
-    return running.returncode
+def limited(place: Path, run_dir: Path, *options: str) -> tuple[int, str]:
+    """The exit code and the error of a run whose files may not grow beyond a few kB, as
+    on a disk without room."""
+    shell = ["bash", "-c", 'ulimit -f 4; exec "$@"', "bash"]
+    done = subprocess.run(
+        [*shell, sys.executable, "-m", "jmer", *words(place, run_dir, *options)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=HANGING,
+    )
+    return done.returncode, done.stderr
 
 
-LONG = ("--epochs", "150", "--engine.checkpoint-seconds", "0")
+LONG = ("--epochs", "150")
+SAVED_EACH = ("--engine.checkpoint-seconds", "0")
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_a_run_ends_the_same_to_the_bit(place, tmp_path):
+def test_killed_at_random_moments_a_run_ends_the_same_to_the_bit(process, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
 
     def saved() -> int:
@@ -299,18 +316,20 @@ def test_killed_at_random_moments_a_run_ends_the_same_to_the_bit(place, tmp_path
         # Wait for some checkpoints of this process, then for a moment: most epochs are
         # left even of the last one.
         enough = saved() + chance.randint(1, 15)
-        running = process(place, cut, *LONG)
+        running = process(cut, *LONG, *SAVED_EACH)
         deadline = time.monotonic() + HANGING
         while saved() < enough:
             assert running.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
         time.sleep(chance.uniform(0, 0.02))
         running.send_signal(signal.SIGKILL)
-        running.communicate()
+        running.communicate(HANGING)
         assert running.returncode == -signal.SIGKILL
         assert not (cut / "metrics.json").exists()
     for folder in (cut, whole):
-        assert to_the_end(place, folder, *LONG) == 0
+        running = process(folder, *LONG)
+        running.communicate(HANGING)
+        assert running.returncode == 0
     assert (cut / "predictions.csv").read_bytes() == (
         whole / "predictions.csv"
     ).read_bytes()
@@ -321,32 +340,25 @@ def test_killed_at_random_moments_a_run_ends_the_same_to_the_bit(place, tmp_path
 
 @pytest.mark.slow
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(place, finished, tmp_path):
-    """Files may not grow beyond a few kB, as on a disk without room."""
     folder = tmp_path / "run"
-
-    limited = process(
-        place, folder, *LONG, before=["bash", "-c", 'ulimit -f 4; exec "$@"']
-    )
-    _, error = limited.communicate(timeout=HANGING)
-    assert limited.returncode == 1
+    code, error = limited(place, folder, *SAVED_EACH)
+    assert code == 1
     # TensorStore may complain from its own threads besides.
     (line,) = (x for x in error.splitlines() if x.startswith("error: "))
     assert line.startswith("error: cannot write")
     assert str(folder) in line and "Make room" in line
     assert not (folder / "metrics.json").exists()
-    assert to_the_end(place, folder, *LONG) == 0
+    assert main(words(place, folder, *SAVED_EACH)) == 0
     assert metrics_of(folder)["n_samples"] == 12
 
 
 def test_a_full_disk_in_preparation_leaves_nothing_behind(place, tmp_path):
     options = ("--data.data-dir", str(tmp_path / "tfds"))
-    before = ["bash", "-c", 'ulimit -f 4; exec "$@"']
-    limited = process(place, tmp_path / "run", *options, before=before)
-    _, error = limited.communicate(timeout=HANGING)
-    assert limited.returncode == 1 and error.count("\n") == 1
+    code, error = limited(place, tmp_path / "run", *options)
+    assert code == 1 and error.count("\n") == 1
     assert error.startswith(f"error: cannot write {tmp_path / 'tfds'}")
     assert not list((tmp_path / "tfds").glob("**/dataset_info.json"))
-    assert to_the_end(place, tmp_path / "run", *options) == 0
+    assert main(words(place, tmp_path / "run", *options)) == 0
 
 
 def test_a_run_directory_that_cannot_be_written(place, tmp_path, capsys):
@@ -359,10 +371,10 @@ def test_a_run_directory_that_cannot_be_written(place, tmp_path, capsys):
 @pytest.mark.parametrize(
     "stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )
-def test_an_interrupted_run_saves_and_says_how_to_go_on(place, tmp_path, stop):
+def test_an_interrupted_run_saves_and_says_how_to_go_on(process, tmp_path, stop):
     # So many that a plan would be measured first, for up to a minute.
     long = ("--epochs", "100000", "--engine.plan-seconds", "0")
-    running = process(place, tmp_path / "run", *long)
+    running = process(tmp_path / "run", *long)
     progress = tmp_path / "run/progress.jsonl"
     while not progress.exists() or not progress.stat().st_size:
         assert running.poll() is None
@@ -405,10 +417,10 @@ def test_an_unfinished_run_in_use_is_not_said_to_need_anything(tmp_path, capsys)
                 assert "Wait for it to end" in error and "jmer run" not in error
 
 
-def test_whoever_waits_uses_what_the_first_made(place, tmp_path):
+def test_whoever_waits_uses_what_the_first_made(process, tmp_path):
     """Three at once: one trains, the others find it done."""
     folder = tmp_path / "run"
-    running = [process(place, folder, "--wait") for _ in range(3)]
+    running = [process(folder, "--wait") for _ in range(3)]
     outputs = [one.communicate(timeout=HANGING) for one in running]
     assert [one.returncode for one in running] == [0, 0, 0], outputs
     done = [out for out, _ in outputs if "nothing to train" in out]
@@ -419,15 +431,15 @@ def test_whoever_waits_uses_what_the_first_made(place, tmp_path):
     assert not (folder / ".lock").exists()
 
 
-def test_a_killed_run_is_taken_over(place, tmp_path, capsys):
+def test_a_killed_run_is_taken_over(place, process, tmp_path, capsys):
     """Its lock lies there, and belongs to nobody."""
-    running = process(place, tmp_path / "run", "--epochs", "100000")
+    running = process(tmp_path / "run", "--epochs", "100000")
     progress = tmp_path / "run/progress.jsonl"
     while not progress.exists() or not progress.stat().st_size:
         assert running.poll() is None
         time.sleep(0.05)
     running.send_signal(signal.SIGKILL)
-    running.communicate()
+    running.communicate(HANGING)
     assert (tmp_path / "run/.lock").exists()
     assert main(words(place, tmp_path / "run", "--overwrite")) == 0
     assert f"left by process {running.pid}" in capsys.readouterr().out

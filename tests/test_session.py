@@ -79,11 +79,11 @@ def logits(results) -> dict:
 
 def test_out_of_memory_halves_the_chunk_once(tmp_path, monkeypatch):
     whole, _, _ = train(tmp_path / "whole", chunk=4, devices=1)
-    real, chunks = training.train_pack, []
+    real, chunks, room = training.train_pack, [], [2]
 
     def short(program, *args, **options):
         chunks.append(program.chunk)
-        if program.chunk > 2:
+        if program.chunk > room[-1]:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of 3 GB")
         return real(program, *args, **options)
 
@@ -94,8 +94,10 @@ def test_out_of_memory_halves_the_chunk_once(tmp_path, monkeypatch):
     for task, values in logits(results).items():
         np.testing.assert_allclose(values, logits(whole)[task], rtol=1e-4, atol=1e-5)
     # A second time is an error, and so is any other failure.
+    room.append(1)
     with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
-        train(tmp_path / "again", chunk=8, devices=1)
+        train(tmp_path / "again", chunk=4, devices=1)
+    assert chunks == [4, 2, 4, 2]
 
     def broken(*args, **options):
         raise jax.errors.JaxRuntimeError("INTERNAL: no luck")
