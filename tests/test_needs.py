@@ -110,15 +110,6 @@ def test_all_other_fields_of_networks_make_one(network):
         assert unread or differs(network, name) or not [*others(network, name)], name
 
 
-@pytest.mark.slow
-def test_whatever_the_switches_all_other_fields_make_one(network):
-    for setting in settings(network):
-        for name in names(setting):
-            unread = setting.needs.get(name, {}) != {}
-            known = unread or not [*others(setting, name)]
-            assert known or differs(setting, name), (name, setting)
-
-
 FRAMES = np.random.default_rng(5).integers(0, 256, (9, 20, 20, 3)).astype(np.uint8)
 RECIPE = ClipRecipe(frames=16, size=12)
 RECIPES = [
