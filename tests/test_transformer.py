@@ -134,6 +134,19 @@ def test_lowerings_of_a_layer_agree():
         close(run(lowering, params, x), plain, 1e-5)
 
 
+@pytest.mark.parametrize("lowering", nn.LOWERINGS)
+@pytest.mark.parametrize("clips", [0, 1])
+def test_no_clip_and_one_token_are_enough(lowering, clips):
+    block = nn.TransformerBlock(4, 2, hidden=8, rngs=RNGS)
+    fusion = nn.CrossFusion(4, 6, 2, rngs=RNGS)
+    frames = nn.PatchTokens((2, 2, 2), 4, rngs=RNGS)
+    with nn.use_lowering(lowering):
+        assert block(jnp.ones((clips, 1, 4))).shape == (clips, 1, 4)
+        token = fusion(jnp.ones((clips, 1, 4)), jnp.ones((clips, 1, 6)))
+        assert token.shape == (clips, 1, 4)
+        assert frames(jnp.ones((clips, 2, 5, 4, 3))).shape == (clips, 5, 4)
+
+
 @pytest.mark.parametrize("lowering", ["tpu", "gpu"])
 @pytest.mark.parametrize("offset", [0, 300], ids="offset {}".format)
 def test_the_scale_of_a_norm_may_be_left_to_what_reads_it(lowering, offset):

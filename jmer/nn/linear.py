@@ -58,7 +58,7 @@ class Linear(nnx.Module):
         if current() != "patches":
             return x @ kernel + bias
         rows = _affine(x.reshape(-1, x.shape[-1]), kernel, bias)
-        return rows.reshape(*x.shape[:-1], -1)
+        return rows.reshape(*x.shape[:-1], kernel.shape[1])
 
 
 def linear(tokens: Tokens, layer: Linear) -> Array:

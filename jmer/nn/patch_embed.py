@@ -58,7 +58,7 @@ def _by_rows(x: Array, window: Sequence[int]) -> Array:
     counts = [n // size * size for n, size in zip(x.shape[1:-1], window, strict=True)]
     rows = x.reshape(*outer, width * c)
     rows = rows[(slice(None), *map(slice, counts[:-1]), slice(counts[-1] * c))]
-    return lax.optimization_barrier(rows).reshape(-1, *counts, c)
+    return lax.optimization_barrier(rows).reshape(len(x), *counts, c)
 
 
 @typed

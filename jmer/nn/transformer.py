@@ -1,5 +1,6 @@
 """Layers of transformers: attention over tokens and what stands around it."""
 
+import math
 from typing import Any
 
 import jax
@@ -148,10 +149,10 @@ class Attention(nnx.Module):
         )
 
     def _heads(self, x: Array) -> Array:
-        return x.reshape(*x.shape[:2], self.heads, -1)
+        return x.reshape(*x.shape[:2], self.heads, x.shape[-1] // self.heads)
 
     def _out(self, seen: Array, key: PRNGKeyArray | None) -> Array:
-        merged = seen.reshape(*seen.shape[:2], -1)
+        merged = seen.reshape(*seen.shape[:2], math.prod(seen.shape[2:]))
         return dropout(self.out(merged), self.dropout, key)
 
 
