@@ -21,8 +21,10 @@ from jmer.baselines.svm import SvmConfig
 from jmer.data.random_clips import RandomClips
 from jmer.errors import UsageError
 from jmer.experiment import Experiment
+from jmer.models.aman import AmanConfig
 from jmer.models.base import NetworkConfig, networks
 from jmer.models.hsta import HstaConfig
+from jmer.models.meranet import MeranetConfig
 from jmer.models.stanet import STANetConfig
 from jmer.models.ststnet import STSTNetConfig
 from jmer.models.visual_memory import VisualMemoryConfig
@@ -211,10 +213,10 @@ def experiment(model: NetworkConfig, **fields: Any) -> Experiment:
     return Experiment(model=model, **fields)
 
 
-def told(given: str, *experiments: Experiment) -> str:
+def told(given: str, *experiments: Experiment, varied: tuple[str, ...] = ()) -> str:
     """What is said of the fields that were given."""
     with pytest.raises(UsageError) as error:
-        require_read(given.split(), experiments)
+        require_read(given.split(), experiments, varied)
     return str(error.value).partition(
         " makes no difference as the other options are: "
     )[2]
@@ -253,6 +255,29 @@ def test_fields_are_judged_by_all_experiments_and_those_of_variants_too():
     assert told("variants", both[0]) == "add --model.sab, or leave it out"
     require_read(["variants"], both)
     require_read(["variants"], both[1:])
+
+
+def test_what_a_sweep_sets_is_no_remedy():
+    both = [experiment(MeranetConfig(attn=attn)) for attn in ("ca", "none")]
+    assert told("model.st_kernel", *both) == "add --model.attn both, or leave it out"
+    assert told("model.st_kernel", *both, varied=("model.attn",)) == "leave it out"
+
+
+def test_a_small_size_is_judged_as_it_is_and_as_it_would_be():
+    """It trains all of AMAN from the start, and a single unit of HSTA."""
+    trained = experiment(AmanConfig(pretrain="all", backbone="fer.pth"))
+    assert told("model.init", trained).startswith("add --model.pretrain")
+    require_read(["model.init"], [dataclasses.replace(trained, small=True)])
+    deep = dataclasses.replace(experiment(HstaConfig()), small=True)
+    require_read(["model.drop_path"], [deep])
+
+
+def test_a_stream_that_is_left_out_asks_for_nothing():
+    alone = {"csta": False, "heads": 5}
+    HstaConfig(streams="v", dim_v=50, **alone)
+    HstaConfig(streams="s", dim_s=50, size=12, **alone)
+    with pytest.raises(UsageError, match=r"dim-s=384 must be a multiple of heads=5"):
+        HstaConfig(streams="s", dim_v=50, **alone)
 
 
 def test_options_of_one_part_that_need_another():

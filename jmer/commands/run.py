@@ -34,7 +34,7 @@ def run(words: list[str]) -> int:
     cells = sweep.choose(options.cells)
     given = given_in(rest, options.experiment)
     every = list(sweep.cells)
-    require_read(given | {*sweep.values}, [cell.experiment for cell in every])
+    require_read(given, [cell.experiment for cell in every], varied=sweep.values)
     from jmer.files.lock import tell
     from jmer.runner.interrupt import Interruption
     from jmer.runner.plan import keep_compiled_programs

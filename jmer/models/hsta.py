@@ -134,12 +134,13 @@ class HstaConfig(NetworkConfig):
         for name in ("num_frames", "special_frames"):
             whole = getattr(self, name) % self.tubelet == 0
             check.must(name, whole, f"be a multiple of tubelet={self.tubelet}")
-        for name in ("dim_v", "dim_s"):
-            whole = getattr(self, name) % self.heads == 0
-            check.must(name, whole, f"be a multiple of heads={self.heads}")
-        side = self.special_side
-        check.must("patch_v", self.patch_v <= self.size, f"fit in size={self.size}")
-        check.must("patch_s", self.patch_s <= side, f"fit in {side} pixels")
+        sides = {"video": self.size, "special": self.special_side}
+        for stream in reversed(self.kept):
+            dim, patch = self.dim(stream), self.window(stream)[-1]
+            letter = stream[0]
+            whole, fits = dim % self.heads == 0, patch <= sides[stream]
+            check.must(f"dim_{letter}", whole, f"be a multiple of heads={self.heads}")
+            check.must(f"patch_{letter}", fits, f"fit in {sides[stream]} pixels")
         check.choices()
         alone = self.csta and self.streams != "both"
         check.must("streams", not alone, "be both, or csta off")

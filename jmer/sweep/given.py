@@ -7,6 +7,7 @@ from typing import Any
 from jmer.errors import UsageError, option
 from jmer.experiment import Experiment
 from jmer.sweep.fields import get_field, shown
+from jmer.sweep.small import made_small
 
 
 def given_in(words: Sequence[str], experiment: Experiment) -> set[str]:
@@ -23,11 +24,18 @@ def given_in(words: Sequence[str], experiment: Experiment) -> set[str]:
     return found
 
 
-def require_read(given: Collection[str], experiments: Sequence[Experiment]) -> None:
-    """Raises: UsageError for a field that was `given`, by itself or in variants, and
-    makes no difference in any of the experiments: whoever gives it expects one."""
-    unread = [experiment.unread for experiment in experiments]
-    names = {*given}
+def require_read(
+    given: Collection[str],
+    experiments: Sequence[Experiment],
+    varied: Collection[str] = (),
+) -> None:
+    """Raises: UsageError for a field that was `given`, by itself or in variants, or is
+    `varied`, and makes no difference in any of the experiments, nor at their small size
+    where that is asked for: whoever gives it expects one."""
+    stays = {*given, *varied}
+    small = [made_small(one, stays)[0] for one in experiments if one.small]
+    unread = [experiment.unread for experiment in (*experiments, *small)]
+    names = {*given, *varied}
     if "variants" in given:
         names.update(*(v for one in experiments for v in one.variant_values))
     for name in sorted(names):
@@ -35,7 +43,7 @@ def require_read(given: Collection[str], experiments: Sequence[Experiment]) -> N
             raise UsageError(
                 f"{option(name)}={shown(get_field(experiments[0], name))} makes no "
                 f"difference as the other options are: "
-                f"{_remedy(unread[0][name], given)}leave it out"
+                f"{_remedy(unread[0][name], given, varied)}leave it out"
             )
 
 
@@ -53,9 +61,14 @@ def require_tested(given: Collection[str], experiment: Experiment) -> None:
     require_read(given, [experiment])
 
 
-def _remedy(needed: Mapping[str, Any], given: Collection[str]) -> str:
-    """What makes the fields what is needed, in words, and "or" after them. A switch
-    that was given has no other word that would turn it back."""
+def _remedy(
+    needed: Mapping[str, Any], given: Collection[str], varied: Collection[str]
+) -> str:
+    """What makes the fields what is needed, in words, and "or" after them; nothing for
+    those that a sweep sets anew in each cell. A switch that was given has no other word
+    that would turn it back."""
+    if any(name in varied for name in needed):
+        return ""
     switches = [name for name, value in needed.items() if isinstance(value, bool)]
     back = [name for name in switches if name in given]
     added = [w for n, v in needed.items() if n not in back for w in typed(n, v)]
