@@ -18,6 +18,7 @@ from data_builders.synthetic import Synthetic
 from data_builders.synthetic.synthetic_dataset_builder import Builder
 from jmer.baselines.mdmo import MdmoConfig
 from jmer.baselines.svm import SvmConfig
+from jmer.cli import main
 from jmer.data.random_clips import RandomClips
 from jmer.errors import UsageError
 from jmer.experiment import Experiment
@@ -33,6 +34,7 @@ from jmer.preprocess.clip_recipe import ClipRecipe
 from jmer.preprocess.tensors import features
 from jmer.sweep.fields import with_fields
 from jmer.sweep.given import require_read
+from jmer.sweep.small import made_small
 from jmer.synthetic.rendering import render_clip
 
 KINDS = {kind.name: kind for kind in (*networks(), MdmoConfig) if kind.paper_classes}
@@ -263,13 +265,22 @@ def test_what_a_sweep_sets_is_no_remedy():
     assert told("model.st_kernel", *both, varied=("model.attn",)) == "leave it out"
 
 
-def test_a_small_size_is_judged_as_it_is_and_as_it_would_be():
+def test_a_small_size_is_judged_as_it_is_and_as_it_would_be(
+    capsys, tmp_path, monkeypatch
+):
     """It trains all of AMAN from the start, and a single unit of HSTA."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     trained = experiment(AmanConfig(pretrain="all", backbone="fer.pth"))
     assert told("model.init", trained).startswith("add --model.pretrain")
-    require_read(["model.init"], [dataclasses.replace(trained, small=True)])
-    deep = dataclasses.replace(experiment(HstaConfig()), small=True)
-    require_read(["model.drop_path"], [deep])
+    require_read(["model.init"], [trained, made_small(trained)[0]])
+    deep = experiment(HstaConfig())
+    require_read(["model.drop_path"], [deep, made_small(deep)[0]])
+    for words in (
+        "aman_casme2 --model.init torch",
+        "hsta_casme2 --model.drop-path 0.3",
+    ):
+        assert main(["run", *words.split(), "--small"]) == 1
+        assert "data set casme2 is not prepared" in capsys.readouterr().err
 
 
 def test_a_stream_that_is_left_out_asks_for_nothing():

@@ -26,14 +26,15 @@ def evaluate(words: list[str]) -> int:
     from jmer.files.lock import tell
     from jmer.runner.evaluate import evaluate
     from jmer.runs.folder import command_line
-    from jmer.sweep.given import given_in, require_tested
+    from jmer.sweep.given import given_in, require_read, require_tested
     from jmer.sweep.small import made_small, told
 
-    tested = options.experiment
-    require_tested(given := given_in(rest, tested), tested)
+    whole = tested = options.experiment
+    require_tested(given := given_in(rest, whole), whole)
     if tested.small:  # what a small run was trained on
-        tested, changed = made_small(tested, given)
+        tested, changed = made_small(whole, given)
         tell(told(changed))
+    require_read(given, [whole, tested])
     asked = Asked("--data.", ("evaluate", *words), words[0], experiment.data)
     with asked_as(asked), scored_at_least(options.run_dir):
         metrics = evaluate(

@@ -33,8 +33,13 @@ def run(words: list[str]) -> int:
         raise UsageError(f"cells={options.cells}: {words[0]} is no sweep")
     cells = sweep.choose(options.cells)
     given = given_in(rest, options.experiment)
-    every = list(sweep.cells)
-    require_read(given, [cell.experiment for cell in every], varied=sweep.values)
+    whole = every = list(sweep.cells)
+    changed: tuple[str, ...] = ()
+    if options.experiment.small:
+        every, changed = small_cells(sweep, whole, given)
+        cells = [cell for cell in every if cell.name in {c.name for c in cells}]
+    made = [cell.experiment for cell in (*whole, *every)]
+    require_read(given | {*sweep.values}, made, sweep.fields)
     from jmer.files.lock import tell
     from jmer.runner.interrupt import Interruption
     from jmer.runner.plan import keep_compiled_programs
@@ -44,10 +49,7 @@ def run(words: list[str]) -> int:
     from jmer.train import hosts
     from jmer.train.mesh import use_cpu_cores
 
-    changed: tuple[str, ...] = ()
     if options.experiment.small:
-        every, changed = small_cells(sweep, every, given)
-        cells = [cell for cell in every if cell.name in {c.name for c in cells}]
         tell(told(changed))
     experiment = options.experiment if not sweep.single else every[0].experiment
     launch = hosts.launched(

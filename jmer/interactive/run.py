@@ -58,11 +58,12 @@ def run(
 
     """
     base, name, file = _found(experiment)
-    made = _changed(base, overrides)
-    require_read(_flat(overrides), [made])
+    given = _flat(overrides)
+    whole = made = _changed(base, overrides)
     changed: tuple[str, ...] = ()
     if made.small:
-        made, changed = made_small(made, _flat(overrides))
+        made, changed = made_small(whole, given)
+    require_read(given, [whole, made])
     folder = expanded(Path("runs") / name if run_dir is None else Path(run_dir))
     words = ["run", file, "--run-dir", str(folder), *_typed(base, overrides)]
     command = shlex.join(["jmer", *words])

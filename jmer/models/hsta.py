@@ -335,7 +335,7 @@ class Stream(NamedTuple):
 
     x: Array
     standard: Array | None
-    """`standardised(x)`, if something reads it that is not the last to do so."""
+    """`standardised(x)`, where several layers share it."""
 
 
 Tokens = dict[str, Stream]

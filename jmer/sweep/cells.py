@@ -80,6 +80,11 @@ class Sweep:
         )
 
     @property
+    def fields(self) -> set[str]:
+        """Those that rows or values set."""
+        return {*self.values, *(name for row in self.rows.values() for name in row)}
+
+    @property
     def single(self) -> bool:
         """Whether it is the base alone."""
         return not (self.rows or self.values)

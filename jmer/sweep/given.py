@@ -7,7 +7,6 @@ from typing import Any
 from jmer.errors import UsageError, option
 from jmer.experiment import Experiment
 from jmer.sweep.fields import get_field, shown
-from jmer.sweep.small import made_small
 
 
 def given_in(words: Sequence[str], experiment: Experiment) -> set[str]:
@@ -29,13 +28,11 @@ def require_read(
     experiments: Sequence[Experiment],
     varied: Collection[str] = (),
 ) -> None:
-    """Raises: UsageError for a field that was `given`, by itself or in variants, or is
-    `varied`, and makes no difference in any of the experiments, nor at their small size
-    where that is asked for: whoever gives it expects one."""
-    stays = {*given, *varied}
-    small = [made_small(one, stays)[0] for one in experiments if one.small]
-    unread = [experiment.unread for experiment in (*experiments, *small)]
-    names = {*given, *varied}
+    """Raises: UsageError for a field that was `given`, by itself or in variants, and
+    makes no difference in any of the experiments: whoever gives it expects one. Fields
+    that are `varied` in the cells of a sweep are no remedy."""
+    unread = [experiment.unread for experiment in experiments]
+    names = {*given}
     if "variants" in given:
         names.update(*(v for one in experiments for v in one.variant_values))
     for name in sorted(names):
@@ -58,15 +55,14 @@ def require_tested(given: Collection[str], experiment: Experiment) -> None:
                 f"{option(name)}={shown(get_field(experiment, name))} makes no "
                 f"difference to weights that are trained already: leave it out"
             )
-    require_read(given, [experiment])
 
 
 def _remedy(
     needed: Mapping[str, Any], given: Collection[str], varied: Collection[str]
 ) -> str:
-    """What makes the fields what is needed, in words, and "or" after them; nothing for
-    those that a sweep sets anew in each cell. A switch that was given has no other word
-    that would turn it back."""
+    """What makes the fields what is needed, in words, and "or" after them; nothing if
+    one is set in the cells. A switch that was given has no other word that would turn
+    it back."""
     if any(name in varied for name in needed):
         return ""
     switches = [name for name, value in needed.items() if isinstance(value, bool)]

@@ -47,7 +47,7 @@ def small_cells(
 ) -> tuple[list[Cell], tuple[str, ...]]:
     """The cells at a small size, and what that changed in the first of them: what rows
     and values set, and what was `given`, stays."""
-    own = {name for row in sweep.rows.values() for name in row if "." in name}
+    own = {name for name in sweep.fields if "." in name}
     stays = {*given, *own, *sweep.values}
     made = [(cell, made_small(cell.experiment, stays)) for cell in cells]
     words = made[0][1][1] if made else ()
