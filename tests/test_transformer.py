@@ -13,12 +13,14 @@ from numeric import close, normal, pulled
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import nn
+from jmer.nn import blockwise
+from jmer.nn.attention import attention, with_room
 from jmer.nn.gelu import dropped_gelu, gelu
 from jmer.nn.layer_norm import standardised
-from jmer.nn.linear import linear, side_by_side
+from jmer.nn.linear import linear, products, shifted, with_bias
 from jmer.nn.noise import at_least, integers
 from jmer.nn.patch_embed import patches
-from jmer.nn.tokens import with_first
+from jmer.nn.tokens import first, settled, with_first
 
 KEY = jax.random.key(0)
 RNGS = nnx.Rngs(params=0)
@@ -163,9 +165,11 @@ def test_the_scale_of_a_norm_may_be_left_to_what_reads_it(lowering, offset):
             norm, *layers = nnx.merge(graphdef, params)
             with nn.use_lowering(lowering):
                 tokens = norm.tokens(x, jnp.float32)
-                if together:
-                    return side_by_side(tokens, *layers)
-                return [linear(tokens, layer) for layer in layers]
+                if not together:
+                    return [linear(tokens, layer) for layer in layers]
+                made = zip(products(tokens, *layers), layers, strict=True)
+                shift = [tokens.shift(one.kernel[...], one.own_bias) for one in layers]
+                return [with_bias(y, s) for (y, _), s in zip(made, shift, strict=True)]
 
         y, pull = jax.vjp(forward, params, x)
         return y, pull(list(map(jnp.asarray, dy)))
@@ -265,6 +269,85 @@ def test_bits_of_blocks_are_of_the_same_integers(shape, bits, lowering):
     assert_array_equal(found[bits, lowering], expected)
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(
+    ("shape", "room"), [((32, 13, 3), 16), ((6, 16, 2), 24), ((5, 5, 2), 8)], ids=str
+)
+def test_room_for_more_leaves_integers_as_they_are(shape, room, bits):
+    with nn.use_lowering("gpu"):
+        found = at_least(KEY, shape, bits, 2**bits // 5, room)
+    assert found.shape == (shape[0], room, *shape[2:])
+    expected = integers(KEY, shape, bits) >= 2**bits // 5
+    assert_array_equal(found[:, : shape[1]], expected)
+
+
+def test_tokens_have_room_where_cudnn_would_make_it():
+    with nn.use_lowering("gpu"):
+        assert [with_room(n, jnp.bfloat16) for n in (1, 8, 589)] == [8, 8, 592]
+        assert with_room(589, jnp.float32) == 589
+    with nn.use_lowering("tpu"):
+        assert with_room(589, jnp.bfloat16) == 589
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=lambda d: d.__name__)
+def test_nobodys_tokens_change_nothing(dtype):
+    """What is after the first `count` is no key, and has no gradient; what is dropped
+    of the others is the same."""
+    same = {"dropout": 0.2, "dtype": dtype}
+    block = nn.TransformerBlock(6, 2, hidden=8, drop_path=0.3, rngs=nnx.Rngs(1), **same)
+    fusion = nn.CrossFusion(4, 6, 2, rngs=nnx.Rngs(2), **same)
+    graphdef, params = nnx.split([block, fusion])
+    x, token, dy = normal(0, 4, 5, 6), normal(1, 4, 1, 4), normal(2, 4, 1, 4)
+
+    def forward(room, params, x, token):
+        block, fusion = nnx.merge(graphdef, params)
+        more = jnp.asarray(normal(3, 4, room - 5, 6))
+        with nn.use_lowering("gpu"):
+            every = jnp.concatenate([x, more], axis=1)
+            tokens = block(every, key=KEY, count=5 if room > 5 else None)
+            seen = fusion(token, tokens, key=KEY, count=5 if room > 5 else None)
+        return seen, (tokens[:, :5] * normal(4, 4, 5, 6)).sum((1, 2), keepdims=True)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def run(room, *arrays):
+        y, pull = jax.vjp(functools.partial(forward, room), *arrays)
+        return y, pull((jnp.asarray(dy), jnp.ones_like(y[1])))
+
+    within = 1e-5 if dtype == jnp.float32 else 0.02
+    close(run(8, params, x, token), run(5, params, x, token), within)
+
+
+@pytest.mark.parametrize("most", [1, 2**20], ids="{} scores kept".format)
+@pytest.mark.parametrize("lowering", nn.LOWERINGS)
+def test_attention_over_the_first_tokens(lowering, most, monkeypatch):
+    monkeypatch.setattr(blockwise, "KEPT", {"patches": most, "other": most})
+    query, key, value, dy = (normal(i, 2, 7, 3, 4) for i in range(4))
+
+    def run(cut, *arrays):
+        def forward(query, key, value):
+            with nn.use_lowering(lowering):
+                if cut:
+                    return attention(query, key[:, :5], value[:, :5])
+                return attention(query, key, value, count=5)
+
+        y, pull = jax.vjp(forward, *map(jnp.asarray, arrays))
+        return y, pull(jnp.asarray(dy))
+
+    close(run(False, query, key, value), run(True, query, key, value), 1e-6)
+
+
+def test_what_is_added_to_all_may_be_added_later():
+    layer, x, shift = nn.Linear(3, 4, rngs=RNGS), normal(0, 2, 5, 3), normal(1, 3)
+    for lowering in nn.LOWERINGS:
+        with nn.use_lowering(lowering):
+            found, expected = (
+                pulled(f, x, shift)
+                for f in (lambda x, s: shifted(x, s, layer), lambda x, s: layer(x + s))
+            )
+            close(found, expected, 1e-5)
+            assert_array_equal(shifted(x, None, layer), layer(x))
+
+
 @pytest.mark.parametrize("lowering", ["tpu", "gpu"])
 def test_one_that_looks_at_many_needs_no_keys_of_them(lowering):
     """Of accelerators: what a class token sees, and all gradients, as without."""
@@ -300,3 +383,20 @@ def test_another_first_token():
 
     found, expected = (pulled(f, token, tokens) for f in (with_first, joined))
     jax.tree.map(assert_array_equal, found, expected)
+
+
+def test_the_first_token():
+    found, expected = (
+        pulled(f, normal(0, 2, 3, 4)) for f in (first, lambda x: x[:, :1])
+    )
+    jax.tree.map(assert_array_equal, found, expected)
+
+
+def test_settled_tokens_stay_and_their_gradient_is_narrow():
+    x, dy = normal(0, 2, 3, 4), normal(9, 2, 3, 4)  # what `pulled` multiplies by
+    for lowering in nn.LOWERINGS:
+        with nn.use_lowering(lowering):
+            y, (gradient,) = pulled(lambda x: settled(x, jnp.bfloat16), x)
+        narrow = np.float32(dy.astype(jnp.bfloat16)) if lowering == "gpu" else dy
+        assert_array_equal(y, x)
+        assert_array_equal(gradient, narrow)

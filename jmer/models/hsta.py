@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
@@ -18,10 +19,11 @@ from jmer.errors import FieldCheck, Needs, lacking
 from jmer.losses import label_loss, squared_error, weighted_mean
 from jmer.models.base import Inputs, NetworkConfig
 from jmer.nn import remat
+from jmer.nn.attention import with_room
 from jmer.nn.frames import drawn, spread
 from jmer.nn.layer_norm import standardised
 from jmer.nn.lowering.choice import current
-from jmer.nn.tokens import with_first
+from jmer.nn.tokens import first, with_first
 from jmer.weights import hsta as published
 from jmer.weights import torch_names
 from jmer.weights.hsta import BRANCHES
@@ -235,6 +237,10 @@ class HstaConfig(NetworkConfig):
         t, h, w = self.window(stream)
         return frames // t, side // h, side // w
 
+    def tokens(self, stream: str) -> int:
+        """How many a stream has: one for each patch, and that of the class."""
+        return 1 + math.prod(self.grid(stream))
+
     def depth_rates(self, layer: int) -> dict[str, list[float]]:
         """Rates of stochastic depth of the units of a layer, by stream."""
         units = {"special": self.ls, "video": self.lv}
@@ -362,6 +368,7 @@ class HstaLayer(nnx.Module):
             "rngs": rngs,
         }
         self.dtype = dtype
+        self.config = config
         ratio = config.mlp_ratio if config.usta_mlp else 0
         rates = config.depth_rates(index)
 
@@ -428,7 +435,14 @@ class HstaLayer(nnx.Module):
             if maps is not None:
                 maps[name].append(unit.weights_of_first(x))
             key_of = keys.within(key, "usta", i)
-            x, standard = unit(x, key=key_of, kept=kept[i], standard=standard), None
+            x = unit(
+                x,
+                key=key_of,
+                kept=kept[i],
+                standard=standard,
+                count=self.config.tokens(name),
+            )
+            standard = None
         if name in self.csta and standard is None:
             standard = _shared(x, self.dtype)
         return Stream(x, standard)
@@ -448,7 +462,13 @@ class HstaLayer(nnx.Module):
             place = f"{name}_over_{OTHER[name]}"
             maps[place].append(self.csta[name].weights(x[:, :1], other.x))
         key = keys.within(key, "csta")
-        token = self.csta[name](x[:, :1], other.x, key=key, standard=other.standard)
+        token = self.csta[name](
+            first(x),
+            other.x,
+            key=key,
+            standard=other.standard,
+            count=self.config.tokens(OTHER[name]),
+        )
         if standard is not None:  # that of patches stays as they do
             standard = with_first(standardised(token, self.dtype), standard)
         return Stream(with_first(token, x), standard)
@@ -537,7 +557,9 @@ class Hsta(nnx.Module):
             clip = spread(clip, self.config.num_frames)
         frames = {"special": self._resized(special), "video": nn.imagenet(clip)}
         tokens = {
-            name: self._embedded(name, x, key=keys.within(key, "positions", name))
+            name: self._embedded(
+                name, x, key=keys.within(key, "positions", name), plain=maps is not None
+            )
             for name, x in frames.items()
             if name in self.streams
         }
@@ -558,9 +580,11 @@ class Hsta(nnx.Module):
         return self.head(jnp.concatenate(of_class, axis=-1)).astype(jnp.float32)
 
     def _embedded(
-        self, name: str, frames: Array, *, key: PRNGKeyArray | None
+        self, name: str, frames: Array, *, key: PRNGKeyArray | None, plain: bool
     ) -> Stream:
-        x = self.streams[name](frames, key=key)
+        count = self.config.tokens(name)
+        room = count if plain else with_room(count, self.dtype)
+        x = self.streams[name](frames, key=key, room=room)
         return Stream(x, _shared(x, self.dtype) if self.config.csta else None)
 
     def _resized(self, special: Array) -> Array:

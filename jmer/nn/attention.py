@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, typed
 from jmer.nn import blockwise
@@ -16,15 +17,20 @@ def attention(
     query: Float[Array, "b t h d"],
     key: Float[Array, "b s h d"],
     value: Float[Array, "b s h d"],
+    *,
+    count: int | None = None,
 ) -> Float[Array, "b t h d"]:
     """softmax(query key^T / sqrt(d)) value, of each head h. Vaswani et al. 2017, eq. 1
+
+    Keys and values after the first `count` are left out.
 
     The softmax is float32 whatever the input. The scores are kept where they are few;
     else they are made a block at a time, and made again for the gradients.
     """
     b, t, h, d = query.shape
     if b * h * t * key.shape[1] > blockwise.most_kept(current()):
-        return blockwise.attention_by_blocks(query, key, value)
+        return blockwise.attention_by_blocks(query, key, value, count)
+    key, value = key[:, :count], value[:, :count]
     if current() != "patches":
         return jax.nn.dot_product_attention(query, key, value)
     scaled = query * d**-0.5
@@ -42,6 +48,15 @@ def attention_weights(
     return jax.nn.softmax(
         product("bthd,bshd->bhts", query * query.shape[-1] ** -0.5, key)
     )
+
+
+def with_room(count: int, dtype: DTypeLike) -> int:
+    """How many tokens suit attention over `count` of them, what is after those being
+    left out: cuDNN takes them in eights, and arrays of others would be laid out anew
+    before it and after it, there and back."""
+    if current() != "gpu" or jnp.dtype(dtype) not in blockwise.CUDNN_DTYPES:
+        return count
+    return -(-count // blockwise.CUDNN_ROWS) * blockwise.CUDNN_ROWS
 
 
 def _heads_first(x: Array) -> Array:

@@ -39,30 +39,37 @@ class _Residuals(NamedTuple):
     own."""
 
 
-@jax.custom_vjp
-def attention_by_blocks(query: Array, key: Array, value: Array) -> Array:
-    """softmax(query key^T / sqrt(d)) value of `query` [b, t, h, d] over `key` and
-    `value` [b, s, h, d], which needs the memory of one block of scores.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def attention_by_blocks(
+    query: Array, key: Array, value: Array, count: int | None = None
+) -> Array:
+    """softmax(query key^T / sqrt(d)) value of `query` [b, t, h, d] over the first
+    `count` of `key` and `value` [b, s, h, d], which needs the memory of one block of
+    scores.
 
     Dao et al. 2022 (FlashAttention), algorithm 1, with whole rows in a block. On a GPU
     it is cuDNN's, where that has the type and the size of a head. The platform is that
     which the program is lowered for.
     """
-    return _forward(query, key, value)[0]
+    return _forward(query, key, value, count)[0]
 
 
-def _forward(query: Array, key: Array, value: Array) -> tuple[Array, _Residuals]:
-    forms: Forms = {n: functools.partial(_there, n) for n in BLOCKS}
+def _forward(
+    query: Array, key: Array, value: Array, count: int | None
+) -> tuple[Array, _Residuals]:
+    forms: Forms = {n: functools.partial(_there, n, count) for n in BLOCKS}
     if _cudnn_has(query):
-        forms["cuda"] = _there_by_cudnn
+        forms["cuda"] = functools.partial(_there_by_cudnn, count)
     y, total = _by_platform(forms, query, key, value)
     return y, _Residuals(query, key, value, y, total)
 
 
-def _backward(residuals: _Residuals, dy: Array) -> tuple[Array, Array, Array]:
-    forms: Forms = {n: functools.partial(_back, n) for n in BLOCKS}
+def _backward(
+    count: int | None, residuals: _Residuals, dy: Array
+) -> tuple[Array, Array, Array]:
+    forms: Forms = {n: functools.partial(_back, n, count) for n in BLOCKS}
     if _cudnn_has(residuals.query):
-        forms["cuda"] = _back_by_cudnn
+        forms["cuda"] = functools.partial(_back_by_cudnn, count)
     dquery, dkey, dvalue = _by_platform(forms, *residuals, dy)
     return dquery, dkey, dvalue
 
@@ -78,9 +85,10 @@ def _by_platform(forms: Forms, *arrays: Array) -> tuple[Array, ...]:
 
 
 def _there(
-    platform: str, query: Array, key: Array, value: Array
+    platform: str, count: int | None, query: Array, key: Array, value: Array
 ) -> tuple[Array, Array]:
     """The result, and the logarithm of the sum of exponentials [b, h, t]."""
+    key, value = key[:, :count], value[:, :count]
     scale = query.shape[-1] ** -0.5
     if platform != "tpu":
         query, scale = query * scale, 1
@@ -109,6 +117,7 @@ def _there(
 
 def _back(
     platform: str,
+    count: int | None,
     query: Array,
     key: Array,
     value: Array,
@@ -117,6 +126,8 @@ def _back(
     dy: Array,
 ) -> tuple[Array, Array, Array]:
     """Gradients of query, key and value; the scores are made again."""
+    many = key.shape[1]
+    key, value = key[:, :count], value[:, :count]
     wide = (dy.astype(jnp.float32) * y.astype(jnp.float32)).sum(-1)  # b t h
     mean = wide.swapaxes(1, 2)
     q, k, v, dy = map(_heads_first, (query, key, value, dy))
@@ -140,7 +151,8 @@ def _back(
 
     made = _mapped(clips, *map(size.clips, (q, k, v, total, mean, dy)))
     dquery, dkey, dvalue = (_heads_first(size.all(x)) for x in made)
-    return dquery, dkey, dvalue
+    left_out = (0, 0), (0, many - key.shape[1]), (0, 0), (0, 0)
+    return dquery, jnp.pad(dkey, left_out), jnp.pad(dvalue, left_out)
 
 
 def _of_block(
@@ -264,28 +276,41 @@ def _cudnn_has(query: Array) -> bool:
     return True
 
 
-def _there_by_cudnn(query: Array, key: Array, value: Array) -> tuple[Array, Array]:
+def _there_by_cudnn(
+    count: int | None, query: Array, key: Array, value: Array
+) -> tuple[Array, Array]:
     """With what cuDNN's gradients need, though that is not handed out: else it would
     not be the same operation as theirs."""
     b, t, h, _ = query.shape
-    return jax.vjp(_by_cudnn, query, key, value)[0], jnp.zeros((b, h, t))
+    by_cudnn = functools.partial(_by_cudnn, count=count)
+    return jax.vjp(by_cudnn, query, key, value)[0], jnp.zeros((b, h, t))
 
 
 def _back_by_cudnn(
-    query: Array, key: Array, value: Array, y: Array, total: Array, dy: Array
+    count: int | None,
+    query: Array,
+    key: Array,
+    value: Array,
+    y: Array,
+    total: Array,
+    dy: Array,
 ) -> tuple[Array, ...]:
     """cuDNN's gradients, which need what its way there left: XLA finds that it is the
     same, unless the way there was long ago."""
     del y, total
-    made: tuple[Array, ...] = jax.vjp(_by_cudnn, query, key, value)[1](dy)
+    by_cudnn = functools.partial(_by_cudnn, count=count)
+    made: tuple[Array, ...] = jax.vjp(by_cudnn, query, key, value)[1](dy)
     return made
 
 
-def _by_cudnn(query: Array, key: Array, value: Array) -> Array:
+def _by_cudnn(
+    query: Array, key: Array, value: Array, count: int | None = None
+) -> Array:
     t, s = query.shape[1], key.shape[1]
+    count = s if count is None else count
     lengths: dict[str, Any] = {}
-    if t % CUDNN_ROWS or s % CUDNN_ROWS:
-        for name, length in (("query", t), ("key_value", s)):
+    if t % CUDNN_ROWS or s % CUDNN_ROWS or count < s:
+        for name, length in (("query", t), ("key_value", count)):
             lengths[f"{name}_seq_lengths"] = jnp.full(len(query), length, jnp.int32)
         query, key, value = map(_whole, (query, key, value))
     y = jax.nn.dot_product_attention(

@@ -1,5 +1,6 @@
 """A class token that looks at the patches of another stream."""
 
+import functools
 from typing import Any
 
 import jax.numpy as jnp
@@ -59,11 +60,13 @@ class CrossFusion(nnx.Module):
         *,
         key: PRNGKeyArray | None = None,
         standard: Float[Array, "b t e"] | None = None,
+        count: int | None = None,
     ) -> Float[Array, "b 1 d"]:
         """The new token in float32; with a key, dropout. The first of `other` is its
-        class token, whose place the guest takes. `standard` is `standardised(other)`,
-        where that is there already."""
-        return remat.layer(self, CrossFusion._token, token, other, key, standard)
+        class token, whose place the guest takes; those after the first `count` are
+        nobody's. `standard` is `standardised(other)`, where that is there already."""
+        made = functools.partial(CrossFusion._token, count=count)
+        return remat.layer(self, made, token, other, key, standard)
 
     def _token(
         self,
@@ -71,6 +74,7 @@ class CrossFusion(nnx.Module):
         other: Array,
         key: PRNGKeyArray | None,
         standard: Array | None,
+        count: int | None,
     ) -> Array:
         guest = self.there(token).astype(jnp.float32)
         key, dtype = keys.within(key, "attention"), self.attention.dtype
@@ -81,7 +85,7 @@ class CrossFusion(nnx.Module):
         else:
             others = self.norm.tokens(other, dtype, standard)
             assert isinstance(others, Standard)
-            seen = self.attention.of_guest(own, others, key=key)
+            seen = self.attention.of_guest(own, others, key=key, count=count)
         return self.back(guest + seen).astype(jnp.float32)
 
     @typed

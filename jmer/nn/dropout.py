@@ -29,35 +29,49 @@ def use_part(index: Array | int, count: int) -> Iterator[None]:
 
 @typed
 def dropout(
-    x: Float[Array, "..."], rate: float, key: PRNGKeyArray | None
+    x: Float[Array, "..."],
+    rate: float,
+    key: PRNGKeyArray | None,
+    count: int | None = None,
 ) -> Float[Array, "..."]:
     """Zeroes elements with probability `rate` and scales the rest to keep the mean.
 
     The rate is rounded to a multiple of 1/65536 (of 1/256 where that is exact, which
-    takes half the random bits). No key means no dropout. Srivastava et al. 2014.
+    takes half the random bits). No key means no dropout. Srivastava et al. 2014. Where
+    the second axis has no more than `count` values, those after them are any.
 
     Raises: ValueError if `rate` is outside [0, 1).
     """
-    keep = kept(x.shape, rate, key)
+    keep = kept(x.shape, rate, key, count)
     return x if keep is None else jnp.where(keep, x * kept_scale(rate), 0)
 
 
-def kept(shape: Sequence[int], rate: float, key: PRNGKeyArray | None) -> Array | None:
+def kept(
+    shape: Sequence[int],
+    rate: float,
+    key: PRNGKeyArray | None,
+    count: int | None = None,
+) -> Array | None:
     """Which elements dropout keeps; None where it keeps all."""
     if _is_none(rate) or key is None:
         return None
     levels, dropped = _threshold(rate)
-    return _kept(key, shape, _bits(_word(levels)), dropped)
+    return _kept(key, shape, count, _bits(_word(levels)), dropped)
 
 
-def _kept(key: PRNGKeyArray, shape: Sequence[int], bits: int, dropped: int) -> Array:
-    index, count = _part.get()
-    whole = (shape[0] * count, *shape[1:]) if count > 1 else shape
+def _kept(
+    key: PRNGKeyArray, shape: Sequence[int], count: int | None, bits: int, dropped: int
+) -> Array:
+    index, parts = _part.get()
+    whole = (shape[0] * parts, *shape[1:]) if parts > 1 else shape
     if current() == "patches":
         keep = integers(key, whole, bits) >= dropped
-    else:
+    elif count is None:
         keep = at_least(key, whole, bits, dropped)
-    if count == 1:
+    else:
+        real = whole[0], count, *whole[2:]
+        keep = at_least(key, real, bits, dropped, room=whole[1])
+    if parts == 1:
         return keep
     return jax.lax.dynamic_slice_in_dim(keep, index * shape[0], shape[0])
 

@@ -24,11 +24,13 @@ def gelu(x: Array) -> Array:
     return nnx.gelu(x, approximate=False) if wide else _gelu(x)
 
 
-def dropped_gelu(x: Array, rate: float, key: PRNGKeyArray | None) -> Array:
-    """`dropout(gelu(x), rate, key)`, on an accelerator in one pass."""
-    keep = kept(x.shape, rate, key) if _is_quick(x) else None
+def dropped_gelu(
+    x: Array, rate: float, key: PRNGKeyArray | None, count: int | None = None
+) -> Array:
+    """`dropout(gelu(x), rate, key, count)`, on an accelerator in one pass."""
+    keep = kept(x.shape, rate, key, count) if _is_quick(x) else None
     if keep is None:
-        return dropout(gelu(x), rate, key)
+        return dropout(gelu(x), rate, key, count)
     return _quick(x, keep, kept_scale(rate))
 
 

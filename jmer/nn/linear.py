@@ -1,7 +1,5 @@
 """Linear layer whose lowering suits the device that runs it."""
 
-import itertools
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -68,26 +66,59 @@ def linear(tokens: Tokens, layer: Linear) -> Array:
     return _of_standard(tokens, layer.kernel[...], layer.own_bias, layer.dtype)
 
 
-def side_by_side(tokens: Standard, *layers: Linear) -> list[Array]:
-    """The same of several layers of one type, by one product, there and back."""
-    kernel = jnp.concatenate([layer.kernel[...] for layer in layers], axis=1)
-    biases = []
-    for layer in layers:
-        bias = layer.own_bias
-        biases.append(jnp.zeros(layer.kernel.shape[1]) if bias is None else bias)
-    y = _of_standard(tokens, kernel, jnp.concatenate(biases), layers[0].dtype)
-    ends = itertools.accumulate(len(bias) for bias in biases[:-1])
-    return list(jnp.split(y, list(ends), axis=-1))
+def shifted(x: Array, shift: Array | None, layer: Linear) -> Array:
+    """What a layer makes of `x` [*b, c] after `shift` [c] is added to it: [*b, d]."""
+    if shift is None:
+        return layer(x)
+    kernel, bias = layer.kernel[...], layer.own_bias
+    own = shift @ kernel
+    y = x.astype(layer.dtype) @ kernel.astype(layer.dtype)
+    return with_bias(y, own if bias is None else own + bias)
+
+
+def products(tokens: Standard, *layers: Linear) -> list[Array]:
+    """`tokens` [*b, c] times the matrix of each of several layers of a type, without
+    biases: [*b, d]."""
+    dtype = layers[0].dtype
+    x = tokens.x.astype(dtype)
+    kernels = [tokens.scaled(layer.kernel[...]).astype(dtype) for layer in layers]
+    if current() == "gpu":
+        return _apart(x, kernels)
+    return [x @ kernel for kernel in kernels]
+
+
+@jax.custom_vjp
+def _apart(x: Array, kernels: list[Array]) -> list[Array]:
+    """`x` [*b, c] times each kernel [c, d]: arrays of their own, as cuDNN needs them.
+    Left to itself, XLA would make one product of all, and cut it up in another pass."""
+    copies = lax.optimization_barrier((x,) * len(kernels))
+    return [copy @ kernel for copy, kernel in zip(copies, kernels, strict=True)]
+
+
+def _apart_backward(
+    residuals: tuple[Array, list[Array]], dys: list[Array]
+) -> tuple[Array, list[Array]]:
+    x, kernels = residuals
+    rows = x.reshape(-1, x.shape[-1])
+    parts = [dy @ kernel.T for dy, kernel in zip(dys, kernels, strict=True)]
+    return sum(parts[1:], parts[0]), [rows.T @ dy.reshape(len(rows), -1) for dy in dys]
+
+
+_apart.defvjp(lambda x, kernels: (_apart(x, kernels), (x, kernels)), _apart_backward)
 
 
 def _of_standard(
     tokens: Standard, kernel: Array, bias: Array | None, dtype: DTypeLike
 ) -> Array:
     y = tokens.x.astype(dtype) @ tokens.scaled(kernel).astype(dtype)
-    bias = tokens.shift(kernel, bias)
+    return with_bias(y, tokens.shift(kernel, bias))
+
+
+def with_bias(y: Array, bias: Array | None) -> Array:
+    """`y` [*b, d] plus `bias` [d], if there is one."""
     if bias is None:
         return y
-    return _with_bias(y, bias) if current() == "tpu" else y + bias.astype(dtype)
+    return _with_bias(y, bias) if current() == "tpu" else y + bias.astype(y.dtype)
 
 
 @jax.custom_vjp

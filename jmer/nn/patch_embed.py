@@ -100,12 +100,21 @@ class PatchTokens(nnx.Module):
 
     @typed
     def __call__(
-        self, frames: Float[Array, "b t h w 3"], *, key: PRNGKeyArray | None = None
+        self,
+        frames: Float[Array, "b t h w 3"],
+        *,
+        key: PRNGKeyArray | None = None,
+        room: int | None = None,
     ) -> Float[Array, "b p d"]:
-        """The class token, then those of the patches, all with their places added."""
+        """The class token, then those of the patches, all with their places added; with
+        `room`, up to so many, of which the last are nobody's."""
         # The class token has a place of its own from the start: to put it before the
         # others would lay them out anew, there and back.
-        patches = jnp.pad(self.embed.patches(frames), ((0, 0), (1, 0), (0, 0)))
+        patches = self.embed.patches(frames)
+        count = 1 + patches.shape[1]
+        rest = 0 if room is None else room - count
+        patches = jnp.pad(patches, ((0, 0), (1, rest), (0, 0)))
         tokens = self.embed.proj(patches).astype(jnp.float32)
         x = with_first(jnp.broadcast_to(self.token[...], tokens[:, :1].shape), tokens)
-        return dropout(in_rows(x + sinusoid(*x.shape[1:])), self.dropout, key)
+        x = in_rows(x + sinusoid(*x.shape[1:]))
+        return dropout(x, self.dropout, key, count if rest else None)

@@ -1,8 +1,13 @@
 """What layers do with tokens [b, t, d] as a whole."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 from jax.experimental.layout import Layout, with_layout_constraint
+from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float
 from jmer.nn.lowering.choice import current
@@ -32,6 +37,38 @@ def _parts(_: None, dy: Array) -> tuple[Array, Array]:
 
 
 with_first.defvjp(lambda token, tokens: (with_first(token, tokens), None), _parts)
+
+
+@jax.custom_vjp
+def first(tokens: Float[Array, "b t d"]) -> Float[Array, "b 1 d"]:
+    """The first of them, that of the class."""
+    return tokens[:, :1]
+
+
+def _alone(is_first: Array, dy: Array) -> tuple[Array]:
+    # Zeros that were put after it would be an array of their own.
+    return (jnp.where(is_first, dy, 0),)
+
+
+first.defvjp(lambda tokens: (first(tokens), _is_first(tokens)), _alone)
+
+
+def settled(x: Float[Array, "b t d"], dtype: DTypeLike) -> Float[Array, "b t d"]:
+    """Tokens that leave a layer, float32, which are `in_rows`. On a GPU they are made
+    once for all that reads them, and so is their gradient, in the type of products."""
+    return _settled(x, jnp.dtype(dtype)) if current() == "gpu" else in_rows(x)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _settled(x: Array, dtype: np.dtype) -> Array:
+    return lax.optimization_barrier(x)
+
+
+def _narrow(dtype: np.dtype, _: None, dy: Array) -> tuple[Array]:
+    return (lax.optimization_barrier(dy.astype(dtype)).astype(dy.dtype),)
+
+
+_settled.defvjp(lambda x, dtype: (_settled(x, dtype), None), _narrow)
 
 
 def _is_first(tokens: Array) -> Array:

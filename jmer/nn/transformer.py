@@ -1,5 +1,6 @@
 """Layers of transformers: attention over tokens and what stands around it."""
 
+import functools
 import math
 from typing import Any
 
@@ -18,9 +19,8 @@ from jmer.nn.dropout import dropout
 from jmer.nn.gelu import dropped_gelu
 from jmer.nn.init import narrow_normal
 from jmer.nn.layer_norm import EPSILON, LayerNorm, Standard
-from jmer.nn.linear import Linear, linear, side_by_side
-from jmer.nn.lowering.choice import current
-from jmer.nn.tokens import in_rows
+from jmer.nn.linear import Linear, linear, products, shifted, with_bias
+from jmer.nn.tokens import in_rows, settled
 
 ZEROS = nnx.initializers.zeros_init()
 
@@ -89,18 +89,22 @@ class Attention(nnx.Module):
 
     @typed
     def over_itself(
-        self, tokens: Float[Array, "b t d"] | Standard, *, key: PRNGKeyArray | None
+        self,
+        tokens: Float[Array, "b t d"] | Standard,
+        *,
+        key: PRNGKeyArray | None,
+        count: int | None = None,
     ) -> Float[Array, "b t d"]:
-        """What each of `tokens` gathers from all; with a key, some of it dropped."""
+        """What each of `tokens` gathers from the first `count`, or all; with a key,
+        some of it dropped."""
         if not isinstance(tokens, Standard):
             return self(tokens, tokens, key=key)
-        if current() == "gpu":
-            roles = side_by_side(tokens, self.query, self.key, self.value)
-        else:  # a TPU would have to take it apart
-            keys_of = tokens.unshifted()  # what all have in common changes nothing
-            pairs = (tokens, self.query), (keys_of, self.key), (tokens, self.value)
-            roles = [linear(*pair) for pair in pairs]
-        return self._out(attention(*map(self._heads, roles)), key)
+        query, *others = products(tokens, self.query, self.key, self.value)
+        shift = tokens.shift(self.query.kernel[...], self.query.own_bias)
+        # A bias of the keys would make no difference.
+        roles = with_bias(query, shift), *others
+        seen = attention(*map(self._heads, roles), count=count)
+        return self._out(seen, key, self._shared(tokens), count)
 
     @typed
     def of_guest(
@@ -109,9 +113,11 @@ class Attention(nnx.Module):
         tokens: Standard,
         *,
         key: PRNGKeyArray | None,
+        count: int | None = None,
     ) -> Float[Array, "b 1 d"]:
-        """What a guest gathers from itself, and from all of `tokens` but the first, in
-        whose place it is; like them it is still to be scaled.
+        """What a guest gathers from itself, and from all of `tokens` (or the first
+        `count`) but the first, in whose place it is; like them it is still to be
+        scaled.
 
         Without keys and values of all of them: the query goes through the matrix of the
         keys instead, and what it takes of the tokens through that of the values. A bias
@@ -120,7 +126,8 @@ class Attention(nnx.Module):
         dtype, dim = self.dtype, guest.shape[-1]
         size = dim // self.heads
         heads = jnp.arange(dim) // size == jnp.arange(self.heads)[:, None]  # h d
-        is_first = jnp.arange(tokens.x.shape[1]) == 0
+        place = jnp.arange(tokens.x.shape[1])
+        is_first, is_there = place == 0, place < (count or len(place))
         to_keys, to_values = (
             tokens.scaled(layer.kernel[...]).astype(dtype)
             for layer in (self.key, self.value)
@@ -130,14 +137,13 @@ class Attention(nnx.Module):
         asked = asked.astype(dtype)
         score = product("bhc,bsc->bhs", asked, tokens.x)
         score = jnp.where(is_first, product("bhc,bsc->bhs", asked, guest), score)
+        score = jnp.where(is_there, score, -jnp.inf)
         share = jax.nn.softmax(score * size**-0.5).astype(dtype)
         taken = product("bhs,bsc->bhc", jnp.where(is_first, 0, share), tokens.x)
         taken += product("bhs,bsc->bhc", share[..., :1], guest)
         seen = product("bhc,cd->bhd", taken.astype(dtype), to_values)
         seen = jnp.where(heads, seen, 0).sum(1, keepdims=True)
-        shift = tokens.shift(self.value.kernel[...], self.value.own_bias)
-        seen = seen if shift is None else seen + shift  # shares have a sum of 1
-        return self._out(seen.astype(dtype), key)
+        return self._out(seen.astype(dtype), key, self._shared(tokens))
 
     @typed
     def weights(
@@ -151,9 +157,20 @@ class Attention(nnx.Module):
     def _heads(self, x: Array) -> Array:
         return x.reshape(*x.shape[:2], self.heads, x.shape[-1] // self.heads)
 
-    def _out(self, seen: Array, key: PRNGKeyArray | None) -> Array:
+    def _shared(self, tokens: Standard) -> Array | None:
+        """What all values have in common: as shares have a sum of 1, the result has it,
+        too."""
+        return tokens.shift(self.value.kernel[...], self.value.own_bias)
+
+    def _out(
+        self,
+        seen: Array,
+        key: PRNGKeyArray | None,
+        shift: Array | None = None,
+        count: int | None = None,
+    ) -> Array:
         merged = seen.reshape(*seen.shape[:2], math.prod(seen.shape[2:]))
-        return dropout(self.out(merged), self.dropout, key)
+        return dropout(shifted(merged, shift, self.out), self.dropout, key, count)
 
 
 class Perceptron(nnx.Module):
@@ -174,12 +191,16 @@ class Perceptron(nnx.Module):
 
     @typed
     def __call__(
-        self, x: Float[Array, "b t d"] | Standard, *, key: PRNGKeyArray | None = None
+        self,
+        x: Float[Array, "b t d"] | Standard,
+        *,
+        key: PRNGKeyArray | None = None,
+        count: int | None = None,
     ) -> Float[Array, "b t d"]:
         """Each token by itself; with a key, dropout."""
-        inner = keys.within(key, "hidden")
-        hidden = dropped_gelu(linear(x, self.wide), self.dropout, inner)
-        return dropout(self.narrow(hidden), self.dropout, keys.within(key, "out"))
+        inner, outer = keys.within(key, "hidden"), keys.within(key, "out")
+        hidden = dropped_gelu(linear(x, self.wide), self.dropout, inner, count)
+        return dropout(self.narrow(hidden), self.dropout, outer, count)
 
 
 class TransformerBlock(nnx.Module):
@@ -215,15 +236,18 @@ class TransformerBlock(nnx.Module):
         key: PRNGKeyArray | None = None,
         kept: Float[Array, "2 b"] | None = None,
         standard: Float[Array, "b t d"] | None = None,
+        count: int | None = None,
     ) -> Float[Array, "b t d"]:
         """Float32 tokens, as they came in; with a key, dropout and stochastic depth.
 
         `kept` is what `depth` said, where the layer cannot know it by itself, and
-        `standard` is `standardised(x)`, where that is there already.
+        `standard` is `standardised(x)`, where that is there already. Those after the
+        first `count` are nobody's, for the room that `with_room` wants.
         """
         if kept is None:
             kept = self.depth(len(x), key)
-        return remat.layer(self, TransformerBlock._tokens, x, key, kept, standard)
+        made = functools.partial(TransformerBlock._tokens, count=count)
+        return remat.layer(self, made, x, key, kept, standard)
 
     def depth(self, clips: int, key: PRNGKeyArray | None) -> Float[Array, "2 b"]:
         """What the two branches of each clip are multiplied by: 0 where stochastic
@@ -241,16 +265,18 @@ class TransformerBlock(nnx.Module):
         key: PRNGKeyArray | None,
         kept: Array,
         standard: Array | None,
+        count: int | None,
     ) -> Array:
         first, second = kept[..., None, None]
         tokens = self.norm1.tokens(x, self.attention.dtype, standard)
-        part = self.attention.over_itself(tokens, key=keys.within(key, "attention"))
+        inner, outer = keys.within(key, "attention"), keys.within(key, "mlp")
+        part = self.attention.over_itself(tokens, key=inner, count=count)
         x = in_rows(x + part * first.astype(part.dtype))
         if self.norm2 is None or self.mlp is None:
             return x
         tokens = self.norm2.tokens(x, self.attention.dtype)
-        part = self.mlp(tokens, key=keys.within(key, "mlp"))
-        return in_rows(x + part * second.astype(part.dtype))
+        part = self.mlp(tokens, key=outer, count=count)
+        return settled(x + part * second.astype(part.dtype), self.attention.dtype)
 
     @typed
     def weights_of_first(self, x: Float[Array, "b t d"]) -> Float[Array, "b h t"]:
