@@ -104,6 +104,48 @@ def test_odd_lengths_and_narrow_types_in_blocks(shape, dtype, least, monkeypatch
         assert_allclose(np.float32(found), known, least, least * largest)
 
 
+@pytest.mark.parametrize("most", [None, 10**6, 3 * 2 * 7])
+@pytest.mark.parametrize("lowering", nn.LOWERINGS)
+def test_what_comes_after_the_first_is_no_key(lowering, most, monkeypatch):
+    """Its gradient is 0, and it may be anything."""
+    if most is not None:
+        few_scores(monkeypatch, most)
+    query, key, value = some(4, 5, 9, 3, 4)
+    wild = [x.at[:, 7:].set(1e9 * x[:, 7:]) for x in (key, value)]
+    with nn.use_lowering(lowering):
+        first = functools.partial(nn.attention, count=7)
+        y, gradients = pulled(first, query, *wild)
+        expected = pulled(nn.attention, query, key[:, :7], value[:, :7])
+    close(y, expected[0])
+    for found, known in zip(gradients, expected[1], strict=True):
+        close(found[:, :7], known)
+        assert not found[:, known.shape[1] :].any()
+
+
+@pytest.mark.parametrize(
+    "size", [(4, 592, 589, 12, 64), (4, 328, 325, 12, 32)], ids=str
+)
+def test_cudnn_leaves_nothing_in_the_rows_of_no_key(size):
+    """Nor of what was in that memory before."""
+    if jax.default_backend() != "gpu":
+        pytest.skip("by cuDNN, on a GPU alone")
+    b, t, count, h, d = size
+    arrays = some(b, t, t, h, d, jnp.bfloat16)
+    first = functools.partial(nn.attention, count=count)
+    text = jax.jit(functools.partial(pulled, first)).lower(*arrays).compile().as_text()
+    assert "__cudnn$fmha" in text
+    for _ in range(3):
+        jax.block_until_ready([jnp.full_like(x, jnp.nan) for x in arrays])
+        y, gradients = pulled(first, *arrays)
+    query, key, value = (x.astype(jnp.float32) for x in arrays)
+    expected = pulled(definition, query, key[:, :count], value[:, :count])
+    close(np.float32(y), expected[0], 0.03)
+    for found, known in zip(gradients, expected[1], strict=True):
+        close(np.float32(found[:, : known.shape[1]]), known, 0.05)
+    for gradient in gradients[1:]:
+        assert not gradient[:, count:].any()
+
+
 def test_blocks_of_tasks_side_by_side_and_large_scores(monkeypatch):
     few_scores(monkeypatch, 3 * 5 * 7)
     arrays = [jnp.stack([a, 2 * a, -100 * a]) for a in some(2, 5, 7, 3, 4)]

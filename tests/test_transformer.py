@@ -13,8 +13,7 @@ from numeric import close, normal, pulled
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jmer import nn
-from jmer.nn import blockwise
-from jmer.nn.attention import attention, with_room
+from jmer.nn.attention import with_room
 from jmer.nn.gelu import dropped_gelu, gelu
 from jmer.nn.layer_norm import standardised
 from jmer.nn.linear import linear, products, shifted, with_bias
@@ -315,25 +314,6 @@ def test_nobodys_tokens_change_nothing(dtype):
 
     within = 1e-5 if dtype == jnp.float32 else 0.02
     close(run(8, params, x, token), run(5, params, x, token), within)
-
-
-@pytest.mark.parametrize("most", [1, 2**20], ids="{} scores kept".format)
-@pytest.mark.parametrize("lowering", nn.LOWERINGS)
-def test_attention_over_the_first_tokens(lowering, most, monkeypatch):
-    monkeypatch.setattr(blockwise, "KEPT", {"patches": most, "other": most})
-    query, key, value, dy = (normal(i, 2, 7, 3, 4) for i in range(4))
-
-    def run(cut, *arrays):
-        def forward(query, key, value):
-            with nn.use_lowering(lowering):
-                if cut:
-                    return attention(query, key[:, :5], value[:, :5])
-                return attention(query, key, value, count=5)
-
-        y, pull = jax.vjp(forward, *map(jnp.asarray, arrays))
-        return y, pull(jnp.asarray(dy))
-
-    close(run(False, query, key, value), run(True, query, key, value), 1e-6)
 
 
 def test_what_is_added_to_all_may_be_added_later():

@@ -4,7 +4,6 @@ import functools
 import math
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -17,6 +16,7 @@ from jmer.nn.blockwise import product
 from jmer.nn.drop_path import drop_path
 from jmer.nn.dropout import dropout
 from jmer.nn.gelu import dropped_gelu
+from jmer.nn.guest import gathered
 from jmer.nn.init import narrow_normal
 from jmer.nn.layer_norm import EPSILON, LayerNorm, Standard
 from jmer.nn.linear import Linear, linear, products, shifted, with_bias
@@ -126,8 +126,6 @@ class Attention(nnx.Module):
         dtype, dim = self.dtype, guest.shape[-1]
         size = dim // self.heads
         heads = jnp.arange(dim) // size == jnp.arange(self.heads)[:, None]  # h d
-        place = jnp.arange(tokens.x.shape[1])
-        is_first, is_there = place == 0, place < (count or len(place))
         to_keys, to_values = (
             tokens.scaled(layer.kernel[...]).astype(dtype)
             for layer in (self.key, self.value)
@@ -135,12 +133,7 @@ class Attention(nnx.Module):
         query = linear(tokens._replace(x=guest), self.query)
         asked = product("bhd,cd->bhc", jnp.where(heads, query, 0), to_keys)
         asked = asked.astype(dtype)
-        score = product("bhc,bsc->bhs", asked, tokens.x)
-        score = jnp.where(is_first, product("bhc,bsc->bhs", asked, guest), score)
-        score = jnp.where(is_there, score, -jnp.inf)
-        share = jax.nn.softmax(score * size**-0.5).astype(dtype)
-        taken = product("bhs,bsc->bhc", jnp.where(is_first, 0, share), tokens.x)
-        taken += product("bhs,bsc->bhc", share[..., :1], guest)
+        taken = gathered(asked, tokens.x, guest, size**-0.5, count or tokens.x.shape[1])
         seen = product("bhc,cd->bhd", taken.astype(dtype), to_values)
         seen = jnp.where(heads, seen, 0).sum(1, keepdims=True)
         return self._out(seen.astype(dtype), key, self._shared(tokens))
