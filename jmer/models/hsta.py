@@ -444,7 +444,7 @@ class HstaLayer(nnx.Module):
             )
             standard = None
         if name in self.csta and standard is None:
-            standard = _shared(x, self.dtype)
+            standard = standardised(x, self.dtype)
         return Stream(x, standard)
 
     def _fused(
@@ -472,12 +472,6 @@ class HstaLayer(nnx.Module):
         if standard is not None:  # that of patches stays as they do
             standard = with_first(standardised(token, self.dtype), standard)
         return Stream(with_first(token, x), standard)
-
-
-def _shared(x: Array, dtype: DTypeLike) -> Array | None:
-    """What a stream has as `standard`. A GPU makes it anew for all that reads it, in a
-    pass over the tokens that it needs in any case."""
-    return standardised(x, dtype) if current() == "tpu" else None
 
 
 def _layer(
@@ -585,7 +579,7 @@ class Hsta(nnx.Module):
         count = self.config.tokens(name)
         room = count if plain else with_room(count, self.dtype)
         x = self.streams[name](frames, key=key, room=room)
-        return Stream(x, _shared(x, self.dtype) if self.config.csta else None)
+        return Stream(x, standardised(x, self.dtype) if self.config.csta else None)
 
     def _resized(self, special: Array) -> Array:
         b, t, _, _, c = special.shape
