@@ -20,12 +20,8 @@ from jmer.report.reproduction import differences
 from jmer.sweep.cells import load_sweep
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
-FILES = [
-    file
-    for file in sorted(EXPERIMENTS.rglob("*.py"))
-    # A program of its own.
-    if file != EXPERIMENTS / "benchmarks" / "flow.py"
-]
+PROGRAMS = [EXPERIMENTS / "benchmarks" / f"{n}.py" for n in ("flow", "side_by_side")]
+FILES = [f for f in sorted(EXPERIMENTS.rglob("*.py")) if f not in PROGRAMS]
 # One option away from the file: rows of the papers' tables, and what they change.
 ROWS = [
     ("stanet_casme", "--model.no-sab", "model.sab", False),

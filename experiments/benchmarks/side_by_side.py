@@ -37,7 +37,7 @@ def main(programs: Path, out: Path, seconds: float) -> None:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                text=True,
+                encoding="utf-8",
                 env=env,
             )
     end = time.monotonic() + seconds
