@@ -21,7 +21,7 @@ def integers(key: PRNGKeyArray, shape: Sequence[int], bits: int) -> Array:
     each, axis = 64 // bits, _axis(shape, bits)
     before, size, after = shape[:axis], shape[axis], shape[axis + 1 :]
     shape = *before, -(-size // each), *after
-    halves = jnp.stack(_blocks(key, _places(shape)), axis + 1)
+    halves = jnp.stack(_blocks(key, shape, _places(shape)), axis + 1)
     shifts = jnp.arange(0, 32, bits, dtype=jnp.uint32)
     shifts = lax.broadcast_in_dim(shifts, (each // 2,) + (1,) * len(after), (0,))
     pieces = jnp.expand_dims(halves, axis + 2) >> shifts
@@ -43,25 +43,27 @@ def at_least(
     With `room` for more along the second axis than `shape` has, what is there is any.
     """
     each, axis = 64 // bits, _axis(shape, bits)
-    blocks = _blocks_of(shape, each, axis)
     wider = list(shape)
     if room is not None:
         wider[1] = room
     before, size, after = wider[:axis], wider[axis], wider[axis + 1 :]
-    word = jnp.uint32 if current() == "tpu" else jnp.uint8  # TPUs have no small ones
-    made = _blocks_of(wider, each, axis)
-    together = 1  # blocks of a word
-    if current() != "tpu" and made[axis] % 2 == 0 and 2 * each <= 8:
-        together = 2
+    on_tpu, blocks = current() == "tpu", -(-size // each)
+    word = jnp.uint32 if on_tpu else jnp.uint8  # TPUs have no small ones
+    # How many blocks have their bits in one word.
+    shared = 2 if not on_tpu and each == 4 and blocks % 2 == 0 else 1
+    # Blocks are numbered as without room.
+    drawn = *shape[:axis], -(-shape[axis] // each), *shape[axis + 1 :]
+    places = _places((*before, blocks // shared, *after))
     words: Array = jnp.uint32(0)
-    for i in range(together):
-        halves = _blocks(key, _places(blocks, made, (axis, i, together)))
+    for i in range(shared):
+        at = [n * shared + i if a == axis else n for a, n in enumerate(places)]
+        halves = _blocks(key, drawn, at)
         for j in range(each):
             half, shift = divmod(j * bits, 32)
             piece = (halves[half] >> shift) & jnp.uint32(2**bits - 1)
             words |= (piece >= lowest).astype(jnp.uint32) << (i * each + j)
     words = lax.optimization_barrier(words.astype(word))
-    bit = word(1) << jnp.arange(together * each, dtype=word)
+    bit = word(1) << jnp.arange(shared * each, dtype=word)
     bit = lax.broadcast_in_dim(bit, (len(bit),) + (1,) * len(after), (0,))
     found = (jnp.expand_dims(words, axis + 1) & bit) != 0
     return lax.slice_in_dim(found.reshape(*before, -1, *after), 0, size, axis=axis)
@@ -75,32 +77,18 @@ def _axis(shape: Sequence[int], bits: int) -> int:
     return next((i for i, n in enumerate(shape[1:-1], 1) if n % each == 0), 0)
 
 
-def _blocks_of(shape: Sequence[int], each: int, axis: int) -> tuple[int, ...]:
-    """How many blocks have the integers of `shape`, `each` of them along an axis."""
-    return *shape[:axis], -(-shape[axis] // each), *shape[axis + 1 :]
+def _places(shape: Sequence[int]) -> list[Array]:
+    """Indices along each axis."""
+    return [lax.broadcasted_iota(jnp.uint32, shape, a) for a in range(len(shape))]
 
 
-def _places(
-    shape: Sequence[int],
-    made: Sequence[int] | None = None,
-    every: tuple[int, int, int] = (0, 0, 1),
-) -> Array:
-    """Places in an array of `shape`, counted along its rows, of those at the start of
-    each axis, as many as `made` says; of one axis every n-th, from the m-th on."""
-    made = list(shape if made is None else made)
-    which, start, step = every
-    made[which] //= step
-    count = jnp.zeros(made, jnp.uint32)
-    for axis in range(len(shape)):
-        index = lax.broadcasted_iota(jnp.uint32, made, axis)
-        if axis == which and step > 1:
-            index = index * jnp.uint32(step) + jnp.uint32(start)
+def _blocks(
+    key: PRNGKeyArray, shape: Sequence[int], at: Sequence[Array]
+) -> tuple[Array, Array]:
+    """The two halves of the blocks of an array of `shape` that are at some places."""
+    count = jnp.zeros(at[0].shape, jnp.uint32)
+    for axis, index in enumerate(at):
         count += jnp.uint32(math.prod(shape[axis + 1 :])) * index
-    return count
-
-
-def _blocks(key: PRNGKeyArray, count: Array) -> tuple[Array, Array]:
-    """The two halves of the block of each number."""
     first, second = jax.random.key_data(key)
     halves: list[Array] = threefry2x32_p.bind(
         first, second, jnp.zeros_like(count), count
