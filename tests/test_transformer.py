@@ -138,11 +138,19 @@ def test_lowerings_of_a_layer_agree():
 @pytest.mark.parametrize("lowering", nn.LOWERINGS)
 @pytest.mark.parametrize("clips", [0, 1])
 def test_no_clip_and_one_token_are_enough(lowering, clips):
-    block = nn.TransformerBlock(4, 2, hidden=8, rngs=RNGS)
-    fusion = nn.CrossFusion(4, 6, 2, rngs=RNGS)
-    frames = nn.PatchTokens((2, 2, 2), 4, rngs=RNGS)
+    same = {"dropout": 0.2, "rngs": RNGS}
+    block = nn.TransformerBlock(4, 2, hidden=8, **same)
+    fusion = nn.CrossFusion(4, 6, 2, **same)
+    frames = nn.PatchTokens((2, 2, 2), 4, **same)
+    graphdef, params = nnx.split(block)
+
+    def summed(params, x):
+        return nnx.merge(graphdef, params)(x, key=KEY).sum()
+
     with nn.use_lowering(lowering):
         assert block(jnp.ones((clips, 1, 4))).shape == (clips, 1, 4)
+        gradients = jax.grad(summed)(params, jnp.ones((clips, 4, 4)))
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
         token = fusion(jnp.ones((clips, 1, 4)), jnp.ones((clips, 1, 6)))
         assert token.shape == (clips, 1, 4)
         assert frames(jnp.ones((clips, 2, 5, 4, 3))).shape == (clips, 5, 4)
@@ -288,8 +296,12 @@ def test_tokens_have_room_where_cudnn_would_make_it():
         assert with_room(589, jnp.bfloat16) == 589
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=lambda d: d.__name__)
-def test_nobodys_tokens_change_nothing(dtype):
+@pytest.mark.parametrize(
+    ("lowering", "dtype"),
+    [*itertools.product(nn.LOWERINGS, [jnp.float32]), ("gpu", jnp.bfloat16)],
+    ids=str,
+)
+def test_nobodys_tokens_change_nothing(lowering, dtype):
     """What is after the first `count` is no key, and has no gradient; what is dropped
     of the others is the same."""
     same = {"dropout": 0.2, "dtype": dtype}
@@ -301,7 +313,7 @@ def test_nobodys_tokens_change_nothing(dtype):
     def forward(room, params, x, token):
         block, fusion = nnx.merge(graphdef, params)
         more = jnp.asarray(normal(3, 4, room - 5, 6))
-        with nn.use_lowering("gpu"):
+        with nn.use_lowering(lowering):
             every = jnp.concatenate([x, more], axis=1)
             tokens = block(every, key=KEY, count=5 if room > 5 else None)
             seen = fusion(token, tokens, key=KEY, count=5 if room > 5 else None)
@@ -314,6 +326,38 @@ def test_nobodys_tokens_change_nothing(dtype):
 
     within = 1e-5 if dtype == jnp.float32 else 0.02
     close(run(8, params, x, token), run(5, params, x, token), within)
+
+
+@pytest.mark.parametrize("lowering", nn.LOWERINGS)
+def test_frames_have_the_same_tokens_with_room(lowering):
+    tokens = nn.PatchTokens((2, 4, 4), 6, dropout=0.2, rngs=RNGS)
+    frames = jnp.asarray(normal(0, 2, 2, 9, 9, 3))
+    with nn.use_lowering(lowering):
+        alone, roomy = (tokens(frames, key=KEY, room=room) for room in (None, 8))
+        assert (alone.shape[1], roomy.shape[1]) == (tokens.count(frames), 8) == (5, 8)
+        close(roomy[:, :5], alone)
+        with pytest.raises(ValueError, match="count=5 must be 1 to 3"):
+            tokens(frames, room=3)
+
+
+@pytest.mark.parametrize("lowering", nn.LOWERINGS)
+@pytest.mark.parametrize("count", [-1, 0, 6])
+def test_counts_that_are_none(lowering, count):
+    block = nn.TransformerBlock(4, 2, hidden=8, dropout=0.2, rngs=RNGS)
+    fusion = nn.CrossFusion(6, 4, 2, rngs=RNGS)
+    x, token = jnp.ones((2, 5, 4)), jnp.ones((2, 1, 6))
+    calls = (
+        lambda: block(x, count=count),
+        lambda: fusion(token, x, count=count),
+        lambda: nn.attention(*[x[:, :, None]] * 3, count=count),
+        lambda: nn.dropout(x, 0.2, KEY, count),
+    )
+    for call in calls:
+        with (
+            nn.use_lowering(lowering),
+            pytest.raises(ValueError, match=f"count={count} must be 1 to 5"),
+        ):
+            call()
 
 
 def test_what_is_added_to_all_may_be_added_later():

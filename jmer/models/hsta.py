@@ -2,7 +2,7 @@
 
 import collections
 import dataclasses
-import math
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
@@ -237,10 +237,6 @@ class HstaConfig(NetworkConfig):
         t, h, w = self.window(stream)
         return frames // t, side // h, side // w
 
-    def tokens(self, stream: str) -> int:
-        """How many a stream has: one for each patch, and that of the class."""
-        return 1 + math.prod(self.grid(stream))
-
     def depth_rates(self, layer: int) -> dict[str, list[float]]:
         """Rates of stochastic depth of the units of a layer, by stream."""
         units = {"special": self.ls, "video": self.lv}
@@ -337,7 +333,8 @@ POSITIVE = (
 
 
 class Stream(NamedTuple):
-    """Tokens [b, 1 + patches, features] of a stream, that of the class first."""
+    """Tokens [b, 1 + patches, features] of a stream, that of the class first, and those
+    that are nobody's last."""
 
     x: Array
     standard: Array | None
@@ -348,6 +345,9 @@ Tokens = dict[str, Stream]
 """Of each stream."""
 Kept = dict[str, list[Array]]
 """What stochastic depth multiplies the branches of each unit by, by stream."""
+Counts = Mapping[str, int]
+"""Tokens that are somebody's, of each stream that has others."""
+NONE: Counts = {}
 Maps = dict[str, list[Array]]
 """Attention of class tokens, by where it happens, a layer or unit after another."""
 
@@ -368,7 +368,6 @@ class HstaLayer(nnx.Module):
             "rngs": rngs,
         }
         self.dtype = dtype
-        self.config = config
         ratio = config.mlp_ratio if config.usta_mlp else 0
         rates = config.depth_rates(index)
 
@@ -393,6 +392,7 @@ class HstaLayer(nnx.Module):
         *,
         key: PRNGKeyArray | None = None,
         kept: Kept | None = None,
+        counts: Counts = NONE,
         maps: Maps | None = None,
     ) -> Tokens:
         """The tokens after this layer; `maps` collects attention where it is given.
@@ -400,14 +400,15 @@ class HstaLayer(nnx.Module):
         `kept` is what `depth` said, where the layer cannot know it by itself.
         """
         kept = self.depth(tokens, key=key) if kept is None else kept
+        same: dict[str, Any] = {"counts": counts, "maps": maps}
         tokens = {
             name: self._units(
-                name, stream, kept[name], key=keys.within(key, name), maps=maps
+                name, stream, kept[name], key=keys.within(key, name), **same
             )
             for name, stream in tokens.items()
         }
         return {
-            name: self._fused(name, tokens, key=keys.within(key, name), maps=maps)
+            name: self._fused(name, tokens, key=keys.within(key, name), **same)
             for name in tokens
         }
 
@@ -428,6 +429,7 @@ class HstaLayer(nnx.Module):
         kept: list[Array],
         *,
         key: PRNGKeyArray | None,
+        counts: Counts,
         maps: Maps | None,
     ) -> Stream:
         x, standard = stream
@@ -440,7 +442,7 @@ class HstaLayer(nnx.Module):
                 key=key_of,
                 kept=kept[i],
                 standard=standard,
-                count=self.config.tokens(name),
+                count=counts.get(name),
             )
             standard = None
         if name in self.csta and standard is None:
@@ -453,6 +455,7 @@ class HstaLayer(nnx.Module):
         tokens: Tokens,
         *,
         key: PRNGKeyArray | None,
+        counts: Counts,
         maps: Maps | None,
     ) -> Stream:
         if name not in self.csta:
@@ -467,7 +470,7 @@ class HstaLayer(nnx.Module):
             other.x,
             key=key,
             standard=other.standard,
-            count=self.config.tokens(OTHER[name]),
+            count=counts.get(OTHER[name]),
         )
         if standard is not None:  # that of patches stays as they do
             standard = with_first(standardised(token, self.dtype), standard)
@@ -475,10 +478,13 @@ class HstaLayer(nnx.Module):
 
 
 def _layer(
-    layer: HstaLayer, tokens: Tokens, own: tuple[PRNGKeyArray | None, Kept]
+    counts: Counts,
+    layer: HstaLayer,
+    tokens: Tokens,
+    own: tuple[PRNGKeyArray | None, Kept],
 ) -> Tokens:
     key, kept = own
-    return layer(tokens, key=key, kept=kept)
+    return layer(tokens, key=key, kept=kept, counts=counts)
 
 
 class Hsta(nnx.Module):
@@ -549,13 +555,18 @@ class Hsta(nnx.Module):
     ) -> Array:
         if clip.shape[1] != self.config.num_frames:
             clip = spread(clip, self.config.num_frames)
-        frames = {"special": self._resized(special), "video": nn.imagenet(clip)}
+        both = {"special": self._resized(special), "video": nn.imagenet(clip)}
+        frames = {name: x for name, x in both.items() if name in self.streams}
+        counts = {name: self.streams[name].count(x) for name, x in frames.items()}
+        rooms = counts  # maps are of all tokens
+        if maps is None:
+            rooms = {name: with_room(n, self.dtype) for name, n in counts.items()}
+        counts = {name: n for name, n in counts.items() if n < rooms[name]}
         tokens = {
             name: self._embedded(
-                name, x, key=keys.within(key, "positions", name), plain=maps is not None
+                name, x, rooms[name], key=keys.within(key, "positions", name)
             )
             for name, x in frames.items()
-            if name in self.streams
         }
         own = [keys.within(key, "layer", i) for i in range(self.config.layers)]
         if maps is None and current() != "patches" and remat.in_use():
@@ -566,18 +577,17 @@ class Hsta(nnx.Module):
                 for layer, k in zip(self.layers, own, strict=True)
             ]
             each = list(zip(own, depth, strict=True))
-            tokens = remat.repeated(self.layers, _layer, tokens, each)
+            one = functools.partial(_layer, counts)
+            tokens = remat.repeated(self.layers, one, tokens, each)
         else:
             for layer, k in zip(self.layers, own, strict=True):
-                tokens = layer(tokens, key=k, maps=maps)
+                tokens = layer(tokens, key=k, counts=counts, maps=maps)
         of_class = [self.norms[n](tokens[n].x[:, 0]) for n in self.config.kept]
         return self.head(jnp.concatenate(of_class, axis=-1)).astype(jnp.float32)
 
     def _embedded(
-        self, name: str, frames: Array, *, key: PRNGKeyArray | None, plain: bool
+        self, name: str, frames: Array, room: int, *, key: PRNGKeyArray | None
     ) -> Stream:
-        count = self.config.tokens(name)
-        room = count if plain else with_room(count, self.dtype)
         x = self.streams[name](frames, key=key, room=room)
         return Stream(x, standardised(x, self.dtype) if self.config.csta else None)
 

@@ -10,6 +10,7 @@ from jmer.arrays import Array, Float, typed
 from jmer.nn import blockwise
 from jmer.nn.blockwise import product
 from jmer.nn.lowering.choice import current
+from jmer.nn.tokens import first_of
 
 
 @typed
@@ -24,10 +25,14 @@ def attention(
 
     Keys and values after the first `count` are left out.
 
+    Raises: ValueError if there are not so many.
+
     The softmax is float32 whatever the input. The scores are kept where they are few;
     else they are made a block at a time, and made again for the gradients.
     """
     b, t, h, d = query.shape
+    if count is not None:
+        count = first_of(key.shape[1], count)
     if b * h * t * key.shape[1] > blockwise.most_kept(current()):
         return blockwise.attention_by_blocks(query, key, value, count)
     key, value = key[:, :count], value[:, :count]

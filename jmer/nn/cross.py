@@ -11,7 +11,7 @@ from jmer import keys
 from jmer.arrays import Array, Float, PRNGKeyArray, typed
 from jmer.nn import remat
 from jmer.nn.layer_norm import Standard, standardised
-from jmer.nn.tokens import with_first
+from jmer.nn.tokens import first_of, with_first
 from jmer.nn.transformer import Attention, layer_norm, narrow_linear
 
 
@@ -80,7 +80,8 @@ class CrossFusion(nnx.Module):
         key, dtype = keys.within(key, "attention"), self.attention.dtype
         own = standardised(guest, dtype)
         if own is None:
-            tokens = self.norm(with_first(guest, other))
+            real = other[:, : first_of(other.shape[1], count)]
+            tokens = self.norm(with_first(guest, real))
             seen = self.attention(tokens[:, :1], tokens, key=key)
         else:
             others = self.norm.tokens(other, dtype, standard)

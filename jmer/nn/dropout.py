@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 from jmer.arrays import Array, Float, PRNGKeyArray, typed
 from jmer.nn.lowering.choice import current
 from jmer.nn.noise import at_least, integers
+from jmer.nn.tokens import first_of
 
 _part: ContextVar[tuple[Array | int, int]] = ContextVar("part", default=(0, 1))
 
@@ -40,7 +41,7 @@ def dropout(
     takes half the random bits). No key means no dropout. Srivastava et al. 2014. Where
     the second axis has no more than `count` values, those after them are any.
 
-    Raises: ValueError if `rate` is outside [0, 1).
+    Raises: ValueError if `rate` is outside [0, 1), or `count` no number of them.
     """
     keep = kept(x.shape, rate, key, count)
     return x if keep is None else jnp.where(keep, x * kept_scale(rate), 0)
@@ -63,14 +64,18 @@ def _kept(
     key: PRNGKeyArray, shape: Sequence[int], count: int | None, bits: int, dropped: int
 ) -> Array:
     index, parts = _part.get()
-    whole = (shape[0] * parts, *shape[1:]) if parts > 1 else shape
+    whole, room = (shape[0] * parts, *shape[1:]) if parts > 1 else shape, None
+    if count is not None:
+        room = whole[1]
+        whole = whole[0], first_of(room, count), *whole[2:]
     if current() == "patches":
         keep = integers(key, whole, bits) >= dropped
-    elif count is None:
-        keep = at_least(key, whole, bits, dropped)
+        if room is not None:
+            rest = [(0, 0)] * keep.ndim
+            rest[1] = 0, room - whole[1]
+            keep = jnp.pad(keep, rest)
     else:
-        real = whole[0], count, *whole[2:]
-        keep = at_least(key, real, bits, dropped, room=whole[1])
+        keep = at_least(key, whole, bits, dropped, room)
     if parts == 1:
         return keep
     return jax.lax.dynamic_slice_in_dim(keep, index * shape[0], shape[0])

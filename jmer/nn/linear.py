@@ -101,7 +101,8 @@ def _apart_backward(
     x, kernels = residuals
     rows = x.reshape(-1, x.shape[-1])
     parts = [dy @ kernel.T for dy, kernel in zip(dys, kernels, strict=True)]
-    return sum(parts[1:], parts[0]), [rows.T @ dy.reshape(len(rows), -1) for dy in dys]
+    flat = [dy.reshape(-1, dy.shape[-1]) for dy in dys]
+    return sum(parts[1:], parts[0]), [rows.T @ dy for dy in flat]
 
 
 _apart.defvjp(lambda x, kernels: (_apart(x, kernels), (x, kernels)), _apart_backward)

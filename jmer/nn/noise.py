@@ -20,12 +20,14 @@ def integers(key: PRNGKeyArray, shape: Sequence[int], bits: int) -> Array:
     """
     each, axis = 64 // bits, _axis(shape, bits)
     before, size, after = shape[:axis], shape[axis], shape[axis + 1 :]
-    shape = *before, -(-size // each), *after
+    blocks = -(-size // each)
+    shape = *before, blocks, *after
     halves = jnp.stack(_blocks(key, shape, _places(shape)), axis + 1)
     shifts = jnp.arange(0, 32, bits, dtype=jnp.uint32)
     shifts = lax.broadcast_in_dim(shifts, (each // 2,) + (1,) * len(after), (0,))
     pieces = jnp.expand_dims(halves, axis + 2) >> shifts
-    pieces = (pieces & jnp.uint32(2**bits - 1)).reshape(*before, -1, *after)
+    pieces = pieces & jnp.uint32(2**bits - 1)
+    pieces = pieces.reshape(*before, blocks * each, *after)
     return lax.slice_in_dim(pieces, 0, size, axis=axis)
 
 
@@ -66,7 +68,8 @@ def at_least(
     bit = word(1) << jnp.arange(shared * each, dtype=word)
     bit = lax.broadcast_in_dim(bit, (len(bit),) + (1,) * len(after), (0,))
     found = (jnp.expand_dims(words, axis + 1) & bit) != 0
-    return lax.slice_in_dim(found.reshape(*before, -1, *after), 0, size, axis=axis)
+    found = found.reshape(*before, blocks * each, *after)
+    return lax.slice_in_dim(found, 0, size, axis=axis)
 
 
 def _axis(shape: Sequence[int], bits: int) -> int:

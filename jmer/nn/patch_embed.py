@@ -14,7 +14,7 @@ from jmer.nn.init import narrow_normal
 from jmer.nn.linear import Linear
 from jmer.nn.lowering.choice import current
 from jmer.nn.sinusoid import sinusoid
-from jmer.nn.tokens import in_rows, with_first
+from jmer.nn.tokens import first_of, in_rows, with_first
 
 
 class PatchEmbed(nnx.Module):
@@ -98,6 +98,11 @@ class PatchTokens(nnx.Module):
         self.embed = PatchEmbed(3, dim, window, dtype=dtype, rngs=rngs)
         self.token = nnx.Param(narrow_normal(rngs.params(), (1, 1, dim)))
 
+    def count(self, frames: Array) -> int:
+        """How many tokens frames [b, t, h, w, 3] become."""
+        sides = zip(frames.shape[1:-1], self.embed.window, strict=True)
+        return 1 + math.prod(n // size for n, size in sides)
+
     @typed
     def __call__(
         self,
@@ -107,13 +112,15 @@ class PatchTokens(nnx.Module):
         room: int | None = None,
     ) -> Float[Array, "b p d"]:
         """The class token, then those of the patches, all with their places added; with
-        `room`, up to so many, of which the last are nobody's."""
+        `room`, up to so many, of which the last are nobody's.
+
+        Raises: ValueError if they are more.
+        """
+        count = self.count(frames)
+        rest = 0 if room is None else room - first_of(room, count)
         # The class token has a place of its own from the start: to put it before the
         # others would lay them out anew, there and back.
-        patches = self.embed.patches(frames)
-        count = 1 + patches.shape[1]
-        rest = 0 if room is None else room - count
-        patches = jnp.pad(patches, ((0, 0), (1, rest), (0, 0)))
+        patches = jnp.pad(self.embed.patches(frames), ((0, 0), (1, rest), (0, 0)))
         tokens = self.embed.proj(patches).astype(jnp.float32)
         x = with_first(jnp.broadcast_to(self.token[...], tokens[:, :1].shape), tokens)
         x = in_rows(x + sinusoid(*x.shape[1:]))

@@ -13,6 +13,18 @@ from jmer.arrays import Array, Float
 from jmer.nn.lowering.choice import current
 
 
+def first_of(tokens: int, count: int | None) -> int:
+    """How many of so many tokens are somebody's: the first `count`, or all.
+
+    Raises: ValueError if there are not so many.
+    """
+    if count is None:
+        return tokens
+    if not 0 < count <= tokens:
+        raise ValueError(f"{count=} must be 1 to {tokens}, the number of tokens")
+    return count
+
+
 def in_rows(x: Float[Array, "b t d"]) -> Float[Array, "b t d"]:
     """Tokens as they are, in the order of their axes on a TPU too: where its tiles hold
     clips better than tokens, its compiler would mix those up, and lay them out anew for

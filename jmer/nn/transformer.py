@@ -20,7 +20,7 @@ from jmer.nn.guest import gathered
 from jmer.nn.init import narrow_normal
 from jmer.nn.layer_norm import EPSILON, LayerNorm, Standard
 from jmer.nn.linear import Linear, linear, products, shifted, with_bias
-from jmer.nn.tokens import in_rows, settled
+from jmer.nn.tokens import first_of, in_rows, settled
 
 ZEROS = nnx.initializers.zeros_init()
 
@@ -98,7 +98,9 @@ class Attention(nnx.Module):
         """What each of `tokens` gathers from the first `count`, or all; with a key,
         some of it dropped."""
         if not isinstance(tokens, Standard):
-            return self(tokens, tokens, key=key)
+            real = tokens[:, : first_of(tokens.shape[1], count)]
+            plain = self.query(tokens), self.key(real), self.value(real)
+            return self._out(attention(*map(self._heads, plain)), key, count=count)
         query, *others = products(tokens, self.query, self.key, self.value)
         shift = tokens.shift(self.query.kernel[...], self.query.own_bias)
         # A bias of the keys would make no difference.
@@ -133,7 +135,8 @@ class Attention(nnx.Module):
         query = linear(tokens._replace(x=guest), self.query)
         asked = product("bhd,cd->bhc", jnp.where(heads, query, 0), to_keys)
         asked = asked.astype(dtype)
-        taken = gathered(asked, tokens.x, guest, size**-0.5, count or tokens.x.shape[1])
+        count = first_of(tokens.x.shape[1], count)
+        taken = gathered(asked, tokens.x, guest, size**-0.5, count)
         seen = product("bhc,cd->bhd", taken.astype(dtype), to_values)
         seen = jnp.where(heads, seen, 0).sum(1, keepdims=True)
         return self._out(seen.astype(dtype), key, self._shared(tokens))
