@@ -12,6 +12,7 @@ import pytest
 from flax import nnx
 from numeric import close, first_of
 from numpy.testing import assert_allclose, assert_array_equal
+from small_hsta import TINY
 
 import jmer
 from data_builders.casme_cubed import CasmeCubed
@@ -29,21 +30,6 @@ from jmer.train.checkpoint import flatten, unflatten
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 PAPER = HstaConfig()
-# 13 pixels leave some out at both sizes of patches. Compiling takes most of the time:
-# a single layer, but where it is of layers.
-TINY = HstaConfig(
-    depth=(1, 1, 1),
-    num_frames=4,
-    size=13,
-    patch_v=4,
-    patch_s=6,
-    dim_v=12,
-    dim_s=6,
-    heads=3,
-    mlp_ratio=2,
-    dropout=0.0,
-    drop_path=0.0,
-)
 SWITCHES = {
     "two layers": {"depth": (2, 1, 2)},
     "more special": {"depth": (1, 2, 1)},

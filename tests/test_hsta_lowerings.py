@@ -9,22 +9,12 @@ import numpy as np
 import pytest
 from flax import nnx
 from numeric import close, normal
+from small_hsta import TINY as STILL
 
 from jmer import nn
-from jmer.models.hsta import HstaConfig
 
-TINY = HstaConfig(
-    depth=(1, 1, 1),
-    num_frames=4,
-    size=13,
-    patch_v=4,
-    patch_s=6,
-    dim_v=12,
-    dim_s=6,
-    heads=3,
-    mlp_ratio=2,
-)
-"""19 tokens of the clip and 5 of special frames; dropout and stochastic depth."""
+TINY = dataclasses.replace(STILL, dropout=0.2, drop_path=0.2)
+"""19 tokens of the clip and 5 of special frames."""
 
 
 def frames(size, special=2):

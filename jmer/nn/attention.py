@@ -31,8 +31,7 @@ def attention(
     else they are made a block at a time, and made again for the gradients.
     """
     b, t, h, d = query.shape
-    if count is not None:
-        count = first_of(key.shape[1], count)
+    count = first_of(key.shape[1], count)
     if b * h * t * key.shape[1] > blockwise.most_kept(current()):
         return blockwise.attention_by_blocks(query, key, value, count)
     key, value = key[:, :count], value[:, :count]

@@ -40,9 +40,7 @@ class _Residuals(NamedTuple):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def attention_by_blocks(
-    query: Array, key: Array, value: Array, count: int | None = None
-) -> Array:
+def attention_by_blocks(query: Array, key: Array, value: Array, count: int) -> Array:
     """softmax(query key^T / sqrt(d)) value of `query` [b, t, h, d] over the first
     `count` of `key` and `value` [b, s, h, d], which needs the memory of one block of
     scores.
@@ -55,7 +53,7 @@ def attention_by_blocks(
 
 
 def _forward(
-    query: Array, key: Array, value: Array, count: int | None
+    query: Array, key: Array, value: Array, count: int
 ) -> tuple[Array, _Residuals]:
     forms: Forms = {n: functools.partial(_there, n, count) for n in BLOCKS}
     if _cudnn_has(query):
@@ -65,7 +63,7 @@ def _forward(
 
 
 def _backward(
-    count: int | None, residuals: _Residuals, dy: Array
+    count: int, residuals: _Residuals, dy: Array
 ) -> tuple[Array, Array, Array]:
     forms: Forms = {n: functools.partial(_back, n, count) for n in BLOCKS}
     if _cudnn_has(residuals.query):
@@ -85,7 +83,7 @@ def _by_platform(forms: Forms, *arrays: Array) -> tuple[Array, ...]:
 
 
 def _there(
-    platform: str, count: int | None, query: Array, key: Array, value: Array
+    platform: str, count: int, query: Array, key: Array, value: Array
 ) -> tuple[Array, Array]:
     """The result, and the logarithm of the sum of exponentials [b, h, t]."""
     key, value = key[:, :count], value[:, :count]
@@ -117,7 +115,7 @@ def _there(
 
 def _back(
     platform: str,
-    count: int | None,
+    count: int,
     query: Array,
     key: Array,
     value: Array,
@@ -270,14 +268,15 @@ def _cudnn_has(query: Array) -> bool:
             return False
     try:
         one = jax.ShapeDtypeStruct((1, CUDNN_ROWS, 1, d), query.dtype)
-        jax.eval_shape(_by_cudnn, one, one, one)
+        by_cudnn = functools.partial(_by_cudnn, count=CUDNN_ROWS)
+        jax.eval_shape(by_cudnn, one, one, one)
     except (RuntimeError, NotImplementedError, ValueError):
         return False
     return True
 
 
 def _there_by_cudnn(
-    count: int | None, query: Array, key: Array, value: Array
+    count: int, query: Array, key: Array, value: Array
 ) -> tuple[Array, Array]:
     """With what cuDNN's gradients need, though that is not handed out: else it would
     not be the same operation as theirs."""
@@ -287,7 +286,7 @@ def _there_by_cudnn(
 
 
 def _back_by_cudnn(
-    count: int | None,
+    count: int,
     query: Array,
     key: Array,
     value: Array,
@@ -303,11 +302,8 @@ def _back_by_cudnn(
     return made
 
 
-def _by_cudnn(
-    query: Array, key: Array, value: Array, count: int | None = None
-) -> Array:
+def _by_cudnn(query: Array, key: Array, value: Array, count: int) -> Array:
     t, s = query.shape[1], key.shape[1]
-    count = s if count is None else count
     lengths: dict[str, Any] = {}
     if t % CUDNN_ROWS or s % CUDNN_ROWS or count < s:
         for name, length in (("query", t), ("key_value", count)):

@@ -22,20 +22,21 @@ class Standard(NamedTuple):
     scale: Float[Array, " d"]
     bias: Float[Array, " d"] | None
 
-    def unshifted(self) -> "Standard":
-        """Without the bias, for what it makes no difference to."""
-        return self._replace(bias=None)
-
     def scaled(self, kernel: Array) -> Array:
         """The kernel [d, e] by which `x` becomes what scaled tokens would."""
         return self.scale[:, None] * kernel
 
     def shift(self, kernel: Array, bias: Array | None) -> Array | None:
         """What the bias of a layer with that kernel [d, e] becomes."""
-        if self.bias is None:
-            return bias
-        own = self.bias @ kernel
-        return own if bias is None else own + bias
+        return folded(self.bias, kernel, bias)
+
+
+def folded(shift: Array | None, kernel: Array, bias: Array | None) -> Array | None:
+    """The bias of a layer of that kernel [d, e] that adds `shift` to what it reads."""
+    if shift is None:
+        return bias
+    own = shift @ kernel
+    return own if bias is None else own + bias
 
 
 Tokens = Array | Standard

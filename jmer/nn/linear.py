@@ -8,7 +8,7 @@ from jax.typing import DTypeLike
 
 from jmer.arrays import Array, Float, typed
 from jmer.nn.init import torch_bias, torch_kernel
-from jmer.nn.layer_norm import Standard, Tokens
+from jmer.nn.layer_norm import Standard, Tokens, folded
 from jmer.nn.lowering.choice import current
 from jmer.nn.lowering.transposed import transposed_product
 
@@ -48,14 +48,11 @@ class Linear(nnx.Module):
     def __call__(self, x: Float[Array, "*b c"]) -> Float[Array, "*b d"]:
         """`x` times the kernel, plus the bias, in the layer's dtype."""
         x, kernel = x.astype(self.dtype), self.kernel[...].astype(self.dtype)
-        if self.bias is None:
-            return x @ kernel
-        if current() == "tpu":
-            return _with_bias(x @ kernel, self.bias[...])
-        bias = self.bias[...].astype(self.dtype)
-        if current() != "patches":
-            return x @ kernel + bias
-        rows = _affine(x.reshape(-1, x.shape[-1]), kernel, bias)
+        bias = self.own_bias
+        if bias is None or current() != "patches":
+            return with_bias(x @ kernel, bias)
+        flat = x.reshape(-1, x.shape[-1])
+        rows = _affine(flat, kernel, bias.astype(self.dtype))
         return rows.reshape(*x.shape[:-1], kernel.shape[1])
 
 
@@ -63,17 +60,18 @@ def linear(tokens: Tokens, layer: Linear) -> Array:
     """What a layer makes of `tokens` [*b, c]: [*b, d]."""
     if not isinstance(tokens, Standard):
         return layer(tokens)
-    return _of_standard(tokens, layer.kernel[...], layer.own_bias, layer.dtype)
+    kernel, dtype = layer.kernel[...], layer.dtype
+    y = tokens.x.astype(dtype) @ tokens.scaled(kernel).astype(dtype)
+    return with_bias(y, tokens.shift(kernel, layer.own_bias))
 
 
 def shifted(x: Array, shift: Array | None, layer: Linear) -> Array:
     """What a layer makes of `x` [*b, c] after `shift` [c] is added to it: [*b, d]."""
     if shift is None:
         return layer(x)
-    kernel, bias = layer.kernel[...], layer.own_bias
-    own = shift @ kernel
+    kernel = layer.kernel[...]
     y = x.astype(layer.dtype) @ kernel.astype(layer.dtype)
-    return with_bias(y, own if bias is None else own + bias)
+    return with_bias(y, folded(shift, kernel, layer.own_bias))
 
 
 def products(tokens: Standard, *layers: Linear) -> list[Array]:
@@ -106,13 +104,6 @@ def _apart_backward(
 
 
 _apart.defvjp(lambda x, kernels: (_apart(x, kernels), (x, kernels)), _apart_backward)
-
-
-def _of_standard(
-    tokens: Standard, kernel: Array, bias: Array | None, dtype: DTypeLike
-) -> Array:
-    y = tokens.x.astype(dtype) @ tokens.scaled(kernel).astype(dtype)
-    return with_bias(y, tokens.shift(kernel, bias))
 
 
 def with_bias(y: Array, bias: Array | None) -> Array:
