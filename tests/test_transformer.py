@@ -19,7 +19,7 @@ from jmer.nn.layer_norm import standardised
 from jmer.nn.linear import linear, products, shifted, with_bias
 from jmer.nn.noise import at_least, integers
 from jmer.nn.patch_embed import patches
-from jmer.nn.tokens import first, settled, with_first
+from jmer.nn.tokens import first, meeting, settled, with_first
 
 KEY = jax.random.key(0)
 RNGS = nnx.Rngs(params=0)
@@ -416,11 +416,12 @@ def test_the_first_token():
     jax.tree.map(assert_array_equal, found, expected)
 
 
-def test_settled_tokens_stay_and_their_gradient_is_narrow():
+@pytest.mark.parametrize("once", [meeting, settled])
+def test_tokens_stay_and_their_gradient_is_made_once_and_narrow(once):
     x, dy = normal(0, 2, 3, 4), normal(9, 2, 3, 4)  # what `pulled` multiplies by
     for lowering in nn.LOWERINGS:
         with nn.use_lowering(lowering):
-            y, (gradient,) = pulled(lambda x: settled(x, jnp.bfloat16), x)
+            y, (gradient,) = pulled(lambda x: once(x, jnp.bfloat16), x)
         narrow = np.float32(dy.astype(jnp.bfloat16)) if lowering == "gpu" else dy
         assert_array_equal(y, x)
         assert_array_equal(gradient, narrow)

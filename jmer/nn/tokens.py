@@ -83,5 +83,20 @@ def _narrow(dtype: np.dtype, _: None, dy: Array) -> tuple[Array]:
 _settled.defvjp(lambda x, dtype: (_settled(x, dtype), None), _narrow)
 
 
+def meeting(x: Float[Array, "b t d"], dtype: DTypeLike) -> Float[Array, "b t d"]:
+    """Tokens between two branches of a layer, `in_rows`. On a GPU their gradient is made
+    once for all that reads it, in the type of products: else its compiler makes it anew
+    in each, with more operands than a kernel has registers for."""
+    return _meeting(x, jnp.dtype(dtype)) if current() == "gpu" else in_rows(x)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _meeting(x: Array, dtype: np.dtype) -> Array:
+    return x
+
+
+_meeting.defvjp(lambda x, dtype: (x, None), _narrow)
+
+
 def _is_first(tokens: Array) -> Array:
     return jnp.arange(tokens.shape[1])[:, None] == 0

@@ -20,7 +20,7 @@ from jmer.nn.guest import gathered
 from jmer.nn.init import narrow_normal
 from jmer.nn.layer_norm import EPSILON, LayerNorm, Standard
 from jmer.nn.linear import Linear, linear, products, shifted, with_bias
-from jmer.nn.tokens import first_of, in_rows, settled
+from jmer.nn.tokens import first_of, in_rows, meeting, settled
 
 ZEROS = nnx.initializers.zeros_init()
 
@@ -267,9 +267,10 @@ class TransformerBlock(nnx.Module):
         tokens = self.norm1.tokens(x, self.attention.dtype, standard)
         inner, outer = keys.within(key, "attention"), keys.within(key, "mlp")
         part = self.attention.over_itself(tokens, key=inner, count=count)
-        x = in_rows(x + part * first.astype(part.dtype))
+        x = x + part * first.astype(part.dtype)
         if self.norm2 is None or self.mlp is None:
-            return x
+            return in_rows(x)
+        x = meeting(x, self.attention.dtype)
         tokens = self.norm2.tokens(x, self.attention.dtype)
         part = self.mlp(tokens, key=outer, count=count)
         return settled(x + part * second.astype(part.dtype), self.attention.dtype)
