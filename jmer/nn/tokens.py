@@ -84,9 +84,9 @@ _settled.defvjp(lambda x, dtype: (_settled(x, dtype), None), _narrow)
 
 
 def meeting(x: Float[Array, "b t d"], dtype: DTypeLike) -> Float[Array, "b t d"]:
-    """Tokens between two branches of a layer, `in_rows`. On a GPU their gradient is made
-    once for all that reads it, in the type of products: else its compiler makes it anew
-    in each, with more operands than a kernel has registers for."""
+    """Tokens between two branches of a layer, `in_rows`. On a GPU their gradient is
+    made once for all that reads it, in the type of products: else its compiler makes it
+    anew in each, with more operands than a kernel has registers for."""
     return _meeting(x, jnp.dtype(dtype)) if current() == "gpu" else in_rows(x)
 
 
