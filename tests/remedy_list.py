@@ -57,6 +57,10 @@ TYPED: list[tuple[str, str]] = [
     ("leave out --loss, or call", f"{RUNS}losses_that_a_network_cannot_have"),
     ("its own: leave out --loss", f"{RUNS}losses_that_a_network_cannot_have"),
     ("Leave out --loss.mixup", f"{RUNS}losses_that_a_network_cannot_have"),
+    (
+        "trainings for ",
+        "test_session.py::test_a_chunk_wider_than_a_seed_has_folds_is_said",
+    ),
     # Baselines.
     ("optim.gamma-among are chosen", FITS),
     ("there is nothing to choose: give --optim.c-among", FITS),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import jax
 import jax.numpy as jnp
@@ -159,6 +160,36 @@ def test_the_plan_of_a_run_can_be_read(tmp_path):
     assert main(words) == 0
     again = json.loads((tmp_path / "run/experiment.json").read_text())["plan"]
     assert again == plan
+
+
+@pytest.mark.parametrize(
+    ("seeds", "engine", "told"),
+    [
+        ((0, 1), {"chunk": 8}, "16 trainings for 8 tasks.*--engine.chunk 4 "),
+        ((0,), {"chunk": 5, "devices": 2}, "10 trainings for 4 tasks.*chunk 2 "),
+        ((0, 1, 2), {"chunk": 9}, "27 trainings for 12 tasks.*chunk 4 "),
+        ((0, 1), {"chunk": 5, "devices": 1}, None),
+        ((0,), {"chunk": 3, "devices": 2}, None),
+        ((0, 1), {}, None),
+    ],
+)
+def test_a_chunk_wider_than_a_seed_has_folds_is_said(seeds, engine, told):
+    """And what it says to type has nothing said of it."""
+
+    def planned(**engine):
+        engine = EngineConfig(**{"devices": 1, **engine})
+        experiment = dataclasses.replace(EXPERIMENT, seeds=seeds, engine=engine)
+        session, said = session_of(experiment, experiment.data.clips()), []
+        plan, _ = session._plan(session.tasks, said.append)
+        return plan.layout, [text for text in said if "trainings for" in text]
+
+    layout, said = planned(**engine)
+    assert layout.chunk == engine.get("chunk", layout.chunk)  # as wide as it was asked
+    assert len(said) == bool(told)
+    for text in said:
+        assert re.search(told, text)
+        typed = int(re.search(r"--engine.chunk (\d+)", text)[1])
+        assert planned(**{**engine, "chunk": typed})[1] == []
 
 
 def test_many_seeds_train_in_one_program(tmp_path):

@@ -33,10 +33,12 @@ from jmer.runs.folder import ARRANGEMENT, RUN, run_of
 from jmer.runs.held_out import held_out
 from jmer.runs.packs import SavedPack, place_of, read_packs
 from jmer.runs.weights import held_out_note, read_held_out
+from jmer.text import counted
 from jmer.train import hosts
 from jmer.train.batches import BatchPlan
 from jmer.train.checkpoint import drop_superseded
 from jmer.train.mesh import compute_dtype
+from jmer.train.planner import widest
 from jmer.train.probe import Work
 from jmer.train.step import Data, Trainer
 from jmer.train.tasks import InnerSplit, Task, divided, make_table, training_sizes
@@ -248,6 +250,7 @@ class Session:
         plan = Plan.of(hosts.gather_json(plan.record())[0])
         with stage("compiling", COMPILES):
             plan, per_device = fit(plan, work, limit, say, engine)
+        _say_repeats(plan, work, say)
         if plan.seconds is not None:
             seconds = plan.seconds * len(tasks) / len(work.tasks)
             plan = dataclasses.replace(plan, seconds=seconds)
@@ -261,6 +264,21 @@ class Session:
         told = hosts.gather_json([size, plan.layout.chunk, plan.record()])
         size, _, record = min(told, key=lambda one: one[:2])
         return Plan.of(record), size
+
+
+def _say_repeats(plan: Plan, work: Work, say: Callable[[str], Any]) -> None:
+    """Says that a chunk is wider than its tasks, so that most rows repeat one.
+
+    It stays as wide as it was asked for: a number's last bits depend on it.
+    """
+    rows, count = len(plan.program(work).rows(work.tasks)), len(work.tasks)
+    filled = widest(work.tasks, plan.layout.devices)
+    if filled < plan.layout.chunk and rows >= 2 * count:
+        say(
+            f"{rows} trainings for {counted(count, 'task')}: a chunk has folds of one "
+            f"seed, and repeats of them where it is wider. --engine.chunk {filled} "
+            f"is filled."
+        )
 
 
 def as_divided(

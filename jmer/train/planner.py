@@ -1,5 +1,6 @@
 """How the tasks are laid out over the devices: measured on the real shapes."""
 
+import collections
 import dataclasses
 import itertools
 import math
@@ -63,11 +64,19 @@ def candidates(
             yield Layout(count, size, lower)
 
 
+def widest(tasks: Sequence[Task], devices: int) -> int:
+    """The widest chunk that is filled: tasks of one seed, a device's share of all."""
+    return min(_per_seed(tasks), math.ceil(len(tasks) / devices))
+
+
+def _per_seed(tasks: Sequence[Task]) -> int:
+    return max(collections.Counter(task.seed for task in tasks).values())
+
+
 def _chunks(tasks: Sequence[Task], devices: int) -> list[int]:
     """Even parts of a seed's tasks: all at once, halves, thirds ... one by one."""
-    seeds = {task.seed for task in tasks}
-    per_seed = max(sum(task.seed == seed for task in tasks) for seed in seeds)
-    across = 1 if len(seeds) >= devices else devices
+    per_seed = _per_seed(tasks)
+    across = 1 if len({task.seed for task in tasks}) >= devices else devices
     parts = [1, 2, 3, 4, 6, 8, 12, 16]
     return sorted({math.ceil(per_seed / (across * part)) for part in parts} | {1})
 
