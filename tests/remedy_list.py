@@ -304,6 +304,8 @@ TYPED: list[tuple[str, str]] = [
     ("--estimates needs a table", "test_beside_estimates.py: what is said"),
     ("--lowerings {quoted(name)}", NO_REMEDY),
     ("Try --chunks", f"{TARGETS}: what is said"),
+    ("Try --packs {len(lighter", f"{TARGETS}: what is said"),
+    ("--devices {most}: ", f"{TARGETS}: what is said"),
     ("--target compiles and times nothing", f"{TARGETS}: what is said"),
     ("times one experiment; with --target", NO_REMEDY),
     ("--target {name}: ", NO_REMEDY),

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from test_hosts import EXPERIMENT
 
 from jmer import shipped
 from jmer.bench import results, torch_loop
-from jmer.bench.timing import bench_clips, interleave, spread
+from jmer.bench.timing import bench_clips, interleave, memory_slope, spread
 from jmer.bench.torch_loop import Loop, Variant, require_plain
 from jmer.cli import main
 from jmer.data.random_clips import RandomClips
@@ -27,6 +28,7 @@ from jmer.files import write_json
 from jmer.files.seal import unsealed
 from jmer.models.stanet import STANetConfig
 from jmer.optim import AdamConfig
+from jmer.train.probe import Layout
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -165,6 +167,11 @@ def test_files_without_a_common_program(written, tmp_path, capsys):
         (["FILE", "--packs", "0"], "--packs must be at least 1"),
         (["FILE", "--rounds", "0"], "--rounds 0"),
         (["FILE", "--devices", "64"], "choose 1 to"),
+        (["FILE", "--target", "v5e-1", "--rounds", "7"], "leave out --rounds"),
+        (["FILE", "--target", "h100", "--plan-seconds", "0"], "leave out --plan-s"),
+        (["FILE", "--target", "h100", "--peer", "torch"], "leave out --peer"),
+        (["FILE", "--target", "h100-2", "--devices", "1", "3"], "h100-2 has 2"),
+        (["FILE", "--target", "v5p-8", "--devices", "5"], "v5p-8 has 4"),
         (["missing.py"], "does not exist"),
     ],
     ids=str,
@@ -173,6 +180,40 @@ def test_mistakes_are_one_clear_error(file, capsys, words, message):
     words = [str(file) if word == "FILE" else word for word in words]
     assert main(["bench", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["--target", "h100"], ["--target", "v5e-1"]])
+def test_an_unusable_place_is_told_before_anything_is_compiled(file, capsys, words):
+    for place in ("/proc/out.json", "/dev/null/out.json", str(file.parent)):
+        assert main(["bench", str(file), *words, "--json", place]) != 0
+        said = capsys.readouterr()
+        assert place.removesuffix("/out.json") in said.err
+        assert "compiling" not in said.out and "measuring" not in said.out
+
+
+@pytest.mark.parametrize(
+    ("cells", "slope"),
+    [
+        ([(1, 1, 1, 50), (4, 2, 2, 30)], None),  # laid out otherwise: says nothing
+        ([(2, 1, 1, 20), (4, 1, 1, 30), (4, 2, 2, 9)], 5),
+        ([(2, 2, 1, 20), (4, 2, 1, 30)], 10),
+        ([(4, 1, 1, 20), (4, 1, 2, 30)], None),
+    ],
+)
+def test_memory_grows_between_programs_that_are_laid_out_alike(cells, slope):
+    """Packs, devices, chunks and bytes of each."""
+    made = [
+        types.SimpleNamespace(
+            pack=pack,
+            layout=Layout(devices, chunk, "patches"),
+            batches="own",
+            dtype="float32",
+            probe=types.SimpleNamespace(bytes=size),
+        )
+        for pack, devices, chunk, size in cells
+    ]
+    found = memory_slope(made)
+    assert found is None if slope is None else found == pytest.approx(slope)
 
 
 # --- random clips

@@ -3,6 +3,7 @@ what does not fit, and tables that go on where they stopped."""
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import jax
@@ -178,6 +179,15 @@ def test_a_pack_that_does_not_fit(machine, table):
     # That the whole does not fit was known by then.
     assert "does not fit: it needs" in said[0]
     assert [line.split()[0] for line in said[1:]] == ["compiling"]
+
+
+def test_a_pack_is_only_said_to_fit_where_the_compiler_gave_a_size(machine):
+    aim = next(
+        aims(MANY, Grid(packs=(100,), lowerings=("backend",), chunks=(1,)), machine)
+    )
+    size = machine.chip.memory + 10 * aim.state_bytes
+    assert re.search(r"--packs \d+ would\.", str(elsewhere.TooLarge(aim, round(size))))
+    assert str(elsewhere.TooLarge(aim, None)).endswith(" Try --packs 50.")
 
 
 def test_one_task_that_does_not_fit_says_what_can_be_done(machine, table):

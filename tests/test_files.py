@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jmer.errors import JmerError
-from jmer.files import make_folder, read_json, write_bytes, write_json, write_text
+from jmer.files import (
+    make_folder,
+    read_json,
+    require_writable,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 SCALAR = st.none() | st.booleans() | st.integers() | st.text()
 JSON = st.recursive(
@@ -75,6 +82,17 @@ def test_values_that_are_not_json_keep_the_old_content(tmp_path):
         write_json(path, {"uf1": float("nan")})
     assert read_json(path) == {"uf1": 0.5}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_whether_a_place_can_be_written_leaves_no_trace(tmp_path):
+    (tmp_path / "old").write_text("old")
+    for name in ("old", "new", "folder/new"):
+        require_writable(tmp_path / name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "old"]
+    assert (tmp_path / "old").read_text() == "old"
+    for place in (tmp_path / "old/new", Path("/proc/new"), Path("/dev/null/new")):
+        with pytest.raises(JmerError, match="cannot write"):
+            require_writable(place)
 
 
 def test_a_place_below_a_file_is_refused(tmp_path):

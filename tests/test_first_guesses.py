@@ -11,6 +11,7 @@ from test_targets import machine_or_skip
 from toy import clips_for
 
 from jmer import trees
+from jmer.data.random_clips import RandomClips
 from jmer.models.aman import AmanConfig
 from jmer.models.hsta import HstaConfig
 from jmer.models.ststnet import STSTNetConfig
@@ -20,7 +21,9 @@ from jmer.train import first_guesses
 from jmer.train.estimates import Estimate, estimate
 from jmer.train.first_guesses import GUESSES, NARROW, first_guess, kind_of
 from jmer.train.mesh import make_mesh
+from jmer.train.planner import candidates
 from jmer.train.step import Data
+from jmer.train.tasks import Task
 
 NEAR = 1.1  # times the best
 # One of each kind, as small as one is that behaves as those of the papers do.
@@ -102,6 +105,20 @@ def test_a_large_step_is_one_task_at_a_time(monkeypatch):
     assert first_guess(program.trainer, data, "gpu").chunk == 5
     monkeypatch.setattr(first_guesses, "FULL", operations / 100)
     assert first_guess(program.trainer, data, "gpu").chunk == 1
+
+
+@pytest.mark.parametrize(("folds", "seeds"), [(68, 1), (68, 5), (17, 1), (34, 2)])
+def test_a_tpu_chip_begins_with_as_many_of_ststnet_as_its_memory_likes(folds, seeds):
+    """Of one chip; four have no more than 17 folds each."""
+    shapes = (("apex_flow", (28, 28, 3)),)
+    clips = RandomClips(shapes=shapes, subjects=folds, per_subject=6).empty()
+    program = make_program(
+        clips, network=STSTNetConfig(), dtype=jnp.bfloat16, batch_size=256
+    )
+    guess = first_guess(program.trainer, Data.of(clips.inputs, clips.label), "tpu")
+    tasks = [Task(seed, f"{i:02}") for seed in range(seeds) for i in range(folds)]
+    first = next(candidates(tasks, "tpu", together=False, devices=[1], guess=guess))
+    assert first.chunk == 17
 
 
 def expected(network, machine: machines.Target, lowering: str, chunk: int) -> Estimate:

@@ -59,6 +59,7 @@ def test_a_range_by_hand():
         ("cpu", {}, 3e7, 1),
         ("gpu", {}, 3e7, 340),  # of 667 that would fill it
         ("gpu", {}, 1e9, 20),
+        ("tpu", {}, 6e7, 25),
         ("gpu", {"chunk": 68}, 3e7, 68),
         ("cpu", {"chunk": 6}, 3e7, 6),
         ("gpu", {"chunk": 1000}, 3e7, 340),
@@ -72,8 +73,8 @@ def test_tasks_that_take_their_steps_together(
     platform, options, many, side, monkeypatch
 ):
     monkeypatch.setattr(forecasting.jax, "default_backend", lambda: platform)
-    assert side_by_side(EngineConfig(**options), many, 340, 1) == side
-    assert side_by_side(EngineConfig(**options), many, 340, 340) == 1
+    assert side_by_side(EngineConfig(**options), "narrow", many, 340, 1) == side
+    assert side_by_side(EngineConfig(**options), "narrow", many, 340, 340) == 1
 
 
 def test_what_was_measured_is_believed():

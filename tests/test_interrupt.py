@@ -80,6 +80,16 @@ def test_a_process_that_is_busy_elsewhere_answers_and_ends(tmp_path, first, seco
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_hasty_stage_ends_although_it_is_busy_elsewhere(tmp_path, number):
+    code = COMPILING.replace("COMPILES)", "hasty=True)")
+    running = program(tmp_path, code)
+    running.send_signal(number)
+    code, _, error = ended(running)
+    assert (code, error) == (130, "interrupted; the same command goes on\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_patient_stage_ends_as_it_likes(tmp_path):
     code = """
     with Interruption() as wish, stage("training", SAVES, patient=True):

@@ -211,3 +211,25 @@ def test_weights_in_a_folder_know_it_too(run, tmp_path):
     assert (
         type(jmer.load_model(tmp_path / "w").model(subject=subject)).__name__ == "Net"
     )
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ("None", "a NoneType"),
+        ("x, x", "a tuple"),
+        ("x[:, None]", r"an array of \[\d+, 1, 3\]"),
+        ("x.mean(1)", r"an array of \[\d+\]"),
+        ("x[1:]", r"an array of \[\d+, 3\]"),
+        ("jnp.concatenate([x, x], 1)", r"an array of \[\d+, 6\]"),
+    ],
+)
+def test_what_are_no_logits_is_one_clear_error(tmp_path, capsys, returned, told):
+    written = FILE.replace("from beside import SIZE", "SIZE = 8")
+    call = "self.head(apex_flow.astype(jnp.float32).mean((1, 2)))"
+    assert written.count(call) == 1
+    file = tmp_path / "mine.py"
+    file.write_text(written.replace(f"return {call}", f"x = {call}; return {returned}"))
+    assert main(["run", str(file), "--run-dir", str(tmp_path / "run")]) == 1
+    error = capsys.readouterr().err
+    assert re.search(rf"error: Net returned {told}: a network returns logits", error)

@@ -13,6 +13,7 @@ from jmer import trees
 from jmer.bench.aims import Aim
 from jmer.bench.kept import SCHEMA, Kept
 from jmer.errors import JmerError
+from jmer.runner.stages import stage
 from jmer.targets import cost, machines
 from jmer.targets.program_text import parse
 from jmer.train.estimates import of_costs
@@ -71,7 +72,8 @@ def _record(
     start = time.monotonic()
     size: int | None
     try:
-        compiled: Any = lowered.compile(options)
+        with stage("compiling", hasty=True):
+            compiled: Any = lowered.compile(options)
         size = device_bytes(compiled)
     except jax.errors.JaxRuntimeError as error:
         if not out_of_memory(error):
@@ -192,10 +194,13 @@ def _too_large(aim: Aim, size: int | None) -> str:
 
 
 def _what_would(aim: Aim, size: int | None) -> str:
-    """A pack that has a chance, said as an option."""
+    """A pack that fits, or where the compiler did not say by how much this one does
+    not, one that may; said as an option."""
     lighter = aim.smaller(size)
     if lighter is None:
         return "Try another machine, or a smaller --batch-size."
     if lighter.layout.chunk < aim.layout.chunk:
         return f"Try --chunks {lighter.layout.chunk}."
+    if size is None:
+        return f"Try --packs {len(lighter.work.tasks)}."
     return f"--packs {len(lighter.work.tasks)} would."

@@ -4,7 +4,8 @@ import dataclasses
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
@@ -199,11 +200,18 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
 
 
 def memory_slope(cells: Sequence[TimedProgram]) -> float | None:
-    """Bytes on a device for one more task in the pack: least squares over the cells;
-    None with fewer than two packs.
+    """Bytes on a device for one more task in the pack: least squares over cells that
+    are laid out alike, as wide and on as many devices, as most of them are; None with
+    fewer than two packs of those.
     """
-    tasks = [cell.pack / cell.layout.devices for cell in cells]
+
+    def kind(cell: TimedProgram) -> Hashable:
+        return (cell.layout, cell.batches, cell.dtype)
+
+    most = Counter(map(kind, cells)).most_common(1)[0][0]
+    alike = [cell for cell in cells if kind(cell) == most]
+    tasks = [cell.pack / cell.layout.devices for cell in alike]
     if len(set(tasks)) < 2:
         return None
-    sizes = [cell.probe.bytes for cell in cells]
+    sizes = [cell.probe.bytes for cell in alike]
     return float(np.polyfit(tasks, sizes, 1)[0])

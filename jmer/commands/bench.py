@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jmer import shipped
 from jmer.commands.mistakes import OneLineParser
 from jmer.errors import UsageError, quoted
-from jmer.files import make_folder, write_json
+from jmer.files import require_writable, write_json
 from jmer.files.places import expanded
 from jmer.text import did_you_mean
 
@@ -31,6 +31,7 @@ TABLED = (
     *("hsta_casme2", "aman_casme2", "visual_memory_casme2", "offapexnet_megc2019"),
 )
 TABLED_ON = ("v5e-4", "h100")
+ROUNDS = 7
 LOWERINGS = ("backend", "patches", "tpu", "gpu")  # of `nn.lowering`, which needs JAX
 
 
@@ -70,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--variants", nargs="+", default=[], help="as of `jmer run`")
     add("--remat", action="store_true", help="layers made anew for the gradients")
     add("--accumulate", type=int, metavar="N", help="a batch in N parts")
-    add("--rounds", type=int, default=7, help="times that all are measured (default 7)")
+    add("--rounds", type=int, help=f"times that all are measured (default {ROUNDS})")
     add("--plan-seconds", type=float, help="time to choose a layout in")
     add("--peer", choices=("torch",), help="time a PyTorch loop beside it")
     add("--json", type=_place, metavar="OUT", help="write all that was measured")
@@ -104,14 +105,19 @@ def bench(words: Sequence[str]) -> int:
         return _estimates(options.estimates)
     if not options.files and not options.compare:
         raise UsageError("jmer bench needs an experiment file, or --compare OLD NEW.")
-    if options.rounds < 1:
+    if options.rounds is not None and options.rounds < 1:
         raise UsageError(f"--rounds {options.rounds} must be at least 1")
-    if options.target and options.peer:
-        raise UsageError("--target compiles and times nothing: leave out --peer.")
+    for name in ("peer", "rounds", "plan_seconds"):
+        if options.target and getattr(options, name) is not None:
+            raise UsageError(
+                f"--target compiles and times nothing: leave out "
+                f"--{name.replace('_', '-')}."
+            )
     if len(options.files) > 1 and not options.target:
         raise UsageError("jmer bench times one experiment; with --target, several.")
     if not options.compare:
-        options.files = [shipped.find(_place(file)) for file in options.files]
+        found = (shipped.find(_place(file)) for file in options.files)
+        options.files = list(dict.fromkeys(found))
     if options.target:
         return _elsewhere(options)
     from jmer.bench.results import compare, show, summary
@@ -139,7 +145,8 @@ def bench(words: Sequence[str]) -> int:
     cells = make_cells(experiment, grid, say)
     with contextlib.ExitStack() as stack:
         peers = _peers(options, experiment, stack) if options.peer else []
-        seconds = interleave(cells, peers, rounds=options.rounds, say=say)
+        rounds = options.rounds or ROUNDS
+        seconds = interleave(cells, peers, rounds=rounds, say=say)
     results = summary(
         _name(options.file, options), experiment, cells, seconds, ceilings
     )
@@ -175,7 +182,13 @@ def _elsewhere(options: argparse.Namespace) -> int:
     have devices talk."""
     from jmer.targets import machines
 
-    wanted = [machines.target(name) for name in options.target]
+    wanted = [machines.target(name) for name in dict.fromkeys(options.target)]
+    for machine in wanted:
+        if (most := max(options.devices, default=1)) > machine.devices:
+            raise UsageError(
+                f"--devices {most}: {machine.name} has {machine.devices}. Name a "
+                f"larger machine, or leave out --devices."
+            )
     _require_place(options.json)
     table = options.table and options.table.with_suffix(".json")
     _require_place(table)
@@ -213,9 +226,9 @@ def _elsewhere(options: argparse.Namespace) -> int:
 def _require_place(file: Path | None) -> None:
     """Raises: JmerError if that could not be written once all is measured."""
     if file is not None:
-        make_folder(file.parent)
         if file.is_dir():
             raise UsageError(f"--json {file} is a folder: name a file in it.")
+        require_writable(file)
 
 
 def _name(file: Path, options: argparse.Namespace) -> str:

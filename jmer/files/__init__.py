@@ -47,6 +47,18 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def require_writable(path: Path) -> None:
+    """For what is written at the end of long work.
+
+    Raises: JmerError if nothing can be written at `path`.
+    """
+    make_folder(path.parent)
+    with writing(path):
+        handle, part = aside(path)
+        os.close(handle)
+        part.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write that becomes `path` when all is in it, and never a part of it.

@@ -287,8 +287,14 @@ class NetworkConfig:
         return inputs
 
     def apply(self, model: nnx.Module, inputs: Inputs, **options: Any) -> Array:
-        """Logits [b, classes] of a batch, as `prefix` leaves it."""
-        return model(*(inputs[name] for name in self.inputs), **options)
+        """Logits [b, classes] of a batch, as `prefix` leaves it.
+
+        Raises: JmerError if the module returns something else.
+        """
+        arrays = [inputs[name] for name in self.inputs]
+        logits: Array = model(*arrays, **options)
+        require_logits(model, logits, len(arrays[0]))
+        return logits
 
     def apply_units(self, model: nnx.Module, inputs: Inputs, **options: Any) -> Array:
         """Logits [b, units] of action units, of which a clip shows as many as it does:
@@ -327,6 +333,25 @@ class NetworkConfig:
     def predict_units(self, model: nnx.Module, inputs: Inputs) -> Array:
         """The same of action units, by `apply_units`."""
         return self.apply_units(model, self.prefix(inputs), train=False)
+
+
+def require_logits(
+    model: nnx.Module, logits: Any, clips: int, classes: int | None = None
+) -> None:
+    """Raises: JmerError if what a module returned are no logits of so many clips, and
+    classes."""
+    shape = getattr(logits, "shape", None)
+    if shape is None:
+        found = f"a {type(logits).__name__}"
+    elif len(shape) == 2 and shape[0] == clips and classes in (None, shape[1]):
+        return
+    else:
+        found = f"an array of {list(shape)}"
+    expected = f"[{clips}, {'classes' if classes is None else classes}]"
+    raise JmerError(
+        f"{type(model).__name__} returned {found}: a network returns logits "
+        f"[b, classes], which are {expected} here."
+    )
 
 
 def describe(config: NetworkConfig) -> dict[str, str | int]:

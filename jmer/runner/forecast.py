@@ -96,11 +96,13 @@ def forecast(engine: EngineConfig, work: Work, tasks: int) -> Forecast | None:
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), work.data)
     kind, many = kind_of(work.trainer, shapes)
     size = bytes_of(work, tasks, devices)
-    side = side_by_side(engine, many, tasks, devices)
+    side = side_by_side(engine, kind, many, tasks, devices)
     return of_work(kind, many, steps, rate(), size, devices, side)
 
 
-def side_by_side(engine: EngineConfig, many: float, tasks: int, devices: int) -> int:
+def side_by_side(
+    engine: EngineConfig, kind: Kind, many: float, tasks: int, devices: int
+) -> int:
     """Tasks of a device that take their steps together, with so `many` multiplications
     each. Of a CPU one: its cores are busy with it."""
     if engine.chunk is not None:
@@ -110,7 +112,7 @@ def side_by_side(engine: EngineConfig, many: float, tasks: int, devices: int) ->
     elif engine.strategy != "auto" or jax.default_backend() == "cpu":
         chunk = 1
     else:
-        chunk = tasks_to_fill(many)
+        chunk = tasks_to_fill(jax.default_backend(), kind, many)
     return min(chunk, math.ceil(tasks / devices))
 
 

@@ -40,7 +40,8 @@ class Interruption:
     A stage of a run that is `patient` looks whether it is `asked` to stop, and ends
     well: Python would raise inside whatever runs at that moment, which may be a
     callback of XLA that swallows it, and a checkpoint can be saved first. Elsewhere,
-    and everywhere the second time, KeyboardInterrupt is raised.
+    and everywhere the second time, KeyboardInterrupt is raised; a `hasty` stage that
+    Python does not reach ends with the process.
 
     Python runs handlers between its own instructions alone, and compiling is one that
     takes minutes. So a thread hears of signals too: it says at once what will be, and
@@ -140,6 +141,8 @@ class Interruption:
             self._raised.wait(SOON)
             if self._raised.is_set() or self._left.is_set():
                 return
+            if now is not None and now.hasty and self._ends:
+                end_at_once(EXIT_CODE, INTERRUPTED)
         then = SOONEST if now is None else now.then
         with contextlib.suppress(OSError, ValueError):  # nobody may be reading
             self._say(f"stopping: {then}; {ONCE_MORE}")

@@ -25,6 +25,9 @@ class Stage:
     patient: bool = False
     """Whether the stage looks for such a wish itself, and ends well by doing so;
     Python is interrupted in all others."""
+    hasty: bool = False
+    """Whether such a wish ends the process even where Python is not reached: nothing is
+    lost by that, and a compiler may be busy for minutes."""
     counted: bool = False
     """Whether it counts what it does, so that its seconds say less."""
     since: float = dataclasses.field(default_factory=lambda: time.monotonic())
@@ -55,10 +58,15 @@ _stages: list[Stage] = []
 
 @contextlib.contextmanager
 def stage(
-    what: str, then: str = SOONEST, *, patient: bool = False, counted: bool = False
+    what: str,
+    then: str = SOONEST,
+    *,
+    patient: bool = False,
+    hasty: bool = False,
+    counted: bool = False,
 ) -> Iterator[Stage]:
     """The block is that stage, or a stage within another."""
-    begun = Stage(what, then, patient, counted)
+    begun = Stage(what, then, patient, hasty, counted)
     _stages.append(begun)
     try:
         yield begun

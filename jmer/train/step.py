@@ -14,7 +14,7 @@ from jmer import keys, trees
 from jmer.arrays import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 from jmer.errors import UsageError
 from jmer.losses import label_loss
-from jmer.models.base import Inputs, NetworkConfig
+from jmer.models.base import Inputs, NetworkConfig, require_logits
 from jmer.nn.lowering.choice import Lowering, current, use_lowering
 from jmer.nn.remat import use_remat
 from jmer.optim import Horizon, OptimConfig, trained_alone
@@ -402,7 +402,9 @@ class Trainer:
                 inputs = data.take(part[0])
                 units = kind_of(data.label) is UNITS
                 answer = self.network.apply_units if units else self.network.apply
-                return answer(model, inputs, train=False, weight=part[1])
+                logits = answer(model, inputs, train=False, weight=part[1])
+            require_logits(model, logits, len(part[0]), self.classes)
+            return logits
 
         parts = -(-len(index) // max(2 * self.plan.size, LEAST_TESTED))
         if parts <= 1:
