@@ -302,6 +302,8 @@ TYPED: list[tuple[str, str]] = [
     ("write PLACE.json and PLACE.md for --target", NO_REMEDY),
     ("a table of --target, then measurements", NO_REMEDY),
     ("--estimates needs a table", "test_beside_estimates.py: what is said"),
+    ("what jmer bench FILE --json OUT timed", NO_REMEDY),
+    ("what compilers say (jmer bench FILE --target", NO_REMEDY),
     ("--lowerings {quoted(name)}", NO_REMEDY),
     ("Try --chunks", f"{TARGETS}: what is said"),
     ("Try --packs {len(lighter", f"{TARGETS}: what is said"),

@@ -102,3 +102,16 @@ def test_what_has_nothing_in_common_is_told(files, capsys):
     measured.write_text(json.dumps({"cells": 3}))
     assert main(["bench", "--estimates", str(table), str(measured)]) == 1
     assert "net.json" in capsys.readouterr().err
+
+
+def test_estimates_and_measurements_are_not_read_as_one_another(files, capsys):
+    table, measured = map(str, files([record(1, 6e6)], [cell(1, 0.002)]))
+    for words, wrong in (
+        (["--estimates", measured, table], measured),
+        (["--estimates", table, table], table),
+        (["--compare", measured, table], table),
+        (["--compare", table, measured], table),
+    ):
+        assert main(["bench", *words]) == 1
+        has = "what compilers say" if wrong == table else "what jmer bench FILE"
+        assert f"error: {wrong} has {has}" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from jmer.bench.kept import TABLE_SHAPE
-from jmer.bench.results import BENCHMARK_SHAPE
+from jmer.bench.results import BENCHMARK_SHAPE, require_sort
 from jmer.errors import JmerError
 from jmer.files import read_json
 from jmer.files.shape import checked
@@ -41,10 +41,14 @@ def pairs(table: Path, measurements: Sequence[Path]) -> list[Pair]:
 
     Raises: JmerError if there is none, or a file is something else.
     """
-    records = checked(read_json(table), TABLE_SHAPE, table)["targets"]
+    content = read_json(table)
+    require_sort("targets", content, table)
+    records = checked(content, TABLE_SHAPE, table)["targets"]
     found = []
     for file in measurements:
-        content = checked(read_json(file), BENCHMARK_SHAPE, file)
+        content = read_json(file)
+        require_sort("cells", content, file)
+        content = checked(content, BENCHMARK_SHAPE, file)
         name = content.get("name")
         for cell in content["cells"]:
             for record in records:

@@ -22,6 +22,10 @@ from jmer.text import duration, visible
 SCHEMA = 1
 TOLERANCE = 1.1  # slower by more than this is a regression, if the spreads agree
 
+SORTS = {
+    "cells": "what jmer bench FILE --json OUT timed",
+    "targets": "what compilers say (jmer bench FILE --target MACHINE)",
+}
 SPREAD = ("min", "median", "max")
 TIMED = ("label", "seconds_per_fold_epoch")
 BENCHMARK_SHAPE: Shape = fields(
@@ -191,8 +195,17 @@ def compare(files: Sequence[Path], console: Console) -> list[str]:
     return slower
 
 
+def require_sort(sort: str, content: Any, file: Path) -> None:
+    """Raises: JmerError if what a command wrote was read as what another one writes:
+    `cells`, what was timed, or `targets`, what compilers said."""
+    (other,) = SORTS.keys() - {sort}
+    if isinstance(content, dict) and other in content and sort not in content:
+        raise JmerError(f"{file} has {SORTS[other]}, and here goes {SORTS[sort]}.")
+
+
 def _cells(file: Path) -> dict[str, Any]:
     content = read_json(file)
+    require_sort("cells", content, file)
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise JmerError(f"{file} is no benchmark of this version of jmer.")
     checked(content, BENCHMARK_SHAPE, file)
