@@ -180,7 +180,7 @@ def test_a_chunk_wider_than_a_seed_has_folds_is_said(seeds, engine, told):
         engine = EngineConfig(**{"devices": 1, **engine})
         experiment = dataclasses.replace(EXPERIMENT, seeds=seeds, engine=engine)
         session, said = session_of(experiment, experiment.data.clips()), []
-        plan, _ = session._plan(session.tasks, said.append, begun=False)
+        plan, _ = session._plan(session.tasks, said.append)
         return plan.layout, [text for text in said if "trainings for" in text]
 
     layout, said = planned(**engine)
