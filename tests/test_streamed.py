@@ -162,8 +162,9 @@ def test_the_canary_tries_what_will_run(mix):
     program = make_program(clips, network=Config(mix=mix), **SHARED, chunk=5)
     fed, data = streamed(program, clips, tasks), Data.of(clips.inputs, clips.label)
     if mix is Centred:
-        with pytest.raises(Leak, match=r"mix \(Centred\)"):
+        with pytest.raises(Leak, match=r"mix \(Centred\)") as raised:
             sing(fed, tasks, table_of(program, clips, tasks), data)
+        assert "--batches own" not in str(raised.value)  # which no stream has
     else:
         assert sing(fed, tasks, table_of(program, clips, tasks), data).clips == 4
 
