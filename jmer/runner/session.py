@@ -234,7 +234,7 @@ class Session:
                     )
 
     def _plan(
-        self, tasks: list[Task], say: Callable[[str], Any], *, begun: bool
+        self, tasks: list[Task], say: Callable[[str], Any], *, begun: bool = False
     ) -> tuple[Plan, int]:
         """The layout of new tasks, and how many of them train in one program."""
         if self.experiment.optim.fits:
