@@ -102,11 +102,6 @@ class FieldCheck:
         for name in names:
             self.must(name, self._within(name, least), f"be at least {least}")
 
-    def not_negative(self, *names: str) -> None:
-        """Numbers from 0 on, infinity too."""
-        for name in names:
-            self.must(name, self._within(name, 0), "not be negative")
-
     def finite(self, *names: str, least: float = 0) -> None:
         """Numbers from `least` to below infinity."""
         bound = f"at least {least}" if least else "not negative"

@@ -2,9 +2,10 @@
 
 import dataclasses
 import hashlib
+import math
 import os
 import sys
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,7 +61,7 @@ class EngineConfig:
     """Time to measure layouts in before a long run, in seconds; 0 takes the first."""
     data: Literal["auto", "resident", "streamed"] = "auto"
     """Where the set lies: whole on each device (resident), or fed to it in blocks by
-    Grain (streamed), which needs shared batches; auto streams what does not fit."""
+    Grain (streamed), which needs --batches shared; auto streams what does not fit."""
     memory_limit: float | None = None
     """Memory of a device that a program may take, in GB (default: what it has)."""
     checkpoint_seconds: float = 60.0
@@ -71,9 +72,10 @@ class EngineConfig:
         check.choices()
         check.at_least(1, "chunk", "pack", "devices", "accumulate")
         check.whole("chunk", "pack", "devices", "accumulate", least=1)
-        check.not_negative("checkpoint_seconds", "plan_seconds")
+        check.finite("checkpoint_seconds", "plan_seconds")
         limit = self.memory_limit
-        check.must("memory_limit", limit is None or limit > 0, "be above 0")
+        fits = limit is None or 0 < limit < math.inf
+        check.must("memory_limit", fits, "be finite and above 0")
         if self.chunk is not None and self.strategy in ("map", "loop"):
             raise UsageError(
                 f"engine.chunk={self.chunk} and engine.strategy={self.strategy} "
@@ -181,6 +183,7 @@ class Experiment:
             )
         inside = 0 < self.inner_fraction < 1
         check.must("inner_fraction", inside, "be between 0 and 1")
+        self._require_streamable()
         if self.sampling == "balanced" and self.batches == "shared":
             raise UsageError(
                 "sampling=balanced needs batches=own: a batch that is balanced for all "
@@ -198,6 +201,33 @@ class Experiment:
         whole = all(is_whole(seed, -MOST_SEED, MOST_SEED) for seed in self.seeds)
         check.must("seeds", whole, rule)
         check.must("seeds", min(self.seeds) >= 0, f"not be negative, but {rule}")
+        for name, number in _numbers(self):
+            if not math.isfinite(number):  # as JSON has none of them
+                raise UsageError(f"{name}={number} must be finite")
+
+    def _require_streamable(self) -> None:
+        """Raises: UsageError if the set is to be streamed, and folds have batches of
+        their own: it is known before anything is read.
+
+        Of a set that is streamed since it does not fit, `feeding.streams` decides: it
+        knows the split, of which some have own batches that are read together.
+        """
+        balanced = self.sampling == "balanced"
+        if self.engine.data != "streamed" or self.model.fitted:
+            return
+        if self.batches == "shared" and not balanced:
+            return
+        needs = "engine.data=streamed needs batches that all folds read together, and"
+        if balanced:
+            raise UsageError(
+                f"{needs} sampling=balanced draws each fold's own clips: give "
+                f"--batches shared --sampling shuffled, or --engine.data auto "
+                f"--batches own"
+            )
+        raise UsageError(
+            f"{needs} batches=own are of each fold's own clips: give --batches shared, "
+            f"or --engine.data auto"
+        )
 
     def _require_fit(self) -> None:
         """Raises: UsageError if a network is to be fitted or a baseline trained, or
@@ -363,6 +393,20 @@ def require_network(network: NetworkConfig) -> None:
             f"Define {'it' if len(lacking) == 1 else 'them'} in the class "
             f"{kind.__name__}, as the networks of jmer.models do."
         )
+
+
+def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
+    """The numbers of a configuration and its parts that are not whole, each with the
+    name of its field as it is typed."""
+    if isinstance(value, float):
+        yield name, value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _numbers(item, name)
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            dotted = f"{name}.{option(field.name)}".lstrip(".")
+            yield from _numbers(getattr(value, field.name), dotted)
 
 
 def _different(values: Sequence[Hashable]) -> bool:

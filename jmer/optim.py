@@ -90,7 +90,7 @@ class SteppedConfig(OptimConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check.not_negative("every")
+        self._check.finite("every")
         self._check.must("factor", 0 < self.factor <= 1, "be above 0 and at most 1")
 
     @property
@@ -117,7 +117,7 @@ class SgdConfig(SteppedConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check.share("momentum")
-        self._check.not_negative("weight_decay")
+        self._check.finite("weight_decay")
 
     def transform(
         self, horizon: Horizon = FOREVER, depth: Depth = lambda path: 0
@@ -147,7 +147,7 @@ class MomentsConfig(OptimConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check.share("beta1", "beta2")
-        self._check.not_negative("epsilon", "weight_decay")
+        self._check.finite("epsilon", "weight_decay")
 
     @property
     def moments(self) -> dict[str, float]:
@@ -193,7 +193,7 @@ class AdamWConfig(MomentsConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check.not_negative("warmup_epochs", "warmup_lr", "final_lr")
+        self._check.finite("warmup_epochs", "warmup_lr", "final_lr")
         fits = 0 < self.layer_decay <= 1
         self._check.must("layer_decay", fits, "be above 0 and at most 1")
 
@@ -288,7 +288,7 @@ class RmspropConfig(SteppedConfig):
         super().__post_init__()
         self._check.choices()
         self._check.share("smoothing")
-        self._check.not_negative("epsilon", "weight_decay", "clip")
+        self._check.finite("epsilon", "weight_decay", "clip")
 
     def transform(
         self, horizon: Horizon = FOREVER, depth: Depth = lambda path: 0

@@ -29,6 +29,7 @@ CHANGED_LIST = "test_changed_lists.py::test_"
 CHANGED_LISTS = f"{CHANGED_LIST}lists_elsewhere_are_named"
 PYTHON = "test_notebook.py::test_"
 FED = "test_streamed.py::test_own_batches_of_such_a_set_are_refused"
+PINNED = "test_streamed.py::test_a_stream_of_own_batches_is_refused_by_its_options"
 RECORDINGS = "test_native.py::test_what_is_said_of_recordings_works_when_typed"
 # Why nothing is typed.
 HOSTS = "several processes at once: test_hosts.py and test_launcher.py start them"
@@ -194,8 +195,9 @@ TYPED: list[tuple[str, str]] = [
     ("every task diverged", f"{RUNS}all_that_diverges"),
     ("was begun with XLA_FLAGS", f"{MENDED}a_run_that_other_flags_began"),
     ("All of it: add --out FOLDER", "test_terminal.py: the report is in that folder"),
-    ("Run with --batches shared --overwrite", FED),
-    ("engine.data=streamed needs batches", FED),
+    ("or with --engine.data resident", FED),
+    ("{needs} sampling=balanced draws", PINNED),
+    ("{needs} batches=own are of", PINNED),
     ("Lower --batch-size, or raise", f"{RUNS}a_task_that_is_too_large"),
     ("--selection last.", f"{RUNS}inner_clips_that_nobody_can_spare"),
     ("--inner-unit clip or ", f"{RUNS}inner_clips_that_nobody_can_spare"),
@@ -374,11 +376,13 @@ TYPED: list[tuple[str, str]] = [
     ("Give a --run-dir on a file system", HOSTS),
     ("--num-processes and --process-id", HOSTS),
     ("--process-id={process_id} must be", HOSTS),
+    ("--num-processes={num_processes} must be", HOSTS),
     ("--alone and {BY_HAND} exclude", HOSTS),
     ("If this process was started alone", HOSTS),
     ("it needs another --coordinator", HOSTS),
     ("give the same --num-processes", HOSTS),
     ("give each a --process-id", HOSTS),
+    ("each with a --process-id of its own", HOSTS),
     ("--coordinator {host}:PORT", HOSTS),
     ("--coordinator {self.launch.host}:PORT", HOSTS),
     ("or wait longer with --meeting-seconds", HOSTS),

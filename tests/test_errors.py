@@ -26,12 +26,6 @@ RULES: dict[str, tuple[Rule, tuple[object, ...], tuple[object, ...], str]] = {
         (1, -1, math.nan),
         "must be at least 2",
     ),
-    "not negative": (
-        lambda check: check.not_negative("fc6_dilation"),
-        (0, 0.0, math.inf, None),
-        (-1, -1e-9, math.nan),
-        "must not be negative",
-    ),
     "finite": (
         lambda check: check.finite("fc6_dilation"),
         (0, 7, None),

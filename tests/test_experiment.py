@@ -1,5 +1,6 @@
 """An experiment refuses what cannot run, and knows what its numbers depend on."""
 
+import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -7,13 +8,18 @@ from pathlib import Path
 import pytest
 
 from data_builders.casme2 import Casme2
+from data_builders.folder import Folder
 from data_builders.megc2019_flow28 import Megc2019Flow28
 from data_builders.synthetic import Synthetic
+from jmer.baselines.flow_pixels import FlowPixelsConfig
+from jmer.baselines.svm import SvmConfig
 from jmer.data.splits import ClipHoldOut, HoldOut, KFold, Loso
-from jmer.errors import UsageError
+from jmer.errors import UsageError, option
 from jmer.experiment import EngineConfig, Experiment, load_experiment
+from jmer.models.stanet import STANetConfig
 from jmer.models.ststnet import STSTNetConfig
-from jmer.optim import AdamConfig, SgdConfig
+from jmer.optim import AdamConfig, AdamWConfig, RmspropConfig, SgdConfig
+from jmer.train.objective import LossConfig
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 BASE = Experiment(
@@ -69,7 +75,7 @@ def test_bad_fields_are_refused(fields, words):
         (Casme2, {"size": 10**6}, "size=1000000: must be at most 2,048"),
         (Casme2, {"frames": 2 * 10**9}, "frames=2000000000: must be at most 10,000"),
         (Casme2, {"size": 10**20}, "size=1(0+): must be at most"),
-        (EngineConfig, {"checkpoint_seconds": -1.0}, "seconds=-1.0 must not be neg"),
+        (EngineConfig, {"checkpoint_seconds": -1.0}, "seconds=-1.0 must be finite and"),
         (AdamConfig, {"lr": 0.0}, "optim.lr=0.0 must be positive"),
         (AdamConfig, {"lr": float("nan")}, "optim.lr=nan must be positive"),
         (SgdConfig, {"lr": float("inf")}, "optim.lr=inf must be positive and finite"),
@@ -82,6 +88,80 @@ def test_bad_fields_are_refused(fields, words):
 def test_bad_fields_of_the_parts_are_refused(kind, fields, words):
     with pytest.raises(UsageError, match=words):
         kind(**fields)
+
+
+NOT_FINITE = (float("nan"), float("inf"), float("-inf"))
+PARTS = (
+    *(EngineConfig, LossConfig, Loso, ClipHoldOut, STSTNetConfig, STANetConfig),
+    *(AdamConfig, AdamWConfig, RmspropConfig, SgdConfig, SvmConfig, Synthetic, Folder),
+)
+
+
+def _fractions(kind):
+    """The fields of a part that are numbers, and no counts."""
+    fields = dataclasses.fields(kind)
+    return [field.name for field in fields if field.type in (float, float | None)]
+
+
+@pytest.mark.parametrize("value", [*NOT_FINITE, -1.0])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(kind, name) for kind in PARTS for name in _fractions(kind)],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_no_number_of_a_part_is_infinite(kind, name, value):
+    spelt = name.replace("_", "[-_]")  # the recipe of a set has its own way
+    with pytest.raises(UsageError, match=rf"{spelt}={value}:? must be"):
+        kind(**{name: value})
+
+
+@dataclasses.dataclass(frozen=True)
+class Unchecked(STSTNetConfig):
+    """A network of somebody's own, who has not thought of it."""
+
+    gain: float = 1.0
+    gains: tuple[float, ...] = (1.0, 2.0)
+
+
+@pytest.mark.parametrize("value", NOT_FINITE)
+def test_no_number_of_an_experiment_is_infinite(value):
+    for fields in ({"gain": value}, {"gains": (1.0, value)}):
+        (name,) = fields
+        with pytest.raises(UsageError, match=rf"^model.{name}={value} must be finite"):
+            replace(BASE, model=Unchecked(**fields))
+    for name in ("ema", "inner_fraction", "epochs", "batch_size", "patience"):
+        with pytest.raises(UsageError, match=rf"^{option(name)}={value} must"):
+            replace(BASE, **{name: value})
+
+
+STREAMED = EngineConfig(data="streamed")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "batches=own are of .* --batches shared, or --engine.data auto$"),
+        (
+            {"sampling": "balanced"},
+            "sampling=balanced draws .* --batches shared --sampling shuffled, or "
+            "--engine.data auto --batches own$",
+        ),
+        (
+            {"sampling": "balanced", "batches": "shared"},
+            "sampling=balanced draws .* --batches shared --sampling shuffled, or "
+            "--engine.data auto --batches own$",
+        ),
+    ],
+)
+def test_a_stream_of_each_folds_own_batches_is_refused(fields, words):
+    with pytest.raises(UsageError, match=f"^engine.data=streamed needs .*{words}"):
+        replace(BASE, engine=STREAMED, **fields)
+
+
+def test_what_is_streamed_or_fitted_may_be():
+    replace(BASE, engine=STREAMED, batches="shared")
+    fitted = {"model": FlowPixelsConfig(), "optim": SvmConfig(), "epochs": 1}
+    replace(BASE, **fitted, dtype="float32", engine=STREAMED)
 
 
 @pytest.mark.parametrize(

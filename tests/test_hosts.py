@@ -2,12 +2,14 @@
 
 import contextlib
 import csv
+import dataclasses
 import json
 import os
 import re
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +18,14 @@ import numpy as np
 import pytest
 from killing import Program, Server
 
+from jmer.cli import main
 from jmer.data.splits import Fold
 from jmer.errors import JmerError, UsageError
 from jmer.experiment import load_experiment
 from jmer.runner.together import require_same_data, require_same_options
 from jmer.train import hosts
+from jmer.train.launcher import Launch
+from jmer.train.meeting import meet
 
 ONE_DEVICE = "--xla_force_host_platform_device_count=1"
 EPOCHS = ("--epochs", "60")
@@ -147,13 +152,46 @@ def test_a_set_in_blocks_comes_to_each_of_two_processes(start, tmp_path):
 def test_half_of_the_address_is_a_usage_error():
     with pytest.raises(UsageError, match="go together"):
         hosts.launched(coordinator="127.0.0.1:1234", environment={})
-    with pytest.raises(UsageError, match="--process-id=2"):
-        hosts.launched("127.0.0.1:1234", 2, 2)
+    for count, index in ((2, 2), (2, -1), (1, 1)):
+        words = f"--process-id={index} must be from 0 to {count - 1}, below"
+        with pytest.raises(UsageError, match=words):
+            hosts.launched("127.0.0.1:1234", count, index)
+    for count in (0, -1, -9):
+        with pytest.raises(UsageError, match=f"--num-processes={count} must be at l"):
+            hosts.launched("127.0.0.1:1234", count, 0)
     with pytest.raises(UsageError, match="exclude one another"):
         hosts.launched("127.0.0.1:1234", 2, 1, alone=True)
     for address in ("node1", "node1:", ":80", "node1:0", "node1:99999", "a:b"):
         with pytest.raises(JmerError, match="is no HOST:PORT"):
             hosts.launched(address, 2, 1)
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "0", "-inf"])
+def test_a_time_to_meet_that_is_none_is_a_usage_error(seconds, tmp_path, capsys):
+    own = ("--coordinator", "127.0.0.1:1", "--num-processes", "2", "--process-id", "1")
+    words = ["run", "quickstart", "--run-dir", str(tmp_path / "run")]
+    assert main([*words, *own, f"--meeting-seconds={seconds}"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: meeting-seconds={float(seconds)} must be finite")
+    assert error.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("index", [1, 2, 0])
+def test_a_second_process_of_a_number_is_told_so_once_all_have_met(index):
+    """The first one listens no more by then, and may be well."""
+    launches = [Launch(i, 3, "127.0.0.1", free_port(), "by hand") for i in range(3)]
+    launches = [dataclasses.replace(one, port=launches[0].port) for one in launches]
+    with ThreadPoolExecutor() as pool:
+        own = {"seconds": HANGING, "say": lambda text: None}
+        met = [pool.submit(meet, launch, **own) for launch in launches]
+        channels = [one.result() for one in met]
+    words = "each with a --process-id of its own"
+    with pytest.raises(JmerError, match=words) as raised:
+        meet(launches[index], seconds=0.2, say=lambda text: None)
+    if index:
+        assert "Where all have met already, it takes in nobody" in str(raised.value)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda channel: channel.close(None), channels))
 
 
 def test_alone_everything_is_the_first(monkeypatch):

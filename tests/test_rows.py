@@ -1,6 +1,7 @@
 """A set that stays on disk is the set that was prepared, and is read row by row."""
 
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -110,7 +111,18 @@ def test_a_set_on_disk_is_the_set_in_memory(prepared, cache):
     assert isinstance(load(prepared, room=1e9).inputs["apex_flow"], np.ndarray)
 
 
-@pytest.mark.parametrize("damage", ["a byte", "the end", "a name", "no description"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "a byte",
+        "the end",
+        "a name",
+        "gone",
+        "a folder",
+        "a dead link",
+        "no description",
+    ],
+)
 def test_damaged_rows_are_refused_and_made_anew(prepared, cache, damage):
     load(prepared, room=0)
     (folder,) = (cache / "rows").iterdir()
@@ -127,6 +139,12 @@ def test_damaged_rows_are_refused_and_made_anew(prepared, cache, damage):
         os.truncate(values, values.stat().st_size - 2)
     elif damage == "a name":
         about.write_text(about.read_text().replace("syn", "sun"))
+    elif damage != "no description":
+        values.unlink()
+        if damage == "a folder":
+            values.mkdir()
+        elif damage == "a dead link":
+            values.symlink_to(folder / "elsewhere")
     else:  # as a process leaves it that was killed
         about.unlink()
     if damage == "no description":
@@ -135,9 +153,7 @@ def test_damaged_rows_are_refused_and_made_anew(prepared, cache, damage):
     with pytest.raises(JmerError, match=r"remove .*/rows/[^ ]*, and it is ") as told:
         load(prepared, room=0)
     named = str(told.value).split("remove ")[-1].split(", and")[0]
-    for file in Path(named).iterdir():
-        file.unlink()
-    Path(named).rmdir()
+    shutil.rmtree(named)
     assert len(load(prepared, room=0)) == 7
 
 

@@ -162,8 +162,9 @@ def test_the_canary_tries_what_will_run(mix):
     program = make_program(clips, network=Config(mix=mix), **SHARED, chunk=5)
     fed, data = streamed(program, clips, tasks), Data.of(clips.inputs, clips.label)
     if mix is Centred:
-        with pytest.raises(Leak, match=r"mix \(Centred\)"):
+        with pytest.raises(Leak, match=r"mix \(Centred\)") as raised:
             sing(fed, tasks, table_of(program, clips, tasks), data)
+        assert "--batches own" not in str(raised.value)  # which no stream has
     else:
         assert sing(fed, tasks, table_of(program, clips, tasks), data).clips == 4
 
@@ -265,13 +266,52 @@ def test_own_batches_of_such_a_set_are_refused(words, capsys):
     limit = "--engine.memory-limit", str(SET / 4 / 1e9)
     assert main(words("own", *limit)) == 1
     error = capsys.readouterr().err
-    assert error.count("\n") == 1 and "--batches shared" in error
+    assert error.count("\n") == 1 and "--overwrite" not in error
     assert "the set of 0.00295 GB does not fit 0.000737 GB" in error
-    assert main(words("own", "--engine.data", "streamed")) == 2
-    assert "engine.data=streamed needs batches that all" in capsys.readouterr().err
-    # The remedies, typed.
-    both = r"(--batches shared --overwrite), .* (--engine.data resident)"
+    # The remedies, typed: where nothing is trained, and where something is.
+    both = r"Run with (.*), which is fed in .* (--engine.data resident)"
+    one_seed = "--seeds", "0"
     found = re.search(both, error)
-    assert main(words("own", *found[1].split(), "--seeds", "0", *limit)) == 0
     enough = "--engine.memory-limit", "1"
-    assert main(words("more", *found[2].split(), *enough, "--seeds", "0")) == 0
+    assert main(words("own", *found[2].split(), *enough, *one_seed)) == 0
+    assert main(words("fresh", *found[1].split(), *one_seed, *limit)) == 0
+    capsys.readouterr()
+    assert main(words("own", *limit, "--seeds", "0", "1")) == 1
+    found = re.search(both, capsys.readouterr().err)
+    assert "--overwrite" in found[1]
+    assert main(words("own", *found[1].split(), *one_seed, *limit)) == 0
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        (),
+        ("--batches", "own"),
+        ("--sampling", "balanced"),
+        ("--sampling", "balanced", "--batches", "shared"),
+    ],
+    ids=" ".join,
+)
+def test_a_stream_of_own_batches_is_refused_by_its_options(
+    tmp_path, words, capsys, own
+):
+    """Before anything is read; and what is said works when typed."""
+    pinned = (*own, "--engine.data", "streamed")
+    assert main(words("run", *pinned)) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "engine.data=streamed needs batches" in error
+    assert not (tmp_path / "run").exists()
+    ways = re.search("give (.*), or (.*)", error)
+    for i, way in enumerate(ways.groups()):
+        typed = (*pinned, *way.split(), "--seeds", "0")
+        assert main(words(f"run{i}", *typed)) == 0
+        assert ("is streamed: blocks of" in capsys.readouterr().out) == (i == 0)
+
+
+def test_balanced_batches_of_such_a_set_are_refused(words, capsys):
+    limit = "--engine.memory-limit", str(SET / 4 / 1e9)
+    typed = (*limit, "--sampling", "balanced", "--seeds", "0")
+    assert main(words("run", *typed)) == 1
+    found = re.search("Run with (.*), which is fed", capsys.readouterr().err)
+    assert found[1] == "--batches shared --sampling shuffled"
+    assert main(words("run", *typed, *found[1].split())) == 0

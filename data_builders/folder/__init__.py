@@ -1,5 +1,6 @@
 """A set of one's own: a table, and the folders of frames or videos that it names."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,8 +75,8 @@ class Folder(FrameSet):
             object.__setattr__(self, "manual_dir", self._place)
         if self.times == "seconds":  # which names of files say nothing of
             object.__setattr__(self, "numbering", "same")
-        if self.fps < 0:
-            raise UsageError(f"fps={self.fps}: must be above 0")
+        if not 0 <= self.fps < math.inf:
+            raise UsageError(f"fps={self.fps}: must be finite and above 0")
 
     @property
     def needs(self) -> Needs:

@@ -4,11 +4,13 @@ Importing this brings JAX along; commands do so once they know which file is mea
 """
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from jmer.errors import FieldCheck
 from jmer.experiment import Experiment
 
 # No prefix: `--epochs`, not `--experiment.epochs`; the parts keep theirs.
@@ -43,6 +45,10 @@ class RunOptions:
     """How long several processes wait for one another to be started, in seconds."""
     alone: bool = False
     """Run in this process alone, whatever a launcher (Slurm, MPI, TPU slice) says."""
+
+    def __post_init__(self) -> None:
+        fits = 0 < self.meeting_seconds < math.inf
+        FieldCheck(self).must("meeting_seconds", fits, "be finite and above 0")
 
 
 @dataclasses.dataclass(frozen=True)

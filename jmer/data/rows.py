@@ -38,7 +38,7 @@ class RowFile:
             weakref.finalize(self, os.close, self._opened)
             found = os.fstat(self._opened).st_size
         except OSError as error:
-            raise JmerError(f"cannot read {file}: {error.strerror}.") from error
+            raise self._damaged(error.strerror or str(error)) from error
         if found != self.nbytes:
             raise self._damaged(f"has {found} bytes, not {self.nbytes}")
 

@@ -12,7 +12,7 @@ import numpy as np
 from jmer import trees
 from jmer.data.machine import memory
 from jmer.data.rows import RowFile
-from jmer.errors import JmerError, UsageError
+from jmer.errors import JmerError
 from jmer.experiment import EngineConfig
 from jmer.nn.lowering.choice import default
 from jmer.runner.plan import Plan, make_plan
@@ -32,14 +32,17 @@ def first_plan(
     work: Work,
     limit: float | None,
     say: Callable[[str], Any] = lambda text: None,
+    *,
+    begun: bool = False,
 ) -> tuple[Work, Plan]:
     """The layout of some work, before it is made to fit, and what of the work one
     program may hold: all of it, or where the set is streamed, the tasks of a seed.
+    `begun` says that something of the run is trained already.
 
     Raises: JmerError if the set does not fit and cannot be streamed.
     """
     platform = jax.local_devices()[0].platform
-    own = hosts.all_or_none(lambda: streams(engine, work, limit, platform))
+    own = hosts.all_or_none(lambda: streams(engine, work, limit, platform, begun))
     if not any(hosts.gather_json(own)):  # a machine that cannot hold it tells all
         return work, make_plan(engine, whole(work), say)
     work = of_one_seed(work)
@@ -47,35 +50,38 @@ def first_plan(
 
 
 def streams(
-    engine: EngineConfig, work: Work, limit: float | None, platform: str
+    engine: EngineConfig,
+    work: Work,
+    limit: float | None,
+    platform: str,
+    begun: bool = False,
 ) -> bool:
     """Whether the set of some work is streamed: pinned, or since it does not fit the
-    memory of a device, of `limit` bytes, together with the work of one task.
+    memory of a device, of `limit` bytes, together with the work of one task. With
+    `begun` other batches would replace what is trained.
 
     Raises: JmerError if it does not fit and cannot be streamed, or Grain is missing.
     """
-    together = work.trainer.plan.together
+    plan = work.trainer.plan
     if engine.data == "resident":
         return False
-    if engine.data == "streamed" and not together:
-        raise UsageError(
-            "engine.data=streamed needs batches that all folds read together, and "
-            "these are of each fold's own clips: --batches shared --overwrite"
-        )
     if engine.data == "streamed" or on_disk(work):
         needed = math.inf
     else:
         needed = _needed(engine, work, limit, platform)
         if limit is None or not needed - set_bytes(work.data) <= limit < needed:
             return False
-    if not together:
+    if not plan.together:
+        words = ["--batches", "shared"]
+        words += ["--sampling", "shuffled"] if plan.balanced else []
+        words += ["--overwrite"] if begun else []
         most = "memory" if limit is None else f"{limit / 1e9:.3g} GB"
         raise JmerError(
             f"the set of {set_bytes(work.data) / 1e9:.3g} GB does not fit {most} with "
             f"the work of one task, and each fold has batches of its own, which need "
-            f"all of it there. Run with --batches shared --overwrite, which is fed in "
-            f"blocks; or with --engine.data resident, if there is more memory than "
-            f"that."
+            f"all of it there. Run with {' '.join(words)}, which is fed in blocks"
+            f"{', and begins anew' if begun else ''}; or with --engine.data resident, "
+            f"if there is more memory than that."
         )
     require_grain()
     return True

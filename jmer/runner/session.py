@@ -29,7 +29,7 @@ from jmer.runner.plan import Plan, fit, fit_plan, memory_limit
 from jmer.runner.stages import COMPILES, stage
 from jmer.runner.start import Start
 from jmer.runs.arrangement import Arrangement, read_arrangement
-from jmer.runs.folder import ARRANGEMENT, RUN, run_of
+from jmer.runs.folder import ARRANGEMENT, RUN, is_untrained, run_of
 from jmer.runs.held_out import held_out
 from jmer.runs.packs import SavedPack, place_of, read_packs
 from jmer.runs.weights import held_out_note, read_held_out
@@ -175,7 +175,7 @@ class Session:
         there = {task for pack in packs for task in pack.tasks}
         new = [task for task in self.tasks if task not in there]
         if new:
-            plan, size = self._plan(new, say)
+            plan, size = self._plan(new, say, begun=not is_untrained(folder.parent))
             packs += new_packs(packs, new, plan, size)
             layout = Arrangement(self._chosen_for, tuple(packs))
             # In this order: where there is a layout, nobody is told of it again.
@@ -233,7 +233,9 @@ class Session:
                         f"tasks again."
                     )
 
-    def _plan(self, tasks: list[Task], say: Callable[[str], Any]) -> tuple[Plan, int]:
+    def _plan(
+        self, tasks: list[Task], say: Callable[[str], Any], *, begun: bool = False
+    ) -> tuple[Plan, int]:
         """The layout of new tasks, and how many of them train in one program."""
         if self.experiment.optim.fits:
             return fit_plan(), math.ceil(len(tasks) / hosts.count())
@@ -245,7 +247,7 @@ class Session:
                 expected = forecast(engine, work, share)
                 if expected is not None and expected.long:
                     say(str(expected))
-            work, plan = first_plan(engine, work, limit, say)
+            work, plan = first_plan(engine, work, limit, say, begun=begun)
         # Machines of one kind, measured apart: the first one's word counts.
         plan = Plan.of(hosts.gather_json(plan.record())[0])
         with stage("compiling", COMPILES):

@@ -80,6 +80,7 @@ def plan_sweep(
         return ["new" if overwrite else _stage(c.experiment, f) for c, f in found]
 
     seen = hosts.gather_json(hosts.first_then_all(stages))[0]
+    begun = any(not is_untrained(folder) for folder in folders)
     measured: dict[str, float | None] = {}
     plans: list[Planned] = []
     data, clips = None, None
@@ -97,7 +98,7 @@ def plan_sweep(
         one = Planned(cell, folder, stage, len(folds))
         key = structure(experiment)
         if key not in measured and not stopping():
-            measured[key] = _epoch_of_a_task(cell, seen, folds, say)
+            measured[key] = _epoch_of_a_task(cell, seen, folds, say, begun)
             jax.clear_caches()
         seconds = measured.get(key)
         if seconds is not None:
@@ -147,7 +148,11 @@ def structure(experiment: Experiment) -> str:
 
 
 def _epoch_of_a_task(
-    cell: Cell, clips: ClipSet, folds: Sequence[Fold], say: Callable[[str], Any]
+    cell: Cell,
+    clips: ClipSet,
+    folds: Sequence[Fold],
+    say: Callable[[str], Any],
+    begun: bool,
 ) -> float | None:
     """Seconds that a task takes for an epoch. None if that is not wanted
     (`engine.plan_seconds` is 0), or not cheap to know: what a network computes once for
@@ -160,13 +165,14 @@ def _epoch_of_a_task(
     seen = seen_by_tasks(experiment.model, clips, current(), say)
     session = Session(experiment, clips, folds, seen)
     work = session.work(session.tasks)
-    work, plan = first_plan(engine, work, memory_limit(engine), say)
+    limit = memory_limit(engine)
+    work, plan = first_plan(engine, work, limit, say, begun=begun)
     if plan.seconds is not None:
         return plan.seconds / len(work.tasks)
     if plan.block is not None:
         return None
     work = whole(work)
-    found = measure(plan.layout, work, memory_limit(engine), steps=1, repeats=1)
+    found = measure(plan.layout, work, limit, steps=1, repeats=1)
     return None if found is None else found.seconds / len(session.tasks)
 
 

@@ -27,6 +27,7 @@ from jmer.train.folds import Program
 from jmer.train.host_order import order_of
 from jmer.train.pack import first_state
 from jmer.train.step import Data
+from jmer.train.streamed import Streamed
 from jmer.train.tasks import Task, TaskTable
 
 
@@ -114,7 +115,7 @@ def sing(
             f"after one epoch (the first: {found[0]}). In a batch that folds read "
             f"together, a layer that mixes clips must leave out those of weight 0: "
             f"hand it the `weight` that the network is called with, as "
-            f"`jmer.nn.BatchNorm` takes it.{_other_remedy(program.trainer.plan)}"
+            f"`jmer.nn.BatchNorm` takes it.{_other_remedy(program)}"
         )
     arrays = len(jax.tree.leaves(first))
     return Passed(task, int(unseen.sum()), arrays, time.monotonic() - begun)
@@ -135,8 +136,10 @@ def _own(tree: Any, row: int) -> Any:
     return jax.tree.map(taken, tree)
 
 
-def _other_remedy(plan: BatchPlan) -> str:
-    if plan.mode == "own":  # read together since folds hold out little beside a batch
+def _other_remedy(program: Program) -> str:
+    # Own ones are read together already where folds hold out little beside a batch,
+    # and a set that is streamed has no others.
+    if program.trainer.plan.mode == "own" or isinstance(program, Streamed):
         return ""
     return " Or run with --batches own --overwrite, if no batch is shared then."
 

@@ -51,8 +51,13 @@ def launched(
             return launch
     if coordinator is None or num_processes is None or process_id is None:
         raise UsageError(f"{BY_HAND} go together")
+    if num_processes < 1:
+        raise UsageError(f"--num-processes={num_processes} must be at least 1")
     if not 0 <= process_id < num_processes:
-        raise UsageError(f"--process-id={process_id} must be 0 to {num_processes} - 1")
+        raise UsageError(
+            f"--process-id={process_id} must be from 0 to {num_processes - 1}, below "
+            f"--num-processes"
+        )
     if num_processes == 1:
         return None
     host, port = split_address(coordinator)

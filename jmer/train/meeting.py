@@ -21,6 +21,7 @@ HELLO_SECONDS = 2.0  # for a process that has come to say who it is
 QUIET_SECONDS = 2.0  # of waiting, before it is said
 AGAIN_SECONDS = 15.0  # before it is said again
 ALONE = "If this process was started alone, add --alone."
+OWN = "each with a --process-id of its own"
 
 
 def meet(
@@ -210,7 +211,7 @@ class _Host(_Meeting):
             f"{launch.count - len(missing)} of {launch.count} processes have come to "
             f"{launch.address} within {self.seconds:g} s; missing: "
             f"{', '.join(map(str, missing[:8]))}{'…' if len(missing) > 8 else ''} "
-            f"({launch.found}). Check that all were started and can reach "
+            f"({launch.found}). Check that all were started, {OWN}, and can reach "
             f"{launch.host}, or give them longer with --meeting-seconds. {ALONE}"
         )
 
@@ -260,7 +261,8 @@ class _Guest(_Meeting):
                     f"{launch.address} for {self.seconds:g} s: {problem} "
                     f"({launch.found}). Check that process 0 was started on "
                     f"{launch.host} and that its port can be reached from here, or "
-                    f"wait longer with --meeting-seconds. {ALONE}"
+                    f"wait longer with --meeting-seconds. Where all have met already, "
+                    f"it takes in nobody more: start them again, {OWN}. {ALONE}"
                 )
             time.sleep(WAKE_SECONDS)
 
