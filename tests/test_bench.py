@@ -196,7 +196,7 @@ def test_an_unusable_place_is_told_before_anything_is_compiled(file, capsys, wor
     [
         ([(1, 1, 1, 50), (4, 2, 2, 30)], None),  # laid out otherwise: says nothing
         ([(2, 1, 1, 20), (4, 1, 1, 30), (4, 2, 2, 9)], 5),
-        ([(2, 2, 1, 20), (4, 2, 1, 30)], 10),
+        ([(2, 2, 1, 20), (4, 2, 2, 30)], 10),
         ([(4, 1, 1, 20), (4, 1, 2, 30)], None),
     ],
 )

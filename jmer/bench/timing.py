@@ -201,12 +201,13 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
 
 def memory_slope(cells: Sequence[TimedProgram]) -> float | None:
     """Bytes on a device for one more task in the pack: least squares over cells that
-    are laid out alike, as wide and on as many devices, as most of them are; None with
-    fewer than two packs of those.
+    are laid out alike, on as many devices, as most of them are; None with fewer than
+    two packs of those. Chunks may grow with the pack.
     """
 
     def kind(cell: TimedProgram) -> Hashable:
-        return (cell.layout, cell.batches, cell.dtype)
+        layout = dataclasses.replace(cell.layout, chunk=1)
+        return (layout, cell.batches, cell.dtype)
 
     most = Counter(map(kind, cells)).most_common(1)[0][0]
     alike = [cell for cell in cells if kind(cell) == most]
