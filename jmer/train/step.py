@@ -141,6 +141,8 @@ LONG = 2**16
 """Bytes."""
 SMALL = 2**14
 """Values of a gradient that are not worth a kernel of their own."""
+TOGETHER = 16
+"""Larger gradients of a shape that one kernel reads."""
 
 
 @struct.dataclass
@@ -485,11 +487,16 @@ def _mean(losses: Float[Array, " s"], weight: Float[Array, "s b"]) -> Array:
 
 
 def _squares(grads: nnx.State) -> Float[Array, ""]:
-    """The sum of the squares of all gradients. Many small arrays are one sum: each
-    of its own would be a kernel of its own."""
+    """The sum of the squares of all gradients. Many small arrays are one sum, and so
+    are some large ones of a shape: each of its own would be a kernel of its own."""
     leaves = jax.tree.leaves(grads)
     small = [leaf.ravel() for leaf in leaves if leaf.size <= SMALL]
-    large = [leaf for leaf in leaves if leaf.size > SMALL]
-    if small:
-        large.append(jnp.concatenate(small))
-    return sum((jnp.sum(leaf**2) for leaf in large), jnp.zeros(()))
+    large: dict[tuple[int, ...], list[Array]] = {}
+    for leaf in leaves:
+        if leaf.size > SMALL:
+            large.setdefault(leaf.shape, []).append(leaf)
+    groups = [[jnp.concatenate(small)]] if small else []
+    for alike in large.values():
+        starts = range(0, len(alike), TOGETHER)
+        groups += [alike[start : start + TOGETHER] for start in starts]
+    return sum((jnp.sum(sum(x**2 for x in some)) for some in groups), jnp.zeros(()))
