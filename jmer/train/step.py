@@ -1,7 +1,8 @@
 """The training of one task: pure functions that know of no other."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import jax
@@ -142,7 +143,8 @@ LONG = 2**16
 SMALL = 2**14
 """Values of a gradient that are not worth a kernel of their own."""
 TOGETHER = 16
-"""Larger gradients of a shape that one kernel reads."""
+"""Larger gradients of a shape that one kernel of a GPU reads. A TPU's compiler sums the
+squares where it makes them, and took 1 % more of AMAN's step for such groups."""
 
 
 @struct.dataclass
@@ -271,7 +273,8 @@ class Trainer:
             gradient = in_parts(gradient, self.accumulate)
         (loss, stats), grads = gradient(state.params, inputs, labels, weight)
         updates, opt_state = optimiser.update(grads, state.opt_state, state.params)
-        finite = jnp.isfinite(loss) & jnp.isfinite(_squares(grads))
+        together = TOGETHER if self.lowering == "gpu" else 1
+        finite = jnp.isfinite(loss) & jnp.isfinite(_squares(grads, together))
         empty = weight.sum() == 0
         moved = dataclasses.replace(
             state,
@@ -486,17 +489,25 @@ def _mean(losses: Float[Array, " s"], weight: Float[Array, "s b"]) -> Array:
     return total / counts.sum()
 
 
-def _squares(grads: nnx.State) -> Float[Array, ""]:
-    """The sum of the squares of all gradients. Many small arrays are one sum, and so
-    are some large ones of a shape: each of its own would be a kernel of its own."""
+def _squares(grads: nnx.State, together: int = 1) -> Float[Array, ""]:
+    """The sum of the squares of all gradients. Many small arrays are one sum, and
+    `together` large ones of a shape: each of its own would be a kernel of its own."""
     leaves = jax.tree.leaves(grads)
     small = [leaf.ravel() for leaf in leaves if leaf.size <= SMALL]
-    large: dict[tuple[int, ...], list[Array]] = {}
+    large = [leaf for leaf in leaves if leaf.size > SMALL]
+    squares = [leaf**2 for leaf in large] if together == 1 else _added(large, together)
+    if small:
+        squares.append(jnp.concatenate(small) ** 2)
+    return sum((jnp.sum(square) for square in squares), jnp.zeros(()))
+
+
+def _added(leaves: Sequence[Array], together: int) -> list[Array]:
+    """Squares, added up over so many arrays of each shape."""
+    alike: dict[tuple[int, ...], list[Array]] = {}
     for leaf in leaves:
-        if leaf.size > SMALL:
-            large.setdefault(leaf.shape, []).append(leaf)
-    groups = [[jnp.concatenate(small)]] if small else []
-    for alike in large.values():
-        starts = range(0, len(alike), TOGETHER)
-        groups += [alike[start : start + TOGETHER] for start in starts]
-    return sum((jnp.sum(sum(x**2 for x in some)) for some in groups), jnp.zeros(()))
+        alike.setdefault(leaf.shape, []).append(leaf**2)
+    return [
+        functools.reduce(jnp.add, squares[start : start + together])
+        for squares in alike.values()
+        for start in range(0, len(squares), together)
+    ]
