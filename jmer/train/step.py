@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import jax
@@ -495,19 +495,23 @@ def _squares(grads: nnx.State, together: int = 1) -> Float[Array, ""]:
     leaves = jax.tree.leaves(grads)
     small = [leaf.ravel() for leaf in leaves if leaf.size <= SMALL]
     large = [leaf for leaf in leaves if leaf.size > SMALL]
-    squares = [leaf**2 for leaf in large] if together == 1 else _added(large, together)
     if small:
-        squares.append(jnp.concatenate(small) ** 2)
-    return sum((jnp.sum(square) for square in squares), jnp.zeros(()))
+        large.append(jnp.concatenate(small))
+    sums = (
+        jnp.sum(functools.reduce(jnp.add, (leaf**2 for leaf in some)))
+        for some in _alike(large, together)
+    )
+    return sum(sums, jnp.zeros(()))
 
 
-def _added(leaves: Sequence[Array], together: int) -> list[Array]:
-    """Squares, added up over so many arrays of each shape."""
-    alike: dict[tuple[int, ...], list[Array]] = {}
+def _alike(leaves: Sequence[Array], most: int) -> Iterator[list[Array]]:
+    """Arrays of a shape, so many at most, in the order of the first of each shape; one
+    by one all of them, in their order."""
+    if most == 1:
+        yield from ([leaf] for leaf in leaves)
+        return
+    of_shape: dict[tuple[int, ...], list[Array]] = {}
     for leaf in leaves:
-        alike.setdefault(leaf.shape, []).append(leaf**2)
-    return [
-        functools.reduce(jnp.add, squares[start : start + together])
-        for squares in alike.values()
-        for start in range(0, len(squares), together)
-    ]
+        of_shape.setdefault(leaf.shape, []).append(leaf)
+    for some in of_shape.values():
+        yield from (some[start : start + most] for start in range(0, len(some), most))
