@@ -49,7 +49,7 @@ def test_a_variant_is_read_by_the_names_of_the_options():
         ("optim.lr=1,optim.lr=2", "'optim.lr=2' is none.*each field once"),
         ("optim.lr=fast", "'optim.lr=fast' is no number"),
         ("optim.lr=-1", "optim.lr=-1.0 must be positive"),
-        ("optim.weight-decay=inf", "optim.weight-decay=inf must be finite"),
+        ("optim.weight-decay=inf", "'optim.weight-decay=inf' must be finite"),
     ],
 )
 def test_what_is_no_variant_is_refused(text, words):

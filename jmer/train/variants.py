@@ -46,11 +46,11 @@ def parse_variant(text: str, parts: Mapping[str, Any]) -> dict[str, float]:
             values[name] = float(number)
         except ValueError:
             raise UsageError(f"variants: {item.strip()!r} is no number") from None
+        if not math.isfinite(values[name]):
+            raise UsageError(f"variants: {item.strip()!r} must be finite")
         part, field = name.split(".")
         # Whatever the field may not be, it may not be here.
         dataclasses.replace(parts[part], **{field: values[name]})
-        if not math.isfinite(values[name]):
-            raise UsageError(f"variants: {item.strip()!r} must be finite")
     return values
 
 
