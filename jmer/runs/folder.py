@@ -122,9 +122,9 @@ def is_untrained(folder: Path) -> bool:
     """Whether a run directory holds no more than a run has that ended before it trained
     anything, such as one that its data refused: nothing is lost with it."""
     names = {path.name for path in contents(folder)}
-    if DESCRIPTION in names and is_changed(folder / DESCRIPTION):
+    if not names <= {DESCRIPTION, PROGRESS}:
         return False
-    return names <= {DESCRIPTION, PROGRESS}
+    return DESCRIPTION not in names or not is_changed(folder / DESCRIPTION)
 
 
 def refuse_foreign(folder: Path) -> NoReturn:
