@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jmer import trees
-from jmer.train import step
-from jmer.train.step import Data, _squares
+from jmer.train import squares, step
+from jmer.train.squares import sum_of_squares
+from jmer.train.step import Data
 
 # Small ones, which are one sum, and large ones, of which some of a shape are.
 SHAPES = [(), (3,), (70, 3), *[(5, 40)] * 5, *[(40, 5)] * 2, (201,)]
@@ -18,7 +19,7 @@ SHAPES = [(), (3,), (70, 3), *[(5, 40)] * 5, *[(40, 5)] * 2, (201,)]
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr(step, "SMALL", 199)
+    monkeypatch.setattr(squares, "SMALL", 199)
 
 
 def gradients():
@@ -30,8 +31,8 @@ def gradients():
 def test_it_is_the_sum_of_all_squares(together):
     arrays = gradients()
     expected = sum((array.astype(np.float64) ** 2).sum() for array in arrays)
-    np.testing.assert_allclose(_squares(arrays, together), expected, rtol=1e-6)
-    assert _squares([], together) == 0
+    np.testing.assert_allclose(sum_of_squares(arrays, together), expected, rtol=1e-6)
+    assert sum_of_squares([], together) == 0
 
 
 @given(
@@ -45,14 +46,14 @@ def test_one_number_anywhere_is_found(where, place, value, together):
     flat = arrays[where].reshape(-1)
     flat[int(place * flat.size)] = value
     arrays[where] = flat.reshape(SHAPES[where])
-    assert not np.isfinite(jax.jit(_squares, static_argnums=1)(arrays, together))
+    assert not np.isfinite(jax.jit(sum_of_squares, static_argnums=1)(arrays, together))
 
 
 @pytest.mark.parametrize(("together", "alike"), [(1, 5 + 2), (2, 3 + 1), (16, 1 + 1)])
 def test_arrays_of_a_shape_are_read_together(together, alike):
     """The small ones are one sum, and two are alone in their shapes."""
     arrays = [jnp.asarray(array) for array in gradients()]
-    traced = jax.make_jaxpr(_squares, static_argnums=1)(arrays, together)
+    traced = jax.make_jaxpr(sum_of_squares, static_argnums=1)(arrays, together)
     assert str(traced).count("reduce_sum") == 1 + 2 + alike
 
 
@@ -62,9 +63,9 @@ def test_a_gpu_reads_them_together(lowering, clips, monkeypatch):
 
     def seen(grads, together):
         asked.append(together)
-        return _squares(grads, together)
+        return sum_of_squares(grads, together)
 
-    monkeypatch.setattr(step, "_squares", seen)
+    monkeypatch.setattr(step, "sum_of_squares", seen)
     program = make_program(clips, lowering=lowering)
     tasks = tasks_of(clips)[:2]
     data = Data.of(clips.inputs, clips.label)

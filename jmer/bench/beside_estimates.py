@@ -11,9 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from jmer.bench.kept import TABLE_SHAPE
-from jmer.bench.results import BENCHMARK_SHAPE, require_sort
+from jmer.bench.results import BENCHMARK_SHAPE, read_sort
 from jmer.errors import JmerError
-from jmer.files import read_json
 from jmer.files.shape import checked
 from jmer.targets import machines
 from jmer.text import visible
@@ -41,14 +40,10 @@ def pairs(table: Path, measurements: Sequence[Path]) -> list[Pair]:
 
     Raises: JmerError if there is none, or a file is something else.
     """
-    content = read_json(table)
-    require_sort("targets", content, table)
-    records = checked(content, TABLE_SHAPE, table)["targets"]
+    records = checked(read_sort("targets", table), TABLE_SHAPE, table)["targets"]
     found = []
     for file in measurements:
-        content = read_json(file)
-        require_sort("cells", content, file)
-        content = checked(content, BENCHMARK_SHAPE, file)
+        content = checked(read_sort("cells", file), BENCHMARK_SHAPE, file)
         name = content.get("name")
         for cell in content["cells"]:
             for record in records:

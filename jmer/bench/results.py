@@ -195,17 +195,21 @@ def compare(files: Sequence[Path], console: Console) -> list[str]:
     return slower
 
 
-def require_sort(sort: str, content: Any, file: Path) -> None:
-    """Raises: JmerError if what a command wrote was read as what another one writes:
-    `cells`, what was timed, or `targets`, what compilers said."""
+def read_sort(sort: str, file: Path) -> Any:
+    """What is in a file of `cells`, that were timed, or of `targets`, of which
+    compilers spoke.
+
+    Raises: JmerError if it is of the other sort, or cannot be read.
+    """
+    content = read_json(file)
     (other,) = SORTS.keys() - {sort}
     if isinstance(content, dict) and other in content and sort not in content:
         raise JmerError(f"{file} has {SORTS[other]}, and here goes {SORTS[sort]}.")
+    return content
 
 
 def _cells(file: Path) -> dict[str, Any]:
-    content = read_json(file)
-    require_sort("cells", content, file)
+    content = read_sort("cells", file)
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise JmerError(f"{file} is no benchmark of this version of jmer.")
     checked(content, BENCHMARK_SHAPE, file)

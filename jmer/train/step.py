@@ -1,8 +1,7 @@
 """The training of one task: pure functions that know of no other."""
 
 import dataclasses
-import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
 import jax
@@ -31,6 +30,7 @@ from jmer.train.objective import (
     mixed,
     use_loss,
 )
+from jmer.train.squares import TOGETHER, sum_of_squares
 from jmer.train.tasks import TaskTable
 from jmer.train.variants import Values, with_values
 
@@ -140,11 +140,6 @@ LEAST_TESTED = 16
 FEW = 8
 LONG = 2**16
 """Bytes."""
-SMALL = 2**14
-"""Values of a gradient that are not worth a kernel of their own."""
-TOGETHER = 16
-"""Larger gradients of a shape that one kernel of a GPU reads. A TPU's compiler sums the
-squares where it makes them, and took 1 % more of AMAN's step for such groups."""
 
 
 @struct.dataclass
@@ -273,8 +268,8 @@ class Trainer:
             gradient = in_parts(gradient, self.accumulate)
         (loss, stats), grads = gradient(state.params, inputs, labels, weight)
         updates, opt_state = optimiser.update(grads, state.opt_state, state.params)
-        together = TOGETHER if self.lowering == "gpu" else 1
-        finite = jnp.isfinite(loss) & jnp.isfinite(_squares(grads, together))
+        together = TOGETHER.get(self.lowering, 1)
+        finite = jnp.isfinite(loss) & jnp.isfinite(sum_of_squares(grads, together))
         empty = weight.sum() == 0
         moved = dataclasses.replace(
             state,
@@ -487,31 +482,3 @@ def _mean(losses: Float[Array, " s"], weight: Float[Array, "s b"]) -> Array:
     counts = weight.sum(1)
     total = jnp.where(counts > 0, losses * counts, 0).sum()
     return total / counts.sum()
-
-
-def _squares(grads: nnx.State, together: int = 1) -> Float[Array, ""]:
-    """The sum of the squares of all gradients. Many small arrays are one sum, and
-    `together` large ones of a shape: each of its own would be a kernel of its own."""
-    leaves = jax.tree.leaves(grads)
-    small = [leaf.ravel() for leaf in leaves if leaf.size <= SMALL]
-    large = [leaf for leaf in leaves if leaf.size > SMALL]
-    if small:
-        large.append(jnp.concatenate(small))
-    sums = (
-        jnp.sum(functools.reduce(jnp.add, (leaf**2 for leaf in some)))
-        for some in _alike(large, together)
-    )
-    return sum(sums, jnp.zeros(()))
-
-
-def _alike(leaves: Sequence[Array], most: int) -> Iterator[list[Array]]:
-    """Arrays of a shape, so many at most, in the order of the first of each shape; one
-    by one all of them, in their order."""
-    if most == 1:
-        yield from ([leaf] for leaf in leaves)
-        return
-    of_shape: dict[tuple[int, ...], list[Array]] = {}
-    for leaf in leaves:
-        of_shape.setdefault(leaf.shape, []).append(leaf)
-    for some in of_shape.values():
-        yield from (some[start : start + most] for start in range(0, len(some), most))
